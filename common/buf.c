@@ -1,0 +1,225 @@
+#include "common/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void buf_init(struct buf *buf, size_t limit)
+{
+    *buf = (struct buf){.limit = limit};
+}
+
+void buf_finish(struct buf *buf)
+{
+    free(buf->data);
+    *buf = (struct buf){.limit = buf->limit};
+}
+
+void buf_clear(struct buf *buf)
+{
+    buf->size = 0;
+    buf->failed = false;
+}
+
+unsigned char *buf_reserve(struct buf *buf, size_t n)
+{
+    if (buf->failed)
+        return NULL;
+    if (n <= buf->capacity - buf->size)
+        return buf->data + buf->size;
+    if (n > buf->limit - buf->size) {
+        buf->failed = true;
+        return NULL;
+    }
+
+    size_t capacity = buf->capacity ? buf->capacity : 64;
+    while (capacity - buf->size < n)
+        capacity = capacity > buf->limit / 2 ? buf->limit : capacity * 2;
+    unsigned char *data = realloc(buf->data, capacity);
+    if (!data) {
+        buf->failed = true;
+        return NULL;
+    }
+    buf->data = data;
+    buf->capacity = capacity;
+    return buf->data + buf->size;
+}
+
+void buf_bytes(struct buf *buf, const void *bytes, size_t n)
+{
+    if (n == 0)
+        return;
+    unsigned char *to = buf_reserve(buf, n);
+    if (!to)
+        return;
+    memcpy(to, bytes, n);
+    buf->size += n;
+}
+
+void buf_u8(struct buf *buf, uint8_t value)
+{
+    buf_bytes(buf, &value, 1);
+}
+
+void buf_u32(struct buf *buf, uint32_t value)
+{
+    unsigned char bytes[4];
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (unsigned char)(value >> (8 * i));
+    buf_bytes(buf, bytes, sizeof(bytes));
+}
+
+void buf_u64(struct buf *buf, uint64_t value)
+{
+    unsigned char bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(value >> (8 * i));
+    buf_bytes(buf, bytes, sizeof(bytes));
+}
+
+static void buf_varint128(struct buf *buf, unsigned __int128 value)
+{
+    unsigned char bytes[19];
+    size_t n = 0;
+    do {
+        bytes[n] = (unsigned char)(value & 0x7f);
+        value >>= 7;
+        if (value)
+            bytes[n] |= 0x80;
+        n++;
+    } while (value);
+    buf_bytes(buf, bytes, n);
+}
+
+void buf_varint(struct buf *buf, uint64_t value)
+{
+    buf_varint128(buf, value);
+}
+
+void buf_zigzag(struct buf *buf, int64_t value)
+{
+    buf_varint(buf, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+}
+
+void buf_int128(struct buf *buf, __int128 value)
+{
+    buf_varint128(buf, ((unsigned __int128)value << 1) ^ (unsigned __int128)(value >> 127));
+}
+
+void buf_double(struct buf *buf, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    buf_u64(buf, bits);
+}
+
+void buf_string(struct buf *buf, const char *text, size_t n)
+{
+    buf_varint(buf, n);
+    buf_bytes(buf, text, n);
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n < 0) {
+        buf->failed = true;
+        return;
+    }
+    unsigned char *to = buf_reserve(buf, (size_t)n + 1); /* vsnprintf writes a NUL, we drop it */
+    if (!to)
+        return;
+    va_start(args, format);
+    vsnprintf((char *)to, (size_t)n + 1, format, args);
+    va_end(args);
+    buf->size += (size_t)n;
+}
+
+const void *reader_bytes(struct reader *r, size_t n)
+{
+    if (r->failed || n > reader_left(r)) {
+        r->failed = true;
+        return NULL;
+    }
+    const void *bytes = r->next;
+    r->next += n;
+    return bytes;
+}
+
+uint8_t reader_u8(struct reader *r)
+{
+    const unsigned char *bytes = reader_bytes(r, 1);
+    return bytes ? bytes[0] : 0;
+}
+
+uint32_t reader_u32(struct reader *r)
+{
+    const unsigned char *bytes = reader_bytes(r, 4);
+    uint32_t value = 0;
+    for (int i = 0; bytes && i < 4; i++)
+        value |= (uint32_t)bytes[i] << (8 * i);
+    return value;
+}
+
+uint64_t reader_u64(struct reader *r)
+{
+    const unsigned char *bytes = reader_bytes(r, 8);
+    uint64_t value = 0;
+    for (int i = 0; bytes && i < 8; i++)
+        value |= (uint64_t)bytes[i] << (8 * i);
+    return value;
+}
+
+static unsigned __int128 reader_varint128(struct reader *r, int max_bytes)
+{
+    unsigned __int128 value = 0;
+    for (int i = 0; i < max_bytes; i++) {
+        uint8_t byte = reader_u8(r);
+        if (r->failed)
+            return 0;
+        value |= (unsigned __int128)(byte & 0x7f) << (7 * i);
+        if (!(byte & 0x80))
+            return value;
+    }
+    r->failed = true;
+    return 0;
+}
+
+uint64_t reader_varint(struct reader *r)
+{
+    return (uint64_t)reader_varint128(r, 10);
+}
+
+int64_t reader_zigzag(struct reader *r)
+{
+    uint64_t value = reader_varint(r);
+    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
+
+__int128 reader_int128(struct reader *r)
+{
+    unsigned __int128 value = reader_varint128(r, 19);
+    return (__int128)(value >> 1) ^ -(__int128)(value & 1);
+}
+
+double reader_double(struct reader *r)
+{
+    uint64_t bits = reader_u64(r);
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+const char *reader_string(struct reader *r, size_t *n)
+{
+    uint64_t length = reader_varint(r);
+    const char *text = length <= reader_left(r) ? reader_bytes(r, (size_t)length) : NULL;
+    if (!text)
+        r->failed = true;
+    *n = text ? (size_t)length : 0;
+    return text;
+}

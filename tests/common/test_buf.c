@@ -1,0 +1,80 @@
+#include "common/buf.h"
+
+#include <float.h>
+#include <string.h>
+
+#include "tests/test.h"
+
+static void what_is_written_is_read_back(void **state)
+{
+    (void)state;
+    const __int128 wide = -((__int128)1 << 126) + 12345;
+    struct buf buf;
+    buf_init(&buf, 1 << 20);
+    buf_varint(&buf, 0);
+    buf_varint(&buf, UINT64_MAX);
+    buf_zigzag(&buf, INT64_MIN);
+    buf_int128(&buf, wide);
+    buf_double(&buf, -DBL_MIN);
+    buf_u32(&buf, 0xdeadbeef);
+    buf_string(&buf, "berlin", 6);
+    buf_printf(&buf, "%d", 42);
+    assert_false(buf_failed(&buf));
+
+    struct reader r = reader_of(buf.data, buf.size);
+    size_t n = 0;
+    assert_int_equal(reader_varint(&r), 0);
+    assert_true(reader_varint(&r) == UINT64_MAX);
+    assert_true(reader_zigzag(&r) == INT64_MIN);
+    assert_true(reader_int128(&r) == wide);
+    assert_true(reader_double(&r) == -DBL_MIN);
+    assert_int_equal(reader_u32(&r), 0xdeadbeef);
+    assert_memory_equal(reader_string(&r, &n), "berlin", 6);
+    assert_int_equal(n, 6);
+    assert_memory_equal(reader_bytes(&r, 2), "42", 2);
+    assert_false(reader_failed(&r));
+    buf_finish(&buf);
+}
+
+static void a_read_past_the_end_fails_once_and_stays_failed(void **state)
+{
+    (void)state;
+    const unsigned char endless[] = {0xff, 0xff, 0xff};
+    struct reader r = reader_of(endless, sizeof(endless));
+    assert_int_equal(reader_varint(&r), 0);
+    assert_true(reader_failed(&r));
+    assert_int_equal(reader_u64(&r), 0);
+
+    size_t n = 7;
+    const unsigned char liar[] = {0xff, 0x7f, 'a'}; /* says 16,383 bytes, has one */
+    r = reader_of(liar, sizeof(liar));
+    assert_null(reader_string(&r, &n));
+    assert_int_equal(n, 0);
+    assert_true(reader_failed(&r));
+}
+
+static void a_write_past_the_limit_fails_and_keeps_what_was_there(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 100);
+    char bytes[90] = {0};
+    buf_bytes(&buf, bytes, sizeof(bytes));
+    assert_false(buf_failed(&buf));
+    buf_bytes(&buf, bytes, sizeof(bytes));
+    assert_true(buf_failed(&buf));
+    assert_int_equal(buf.size, 90);
+    buf_clear(&buf);
+    assert_false(buf_failed(&buf));
+    buf_finish(&buf);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_written_is_read_back),
+        cmocka_unit_test(a_read_past_the_end_fails_once_and_stays_failed),
+        cmocka_unit_test(a_write_past_the_limit_fails_and_keeps_what_was_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
