@@ -1,0 +1,157 @@
+/*
+ * assay.yaml, checked: every key of contract §2 as plain structs, one table of keys behind it
+ * (name, type, range, default, one line of help) in common/config_keys.c.
+ *
+ * Units    durations: ms · sizes: bytes · rates: fractions · weights: percent 0..100
+ * Owner    config_read gives, config_free takes; everything inside lives as long as the config.
+ *          Objects whose meaning belongs to a room (experiments, alerts, receivers, route,
+ *          gateway, actuators, sinks) are kept as JSON text with their line, checked by that room.
+ * Errors   `FILE:LINE: models[0].threshold: 1.7 is not in 0..1`: unknown key (with the near
+ *          match), wrong type, out of range, missing environment variable, unreadable *_file
+ * Threads  read-only after reading
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/err.h"
+
+struct config_pair {
+    const char *key;
+    const char *value;
+};
+
+enum on_recreated {
+    RECREATED_STOP,
+    RECREATED_EARLIEST
+};
+
+struct config_topic {
+    const char *name;
+    const char *format; /* assay | kserve | tfserving | cloudevents | json */
+    bool start_latest;  /* `start: latest`; only used the first time */
+    enum on_recreated on_recreated;
+    const char *model; /* formats that carry no model name */
+    const char *version;
+    const struct config_pair *mapping; /* format json: field → JSON pointer */
+    size_t n_mapping;
+};
+
+struct config_kafka {
+    const char *brokers; /* NULL: no kafka section, events by HTTP alone */
+    const char *group;
+    const struct config_pair *properties; /* librdkafka properties, passed through */
+    size_t n_properties;
+    const struct config_topic *topics;
+    size_t n_topics;
+    const char *dead_letter; /* topic; NULL: the dead_letter table */
+};
+
+enum feature_type {
+    FEATURE_AUTO,
+    FEATURE_NUMERIC,
+    FEATURE_CATEGORICAL,
+    FEATURE_EMBEDDING
+};
+
+struct config_feature {
+    const char *name;
+    enum feature_type type;
+    double min, max; /* NaN: no bound */
+    bool required;
+    const char *const *values; /* allowed categories; n_values 0: any */
+    size_t n_values;
+};
+
+struct config_metric { /* custom metric: exactly one of outcome and expr */
+    const char *name;
+    const char *outcome;
+    const char *expr;
+    const char *per; /* prediction | unit */
+    const char *agg; /* rate | sum | mean */
+    int line;
+};
+
+struct config_drift {
+    const char *method; /* auto, … as in contract §2 */
+    double false_alarm_rate;
+    double min_effect;
+};
+
+struct config_reference {
+    const char *file;       /* or */
+    int64_t from_ms, to_ms; /* or */
+    const char *version;    /* or */
+    int64_t trailing_ms;    /* 0: none */
+};
+
+struct config_model {
+    const char *name;
+    const char *task;         /* binary | multiclass | regression | ranking | segmentation */
+    const char *positive;     /* canonical text of the positive class; default "1" */
+    double threshold;         /* default 0.5 */
+    int64_t label_horizon_ms; /* default 7d */
+    int64_t window_ms;        /* 1m */
+    const char *timezone;     /* for rhythms; default UTC */
+    const struct config_feature *features;
+    size_t n_features;
+    const char *const *segments;
+    size_t n_segments;
+    const struct config_metric *metrics;
+    size_t n_metrics;
+    struct config_reference reference;
+    struct config_drift drift;
+    int line;
+};
+
+struct config_auto_models {
+    const char *task; /* NULL: unknown models are rejected */
+    int64_t max;
+    int64_t label_horizon_ms;
+};
+
+/* A part of the file that its own room checks, as JSON text. */
+struct config_part {
+    const char *json; /* an array or object; "[]" or "{}" when absent */
+    int line;
+};
+
+struct config_http {
+    const char *address;            /* 127.0.0.1 */
+    int port;                       /* 8080; 0: any free one */
+    const char *tls_cert, *tls_key; /* paths; NULL: no TLS */
+    const char *tokens;             /* path; NULL: no tokens */
+    bool insecure;
+    int64_t max_connections, max_per_address, max_streams_per_token, max_rate;
+};
+
+struct config_limits {
+    int64_t models, slices, categories;
+    int64_t pending_memory; /* bytes */
+};
+
+struct config {
+    const char *path;
+    const char *storage_path;
+    int64_t retention_ms[3];          /* 1m, 1h, 1d panes */
+    int64_t dead_letter_retention_ms; /* default 7d */
+    struct config_http http;
+    struct config_kafka kafka;
+    const struct config_model *models;
+    size_t n_models;
+    struct config_auto_models auto_models;
+    struct config_limits limits;
+    struct config_part alerts, receivers, route, experiments, gateway, actuators, sinks;
+};
+
+int config_read(struct config **out, const char *path, struct err *err);
+/* The same from text; `path` is only for messages. Tests and demo use it. */
+int config_parse(struct config **out, const char *path, const char *yaml, size_t n,
+                 struct err *err);
+void config_free(struct config *config);
+DEFINE_FREEP(config)
+
+const struct config_model *config_model_find(const struct config *config, const char *name);

@@ -1,0 +1,61 @@
+/*
+ * One prediction as the metric states see it, with its label once that is known.
+ *
+ * Shape    binary: score = P(positive), predicted = class of the event's `prediction` (or of
+ *          score >= threshold where that is absent) · multiclass: scores, predicted · regression:
+ *          value · NaN and class 0 mean absent
+ * Units    ts_ms: milliseconds since the epoch (event time) · latency_ms: milliseconds
+ * Owner    borrowed for the call
+ */
+#pragma once
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum task {
+    TASK_BINARY,
+    TASK_MULTICLASS,
+    TASK_REGRESSION,
+    TASK_RANKING,
+    TASK_SEGMENTATION,
+    N_TASKS
+};
+
+/* "binary" …; NULL past the end. task_parse: -1 when the word is unknown. */
+const char *task_name(enum task task);
+int task_parse(const char *name);
+
+/*
+ * A class, category, segment value or outcome name as a number that does not depend on the order
+ * of arrival: XXH3-64 of its text (1, 1.0 and "1" were made the same text by the decoder), never 0.
+ * The names are kept beside, in storage (names). Two texts share an id with probability < 1e-12
+ * for a million of them.
+ */
+uint64_t class_id(const char *text, size_t n);
+
+struct class_score {
+    uint64_t class_id;
+    double score; /* probability */
+};
+
+struct sample {
+    int64_t ts_ms;
+    double latency_ms;                /* NaN: absent */
+    double score;                     /* binary: P(positive); NaN: absent */
+    double value;                     /* regression: the predicted value; NaN: absent */
+    uint64_t predicted;               /* class id; 0: absent */
+    const struct class_score *scores; /* multiclass, sorted by class_id */
+    uint32_t n_scores;
+    bool failed; /* the request failed: counts in error_rate, not in quality metrics */
+
+    /* the label; only read by label() */
+    uint64_t label_class; /* class id; 0: absent */
+    double label_value;   /* regression; NaN: absent */
+};
+
+struct outcome {
+    uint64_t name_id; /* class_id of the outcome's name */
+    double value;
+};

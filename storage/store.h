@@ -1,0 +1,45 @@
+/*
+ * The database: one SQLite file in WAL mode, one writer in one process, any number of readers.
+ *
+ * Shape    a struct store is one connection. STORE_WRITE takes the lock that makes a second daemon
+ *          on the same file refuse to start, migrates the schema, and alone checkpoints.
+ *          STORE_READ never checkpoints and sees committed states only.
+ * Owner    store_open gives, store_close takes
+ * Errors   ERR_NEWER: a newer version wrote it · ERR_CORRUPT: names `assay verify` · ERR_USAGE: it
+ *          is in use, names the pid · ERR_FULL: no room on disk · ERR_IO: the process should end
+ * Threads  a store belongs to one thread at a time
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/err.h"
+
+struct store;
+struct sqlite3;
+
+enum store_mode {
+    STORE_WRITE, /* makes the file when it is not there */
+    STORE_READ,
+};
+
+int store_open(struct store **out, const char *path, enum store_mode mode, struct err *err);
+void store_free(struct store *store); /* closes; NULL is fine */
+DEFINE_FREEP(store)
+
+struct sqlite3 *store_db(struct store *store);
+const char *store_path(const struct store *store);
+
+/* Turns an SQLite result into our codes with `what` in the message. */
+int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *what);
+
+/* Checkpoints the WAL without waiting for readers; the writer calls it between commits. */
+int store_checkpoint(struct store *store, struct err *err);
+
+/* Integrity of pages and of every saved state's hash; 0 fine, ERR_CORRUPT names the first fault. */
+int store_verify(const char *path, struct err *err);
+
+/* A consistent copy while the writer goes on; `to` "-" writes to standard output. */
+int store_backup(const char *path, const char *to, struct err *err);

@@ -1,0 +1,43 @@
+/*
+ * What web asks of its siblings: functions that cli/serve.c fills in, so that web includes none of
+ * them. A function that is NULL is not served (404).
+ *
+ * Threads  called from web's threads; each is safe there and may wait until the writer has done it
+ * Errors   as in common/err.h; outcomes > 0 below
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+
+enum {
+    WEB_UNKNOWN = 1,  /* no thing of that name */
+    WEB_CONFLICT = 2, /* the state does not allow it; err says which does */
+    WEB_BUSY = 3,     /* back-pressure: 429 */
+    WEB_INVALID = 4,  /* the request's content is refused: 422; err says why */
+};
+
+struct web_health {
+    bool ready;
+    char reason[256]; /* why not */
+};
+
+struct web_commands {
+    void *context;
+
+    /* POST /events: takes n bytes (one object, an array or JSONL), waits until they are durable,
+       and writes the JSON answer {"accepted":…,"duplicates":…,"rejected":[…]}. */
+    int (*ingest)(void *context, const char *body, size_t n, struct buf *answer, struct err *err);
+
+    void (*health)(void *context, struct web_health *out);
+
+    /* Own counters as OpenMetrics text lines (collector, storage, alerts …). */
+    void (*own_metrics)(void *context, struct buf *out);
+
+    /* PUT /models/M/versions/V: `facts` is the checked JSON object. */
+    int (*put_version)(void *context, const char *model, const char *version, const char *facts,
+                       const char *who, struct err *err);
+};
