@@ -1,0 +1,65 @@
+"""The ground the other stories stand on: a real broker that takes, keeps and gives back events."""
+
+from kafka import wait_until
+from story import equal
+
+
+def a_broker_keeps_what_kcat_wrote(story):
+    kafka = story.kafka()
+    topic = story.topic("events")
+    kafka.create_topic(topic, partitions=3)
+
+    kafka.produce(topic, [(f"id-{i}", f'{{"n":{i}}}') for i in range(300)])
+
+    lines = kafka.consume(topic)
+    equal(sorted(lines), sorted(f'{{"n":{i}}}' for i in range(300)))
+    equal(sum(kafka.ends(topic, 3)), 300)
+    assert min(kafka.ends(topic, 3)) > 0, "keys spread over the partitions"
+
+
+def one_key_always_meets_in_one_partition(story):
+    kafka = story.kafka()
+    first, second = story.topic("predictions"), story.topic("labels")
+    for topic in (first, second):
+        kafka.create_topic(topic, partitions=3)
+        kafka.produce(topic, [(f"id-{i}", "x") for i in range(100)])
+
+    places = [dict(line.split() for line in kafka.consume(t, form="%k %p\\n")) for t in (first, second)]
+
+    equal(places[0], places[1])
+
+
+def a_killed_broker_comes_back_with_its_events(story):
+    kafka = story.own_kafka()
+    kafka.create_topic("events", partitions=2)
+    kafka.produce("events", [(str(i), str(i)) for i in range(50)])
+
+    kafka.kill()
+    kafka.start()
+
+    equal(sorted(map(int, kafka.consume("events"))), list(range(50)))
+
+
+def a_transaction_leaves_a_hole_in_the_offsets(story):
+    kafka = story.kafka()
+    topic = story.topic("events")
+    kafka.create_topic(topic)
+
+    kafka.produce(topic, [("a", "1"), ("b", "2")], transaction=story.topic("producer"))
+    wait_until(lambda: kafka.ends(topic, 1) == [3], 20, "the marker behind the two events")
+    kafka.produce(topic, [("c", "3")])
+
+    equal(kafka.consume(topic, n=3, form="%s %o\\n"), ["1 0", "2 1", "3 3"])
+
+
+def partitions_and_the_low_watermark_move_on_request(story):
+    kafka = story.kafka()
+    topic = story.topic("events")
+    kafka.create_topic(topic, partitions=1)
+    kafka.produce(topic, [("", str(i)) for i in range(10)], partition=0)
+
+    kafka.delete_records(topic, 0, before=4)
+    kafka.add_partitions(topic, 3)
+
+    equal(kafka.consume(topic, partition=0), [str(i) for i in range(4, 10)])
+    equal(kafka.ends(topic, 3), [10, 0, 0])

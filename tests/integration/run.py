@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Runs the stories: tests/integration/NN_name.py, each function in a process of its own.
+
+usage: run.py [--short] [--counts FILE] [--list] [NAME…]     NAME: a part of "file::function"
+
+A story is a function with one argument (tests/lib/story.py: Story); its name is a sentence. It
+fails by an exception, skips by story.skip(why). One Kafka is shared by the stories that do not
+need to break theirs. --short leaves out the long ones (marked @long). ASSAY_BUILD names the build
+directory (build), ASSAY_NIGHTLY=1 takes the long counts.
+"""
+
+import argparse
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+
+import kafka  # noqa: E402
+
+TIMEOUT_S = 180
+LONG_TIMEOUT_S = 900
+NIGHTLY_TIMEOUT_S = 4 * 3600
+
+
+def stories():
+    """(file, function, marks) of all stories in order, read without running them."""
+    found = []
+    for name in sorted(os.listdir(HERE)):
+        if not (name[:2].isdigit() and name.endswith(".py")):
+            continue
+        with open(os.path.join(HERE, name), encoding="utf-8") as source:
+            tree = ast.parse(source.read(), name)
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and [a.arg for a in node.args.args] == ["story"]:
+                marks = {m.id for m in node.decorator_list if isinstance(m, ast.Name)}
+                if not node.name.startswith("_"):
+                    found.append((name[:-3], node.name, marks))
+    return found
+
+
+def run_one(file, function, marks, environment):
+    """("ok" | "FAILED" | "skip", output)"""
+    limit = LONG_TIMEOUT_S if "long" in marks else TIMEOUT_S
+    if os.environ.get("ASSAY_NIGHTLY"):
+        limit = NIGHTLY_TIMEOUT_S
+    command = [sys.executable, os.path.join(ROOT, "tests", "lib", "story.py")]
+    command += [os.path.join(HERE, file + ".py"), function]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env=environment,
+    )
+    try:
+        output = process.communicate(timeout=limit)[0].decode(errors="replace")
+        word = {0: "ok", 77: "skip"}.get(process.returncode, "FAILED")
+    except subprocess.TimeoutExpired:
+        word, output = "FAILED", f"not done after {limit} s\n"
+    finally:
+        try:  # the story's own children, should it have left some
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    if output.startswith("not done"):
+        output += process.communicate()[0].decode(errors="replace")
+    return word, output
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--short", action="store_true")
+    options.add_argument("--list", action="store_true")
+    options.add_argument("--counts")
+    options.add_argument("names", nargs="*")
+    options = options.parse_args()
+    chosen = [
+        s
+        for s in stories()
+        if (not options.names or any(n in f"{s[0]}::{s[1]}" for n in options.names))
+        and not (options.short and "long" in s[2])
+    ]
+    if options.list:
+        print("\n".join(f"{file}::{function}" for file, function, _ in chosen))
+        return 0
+
+    counts = {"ok": 0, "FAILED": 0, "skip": 0}
+    environment = dict(os.environ)
+    reason = kafka.available()
+    broker = None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if not reason:
+            broker = kafka.Kafka()
+            broker.start()
+            environment["ASSAY_TEST_KAFKA"] = str(broker.port)
+        else:
+            environment["ASSAY_NO_KAFKA"] = reason
+        for file, function, marks in chosen:
+            began = time.monotonic()
+            word, output = run_one(file, function, marks, environment)
+            counts[word] += 1
+            why = output.strip().splitlines()[-1] if word == "skip" and output.strip() else ""
+            print(f"{word:6} {file}::{function} ({time.monotonic() - began:.1f} s) {why}".rstrip(), flush=True)
+            if word == "FAILED":
+                print(output[-20000:], flush=True)
+    finally:
+        if broker:
+            broker.remove()
+    line = f"{counts['ok']} {counts['FAILED']} {counts['skip']}"
+    if options.counts:
+        with open(options.counts, "w", encoding="utf-8") as out:
+            print(line, file=out)
+    print("integration: {} passed, {} failed, {} skipped".format(*line.split()))
+    return 1 if counts["FAILED"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
