@@ -1,0 +1,75 @@
+/*
+ * Requests and answers without HTTP in them: what the server and `assay query` both call.
+ *
+ * Shape    api_call finds the route, checks the parameters against its table and runs the handler,
+ *          which fills `answer`
+ * Units    `from`, `to`: ms since the epoch or RFC 3339 · `window`, `step`: durations ("1h") or ms
+ * Owner    api_open gives, api_close takes; an api_answer is the caller's: api_answer_finish
+ * Errors   ERR_USAGE: a parameter is off (400; answer->field and answer->allowed say which) ·
+ *          ERR_NOT_FOUND: 404 · ERR_DATA: 422 · ERR_FULL, WEB_BUSY: 429 · else 500
+ * Threads  an api_context belongs to one thread at a time
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/err.h"
+#include "web/commands.h"
+
+struct api_context;
+
+struct api_options {
+    const struct config *config; /* NULL: custom metrics are not known */
+    const char *store_path;
+    const struct web_commands *commands; /* NULL: reading only */
+    const struct clock *clock;           /* NULL: the system's */
+};
+
+int api_open(struct api_context **out, const struct api_options *options, struct err *err);
+void api_close(struct api_context *context);
+static inline void api_context_freep(struct api_context **p)
+{
+    api_close(*p);
+}
+
+enum {
+    API_MAX_PARAMS = 64
+};
+
+struct api_param {
+    const char *name;
+    const char *value;
+};
+
+struct api_request {
+    const char *method; /* "GET" */
+    const char *path;   /* "/api/v1/models/credit/metrics", percent-decoded */
+    const struct api_param *params;
+    size_t n_params;
+    const char *body;
+    size_t body_size;
+    const char *who; /* the token's name, for the audit log; NULL: nobody was asked */
+    bool csv;        /* Accept: text/csv */
+};
+
+struct api_answer {
+    int status; /* 200 … */
+    const char *content_type;
+    struct buf body;
+    /* Of an error: the parameter at fault and what it may be. */
+    char field[128];
+    char allowed[512]; /* separated by ", " */
+    int retry_after_s; /* with 429; 0: none */
+};
+
+void api_answer_init(struct api_answer *answer);
+void api_answer_finish(struct api_answer *answer);
+
+int api_call(struct api_context *context, const struct api_request *request,
+             struct api_answer *answer, struct err *err);
