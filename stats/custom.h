@@ -36,7 +36,7 @@ struct custom_rule {
 struct custom_set;
 
 int custom_set_new(struct custom_set **out, enum task task, const struct custom_rule *rules,
-               size_t n_rules, struct err *err);
+                   size_t n_rules, struct err *err);
 void custom_set_free(struct custom_set *set);
 DEFINE_FREEP(custom_set)
 

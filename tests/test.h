@@ -12,5 +12,5 @@
 #include <cmocka.h>
 /* clang-format on */
 
-#define MINUTE INT64_C(60000)   /* ms */
-#define HOUR   INT64_C(3600000) /* ms */
+#define MINUTE INT64_C(60000) /* ms */
+#define HOUR INT64_C(3600000) /* ms */

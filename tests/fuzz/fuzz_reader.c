@@ -1,0 +1,47 @@
+/* Any bytes into common/buf's reader: it stays inside them, and says when it ran past their end. */
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    struct reader r = reader_of(bytes, n);
+
+    while (!reader_failed(&r) && reader_left(&r) > 0) {
+        size_t before = reader_left(&r);
+        size_t length = 0;
+
+        switch (reader_u8(&r) % 8) {
+        case 0:
+            reader_varint(&r);
+            break;
+        case 1:
+            reader_zigzag(&r);
+            break;
+        case 2:
+            reader_int128(&r);
+            break;
+        case 3:
+            reader_double(&r);
+            break;
+        case 4:
+            reader_string(&r, &length);
+            assert(length <= n);
+            break;
+        case 5:
+            reader_u32(&r);
+            break;
+        case 6:
+            reader_u64(&r);
+            break;
+        default:
+            reader_bytes(&r, before / 2);
+        }
+        assert(reader_failed(&r) || reader_left(&r) < before);
+    }
+    return 0;
+}
