@@ -63,3 +63,20 @@ def partitions_and_the_low_watermark_move_on_request(story):
 
     equal(kafka.consume(topic, partition=0), [str(i) for i in range(4, 10)])
     equal(kafka.ends(topic, 3), [10, 0, 0])
+
+
+def a_group_shares_partitions_between_its_members(story):
+    kafka = story.kafka()
+    topic, group = story.topic("events"), story.topic("group")
+    kafka.create_topic(topic, partitions=2)
+    writer = kafka.producer(topic)
+    writer.send([(str(i), str(i)) for i in range(100)])
+    writer.close()
+
+    members = [kafka.member(group, [topic]), kafka.member(group, [topic])]
+    for member in members:
+        story.at_end(member.kill)
+        member.wait_assigned()
+        member.leave()
+
+    equal(sum(kafka.ends(topic, 2)), 100)

@@ -156,6 +156,14 @@ class KafkaClient:
                 command += ["-H", f"{name}={value}"]
             self._run(command + [file.name], b"", f"produce to {topic}")
 
+    def producer(self, topic):
+        """A writer that stays open: .send([(key, value)…]), .close() when all is to be in the log."""
+        return Producer(self.brokers, topic)
+
+    def member(self, group, topics, properties=()):
+        """Another consumer in the group, reading on until .leave() or .kill()."""
+        return Member(self.brokers, group, topics, properties)
+
     def consume(self, topic, n=None, partition=None, form="%s\\n", timeout=30):
         """What lies in the topic, as lines of kcat's format; the first n, or up to the end."""
         command = ["kcat", "-C", "-q", "-b", self.brokers, "-t", topic, "-o", "beginning", "-f", form]
@@ -181,6 +189,56 @@ class KafkaClient:
         if done.returncode:
             raise KafkaError(f"{what}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout
+
+
+class Producer:
+    def __init__(self, brokers, topic):
+        command = ["kcat", "-P", "-b", brokers, "-t", topic, "-K", "\\x1f", "-X", "linger.ms=5", "-T"]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def send(self, events):
+        self.process.stdin.write("".join(f"{key}\x1f{value}\n" for key, value in events).encode())
+        self.process.stdin.flush()
+
+    def close(self):
+        self.process.stdin.close()
+        if self.process.wait(60):
+            raise KafkaError(f"kcat ended with code {self.process.returncode}")
+
+
+class Member:
+    """A kcat in a consumer group; what it reads it drops, what it does with the group counts."""
+
+    def __init__(self, brokers, group, topics, properties=()):
+        command = ["kcat", "-b", brokers, "-X", "partition.assignment.strategy=range"]
+        for item in ("session.timeout.ms=6000", "auto.offset.reset=earliest", *properties):
+            command += ["-X", item]
+        command += ["-G", group, *topics]
+        self.log = tempfile.NamedTemporaryFile()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log
+        )
+
+    def wait_assigned(self, timeout=60):
+        """Until the group gave it partitions."""
+
+        def assigned():
+            with open(self.log.name, encoding="utf-8", errors="replace") as log:
+                return "assigned: " in log.read()
+
+        wait_until(assigned, timeout, "a second member to be given partitions")
+
+    def leave(self):
+        """In order: the group hears of it at once. Offsets it read are committed in its name."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
 
 class Kafka(KafkaClient):
