@@ -6,7 +6,7 @@ from database import check_same_windows, check_sound, query, totals
 from events import START, by_kind, label, prediction, stream, write_jsonl
 from kafka import wait_until
 from oracle import Model
-from story import equal
+from story import equal, short
 
 
 def _flow(story, kafka, events, partitions=3, **sections):
@@ -19,6 +19,7 @@ def _flow(story, kafka, events, partitions=3, **sections):
     return daemon
 
 
+@short
 def ten_predictions_and_their_labels_make_one_window(story):
     events = []
     for i in range(10):
@@ -47,6 +48,7 @@ def a_binary_stream_shows_what_the_oracle_computes(story):
     check_sound(daemon.database)
 
 
+@short
 def a_multiclass_stream_shows_what_the_oracle_computes(story):
     events = stream(3000, seed=12, task="multiclass", model="pets")
 
@@ -113,6 +115,7 @@ def replay_of_the_same_events_gives_the_same_answers(story):
         equal(other.points(*asked), daemon.points(*asked))
 
 
+@short
 def a_hangup_reads_the_configuration_again(story):
     kafka = story.kafka()
     daemon = _flow(story, kafka, stream(200, seed=17))
@@ -134,6 +137,7 @@ def a_hangup_reads_the_configuration_again(story):
     equal(query(daemon.database, "SELECT reason FROM dead_letter"), [("unknown_model",)])
 
 
+@short
 def sigterm_drains_commits_and_leaves_with_code_0(story):
     kafka = story.kafka()
     events = stream(3000, seed=18)

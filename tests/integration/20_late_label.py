@@ -3,7 +3,7 @@
 from daemon import configuration, models
 from database import check_identity, panes, totals
 from events import HOUR, MINUTE, START, label, prediction, write_jsonl
-from story import equal
+from story import equal, short
 
 DAY = 24 * HOUR
 
@@ -77,6 +77,7 @@ def F26_an_event_older_than_the_retention_reopens_nothing(story):
     equal(panes(database), panes(without))
 
 
+@short
 def F27_labels_days_late_update_the_windows_of_their_predictions(story):
     events = [prediction(f"p{i}", START + i * 1000, score=0.9, prediction=1) for i in range(50)]
     for day in range(1, 7):  # life goes on, and minutes roll up to hours

@@ -8,7 +8,7 @@ from database import check_identity, check_same_windows, fingerprint, query, tot
 from events import START, label, prediction, stream, write_jsonl
 from kafka import wait_until
 from oracle import Model
-from story import equal
+from story import equal, short
 
 
 def _replay(story, name, events, **sections):
@@ -28,6 +28,7 @@ def F20_of_predictions_with_one_id_the_first_wins(story):
     check_same_windows(doubled, clean)
 
 
+@short
 def F23_a_label_corrected_again_and_again_counts_as_its_last(story):
     rng = random.Random(23)
     predictions = [prediction(f"p{i}", START + i * 500, score=round(rng.random(), 3)) for i in range(300)]
@@ -67,6 +68,7 @@ def F25_an_event_from_the_future_opens_no_window(story):
     equal(query(daemon.database, "SELECT max(start_ms) FROM panes WHERE level_ms = 60000"), [(START,)])
 
 
+@short
 def F28_a_flood_of_segments_ends_in_other(story):
     events = [
         prediction(f"p{i}", START + i, score=0.5, prediction=1, segment={"country": f"c{i}"}) for i in range(2000)
@@ -91,6 +93,7 @@ def F28_a_flood_of_models_is_refused_beyond_the_limit(story):
     equal(totals(database)["dead_lettered"], 250)
 
 
+@short
 def F28_hostile_names_stay_text(story):
     names = ['"; DROP TABLE panes; --', "<script>alert(1)</script>", "a\\u0001b".encode().decode("unicode_escape")]
     names += ["ünïcödé", "x" * 200, "../../etc/passwd", "%s%n"]
@@ -117,6 +120,7 @@ def duplicates_and_corrections_through_kafka_show_what_the_oracle_computes(story
     equal(totals(daemon.database)["duplicate"], oracle.duplicates)
 
 
+@short
 def events_posted_over_http_count_once_and_are_durable(story):
     daemon = story.daemon(configuration(models=models()))
     daemon.start()

@@ -6,10 +6,11 @@ from daemon import configuration, run_program, wait_a_moment, yaml
 from database import check_identity, offsets, totals
 from events import START, prediction, stream
 from kafka import wait_until
-from story import equal
+from story import equal, short
 from undisturbed import QUICK, Trickle, check_as_undisturbed
 
 
+@short
 def F06_members_that_join_and_leave_change_no_window(story):
     kafka = story.kafka()
     events = stream(6000, seed=40)
@@ -67,6 +68,7 @@ def F07_a_daemon_stopped_beyond_the_session_comes_back_without_a_fault(story):
     check_as_undisturbed(story, kafka, topics, daemon)
 
 
+@short
 def F07_a_commit_over_offsets_that_somebody_moved_is_refused(story):
     kafka = story.kafka()
     topic = story.topic("predictions")

@@ -7,7 +7,7 @@ from daemon import configuration, wait_a_moment
 from database import check_sound, offsets, query
 from events import HOUR, stream, write_jsonl
 from kafka import wait_until
-from story import equal, long
+from story import equal, long, short
 from undisturbed import QUICK, Trickle, check_as_undisturbed
 
 KILLS = 500 if os.environ.get("ASSAY_NIGHTLY") else 20
@@ -44,6 +44,7 @@ def F01_killed_at_any_moment_every_window_is_as_if_undisturbed(story):
     assert worked > KILLS // 2
 
 
+@short
 def F01_killed_with_labels_still_to_come_the_join_goes_on(story):
     """Predictions first, kill, then their labels: what waits must have been in the database."""
     kafka = story.kafka()

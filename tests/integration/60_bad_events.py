@@ -8,7 +8,7 @@ from daemon import configuration, run_program
 from database import check_sound, query, totals
 from events import BAD, START, prediction, stream, write_jsonl
 from kafka import wait_until
-from story import equal
+from story import equal, short
 from undisturbed import check_as_undisturbed
 
 # Payloads that are no text, beside those of events.BAD: (reason or None where two are right, bytes).
@@ -22,6 +22,7 @@ BYTES = [
 ]
 
 
+@short
 def F14_each_bad_event_is_kept_with_its_reason_and_place(story):
     kafka = story.kafka()
     topic = story.topic("predictions")
@@ -49,6 +50,7 @@ def F14_each_bad_event_is_kept_with_its_reason_and_place(story):
     assert {item["reason"] for item in shown} == {reason for reason, _ in expected}, shown
 
 
+@short
 def F14_bad_events_go_to_the_dead_letter_topic_with_headers(story):
     kafka = story.kafka()
     topic, dead = story.topic("predictions"), story.topic("dead")
@@ -173,3 +175,12 @@ def a_wrong_configuration_is_named_by_file_line_and_key(story):
     assert code != 0
     assert "assay.yaml:3" in errors and "thresold" in errors, errors
 
+
+
+def an_address_beyond_loopback_without_protection_is_refused(story):
+    daemon = story.daemon(configuration(http={"listen": "0.0.0.0:0"}))
+
+    code, _, errors = run_program("serve", "-c", daemon.write_configuration(), cwd=daemon.folder, timeout=20)
+
+    assert code != 0
+    assert "insecure" in errors or "tls" in errors.lower(), errors

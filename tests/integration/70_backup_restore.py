@@ -8,10 +8,11 @@ from daemon import PROGRAM, configuration, run_program
 from database import check_identity, check_sound, offsets, totals
 from events import stream
 from kafka import wait_until
-from story import equal
+from story import equal, short
 from undisturbed import QUICK, Trickle, check_as_undisturbed
 
 
+@short
 def F37_a_backup_under_load_restores_to_the_same_bits(story):
     kafka = story.kafka()
     events = stream(5000, seed=70)

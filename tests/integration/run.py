@@ -5,7 +5,7 @@ usage: run.py [--short] [--counts FILE] [--list] [NAME…]     NAME: a part of "
 
 A story is a function with one argument (tests/lib/story.py: Story); its name is a sentence. It
 fails by an exception, skips by story.skip(why). One Kafka is shared by the stories that do not
-need to break theirs. --short leaves out the long ones (marked @long). ASSAY_BUILD names the build
+need to break theirs. --short takes those marked @short alone, for slow builds. ASSAY_BUILD names the build
 directory (build), ASSAY_NIGHTLY=1 takes the long counts.
 """
 
@@ -85,7 +85,7 @@ def main():
         s
         for s in stories()
         if (not options.names or any(n in f"{s[0]}::{s[1]}" for n in options.names))
-        and not (options.short and "long" in s[2])
+        and (not options.short or "short" in s[2])
     ]
     if options.list:
         print("\n".join(f"{file}::{function}" for file, function, _ in chosen))

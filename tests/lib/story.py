@@ -31,6 +31,11 @@ def equal(got, expected, what=""):
     assert got == expected, f"{what}\n     got {got!r}\nexpected {expected!r}"
 
 
+def short(function):
+    """Marks a story that the builds with sanitizers run too."""
+    return function
+
+
 class Story:
     """A temporary folder, names of its own on the shared broker, and an end that cleans up."""
 
