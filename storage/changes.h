@@ -20,6 +20,8 @@ DEFINE_FREEP(changes)
 
 uint64_t changes_now(struct changes *changes);
 void changes_bump(struct changes *changes);
+/* The counter is at least `to` from now on: the number that the database remembers. */
+void changes_raise(struct changes *changes, uint64_t to);
 /* Returns the counter once it is above `after`, or unchanged after timeout_ms. */
 uint64_t changes_wait(struct changes *changes, uint64_t after, int timeout_ms);
 /* Runs `wake` after each bump (on the bumping thread; must be quick), for event loops. */

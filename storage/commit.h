@@ -35,6 +35,10 @@ struct model_row {
 };
 int commit_model(struct store *store, const struct model_row *row, struct err *err);
 
+/* Facts of a version as registered (contract §4, PUT …/versions/V): a JSON object's text. */
+int commit_version(struct store *store, const char *model, const char *version,
+                   const char *facts_json, struct err *err);
+
 /* The number of (model, version, slice); made when new. slice: "" overall, else "country=de". */
 int commit_series(struct store *store, const char *model, const char *version, const char *slice,
                   int64_t *series_id, struct err *err);
@@ -43,7 +47,8 @@ int commit_series(struct store *store, const char *model, const char *version, c
 int commit_name(struct store *store, const char *model, const char *kind, uint64_t id,
                 struct view text, struct err *err);
 
-/* Replaces the state of one pane (bytes of states_save); revision + 1. */
+/* Replaces the state of one pane (bytes of states_save); revision + 1. Refused where the level is
+   rolled up already (storage/retention.h). */
 int commit_pane(struct store *store, int64_t series_id, int64_t level_ms, int64_t start_ms,
                 const void *state, size_t n, struct err *err);
 
@@ -84,5 +89,11 @@ int commit_dead_letter(struct store *store, const struct dead_letter_row *row, s
 /* Counters of a model: predictions, labels, joined, … as one blob of name → int64 (JSON text). */
 int commit_model_counts(struct store *store, const char *model, const char *json, struct err *err);
 
-/* Small facts that must be in the same transaction ("watermark_ms", …). */
+/*
+ * Small facts that must be in the same transaction. Keys that others read:
+ *     "watermark_ms"               event time up to which predictions are in (series_complete)
+ *     "labels_complete_ms/MODEL"   the same for the labels of a model
+ *     "rolled_up_to/LEVEL_MS"      panes of the level before it are gone (storage/retention.h)
+ *     "changes"                    the change counter; commit_end writes it
+ */
 int commit_fact(struct store *store, const char *key, int64_t value, struct err *err);

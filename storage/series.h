@@ -2,17 +2,31 @@
  * THE read path: (model, version, slice, from, to, window, step) → merged states. A/B, alerts,
  * REST and `assay query` all read through here, so that they cannot disagree about a number.
  *
- * Shape    points are windows [start, start + window), aligned to multiples of `step`
+ * Shape    points are windows [start, start + window), start aligned to multiples of `step` since
+ *          the epoch, that lie inside [from, to) after from was moved down and to up to a multiple
+ *          of step. Window and step are multiples of a minute; window >= step gives tumbling or
+ *          rolling windows.
+ *          Minute, hour and day panes mix: a pane is in a window that contains it whole. A window
+ *          that cuts through a pane (older data is only kept by the hour, then by the day) is
+ *          `partial` and does without it.
+ *          One read transaction: all points come from the same commit.
  * Units    ms since the epoch; durations ms
  * Owner    series_read gives points that series_points_free takes
  * Errors   ERR_NOT_FOUND: no such model (the message has near matches); an unknown version or
- *          slice is just empty windows
+ *          slice is just empty windows · ERR_USAGE: window or step are off, or too many points ·
+ *          -ETIME: store_limit_reads. A pane whose stored bytes are damaged is left out and
+ *          counted, the rest lives.
  * Threads  that of the store
  */
 #pragma once
 
 #include "stats/metric.h"
 #include "storage/store.h"
+
+enum {
+    SERIES_MAX_POINTS = 20000,
+    SERIES_MAX_WINDOW_STEPS = 10080 /* a week of minutes */
+};
 
 struct series_query {
     const char *model;
@@ -26,6 +40,7 @@ struct series_point {
     int64_t start_ms, end_ms;
     int64_t revision;      /* grows when a late label changed it */
     struct states *states; /* NULL: nothing in the window */
+    bool partial;          /* a coarser pane overlaps the window, and is not in it */
 };
 
 struct series_points {
@@ -34,20 +49,33 @@ struct series_points {
     size_t n;
     /* Oldest pane level that had to be used (ms): a window finer than it cannot be shown. */
     int64_t coarsest_level_ms;
+    size_t n_damaged; /* panes in the range whose bytes are damaged: the answer is incomplete */
 };
 
 int series_read(struct store *store, const struct series_query *query, struct series_points *out,
                 struct err *err);
 void series_points_free(struct series_points *points);
 
+/*
+ * The same without keeping more than one point: `point` is called for each window, oldest first,
+ * and borrows its states until it returns (0 to go on, else series_each ends with that value).
+ * about->points stays NULL, about->n counts the calls.
+ */
+int series_each(struct store *store, const struct series_query *query,
+                int (*point)(void *context, const struct series_point *point, struct err *err),
+                void *context, struct series_points *about, struct err *err);
+
 /* One pane's bytes for the writer, which folds late labels into panes that left memory.
-   0 found (*state malloc'd, the caller's) · 1 SERIES_NONE. */
+   0 found (*state malloc'd, the caller's) · 1 SERIES_NONE · 2 SERIES_DAMAGED: the pane is there
+   but its bytes are not those that were written; leave it as it is, and count the label. */
 enum {
-    SERIES_NONE = 1
+    SERIES_NONE = 1,
+    SERIES_DAMAGED = 2
 };
 int series_pane(struct store *store, int64_t series_id, int64_t level_ms, int64_t start_ms,
                 void **state, size_t *n, struct err *err);
 
-/* Up to when predictions, and labels, are in (contract §4, complete_up_to). -1: nothing yet. */
+/* Up to when predictions, and labels, are in (contract §4, complete_up_to). -1: nothing yet. They
+   are the facts "watermark_ms" and "labels_complete_ms/MODEL" (storage/commit.h). */
 int series_complete(struct store *store, const char *model, int64_t *complete_up_to_ms,
                     int64_t *labels_complete_up_to_ms, struct err *err);

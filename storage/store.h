@@ -6,7 +6,9 @@
  *          STORE_READ never checkpoints and sees committed states only.
  * Owner    store_open gives, store_close takes
  * Errors   ERR_NEWER: a newer version wrote it · ERR_CORRUPT: names `assay verify` · ERR_USAGE: it
- *          is in use, names the pid · ERR_FULL: no room on disk · ERR_IO: the process should end
+ *          is in use, names the pid · ERR_FULL: no room on disk · ERR_IO: the process should end ·
+ *          ERR_NOT_FOUND: STORE_READ and there is no file · ERR_DATA: an SQLite file of another
+ *          program, or (STORE_READ) of an older schema
  * Threads  a store belongs to one thread at a time
  */
 #pragma once
@@ -15,8 +17,10 @@
 #include <stdint.h>
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/err.h"
 
+struct changes;
 struct store;
 struct sqlite3;
 
@@ -32,11 +36,21 @@ DEFINE_FREEP(store)
 struct sqlite3 *store_db(struct store *store);
 const char *store_path(const struct store *store);
 
+/* Bumped by every commit that changed something; also started at the number that the database
+   remembers, so that it never goes back over a restart. Borrowed: must outlive the store. */
+int store_set_changes(struct store *store, struct changes *changes, struct err *err);
+
 /* Turns an SQLite result into our codes with `what` in the message. */
 int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *what);
 
 /* Checkpoints the WAL without waiting for readers; the writer calls it between commits. */
 int store_checkpoint(struct store *store, struct err *err);
+
+/* Bytes of the WAL after the last commit: an alarm is due at 256 MiB (a reader does not end). */
+int64_t store_wal_bytes(const struct store *store);
+
+/* A read that takes longer than limit_ms on `clock` ends with -ETIME. The clock is borrowed. */
+void store_limit_reads(struct store *store, const struct clock *clock, int64_t limit_ms);
 
 /* Integrity of pages and of every saved state's hash; 0 fine, ERR_CORRUPT names the first fault. */
 int store_verify(const char *path, struct err *err);

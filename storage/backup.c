@@ -1,0 +1,111 @@
+#include "storage/backup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "storage/connection.h"
+
+enum {
+    PAGES_A_STEP = 256
+};
+
+static int target_fail(sqlite3 *target, int sqlite_rc, const char *to, struct err *err)
+{
+    int no = sqlite3_system_errno(target);
+    if ((sqlite_rc & 0xff) == SQLITE_FULL || no == ENOSPC || no == EDQUOT)
+        return err_set(err, ERR_FULL, "%s: no room for the backup", to);
+    if ((sqlite_rc & 0xff) == SQLITE_NOMEM)
+        return err_set(err, -ENOMEM, "%s: no memory for the backup", to);
+    return err_set(err, ERR_IO, "%s: cannot write the backup: %s", to, sqlite3_errstr(sqlite_rc));
+}
+
+static int copy_pages(struct store *store, sqlite3 *target, const char *to, struct err *err)
+{
+    sqlite3_backup *backup = sqlite3_backup_init(target, "main", store->db, "main");
+    if (!backup)
+        return target_fail(target, sqlite3_extended_errcode(target), to, err);
+    int rc;
+    do
+        rc = sqlite3_backup_step(backup, PAGES_A_STEP);
+    while (rc == SQLITE_OK);
+    int finished = sqlite3_backup_finish(backup);
+    if (rc == SQLITE_DONE && finished == SQLITE_OK)
+        return 0;
+    rc = rc == SQLITE_DONE ? finished : rc;
+    if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB)
+        return store_fail(store, rc, err, "backup");
+    return target_fail(target, rc, to, err);
+}
+
+/* Pages into the new file `part`, with the snapshot held by an open read transaction. */
+static int copy_to(struct store *store, const char *part, struct err *err)
+{
+    sqlite3 *target = NULL;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int rc = sqlite3_open_v2(part, &target, flags, NULL);
+    if (rc != SQLITE_OK)
+        rc = target_fail(target, rc, part, err);
+    /* No journal: a copy that breaks off is removed, never rolled back. */
+    else if (sqlite3_exec(target, "PRAGMA journal_mode=OFF; PRAGMA synchronous=FULL", NULL, NULL,
+                          NULL) != SQLITE_OK)
+        rc = target_fail(target, sqlite3_extended_errcode(target), part, err);
+    else
+        rc = store_exec(store, "BEGIN", err, "backup");
+    if (!rc) {
+        int64_t n;
+        rc = store_integer(store, "SELECT count(*) FROM sqlite_schema", 0, &n, err);
+        if (!rc)
+            rc = copy_pages(store, target, part, err);
+        sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
+    }
+    sqlite3_close(target);
+    return rc;
+}
+
+static int sync_path(const char *path, int flags, struct err *err)
+{
+    AUTO_CLOSE int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        return err_set(err, ERR_IO, "%s: cannot sync: %s", path, strerror(errno));
+    return 0;
+}
+
+static int make_private(const char *part, struct err *err)
+{
+    unlink(part);
+    AUTO_CLOSE int fd = open(part, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0 && (errno == ENOSPC || errno == EDQUOT))
+        return err_set(err, ERR_FULL, "%s: no room for the backup", part);
+    if (fd < 0)
+        return err_set(err, -errno, "%s: cannot make it: %s", part, strerror(errno));
+    return 0;
+}
+
+int backup_copy(struct store *store, const char *to, struct err *err)
+{
+    char part[PATH_MAX];
+    char directory[PATH_MAX];
+    int n = snprintf(part, sizeof(part), "%s%s.part", to[0] == '/' ? "" : "./", to);
+    if (n < 0 || (size_t)n >= sizeof(part))
+        return err_set(err, -ENAMETOOLONG, "%s: the path is too long", to);
+    memcpy(directory, part, sizeof(directory));
+
+    int rc = make_private(part, err);
+    if (rc)
+        return rc;
+    rc = copy_to(store, part, err);
+    if (!rc)
+        rc = sync_path(part, O_RDWR, err);
+    if (!rc && rename(part, to) != 0)
+        rc = err_set(err, -errno, "%s: cannot rename the backup to it: %s", to, strerror(errno));
+    if (!rc)
+        rc = sync_path(dirname(directory), O_RDONLY | O_DIRECTORY, err);
+    if (rc)
+        unlink(part);
+    return rc;
+}

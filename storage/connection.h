@@ -1,0 +1,83 @@
+/*
+ * What the files of this room share: the connection itself and its cached statements. No other
+ * room includes it.
+ *
+ * Shape    statement_get gives a prepared statement, the same one for the same `sql` pointer; so
+ *          `sql` must be a static text, one for each statement, and never made at run time
+ * Owner    the store keeps the statements; AUTO_RESET gives one back at the end of the scope, with
+ *          its bindings cleared, so that no read transaction stays open behind it
+ * Threads  that of the store
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "common/view.h"
+#include "storage/changes.h"
+#include "storage/store.h"
+
+enum {
+    MAX_STATEMENTS = 128
+};
+
+struct cached_statement {
+    const char *sql;
+    sqlite3_stmt *statement;
+};
+
+struct store {
+    sqlite3 *db;
+    char *path;
+    enum store_mode mode;
+    int lock_fd;
+    int dead; /* ERR_IO or ERR_CORRUPT once a write has failed so: no more writing */
+    bool in_commit;
+    int read_depth; /* read_begin nests */
+    bool own_read;  /* the outermost one began a transaction */
+    int wal_pages;  /* frames in the WAL after the last commit */
+    int page_bytes;
+    int64_t changes_at_begin;   /* sqlite3_total_changes64 */
+    struct changes *changes;    /* borrowed; may be NULL */
+    int64_t rolled_up_to_ms[2]; /* minutes, hours: panes that start before it are gone */
+    const struct clock *clock;  /* of the read deadline; NULL: none */
+    int64_t read_limit_ms;
+    int64_t read_deadline_ms;
+    size_t n_statements;
+    struct cached_statement statements[MAX_STATEMENTS];
+};
+
+int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, struct err *err);
+
+/* Steps a statement that gives no rows, and resets it. */
+int statement_run(struct store *store, sqlite3_stmt *statement, struct err *err, const char *what);
+
+/* Runs static SQL that is not worth caching (pragmas, BEGIN). */
+int store_exec(struct store *store, const char *sql, struct err *err, const char *what);
+
+/* One integer from the first row; `otherwise` when there is none. */
+int store_integer(struct store *store, const char *sql, int64_t otherwise, int64_t *out,
+                  struct err *err);
+
+/* Fails unless a commit is open on a connection that may write. */
+int store_writing(struct store *store, struct err *err, const char *what);
+
+/* One snapshot over several statements, within the read limit; read_end in any case after 0. */
+int read_begin(struct store *store, struct err *err);
+void read_end(struct store *store);
+
+/* Loads what the connection keeps in memory of the database; after opening and rolling back. */
+int store_remember(struct store *store, struct err *err);
+
+static inline void statement_reset(sqlite3_stmt *const *statement)
+{
+    if (*statement) {
+        sqlite3_reset(*statement);
+        sqlite3_clear_bindings(*statement);
+    }
+}
+#define AUTO_RESET __attribute__((cleanup(statement_reset)))
+
+static inline int bind_text(sqlite3_stmt *statement, int column, const char *text)
+{
+    return sqlite3_bind_text(statement, column, text, -1, SQLITE_STATIC);
+}

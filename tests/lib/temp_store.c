@@ -1,0 +1,64 @@
+#include "tests/lib/temp_store.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/test.h"
+
+void must(int rc, const struct err *err)
+{
+    if (rc != 0)
+        fail_msg("%d: %s", rc, err->text);
+}
+
+/* Memory where there is some: the tests sync thousands of times. */
+struct temp *temp_new(void)
+{
+    struct temp *temp = calloc(1, sizeof(*temp));
+    assert_non_null(temp);
+    const char *root = getenv("TMPDIR");
+    if (!root)
+        root = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(temp->directory, sizeof(temp->directory), "%s/assay-test-XXXXXX", root);
+    assert_non_null(mkdtemp(temp->directory));
+    snprintf(temp->path, sizeof(temp->path), "%s/assay.db", temp->directory);
+    return temp;
+}
+
+void temp_free(struct temp *temp)
+{
+    if (!temp)
+        return;
+    DIR *directory = opendir(temp->directory);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        char path[512];
+        snprintf(path, sizeof(path), "%s/%s", temp->directory, entry->d_name);
+        unlink(path);
+    }
+    if (directory)
+        closedir(directory);
+    rmdir(temp->directory);
+    free(temp);
+}
+
+struct store *temp_store(const struct temp *temp, enum store_mode mode)
+{
+    struct err err = {0};
+    struct store *store = NULL;
+    must(store_open(&store, temp->path, mode, &err), &err);
+    return store;
+}
+
+int64_t temp_series(struct store *store, const char *model, const char *version, const char *slice)
+{
+    struct err err = {0};
+    int64_t series = 0;
+    const struct model_row row = {model, "binary", "1", 0.5, 7 * 24 * HOUR};
+    must(commit_begin(store, &err), &err);
+    must(commit_model(store, &row, &err), &err);
+    must(commit_series(store, model, version, slice, &series, &err), &err);
+    must(commit_end(store, &err), &err);
+    return series;
+}
