@@ -1,0 +1,327 @@
+/*
+ * Cuts are left-closed. "x <= e belongs left" (deciles, the last Doane edge) is the cut at the
+ * next float after e; so both conventions live on one list.
+ */
+#include "stats/grid.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+static double middle_of(const struct cell *cell)
+{
+    return cell->low == cell->high ? cell->low : cell->low / 2 + cell->high / 2;
+}
+
+struct cell_moments cells_moments(const struct cell *cells, size_t n)
+{
+    struct cell_moments out = {.min = NAN, .max = NAN, .mean = NAN, .std = NAN};
+    if (n == 0)
+        return out;
+    out.min = cells[0].low;
+    out.max = cells[n - 1].high;
+    long double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        out.n += cells[i].count;
+        sum += (long double)middle_of(&cells[i]) * (long double)cells[i].count;
+    }
+    long double mean = sum / (long double)out.n, m2 = 0, m3 = 0;
+    for (size_t i = 0; i < n; i++) {
+        long double d = (long double)middle_of(&cells[i]) - mean;
+        m2 += d * d * (long double)cells[i].count;
+        m3 += d * d * d * (long double)cells[i].count;
+    }
+    out.mean = (double)mean;
+    out.std = (double)sqrtl(m2 / (long double)out.n);
+    if (out.std > 0) {
+        long double std = sqrtl(m2 / (long double)out.n);
+        out.skew = (double)(m3 / (long double)out.n / (std * std * std));
+    }
+    return out;
+}
+
+/* The value at rank k (from 0) of the sorted cells. */
+static double value_at(const struct cell *cells, size_t n, uint64_t k)
+{
+    uint64_t before = 0;
+    for (size_t i = 0; i < n; i++) {
+        before += cells[i].count;
+        if (k < before)
+            return middle_of(&cells[i]);
+    }
+    return middle_of(&cells[n - 1]);
+}
+
+double cells_quantile(const struct cell *cells, size_t n, double q)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += cells[i].count;
+    if (total == 0)
+        return NAN;
+    double at = (double)(total - 1) * q;
+    uint64_t k = (uint64_t)at;
+    double t = at - (double)k;
+    double a = value_at(cells, n, k), b = value_at(cells, n, k + 1 < total ? k + 1 : k);
+    /* numpy's two-sided interpolation, for the same bits */
+    return t >= 0.5 ? b - (b - a) * (1 - t) : a + (b - a) * t;
+}
+
+uint32_t doane_edges(const struct cell *cells, size_t n, double edges[GRID_MAX_DOANE + 1])
+{
+    struct cell_moments m = cells_moments(cells, n);
+    double first = m.min, last = m.max, bins = 1;
+    if (m.n == 0)
+        return 0;
+    double range = last - first, count = (double)m.n;
+    if (m.n > 2 && m.std > 0 && isfinite(m.std) && isfinite(range)) {
+        double sg1 = sqrt(6.0 * (count - 2) / ((count + 1.0) * (count + 3)));
+        double width = range / (1.0 + log2(count) + log2(1.0 + fabs(m.skew) / sg1));
+        bins = width > 0 ? ceil(range / width) : 1;
+    }
+    if (first == last) {
+        first -= 0.5;
+        last += 0.5;
+    }
+    uint32_t n_bins = bins < GRID_MAX_DOANE ? (uint32_t)bins : GRID_MAX_DOANE;
+    double step = isfinite(last - first) ? (last - first) / n_bins : last / n_bins - first / n_bins;
+    for (uint32_t i = 0; i < n_bins; i++)
+        edges[i] = (double)i * step + first;
+    edges[n_bins] = last;
+    /* a range too narrow for so many floats: fewer, different edges */
+    uint32_t kept = 0;
+    for (uint32_t i = 1; i <= n_bins; i++) {
+        if (edges[i] > edges[kept])
+            edges[++kept] = edges[i];
+    }
+    return kept;
+}
+
+static double after(double x)
+{
+    double next = nextafter(x, INFINITY);
+    return isfinite(next) ? next : x;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+struct cut_list {
+    double cuts[4 * GRID_MAX_CELLS];
+    uint32_t n;
+};
+
+static void cut_at(struct cut_list *list, double x)
+{
+    if (isfinite(x) && list->n < 4 * GRID_MAX_CELLS)
+        list->cuts[list->n++] = x + 0.0;
+}
+
+/*
+ * Blocks of points of about equal mass; a block's share of the cuts grows half with its mass and
+ * half with sqrt(mass × width). Cuts fall on block ends.
+ */
+static int cut_by_mass(struct cut_list *list, const struct cell *cells, size_t n, uint32_t n_cuts,
+                       double total)
+{
+    enum {
+        N_BLOCKS = 4096
+    };
+    struct block {
+        double end, mass, root;
+    };
+    AUTO_FREE struct block *blocks = malloc(N_BLOCKS * 2 * sizeof(*blocks));
+    if (!blocks)
+        return -ENOMEM;
+    size_t n_blocks = 0;
+    double mass = 0, roots = 0, start = cells[0].low;
+    for (size_t i = 0; i < n; i++) {
+        mass += (double)cells[i].count;
+        if (mass * N_BLOCKS < total && i + 1 < n)
+            continue;
+        double width = cells[i].high / 2 - start / 2;
+        double root = sqrt(mass / total) * sqrt(width > 0 ? width : 0);
+        blocks[n_blocks++] = (struct block){cells[i].high, mass / total, root};
+        roots += root;
+        mass = 0;
+        start = cells[i].high;
+    }
+    double cumulated = 0, next = 1.0 / (n_cuts + 1);
+    for (size_t i = 0; i + 1 < n_blocks; i++) {
+        cumulated += roots > 0 && isfinite(roots) ? (blocks[i].mass + blocks[i].root / roots) / 2
+                                                  : blocks[i].mass;
+        if (cumulated < next)
+            continue;
+        cut_at(list, after(blocks[i].end));
+        while (next <= cumulated)
+            next += 1.0 / (n_cuts + 1);
+    }
+    return 0;
+}
+
+static uint32_t doane_bin_of(const struct grid *grid, double x)
+{
+    if (grid->n_doane == 0 || x < grid->doane[0] || x > grid->doane[grid->n_doane])
+        return grid->n_doane;
+    uint32_t bin = 0;
+    while (bin + 1 < grid->n_doane && grid->doane[bin + 1] <= x)
+        bin++;
+    return bin;
+}
+
+static uint32_t decile_bin_of(const struct grid *grid, double x)
+{
+    uint32_t bin = 0;
+    while (bin < grid->n_deciles && grid->deciles[bin] < x)
+        bin++;
+    return bin;
+}
+
+/* The bins of each cell and the buckets to look in: all that follows from cuts and edges. */
+static void derive(struct grid *grid)
+{
+    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
+        double low, high;
+        grid_bounds(grid, i, &low, &high);
+        double x = i == 0 ? high : low; /* the first cell has no low end of its own */
+        grid->doane_bin[i] = (uint8_t)doane_bin_of(grid, x);
+        grid->decile_bin[i] = (uint8_t)decile_bin_of(grid, x);
+    }
+    double width = grid->n_cuts ? grid->cuts[grid->n_cuts - 1] - grid->cuts[0] : 0;
+    grid->start = grid->n_cuts ? grid->cuts[0] : 0;
+    grid->scale = width > 0 && isfinite(width) ? GRID_BUCKETS / width : 0;
+    if (!isfinite(grid->scale))
+        grid->scale = 0;
+    uint32_t cut = 0;
+    for (uint32_t b = 0; b < GRID_BUCKETS; b++) {
+        grid->first[b] = (uint16_t)cut;
+        while (cut < grid->n_cuts) {
+            double at = (grid->cuts[cut] - grid->start) * grid->scale;
+            uint32_t bucket = at > 0 ? (at < GRID_BUCKETS ? (uint32_t)at : GRID_BUCKETS - 1) : 0;
+            if (bucket > b)
+                break;
+            cut++;
+        }
+    }
+    grid->first[GRID_BUCKETS] = (uint16_t)grid->n_cuts;
+}
+
+/* 2^-32 of the spread: sums stay exact in 128 bits and no value loses more than 1e-10 of it. */
+static void fix_point(struct grid *grid, const struct cell *cells, size_t n)
+{
+    struct cell_moments m = cells_moments(cells, n);
+    double spread = m.std > 0 ? m.std : fabs(m.mean);
+    grid->origin = isfinite(m.mean) ? m.mean : 0;
+    if (!isfinite(spread) || n == 0)
+        return;
+    int exponent = 0;
+    frexp(spread > 0 ? spread : 1, &exponent);
+    grid->unit = ldexp(1, exponent - 32);
+}
+
+int grid_build(struct grid **out, const struct cell *cells, size_t n, struct err *err)
+{
+    AUTO(grid) struct grid *grid = calloc(1, sizeof(*grid));
+    AUTO_FREE struct cut_list *list = calloc(1, sizeof(*list));
+    if (!grid || !list)
+        return err_set(err, -ENOMEM, "grid: no memory");
+    fix_point(grid, cells, n);
+    grid->n_doane = doane_edges(cells, n, grid->doane);
+    for (uint32_t i = 0; n && i <= grid->n_doane; i++)
+        cut_at(list, i == grid->n_doane ? after(grid->doane[i]) : grid->doane[i]);
+    for (int i = 1; n && i < GRID_DECILES; i++) {
+        double edge = cells_quantile(cells, n, i * (1.0 / GRID_DECILES));
+        if (grid->n_deciles && edge <= grid->deciles[grid->n_deciles - 1])
+            continue;
+        grid->deciles[grid->n_deciles++] = edge;
+        cut_at(list, after(edge));
+    }
+
+    double total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += (double)cells[i].count;
+    uint32_t room = GRID_MAX_CELLS - 1 - list->n;
+    if (n * 2 <= room) { /* few values: each one a cell, and the gaps between them */
+        for (size_t i = 0; i < n; i++) {
+            cut_at(list, cells[i].low);
+            cut_at(list, after(cells[i].high));
+        }
+    } else if (cut_by_mass(list, cells, n, room, total)) {
+        return err_set(err, -ENOMEM, "grid: no memory");
+    }
+    qsort(list->cuts, list->n, sizeof(double), by_value);
+    for (uint32_t i = 0; i < list->n; i++) {
+        if (grid->n_cuts == 0 || list->cuts[i] > grid->cuts[grid->n_cuts - 1])
+            grid->cuts[grid->n_cuts++] = list->cuts[i];
+    }
+    derive(grid);
+    *out = grid;
+    grid = NULL; /* the caller owns it now */
+    return 0;
+}
+
+void grid_free(struct grid *grid)
+{
+    free(grid);
+}
+
+void grid_bounds(const struct grid *grid, uint32_t cell, double *low, double *high)
+{
+    *low = cell == 0 ? -DBL_MAX : grid->cuts[cell - 1];
+    *high = cell == grid->n_cuts ? DBL_MAX : nextafter(grid->cuts[cell], -INFINITY);
+}
+
+void grid_save(const struct grid *grid, struct buf *out)
+{
+    buf_double(out, grid->origin);
+    buf_double(out, grid->unit);
+    buf_varint(out, grid->n_doane);
+    for (uint32_t i = 0; grid->n_doane && i <= grid->n_doane; i++)
+        buf_double(out, grid->doane[i]);
+    buf_varint(out, grid->n_deciles);
+    for (uint32_t i = 0; i < grid->n_deciles; i++)
+        buf_double(out, grid->deciles[i]);
+    buf_varint(out, grid->n_cuts);
+    for (uint32_t i = 0; i < grid->n_cuts; i++)
+        buf_double(out, grid->cuts[i]);
+}
+
+static bool load_sorted(struct reader *in, double *out, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        out[i] = reader_double(in);
+        if (!isfinite(out[i]) || (i && out[i] <= out[i - 1]))
+            return false;
+    }
+    return !reader_failed(in);
+}
+
+int grid_load(struct grid **out, struct reader *in, struct err *err)
+{
+    AUTO(grid) struct grid *grid = calloc(1, sizeof(*grid));
+    if (!grid)
+        return err_set(err, -ENOMEM, "grid: no memory");
+    grid->origin = reader_double(in);
+    grid->unit = reader_double(in);
+    bool fine = isfinite(grid->origin) && isfinite(grid->unit) && grid->unit >= 0;
+    uint64_t n_doane = reader_varint(in);
+    fine = fine && n_doane <= GRID_MAX_DOANE &&
+           load_sorted(in, grid->doane, n_doane ? n_doane + 1 : 0);
+    uint64_t n_deciles = fine ? reader_varint(in) : 0;
+    fine = fine && n_deciles < GRID_DECILES && load_sorted(in, grid->deciles, n_deciles);
+    uint64_t n_cuts = fine ? reader_varint(in) : 0;
+    fine = fine && n_cuts < GRID_MAX_CELLS && load_sorted(in, grid->cuts, n_cuts);
+    if (!fine)
+        return err_set(err, ERR_CORRUPT, "grid: its edges are damaged");
+    grid->n_doane = (uint32_t)n_doane;
+    grid->n_deciles = (uint32_t)n_deciles;
+    grid->n_cuts = (uint32_t)n_cuts;
+    derive(grid);
+    *out = grid;
+    grid = NULL; /* the caller owns it now */
+    return 0;
+}

@@ -1,0 +1,87 @@
+/*
+ * The fixed cells of one numeric feature, cut from its reference: fine enough that Doane bins,
+ * PSI deciles, KS and Wasserstein can all be read from one count a cell.
+ *
+ * Shape    sorted cuts c_0 < c_1 < …; cell i holds c_{i-1} <= x < c_i, the first and the last
+ *          cell are open. Every Doane edge and every decile is a cut, so that PSI, JS and
+ *          Hellinger are exact. The others are laid half by mass, half by sqrt(mass × width),
+ *          which is what keeps the bounds of KS and of Wasserstein small together
+ * Units    those of the feature
+ * Owner    grid_build and grid_load give, grid_free takes; a grid may be shared by many profiles
+ * Threads  read-only once built
+ * Source   numpy.histogram_bin_edges("doane"), numpy.quantile (linear); PSI bins are right-closed,
+ *          Doane bins left-closed but for the last (contract §4, Drift)
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/cleanup.h"
+#include "common/err.h"
+#include "stats/cells.h"
+
+enum {
+    GRID_MAX_CELLS = 640, /* 2 bytes each in a minute pane */
+    GRID_MAX_DOANE = 96,  /* bins; numpy gives fewer than 64 below 1e9 values */
+    GRID_DECILES = 10,
+    GRID_BUCKETS = 1024
+};
+
+struct grid {
+    uint32_t n_cuts; /* cells: n_cuts + 1 */
+    uint32_t n_doane;
+    uint32_t n_deciles; /* inner edges, equal ones merged */
+    double cuts[GRID_MAX_CELLS];
+    double doane[GRID_MAX_DOANE + 1]; /* n_doane + 1 edges */
+    double deciles[GRID_DECILES];
+    uint8_t doane_bin[GRID_MAX_CELLS + 1];  /* cell → 0 … n_doane - 1, n_doane: outside */
+    uint8_t decile_bin[GRID_MAX_CELLS + 1]; /* cell → 0 … n_deciles */
+    /* fixed point for exact sums: u = (x - origin) / unit; unit is a power of two, 0: none */
+    double origin, unit;
+    /* where to look for x: bucket (x - start) × scale holds cuts [first[b], first[b + 1]) */
+    double start, scale;
+    uint16_t first[GRID_BUCKETS + 1];
+};
+
+/* Sorted cells with counts; their n, mean and so on as numpy would give them. */
+struct cell_moments {
+    uint64_t n;
+    double mean, std; /* std: ddof 0 */
+    double min, max;
+    double skew; /* 0 where std is 0 */
+};
+struct cell_moments cells_moments(const struct cell *cells, size_t n);
+
+/* numpy.quantile(…, q), linear; cells stand for their middle. NaN when there are none. */
+double cells_quantile(const struct cell *cells, size_t n, double q);
+
+/* Doane's edges as numpy gives them, at most GRID_MAX_DOANE bins; returns the number of bins. */
+uint32_t doane_edges(const struct cell *cells, size_t n, double edges[GRID_MAX_DOANE + 1]);
+
+/* n may be 0: then a grid of one cell. */
+int grid_build(struct grid **out, const struct cell *cells, size_t n, struct err *err);
+void grid_free(struct grid *grid);
+DEFINE_FREEP(grid)
+
+/* The cell of a finite value. */
+static inline uint32_t grid_cell(const struct grid *grid, double x)
+{
+    double at = (x - grid->start) * grid->scale;
+    uint32_t bucket = at > 0 ? (at < GRID_BUCKETS ? (uint32_t)at : GRID_BUCKETS - 1) : 0;
+    uint32_t low = grid->first[bucket], high = grid->first[bucket + 1];
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (grid->cuts[middle] <= x)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+/* The values a cell can hold: [*low, *high], ±DBL_MAX at the ends. */
+void grid_bounds(const struct grid *grid, uint32_t cell, double *low, double *high);
+
+void grid_save(const struct grid *grid, struct buf *out);
+int grid_load(struct grid **out, struct reader *in, struct err *err);

@@ -1,0 +1,278 @@
+/*
+ * Saved bytes: varint n · u8 flags · cells · [u64 reference · varint n_counts · counts …
+ *              · varint n_far · int128 sum · int128 square]
+ */
+#include "stats/numbers.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    FLAG_OVERFLOWED = 1,
+    FLAG_GRID = 2
+};
+
+/* How many different values are kept singly, and how many cells after that (grid or none). */
+static const struct limits {
+    uint32_t single, cells_grid, cells_alone;
+} limits[] = {
+    [PROFILE_MINUTE] = {96, 32, 96},
+    [PROFILE_HOUR] = {1300, 1300, 1300},
+};
+
+#define FIXED_MOST                                                                 \
+    140737488355328.0 /* 2^47: squares of so many units fit 2^32 times in 128 bits \
+                       */
+
+void numbers_init(struct numbers *numbers, enum profile_level level)
+{
+    *numbers = (struct numbers){0};
+    cells_init(&numbers->cells, limits[level].single);
+}
+
+void numbers_finish(struct numbers *numbers)
+{
+    cells_finish(&numbers->cells);
+    free(numbers->narrow);
+    free(numbers->wide);
+}
+
+static int widen(struct numbers *state)
+{
+    uint32_t *wide = malloc(state->n_counts * sizeof(*wide));
+    if (!wide)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < state->n_counts; i++)
+        wide[i] = state->narrow[i];
+    free(state->narrow);
+    state->narrow = NULL;
+    state->wide = wide;
+    return 0;
+}
+
+/* Adds to one count; only fails when the counts have to be widened. */
+static inline int count_grid(struct numbers *state, uint32_t cell, uint32_t by, int sign)
+{
+    if (state->narrow && sign > 0 && by > (uint32_t)(UINT16_MAX - state->narrow[cell])) {
+        int rc = widen(state);
+        if (rc)
+            return rc;
+    }
+    if (state->narrow)
+        state->narrow[cell] = (uint16_t)(state->narrow[cell] + (sign > 0 ? by : 0u - by));
+    else if (sign > 0)
+        state->wide[cell] =
+            by > UINT32_MAX - state->wide[cell] ? UINT32_MAX : state->wide[cell] + by;
+    else
+        state->wide[cell] -= by < state->wide[cell] ? by : state->wide[cell];
+    return 0;
+}
+
+static inline void sum_fixed(struct numbers *state, const struct grid *grid, double value,
+                             int64_t by)
+{
+    double u = grid->unit > 0 ? rint((value - grid->origin) / grid->unit) : (double)INFINITY;
+    if (!(fabs(u) < FIXED_MOST)) {
+        state->n_far += (uint64_t)by;
+        return;
+    }
+    int64_t fixed = (int64_t)u;
+    state->sum += (__int128)fixed * by;
+    state->square += (__int128)fixed * fixed * by;
+}
+
+static void drop_grid(struct numbers *state)
+{
+    free(state->narrow);
+    free(state->wide);
+    state->narrow = NULL;
+    state->wide = NULL;
+    state->n_counts = 0;
+    state->reference = 0;
+    state->sum = state->square = 0;
+    state->n_far = 0;
+}
+
+/* Single values are given up: what they were goes onto the grid, exactly. */
+static int overflow(struct numbers *state, const struct grid *grid, uint64_t reference,
+                    enum profile_level level)
+{
+    if (grid) {
+        state->n_counts = grid->n_cuts + 1;
+        state->reference = reference;
+        state->narrow = calloc(state->n_counts, sizeof(*state->narrow));
+        int rc = state->narrow ? 0 : -ENOMEM;
+        for (uint32_t i = 0; rc == 0 && i < state->cells.n_slots; i++) {
+            if (state->cells.keys[i] == 0)
+                continue;
+            double value = cells_value(state->cells.keys[i] - 1);
+            uint32_t count = state->cells.counts[i];
+            rc = count_grid(state, grid_cell(grid, value), count, 1);
+            sum_fixed(state, grid, value, count);
+        }
+        if (rc) {
+            drop_grid(state);
+            return rc;
+        }
+    }
+    int rc =
+        cells_limit(&state->cells, grid ? limits[level].cells_grid : limits[level].cells_alone);
+    if (rc) {
+        drop_grid(state);
+        return rc;
+    }
+    state->overflowed = true;
+    return 0;
+}
+
+int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_level level,
+                   double value, int sign)
+{
+    if (!state->overflowed && state->cells.n_cells >= state->cells.limit &&
+        cells_full_for(&state->cells, value)) {
+        int rc = overflow(state, on.grid, on.reference, level);
+        if (rc)
+            return rc;
+    }
+    if (state->n_counts && (!on.grid || state->reference != on.reference))
+        drop_grid(state); /* the reference was replaced in mid-pane */
+    if (state->n_counts) {
+        uint32_t cell = grid_cell(on.grid, value);
+        int rc = count_grid(state, cell, 1, sign);
+        if (rc)
+            return rc;
+        rc = cells_update(&state->cells, value, sign);
+        if (rc) {
+            (void)count_grid(state, cell, 1, -sign); /* takes back: never widens */
+            return rc;
+        }
+        sum_fixed(state, on.grid, value, sign);
+    } else {
+        int rc = cells_update(&state->cells, value, sign);
+        if (rc)
+            return rc;
+    }
+    state->n += (uint64_t)(int64_t)sign;
+    return 0;
+}
+
+static int add_counts(struct numbers *into, const struct numbers *from)
+{
+    for (uint32_t i = 0; i < into->n_counts; i++) {
+        int rc = count_grid(into, i, numbers_count(from, i), 1);
+        if (rc)
+            return rc;
+    }
+    into->sum += from->sum;
+    into->square += from->square;
+    into->n_far += from->n_far;
+    return 0;
+}
+
+/* The single values of `from` onto the grid of `into`. */
+static int add_singles(struct numbers *into, const struct numbers *from, const struct grid *grid)
+{
+    for (uint32_t i = 0; i < from->cells.n_slots; i++) {
+        if (from->cells.keys[i] == 0)
+            continue;
+        double value = cells_value(from->cells.keys[i] - 1);
+        int rc = count_grid(into, grid_cell(grid, value), from->cells.counts[i], 1);
+        if (rc)
+            return rc;
+        sum_fixed(into, grid, value, from->cells.counts[i]);
+    }
+    return 0;
+}
+
+int numbers_merge(struct numbers *into, const struct numbers *from, struct numbers_grid on,
+                  enum profile_level level)
+{
+    const struct grid *grid = on.grid;
+    int rc = 0;
+    bool singles = !into->overflowed && !from->overflowed &&
+                   cells_union(&into->cells, &from->cells) <= into->cells.limit;
+    if (!singles) {
+        /* one grid for all parts, and known where single values must be put on it */
+        uint64_t reference = from->overflowed ? from->reference : into->reference;
+        if (!from->overflowed && !into->overflowed)
+            reference = grid ? on.reference : 0;
+        bool same = reference && (!into->overflowed || into->reference == reference) &&
+                    (!from->overflowed || from->reference == reference);
+        bool known = grid && on.reference == reference &&
+                     (!from->n_counts || from->n_counts == grid->n_cuts + 1);
+        if (!(into->overflowed && from->overflowed) && !known)
+            same = false;
+        if (!into->overflowed)
+            rc = overflow(into, same ? grid : NULL, reference, level);
+        if (rc == 0 && !same)
+            drop_grid(into);
+        else if (rc == 0 && from->overflowed && from->n_counts == into->n_counts)
+            rc = add_counts(into, from);
+        else if (rc == 0 && !from->overflowed)
+            rc = add_singles(into, from, grid);
+    }
+    if (rc == 0)
+        rc = cells_merge(&into->cells, &from->cells);
+    if (rc == 0)
+        into->n += from->n;
+    return rc;
+}
+
+void numbers_save(const struct numbers *state, struct buf *out)
+{
+    buf_varint(out, state->n);
+    buf_u8(out, (uint8_t)((state->overflowed ? FLAG_OVERFLOWED : 0) |
+                          (state->n_counts ? FLAG_GRID : 0)));
+    cells_save(&state->cells, out);
+    if (!state->n_counts)
+        return;
+    buf_u64(out, state->reference);
+    buf_varint(out, state->n_counts);
+    for (uint32_t i = 0; i < state->n_counts; i++)
+        buf_varint(out, numbers_count(state, i));
+    buf_varint(out, state->n_far);
+    buf_int128(out, state->sum);
+    buf_int128(out, state->square);
+}
+
+int numbers_load(struct numbers *state, enum profile_level level, struct reader *in,
+                 struct err *err)
+{
+    state->n = reader_varint(in);
+    unsigned flags = reader_u8(in);
+    state->overflowed = flags & FLAG_OVERFLOWED;
+    cells_init(&state->cells, UINT32_MAX / 2);
+    int rc = cells_load(&state->cells, in, err);
+    if (rc)
+        return rc;
+    state->cells.limit = state->overflowed ? (flags & FLAG_GRID ? limits[level].cells_grid
+                                                                : limits[level].cells_alone)
+                                           : limits[level].single;
+    if (!(flags & FLAG_GRID))
+        return 0;
+    state->reference = reader_u64(in);
+    uint64_t n_counts = reader_varint(in);
+    if (n_counts == 0 || n_counts > GRID_MAX_CELLS || reader_failed(in))
+        return err_set(err, ERR_CORRUPT, "numbers: a grid of %llu cells",
+                       (unsigned long long)n_counts);
+    state->narrow = calloc(n_counts, sizeof(*state->narrow));
+    if (!state->narrow)
+        return err_set(err, -ENOMEM, "numbers: no memory");
+    state->n_counts = (uint32_t)n_counts;
+    for (uint32_t i = 0; i < state->n_counts; i++) {
+        uint64_t count = reader_varint(in);
+        if (count_grid(state, i, count > UINT32_MAX ? UINT32_MAX : (uint32_t)count, 1))
+            return err_set(err, -ENOMEM, "numbers: no memory");
+    }
+    state->n_far = reader_varint(in);
+    state->sum = reader_int128(in);
+    state->square = reader_int128(in);
+    return 0;
+}
+
+size_t numbers_bytes(const struct numbers *state)
+{
+    return sizeof(*state) + cells_bytes(&state->cells) +
+           state->n_counts * (state->wide ? sizeof(uint32_t) : sizeof(uint16_t));
+}

@@ -1,0 +1,62 @@
+/*
+ * The numbers of one feature in one pane.
+ *
+ * Shape    single values with their counts while at most 96 differ (hour: 1300): nothing is lost,
+ *          any statistic is exact and needs no reference. Beyond (overflowed): exact counts on the
+ *          reference's grid, tagged with the reference's id; a coarser sketch on the float's bits
+ *          that needs no reference; sums in fixed point of 2^-32 of the reference's spread, so
+ *          that mean and standard deviation do not depend on the order either
+ * Rules    the same bits whatever the order and the split; sign -1 takes out exactly. Parts that
+ *          were counted on different references' grids keep the sketch alone when merged
+ * Owner    numbers_init gives nothing away, numbers_finish takes what grew
+ * Errors   -ENOMEM: nothing was changed by an update
+ * Threads  one at a time
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stats/cells.h"
+#include "stats/grid.h"
+
+enum profile_level {
+    PROFILE_MINUTE,
+    PROFILE_HOUR /* and longer */
+};
+
+struct numbers {
+    uint64_t n;
+    uint64_t reference; /* of `counts`; 0: no grid */
+    struct cells cells;
+    uint16_t *narrow; /* counts on the grid; NULL: none, or `wide` */
+    uint32_t *wide;
+    uint32_t n_counts;
+    bool overflowed;      /* single values were given up */
+    uint64_t n_far;       /* values too far out for the fixed-point sums */
+    __int128 sum, square; /* of u = (x - origin) / unit, only when overflowed on a grid */
+};
+
+void numbers_init(struct numbers *numbers, enum profile_level level);
+void numbers_finish(struct numbers *numbers);
+
+/* The grid to count on once single values are given up (NULL: none), with its reference's id. */
+struct numbers_grid {
+    const struct grid *grid;
+    uint64_t reference;
+};
+
+int numbers_update(struct numbers *numbers, struct numbers_grid on, enum profile_level level,
+                   double value, int sign);
+int numbers_merge(struct numbers *into, const struct numbers *from, struct numbers_grid on,
+                  enum profile_level level);
+void numbers_save(const struct numbers *numbers, struct buf *out);
+int numbers_load(struct numbers *numbers, enum profile_level level, struct reader *in,
+                 struct err *err);
+size_t numbers_bytes(const struct numbers *numbers);
+
+/* A grid count of numbers, whatever their width. */
+static inline uint32_t numbers_count(const struct numbers *numbers, uint32_t cell)
+{
+    return numbers->wide ? numbers->wide[cell] : numbers->narrow ? numbers->narrow[cell] : 0;
+}
