@@ -10,7 +10,7 @@
  *          merged parts: the saved bytes are the same (canonical form). What label() and
  *          outcome() put in with sign +1 they take out again, exactly, with sign -1.
  * Owner    states_new gives, states_free takes
- * Errors   update and merge fail only for want of memory (-ENOMEM): the state is then unchanged
+ * Errors   update and merge fail only for want of memory (-ENOMEM): the states are then unchanged
  * Threads  one at a time
  * Source   keras.metrics.Metric (protocol); each metric names its own in its file
  */
@@ -39,17 +39,22 @@ struct state_kind {
     size_t size;    /* bytes of the fixed part */
     void (*init)(void *state, const struct metric_setup *setup);
     void (*finish)(void *state);
-    int (*predict)(void *state, const struct metric_setup *setup, const struct sample *sample);
-    int (*label)(void *state, const struct metric_setup *setup, const struct sample *sample,
-                 int sign);
-    /* NULL where it does not care */
+    /* Sees to it that the next predict, label or outcome, or the merge, cannot fail: all states of
+       an event change, or none. NULL: never needs memory. */
+    int (*room)(void *state, const struct metric_setup *setup, const struct sample *sample);
+    int (*room_merge)(void *into, const void *from);
+    /* NULL where it does not care; sign is +1 or -1 */
+    void (*predict)(void *state, const struct metric_setup *setup, const struct sample *sample);
+    void (*label)(void *state, const struct metric_setup *setup, const struct sample *sample,
+                  int sign);
     int (*outcome)(void *state, const struct metric_setup *setup, const struct outcome *outcome,
                    int sign);
-    int (*merge)(void *into, const void *from);
+    void (*merge)(void *into, const void *from);
+    /* An empty state writes nothing: states grow new kinds without touching what is stored. */
     void (*save)(const void *state, struct buf *out);
     int (*load)(void *state, struct reader *in, struct err *err);
     /* Makes a state that ages from minutes to hours smaller (coarser sketches); NULL: stays. */
-    int (*coarsen)(void *state);
+    void (*coarsen)(void *state);
 };
 
 struct states;
@@ -62,7 +67,7 @@ int states_predict(struct states *states, const struct sample *sample);
 int states_label(struct states *states, const struct sample *sample, int sign);
 int states_outcome(struct states *states, const struct outcome *outcome, int sign);
 int states_merge(struct states *into, const struct states *from); /* same setup; else -EINVAL */
-int states_coarsen(struct states *states);
+int states_coarsen(struct states *states);                        /* 0; never fails */
 
 /* Canonical bytes: equal contents, equal bytes. States of unknown tags are refused on load. */
 void states_save(const struct states *states, struct buf *out);
@@ -93,17 +98,24 @@ struct metric_value {
     const char *why;    /* static text, or NULL when the value is defined */
 };
 
+struct metric_input {
+    const void *state; /* of the row's kind */
+    const struct metric_setup *setup;
+    uint64_t
+        argument; /* class id of the family's label (or outcome name id), k of ndcg_k, else 0 */
+    int64_t window_ms; /* the length that the states cover, for rates per second */
+};
+
 struct metric_def {
-    const char *name;   /* as in the contract; families end in '{': `precision{class="x"}` */
+    const char *name;   /* as in the contract; families end in '{', '=' and so on as in
+                           `precision{class=` , or in '_k' where any number may stand for k */
     const char *unit;   /* fraction, ms, count, 1/s, … (Prometheus base units are web's affair) */
     const char *help;   /* one sentence; docs/metrics.md and the API are made from it */
     unsigned tasks;     /* bit set */
     enum better better; /* which direction is good */
     const struct state_kind *state;
-    /* `argument`: class id of the family's label (or outcome name id), k of ndcg_k, else 0.
-       `window_ms`: the length that the states cover, for rates per second. */
-    void (*result)(const void *state, const struct metric_setup *setup, uint64_t argument,
-                   int64_t window_ms, struct metric_value *out);
+    /* Gets n and labelled filled in, all else NaN (stats/metric_result.h). */
+    void (*result)(const struct metric_input *in, struct metric_value *out);
 };
 
 /* A metric as asked for: `roc_auc`, `precision{class="x"}`, `outcome_rate{name="click"}`, ndcg_10
@@ -124,5 +136,7 @@ int metric_find(struct metric_ref *out, const char *name, enum task task, struct
 void metric_result(const struct states *states, const struct metric_ref *metric, int64_t window_ms,
                    struct metric_value *out);
 
-/* All rows, in the order of the contract; *n of them. */
+/* All rows, in the order of the contract; *n of them. A name may have a row for each task. */
 const struct metric_def *metric_table(size_t *n);
+/* All kinds of states; the first counts predictions and labels for everyone. */
+const struct state_kind *const *metric_kinds(size_t *n);
