@@ -29,6 +29,9 @@ struct api_options {
     const char *store_path;
     const struct web_commands *commands; /* NULL: reading only */
     const struct clock *clock;           /* NULL: the system's */
+    /* The server's own counters as OpenMetrics lines; NULL without a server. */
+    void (*web_metrics)(void *web, struct buf *out);
+    void *web;
 };
 
 int api_open(struct api_context **out, const struct api_options *options, struct err *err);
@@ -49,14 +52,16 @@ struct api_param {
 
 struct api_request {
     const char *method; /* "GET" */
-    const char *path;   /* "/api/v1/models/credit/metrics", percent-decoded */
-    const struct api_param *params;
-    size_t n_params;
+    const char *target; /* "/api/v1/models/credit/metrics?window=1h", percent-encoded */
     const char *body;
     size_t body_size;
     const char *who; /* the token's name, for the audit log; NULL: nobody was asked */
     bool csv;        /* Accept: text/csv */
 };
+
+/* Builds a target: a path segment with its slash, and a parameter with its '?' or '&'. */
+void api_target_segment(struct buf *target, const char *segment);
+void api_target_param(struct buf *target, const char *name, const char *value);
 
 struct api_answer {
     int status; /* 200 … */
@@ -64,7 +69,7 @@ struct api_answer {
     struct buf body;
     /* Of an error: the parameter at fault and what it may be. */
     char field[128];
-    char allowed[512]; /* separated by ", " */
+    char allowed[512]; /* separated by newlines */
     int retry_after_s; /* with 429; 0: none */
 };
 

@@ -23,6 +23,16 @@ enum {
 struct web_health {
     bool ready;
     char reason[256]; /* why not */
+
+    /* For GET /system; -1 where it is not known. */
+    bool degraded;  /* the disk is full: nothing is taken until there is room */
+    bool broker_up; /* true without Kafka */
+    int64_t lag;    /* messages that wait in the log */
+    int64_t lag_ms; /* wall clock now - watermark */
+    int64_t watermark_ms;
+    int64_t pending;       /* predictions that wait for their label */
+    int64_t pending_bytes; /* memory of that */
+    int64_t last_commit_ms, longest_commit_ms;
 };
 
 struct web_commands {
@@ -33,6 +43,10 @@ struct web_commands {
     int (*ingest)(void *context, const char *body, size_t n, struct buf *answer, struct err *err);
 
     void (*health)(void *context, struct web_health *out);
+
+    /* The word for the reject counter of that number (storage: partition_counts.rejects), NULL
+       past the end. */
+    const char *(*reject_name)(int reason);
 
     /* Own counters as OpenMetrics text lines (collector, storage, alerts …). */
     void (*own_metrics)(void *context, struct buf *out);

@@ -1,0 +1,129 @@
+#include "web/api.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "web/handlers.h"
+#include "web/problem.h"
+
+enum {
+    MAX_ANSWER_BYTES = 64 * 1024 * 1024,
+};
+
+int api_open(struct api_context **out, const struct api_options *options, struct err *err)
+{
+    struct api_context *context = calloc(1, sizeof(*context));
+    if (!context)
+        return err_set(err, -ENOMEM, "no memory to answer requests");
+    context->config = options->config;
+    context->clock = options->clock ? options->clock : clock_system();
+    context->web_metrics = options->web_metrics;
+    context->web = options->web;
+    if (options->commands)
+        context->commands = *options->commands;
+    context->store_path = strdup(options->store_path);
+    if (!context->store_path) {
+        api_close(context);
+        return err_set(err, -ENOMEM, "no memory to answer requests");
+    }
+    *out = context; /* the caller owns it now */
+    return 0;
+}
+
+void api_close(struct api_context *context)
+{
+    if (!context)
+        return;
+    store_free(context->store);
+    free(context->store_path);
+    free(context);
+}
+
+int context_store(struct api_context *context, struct store **out, struct err *err)
+{
+    if (!context->store) {
+        int rc = store_open(&context->store, context->store_path, STORE_READ, err);
+        if (rc)
+            return rc;
+    }
+    *out = context->store;
+    return 0;
+}
+
+void api_answer_init(struct api_answer *answer)
+{
+    *answer = (struct api_answer){.content_type = "application/json"};
+    buf_init(&answer->body, MAX_ANSWER_BYTES);
+}
+
+void api_answer_finish(struct api_answer *answer)
+{
+    buf_finish(&answer->body);
+}
+
+void api_target_segment(struct buf *target, const char *segment)
+{
+    buf_u8(target, '/');
+    for (const char *c = segment; *c; c++) {
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                     (*c >= '0' && *c <= '9') || strchr("-._~", *c);
+        if (plain)
+            buf_u8(target, (uint8_t)*c);
+        else
+            buf_printf(target, "%%%02X", (unsigned)(unsigned char)*c);
+    }
+}
+
+void api_target_param(struct buf *target, const char *name, const char *value)
+{
+    size_t start = target->size;
+    bool first = !target->data || !memchr(target->data, '?', target->size);
+    api_target_segment(target, name); /* writes '/', which becomes the separator */
+    size_t equals = target->size;
+    api_target_segment(target, value);
+    if (buf_failed(target))
+        return;
+    target->data[start] = first ? '?' : '&';
+    target->data[equals] = '=';
+}
+
+static int run(struct api_context *context, const struct api_request *request,
+               const struct target *target, struct api_answer *answer, struct err *err)
+{
+    const struct route *route;
+    int rc = routes_find(&route, request->method, target, answer, err);
+    if (rc > 0) {
+        answer->status = rc == ROUTE_METHOD ? 405 : 404;
+        return rc == ROUTE_METHOD ? ERR_USAGE : ERR_NOT_FOUND;
+    }
+    rc = routes_check(route, target, answer, err);
+    if (rc)
+        return rc;
+    if (!route->handler) {
+        answer->status = 404;
+        return err_set(err, ERR_NOT_FOUND, "%s is only there over HTTP", route->pattern);
+    }
+    struct api_input input = {request, route, target};
+    rc = route->handler(context, &input, answer, err);
+    if (rc == 0 && answer->status == 0)
+        answer->status = route->status;
+    if (rc == 0 && buf_failed(&answer->body))
+        return err_set(err, -ENOMEM, "the answer is too large; ask for fewer points");
+    return rc;
+}
+
+int api_call(struct api_context *context, const struct api_request *request,
+             struct api_answer *answer, struct err *err)
+{
+    struct target target;
+    struct err own = {0};
+    err = err ? err : &own;
+    int rc = target_parse(&target, request->target, err);
+    if (rc == 0)
+        rc = run(context, request, &target, answer, err);
+    if (rc < 0 && answer->status < 400)
+        answer->status = problem_status(rc);
+    target_finish(&target);
+    return rc;
+}

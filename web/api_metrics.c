@@ -1,0 +1,448 @@
+/*
+ * GET /models/M/metrics: for each version asked for, and each slice, one walk over the windows
+ * (storage/series.h); each window's merged state gives a value to every metric. The points of a
+ * metric grow in a buf of their own, so that one walk serves all metrics.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "storage/catalog.h"
+#include "storage/restore.h"
+#include "storage/series.h"
+#include "web/handlers.h"
+#include "web/json_out.h"
+#include "web/model_metrics.h"
+
+enum {
+    DEFAULT_WINDOWS = 24,
+    MAX_POINTS = 10000,      /* of one series */
+    MAX_ALL_POINTS = 200000, /* of one answer */
+    MAX_SERIES = 200,        /* versions × slices */
+    MAX_WINDOW_STEPS = SERIES_MAX_WINDOW_STEPS,
+};
+
+struct pair {
+    char *version; /* NULL: all merged */
+    char *slice;   /* "" overall, else "country=de" */
+};
+
+struct question {
+    struct api_context *context;
+    const struct api_input *input;
+    struct api_answer *answer;
+    struct store *store;
+    const char *model;
+    struct series_query query;
+    struct model_metrics metrics;
+    struct pair pairs[MAX_SERIES];
+    size_t n_pairs;
+    int64_t complete_ms, labels_complete_ms;
+    int64_t n_capped; /* windows left out because there are too many */
+    size_t n_damaged, n_partial;
+    bool csv;
+
+    /* of the walk under way */
+    const struct pair *pair;
+    struct buf points[MODEL_METRICS_MAX];
+};
+
+static void question_free(struct question *q)
+{
+    if (!q)
+        return;
+    for (size_t i = 0; i < q->n_pairs; i++) {
+        free(q->pairs[i].version);
+        free(q->pairs[i].slice);
+    }
+    for (size_t i = 0; i < MODEL_METRICS_MAX; i++)
+        buf_finish(&q->points[i]);
+    model_metrics_finish(&q->metrics);
+    free(q);
+}
+DEFINE_FREEP(question)
+
+/* `country:de` → `country=de`, as slices are named in the database; NULL when there is no colon. */
+static char *slice_of(const char *segment)
+{
+    char *slice = strdup(segment);
+    char *colon = slice ? strchr(slice, ':') : NULL;
+    if (!colon || colon == slice) {
+        free(slice);
+        return NULL;
+    }
+    *colon = '=';
+    return slice;
+}
+
+static int add_pair(struct question *q, const char *version, const char *slice, struct err *err)
+{
+    if (q->n_pairs == MAX_SERIES)
+        return err_set(err, ERR_USAGE, "more than %d series; name a version and a segment",
+                       MAX_SERIES);
+    struct pair *pair = &q->pairs[q->n_pairs];
+    *pair = (struct pair){version ? strdup(version) : NULL, strdup(slice)};
+    q->n_pairs++;
+    if ((version && !pair->version) || !pair->slice)
+        return err_set(err, -ENOMEM, "no memory for a series");
+    return 0;
+}
+
+struct matcher {
+    struct question *question;
+    const char *key; /* "country=", or NULL: the slice is given */
+    bool each_version;
+};
+
+static int add_known(void *context, const struct series_known *series, struct err *err)
+{
+    struct matcher *matcher = context;
+    struct question *q = matcher->question;
+    if (matcher->key && strncmp(series->slice, matcher->key, strlen(matcher->key)) != 0)
+        return 0;
+    const char *version = matcher->each_version ? series->version : q->query.version;
+    for (size_t i = 0; i < q->n_pairs; i++) {
+        const struct pair *had = &q->pairs[i];
+        bool same_version = !version || (had->version && strcmp(had->version, version) == 0);
+        if (same_version && strcmp(had->slice, series->slice) == 0)
+            return 0;
+    }
+    return add_pair(q, version, series->slice, err);
+}
+
+/* Which series: `version` and `segment` may each be `*`, which asks the list of what is known. */
+static int find_pairs(struct question *q, struct err *err)
+{
+    const char *version = input_param(q->input, "version");
+    const char *segment = input_param(q->input, "segment");
+    AUTO_FREE char *slice = segment ? slice_of(segment) : strdup("");
+    if (!slice)
+        return api_refuse(q->answer, err, "segment", "key:value\nkey:*",
+                          "%.100s is not of the form key:value", segment ? segment : "");
+    size_t n = strlen(slice);
+    bool each_slice = n > 2 && strcmp(slice + n - 2, "=*") == 0;
+    bool each_version = version && strcmp(version, "*") == 0;
+    q->query.version = each_version ? NULL : version;
+    if (!each_slice && !each_version)
+        return add_pair(q, version, slice, err);
+    if (each_slice)
+        slice[n - 1] = '\0';
+    struct matcher matcher = {q, each_slice ? slice : NULL, each_version};
+    return series_list(q->store, q->model, q->query.version, each_slice ? NULL : slice, add_known,
+                       &matcher, err);
+}
+
+static int64_t align_up(int64_t ms, int64_t to)
+{
+    return (ms + to - 1) / to * to;
+}
+
+static int find_range(struct question *q, struct err *err)
+{
+    struct series_query *query = &q->query;
+    query->window_ms = input_duration(q->input, "window", INT64_C(3600000));
+    query->step_ms = input_duration(q->input, "step", query->window_ms);
+    if (query->step_ms > query->window_ms)
+        return api_refuse(q->answer, err, "step", "not longer than window",
+                          "must not be longer than the window");
+    if (query->window_ms / query->step_ms > MAX_WINDOW_STEPS)
+        return api_refuse(q->answer, err, "step", "at least 1/10080 of window",
+                          "is too short for this window; at most %d steps a window",
+                          MAX_WINDOW_STEPS);
+    int64_t newest = q->complete_ms < 0 ? clock_wall_ms(q->context->clock) : q->complete_ms;
+    int64_t to = input_time(q->input, "to", align_up(newest + 1, query->step_ms));
+    int64_t span = query->window_ms + (DEFAULT_WINDOWS - 1) * query->step_ms;
+    int64_t from = input_time(q->input, "from", to > span ? to - span : 0);
+    if (from > to)
+        return api_refuse(q->answer, err, "from", "a time not after `to`",
+                          "%" PRId64 " is after to (%" PRId64 ")", from, to);
+    query->from_ms = from / query->step_ms * query->step_ms;
+    query->to_ms = align_up(to, query->step_ms);
+    return 0;
+}
+
+/* Too many points: the newest are kept, and the answer says so. */
+static void cap_points(struct question *q)
+{
+    struct series_query *query = &q->query;
+    size_t n_series = q->n_pairs * q->metrics.n;
+    int64_t most = n_series ? MAX_ALL_POINTS / (int64_t)n_series : MAX_POINTS;
+    most = most > MAX_POINTS ? MAX_POINTS : most < 1 ? 1 : most;
+    int64_t span = query->to_ms - query->from_ms - query->window_ms;
+    int64_t n = span < 0 ? 0 : span / query->step_ms + 1;
+    if (n <= most)
+        return;
+    q->n_capped = n - most;
+    query->from_ms += q->n_capped * query->step_ms;
+}
+
+static void write_json_point(struct buf *out, const struct series_point *point,
+                             const struct metric_value *value)
+{
+    out_open(out, '{');
+    out_key_int(out, "start", point->start_ms);
+    out_key_int(out, "end", point->end_ms);
+    out_key_int(out, "n", value->n);
+    out_key_int(out, "labelled", value->labelled);
+    out_key_double(out, "value", value->value);
+    out_key_double(out, "lower", value->lower);
+    out_key_double(out, "upper", value->upper);
+    out_key_double(out, "error_bound", value->error_bound);
+    out_key_int(out, "revision", point->revision);
+    if (point->partial)
+        out_key_bool(out, "partial", true);
+    if (value->why)
+        out_key_string(out, "why", value->why);
+    out_close(out, '}');
+}
+
+static void csv_text(struct buf *out, const char *text)
+{
+    buf_u8(out, '"');
+    for (const char *c = text; *c; c++) {
+        if (*c == '"')
+            buf_u8(out, '"');
+        buf_u8(out, (uint8_t)*c);
+    }
+    buf_bytes(out, "\",", 2);
+}
+
+static void csv_number(struct buf *out, double value, char after)
+{
+    if (!isnan(value) && !isinf(value))
+        json_number(out, value);
+    buf_u8(out, (uint8_t)after);
+}
+
+/* "country=de" → "country:de" as asked; "" for everything. */
+static void segment_of(char *out, size_t n, const char *slice)
+{
+    size_t size = strlen(slice) < n ? strlen(slice) : n - 1;
+    memcpy(out, slice, size);
+    out[size] = '\0';
+    char *equals = strchr(out, '=');
+    if (equals)
+        *equals = ':';
+}
+
+static void write_csv_point(struct question *q, size_t metric, const struct series_point *point,
+                            const struct metric_value *value)
+{
+    struct buf *out = &q->points[metric];
+    char segment[600];
+    segment_of(segment, sizeof(segment), q->pair->slice);
+    csv_text(out, q->model);
+    csv_text(out, q->pair->version ? q->pair->version : "");
+    csv_text(out, segment);
+    csv_text(out, q->metrics.queries[metric].name);
+    buf_printf(out, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",", point->start_ms,
+               point->end_ms, value->n, value->labelled);
+    csv_number(out, value->value, ',');
+    csv_number(out, value->lower, ',');
+    csv_number(out, value->upper, ',');
+    csv_number(out, value->error_bound, ',');
+    buf_printf(out, "%" PRId64 "\r\n", point->revision);
+}
+
+static int add_point(void *context, const struct series_point *point, struct err *err)
+{
+    (void)err;
+    struct question *q = context;
+    q->n_partial += point->partial;
+    for (size_t i = 0; i < q->metrics.n; i++) {
+        struct metric_value value = {.value = NAN, .lower = NAN, .upper = NAN};
+        if (point->states)
+            metric_evaluate(point->states, &q->metrics.queries[i], q->query.window_ms, &value);
+        if (q->csv)
+            write_csv_point(q, i, point, &value);
+        else
+            write_json_point(&q->points[i], point, &value);
+    }
+    return 0;
+}
+
+static void write_series(struct question *q)
+{
+    struct buf *out = &q->answer->body;
+    char segment[600];
+    segment_of(segment, sizeof(segment), q->pair->slice);
+    for (size_t i = 0; i < q->metrics.n; i++) {
+        struct buf *points = &q->points[i];
+        out->failed |= points->failed;
+        if (q->csv) {
+            buf_bytes(out, points->data, points->size);
+            continue;
+        }
+        const struct metric_query *metric = &q->metrics.queries[i];
+        out_open(out, '{');
+        out_key_string(out, "metric", metric->name);
+        out_key_string(out, "version", q->pair->version);
+        out_key_string(out, "segment", segment[0] ? segment : NULL);
+        out_key_string(out, "unit", metric->unit);
+        out_key_string(out, "better", better_word(metric->better));
+        out_key(out, "points");
+        out_open(out, '[');
+        buf_bytes(out, points->data, points->size);
+        out_close(out, ']');
+        out_close(out, '}');
+    }
+}
+
+static int walk_pair(struct question *q, const struct pair *pair, struct err *err)
+{
+    struct series_points about;
+    struct series_query query = q->query;
+    query.model = q->model;
+    query.version = pair->version;
+    query.slice = pair->slice;
+    q->pair = pair;
+    for (size_t i = 0; i < q->metrics.n; i++)
+        buf_clear(&q->points[i]);
+    int rc = series_each(q->store, &query, add_point, q, &about, err);
+    if (rc)
+        return rc;
+    q->n_damaged += about.n_damaged;
+    write_series(q);
+    return 0;
+}
+
+struct lost {
+    struct buf *out;
+    int64_t n;
+};
+
+static int write_lost(void *context, const struct restored_offset *row, struct err *err)
+{
+    (void)err;
+    struct lost *lost = context;
+    if (row->counts.lost <= 0)
+        return 0;
+    char text[400];
+    snprintf(text, sizeof(text),
+             "%" PRId64 " messages of %.200s/%d were deleted before they were read",
+             row->counts.lost, row->topic, row->partition);
+    out_string(lost->out, text);
+    lost->n++;
+    return 0;
+}
+
+/* `complete` and `incomplete_reasons`: what an answer may lack. */
+static int write_completeness(struct question *q, struct err *err)
+{
+    struct buf *out = &q->answer->body;
+    struct buf reasons;
+    buf_init(&reasons, 256 * 1024);
+    struct lost lost = {.out = &reasons};
+    int rc = restore_offsets(q->store, write_lost, &lost, err);
+    char text[200];
+    if (q->n_damaged) {
+        snprintf(text, sizeof(text),
+                 "%zu stored windows are damaged and left out; run "
+                 "`assay verify`",
+                 q->n_damaged);
+        out_string(&reasons, text);
+    }
+    if (q->n_partial) {
+        snprintf(text, sizeof(text),
+                 "%zu windows cut through older data that is only kept in "
+                 "longer panes; ask for a longer window",
+                 q->n_partial);
+        out_string(&reasons, text);
+    }
+    out_key_bool(out, "complete", reasons.size == 0);
+    out_key(out, "incomplete_reasons");
+    out_open(out, '[');
+    buf_bytes(out, reasons.data, reasons.size);
+    out_close(out, ']');
+    if (q->n_capped) {
+        snprintf(text, sizeof(text),
+                 "%" PRId64 " older windows are left out; ask for a longer "
+                 "step, fewer metrics or a shorter range",
+                 q->n_capped);
+        out_key_string(out, "notice", text);
+    }
+    buf_finish(&reasons);
+    return rc;
+}
+
+static int write_answer(struct question *q, struct err *err)
+{
+    struct buf *out = &q->answer->body;
+    int rc = 0;
+    if (q->csv) {
+        static const char head[] = "model,version,segment,metric,start,end,n,labelled,value,lower,"
+                                   "upper,error_bound,revision\r\n";
+        q->answer->content_type = "text/csv; charset=utf-8";
+        buf_bytes(out, head, sizeof(head) - 1);
+        for (size_t i = 0; rc == 0 && i < q->n_pairs; i++)
+            rc = walk_pair(q, &q->pairs[i], err);
+        return rc;
+    }
+    out_open(out, '{');
+    out_key_string(out, "model", q->model);
+    out_key_string(out, "version", input_param(q->input, "version"));
+    out_key_string(out, "segment", input_param(q->input, "segment"));
+    out_key_int(out, "window", q->query.window_ms);
+    out_key_int(out, "step", q->query.step_ms);
+    out_key_int(out, "from", q->query.from_ms);
+    out_key_int(out, "to", q->query.to_ms);
+    out_key(out, "series");
+    out_open(out, '[');
+    for (size_t i = 0; rc == 0 && i < q->n_pairs; i++)
+        rc = walk_pair(q, &q->pairs[i], err);
+    out_close(out, ']');
+    out_key_time(out, "complete_up_to", q->complete_ms);
+    out_key_time(out, "labels_complete_up_to", q->labels_complete_ms);
+    if (rc == 0)
+        rc = write_completeness(q, err);
+    out_close(out, '}');
+    return rc;
+}
+
+static int open_metrics(struct question *q, struct err *err)
+{
+    struct model_known known;
+    int rc = model_read(q->store, q->model, &known, err);
+    if (rc)
+        return rc;
+    enum task task = known.setup.task;
+    model_finish(&known);
+    const struct config_model *config =
+        q->context->config ? config_model_find(q->context->config, q->model) : NULL;
+    rc = model_metrics_open(&q->metrics, task, config, input_param(q->input, "metric"), err);
+    if (rc == ERR_USAGE)
+        return api_refuse(q->answer, err, "metric", "see GET /api/v1/models/{model}", "%s",
+                          err->text);
+    return rc;
+}
+
+int api_metrics(struct api_context *context, const struct api_input *input,
+                struct api_answer *answer, struct err *err)
+{
+    AUTO(question) struct question *q = calloc(1, sizeof(*q));
+    if (!q)
+        return err_set(err, -ENOMEM, "no memory for a question");
+    q->context = context;
+    q->input = input;
+    q->answer = answer;
+    q->model = input_capture(input, "model");
+    q->csv = input_csv(input);
+    for (size_t i = 0; i < MODEL_METRICS_MAX; i++)
+        buf_init(&q->points[i], 32 * 1024 * 1024);
+    int rc = context_store(context, &q->store, err);
+    if (rc == 0)
+        rc = open_metrics(q, err);
+    if (rc == 0)
+        rc = series_complete(q->store, q->model, &q->complete_ms, &q->labels_complete_ms, err);
+    if (rc == 0)
+        rc = find_range(q, err);
+    if (rc == 0)
+        rc = find_pairs(q, err);
+    if (rc)
+        return rc;
+    cap_points(q);
+    return write_answer(q, err);
+}

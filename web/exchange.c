@@ -1,0 +1,445 @@
+/*
+ * One request. libmicrohttpd calls, on its one thread:
+ *
+ *   exchange_begin   the request line is in: the target as it came, before any decoding
+ *   exchange_step    (1) the header is in: everything that can be refused is refused here;
+ *                    (2…) parts of the body; (last) the request is whole
+ *   exchange_end     the answer is out, or the client left
+ *
+ * Handlers that read the database or wait for the writer run on workers: the connection is
+ * suspended until the answer is there, then exchange_step is called once more and sends it.
+ */
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "web/problem.h"
+#include "web/server.h"
+
+bool exchange_admit(struct web *web, const struct sockaddr *address)
+{
+    return !atomic_load(&web->stopping) && guard_admit(web->guard, address);
+}
+
+void exchange_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                         enum MHD_ConnectionNotificationCode code)
+{
+    struct web *web = context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        guard_close(web->guard, *socket_context);
+        *socket_context = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *address =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (fd && address)
+        *socket_context = guard_open(web->guard, fd->connect_fd, address->client_addr);
+}
+
+/*
+ * libmicrohttpd 0.9.75 takes a bare LF for the end of a line, which other programs may not. It
+ * cuts lines in place, putting a NUL for each byte of the line's end: two after CRLF, one after
+ * LF. In its buffer the target is followed by its NUL, the version and the end of that line.
+ */
+static bool ends_with_bare_newline(const char *text, size_t n)
+{
+#if MHD_VERSION < 0x00097600
+    return text[n] == '\0' && text[n + 1] != '\0';
+#else
+    (void)text;
+    (void)n;
+    return false;
+#endif
+}
+
+void *exchange_begin(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    struct web *web = context;
+    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    if (!exchange)
+        return NULL;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    exchange->web = web;
+    exchange->connection = connection;
+    exchange->guarded = info ? info->socket_context : NULL;
+    exchange->text = strdup(uri);
+    size_t n = strlen(uri);
+    if (memcmp(uri + n + 1, "HTTP/1.", 7) == 0)
+        exchange->bare_newline = ends_with_bare_newline(uri + n + 1, 8);
+    api_answer_init(&exchange->answer);
+    buf_init(&exchange->body, INGEST_MAX_BYTES);
+    buf_init(&exchange->gzip, 64 * 1024 * 1024);
+    if (exchange->guarded)
+        guard_phase(web->guard, exchange->guarded, GUARD_HEADER);
+    return exchange;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    target_finish(&exchange->target);
+    api_answer_finish(&exchange->answer);
+    buf_finish(&exchange->body);
+    buf_finish(&exchange->gzip);
+    free(exchange->allow);
+    free(exchange->text);
+    free(exchange);
+}
+
+void exchange_end(void *context, struct MHD_Connection *connection, void **state,
+                  enum MHD_RequestTerminationCode code)
+{
+    (void)connection;
+    (void)code;
+    struct web *web = context;
+    struct exchange *exchange = *state;
+    if (!exchange)
+        return;
+    if (exchange->guarded)
+        guard_phase(web->guard, exchange->guarded, GUARD_IDLE);
+    exchange_free(exchange);
+    *state = NULL;
+}
+
+struct header_scan {
+    size_t bytes;
+    int n_length, n_encoding, n_host;
+    bool dirty, bare_newline;
+    const char *encoding, *host;
+    long long length; /* -1: none */
+};
+
+static enum MHD_Result scan_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                   size_t name_size, const char *value, size_t value_size)
+{
+    (void)kind;
+    struct header_scan *scan = context;
+    scan->bytes += name_size + value_size + 4;
+    if (!value)
+        value = "";
+    if (!header_is_clean(name, name_size, value, value_size))
+        scan->dirty = true;
+    else if (value_size > 0 && ends_with_bare_newline(value, value_size))
+        scan->bare_newline = true;
+    if (strcasecmp(name, "Content-Length") == 0) {
+        int64_t length;
+        scan->n_length++;
+        scan->dirty |=
+            strspn(value, "0123456789") != value_size || int_parse(&length, value, value_size);
+        scan->length = scan->dirty ? -1 : (long long)length;
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        scan->n_encoding++;
+        scan->encoding = value;
+    } else if (strcasecmp(name, "Host") == 0) {
+        scan->n_host++;
+        scan->host = value;
+    }
+    return MHD_YES;
+}
+
+/* 0, or the status to refuse with. */
+static int check_framing(struct exchange *exchange, const struct header_scan *scan,
+                         const char *version, const char **why)
+{
+    if (strlen(exchange->text) > TARGET_MAX_BYTES) {
+        *why = "the request target is longer than 8 KiB";
+        return 414;
+    }
+    if (scan->bytes > HEADER_MAX_BYTES) {
+        *why = "the header is larger than 32 KiB";
+        return 431;
+    }
+    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
+        *why = "only HTTP/1.1 and HTTP/1.0 are spoken here";
+    else if (exchange->bare_newline || scan->bare_newline)
+        *why = "lines of the header must end with CR LF";
+    else if (scan->dirty)
+        *why = "a header has a name or value that HTTP does not allow";
+    else if (scan->n_length > 1)
+        *why = "Content-Length was given more than once";
+    else if (scan->n_length && scan->n_encoding)
+        *why = "both Content-Length and Transfer-Encoding were given";
+    else if (scan->n_encoding > 1 ||
+             (scan->n_encoding &&
+              (strcasecmp(scan->encoding, "chunked") != 0 || strcmp(version, "HTTP/1.1") != 0)))
+        *why = "Transfer-Encoding can only be chunked, once, in HTTP/1.1";
+    else if (scan->n_host > 1 || (scan->n_host == 0 && strcmp(version, "HTTP/1.1") == 0))
+        *why = "exactly one Host header is needed";
+    return *why ? 400 : 0;
+}
+
+static bool host_allowed(const struct web *web, const char *host)
+{
+    char name[256];
+    if (!host)
+        return true; /* HTTP/1.0: no browser */
+    if (!host_name(name, sizeof(name), host))
+        return false;
+    return host_is_loopback(name) || host_is_address(name) || strcasecmp(name, web->host) == 0 ||
+           strcasecmp(name, web->machine) == 0 ||
+           (web->certificate_x509 && X509_check_host(web->certificate_x509, name, 0, 0, NULL) == 1);
+}
+
+static const char *header(struct exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+}
+
+static const char *bearer(struct exchange *exchange)
+{
+    const char *value = header(exchange, "Authorization");
+    if (!value || strncasecmp(value, "Bearer ", 7) != 0)
+        return NULL;
+    value += 7;
+    return value + strspn(value, " ");
+}
+
+/* Without tokens there is only this to keep another site's page from posting here. */
+static bool foreign_origin(struct exchange *exchange, const char *host)
+{
+    const char *site = header(exchange, "Sec-Fetch-Site");
+    if (site && strcmp(site, "cross-site") == 0)
+        return true;
+    const char *origin = header(exchange, "Origin");
+    if (!origin)
+        return false;
+    const char *name = strstr(origin, "://");
+    return !name || !host || strcasecmp(name + 3, host) != 0;
+}
+
+/* 0, or the status: who asks, and may they? */
+static int check_token(struct exchange *exchange, const char *host, const char **why)
+{
+    struct web *web = exchange->web;
+    enum scope scope = exchange->route->scope;
+    bool changes = strcmp(exchange->route->method, "GET") != 0;
+    const char *text = bearer(exchange);
+    if (!text && changes && foreign_origin(exchange, host)) {
+        *why = "the request comes from a page of another origin";
+        return 403;
+    }
+    if (!web->tokens || scope == SCOPE_NONE)
+        return 0;
+    if (text)
+        exchange->token = tokens_find(web->tokens, text, strlen(text), clock_wall_ms(web->clock));
+    if (!exchange->token) {
+        int wait_s = text ? guard_rate_failures(web->guard, exchange->guarded, 10) : 0;
+        exchange->answer.retry_after_s = wait_s;
+        *why = wait_s ? "too many tokens that are not known; wait a little"
+                      : "a token is needed: Authorization: Bearer …";
+        return wait_s ? 429 : 401;
+    }
+    if (!token_allows(exchange->token, scope)) {
+        *why = "this token has not the scope that this needs";
+        snprintf(exchange->answer.allowed, sizeof(exchange->answer.allowed), "%s",
+                 scope_name(scope));
+        return 403;
+    }
+    return 0;
+}
+
+static int check_body(struct exchange *exchange, const struct header_scan *scan, const char **why)
+{
+    const struct route *route = exchange->route;
+    exchange->body_limit = route && route->kind == ROUTE_INGEST && route->scope == SCOPE_INGEST
+                               ? INGEST_MAX_BYTES
+                               : BODY_MAX_BYTES;
+    bool takes = route && (route->body || strcmp(route->method, "GET") != 0);
+    if (!takes && (scan->length > 0 || scan->n_encoding)) {
+        *why = "no body is taken here";
+        return 400;
+    }
+    if (scan->length > (long long)exchange->body_limit) {
+        *why = exchange->body_limit == INGEST_MAX_BYTES ? "the body is larger than 8 MiB"
+                                                        : "the body is larger than 256 KiB";
+        return 413;
+    }
+    return 0;
+}
+
+static bool is_page_path(const char *path)
+{
+    return strncmp(path, "/api/", 5) != 0 && strncmp(path, "/-/", 3) != 0;
+}
+
+/* A file of the page, found by its undecoded path: their names need no escaping. */
+static enum MHD_Result step_asset(struct exchange *exchange, bool *found)
+{
+    char path[256];
+    size_t n = strcspn(exchange->text, "?");
+    *found = n < sizeof(path);
+    if (!*found)
+        return MHD_NO;
+    memcpy(path, exchange->text, n);
+    path[n] = '\0';
+    bool get = strcmp(exchange->method, "GET") == 0 || strcmp(exchange->method, "HEAD") == 0;
+    const struct asset *asset =
+        get && is_page_path(path) ? assets_find(exchange->web->assets, path) : NULL;
+    *found = asset != NULL;
+    return asset ? respond_asset(exchange, asset) : MHD_NO;
+}
+
+/* Finds the route; true when the answer (a file or a refusal) is already on its way. */
+static bool step_route(struct exchange *exchange, enum MHD_Result *result)
+{
+    struct err err = {0};
+    if (target_parse(&exchange->target, exchange->text, &err)) {
+        exchange->closes = true;
+        *result = respond_problem(exchange, 400, err.text);
+        return true;
+    }
+    int rc =
+        routes_find(&exchange->route, exchange->method, &exchange->target, &exchange->answer, &err);
+    if (rc == ROUTE_UNKNOWN) {
+        bool found;
+        *result = step_asset(exchange, &found);
+        if (!found)
+            *result = respond_problem(exchange, 404, err.text);
+        return true;
+    }
+    if (rc == ROUTE_METHOD) {
+        *result = respond_problem(exchange, 405, err.text);
+        return true;
+    }
+    return false;
+}
+
+/* The header is in. MHD_YES with nothing queued: go on with the body. */
+static enum MHD_Result step_header(struct exchange *exchange, const char *version)
+{
+    struct web *web = exchange->web;
+    struct header_scan scan = {.length = -1};
+    atomic_fetch_add(&web->n_requests, 1);
+    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, scan_header, &scan);
+    const char *why = NULL;
+    int status = check_framing(exchange, &scan, version, &why);
+    if (status) {
+        exchange->closes = true;
+        return respond_problem(exchange, status, why);
+    }
+    if (!host_allowed(web, scan.host))
+        return respond_problem(exchange, 421,
+                               "this host name is not served here; use the address, localhost or "
+                               "the machine's name");
+    exchange->answer.retry_after_s = guard_rate(web->guard, exchange->guarded);
+    if (exchange->answer.retry_after_s)
+        return respond_problem(exchange, 429, "too many requests from this address");
+
+    const char *accept = header(exchange, "Accept");
+    const char *encoding = header(exchange, "Accept-Encoding");
+    exchange->csv = accept && strstr(accept, "text/csv");
+    exchange->takes_gzip = encoding && strstr(encoding, "gzip") && !strstr(encoding, "gzip;q=0");
+    enum MHD_Result result;
+    if (step_route(exchange, &result))
+        return result;
+    status = check_token(exchange, scan.host, &why);
+    if (status)
+        return respond_problem(exchange, status, why);
+    status = check_body(exchange, &scan, &why);
+    if (status) {
+        exchange->closes = true;
+        return respond_problem(exchange, status, why);
+    }
+    guard_phase(web->guard, exchange->guarded, GUARD_BODY);
+    return MHD_YES;
+}
+
+static enum MHD_Result step_body(struct exchange *exchange, const char *upload, size_t *size)
+{
+    if (exchange->body.size + *size > exchange->body_limit)
+        exchange->too_large = true;
+    if (exchange->too_large)
+        exchange->body_dropped += *size;
+    else
+        buf_bytes(&exchange->body, upload, *size);
+    *size = 0;
+    /* Refused once it is in; a client that sends on and on is cut off. */
+    return exchange->body_dropped > 2 * (size_t)INGEST_MAX_BYTES ? MHD_NO : MHD_YES;
+}
+
+static void answer(struct exchange *exchange, struct api_context *context)
+{
+    struct api_request request = {
+        .method = exchange->method,
+        .target = exchange->text,
+        .body = exchange->body.data ? (const char *)exchange->body.data : "",
+        .body_size = exchange->body.size,
+        .who = exchange->token ? exchange->token->name : NULL,
+        .csv = exchange->csv && exchange->route->csv,
+    };
+    struct err err = {.text = "no memory to answer"};
+    exchange->answer.status = context ? 0 : 500;
+    int rc = context ? api_call(context, &request, &exchange->answer, &err) : -1;
+    if (rc < 0)
+        problem_write(&exchange->answer, err.text);
+    exchange->answered = true;
+}
+
+static void run_on_worker(struct job *job, struct api_context *context)
+{
+    struct exchange *exchange = (struct exchange *)job;
+    answer(exchange, context);
+    respond_compress(exchange);
+    MHD_resume_connection(exchange->connection);
+}
+
+/* The request is whole. */
+static enum MHD_Result step_whole(struct exchange *exchange)
+{
+    struct web *web = exchange->web;
+    if (exchange->too_large)
+        return respond_problem(exchange, 413,
+                               exchange->body_limit == INGEST_MAX_BYTES
+                                   ? "the body is larger than 8 MiB"
+                                   : "the body is larger than 256 KiB");
+    guard_phase(web->guard, exchange->guarded, GUARD_WORKING);
+    if (exchange->route->kind == ROUTE_STREAM)
+        return respond_stream(exchange);
+    if (exchange->route->kind == ROUTE_QUICK) {
+        answer(exchange, web->quick);
+        return respond_answer(exchange);
+    }
+    enum MHD_Result result;
+    if (exchange->route->kind == ROUTE_CACHED) {
+        exchange->change = changes_now(web->options.changes);
+        if (respond_cached(exchange, &result))
+            return result;
+    }
+    exchange->job.run = run_on_worker;
+    MHD_suspend_connection(exchange->connection);
+    struct work *work = exchange->route->kind == ROUTE_INGEST ? web->ingest : web->readers;
+    if (!work_put(work, &exchange->job)) {
+        MHD_resume_connection(exchange->connection);
+        exchange->answer.status = 429;
+        exchange->answer.retry_after_s = 1;
+        problem_write(&exchange->answer, "too many requests wait already");
+        exchange->answered = true;
+    }
+    return MHD_YES;
+}
+
+enum MHD_Result exchange_step(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **state)
+{
+    (void)context;
+    (void)connection;
+    (void)url;
+    struct exchange *exchange = *state;
+    if (!exchange || !exchange->guarded || !exchange->text)
+        return MHD_NO; /* no memory for it: the connection ends */
+    if (!exchange->checked) {
+        exchange->checked = true;
+        exchange->method = method;
+        return step_header(exchange, version);
+    }
+    if (*upload_size > 0)
+        return step_body(exchange, upload, upload_size);
+    if (exchange->answered)
+        return respond_answer(exchange);
+    return step_whole(exchange);
+}

@@ -1,0 +1,35 @@
+/*
+ * The handlers that the table of routes points at, and the context they run in.
+ *
+ * Shape    a handler reads (input, context) and writes answer->body, content_type and, when it is
+ *          not the route's, status. It knows no HTTP beyond the status
+ * Errors   as in web/api.h; what a handler returns below 0 becomes problem+json
+ * Threads  one worker, one context
+ */
+#pragma once
+
+#include "storage/store.h"
+#include "web/routes.h"
+
+struct api_context {
+    const struct config *config; /* may be NULL */
+    const struct clock *clock;
+    struct web_commands commands;
+    char *store_path;
+    struct store *store; /* opened when first asked for */
+    /* The server's own counters as OpenMetrics lines; NULL without a server. */
+    void (*web_metrics)(void *web, struct buf *out);
+    void *web;
+};
+
+/* The store, opened for reading. */
+int context_store(struct api_context *context, struct store **out, struct err *err);
+
+route_handler api_models, api_model, api_versions, api_put_version, api_slices;
+route_handler api_metrics;
+route_handler api_events;
+route_handler api_system;
+route_handler api_dead_letters;
+route_handler health_healthy, health_ready;
+route_handler openmetrics;
+route_handler openapi;

@@ -1,0 +1,105 @@
+#include "web/model_metrics.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "web/routes.h"
+
+const char *main_metrics(enum task task)
+{
+    switch (task) {
+    case TASK_BINARY:
+        return "count,roc_auc,f1,accuracy,log_loss,positive_rate,labelled_rate,error_rate,"
+               "latency_p99";
+    case TASK_MULTICLASS:
+        return "count,accuracy,f1_macro,log_loss,confidence_mean,labelled_rate,error_rate,"
+               "latency_p99";
+    case TASK_REGRESSION:
+        return "count,mae,rmse,r2,bias,prediction_mean,labelled_rate,error_rate,latency_p99";
+    case TASK_RANKING:
+        return "count,ndcg_10,mrr,hit_rate_10,labelled_rate,error_rate,latency_p99";
+    case TASK_SEGMENTATION:
+        return "count,mean_iou,dice,labelled_rate,error_rate,latency_p99";
+    case N_TASKS:
+        break;
+    }
+    return "count";
+}
+
+const char *better_word(enum better better)
+{
+    static const char *const words[] = {"none", "higher", "lower"};
+    return words[better];
+}
+
+static int make_set(struct model_metrics *out, enum task task, const struct config_model *config,
+                    struct err *err)
+{
+    if (!config || config->n_metrics == 0)
+        return 0;
+    AUTO_FREE struct custom_rule *rules = calloc(config->n_metrics, sizeof(*rules));
+    if (!rules)
+        return err_set(err, -ENOMEM, "no memory for the metrics of %s", config->name);
+    for (size_t i = 0; i < config->n_metrics; i++) {
+        const struct config_metric *metric = &config->metrics[i];
+        const char *agg = metric->agg ? metric->agg : "rate";
+        rules[i] = (struct custom_rule){
+            .name = metric->name,
+            .outcome = metric->outcome,
+            .expr = metric->expr,
+            .agg = strcmp(agg, "sum") == 0    ? AGG_SUM
+                   : strcmp(agg, "mean") == 0 ? AGG_MEAN
+                                              : AGG_RATE,
+            .per = metric->per && strcmp(metric->per, "unit") == 0 ? PER_UNIT : PER_PREDICTION,
+        };
+    }
+    return custom_set_new(&out->set, task, rules, config->n_metrics, err);
+}
+
+static int add(struct model_metrics *out, enum task task, const char *name, size_t n,
+               struct err *err)
+{
+    if (out->n == MODEL_METRICS_MAX)
+        return err_set(err, ERR_USAGE, "more than %d metrics in one question", MODEL_METRICS_MAX);
+    if (n == 0 || n >= sizeof(out->names[0]))
+        return err_set(err, ERR_USAGE, "a metric's name has 1 to %zu bytes",
+                       sizeof(out->names[0]) - 1);
+    memcpy(out->names[out->n], name, n);
+    out->names[out->n][n] = '\0';
+    int rc = metric_resolve(&out->queries[out->n], out->set, task, out->names[out->n], err);
+    if (rc)
+        return rc == -EINVAL ? err_set(err, ERR_USAGE, "%s", err ? err->text : "") : rc;
+    out->n++;
+    return 0;
+}
+
+int model_metrics_open(struct model_metrics *out, enum task task, const struct config_model *config,
+                       const char *names, struct err *err)
+{
+    *out = (struct model_metrics){
+        .queries = calloc(MODEL_METRICS_MAX, sizeof(*out->queries)),
+        .names = calloc(MODEL_METRICS_MAX, sizeof(*out->names)),
+    };
+    int rc = out->queries && out->names ? make_set(out, task, config, err)
+                                        : err_set(err, -ENOMEM, "no memory for metrics");
+    const char *at = names ? names : main_metrics(task);
+    const char *name;
+    size_t n;
+    while (rc == 0 && list_next(&at, &name, &n))
+        rc = add(out, task, name, n, err);
+    for (size_t i = 0; rc == 0 && !names && i < custom_count(out->set); i++)
+        rc = add(out, task, custom_name(out->set, i), strlen(custom_name(out->set, i)), err);
+    if (rc)
+        model_metrics_finish(out);
+    return rc;
+}
+
+void model_metrics_finish(struct model_metrics *metrics)
+{
+    custom_set_free(metrics->set);
+    free(metrics->queries);
+    free(metrics->names);
+    *metrics = (struct model_metrics){0};
+}

@@ -1,0 +1,33 @@
+/*
+ * The metrics of one model, built-in and its own: names into queries, for /metrics of the API and
+ * for the OpenMetrics page.
+ *
+ * Owner    model_metrics_open gives, model_metrics_finish takes; queries borrow from it
+ * Errors   ERR_USAGE with near matches when a name is unknown
+ */
+#pragma once
+
+#include "common/config.h"
+#include "stats/custom.h"
+
+enum {
+    MODEL_METRICS_MAX = 64, /* names in one question */
+};
+
+struct model_metrics {
+    struct custom_set *set; /* NULL: none */
+    struct metric_query *queries;
+    char (*names)[320];
+    size_t n;
+};
+
+/* The names that a chart of this task begins with, separated by commas. */
+const char *main_metrics(enum task task);
+/* "higher", "lower" or "none" */
+const char *better_word(enum better better);
+
+/* `names`: separated by commas; NULL: the main ones and those of the model's own. `config`: NULL
+   when the model is not configured. */
+int model_metrics_open(struct model_metrics *out, enum task task, const struct config_model *config,
+                       const char *names, struct err *err);
+void model_metrics_finish(struct model_metrics *metrics);

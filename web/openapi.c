@@ -1,0 +1,207 @@
+/*
+ * /api/v1/openapi.json, OpenAPI 3.1, written from the table of routes; the schemas of bodies and
+ * answers are schemas/api.json, built in.
+ */
+#include <string.h>
+
+#include "web/assets.h"
+#include "web/handlers.h"
+#include "web/json_out.h"
+
+static void write_param_schema(struct buf *out, const struct route_param *param)
+{
+    out_open(out, '{');
+    out_key_string(out, "type", param->type == PARAM_INTEGER ? "integer" : "string");
+    if (param->type == PARAM_INTEGER) {
+        out_key_int(out, "minimum", param->min);
+        out_key_int(out, "maximum", param->max);
+    }
+    if (param->type == PARAM_TEXT || param->type == PARAM_LIST)
+        out_key_int(out, "minLength", 1);
+    if (param->type == PARAM_DURATION)
+        out_key_string(out, "pattern", "^[0-9]+(ms|s|m|h|d)?$");
+    if (param->choices) {
+        out_key(out, "enum");
+        out_open(out, '[');
+        const char *at = param->choices, *name;
+        size_t n;
+        while (list_next(&at, &name, &n))
+            out_bytes(out, name, n);
+        out_close(out, ']');
+    }
+    out_close(out, '}');
+}
+
+static void write_param(struct buf *out, const struct route_param *param)
+{
+    out_open(out, '{');
+    out_key_string(out, "name", param->name);
+    out_key_string(out, "in", "query");
+    out_key_bool(out, "required", false);
+    out_key_string(out, "description", param->help);
+    out_key(out, "schema");
+    write_param_schema(out, param);
+    out_key(out, "example");
+    if (param->type == PARAM_INTEGER)
+        out_raw(out, param->example, strlen(param->example));
+    else
+        out_string(out, param->example);
+    out_close(out, '}');
+}
+
+static void write_path_params(struct buf *out, const char *pattern)
+{
+    for (const char *at = strchr(pattern, '{'); at; at = strchr(at + 1, '{')) {
+        out_open(out, '{');
+        out_key(out, "name");
+        out_bytes(out, at + 1, strcspn(at + 1, "}"));
+        out_key_string(out, "in", "path");
+        out_key_bool(out, "required", true);
+        out_key(out, "schema");
+        out_open(out, '{');
+        out_key_string(out, "type", "string");
+        out_key_int(out, "minLength", 1);
+        out_close(out, '}');
+        out_close(out, '}');
+    }
+}
+
+static void write_content(struct buf *out, const char *type, const char *schema)
+{
+    out_key(out, type);
+    out_open(out, '{');
+    out_key(out, "schema");
+    out_open(out, '{');
+    if (schema) {
+        char reference[120] = "#/components/schemas/";
+        strncat(reference, schema, sizeof(reference) - strlen(reference) - 1);
+        out_key_string(out, "$ref", reference);
+    } else {
+        out_key_string(out, "type", "string");
+    }
+    out_close(out, '}');
+    out_close(out, '}');
+}
+
+static void write_responses(struct buf *out, const struct route *route)
+{
+    bool text = strchr(route->answer, '/') != NULL;
+    out_key(out, "responses");
+    out_open(out, '{');
+    out_key(out, "200");
+    out_open(out, '{');
+    out_key_string(out, "description", route->summary);
+    out_key(out, "content");
+    out_open(out, '{');
+    write_content(out, text ? route->answer : "application/json", text ? NULL : route->answer);
+    if (route->csv)
+        write_content(out, "text/csv", NULL);
+    out_close(out, '}');
+    out_close(out, '}');
+    if (strcmp(route->pattern, "/-/ready") == 0) {
+        out_key(out, "503");
+        out_open(out, '{');
+        out_key_string(out, "description", "Not ready; `reason` says why");
+        out_key(out, "content");
+        out_open(out, '{');
+        write_content(out, "application/json", "Health");
+        out_close(out, '}');
+        out_close(out, '}');
+    }
+    out_key(out, "default");
+    out_open(out, '{');
+    out_key_string(out, "$ref", "#/components/responses/Problem");
+    out_close(out, '}');
+    out_close(out, '}');
+}
+
+static void write_operation(struct buf *out, const struct route *route)
+{
+    char method[8] = "";
+    for (size_t i = 0; route->method[i] && i < sizeof(method) - 1; i++)
+        method[i] = (char)(route->method[i] | 0x20);
+    out_key(out, method);
+    out_open(out, '{');
+    out_key_string(out, "operationId", route->name);
+    out_key_string(out, "summary", route->summary);
+    out_key(out, "security");
+    out_open(out, '[');
+    if (route->scope != SCOPE_NONE) {
+        out_open(out, '{');
+        out_key(out, "token");
+        out_open(out, '[');
+        out_string(out, scope_name(route->scope));
+        out_close(out, ']');
+        out_close(out, '}');
+    }
+    out_close(out, ']');
+    out_key(out, "parameters");
+    out_open(out, '[');
+    write_path_params(out, route->pattern);
+    for (int i = 0; i < ROUTE_MAX_PARAMS && route->params[i].name; i++)
+        write_param(out, &route->params[i]);
+    out_close(out, ']');
+    if (route->body) {
+        out_key(out, "requestBody");
+        out_open(out, '{');
+        out_key_bool(out, "required", true);
+        out_key(out, "content");
+        out_open(out, '{');
+        write_content(out, "application/json", route->body);
+        out_close(out, '}');
+        out_close(out, '}');
+    }
+    write_responses(out, route);
+    out_close(out, '}');
+}
+
+static void write_paths(struct buf *out)
+{
+    size_t n;
+    const struct route *routes = routes_table(&n);
+    out_key(out, "paths");
+    out_open(out, '{');
+    for (size_t i = 0; i < n; i++) {
+        bool first = true;
+        for (size_t k = 0; k < i; k++)
+            first &= strcmp(routes[k].pattern, routes[i].pattern) != 0;
+        if (!first)
+            continue;
+        out_key(out, routes[i].pattern);
+        out_open(out, '{');
+        for (size_t k = i; k < n; k++)
+            if (strcmp(routes[k].pattern, routes[i].pattern) == 0)
+                write_operation(out, &routes[k]);
+        out_close(out, '}');
+    }
+    out_close(out, '}');
+}
+
+int openapi(struct api_context *context, const struct api_input *input, struct api_answer *answer,
+            struct err *err)
+{
+    (void)context;
+    (void)input;
+    (void)err;
+    struct buf *out = &answer->body;
+    out_open(out, '{');
+    out_key_string(out, "openapi", "3.1.0");
+    out_key(out, "info");
+    out_open(out, '{');
+    out_key_string(out, "title", "Assay");
+    out_key_string(out, "version", ASSAY_VERSION);
+    out_key_string(out, "description",
+                   "Monitoring and A/B decisions for machine-learning models. Times are "
+                   "milliseconds since the epoch; rates are fractions; errors are RFC 9457.");
+    out_key(out, "license");
+    out_open(out, '{');
+    out_key_string(out, "name", "Apache-2.0");
+    out_key_string(out, "identifier", "Apache-2.0");
+    out_close(out, '}');
+    out_close(out, '}');
+    write_paths(out);
+    out_key(out, "components");
+    out_raw(out, embedded_schemas, strlen(embedded_schemas));
+    out_close(out, '}');
+    return 0;
+}

@@ -1,0 +1,224 @@
+/*
+ * /metrics: own health from the collector, the server's own, and of each series (model, version)
+ * the last complete window of a minute's, as Prometheus wants it: base units, one family together,
+ * `# EOF` at the end.
+ *
+ * A family needs all its samples in one place, so each metric grows in a buf of its own while the
+ * walk goes series by series.
+ *
+ * Source   OpenMetrics 1.0.0 (names, HELP/TYPE/UNIT lines, escaping, EOF)
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "storage/catalog.h"
+#include "storage/series.h"
+#include "web/handlers.h"
+#include "web/model_metrics.h"
+
+enum {
+    MAX_FAMILIES = 256,
+    WINDOW_MS = 300000, /* five minutes: what a scrape every 15 to 60 s can still see as smooth */
+    STEP_MS = 60000,
+};
+
+struct family {
+    char name[200];
+    char help[300];
+    const char *unit; /* "seconds", "ratio", "bytes" or NULL */
+    double scale;
+    struct buf samples;
+};
+
+struct page {
+    struct api_context *context;
+    struct store *store;
+    struct family families[MAX_FAMILIES];
+    size_t n;
+
+    /* of the model under way */
+    const struct model_row *model;
+    struct model_metrics metrics;
+    struct family *of_metric[MODEL_METRICS_MAX];
+    int64_t to_ms;
+    const char *version;
+};
+
+static void page_free(struct page *page)
+{
+    if (!page)
+        return;
+    for (size_t i = 0; i < page->n; i++)
+        buf_finish(&page->families[i].samples);
+    free(page);
+}
+DEFINE_FREEP(page)
+
+static void label_text(struct buf *out, const char *text)
+{
+    for (const char *c = text; *c; c++) {
+        if (*c == '\\' || *c == '"')
+            buf_u8(out, '\\');
+        if (*c == '\n')
+            buf_bytes(out, "\\n", 2);
+        else
+            buf_u8(out, (uint8_t)*c);
+    }
+}
+
+/* The unit's base unit, and what a value is multiplied by to be in it. */
+static const char *base_unit(const char *unit, double *scale)
+{
+    *scale = 1;
+    if (!unit)
+        return NULL;
+    if (strcmp(unit, "ms") == 0) {
+        *scale = 0.001;
+        return "seconds";
+    }
+    if (strcmp(unit, "fraction") == 0)
+        return "ratio";
+    return strcmp(unit, "bytes") == 0 ? "bytes" : NULL;
+}
+
+static struct family *family_of(struct page *page, const struct metric_query *metric)
+{
+    struct family made = {.unit = NULL};
+    made.unit = base_unit(metric->unit, &made.scale);
+    char name[150];
+    size_t n = 0;
+    for (const char *c = metric->name; *c && n < sizeof(name) - 1; c++)
+        name[n++] = isalnum((unsigned char)*c) ? *c : '_';
+    name[n] = '\0';
+    snprintf(made.name, sizeof(made.name), "assay_model_%s%s%s", name, made.unit ? "_" : "",
+             made.unit ? made.unit : "");
+    for (size_t i = 0; i < page->n; i++)
+        if (strcmp(page->families[i].name, made.name) == 0)
+            return &page->families[i];
+    if (page->n == MAX_FAMILIES)
+        return NULL;
+    const char *help = metric->builtin.def ? metric->builtin.def->help : "A metric of this model.";
+    snprintf(made.help, sizeof(made.help), "%s", help);
+    buf_init(&made.samples, 16 * 1024 * 1024);
+    page->families[page->n] = made;
+    return &page->families[page->n++];
+}
+
+static int add_samples(void *context, const struct series_point *point, struct err *err)
+{
+    (void)err;
+    struct page *page = context;
+    if (!point->states || point->end_ms != page->to_ms)
+        return 0;
+    for (size_t i = 0; i < page->metrics.n; i++) {
+        struct family *family = page->of_metric[i];
+        struct metric_value value;
+        if (!family)
+            continue;
+        metric_evaluate(point->states, &page->metrics.queries[i], WINDOW_MS, &value);
+        if (isnan(value.value) || isinf(value.value))
+            continue;
+        buf_printf(&family->samples, "%s{model=\"", family->name);
+        label_text(&family->samples, page->model->name);
+        buf_printf(&family->samples, "\",version=\"");
+        label_text(&family->samples, page->version);
+        buf_printf(&family->samples, "\"} ");
+        json_number(&family->samples, value.value * family->scale);
+        buf_u8(&family->samples, '\n');
+    }
+    return 0;
+}
+
+static int add_version(void *context, const char *version, const char *facts, struct err *err)
+{
+    (void)facts;
+    struct page *page = context;
+    struct series_points about;
+    struct series_query query = {
+        .model = page->model->name,
+        .version = version,
+        .from_ms = page->to_ms - WINDOW_MS,
+        .to_ms = page->to_ms,
+        .window_ms = WINDOW_MS,
+        .step_ms = STEP_MS,
+    };
+    page->version = version;
+    return series_each(page->store, &query, add_samples, page, &about, err);
+}
+
+static int add_model(void *context, const struct model_row *model, struct err *err)
+{
+    struct page *page = context;
+    int64_t complete = -1, labels = -1;
+    int task = task_parse(model->task);
+    int rc = series_complete(page->store, model->name, &complete, &labels, err);
+    if (rc < 0 || task < 0 || complete < WINDOW_MS)
+        return rc < 0 ? rc : 0;
+    const struct config_model *config =
+        page->context->config ? config_model_find(page->context->config, model->name) : NULL;
+    rc = model_metrics_open(&page->metrics, (enum task)task, config, NULL, err);
+    if (rc)
+        return rc;
+    page->model = model;
+    page->to_ms = complete / STEP_MS * STEP_MS;
+    for (size_t i = 0; i < page->metrics.n; i++)
+        page->of_metric[i] = family_of(page, &page->metrics.queries[i]);
+    rc = versions_each(page->store, model->name, add_version, page, err);
+    model_metrics_finish(&page->metrics);
+    return rc;
+}
+
+static void help_text(struct buf *out, const char *text)
+{
+    for (const char *c = text; *c; c++) {
+        if (*c == '\\')
+            buf_u8(out, '\\');
+        buf_u8(out, *c == '\n' ? ' ' : (uint8_t)*c);
+    }
+}
+
+static void write_families(struct page *page, struct buf *out)
+{
+    for (size_t i = 0; i < page->n; i++) {
+        struct family *family = &page->families[i];
+        out->failed |= family->samples.failed;
+        if (family->samples.size == 0)
+            continue;
+        buf_printf(out, "# TYPE %s gauge\n", family->name);
+        if (family->unit)
+            buf_printf(out, "# UNIT %s %s\n", family->name, family->unit);
+        buf_printf(out, "# HELP %s ", family->name);
+        help_text(out, family->help);
+        buf_printf(out, " Last complete %d minutes.\n", WINDOW_MS / 60000);
+        buf_bytes(out, family->samples.data, family->samples.size);
+    }
+}
+
+int openmetrics(struct api_context *context, const struct api_input *input,
+                struct api_answer *answer, struct err *err)
+{
+    (void)input;
+    struct buf *out = &answer->body;
+    answer->content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    if (context->commands.own_metrics)
+        context->commands.own_metrics(context->commands.context, out);
+    if (context->web_metrics)
+        context->web_metrics(context->web, out);
+    AUTO(page) struct page *page = calloc(1, sizeof(*page));
+    if (!page)
+        return err_set(err, -ENOMEM, "no memory for /metrics");
+    page->context = context;
+    int rc = context_store(context, &page->store, err);
+    if (rc == 0)
+        rc = models_each(page->store, add_model, page, err);
+    if (rc)
+        return rc;
+    write_families(page, out);
+    buf_bytes(out, "# EOF\n", 6);
+    return 0;
+}

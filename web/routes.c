@@ -1,0 +1,339 @@
+#include "web/routes.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "web/handlers.h"
+
+/* clang-format off */
+#define P_WINDOW {"window", PARAM_DURATION, NULL, 0, 0, "length of a window: a multiple of a minute; default 1h", "1h"}
+#define P_FROM   {"from", PARAM_TIME, NULL, 0, 0, "first event time (RFC 3339 or ms); default: 24 windows before `to`", "2023-11-14T00:00:00Z"}
+#define P_TO     {"to", PARAM_TIME, NULL, 0, 0, "end of event time, exclusive; default: the end of the window that is filling", "2023-11-15T00:00:00Z"}
+#define P_FORMAT {"format", PARAM_CHOICE, "json,csv", 0, 0, "form of the answer; also by the Accept header", "csv"}
+#define P_LIMIT(MOST) {"limit", PARAM_INTEGER, NULL, 1, MOST, "items a page", "100"}
+#define P_VERSION {"version", PARAM_TEXT, NULL, 0, 0, "one version; `*`: each on its own; omitted: all merged", "v3"}
+#define P_SEGMENT {"segment", PARAM_TEXT, NULL, 0, 0, "one slice, as key:value; `key:*`: each value of the key; omitted: everything", "country:de"}
+
+static const struct route table[] = {
+    {"GET", "/-/healthy", SCOPE_NONE, ROUTE_QUICK, health_healthy, "healthy",
+     "The process answers", "Health", NULL, 200, false, {{0}}},
+    {"GET", "/-/ready", SCOPE_NONE, ROUTE_QUICK, health_ready, "ready",
+     "The database is open and the collector has its partitions (else 503, saying why)",
+     "Health", NULL, 200, false, {{0}}},
+    {"GET", "/metrics", SCOPE_READ, ROUTE_READ, openmetrics, "openmetrics",
+     "Own health and the last complete window of each series, as OpenMetrics text",
+     "application/openmetrics-text", NULL, 200, false, {{0}}},
+    {"GET", "/api/v1/openapi.json", SCOPE_NONE, ROUTE_QUICK, openapi, "openapi",
+     "This description", "OpenApi", NULL, 200, false, {{0}}},
+
+    {"GET", "/api/v1/models", SCOPE_READ, ROUTE_CACHED, api_models, "listModels",
+     "Every model that is known, with its counts and lag", "ModelList", NULL, 200, false, {{0}}},
+    {"GET", "/api/v1/models/{model}", SCOPE_READ, ROUTE_CACHED, api_model, "getModel",
+     "One model", "Model", NULL, 200, false, {{0}}},
+    {"GET", "/api/v1/models/{model}/versions", SCOPE_READ, ROUTE_CACHED, api_versions,
+     "listVersions", "The versions of a model, with their registered facts", "VersionList", NULL,
+     200, false, {{0}}},
+    {"PUT", "/api/v1/models/{model}/versions/{version}", SCOPE_OPERATE, ROUTE_INGEST,
+     api_put_version, "putVersion", "Registers facts of a version", "Version", "VersionFacts", 200,
+     false, {{0}}},
+    {"GET", "/api/v1/models/{model}/slices", SCOPE_READ, ROUTE_CACHED, api_slices, "listSlices",
+     "The segments of a model and the values they were seen with", "SliceList", NULL, 200, false,
+     {{0}}},
+    {"GET", "/api/v1/models/{model}/metrics", SCOPE_READ, ROUTE_CACHED, api_metrics, "getMetrics",
+     "Metrics over time, with intervals and error bounds", "Series", NULL, 200, true,
+     {{"metric", PARAM_LIST, NULL, 0, 0, "names separated by commas; default: the main ones of the task", "roc_auc,f1"},
+      P_VERSION, P_SEGMENT, P_FROM, P_TO, P_WINDOW,
+      {"step", PARAM_DURATION, NULL, 0, 0, "distance of windows, not longer than `window`: shorter gives rolling windows; default `window`", "1h"},
+      P_FORMAT}},
+    {"POST", "/api/v1/events", SCOPE_INGEST, ROUTE_INGEST, api_events, "postEvents",
+     "Takes one event, an array, or JSONL; answers when they are durable", "Ingested", "Events",
+     200, false, {{0}}},
+    {"GET", "/api/v1/system", SCOPE_READ, ROUTE_READ, api_system, "getSystem",
+     "Own health: partitions, lag, rates, rejects by reason, storage", "System", NULL, 200, false,
+     {{0}}},
+    {"GET", "/api/v1/dead-letters", SCOPE_ADMIN, ROUTE_READ, api_dead_letters, "listDeadLetters",
+     "Events that were refused, newest first, with their reason", "DeadLetterList", NULL, 200,
+     false,
+     {{"reason", PARAM_TEXT, NULL, 0, 0, "only this reason", "not_json"},
+      P_LIMIT(1000),
+      {"after", PARAM_INTEGER, NULL, 0, INT64_MAX, "the `next` of the page before", "120"}}},
+    {"GET", "/api/v1/stream", SCOPE_READ, ROUTE_STREAM, NULL, "stream",
+     "Server-sent events: what changed, as it is committed", "text/event-stream", NULL, 200, false,
+     {{0}}},
+};
+/* clang-format on */
+enum {
+    N_ROUTES = sizeof(table) / sizeof(table[0])
+};
+
+const struct route *routes_table(size_t *n)
+{
+    *n = N_ROUTES;
+    return table;
+}
+
+/* Walks pattern and segments together; the segment under `capture` goes to *value. */
+static bool matches(const char *pattern, const struct target *target, const char *capture,
+                    const char **value)
+{
+    size_t i = 0;
+    while (*pattern == '/') {
+        pattern++;
+        size_t n = strcspn(pattern, "/");
+        if (i == target->n_segments)
+            return false;
+        const char *segment = target->segments[i++];
+        if (pattern[0] == '{') {
+            if (segment[0] == '\0')
+                return false;
+            if (capture && strlen(capture) == n - 2 && memcmp(pattern + 1, capture, n - 2) == 0)
+                *value = segment;
+        } else if (strlen(segment) != n || memcmp(segment, pattern, n) != 0) {
+            return false;
+        }
+        pattern += n;
+    }
+    return i == target->n_segments;
+}
+
+static void near_path(const struct target *target, struct err *err)
+{
+    char path[300] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < target->n_segments && at < sizeof(path) - 1; i++)
+        at += (size_t)snprintf(path + at, sizeof(path) - at, "/%s", target->segments[i]);
+    const char *patterns[N_ROUTES];
+    for (size_t i = 0; i < N_ROUTES; i++)
+        patterns[i] = table[i].pattern;
+    const char *near = text_near(path, patterns, N_ROUTES);
+    if (near)
+        err_set(err, ERR_NOT_FOUND, "there is nothing at %s; did you mean %s?", path, near);
+    else
+        err_set(err, ERR_NOT_FOUND, "there is nothing at %s; /api/v1/openapi.json lists all paths",
+                path);
+}
+
+int routes_find(const struct route **out, const char *method, const struct target *target,
+                struct api_answer *answer, struct err *err)
+{
+    const char *want = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    size_t at = 0;
+    bool path_known = false;
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        if (!matches(table[i].pattern, target, NULL, NULL))
+            continue;
+        if (strcmp(table[i].method, want) == 0) {
+            *out = &table[i];
+            return 0;
+        }
+        bool get = strcmp(table[i].method, "GET") == 0;
+        path_known = true;
+        at += (size_t)snprintf(answer->allowed + at, sizeof(answer->allowed) - at, "%s%s%s",
+                               at ? "\n" : "", table[i].method, get ? "\nHEAD" : "");
+    }
+    if (path_known) {
+        err_set(err, ERR_USAGE, "%s is not done here", method);
+        return ROUTE_METHOD;
+    }
+    near_path(target, err);
+    return ROUTE_UNKNOWN;
+}
+
+int api_refuse(struct api_answer *answer, struct err *err, const char *field, const char *allowed,
+               const char *format, ...)
+{
+    char text[ERR_TEXT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    snprintf(answer->field, sizeof(answer->field), "%s", field);
+    snprintf(answer->allowed, sizeof(answer->allowed), "%s", allowed);
+    return err_set(err, ERR_USAGE, "%s: %s", field, text);
+}
+
+static const struct route_param *param_find(const struct route *route, const char *name)
+{
+    for (int i = 0; i < ROUTE_MAX_PARAMS && route->params[i].name; i++)
+        if (strcmp(route->params[i].name, name) == 0)
+            return &route->params[i];
+    return NULL;
+}
+
+static int unknown_param(const struct route *route, const char *name, struct api_answer *answer,
+                         struct err *err)
+{
+    const char *names[ROUTE_MAX_PARAMS];
+    char all[400] = "";
+    size_t n = 0, at = 0;
+    for (; n < ROUTE_MAX_PARAMS && route->params[n].name; n++) {
+        names[n] = route->params[n].name;
+        at += (size_t)snprintf(all + at, sizeof(all) - at, "%s%s", n ? "\n" : "", names[n]);
+    }
+    if (n == 0)
+        return api_refuse(answer, err, name, "", "no parameter is taken here");
+    const char *near = text_near(name, names, n);
+    return near ? api_refuse(answer, err, name, all, "no such parameter; did you mean %s?", near)
+                : api_refuse(answer, err, name, all, "no such parameter");
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+    const char *name;
+    size_t n;
+    while (list_next(&choices, &name, &n))
+        if (strlen(value) == n && memcmp(name, value, n) == 0)
+            return true;
+    return false;
+}
+
+static int refuse_choice(const struct route_param *param, const char *value,
+                         struct api_answer *answer, struct err *err)
+{
+    int rc = api_refuse(answer, err, param->name, param->choices, "%.100s is none of %s", value,
+                        param->choices);
+    for (char *c = answer->allowed; *c; c++)
+        if (*c == ',')
+            *c = '\n';
+    return rc;
+}
+
+static int parse_duration(int64_t *out, const char *value)
+{
+    size_t n = strlen(value);
+    return int_parse(out, value, n) == 0 ? 0 : duration_parse(out, value, n);
+}
+
+static int check_param(const struct route_param *param, const char *value,
+                       struct api_answer *answer, struct err *err)
+{
+    int64_t number;
+    char range[80];
+    switch (param->type) {
+    case PARAM_TEXT:
+    case PARAM_LIST:
+        if (value[0] == '\0' || strlen(value) > 2000)
+            return api_refuse(answer, err, param->name, "text of 1 to 2000 bytes",
+                              "must be a text of 1 to 2000 bytes");
+        return 0;
+    case PARAM_TIME:
+        /* The year 9999, so that arithmetic on times cannot overflow. */
+        if (time_parse_any(&number, value, strlen(value)) || number < 0 ||
+            number > INT64_C(253402300799999))
+            return api_refuse(answer, err, param->name,
+                              "milliseconds since the epoch, or RFC 3339 such as "
+                              "2023-11-14T22:13:20Z",
+                              "%.100s is not a time", value);
+        return 0;
+    case PARAM_DURATION:
+        if (parse_duration(&number, value) || number <= 0 || number % 60000 != 0 ||
+            number > INT64_C(366) * 86400000)
+            return api_refuse(answer, err, param->name,
+                              "a multiple of 1m from 1m to 366d, such as 1m, 5m, 1h, 1d",
+                              "%.100s is not a multiple of a minute from 1m to 366d", value);
+        return 0;
+    case PARAM_INTEGER:
+        snprintf(range, sizeof(range), "a whole number from %lld to %lld", (long long)param->min,
+                 (long long)param->max);
+        if (int_parse(&number, value, strlen(value)) || number < param->min || number > param->max)
+            return api_refuse(answer, err, param->name, range, "%.100s is not %s", value, range);
+        return 0;
+    case PARAM_CHOICE:
+        if (!is_choice(param->choices, value))
+            return refuse_choice(param, value, answer, err);
+        return 0;
+    }
+    return 0;
+}
+
+int routes_check(const struct route *route, const struct target *target, struct api_answer *answer,
+                 struct err *err)
+{
+    for (size_t i = 0; i < target->n_params; i++) {
+        const struct api_param *given = &target->params[i];
+        const struct route_param *param = param_find(route, given->name);
+        if (!param)
+            return unknown_param(route, given->name, answer, err);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(target->params[k].name, given->name) == 0)
+                return api_refuse(answer, err, given->name, "once", "was given twice");
+        int rc = check_param(param, given->value, answer, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+const char *input_capture(const struct api_input *input, const char *name)
+{
+    const char *value = "";
+    matches(input->route->pattern, input->target, name, &value);
+    return value;
+}
+
+const char *input_param(const struct api_input *input, const char *name)
+{
+    for (size_t i = 0; i < input->target->n_params; i++)
+        if (strcmp(input->target->params[i].name, name) == 0)
+            return input->target->params[i].value;
+    return NULL;
+}
+
+int64_t input_time(const struct api_input *input, const char *name, int64_t otherwise)
+{
+    const char *value = input_param(input, name);
+    int64_t ms = otherwise;
+    if (value)
+        time_parse_any(&ms, value, strlen(value));
+    return ms;
+}
+
+int64_t input_duration(const struct api_input *input, const char *name, int64_t otherwise)
+{
+    const char *value = input_param(input, name);
+    int64_t ms = otherwise;
+    if (value)
+        parse_duration(&ms, value);
+    return ms;
+}
+
+int64_t input_integer(const struct api_input *input, const char *name, int64_t otherwise)
+{
+    const char *value = input_param(input, name);
+    int64_t number = otherwise;
+    if (value)
+        int_parse(&number, value, strlen(value));
+    return number;
+}
+
+bool input_csv(const struct api_input *input)
+{
+    const char *format = input_param(input, "format");
+    return format ? strcmp(format, "csv") == 0 : input->request->csv;
+}
+
+bool list_next(const char **at, const char **name, size_t *n)
+{
+    const char *c = *at;
+    if (!c || *c == '\0')
+        return false;
+    int depth = 0;
+    bool quoted = false;
+    const char *start = c;
+    for (; *c && (quoted || depth > 0 || *c != ','); c++) {
+        if (*c == '\\' && quoted && c[1])
+            c++;
+        else if (*c == '"')
+            quoted = !quoted;
+        else if (*c == '{' && !quoted)
+            depth++;
+        else if (*c == '}' && !quoted && depth > 0)
+            depth--;
+    }
+    *name = start;
+    *n = (size_t)(c - start);
+    *at = *c ? c + 1 : c;
+    return true;
+}

@@ -1,0 +1,100 @@
+/*
+ * The inside of the server, shared by web.c (start, stop), exchange.c (one request from its first
+ * byte to its answer), respond.c (answers as HTTP) and stream.c (events).
+ *
+ * Threads  libmicrohttpd's one thread runs every callback; workers run handlers and only touch
+ *          their exchange; the keeper thread ends what is over its deadline
+ */
+#pragma once
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "web/assets.h"
+#include "web/guard.h"
+#include "web/handlers.h"
+#include "web/stream.h"
+#include "web/token.h"
+#include "web/web.h"
+#include "web/work.h"
+
+enum {
+    HEADER_MAX_BYTES = 32 * 1024,
+    TARGET_MAX_BYTES = 8 * 1024,
+    BODY_MAX_BYTES = 256 * 1024,
+    INGEST_MAX_BYTES = 8 * 1024 * 1024,
+};
+
+struct answers;
+
+struct web {
+    struct web_options options;
+    struct web_commands commands;
+    const struct clock *clock;
+    struct MHD_Daemon *daemon;
+    struct guard *guard;
+    struct assets *assets;
+    struct tokens *tokens;     /* NULL: none asked for */
+    struct api_context *quick; /* on the HTTP library's thread */
+    struct work *readers, *ingest;
+    struct stream *stream;
+    struct answers *answers;
+    char *certificate, *key; /* PEM */
+    void *certificate_x509;  /* to check host names against */
+    char host[256];          /* the listen address's own name */
+    char machine[256];
+    int port;
+    char url[300];
+    pthread_t keeper;
+    bool keeper_runs;
+    atomic_bool stopping;
+    atomic_llong n_requests;
+};
+
+/* One request; made when its request line is in, gone when its answer is out. */
+struct exchange {
+    struct job job; /* first: a worker gets the exchange from its job */
+    struct web *web;
+    struct MHD_Connection *connection;
+    struct guarded *guarded;
+    char *text; /* the request target as it came */
+    const char *method;
+    bool bare_newline;
+    bool checked, too_large, answered;
+    struct target target;
+    const struct route *route; /* NULL: a file of the page, or a refusal */
+    const struct token *token;
+    size_t body_limit, body_dropped;
+    struct buf body;
+    uint64_t change; /* the counter before the handler read anything */
+    struct api_answer answer;
+    struct buf gzip;
+    bool csv, takes_gzip;
+    bool closes; /* the connection ends with this answer */
+    char *allow; /* for 405 */
+};
+
+/* libmicrohttpd's callbacks; `context` is the web. */
+bool exchange_admit(struct web *web, const struct sockaddr *address);
+void *exchange_begin(void *context, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result exchange_step(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **state);
+void exchange_end(void *context, struct MHD_Connection *connection, void **state,
+                  enum MHD_RequestTerminationCode code);
+void exchange_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                         enum MHD_ConnectionNotificationCode code);
+
+/* Answers of ROUTE_CACHED routes, for as long as the change counter stands still. */
+int answers_new(struct answers **out, struct err *err);
+void answers_free(struct answers *answers);
+/* True: the answer is on its way. */
+bool respond_cached(struct exchange *exchange, enum MHD_Result *result);
+enum MHD_Result respond_answer(struct exchange *exchange);
+enum MHD_Result respond_asset(struct exchange *exchange, const struct asset *asset);
+enum MHD_Result respond_stream(struct exchange *exchange);
+/* Makes the problem from status and text, then answers with it. */
+enum MHD_Result respond_problem(struct exchange *exchange, int status, const char *detail);
+/* gzips the answer when that pays; on a worker. */
+void respond_compress(struct exchange *exchange);

@@ -1,0 +1,334 @@
+/*
+ * Start and stop, in the order of what needs what:
+ *
+ *   start  rules on the address → tokens, certificate → guard, page → workers, stream → socket
+ *   stop   no new connections → jobs under way finish → streams end → the HTTP library stops
+ *
+ * A connection that is suspended must be resumed before the library stops, or it aborts: that is
+ * why workers and streams come before it.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "web/server.h"
+
+enum {
+    N_READERS = 3,
+    N_INGEST = 32, /* each waits for a commit; together they share it */
+    MAX_PEM_BYTES = 1024 * 1024,
+    KEEPER_MS = 250,
+    CONNECTION_BYTES = 96 * 1024, /* header limits with room for the library's own needs */
+    LIBRARY_SLACK = 64,           /* connections that are ending while others come */
+};
+
+static int read_pem(char **out, const char *key, const char *path, struct err *err)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return err_set(err, ERR_USAGE, "%s: %s: %s", key, path, strerror(errno));
+    char *text = calloc(1, MAX_PEM_BYTES + 1);
+    size_t n = text ? fread(text, 1, MAX_PEM_BYTES, file) : 0;
+    fclose(file);
+    if (!text)
+        return err_set(err, -ENOMEM, "%s: no memory to read %s", key, path);
+    if (n == 0 || !strstr(text, "-----BEGIN")) {
+        free(text);
+        return err_set(err, ERR_USAGE, "%s: %s is not in PEM form", key, path);
+    }
+    *out = text; /* the caller owns it now */
+    return 0;
+}
+
+static int load_tls(struct web *web, const struct config_http *http, struct err *err)
+{
+    if (!http->tls_cert && !http->tls_key)
+        return 0;
+    if (!http->tls_cert || !http->tls_key)
+        return err_set(err, ERR_USAGE, "http.tls: needs both cert and key");
+    int rc = read_pem(&web->certificate, "http.tls.cert", http->tls_cert, err);
+    if (rc == 0)
+        rc = read_pem(&web->key, "http.tls.key", http->tls_key, err);
+    if (rc)
+        return rc;
+    BIO *bio = BIO_new_mem_buf(web->certificate, -1);
+    web->certificate_x509 = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    BIO_free(bio);
+    if (!web->certificate_x509)
+        return err_set(err, ERR_USAGE, "http.tls.cert: %s holds no certificate", http->tls_cert);
+    return 0;
+}
+
+/* Loopback needs nothing; any other address needs TLS and tokens, or to be asked for by name. */
+static int check_address(const struct web *web, const struct config_http *http,
+                         const struct sockaddr *address, struct err *err)
+{
+    bool loopback = false;
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof(v4));
+        loopback = ntohl(v4.sin_addr.s_addr) >> 24 == 127;
+    } else if (address->sa_family == AF_INET6) {
+        struct sockaddr_in6 v6;
+        memcpy(&v6, address, sizeof(v6));
+        loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+    }
+    if (loopback || http->insecure || (web->certificate && web->tokens))
+        return 0;
+    return err_set(err, ERR_USAGE,
+                   "http.listen: %s can be reached from other machines, which needs http.tls and "
+                   "http.tokens; or say http.insecure: true",
+                   http->address);
+}
+
+static int bind_socket(int *out, const struct addrinfo *info, const struct config_http *http,
+                       struct err *err)
+{
+    AUTO_CLOSE int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    if (fd < 0)
+        return err_set(err, -errno, "http.listen: %s: %s", http->address, strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, info->ai_addr, info->ai_addrlen) || listen(fd, 1024))
+        return err_set(
+            err, ERR_USAGE, "http.listen: %s:%d: %s%s", http->address, http->port, strerror(errno),
+            errno == EADDRINUSE ? "; is another assay running? choose another port" : "");
+    *out = fd;
+    fd = -1; /* the caller owns it now */
+    return 0;
+}
+
+static int open_socket(struct web *web, const struct config_http *http, int *fd, struct err *err)
+{
+    char port[8];
+    snprintf(port, sizeof(port), "%d", http->port);
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *info = NULL;
+    char name[256];
+    size_t n = strlen(http->address);
+    bool bracketed = n > 2 && http->address[0] == '[' && http->address[n - 1] == ']';
+    snprintf(name, sizeof(name), "%.*s", (int)(n - (bracketed ? 2 : 0)),
+             http->address + (bracketed ? 1 : 0));
+    int rc = getaddrinfo(name, port, &hints, &info);
+    if (rc)
+        return err_set(err, ERR_USAGE, "http.listen: %s: %s", http->address, gai_strerror(rc));
+    rc = check_address(web, http, info->ai_addr, err);
+    if (rc == 0)
+        rc = bind_socket(fd, info, http, err);
+    freeaddrinfo(info);
+    if (rc)
+        return rc;
+
+    struct sockaddr_storage bound;
+    socklen_t size = sizeof(bound);
+    getsockname(*fd, (struct sockaddr *)&bound, &size);
+    char number[NI_MAXSERV] = "0";
+    getnameinfo((struct sockaddr *)&bound, size, NULL, 0, number, sizeof(number), NI_NUMERICSERV);
+    web->port = atoi(number); /* NOLINT(cert-err34-c): a number by NI_NUMERICSERV */
+    bool v6 = strchr(name, ':') != NULL;
+    snprintf(web->host, sizeof(web->host), "%s", name);
+    snprintf(web->url, sizeof(web->url), "%s://%s%s%s:%d", web->certificate ? "https" : "http",
+             v6 ? "[" : "", name, v6 ? "]" : "", web->port);
+    gethostname(web->machine, sizeof(web->machine) - 1);
+    return 0;
+}
+
+static enum MHD_Result admit(void *context, const struct sockaddr *address, socklen_t size)
+{
+    (void)size;
+    return exchange_admit(context, address) ? MHD_YES : MHD_NO;
+}
+
+/* The library's messages repeat what clients did wrong; counts of that are in /metrics. */
+static void be_silent(void *context, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+static void be_silent(void *context, const char *format, va_list arguments)
+{
+    (void)context;
+    (void)format;
+    (void)arguments;
+}
+
+static int start_library(struct web *web, const struct config_http *http, int fd, struct err *err)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    char versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, web->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, web->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, versions},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    if (web->certificate)
+        flags |= MHD_USE_TLS;
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned most = (unsigned)(http->max_connections > 0 ? http->max_connections : 200);
+    web->daemon = MHD_start_daemon(
+        flags, 0, admit, web, exchange_step, web, MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, most + LIBRARY_SLACK,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        60u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, web,
+        MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_NOTIFY_CONNECTION,
+        exchange_connection, web, MHD_OPTION_ARRAY, web->certificate ? tls : none, MHD_OPTION_END);
+    if (!web->daemon)
+        return err_set(err, ERR_USAGE, "http.listen: %s: the server does not start%s", web->url,
+                       web->certificate ? "; do http.tls.cert and http.tls.key belong together?"
+                                        : "");
+    return 0;
+}
+
+static void *keep(void *argument)
+{
+    struct web *web = argument;
+    while (!atomic_load(&web->stopping)) {
+        guard_sweep(web->guard);
+        usleep(KEEPER_MS * 1000);
+    }
+    return NULL;
+}
+
+static void counter(struct buf *out, const char *name, const char *help, int64_t value)
+{
+    buf_printf(out, "# TYPE %s counter\n# HELP %s %s\n%s_total %" PRId64 "\n", name, name, help,
+               name, value);
+}
+
+static void gauge(struct buf *out, const char *name, const char *help, int64_t value)
+{
+    buf_printf(out, "# TYPE %s gauge\n# HELP %s %s\n%s %" PRId64 "\n", name, name, help, name,
+               value);
+}
+
+static void web_metrics(void *context, struct buf *out)
+{
+    struct web *web = context;
+    struct guard_counts counts = guard_counts(web->guard);
+    gauge(out, "assay_http_connections", "Open connections.", counts.open);
+    gauge(out, "assay_http_streams", "Open event streams.", stream_count(web->stream));
+    counter(out, "assay_http_requests", "Requests whose header was complete.",
+            atomic_load(&web->n_requests));
+    counter(out, "assay_http_connections_evicted",
+            "Slow connections that were ended to make room for others.", counts.evicted);
+    counter(out, "assay_http_connections_expired", "Connections that passed a deadline.",
+            counts.expired);
+    counter(out, "assay_http_connections_refused", "Connections beyond the limits.",
+            counts.refused);
+}
+
+static int start_parts(struct web *web, const struct web_options *options, struct err *err)
+{
+    const struct config_http *http = &options->config->http;
+    struct guard_limits limits = {
+        .connections = (int)(http->max_connections > 0 ? http->max_connections : 200),
+        .per_address = (int)(http->max_per_address > 0 ? http->max_per_address : 50),
+        .rate = (int)http->max_rate,
+        .header_ms = 10000,
+        .body_ms = 30000,
+        .idle_ms = 30000,
+        .answer_ms = 120000,
+    };
+    struct api_options api = {.config = options->config,
+                              .store_path = options->store_path,
+                              .commands = options->commands ? &web->commands : NULL,
+                              .clock = web->clock,
+                              .web_metrics = web_metrics,
+                              .web = web};
+    int rc = guard_new(&web->guard, &limits, clock_system(), err);
+    if (rc == 0)
+        rc = assets_new(&web->assets, options->web_dir, err);
+    if (rc == 0)
+        rc = answers_new(&web->answers, err);
+    if (rc == 0)
+        rc = api_open(&web->quick, &api, err);
+    if (rc == 0)
+        rc = work_new(&web->readers, &api, N_READERS, 256, err);
+    if (rc == 0)
+        rc = work_new(&web->ingest, &api, N_INGEST, 64, err);
+    if (rc == 0)
+        rc = stream_new(&web->stream, options, &api, err);
+    return rc;
+}
+
+static int start(struct web *web, const struct web_options *options, struct err *err)
+{
+    const struct config_http *http = &options->config->http;
+    AUTO_CLOSE int fd = -1;
+    int rc = http->tokens ? tokens_read(&web->tokens, http->tokens, err) : 0;
+    if (rc == 0)
+        rc = load_tls(web, http, err);
+    if (rc == 0)
+        rc = open_socket(web, http, &fd, err);
+    if (rc == 0)
+        rc = start_parts(web, options, err);
+    if (rc == 0)
+        rc = start_library(web, http, fd, err);
+    if (rc)
+        return rc;
+    fd = -1; /* the library owns it now */
+    if (pthread_create(&web->keeper, NULL, keep, web))
+        return err_set(err, -EAGAIN, "web: no thread to keep deadlines");
+    web->keeper_runs = true;
+    return 0;
+}
+
+int web_start(struct web **out, const struct web_options *options, struct err *err)
+{
+    struct web *web = calloc(1, sizeof(*web));
+    if (!web)
+        return err_set(err, -ENOMEM, "web: no memory to start");
+    web->options = *options;
+    web->clock = options->clock ? options->clock : clock_system();
+    if (options->commands)
+        web->commands = *options->commands;
+    int rc = start(web, options, err);
+    if (rc) {
+        web_stop(web);
+        return rc;
+    }
+    *out = web; /* the caller owns it now */
+    return 0;
+}
+
+void web_stop(struct web *web)
+{
+    if (!web)
+        return;
+    atomic_store(&web->stopping, true);
+    if (web->keeper_runs)
+        pthread_join(web->keeper, NULL);
+    work_stop(web->readers);
+    work_stop(web->ingest);
+    stream_stop(web->stream);
+    if (web->daemon)
+        MHD_stop_daemon(web->daemon);
+    stream_free(web->stream);
+    work_free(web->readers);
+    work_free(web->ingest);
+    api_close(web->quick);
+    answers_free(web->answers);
+    assets_free(web->assets);
+    guard_free(web->guard);
+    tokens_free(web->tokens);
+    X509_free(web->certificate_x509);
+    free(web->certificate);
+    if (web->key)
+        OPENSSL_cleanse(web->key, strlen(web->key));
+    free(web->key);
+    free(web);
+}
+
+int web_port(const struct web *web)
+{
+    return web->port;
+}
+
+const char *web_url(const struct web *web)
+{
+    return web->url;
+}
