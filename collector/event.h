@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/cleanup.h"
 #include "common/view.h"
 
 enum event_type {
@@ -61,9 +62,9 @@ struct event {
     enum event_type type;
     int64_t ts_ms;
     struct view id;
-    struct view model; /* label, outcome: data NULL when absent */
-    struct view version;
-    struct view unit; /* data NULL: absent */
+    struct view model;   /* label, outcome: data NULL when absent */
+    struct view version; /* data NULL when absent */
+    struct view unit;    /* data NULL: absent */
 
     double score;      /* NaN: absent */
     double latency_ms; /* NaN: absent */
@@ -124,12 +125,14 @@ enum reject {
     N_REJECTS
 };
 const char *reject_name(enum reject reason);
+const char *event_type_name(enum event_type type);
 
 struct decoder;
 struct err;
 
 int decoder_new(struct decoder **out, struct err *err);
 void decoder_free(struct decoder *decoder);
+DEFINE_FREEP(decoder)
 
 /*
  * Decodes one event of the `assay` format. Returns REJECT_NONE (0) or the reason; `detail`

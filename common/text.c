@@ -285,10 +285,8 @@ static void shortest_digits(char out[40], double value)
 const char *number_print(char out[TEXT_NUMBER_BYTES], double value)
 {
     char scientific[40];
-    if (value == trunc(value) && fabs(value) < 0x1p63)
-        snprintf(out, TEXT_NUMBER_BYTES, "%" PRId64, (int64_t)value);
-    else if (value == trunc(value) && value > 0 && value < 0x1p64)
-        snprintf(out, TEXT_NUMBER_BYTES, "%" PRIu64, (uint64_t)value);
+    if (value == trunc(value) && fabs(value) < 0x1p64)
+        snprintf(out, TEXT_NUMBER_BYTES, "%s%" PRIu64, value < 0 ? "-" : "", (uint64_t)fabs(value));
     else {
         shortest_digits(scientific, value);
         number_print_scientific(out, scientific);

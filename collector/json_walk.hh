@@ -1,0 +1,602 @@
+/*
+ * A walk over one JSON text that checks all of it and takes no memory: what format_assay.cc reads
+ * events with. C++, included there alone.
+ *
+ * simdjson's first stage finds where every token starts (and refuses bad UTF-8, control characters
+ * in strings and strings without an end) with the best instructions of the machine that it runs
+ * on. The grammar, the strings and the numbers are ours.
+ *
+ *     {"id":"7f3a","score":0.83}          the text
+ *     ^^   ^^     ^^      ^^   ^          where its tokens start
+ *
+ * Shape    a token reaches to the start of the next one, less the blanks before that. Behind the
+ *          last one stands a token that starts with NUL, which no rule of the grammar takes
+ * Owner    a string without a backslash is a view into the walk's copy of the bytes, the others and
+ *          numbers as classes lie in `texts`: all valid until the next walk_start
+ * Errors   false, or a view without data: the JSON is wrong, `failure` and `detail` say how, and
+ *          the walk is over
+ */
+#pragma once
+
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include <simdjson.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+extern "C" {
+#include "collector/event.h"
+#include "common/text.h"
+}
+
+namespace
+{
+
+enum {
+    MAX_OPEN_KEYS = EVENT_MAX_DEPTH * EVENT_MAX_KEYS,
+};
+
+/*
+ * Room for every text that has to be made. A number as a class is at most five times as long as
+ * its token with the comma ("9e20," gives 21 digits); an unescaped string is never longer.
+ */
+constexpr size_t texts_bytes = 5 * EVENT_MAX_BYTES + 64;
+
+struct json_walk {
+    std::unique_ptr<simdjson::internal::dom_parser_implementation> stage1;
+    char *input; /* the text, padded for simdjson and for loads of 8 bytes */
+    char *texts; /* unescaped strings and numbers as text */
+    char *texts_next;
+    const uint32_t *token; /* where the next token starts in input */
+    int depth;
+    bool escaped;  /* there is a backslash somewhere */
+    uint64_t seed; /* of key_hashes: nobody outside can aim at collisions */
+
+    /* Keys of the objects that are open now, innermost last: for finding duplicates. */
+    view *keys;
+    uint32_t *key_hashes;
+    uint32_t n_keys;
+
+    reject failure; /* what ended the walk */
+    char detail[EVENT_MAX_NAME_BYTES + 64];
+};
+
+bool is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* ---- complaints ---- */
+
+bool fail(json_walk *w, reject reason, const char *detail)
+{
+    w->failure = reason;
+    snprintf(w->detail, sizeof(w->detail), "%s", detail);
+    return false;
+}
+
+bool fail_at(json_walk *w, reject reason, const char *what)
+{
+    w->failure = reason;
+    snprintf(w->detail, sizeof(w->detail), "%s at byte %u", what, *w->token);
+    return false;
+}
+
+/* ---- tokens ---- */
+
+inline char peek(const json_walk *w)
+{
+    return w->input[*w->token];
+}
+
+/* The bytes of the token, to the start of the next one less the blanks between. */
+inline view take(json_walk *w)
+{
+    const char *start = w->input + w->token[0];
+    const char *end = w->input + w->token[1];
+    while (end > start && is_blank(end[-1]))
+        end--;
+    w->token++;
+    return {start, (uint32_t)(end - start)};
+}
+
+int hex_digit(char c)
+{
+    return is_digit(c)            ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* Four hexadecimal digits, or -1. The quote that ends the string stops it. */
+int hex4(const char *p)
+{
+    int code = 0;
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_digit(p[i]);
+        if (digit < 0)
+            return -1;
+        code = code * 16 + digit;
+    }
+    return code;
+}
+
+char *utf8_append(char *to, uint32_t code)
+{
+    if (code < 0x80) {
+        *to++ = (char)code;
+    } else if (code < 0x800) {
+        *to++ = (char)(0xc0 | (code >> 6));
+        *to++ = (char)(0x80 | (code & 0x3f));
+    } else if (code < 0x10000) {
+        *to++ = (char)(0xe0 | (code >> 12));
+        *to++ = (char)(0x80 | ((code >> 6) & 0x3f));
+        *to++ = (char)(0x80 | (code & 0x3f));
+    } else {
+        *to++ = (char)(0xf0 | (code >> 18));
+        *to++ = (char)(0x80 | ((code >> 12) & 0x3f));
+        *to++ = (char)(0x80 | ((code >> 6) & 0x3f));
+        *to++ = (char)(0x80 | (code & 0x3f));
+    }
+    return to;
+}
+
+/* `\uXXXX`, with its second half where it is a surrogate. NULL: not a character, or NUL. */
+const char *unescape_unicode(const char *p, char **to)
+{
+    int code = hex4(p);
+    p += 4;
+    if (code <= 0 || (code >= 0xdc00 && code <= 0xdfff))
+        return nullptr;
+    if (code >= 0xd800 && code <= 0xdbff) {
+        int low = p[0] == '\\' && p[1] == 'u' ? hex4(p + 2) : -1;
+        if (low < 0xdc00 || low > 0xdfff)
+            return nullptr;
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        p += 6;
+    }
+    *to = utf8_append(*to, (uint32_t)code);
+    return p;
+}
+
+view unescape(json_walk *w, view raw)
+{
+    char *const start = w->texts_next;
+    char *to = start;
+    const char *p = raw.data, *const end = raw.data + raw.size;
+    while (p < end) {
+        if (*p != '\\') {
+            *to++ = *p++;
+            continue;
+        }
+        static const char from_letters[] = "\"\\/bfnrt", to_letters[] = "\"\\/\b\f\n\r\t";
+        const char letter = p[1];
+        const char *found = letter ? strchr(from_letters, letter) : nullptr;
+        if (found) {
+            *to++ = to_letters[found - from_letters];
+            p += 2;
+        } else if (letter == 'u' && (p = unescape_unicode(p + 2, &to))) {
+            continue;
+        } else {
+            w->token--;
+            fail_at(w, REJECT_NOT_JSON, "bad escape or \\u0000 in a string");
+            return {nullptr, 0};
+        }
+    }
+    w->texts_next = to;
+    return {start, (uint32_t)(to - start)};
+}
+
+/*
+ * The token must be a string; data NULL: it was none, and the walk has failed. By value, as a view
+ * that goes through memory is written in two pieces and read in one, which the processor punishes.
+ */
+inline view take_string(json_walk *w)
+{
+    const view raw = take(w);
+    if (raw.size < 2 || raw.data[raw.size - 1] != '"') {
+        w->token--;
+        fail_at(w, REJECT_NOT_JSON, "bad string");
+        return {nullptr, 0};
+    }
+    const view text = {raw.data + 1, raw.size - 2};
+    if (w->escaped && memchr(text.data, '\\', text.size))
+        return unescape(w, text);
+    return text;
+}
+
+bool is_literal(view token, const char *text, uint32_t size)
+{
+    return token.size == size && memcmp(token.data, text, size) == 0;
+}
+
+/* ---- numbers ---- */
+
+/* Powers of ten that a double holds exactly. */
+constexpr double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+struct number_scan {
+    uint64_t digits;   /* all digits, without the point; meaningful up to 19 of them */
+    uint32_t n_digits; /* without leading zeros */
+    int32_t n_fraction;
+    int64_t exponent; /* as written after the e */
+    bool whole;       /* neither point nor exponent */
+    bool minus;
+};
+
+struct number {
+    double value;
+    bool valid;  /* it is one */
+    bool finite; /* and a double can hold it */
+    view token;
+    number_scan scan;
+};
+
+inline const char *digits_scan(const char *p, uint64_t *digits)
+{
+    for (unsigned digit; (digit = (unsigned char)*p - (unsigned)'0') <= 9; p++)
+        *digits = *digits * 10 + digit;
+    return p;
+}
+
+const char *exponent_scan(const char *p, int64_t *exponent)
+{
+    const bool minus = *p == '-';
+    p += *p == '-' || *p == '+';
+    if (!is_digit(*p))
+        return nullptr;
+    for (; is_digit(*p); p++)
+        if (*exponent < INT32_MAX)
+            *exponent = *exponent * 10 + (*p - '0');
+    if (minus)
+        *exponent = -*exponent;
+    return p;
+}
+
+/* JSON's grammar for a number, all of the token. What follows a token is never a digit. */
+inline bool number_scan_token(view token, number_scan *scan)
+{
+    const char *p = token.data, *const end = token.data + token.size;
+    *scan = {};
+    scan->minus = *p == '-';
+    scan->whole = true;
+    p += scan->minus;
+    const char *first = p;
+    p = digits_scan(p, &scan->digits);
+    const int64_t n_whole = p - first;
+    if (n_whole == 0 || (n_whole > 1 && *first == '0'))
+        return false;
+    scan->n_digits = (uint32_t)n_whole;
+    if (*p == '.') {
+        const char *fraction = p + 1;
+        p = digits_scan(fraction, &scan->digits);
+        scan->n_fraction = (int32_t)(p - fraction);
+        if (p == fraction)
+            return false;
+        scan->whole = false;
+        scan->n_digits += (uint32_t)scan->n_fraction;
+    }
+    if (*first == '0') /* leading zeros do not count */
+        for (const char *zero = first; scan->n_digits && (*zero == '0' || *zero == '.'); zero++)
+            scan->n_digits -= *zero == '0';
+    if (*p == 'e' || *p == 'E') {
+        scan->whole = false;
+        p = exponent_scan(p + 1, &scan->exponent);
+    }
+    return p == end;
+}
+
+bool number_value_slow(view token, const number_scan &scan, double *out)
+{
+    auto result = std::from_chars(token.data, token.data + token.size, *out);
+    if (result.ec == std::errc())
+        return std::isfinite(*out);
+    /* Out of range: too near to zero is zero, too large is not a number we can keep. */
+    *out = scan.minus ? -0.0 : 0.0;
+    return scan.n_digits == 0 || scan.exponent - scan.n_fraction + scan.n_digits <= 0;
+}
+
+/* False: beyond what a double can hold. */
+inline bool number_value(view token, const number_scan &scan, double *out)
+{
+    /* Digits and power are both exact doubles: one rounding, the right one (Clinger 1990). */
+    const int64_t power = scan.exponent - scan.n_fraction;
+    if (scan.n_digits <= 19 && scan.digits <= (UINT64_C(1) << 53) && power >= -22 && power <= 22) {
+        double value = (double)scan.digits;
+        if (power < 0)
+            value /= exact_powers[-power];
+        else if (power > 0)
+            value *= exact_powers[power];
+        *out = scan.minus ? -value : value;
+        return true;
+    }
+    return number_value_slow(token, scan, out);
+}
+
+/*
+ * The number as a class. Most tokens already are in the one form that number_print gives: whole
+ * numbers, and decimals of up to 15 digits without an exponent or a zero at the end (no shorter
+ * decimal reads as the same double, as 15 digits never collide).
+ */
+view number_class(json_walk *w, const number &of)
+{
+    const view token = of.token;
+    const number_scan &scan = of.scan;
+    const double value = of.value;
+    if (scan.whole && scan.n_digits <= 19 && (scan.n_digits > 0 || !scan.minus))
+        return token;
+    const double size = std::fabs(value);
+    if (!scan.whole && memchr(token.data, 'e', token.size) == nullptr &&
+        memchr(token.data, 'E', token.size) == nullptr && scan.n_digits <= 15 &&
+        token.data[token.size - 1] != '0' && size >= 1e-6)
+        return token;
+    if (scan.whole && scan.n_digits == 20 && !scan.minus) {
+        uint64_t whole; /* 2^63 … 2^64 - 1 stays exact */
+        if (std::from_chars(token.data, token.data + token.size, whole).ec == std::errc())
+            return token;
+    }
+
+    char *const text = w->texts_next;
+    if (value == std::trunc(value) && size < 0x1p64) {
+        auto end = text;
+        if (value < 0)
+            *end++ = '-';
+        end = std::to_chars(end, end + 24, (uint64_t)size).ptr;
+        w->texts_next = end;
+        return {text, (uint32_t)(end - text)};
+    }
+    char scientific[40];
+    *std::to_chars(scientific, scientific + 39, value, std::chars_format::scientific).ptr = 0;
+    number_print_scientific(text, scientific);
+    w->texts_next += strlen(text);
+    return {text, (uint32_t)(w->texts_next - text)};
+}
+
+/* By value and inline: what goes through memory costs more than the digits do. */
+inline number take_number(json_walk *w)
+{
+    number out = {};
+    out.token = take(w);
+    if (!number_scan_token(out.token, &out.scan)) {
+        w->token--;
+        fail_at(w, REJECT_NOT_JSON, "neither a value nor a number");
+        return out;
+    }
+    out.valid = true;
+    out.finite = number_value(out.token, out.scan, &out.value);
+    return out;
+}
+
+/* ---- containers ---- */
+
+bool enter(json_walk *w)
+{
+    if (++w->depth > EVENT_MAX_DEPTH)
+        return fail_at(w, REJECT_NOT_JSON, "more than 16 levels");
+    w->token++;
+    return true;
+}
+
+/* The keys of one object, from `first` on in the decoder's stack of open keys. */
+struct key_scope {
+    uint32_t first;
+    uint64_t seen; /* one bit of each hash: a clear bit proves a key new */
+};
+
+inline uint64_t load8(const char *p)
+{
+    uint64_t eight;
+    memcpy(&eight, p, 8);
+    return eight;
+}
+
+/* Short keys, as nearly all are, from two overlapping loads; the bytes behind them are ours. */
+inline uint32_t key_hash(const json_walk *w, view key)
+{
+    if (key.size > 16)
+        return (uint32_t)XXH3_64bits_withSeed(key.data, key.size, w->seed);
+    uint64_t head = load8(key.data), tail = 0;
+    if (key.size < 8)
+        head &= (UINT64_C(1) << (8 * key.size)) - 1;
+    else
+        tail = load8(key.data + key.size - 8);
+    const unsigned __int128 product =
+        (unsigned __int128)(head ^ w->seed) * ((tail + key.size) ^ UINT64_C(0x9e3779b97f4a7c15));
+    return (uint32_t)(product >> 64) ^ (uint32_t)product;
+}
+
+bool key_was_there(const json_walk *w, const key_scope *scope, uint32_t hash, view key)
+{
+    const uint32_t *hashes = w->key_hashes + scope->first;
+    const uint32_t n = w->n_keys - scope->first;
+    uint32_t same = 0; /* no early exit: four comparisons an instruction */
+    for (uint32_t i = 0; i < n; i++)
+        same |= hashes[i] == hash;
+    for (uint32_t i = 0; same && i < n; i++)
+        if (hashes[i] == hash && view_equal(w->keys[scope->first + i], key))
+            return true;
+    return false;
+}
+
+inline bool key_is_new(json_walk *w, key_scope *scope, view key)
+{
+    const uint32_t hash = key_hash(w, key);
+    const uint64_t mark = UINT64_C(1) << (hash & 63);
+    if ((scope->seen & mark) && key_was_there(w, scope, hash, key))
+        return fail(w, REJECT_DUPLICATE_KEY, "the same key twice in one object");
+    if (w->n_keys - scope->first >= EVENT_MAX_KEYS)
+        return fail(w, REJECT_TOO_MANY_KEYS, "more than 1024 keys in one object");
+    scope->seen |= mark;
+    w->key_hashes[w->n_keys] = hash;
+    w->keys[w->n_keys++] = key;
+    return true;
+}
+
+/*
+ * Calls value(key) for each member of the object that starts here; it has to take the value. May
+ * the key be there? is_new(scope, key) says.
+ */
+template <typename New, typename Value>
+inline bool each_member(json_walk *w, New is_new, Value value)
+{
+    if (!enter(w))
+        return false;
+    if (peek(w) == '}') {
+        w->token++;
+        w->depth--;
+        return true;
+    }
+    key_scope scope = {w->n_keys, 0};
+    for (;;) {
+        if (peek(w) != '"')
+            return fail_at(w, REJECT_NOT_JSON, "expected a key");
+        const view key = take_string(w);
+        if (!key.data || !is_new(&scope, key))
+            return false;
+        if (peek(w) != ':')
+            return fail_at(w, REJECT_NOT_JSON, "expected a colon");
+        w->token++;
+        if (!value(key))
+            return false;
+        const char c = peek(w);
+        if (c != ',' && c != '}')
+            return fail_at(w, REJECT_NOT_JSON, "expected a comma or the end of the object");
+        w->token++;
+        if (c == '}')
+            break;
+    }
+    w->n_keys = scope.first;
+    w->depth--;
+    return true;
+}
+
+template <typename Value> inline bool each_member(json_walk *w, Value value)
+{
+    return each_member(
+        w, [&](key_scope *scope, view key) { return key_is_new(w, scope, key); }, value);
+}
+
+/* Calls item() for each item of the array that starts here; it has to take the item. */
+template <typename Item> bool each_item(json_walk *w, Item item)
+{
+    if (!enter(w))
+        return false;
+    if (peek(w) == ']') {
+        w->token++;
+        w->depth--;
+        return true;
+    }
+    for (;;) {
+        if (!item())
+            return false;
+        const char c = peek(w);
+        if (c != ',' && c != ']')
+            return fail_at(w, REJECT_NOT_JSON, "expected a comma or the end of the array");
+        w->token++;
+        if (c == ']')
+            break;
+    }
+    w->depth--;
+    return true;
+}
+
+/* Walks over a value that nobody wants, checking all of it. */
+bool skip(json_walk *w)
+{
+    switch (peek(w)) {
+    case '{':
+        return each_member(w, [&](view) { return skip(w); });
+    case '[':
+        return each_item(w, [&]() { return skip(w); });
+    case '"':
+        return take_string(w).data != nullptr;
+    case 't':
+    case 'f':
+    case 'n': {
+        view token = take(w);
+        if (is_literal(token, "true", 4) || is_literal(token, "false", 5) ||
+            is_literal(token, "null", 4))
+            return true;
+        w->token--;
+        return fail_at(w, REJECT_NOT_JSON, "neither a value nor a number");
+    }
+    default:
+        return take_number(w).valid;
+    }
+}
+
+const char *stage1_trouble(simdjson::error_code code)
+{
+    switch (code) {
+    case simdjson::UTF8_ERROR:
+        return "not UTF-8";
+    case simdjson::UNESCAPED_CHARS:
+        return "a control character in a string";
+    case simdjson::UNCLOSED_STRING:
+        return "a string without an end";
+    default:
+        return "not JSON";
+    }
+}
+
+/* Copies the bytes (at most EVENT_MAX_BYTES) and finds their tokens. */
+bool walk_start(json_walk *w, const char *bytes, size_t n)
+{
+    memcpy(w->input, bytes, n);
+    memset(w->input + n, 0, simdjson::SIMDJSON_PADDING);
+    const simdjson::error_code code =
+        w->stage1->stage1((const uint8_t *)w->input, n, simdjson::stage1_mode::regular);
+    if (code)
+        return fail(w, REJECT_NOT_JSON, stage1_trouble(code));
+    w->token = w->stage1->structural_indexes.get();
+    w->texts_next = w->texts;
+    w->escaped = memchr(w->input, '\\', n) != nullptr;
+    return true;
+}
+
+/* Nothing may follow the value that was walked over. */
+bool walk_at_end(json_walk *w)
+{
+    const uint32_t *end = w->stage1->structural_indexes.get() + w->stage1->n_structural_indexes;
+    return w->token == end || fail_at(w, REJECT_NOT_JSON, "something after the event");
+}
+
+template <typename T> bool allocate(T **out, size_t n)
+{
+    *out = (T *)malloc(n * sizeof(T));
+    return *out != nullptr;
+}
+
+/* Room for the largest event at once: pages that no event needs are never touched. */
+bool walk_init(json_walk *w)
+{
+    const simdjson::error_code code =
+        simdjson::get_active_implementation()->create_dom_parser_implementation(
+            EVENT_MAX_BYTES, EVENT_MAX_DEPTH, w->stage1);
+    w->seed = (uint64_t)(uintptr_t)w * UINT64_C(0x9e3779b97f4a7c15); /* another in each process */
+    return !code && allocate(&w->input, EVENT_MAX_BYTES + simdjson::SIMDJSON_PADDING) &&
+           allocate(&w->texts, texts_bytes) && allocate(&w->keys, MAX_OPEN_KEYS) &&
+           allocate(&w->key_hashes, MAX_OPEN_KEYS);
+}
+
+void walk_finish(json_walk *w)
+{
+    free(w->input);
+    free(w->texts);
+    free(w->keys);
+    free(w->key_hashes);
+}
+
+} // namespace
