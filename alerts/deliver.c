@@ -1,0 +1,331 @@
+/*
+ * The thread's round: what has ended is judged and handed to the writer in one transaction; what
+ * is due is started; then it sleeps in curl_multi_poll until a socket moves, deliver_wake is
+ * called, or the next row is due. All state of a notification is in its row, so a crash at any
+ * point repeats at most the attempts under way, with the same webhook-id.
+ */
+#include "alerts/deliver.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alerts/backoff.h"
+#include "alerts/request.h"
+#include "storage/commit.h"
+#include "storage/outbox.h"
+
+enum {
+    MAX_FLIGHTS = 64,
+    PER_RECEIVER = 4,
+    DUE_AT_ONCE = 256,
+    BREAKER_FAILURES = 5, /* in a row: then the receiver is left alone … */
+    BREAKER_REST_MS = 30000,
+    LONGEST_SLEEP_MS = 1000,
+};
+
+struct flight { /* one attempt under way */
+    int64_t id;
+    int64_t attempts; /* with this one */
+    int64_t created_ms;
+    size_t receiver;
+    struct request *request;
+};
+
+struct post { /* what is known of one receiver */
+    int flying;
+    int failures; /* in a row */
+    int64_t rests_until_ms;
+    bool gone; /* it answered 410 */
+    atomic_int_fast64_t sent, failed, retried;
+};
+
+struct deliver {
+    struct deliver_options options;
+    struct store *store;
+    struct post *posts; /* one a receiver, in the set's order */
+    CURLM *multi;
+    struct rng rng;
+    struct flight flights[MAX_FLIGHTS];
+    size_t n_flights;
+    struct outbox_attempt *attempts; /* ended, not yet written; room for MAX_FLIGHTS + DUE */
+    char (*problems)[CURL_ERROR_SIZE];
+    size_t n_attempts;
+    atomic_bool stopping;
+    pthread_t thread;
+    bool running;
+};
+
+enum {
+    MAX_ATTEMPTS = MAX_FLIGHTS + DUE_AT_ONCE
+};
+
+static int64_t now(const struct deliver *deliver)
+{
+    return clock_wall_ms(deliver->options.clock);
+}
+
+static int write_attempts(void *context, struct store *store, struct err *err)
+{
+    const struct deliver *deliver = context;
+    int rc = commit_begin(store, err);
+    for (size_t i = 0; i < deliver->n_attempts && !rc; i++)
+        rc = commit_outbox_attempt(store, &deliver->attempts[i], err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    return rc;
+}
+
+static void note(struct deliver *deliver, int64_t id, enum outbox_state state, int64_t next_ms,
+                 int status, const char *problem)
+{
+    struct outbox_attempt *attempt = &deliver->attempts[deliver->n_attempts];
+    char *text = deliver->problems[deliver->n_attempts];
+    snprintf(text, CURL_ERROR_SIZE, "%s", problem);
+    *attempt = (struct outbox_attempt){id, state, next_ms, status, text, now(deliver)};
+    deliver->n_attempts++;
+}
+
+static void note_outcome(struct deliver *deliver, const struct flight *flight, int status)
+{
+    struct post *post = &deliver->posts[flight->receiver];
+    const char *problem = flight->request->problem;
+    enum delivery delivery = delivery_judge(status);
+    int64_t now_ms = now(deliver);
+    if (delivery == DELIVERY_DONE) {
+        post->failures = 0;
+        atomic_fetch_add(&post->sent, 1);
+        note(deliver, flight->id, OUTBOX_SENT, 0, status, "");
+        return;
+    }
+    post->gone = post->gone || delivery == DELIVERY_GONE;
+    bool too_old = now_ms - flight->created_ms > BACKOFF_GIVE_UP_MS;
+    if (delivery != DELIVERY_RETRY || too_old) {
+        atomic_fetch_add(&post->failed, 1);
+        log_write(deliver->options.log, LEVEL_ERROR, "alerts", "%s: a notification failed: %s",
+                  flight->request->receiver->name, problem);
+        note(deliver, flight->id, OUTBOX_FAILED, 0, status, problem);
+        return;
+    }
+    atomic_fetch_add(&post->retried, 1);
+    if (++post->failures >= BREAKER_FAILURES)
+        post->rests_until_ms = now_ms + BREAKER_REST_MS;
+    int64_t delay = backoff_delay(flight->attempts, flight->request->retry_after_ms, &deliver->rng);
+    note(deliver, flight->id, OUTBOX_WAITING, now_ms + delay, status, problem);
+}
+
+static void land(struct deliver *deliver, CURL *curl, CURLcode result)
+{
+    for (size_t i = 0; i < deliver->n_flights; i++) {
+        struct flight *flight = &deliver->flights[i];
+        if (flight->request->curl != curl)
+            continue;
+        note_outcome(deliver, flight, request_status(flight->request, result));
+        deliver->posts[flight->receiver].flying--;
+        curl_multi_remove_handle(deliver->multi, curl);
+        request_free(flight->request);
+        *flight = deliver->flights[--deliver->n_flights];
+        return;
+    }
+}
+
+static bool is_flying(const struct deliver *deliver, int64_t id)
+{
+    for (size_t i = 0; i < deliver->n_flights; i++) {
+        if (deliver->flights[i].id == id)
+            return true;
+    }
+    return false;
+}
+
+static void take_off(struct deliver *deliver, const struct outbox_row *row, size_t receiver)
+{
+    struct flight *flight = &deliver->flights[deliver->n_flights];
+    *flight = (struct flight){row->id, row->attempts + 1, row->created_ms, receiver, NULL};
+    struct err err = {0};
+    int rc = request_new(&flight->request, receiver_set_at(deliver->options.receivers, receiver),
+                         row->webhook_id, row->data, now(deliver), &err);
+    if (!rc && curl_multi_add_handle(deliver->multi, flight->request->curl) != CURLM_OK) {
+        request_free(flight->request);
+        rc = err_set(&err, -ENOMEM, "no memory for a request");
+    }
+    if (rc == ERR_DATA) { /* it will never be better */
+        note(deliver, row->id, OUTBOX_FAILED, 0, 0, err.text);
+    } else if (rc) {
+        note(deliver, row->id, OUTBOX_WAITING, now(deliver) + BACKOFF_FIRST_MS, 0, err.text);
+    } else {
+        deliver->posts[receiver].flying++;
+        deliver->n_flights++;
+    }
+}
+
+static int start_due(void *context, const struct outbox_row *row, struct err *err)
+{
+    (void)err;
+    struct deliver *deliver = context;
+    size_t n = receiver_set_count(deliver->options.receivers);
+    size_t i = 0;
+    while (i < n && strcmp(receiver_set_at(deliver->options.receivers, i)->name, row->receiver))
+        i++;
+    if (deliver->n_flights == MAX_FLIGHTS || deliver->n_attempts == MAX_ATTEMPTS)
+        return 0;
+    if (i == n) {
+        note(deliver, row->id, OUTBOX_FAILED, 0, 0, "no receiver of that name is configured");
+        return 0;
+    }
+    struct post *post = &deliver->posts[i];
+    if (post->gone) {
+        note(deliver, row->id, OUTBOX_FAILED, 0, 410, "the receiver answered 410 Gone before");
+        atomic_fetch_add(&post->failed, 1);
+    } else if (post->flying < PER_RECEIVER && post->rests_until_ms <= now(deliver) &&
+               !is_flying(deliver, row->id)) {
+        take_off(deliver, row, i);
+    }
+    return 0;
+}
+
+static void flush_attempts(struct deliver *deliver)
+{
+    if (!deliver->n_attempts)
+        return;
+    struct err err = {0};
+    if (writer_call(&deliver->options.writer, write_attempts, deliver, &err) &&
+        !atomic_load(&deliver->stopping))
+        log_write(deliver->options.log, LEVEL_WARNING, "alerts",
+                  "an attempt's outcome is not stored, it will be repeated: %s", err.text);
+    deliver->n_attempts = 0;
+}
+
+static int sleep_ms(struct deliver *deliver)
+{
+    struct err err = {0};
+    int64_t next_ms = INT64_MAX;
+    if (outbox_next(deliver->store, &next_ms, &err) || next_ms == INT64_MAX)
+        return LONGEST_SLEEP_MS;
+    int64_t left = next_ms - now(deliver);
+    /* What is due but waits for a slot or a resting receiver is looked at again soon enough. */
+    return left <= 0 ? 50 : left < LONGEST_SLEEP_MS ? (int)left : LONGEST_SLEEP_MS;
+}
+
+static void *run(void *context)
+{
+    struct deliver *deliver = context;
+    while (!atomic_load(&deliver->stopping)) {
+        int running = 0, left = 0;
+        curl_multi_perform(deliver->multi, &running);
+        CURLMsg *message;
+        while ((message = curl_multi_info_read(deliver->multi, &left))) {
+            if (message->msg == CURLMSG_DONE)
+                land(deliver, message->easy_handle, message->data.result);
+        }
+        flush_attempts(deliver); /* before the next read, which must not see them as due */
+        struct err err = {0};
+        if (outbox_due(deliver->store, now(deliver), DUE_AT_ONCE, start_due, deliver, &err))
+            log_write(deliver->options.log, LEVEL_WARNING, "alerts", "%s", err.text);
+        flush_attempts(deliver);
+        curl_multi_perform(deliver->multi, &running);
+        curl_multi_poll(deliver->multi, NULL, 0, sleep_ms(deliver), NULL);
+    }
+    return NULL;
+}
+
+int deliver_start(struct deliver **out, const struct deliver_options *options, struct err *err)
+{
+    struct deliver *deliver = calloc(1, sizeof(*deliver));
+    if (!deliver)
+        return err_set(err, -ENOMEM, "deliver: no memory");
+    deliver->options = *options;
+    deliver->rng = rng_of(options->seed);
+    size_t n = receiver_set_count(options->receivers);
+    deliver->posts = calloc(n + 1, sizeof(*deliver->posts));
+    deliver->attempts = calloc(MAX_ATTEMPTS, sizeof(*deliver->attempts));
+    deliver->problems = calloc(MAX_ATTEMPTS, sizeof(*deliver->problems));
+    deliver->multi = curl_multi_init();
+    int rc = 0;
+    if (!deliver->posts || !deliver->attempts || !deliver->problems || !deliver->multi)
+        rc = err_set(err, -ENOMEM, "deliver: no memory");
+    if (!rc)
+        rc = store_open(&deliver->store, options->store_path, STORE_READ, err);
+    if (!rc) {
+        rc = -pthread_create(&deliver->thread, NULL, run, deliver);
+        deliver->running = rc == 0;
+        if (rc)
+            err_set(err, rc, "deliver: cannot start its thread: %s", strerror(-rc));
+    }
+    if (rc) {
+        deliver_stop(deliver);
+        return rc;
+    }
+    *out = deliver; /* the caller owns it now */
+    return 0;
+}
+
+void deliver_stop(struct deliver *deliver)
+{
+    if (!deliver)
+        return;
+    atomic_store(&deliver->stopping, true);
+    if (deliver->running) {
+        curl_multi_wakeup(deliver->multi);
+        pthread_join(deliver->thread, NULL);
+    }
+    for (size_t i = 0; i < deliver->n_flights; i++) {
+        curl_multi_remove_handle(deliver->multi, deliver->flights[i].request->curl);
+        request_free(deliver->flights[i].request);
+    }
+    if (deliver->multi)
+        curl_multi_cleanup(deliver->multi);
+    store_free(deliver->store);
+    free(deliver->posts);
+    free(deliver->attempts);
+    free(deliver->problems);
+    free(deliver);
+}
+
+void deliver_wake(struct deliver *deliver)
+{
+    if (deliver)
+        curl_multi_wakeup(deliver->multi);
+}
+
+static void metric(struct deliver *deliver, struct buf *out, const char *name, const char *help,
+                   size_t offset)
+{
+    buf_printf(out, "# TYPE %s counter\n# HELP %s %s\n", name, name, help);
+    for (size_t i = 0; i < receiver_set_count(deliver->options.receivers); i++) {
+        const char *post = (const char *)&deliver->posts[i];
+        const atomic_int_fast64_t *count = (const void *)(post + offset);
+        buf_printf(out, "%s_total{receiver=\"%s\"} %" PRId64 "\n", name,
+                   receiver_set_at(deliver->options.receivers, i)->name,
+                   (int64_t)atomic_load(count));
+    }
+}
+
+void deliver_own_metrics(struct deliver *deliver, struct buf *out)
+{
+    if (!deliver)
+        return;
+    metric(deliver, out, "assay_notifications_sent", "Notifications that a receiver took.",
+           offsetof(struct post, sent));
+    metric(deliver, out, "assay_notifications_failed", "Notifications that failed for good.",
+           offsetof(struct post, failed));
+    metric(deliver, out, "assay_notifications_retried", "Attempts that will be repeated.",
+           offsetof(struct post, retried));
+}
+
+int deliver_test(const struct receiver *receiver, const char *data, const struct clock *clock,
+                 int *status, struct buf *answer, struct err *err)
+{
+    AUTO(request) struct request *request = NULL;
+    int rc = request_new(&request, receiver, "msg_test", data, clock_wall_ms(clock), err);
+    if (rc)
+        return rc;
+    *status = request_status(request, curl_easy_perform(request->curl));
+    buf_bytes(answer, request->answer.data, request->answer.size);
+    return *status ? 0 : err_set(err, ERR_IO, "receiver %s: %s", receiver->name, request->problem);
+}

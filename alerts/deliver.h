@@ -1,0 +1,46 @@
+/*
+ * The postman: one thread that drains the outbox over HTTP, and never loses or reorders a letter.
+ *
+ * Shape    several requests at once, but one of a group at a time, in order; a few of a receiver
+ *          at a time, so that a dead one delays nobody else; after repeated failures a receiver is
+ *          left alone for a while (circuit breaker), which only moves its rows' next attempt
+ * Owner    deliver_start gives, deliver_stop takes (waits for the thread; what is under way is
+ *          tried again after the next start, with the same webhook-id)
+ * Errors   what goes wrong with a receiver is in the outbox row, not here
+ * Threads  deliver_wake, deliver_stats: any
+ * Source   contract §5, failure-matrix F46
+ */
+#pragma once
+
+#include "alerts/receiver.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "storage/writer.h"
+
+struct deliver;
+
+struct deliver_options {
+    const struct receiver_set *receivers; /* outlives it */
+    const char *store_path;               /* read by the thread */
+    struct writer writer;                 /* for what attempts came to */
+    const struct clock *clock;
+    const struct log *log;
+    uint64_t seed; /* of the jitter */
+};
+
+int deliver_start(struct deliver **out, const struct deliver_options *options, struct err *err);
+void deliver_stop(struct deliver *deliver);
+
+/* Something new may be in the outbox. */
+void deliver_wake(struct deliver *deliver);
+
+/* OpenMetrics lines: per receiver sent, failed, retried. */
+void deliver_own_metrics(struct deliver *deliver, struct buf *out);
+
+/*
+ * `assay alert test`: sends one message to the receiver now, without the outbox. Fills `answer`
+ * with status and body (at most 16 KiB). < 0 when no answer came.
+ */
+int deliver_test(const struct receiver *receiver, const char *data, const struct clock *clock,
+                 int *status, struct buf *answer, struct err *err);

@@ -1,0 +1,206 @@
+#include "alerts/notice.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "alerts/template.h"
+#include "common/text.h"
+
+struct notice {
+    json_t *alerts;
+    size_t n_firing, n_resolved;
+    const char *group_key;
+    const char *url;
+};
+
+static void print_hash(char out[NOTICE_ID_BYTES], XXH64_hash_t hash)
+{
+    snprintf(out, NOTICE_ID_BYTES, "%016llx", (unsigned long long)hash);
+}
+
+void notice_id(char out[NOTICE_ID_BYTES], const struct alert_rule *rule)
+{
+    struct buf text;
+    buf_init(&text, 16 * 1024);
+    const char *const parts[] = {rule->name, rule->model, rule->version, rule->slice, rule->metric};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        buf_printf(&text, "%s\x1f", parts[i] ? parts[i] : "");
+    print_hash(out, XXH3_64bits(text.data, text.size));
+    buf_finish(&text);
+}
+
+void notice_group_id(char out[NOTICE_ID_BYTES], const char *group_key)
+{
+    print_hash(out, XXH3_64bits(group_key, strlen(group_key)));
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct part_pair *)a)->key, ((const struct part_pair *)b)->key);
+}
+
+size_t notice_labels(const struct alert_rule *rule, struct part_pair *pairs)
+{
+    size_t n = 0;
+    pairs[n++] = (struct part_pair){"alertname", rule->name};
+    pairs[n++] = (struct part_pair){"severity", severity_name(rule->severity)};
+    if (rule->model)
+        pairs[n++] = (struct part_pair){"model", rule->model};
+    if (rule->version)
+        pairs[n++] = (struct part_pair){"version", rule->version};
+    if (rule->slice && *rule->slice)
+        pairs[n++] = (struct part_pair){"segment", rule->slice};
+    if (rule->metric)
+        pairs[n++] = (struct part_pair){"metric", rule->metric};
+    for (size_t i = 0; i < rule->n_labels && n < NOTICE_MAX_LABELS; i++)
+        pairs[n++] = rule->labels[i];
+    qsort(pairs, n, sizeof(*pairs), by_key);
+    return n;
+}
+
+static json_t *number_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static const char *lookup_field(void *context, const char *field, size_t n_field, size_t *n)
+{
+    const json_t *alert = context;
+    static __thread char number[TEXT_NUMBER_BYTES];
+    char name[96] = "";
+    if (n_field >= sizeof(name))
+        return NULL;
+    memcpy(name, field, n_field);
+    const json_t *value = json_object_get(alert, name);
+    if (json_is_string(value)) {
+        *n = json_string_length(value);
+        return json_string_value(value);
+    }
+    if (!json_is_number(value))
+        return NULL;
+    number_print(number, round(json_number_value(value) * 1e6) / 1e6);
+    *n = strlen(number);
+    return number;
+}
+
+static void add_annotations(json_t *alert, const struct alert_rule *rule)
+{
+    json_t *annotations = json_object();
+    for (size_t i = 0; i < rule->n_annotations; i++) {
+        struct buf text;
+        buf_init(&text, 8192);
+        template_render(&text, rule->annotations[i].value, lookup_field, alert);
+        json_object_set_new(annotations, rule->annotations[i].key,
+                            json_stringn((const char *)text.data, text.size));
+        buf_finish(&text);
+    }
+    json_object_set_new(alert, "annotations", annotations);
+}
+
+static json_t *label_object(const struct alert_rule *rule)
+{
+    struct part_pair pairs[NOTICE_MAX_LABELS];
+    size_t n = notice_labels(rule, pairs);
+    json_t *labels = json_object();
+    for (size_t i = 0; i < n; i++)
+        json_object_set_new(labels, pairs[i].key, json_string(pairs[i].value));
+    return labels;
+}
+
+static json_t *page_url(const struct alert_rule *rule, const struct reading *reading,
+                        const char *url)
+{
+    if (!*url || !rule->model)
+        return json_string(url);
+    return json_sprintf("%s/#/models/%s?metric=%s&version=%s&segment=%s&from=%lld&to=%lld", url,
+                        rule->model, rule->metric ? rule->metric : "",
+                        rule->version ? rule->version : "", rule->slice ? rule->slice : "",
+                        (long long)(reading->start_ms - rule->window_ms),
+                        (long long)reading->end_ms);
+}
+
+char *notice_alert(const struct alert_rule *rule, const struct alert_state *state,
+                   const struct reading *reading, const char *url)
+{
+    char id[NOTICE_ID_BYTES];
+    notice_id(id, rule);
+    const char *subject = rule->model ? rule->model : "collector";
+    json_t *alert =
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:o}", "key", id,
+                  "name", rule->name, "severity", severity_name(rule->severity), "model",
+                  rule->model ? rule->model : "", "version", rule->version ? rule->version : "",
+                  "segment", rule->slice ? rule->slice : "", "metric",
+                  rule->metric ? rule->metric : "", "value", number_or_null(reading->value),
+                  "lower", number_or_null(reading->lower), "upper", number_or_null(reading->upper),
+                  "level", number_or_null(rule->level), "n", (json_int_t)reading->n, "labelled",
+                  (json_int_t)reading->labelled, "since", (json_int_t)state->bad_since_ms, "url",
+                  page_url(rule, reading, url), "labels", label_object(rule));
+    if (!alert)
+        return NULL;
+    json_object_set_new(alert, "window",
+                        json_pack("{s:I,s:I}", "start", (json_int_t)reading->start_ms, "end",
+                                  (json_int_t)reading->end_ms));
+    json_object_set_new(alert, "flapping", json_boolean(state->flapping));
+    json_object_set_new(alert, "summary",
+                        json_sprintf("%s%s%s%s%s: %s", subject, rule->version ? " " : "",
+                                     rule->version ? rule->version : "",
+                                     rule->slice && *rule->slice ? " " : "",
+                                     rule->slice ? rule->slice : "", reading->why));
+    add_annotations(alert, rule);
+    char *text = json_dumps(alert, JSON_COMPACT);
+    json_decref(alert);
+    return text;
+}
+
+struct notice *notice_start(const char *group_key, const char *url)
+{
+    struct notice *notice = calloc(1, sizeof(*notice));
+    if (!notice)
+        return NULL;
+    notice->group_key = group_key;
+    notice->url = url;
+    notice->alerts = json_array();
+    return notice;
+}
+
+int notice_add(struct notice *notice, const char *alert_json, bool firing)
+{
+    *(firing ? &notice->n_firing : &notice->n_resolved) += 1;
+    if (json_array_size(notice->alerts) >= NOTICE_MAX_ALERTS)
+        return 0;
+    json_t *alert = json_loads(alert_json, 0, NULL);
+    if (!alert)
+        return -1;
+    json_object_set_new(alert, "status", json_string(firing ? "firing" : "resolved"));
+    return json_array_append_new(notice->alerts, alert);
+}
+
+char *notice_finish(struct notice *notice, int64_t at_ms, const char **type)
+{
+    char id[NOTICE_ID_BYTES];
+    notice_group_id(id, notice->group_key);
+    *type = notice->n_firing ? "alert.firing" : "alert.resolved";
+    size_t n = notice->n_firing + notice->n_resolved;
+    const json_t *first = json_array_get(notice->alerts, 0);
+    const char *said = json_string_value(json_object_get(first, "summary"));
+    const char *name = json_string_value(json_object_get(first, "name"));
+    const char *url = n == 1 ? json_string_value(json_object_get(first, "url")) : notice->url;
+    json_t *summary = n == 1 ? json_sprintf("[%s] %s: %s", notice->n_firing ? "FIRING" : "RESOLVED",
+                                            name ? name : "", said ? said : "")
+                             : json_sprintf("[%s] %zu firing, %zu resolved; first: %s",
+                                            notice->n_firing ? "FIRING" : "RESOLVED",
+                                            notice->n_firing, notice->n_resolved, said ? said : "");
+    json_t *data = json_pack(
+        "{s:s,s:I,s:s,s:s,s:s,s:o,s:I,s:I,s:I,s:O}", "type", *type, "at", (json_int_t)at_ms,
+        "group", notice->group_key, "group_id", id, "url", url ? url : "", "summary", summary,
+        "firing", (json_int_t)notice->n_firing, "resolved", (json_int_t)notice->n_resolved, "more",
+        (json_int_t)(n - json_array_size(notice->alerts)), "alerts", notice->alerts);
+    char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+    json_decref(data);
+    json_decref(notice->alerts);
+    free(notice);
+    return text;
+}

@@ -1,0 +1,40 @@
+/*
+ * The words: what an alert, and a group of them, says to people; as the canonical JSON that the
+ * outbox keeps (alerts/payload.h).
+ *
+ * Owner    texts that are given out are malloc'd, the caller's
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "alerts/reading.h"
+#include "alerts/route.h"
+#include "alerts/rule.h"
+
+enum {
+    NOTICE_ID_BYTES = 17,   /* 16 hex digits and a NUL */
+    NOTICE_MAX_ALERTS = 50, /* in one message; `more` counts the rest */
+    NOTICE_MAX_LABELS = 64,
+};
+
+/* The alert's identity: stable over restarts and over firing and resolved. */
+void notice_id(char out[NOTICE_ID_BYTES], const struct alert_rule *rule);
+/* A group's: what PagerDuty and Opsgenie deduplicate on. */
+void notice_group_id(char out[NOTICE_ID_BYTES], const char *group_key);
+
+/* One alert as JSON text; `url` is the page's base, may be "". NULL: no memory. */
+char *notice_alert(const struct alert_rule *rule, const struct alert_state *state,
+                   const struct reading *reading, const char *url);
+
+/* Sorted labels of a rule's alert, for routes and silences; pairs has NOTICE_MAX_LABELS places. */
+size_t notice_labels(const struct alert_rule *rule, struct part_pair *pairs);
+
+/*
+ * A group's message from its alerts' JSON texts; each is marked firing or resolved by the caller
+ * with notice_add. notice_finish gives the text and takes the builder.
+ */
+struct notice;
+struct notice *notice_start(const char *group_key, const char *url);
+int notice_add(struct notice *notice, const char *alert_json, bool firing);
+char *notice_finish(struct notice *notice, int64_t at_ms, const char **type);

@@ -1,0 +1,380 @@
+/*
+ * Rules of one look often ask for the same window of the same series (ten metrics of one model), so
+ * the merged states of the last query are kept until the next one differs.
+ */
+#include "alerts/reading.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "storage/restore.h"
+#include "storage/series.h"
+
+#define MINUTE_MS INT64_C(60000)
+
+struct model_metrics {
+    const char *name;
+    struct custom_set *set;
+};
+
+struct readings {
+    const struct config *config;
+    struct store *store;
+    struct outside outside;
+    struct model_metrics *models; /* one for each configured model */
+
+    bool kept; /* the fields below hold the answer to this query */
+    const struct alert_rule *kept_rule;
+    int64_t kept_end_ms;
+    int64_t kept_n_points;
+    struct series_points points;
+};
+
+static int parse_customs(struct readings *readings, struct err *err)
+{
+    const struct config *config = readings->config;
+    for (size_t i = 0; i < config->n_models; i++) {
+        const struct config_model *model = &config->models[i];
+        struct custom_rule *rules = calloc(model->n_metrics + 1, sizeof(*rules));
+        if (!rules)
+            return err_set(err, -ENOMEM, "alerts: no memory");
+        for (size_t m = 0; m < model->n_metrics; m++) {
+            const struct config_metric *metric = &model->metrics[m];
+            const char *agg = metric->agg ? metric->agg : "rate";
+            rules[m] = (struct custom_rule){
+                .name = metric->name,
+                .outcome = metric->outcome,
+                .expr = metric->expr,
+                .agg = strcmp(agg, "sum") == 0    ? AGG_SUM
+                       : strcmp(agg, "mean") == 0 ? AGG_MEAN
+                                                  : AGG_RATE,
+                .per = metric->per && strcmp(metric->per, "unit") == 0 ? PER_UNIT : PER_PREDICTION,
+            };
+        }
+        readings->models[i].name = model->name;
+        int rc = custom_set_new(&readings->models[i].set, (enum task)task_parse(model->task), rules,
+                                model->n_metrics, err);
+        free(rules);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int readings_new(struct readings **out, const struct config *config, struct store *store,
+                 struct err *err)
+{
+    AUTO(readings) struct readings *readings = calloc(1, sizeof(*readings));
+    if (!readings)
+        return err_set(err, -ENOMEM, "alerts: no memory");
+    readings->config = config;
+    readings->store = store;
+    readings->models = calloc(config->n_models + 1, sizeof(*readings->models));
+    if (!readings->models)
+        return err_set(err, -ENOMEM, "alerts: no memory");
+    int rc = parse_customs(readings, err);
+    if (rc)
+        return rc;
+    *out = readings; /* the caller owns it now */
+    readings = NULL;
+    return 0;
+}
+
+static void forget(struct readings *readings)
+{
+    if (readings->kept)
+        series_points_free(&readings->points);
+    readings->kept = false;
+}
+
+void readings_free(struct readings *readings)
+{
+    if (!readings)
+        return;
+    forget(readings);
+    for (size_t i = 0; readings->models && i < readings->config->n_models; i++)
+        custom_set_free(readings->models[i].set);
+    free(readings->models);
+    free(readings);
+}
+
+void readings_start(struct readings *readings, const struct outside *outside)
+{
+    forget(readings);
+    readings->outside = *outside;
+}
+
+static const struct custom_set *customs_of(const struct readings *readings, const char *model)
+{
+    for (size_t i = 0; i < readings->config->n_models; i++) {
+        if (strcmp(readings->models[i].name, model) == 0)
+            return readings->models[i].set;
+    }
+    return NULL;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* `n` windows side by side, each window_ms long, the last of which ends at end_ms. */
+static int read_points(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                       int64_t n, struct err *err)
+{
+    const struct alert_rule *kept = readings->kept_rule;
+    if (readings->kept && readings->kept_end_ms == end_ms && readings->kept_n_points == n &&
+        kept->window_ms == rule->window_ms && same_text(kept->model, rule->model) &&
+        same_text(kept->version, rule->version) && same_text(kept->slice, rule->slice))
+        return 0;
+    forget(readings);
+    struct series_query query = {
+        .model = rule->model,
+        .version = rule->version,
+        .slice = rule->slice,
+        .from_ms = end_ms - n * rule->window_ms,
+        .to_ms = end_ms,
+        .window_ms = rule->window_ms,
+        /* One window may start at any minute; several lie on the grid of whole windows. */
+        .step_ms = n == 1 ? MINUTE_MS : rule->window_ms,
+    };
+    int rc = series_read(readings->store, &query, &readings->points, err);
+    if (rc)
+        return rc;
+    readings->kept = true;
+    readings->kept_rule = rule;
+    readings->kept_end_ms = end_ms;
+    readings->kept_n_points = n;
+    return 0;
+}
+
+/* The value of the window that ends at end_ms - back windows; n 0 when nothing is in it. */
+static int value_at(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                    struct metric_value *out, struct err *err)
+{
+    *out = (struct metric_value){.value = NAN, .lower = NAN, .upper = NAN};
+    for (size_t i = 0; i < readings->points.n; i++) {
+        const struct series_point *point = &readings->points.points[i];
+        if (point->end_ms != end_ms || !point->states)
+            continue;
+        struct metric_query metric;
+        int rc = metric_resolve(&metric, customs_of(readings, rule->model),
+                                readings->points.setup.task, rule->metric, err);
+        if (rc)
+            return rc;
+        metric_evaluate(point->states, &metric, rule->window_ms, out);
+        out->n = states_count(point->states);
+        out->labelled = states_labelled(point->states);
+        return 0;
+    }
+    return 0;
+}
+
+enum alert_sight reading_judge(const struct alert_rule *rule, double value, double lower,
+                               double upper)
+{
+    if (isnan(value))
+        return SIGHT_NO_DATA;
+    bool has_interval = rule->interval && !isnan(lower) && !isnan(upper);
+    double level = rule->level, clear = rule->clear;
+    if (!rule->above) { /* the same, mirrored */
+        value = -value;
+        double low = -upper;
+        upper = -lower;
+        lower = low;
+        level = -level;
+        clear = -clear;
+    }
+    if ((has_interval ? lower : value) > level)
+        return SIGHT_BAD;
+    /* Well again: the value itself is back on the good side of the clear level. */
+    return value <= clear ? SIGHT_CLEAR : SIGHT_BETWEEN;
+}
+
+static bool too_little(const struct alert_rule *rule, const struct metric_value *value,
+                       struct reading *out)
+{
+    if (value->n < rule->min_count) {
+        snprintf(out->why, sizeof(out->why),
+                 "%" PRId64 " predictions in the window, %" PRId64 " are needed", value->n,
+                 rule->min_count);
+        return true;
+    }
+    double share = value->n ? (double)value->labelled / (double)value->n : 0.0;
+    if (share < rule->mature_share) {
+        snprintf(out->why, sizeof(out->why), "only %.0f%% of the labels are in, %.0f%% are needed",
+                 100.0 * share, 100.0 * rule->mature_share);
+        return true;
+    }
+    if (isnan(value->value)) {
+        snprintf(out->why, sizeof(out->why), "%s",
+                 value->why ? value->why : "the metric has no value in the window");
+        return true;
+    }
+    return false;
+}
+
+static void tell_level(const struct alert_rule *rule, struct reading *out)
+{
+    char value[TEXT_NUMBER_BYTES], level[TEXT_NUMBER_BYTES], interval[80] = "";
+    char window[TEXT_DURATION_BYTES];
+    number_print(value, round(out->value * 1e6) / 1e6);
+    number_print(level, rule->level);
+    if (!isnan(out->lower))
+        snprintf(interval, sizeof(interval), " (%.4g to %.4g)", out->lower, out->upper);
+    duration_print(window, rule->window_ms);
+    const char *sign =
+        out->sight == SIGHT_BAD ? (rule->above ? ">" : "<") : (rule->above ? "<=" : ">=");
+    snprintf(out->why, sizeof(out->why), "%s %s%s %s %s over %s, n %" PRId64, rule->metric, value,
+             interval, sign, level, window, out->n);
+}
+
+static int read_level(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                      struct reading *out, struct err *err)
+{
+    struct metric_value value;
+    int rc = read_points(readings, rule, end_ms, 1, err);
+    if (!rc)
+        rc = value_at(readings, rule, end_ms, &value, err);
+    if (rc)
+        return rc;
+    out->n = value.n;
+    out->labelled = value.labelled;
+    if (too_little(rule, &value, out))
+        return 0;
+    out->value = value.value;
+    out->lower = value.lower;
+    out->upper = value.upper;
+    if (rule->relative_to == RELATIVE_NONE) {
+        out->sight = reading_judge(rule, value.value, value.lower, value.upper);
+        tell_level(rule, out);
+        return 0;
+    }
+
+    struct metric_value before;
+    rc = read_points(readings, rule, end_ms - rule->relative_ms, 1, err);
+    if (!rc)
+        rc = value_at(readings, rule, end_ms - rule->relative_ms, &before, err);
+    if (rc || too_little(rule, &before, out))
+        return rc;
+    if (before.value == 0.0) {
+        snprintf(out->why, sizeof(out->why), "the value compared with is 0");
+        return 0;
+    }
+    out->compared = before.value;
+    double change = (out->value - before.value) / fabs(before.value);
+    out->sight = reading_judge(rule, change, NAN, NAN);
+    snprintf(out->why, sizeof(out->why), "%s %.4g, %+.1f%% against %.4g before", rule->metric,
+             out->value, 100.0 * change, before.value);
+    return 0;
+}
+
+static int read_trend(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                      struct reading *out, struct err *err)
+{
+    end_ms -= end_ms % rule->window_ms; /* whole windows: the newest one must be complete */
+    out->end_ms = end_ms;
+    out->start_ms = end_ms - rule->points * rule->window_ms;
+    int rc = read_points(readings, rule, end_ms, rule->points, err);
+    bool falling = true;
+    double last = NAN;
+    for (int i = rule->points - 1; i >= 0 && !rc; i--) {
+        struct metric_value value;
+        rc = value_at(readings, rule, end_ms - i * rule->window_ms, &value, err);
+        if (rc || too_little(rule, &value, out))
+            return rc;
+        if (!isnan(last) && (rule->decreasing ? value.value >= last : value.value <= last))
+            falling = false;
+        last = value.value;
+        out->n += value.n;
+        out->labelled += value.labelled;
+    }
+    out->value = last;
+    out->sight = falling ? SIGHT_BAD : SIGHT_CLEAR;
+    snprintf(out->why, sizeof(out->why), "%s %s over %d windows, now %.4g", rule->metric,
+             falling ? (rule->decreasing ? "fell each time" : "rose each time") : "has no trend",
+             rule->points, last);
+    return rc;
+}
+
+/* 0, or RESTORE_NONE: nothing has ever come. */
+static int newest_event(struct store *store, const char *model, int64_t *out, struct err *err)
+{
+    AUTO_FREE char *text = NULL;
+    int rc = restore_model_counts(store, model, &text, err);
+    if (rc)
+        return rc;
+    json_t *counts = json_loads(text, 0, NULL);
+    const json_t *newest = json_object_get(counts, "last_event");
+    if (json_is_integer(newest))
+        *out = json_integer_value(newest);
+    else
+        rc = RESTORE_NONE;
+    json_decref(counts);
+    return rc;
+}
+
+static int read_absent(struct readings *readings, const struct alert_rule *rule,
+                       struct reading *out, struct err *err)
+{
+    int64_t newest_ms = 0;
+    int rc = newest_event(readings->store, rule->model, &newest_ms, err);
+    if (rc < 0)
+        return rc;
+    int64_t silent_ms = rc ? INT64_MAX : readings->outside.now_ms - newest_ms;
+    out->sight = silent_ms > rule->absent_ms ? SIGHT_BAD : SIGHT_CLEAR;
+    out->value = rc ? (double)NAN : (double)silent_ms / 1000.0;
+    char limit[TEXT_DURATION_BYTES];
+    duration_print(limit, rule->absent_ms);
+    if (rc)
+        snprintf(out->why, sizeof(out->why), "no event has ever come");
+    else
+        snprintf(out->why, sizeof(out->why), "no event for %.0f s, %s are allowed", out->value,
+                 limit);
+    return 0;
+}
+
+int readings_read(struct readings *readings, const struct alert_rule *rule, struct reading *out,
+                  struct err *err)
+{
+    int64_t now_ms = readings->outside.now_ms;
+    int64_t end_ms = (now_ms + MINUTE_MS - 1) / MINUTE_MS * MINUTE_MS;
+    *out = (struct reading){.sight = SIGHT_NO_DATA,
+                            .value = NAN,
+                            .lower = NAN,
+                            .upper = NAN,
+                            .compared = NAN,
+                            .start_ms = end_ms - rule->window_ms,
+                            .end_ms = end_ms};
+    struct err why = {0};
+    int rc = 0;
+    switch (rule->kind) {
+    case RULE_LEVEL:
+        rc = read_level(readings, rule, end_ms, out, &why);
+        break;
+    case RULE_TREND:
+        rc = read_trend(readings, rule, end_ms, out, &why);
+        break;
+    case RULE_ABSENT:
+        rc = read_absent(readings, rule, out, &why);
+        break;
+    case RULE_LAG:
+        out->value = readings->outside.lag < 0 ? (double)NAN : (double)readings->outside.lag;
+        out->sight = reading_judge(rule, out->value, NAN, NAN);
+        snprintf(out->why, sizeof(out->why), "%" PRId64 " messages behind, %.0f are allowed",
+                 readings->outside.lag, rule->level);
+        break;
+    }
+    if (rc == ERR_NOT_FOUND) { /* a configured model of which nothing has come yet */
+        snprintf(out->why, sizeof(out->why), "no event of the model has come yet");
+        return 0;
+    }
+    if (rc && err)
+        *err = why;
+    return rc;
+}

@@ -1,0 +1,48 @@
+/*
+ * What a rule sees when it looks: the value of its metric in its window, and whether that is bad.
+ *
+ * Shape    the window is the last window_ms of whole minutes up to now: its newest minute may still
+ *          be filling
+ * Units    now_ms: event time
+ * Owner    struct readings borrows config and store; a reading is plain
+ * Errors   as series_read; no data is not an error but SIGHT_NO_DATA with `why`
+ * Threads  that of the store
+ */
+#pragma once
+
+#include "alerts/rule.h"
+#include "stats/custom.h"
+#include "storage/store.h"
+
+/* What the world outside the panes says, handed in. */
+struct outside {
+    int64_t now_ms; /* event time of the look */
+    int64_t lag;    /* messages not yet read; -1 unknown */
+};
+
+struct reading {
+    enum alert_sight sight;
+    double value; /* NaN: none */
+    double lower, upper;
+    double compared; /* relative_to: the value compared with; NaN else */
+    int64_t n, labelled;
+    int64_t start_ms, end_ms; /* the window */
+    char why[192];            /* one sentence: what was compared with what */
+};
+
+struct readings;
+
+int readings_new(struct readings **out, const struct config *config, struct store *store,
+                 struct err *err);
+void readings_free(struct readings *readings);
+DEFINE_FREEP(readings)
+
+/* A new look begins: what was read for the last one is forgotten. */
+void readings_start(struct readings *readings, const struct outside *outside);
+
+int readings_read(struct readings *readings, const struct alert_rule *rule, struct reading *out,
+                  struct err *err);
+
+/* Pure: is `value` (with its interval) beyond the rule's level? Tested on its own. */
+enum alert_sight reading_judge(const struct alert_rule *rule, double value, double lower,
+                               double upper);

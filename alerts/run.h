@@ -1,0 +1,48 @@
+/*
+ * The alerts room at work: looks at every rule, keeps each alert's state, and tells who is to be
+ * told; all of it as rows, so that nothing is lost in a crash.
+ *
+ * Shape    alerts_look after commits (event time) writes states, history and groups; alerts_flush
+ *          (wall clock) turns groups that are due into outbox rows. Delivery is deliver.h's.
+ * Units    ms; event time and wall clock as each function says
+ * Owner    alerts_new gives, alerts_free takes; config and store are borrowed
+ * Errors   as in common/err.h; a rule that cannot be read counts as no data and is logged
+ * Threads  the writer's, but for alerts_check
+ */
+#pragma once
+
+#include "alerts/reading.h"
+#include "alerts/receiver.h"
+#include "alerts/route.h"
+#include "common/buf.h"
+#include "common/log.h"
+#include "storage/store.h"
+
+struct alerts;
+
+/* Rules, receivers and the route of a configuration: what `assay check` looks at. */
+int alerts_check(const struct config *config, struct err *err);
+
+int alerts_new(struct alerts **out, const struct config *config, struct store *store,
+               const struct log *log, const char *url, struct err *err);
+void alerts_free(struct alerts *alerts);
+DEFINE_FREEP(alerts)
+
+/* Are there rules at all? Without, no look is needed. */
+bool alerts_wanted(const struct alerts *alerts);
+
+/* One look at all rules. `wall_ms` is only for when receivers are due. `clock`: "event" or "wall".
+ */
+int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
+                const char *clock, struct err *err);
+
+/*
+ * Writes what is due to the outbox. *next_ms: when the next group is due (INT64_MAX: none).
+ * Returns the number of notifications written, or < 0.
+ */
+int alerts_flush(struct alerts *alerts, int64_t wall_ms, int64_t *next_ms, struct err *err);
+
+const struct receiver_set *alerts_receivers(const struct alerts *alerts);
+
+/* OpenMetrics lines: alerts by state. */
+void alerts_own_metrics(const struct alerts *alerts, struct buf *out);

@@ -1,0 +1,361 @@
+#include "storage/alert_rows.h"
+
+#include "storage/connection.h"
+
+#define ALERT_COLUMNS                                                                            \
+    "id, rule, model, version, slice, severity, phase, since_ms, bad_since_ms, clear_since_ms, " \
+    "last_change_ms, flap_score, flapping, no_data, acked_by, acked_ms, data"
+
+static const char *text_at(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return text ? text : "";
+}
+
+static int start(struct store *store, const char *sql, sqlite3_stmt **statement, struct err *err)
+{
+    int rc = store_writing(store, err, "alerts");
+    return rc ? rc : statement_get(store, sql, statement, err);
+}
+
+static int done(struct store *store, int step, struct err *err)
+{
+    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "alerts");
+}
+
+int commit_alert(struct store *store, const struct alert_row *row, struct err *err)
+{
+    static const char sql[] =
+        "INSERT OR REPLACE INTO alerts(" ALERT_COLUMNS
+        ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    const char *texts[] = {row->id, row->rule, row->model, row->version, row->slice, row->severity};
+    for (int i = 0; i < 6; i++)
+        bind_text(statement, i + 1, texts[i]);
+    const int64_t numbers[] = {row->phase,          row->since_ms,       row->bad_since_ms,
+                               row->clear_since_ms, row->last_change_ms, row->flap_score,
+                               row->flapping,       row->no_data};
+    for (int i = 0; i < 8; i++)
+        sqlite3_bind_int64(statement, i + 7, numbers[i]);
+    bind_text(statement, 15, row->acked_by);
+    sqlite3_bind_int64(statement, 16, row->acked_ms);
+    bind_text(statement, 17, row->data);
+    return statement_run(store, statement, err, "alert");
+}
+
+int commit_alert_ack(struct store *store, const char *id, const char *who, int64_t at_ms,
+                     struct err *err)
+{
+    static const char sql[] =
+        "UPDATE alerts SET acked_by = ?2, acked_ms = ?3 WHERE id = ?1 AND phase >= 2";
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, id);
+    bind_text(statement, 2, who);
+    sqlite3_bind_int64(statement, 3, at_ms);
+    rc = statement_run(store, statement, err, "alert");
+    if (!rc && sqlite3_changes(store->db) == 0)
+        rc = err_set(err, ERR_NOT_FOUND, "no firing alert has the id \"%s\"", id);
+    return rc;
+}
+
+int alerts_read(struct store *store, bool only_active,
+                int (*row)(void *context, const struct alert_row *row, struct err *err),
+                void *context, struct err *err)
+{
+    static const char sql[] = "SELECT " ALERT_COLUMNS " FROM alerts WHERE phase > 0 OR NOT ?1 "
+                              "ORDER BY phase = 2 DESC, since_ms DESC, id";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int(s, 1, only_active);
+    int step;
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        struct alert_row out = {
+            .id = text_at(s, 0),
+            .rule = text_at(s, 1),
+            .model = text_at(s, 2),
+            .version = text_at(s, 3),
+            .slice = text_at(s, 4),
+            .severity = text_at(s, 5),
+            .phase = sqlite3_column_int(s, 6),
+            .since_ms = sqlite3_column_int64(s, 7),
+            .bad_since_ms = sqlite3_column_int64(s, 8),
+            .clear_since_ms = sqlite3_column_int64(s, 9),
+            .last_change_ms = sqlite3_column_int64(s, 10),
+            .flap_score = sqlite3_column_int64(s, 11),
+            .flapping = sqlite3_column_int(s, 12) != 0,
+            .no_data = sqlite3_column_int(s, 13) != 0,
+            .acked_by = (const char *)sqlite3_column_text(s, 14),
+            .acked_ms = sqlite3_column_int64(s, 15),
+            .data = text_at(s, 16),
+        };
+        rc = row(context, &out, err);
+        if (rc)
+            return rc;
+    }
+    return done(store, step, err);
+}
+
+int commit_alert_event(struct store *store, const struct alert_event_row *row, struct err *err)
+{
+    static const char sql[] = "INSERT INTO alert_history(alert, event, at_ms, clock, data) "
+                              "VALUES(?1, ?2, ?3, ?4, ?5)";
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, row->alert);
+    bind_text(statement, 2, row->event);
+    sqlite3_bind_int64(statement, 3, row->at_ms);
+    bind_text(statement, 4, row->clock);
+    bind_text(statement, 5, row->data);
+    return statement_run(store, statement, err, "alert history");
+}
+
+int alert_history_read(struct store *store, const char *alert, int64_t before, int limit,
+                       int (*row)(void *context, const struct alert_event_row *row,
+                                  struct err *err),
+                       void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT id, alert, event, at_ms, clock, data FROM alert_history WHERE id < ?2 AND (?1 IS "
+        "NULL OR alert = ?1) ORDER BY id DESC LIMIT ?3";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, alert);
+    sqlite3_bind_int64(s, 2, before);
+    sqlite3_bind_int(s, 3, limit);
+    int step;
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        struct alert_event_row out = {sqlite3_column_int64(s, 0), text_at(s, 1), text_at(s, 2),
+                                      sqlite3_column_int64(s, 3), text_at(s, 4), text_at(s, 5)};
+        rc = row(context, &out, err);
+        if (rc)
+            return rc;
+    }
+    return done(store, step, err);
+}
+
+int commit_silence(struct store *store, const struct silence_row *row, int64_t *id, struct err *err)
+{
+    static const char sql[] = "INSERT INTO silences(matchers, starts_ms, ends_ms, created_by, "
+                              "comment) VALUES(?1, ?2, ?3, ?4, ?5)";
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, row->matchers);
+    sqlite3_bind_int64(statement, 2, row->starts_ms);
+    sqlite3_bind_int64(statement, 3, row->ends_ms);
+    bind_text(statement, 4, row->created_by);
+    bind_text(statement, 5, row->comment);
+    rc = statement_run(store, statement, err, "silence");
+    if (!rc)
+        *id = sqlite3_last_insert_rowid(store->db);
+    return rc;
+}
+
+int commit_silence_end(struct store *store, int64_t id, int64_t now_ms, struct err *err)
+{
+    static const char sql[] = "UPDATE silences SET ends_ms = ?2 WHERE id = ?1 AND ends_ms > ?2";
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, now_ms);
+    rc = statement_run(store, statement, err, "silence");
+    if (!rc && sqlite3_changes(store->db) == 0)
+        rc = err_set(err, ERR_NOT_FOUND, "no silence with the id %lld is running", (long long)id);
+    return rc;
+}
+
+int silences_read(struct store *store, int64_t now_ms,
+                  int (*row)(void *context, const struct silence_row *row, struct err *err),
+                  void *context, struct err *err)
+{
+    static const char sql[] = "SELECT id, matchers, starts_ms, ends_ms, created_by, comment FROM "
+                              "silences WHERE ends_ms > ?1 ORDER BY id DESC";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(s, 1, now_ms);
+    int step;
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        struct silence_row out = {
+            sqlite3_column_int64(s, 0), text_at(s, 1), sqlite3_column_int64(s, 2),
+            sqlite3_column_int64(s, 3), text_at(s, 4), text_at(s, 5)};
+        rc = row(context, &out, err);
+        if (rc)
+            return rc;
+    }
+    return done(store, step, err);
+}
+
+int commit_alert_group(struct store *store, const struct alert_group_row *row, struct err *err)
+{
+    static const char sql[] = "INSERT OR REPLACE INTO alert_groups(key, receiver, due_ms, told_ms, "
+                              "interval_ms, repeat_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, row->key);
+    bind_text(statement, 2, row->receiver);
+    sqlite3_bind_int64(statement, 3, row->due_ms);
+    sqlite3_bind_int64(statement, 4, row->told_ms);
+    sqlite3_bind_int64(statement, 5, row->interval_ms);
+    sqlite3_bind_int64(statement, 6, row->repeat_ms);
+    return statement_run(store, statement, err, "alert group");
+}
+
+static struct alert_group_row group_at(sqlite3_stmt *s)
+{
+    return (struct alert_group_row){text_at(s, 0),
+                                    text_at(s, 1),
+                                    sqlite3_column_int64(s, 2),
+                                    sqlite3_column_int64(s, 3),
+                                    sqlite3_column_int64(s, 4),
+                                    sqlite3_column_int64(s, 5)};
+}
+
+static int each_group(struct store *store, sqlite3_stmt *s,
+                      int (*row)(void *context, const struct alert_group_row *row, struct err *err),
+                      void *context, struct err *err)
+{
+    int step;
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        struct alert_group_row out = group_at(s);
+        int rc = row(context, &out, err);
+        if (rc)
+            return rc;
+    }
+    return done(store, step, err);
+}
+
+int alert_group_read(struct store *store, const char *key, struct alert_group_row *row,
+                     struct err *err)
+{
+    static const char sql[] = "SELECT key, receiver, due_ms, told_ms, interval_ms, repeat_ms FROM "
+                              "alert_groups WHERE key = ?1";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, key);
+    int step = sqlite3_step(s);
+    if (step == SQLITE_DONE)
+        return ALERT_NO_GROUP;
+    if (step != SQLITE_ROW)
+        return store_fail(store, step, err, "alert group");
+    *row = group_at(s);
+    row->key = key; /* the caller's; the statement's texts end with this scope */
+    row->receiver = NULL;
+    return 0;
+}
+
+int alert_groups_due(struct store *store, int64_t now_ms, int limit,
+                     int (*row)(void *context, const struct alert_group_row *row, struct err *err),
+                     void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT key, receiver, due_ms, told_ms, interval_ms, repeat_ms FROM alert_groups WHERE "
+        "due_ms >= 0 AND due_ms <= ?1 ORDER BY due_ms LIMIT ?2";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(s, 1, now_ms);
+    sqlite3_bind_int(s, 2, limit);
+    return each_group(store, s, row, context, err);
+}
+
+int alert_groups_of(struct store *store, const char *alert,
+                    int (*row)(void *context, const struct alert_group_row *row, struct err *err),
+                    void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT g.key, g.receiver, g.due_ms, g.told_ms, g.interval_ms, g.repeat_ms FROM "
+        "alert_members AS m JOIN alert_groups AS g ON g.key = m.group_key WHERE m.alert = ?1";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, alert);
+    return each_group(store, s, row, context, err);
+}
+
+static int write_member(struct store *store, const char *sql, const char *group_key,
+                        const char *alert, bool told, bool untold, struct err *err)
+{
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, group_key);
+    bind_text(statement, 2, alert);
+    if (sqlite3_bind_parameter_count(statement) > 2) {
+        sqlite3_bind_int(statement, 3, told);
+        sqlite3_bind_int(statement, 4, untold);
+    }
+    return statement_run(store, statement, err, "alert group");
+}
+
+int commit_alert_member(struct store *store, const char *group_key, const char *alert, bool told,
+                        bool untold, struct err *err)
+{
+    static const char sql[] = "INSERT OR REPLACE INTO alert_members(group_key, alert, told, "
+                              "untold) VALUES(?1, ?2, ?3, ?4)";
+    return write_member(store, sql, group_key, alert, told, untold, err);
+}
+
+int commit_alert_member_leave(struct store *store, const char *group_key, const char *alert,
+                              struct err *err)
+{
+    static const char sql[] = "DELETE FROM alert_members WHERE group_key = ?1 AND alert = ?2";
+    return write_member(store, sql, group_key, alert, false, false, err);
+}
+
+int commit_alert_member_fired(struct store *store, const char *group_key, const char *alert,
+                              struct err *err)
+{
+    static const char sql[] =
+        "INSERT INTO alert_members(group_key, alert, told, untold) VALUES(?1, ?2, 0, 1) ON "
+        "CONFLICT(group_key, alert) DO UPDATE SET untold = 1";
+    return write_member(store, sql, group_key, alert, false, false, err);
+}
+
+int alert_members_read(struct store *store, const char *group_key,
+                       int (*row)(void *context, const struct alert_member *member,
+                                  struct err *err),
+                       void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT m.alert, m.told, m.untold, a.phase, a.data FROM alert_members AS m JOIN alerts AS "
+        "a ON a.id = m.alert WHERE m.group_key = ?1 ORDER BY a.phase = 2 DESC, a.since_ms, a.id";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, group_key);
+    int step;
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        struct alert_member out = {text_at(s, 0), sqlite3_column_int(s, 1) != 0,
+                                   sqlite3_column_int(s, 2) != 0, sqlite3_column_int(s, 3),
+                                   text_at(s, 4)};
+        rc = row(context, &out, err);
+        if (rc)
+            return rc;
+    }
+    return done(store, step, err);
+}

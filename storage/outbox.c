@@ -1,0 +1,184 @@
+#include "storage/outbox.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "storage/connection.h"
+
+#define COLUMNS                                                                               \
+    "id, webhook_id, receiver, group_key, type, data, created_ms, next_ms, attempts, state, " \
+    "status, problem, done_ms"
+
+const char *outbox_state_name(enum outbox_state state)
+{
+    static const char *const names[] = {"waiting", "sent", "failed"};
+    return names[state];
+}
+
+static int new_id(char out[40], struct err *err)
+{
+    unsigned char bytes[16];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+        return err_set(err, ERR_IO, "outbox: the system gives no random bytes");
+    int n = snprintf(out, 40, "msg_");
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        n += snprintf(out + n, 40 - (size_t)n, "%02x", bytes[i]);
+    return 0;
+}
+
+int commit_outbox(struct store *store, const struct outbox_row *row, struct err *err)
+{
+    static const char sql[] =
+        "INSERT INTO outbox(webhook_id, receiver, group_key, type, data, created_ms, next_ms, "
+        "attempts, state, status, problem, done_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, 0, "
+        "'', 0)";
+    char id[40] = "";
+    sqlite3_stmt *statement;
+    int rc = store_writing(store, err, "commit_outbox");
+    if (!rc && !row->webhook_id)
+        rc = new_id(id, err);
+    if (!rc)
+        rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, row->webhook_id ? row->webhook_id : id);
+    bind_text(statement, 2, row->receiver);
+    bind_text(statement, 3, row->group_key);
+    bind_text(statement, 4, row->type);
+    bind_text(statement, 5, row->data);
+    sqlite3_bind_int64(statement, 6, row->created_ms);
+    sqlite3_bind_int64(statement, 7, row->next_ms);
+    return statement_run(store, statement, err, "outbox");
+}
+
+int commit_outbox_attempt(struct store *store, const struct outbox_attempt *attempt,
+                          struct err *err)
+{
+    static const char sql[] =
+        "UPDATE outbox SET attempts = attempts + 1, state = ?2, next_ms = ?3, status = ?4, "
+        "problem = ?5, done_ms = CASE ?2 WHEN 0 THEN 0 ELSE ?6 END WHERE id = ?1 AND state = 0";
+    sqlite3_stmt *statement;
+    int rc = store_writing(store, err, "commit_outbox_attempt");
+    if (!rc)
+        rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, attempt->id);
+    sqlite3_bind_int(statement, 2, attempt->state);
+    sqlite3_bind_int64(statement, 3, attempt->next_ms);
+    sqlite3_bind_int(statement, 4, attempt->status);
+    bind_text(statement, 5, attempt->problem ? attempt->problem : "");
+    sqlite3_bind_int64(statement, 6, attempt->at_ms);
+    return statement_run(store, statement, err, "outbox");
+}
+
+int commit_outbox_again(struct store *store, int64_t id, int64_t now_ms, struct err *err)
+{
+    static const char sql[] =
+        "UPDATE outbox SET state = 0, next_ms = ?2, attempts = 0 WHERE id = ?1 AND state = 2";
+    sqlite3_stmt *statement;
+    int rc = store_writing(store, err, "commit_outbox_again");
+    if (!rc)
+        rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, now_ms);
+    rc = statement_run(store, statement, err, "outbox");
+    if (!rc && sqlite3_changes(store->db) == 0)
+        rc = err_set(err, ERR_NOT_FOUND, "no failed notification has the id %lld", (long long)id);
+    return rc;
+}
+
+int commit_outbox_expire(struct store *store, int64_t before_ms, struct err *err)
+{
+    static const char sql[] = "DELETE FROM outbox WHERE state > 0 AND done_ms < ?1";
+    sqlite3_stmt *statement;
+    int rc = store_writing(store, err, "commit_outbox_expire");
+    if (!rc)
+        rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, before_ms);
+    return statement_run(store, statement, err, "outbox");
+}
+
+static const char *column_text(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return text ? text : "";
+}
+
+static int each_row(struct store *store, sqlite3_stmt *statement,
+                    int (*row)(void *context, const struct outbox_row *row, struct err *err),
+                    void *context, struct err *err)
+{
+    int rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct outbox_row out = {
+            .id = sqlite3_column_int64(statement, 0),
+            .webhook_id = column_text(statement, 1),
+            .receiver = column_text(statement, 2),
+            .group_key = column_text(statement, 3),
+            .type = column_text(statement, 4),
+            .data = column_text(statement, 5),
+            .created_ms = sqlite3_column_int64(statement, 6),
+            .next_ms = sqlite3_column_int64(statement, 7),
+            .attempts = sqlite3_column_int64(statement, 8),
+            .state = (enum outbox_state)sqlite3_column_int(statement, 9),
+            .status = sqlite3_column_int(statement, 10),
+            .problem = column_text(statement, 11),
+            .done_ms = sqlite3_column_int64(statement, 12),
+        };
+        int result = row(context, &out, err);
+        if (result)
+            return result;
+    }
+    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "outbox");
+}
+
+int outbox_due(struct store *store, int64_t now_ms, int limit,
+               int (*row)(void *context, const struct outbox_row *row, struct err *err),
+               void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT " COLUMNS " FROM outbox WHERE id IN (SELECT min(id) FROM outbox WHERE state = 0 "
+        "GROUP BY receiver, group_key) AND next_ms <= ?1 ORDER BY id LIMIT ?2";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, now_ms);
+    sqlite3_bind_int(statement, 2, limit);
+    return each_row(store, statement, row, context, err);
+}
+
+int outbox_next(struct store *store, int64_t *next_ms, struct err *err)
+{
+    static const char sql[] = "SELECT min(next_ms) FROM outbox WHERE id IN (SELECT min(id) FROM "
+                              "outbox WHERE state = 0 GROUP BY receiver, group_key)";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    *next_ms = INT64_MAX;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    int step = sqlite3_step(statement);
+    if (step == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
+        *next_ms = sqlite3_column_int64(statement, 0);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : store_fail(store, step, err, "outbox");
+}
+
+int outbox_read(struct store *store, int64_t before, int limit,
+                int (*row)(void *context, const struct outbox_row *row, struct err *err),
+                void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT " COLUMNS " FROM outbox WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, before);
+    sqlite3_bind_int(statement, 2, limit);
+    return each_row(store, statement, row, context, err);
+}

@@ -1,0 +1,74 @@
+/*
+ * The outbox: a notification is a row here, written in the transaction of what it tells, before it
+ * is a request on a wire; so a crash loses none.
+ *
+ * Shape    rows of one group_key are sent in the order of their ids: only the oldest waiting one
+ *          of a group is due
+ * Units    wall-clock ms
+ * Owner    texts handed to callbacks live until they return
+ * Threads  writing: the writer's, inside a commit · reading: that of the store
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "storage/store.h"
+
+enum outbox_state {
+    OUTBOX_WAITING,
+    OUTBOX_SENT,
+    OUTBOX_FAILED
+};
+const char *outbox_state_name(enum outbox_state state);
+
+struct outbox_row {
+    int64_t id;
+    const char *webhook_id; /* the same on every attempt */
+    const char *receiver;
+    const char *group_key;
+    const char *type;
+    const char *data; /* JSON */
+    int64_t created_ms;
+    int64_t next_ms;
+    int64_t attempts;
+    enum outbox_state state;
+    int status;          /* last HTTP status; 0: no answer */
+    const char *problem; /* last error in words; "" */
+    int64_t done_ms;
+};
+
+/* In a commit. webhook_id is made here when NULL: "msg_" and 128 random bits. */
+int commit_outbox(struct store *store, const struct outbox_row *row, struct err *err);
+
+/* In a commit: what an attempt came to. */
+struct outbox_attempt {
+    int64_t id;
+    enum outbox_state state;
+    int64_t next_ms; /* when waiting */
+    int status;
+    const char *problem;
+    int64_t at_ms;
+};
+int commit_outbox_attempt(struct store *store, const struct outbox_attempt *attempt,
+                          struct err *err);
+
+/* In a commit: makes a failed one wait again (sent by hand). 0, or ERR_NOT_FOUND. */
+int commit_outbox_again(struct store *store, int64_t id, int64_t now_ms, struct err *err);
+
+/* In a commit: sent and failed rows older than before_ms go. */
+int commit_outbox_expire(struct store *store, int64_t before_ms, struct err *err);
+
+/* The head of each group that is due at now_ms, oldest first, at most `limit`. */
+int outbox_due(struct store *store, int64_t now_ms, int limit,
+               int (*row)(void *context, const struct outbox_row *row, struct err *err),
+               void *context, struct err *err);
+
+/* When the next row is due; INT64_MAX: none waits. */
+int outbox_next(struct store *store, int64_t *next_ms, struct err *err);
+
+/* Newest first, ids below `before`. */
+int outbox_read(struct store *store, int64_t before, int limit,
+                int (*row)(void *context, const struct outbox_row *row, struct err *err),
+                void *context, struct err *err);
