@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -282,11 +283,23 @@ static int set_up(struct store *store, struct err *err)
     return rc;
 }
 
+static int sync_directory(const char *path, struct err *err)
+{
+    char copy[PATH_MAX];
+    snprintf(copy, sizeof(copy), "%s", path);
+    AUTO_CLOSE int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        return err_set(err, ERR_IO, "%s: cannot sync its directory: %s", path, strerror(errno));
+    return 0;
+}
+
 /* Makes the file ours alone (0600) before SQLite makes it readable for all. */
 static int make_file(const char *path, struct err *err)
 {
     AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0 || errno == EEXIST)
+    if (fd >= 0)
+        return sync_directory(path, err);
+    if (errno == EEXIST)
         return 0;
     if (errno == ENOSPC || errno == EDQUOT)
         return err_set(err, ERR_FULL, "%s: no room to make it: %s", path, strerror(errno));
