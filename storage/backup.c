@@ -109,3 +109,69 @@ int backup_copy(struct store *store, const char *to, struct err *err)
         unlink(part);
     return rc;
 }
+
+/* The name of the newest copy, for the message about a damaged database; a help, not a duty. */
+static void remember_copy(const struct store *store, const char *to)
+{
+    char note[PATH_MAX];
+    AUTO_FREE char *copy = realpath(to, NULL);
+    int n = snprintf(note, sizeof(note), "%s.last-backup", store->path);
+    if (!copy || n < 0 || (size_t)n >= sizeof(note))
+        return;
+    FILE *out = fopen(note, "we");
+    if (!out)
+        return;
+    fprintf(out, "%s\n", copy);
+    fclose(out);
+}
+
+static int pour(int from, int to, struct err *err)
+{
+    char bytes[65536];
+    ssize_t n;
+    while ((n = read(from, bytes, sizeof(bytes))) > 0) {
+        for (ssize_t done = 0; done < n;) {
+            ssize_t written = write(to, bytes + done, (size_t)(n - done));
+            if (written < 0 && errno != EINTR)
+                return err_set(err, ERR_IO, "backup: cannot write to standard output: %s",
+                               strerror(errno));
+            done += written > 0 ? written : 0;
+        }
+    }
+    return n < 0 ? err_set(err, ERR_IO, "backup: cannot read the copy: %s", strerror(errno)) : 0;
+}
+
+/* A pipe cannot be gone back in, as SQLite's copying wants: by way of a file beside the database
+   that has lost its name before its first byte leaves. */
+static int copy_to_output(struct store *store, struct err *err)
+{
+    char copy[PATH_MAX];
+    int n = snprintf(copy, sizeof(copy), "%s.pipe-%ld", store->path, (long)getpid());
+    if (n < 0 || (size_t)n >= sizeof(copy))
+        return err_set(err, -ENAMETOOLONG, "%s: the path is too long", store->path);
+    int rc = backup_copy(store, copy, err);
+    if (rc)
+        return rc;
+    AUTO_CLOSE int fd = open(copy, O_RDONLY | O_CLOEXEC);
+    unlink(copy);
+    if (fd < 0)
+        return err_set(err, ERR_IO, "%s: cannot open: %s", copy, strerror(errno));
+    return pour(fd, STDOUT_FILENO, err);
+}
+
+int store_backup(const char *path, const char *to, struct err *err)
+{
+    AUTO(store) struct store *store = NULL;
+    int rc = store_open(&store, path, STORE_READ, err);
+    if (rc)
+        return rc;
+    if (strcmp(to, "-") == 0)
+        return copy_to_output(store, err);
+    AUTO_FREE char *target = realpath(to, NULL);
+    if (target && strcmp(target, store->path) == 0)
+        return err_set(err, ERR_USAGE, "%s: the backup would replace the database itself", to);
+    rc = backup_copy(store, to, err);
+    if (!rc)
+        remember_copy(store, to);
+    return rc;
+}

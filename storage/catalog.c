@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "storage/connection.h"
 #include "storage/pane_key.h"
+#include "storage/pane_row.h"
 
 enum {
     MAX_GUESSED = 1000 /* models looked through for a near name */
@@ -82,18 +83,10 @@ static int keep_model(struct model_known *out, const struct model_row *row, stru
     out->row.name = out->texts[0];
     out->row.task = out->texts[1];
     out->row.positive = out->texts[2];
-    int task = task_parse(out->row.task);
-    if (task < 0) {
-        int rc = err_set(err, ERR_CORRUPT, "model \"%s\": unknown task \"%s\" in the database",
-                         out->row.name, out->row.task);
+    int rc = setup_of(row->name, row->task, row->positive, row->threshold, &out->setup, err);
+    if (rc)
         model_finish(out);
-        return rc;
-    }
-    out->setup =
-        (struct metric_setup){.task = (enum task)task,
-                              .positive = class_id(out->row.positive, strlen(out->row.positive)),
-                              .threshold = row->threshold};
-    return 0;
+    return rc;
 }
 
 int model_read(struct store *store, const char *name, struct model_known *out, struct err *err)

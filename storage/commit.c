@@ -7,16 +7,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "storage/connection.h"
 #include "storage/pane_key.h"
-
-int64_t pane_hash(int64_t key, const void *state, int64_t n)
-{
-    return (int64_t)XXH3_64bits_withSeed(state, (size_t)n, (XXH64_hash_t)key);
-}
 
 int commit_begin(struct store *store, struct err *err)
 {
@@ -49,7 +41,7 @@ static int count_change(struct store *store, struct err *err)
 int commit_end(struct store *store, struct err *err)
 {
     int rc = store_writing(store, err, "commit_end");
-    bool changed = sqlite3_total_changes64(store->db) != store->changes_at_begin;
+    bool changed = !store->quiet && sqlite3_total_changes64(store->db) != store->changes_at_begin;
     if (!rc && changed && store->changes)
         rc = count_change(store, err);
     if (!rc)
@@ -158,14 +150,30 @@ int commit_name(struct store *store, const char *model, const char *kind, uint64
     return statement_run(store, statement, err, model);
 }
 
-int commit_pane(struct store *store, int64_t series_id, int64_t level_ms, int64_t start_ms,
-                const void *state, size_t n, struct err *err)
+int pane_write(struct store *store, int64_t key, int64_t revisions, const void *state, size_t n,
+               struct err *err)
 {
     static const char sql[] =
         "INSERT INTO panes(key, series_id, level_ms, start_ms, revision, stale, hash, state) "
-        "VALUES(?1, ?2, ?3, ?4, 1, 1, ?5, ?6) ON CONFLICT(key) DO UPDATE SET "
-        "revision = revision + 1, stale = 1, hash = excluded.hash, state = excluded.state";
+        "VALUES(?1, ?2, ?3, ?4, ?5, 1, ?6, ?7) ON CONFLICT(key) DO UPDATE SET revision = revision "
+        "+ excluded.revision, stale = 1, hash = excluded.hash, state = excluded.state";
     sqlite3_stmt *statement;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, key);
+    sqlite3_bind_int64(statement, 2, pane_series(key));
+    sqlite3_bind_int64(statement, 3, level_lengths_ms[pane_level(key)]);
+    sqlite3_bind_int64(statement, 4, pane_start_ms(key));
+    sqlite3_bind_int64(statement, 5, revisions);
+    sqlite3_bind_int64(statement, 6, pane_hash(key, n ? state : "", (int64_t)n));
+    sqlite3_bind_blob64(statement, 7, n ? state : "", n, SQLITE_STATIC);
+    return statement_run(store, statement, err, "pane");
+}
+
+int commit_pane(struct store *store, int64_t series_id, int64_t level_ms, int64_t start_ms,
+                const void *state, size_t n, struct err *err)
+{
     int rc = store_writing(store, err, "commit_pane");
     if (rc)
         return rc;
@@ -180,17 +188,7 @@ int commit_pane(struct store *store, int64_t series_id, int64_t level_ms, int64_
                        "pane of series %" PRId64 ", level %" PRId64 " ms, start %" PRId64
                        " ms: panes before %" PRId64 " are rolled up",
                        series_id, level_ms, start_ms, store->rolled_up_to_ms[level]);
-    rc = statement_get(store, sql, &statement, err);
-    if (rc)
-        return rc;
-    int64_t key = pane_key(series_id, level, start_ms / level_ms);
-    sqlite3_bind_int64(statement, 1, key);
-    sqlite3_bind_int64(statement, 2, series_id);
-    sqlite3_bind_int64(statement, 3, level_ms);
-    sqlite3_bind_int64(statement, 4, start_ms);
-    sqlite3_bind_int64(statement, 5, pane_hash(key, state, (int64_t)n));
-    sqlite3_bind_blob64(statement, 6, n ? state : "", n, SQLITE_STATIC);
-    return statement_run(store, statement, err, "pane");
+    return pane_write(store, pane_key(series_id, level, start_ms / level_ms), 1, state, n, err);
 }
 
 int commit_model_counts(struct store *store, const char *model, const char *json, struct err *err)

@@ -93,7 +93,8 @@ int commit_model_counts(struct store *store, const char *model, const char *json
  * Small facts that must be in the same transaction. Keys that others read:
  *     "watermark_ms"               event time up to which predictions are in (series_complete)
  *     "labels_complete_ms/MODEL"   the same for the labels of a model
- *     "rolled_up_to/LEVEL_MS"      panes of the level before it are gone (storage/retention.h)
+ *     "rolled_up_to/LEVEL_MS"      panes of the level that start before it are gone
+ *                                  (storage/retention.h; 86400000: gone for good)
  *     "changes"                    the change counter; commit_end writes it
  */
 int commit_fact(struct store *store, const char *key, int64_t value, struct err *err);

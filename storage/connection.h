@@ -17,12 +17,21 @@
 #include "storage/store.h"
 
 enum {
-    MAX_STATEMENTS = 128
+    MAX_STATEMENTS = 256
 };
 
 struct cached_statement {
     const char *sql;
     sqlite3_stmt *statement;
+};
+
+/* Where retention goes on: which of its stages, at which pane. Begins anew with the process. */
+enum {
+    RETENTION_OVER = 6
+};
+struct retention_place {
+    int stage;
+    int64_t key;
 };
 
 struct store {
@@ -32,14 +41,17 @@ struct store {
     int lock_fd;
     int dead; /* ERR_IO or ERR_CORRUPT once a write has failed so: no more writing */
     bool in_commit;
+    bool quiet;     /* this commit does not count as a change */
     int read_depth; /* read_begin nests */
     bool own_read;  /* the outermost one began a transaction */
     int wal_pages;  /* frames in the WAL after the last commit */
     int page_bytes;
     int64_t changes_at_begin;   /* sqlite3_total_changes64 */
     struct changes *changes;    /* borrowed; may be NULL */
-    int64_t rolled_up_to_ms[2]; /* minutes, hours: panes that start before it are gone */
-    const struct clock *clock;  /* of the read deadline; NULL: none */
+    int64_t rolled_up_to_ms[3]; /* minutes, hours, days: panes that start before it are gone */
+    struct retention_place retention;
+    int64_t refresh_key;       /* where the refreshing of values goes on */
+    const struct clock *clock; /* of the read deadline; NULL: none */
     int64_t read_limit_ms;
     int64_t read_deadline_ms;
     size_t n_statements;
@@ -64,9 +76,15 @@ int store_writing(struct store *store, struct err *err, const char *what);
 /* One snapshot over several statements, within the read limit; read_end in any case after 0. */
 int read_begin(struct store *store, struct err *err);
 void read_end(struct store *store);
+/* -ETIME past the read limit: for work between SQLite's steps, which look at the clock too. */
+int read_in_time(struct store *store, struct err *err);
 
 /* Loads what the connection keeps in memory of the database; after opening and rolling back. */
 int store_remember(struct store *store, struct err *err);
+
+/* Puts a state in its place, whatever the level (commit_pane checks first); its revision grows. */
+int pane_write(struct store *store, int64_t key, int64_t revisions, const void *state, size_t n,
+               struct err *err);
 
 static inline void statement_reset(sqlite3_stmt *const *statement)
 {

@@ -14,6 +14,7 @@
 #include "storage/catalog.h"
 #include "storage/connection.h"
 #include "storage/pane_key.h"
+#include "storage/pane_row.h"
 #include "storage/restore.h"
 #include "storage/slide.h"
 
@@ -63,33 +64,26 @@ static int64_t common_divisor(int64_t a, int64_t b)
 static int load_into(struct reading *reading, struct slide_item *item, sqlite3_stmt *statement,
                      struct err *err)
 {
-    int64_t key = sqlite3_column_int64(statement, 0);
-    const void *bytes = sqlite3_column_blob(statement, 3);
-    int n = sqlite3_column_bytes(statement, 3);
     AUTO(states) struct states *states = NULL;
-    int rc = ERR_CORRUPT;
-    if (pane_hash(key, bytes ? bytes : "", n) == sqlite3_column_int64(statement, 2))
-        rc = states_load(&states, &reading->setup, bytes, (size_t)n, err);
-    if (rc == -ENOMEM)
-        return rc;
-    if (rc) {
+    int rc = pane_load(statement, &reading->setup, &states, err);
+    if (rc == PANE_DAMAGED)
         reading->n_damaged++;
-        return 0;
-    }
+    if (rc)
+        return rc < 0 ? rc : 0;
     if (!item->states) {
         item->states = states; /* the item owns it now */
         states = NULL;
     } else if (states_merge(item->states, states) != 0) {
         return err_set(err, -ENOMEM, "series: no memory to merge panes");
     }
-    item->revision += sqlite3_column_int64(statement, 1);
+    item->revision += sqlite3_column_int64(statement, 3);
     return 0;
 }
 
 static int read_series_chunk(struct reading *reading, struct cursor *cursor, int64_t series_id,
                              int64_t end_ms, struct err *err)
 {
-    static const char sql[] = "SELECT key, revision, hash, state FROM panes "
+    static const char sql[] = "SELECT key, hash, state, revision FROM panes "
                               "WHERE key >= ?1 AND key < ?2 ORDER BY key";
     struct store *store = reading->store;
     int64_t level_ms = level_lengths_ms[cursor->level];
@@ -219,7 +213,7 @@ static int walk(struct reading *reading,
          start += reading->step_ms) {
         struct series_point point = {.start_ms = start, .end_ms = start + reading->window_ms};
         AUTO(states) struct states *own = NULL;
-        int rc = 0;
+        int rc = read_in_time(reading->store, err);
         for (int level = 0; !rc && level < N_LEVELS; level++)
             rc = advance(reading, &reading->cursors[level], start, point.end_ms, &point.partial,
                          err);

@@ -120,10 +120,15 @@ int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, stru
 {
     *out = NULL;
     for (size_t i = 0; i < store->n_statements; i++) {
-        if (store->statements[i].sql == sql) {
-            *out = store->statements[i].statement;
-            return 0;
+        struct cached_statement hit = store->statements[i];
+        if (hit.sql != sql)
+            continue;
+        if (i > 0) { /* what is used often drifts to the front */
+            store->statements[i] = store->statements[i - 1];
+            store->statements[i - 1] = hit;
         }
+        *out = hit.statement;
+        return 0;
     }
     if (store->n_statements == MAX_STATEMENTS)
         return err_set(err, -ENOSPC, "%s: more than %d statements", store->path, MAX_STATEMENTS);
@@ -224,6 +229,14 @@ void read_end(struct store *store)
     store->own_read = false;
 }
 
+int read_in_time(struct store *store, struct err *err)
+{
+    if (!store->clock || !past_deadline(store))
+        return 0;
+    return err_set(err, -ETIME, "%s: reading took longer than %" PRId64 " ms; ask for less",
+                   store->path, store->read_limit_ms);
+}
+
 int store_set_changes(struct store *store, struct changes *changes, struct err *err)
 {
     int64_t remembered;
@@ -239,11 +252,13 @@ int store_set_changes(struct store *store, struct changes *changes, struct err *
 
 int store_remember(struct store *store, struct err *err)
 {
-    int rc = store_integer(store, "SELECT value FROM facts WHERE key = 'rolled_up_to/60000'", 0,
-                           &store->rolled_up_to_ms[0], err);
-    if (!rc)
-        rc = store_integer(store, "SELECT value FROM facts WHERE key = 'rolled_up_to/3600000'", 0,
-                           &store->rolled_up_to_ms[1], err);
+    static const char *const boundaries[] = {
+        "SELECT value FROM facts WHERE key = 'rolled_up_to/60000'",
+        "SELECT value FROM facts WHERE key = 'rolled_up_to/3600000'",
+        "SELECT value FROM facts WHERE key = 'rolled_up_to/86400000'"};
+    int rc = 0;
+    for (int level = 0; !rc && level < 3; level++)
+        rc = store_integer(store, boundaries[level], 0, &store->rolled_up_to_ms[level], err);
     return rc;
 }
 

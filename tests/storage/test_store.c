@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "storage/changes.h"
+#include "storage/migrate.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
 
