@@ -10,7 +10,7 @@
  * Source   update: Welford 1962; merge: Chan, Golub, LeVeque 1979, eq. 2.1. Σy² - (Σy)²/n is off by
  *          1.9e-6 already at n = 1e7, mean 1e4, sd 1 (measured); this stays within 1e-6 at 1e9.
  *          The result depends on the order of adding in its last bits: evidence that replays must
- *          agree on is kept in exact sums (stats/fixed_sum.h) and turned into moments here
+ *          agree on is kept in exact sums (stats/exact_sum.h) and turned into moments here
  */
 #pragma once
 

@@ -1,0 +1,104 @@
+/*
+ * What is known of both arms, step by step: everything a decision may read, and nothing else.
+ *
+ * Shape    for each step and arm: distinct units, units first seen there (for SRM), events; for
+ *          each metric the units whose first-ever failure fell there, sums over 1,024 variance
+ *          buckets, or score histograms. Beside them the set of seen units (8-byte hashes)
+ * Feeding  run.c feeds the events of one look in (ts, partition, offset) order:
+ *            step   the transition interval that contains the prediction's ts
+ *            arm    by the `version` that served; crossover = it is not the arm of its bucket
+ *                   (experiment_arm): counted, and left out of the comparison
+ *            unit   bucket_unit_hash(salt, unit), never the assignment's own hash
+ *          evidence_observe takes a prediction (then it also counts the unit), a label with its
+ *          prediction, an outcome; sign -1 takes the contribution of a replaced label or outcome
+ *          out again, exactly. Labels: only exposures older than the experiment's `maturity`, the
+ *          same in both arms. System values: unit = hash of their minute
+ *          evidence_set_threshold gives latency_p99 its q before the step's first event:
+ *          hard_limit, else control's quantile of the window before the step
+ * Rules    sums are exact integers: order and split do not matter, equal contents save to equal
+ *          bytes. The unit set is capped: beyond `max_units` units are sampled by their hash, and
+ *          those outside the sample count neither as units nor as failures from then on
+ * Owner    evidence_new and evidence_load give, evidence_free takes
+ * Errors   -ENOMEM: nothing of the event was added · ERR_CORRUPT: bytes that are no evidence of
+ *          this experiment
+ * Threads  one at a time
+ * Source   first failure of each unit: docs/abtest.md; variance between buckets: design.md
+ */
+#pragma once
+
+#include "abtest/experiment.h"
+#include "abtest/measure.h"
+#include "abtest/sums.h"
+#include "common/buf.h"
+#include "stats/e_process.h"
+
+enum {
+    EVIDENCE_MAX_UNITS = 4000000,
+};
+
+struct evidence;
+
+int evidence_new(struct evidence **out, const struct experiment *experiment, int64_t max_units,
+                 struct err *err);
+void evidence_free(struct evidence *evidence);
+DEFINE_FREEP(evidence)
+
+struct exposure {
+    int step;
+    enum arm_served arm;
+    bool crossover;
+    uint64_t unit;
+    int64_t ts_ms;
+};
+
+int evidence_observe(struct evidence *evidence, const struct exposure *exposure,
+                     const struct observation *observation, int sign, struct err *err);
+void evidence_set_threshold(struct evidence *evidence, int step, int metric, double threshold);
+double evidence_threshold(const struct evidence *evidence, int step, int metric);
+
+/* Adds what another part saw of the same experiment. ERR_DATA when both saw one unit: a first
+   failure cannot be told apart then; parts must be split by unit. */
+int evidence_merge(struct evidence *into, const struct evidence *from, struct err *err);
+
+void evidence_save(const struct evidence *evidence, struct buf *out);
+int evidence_load(struct evidence **out, const struct experiment *experiment, const void *bytes,
+                  size_t n, struct err *err);
+
+/* --- what decide reads --- */
+
+struct arm_counts {
+    int64_t units;     /* distinct in this step */
+    int64_t new_units; /* first seen in the experiment in this step */
+    int64_t events;
+    int64_t last_ts_ms; /* newest event of the arm in this step; 0: none */
+};
+struct arm_counts evidence_arm(const struct evidence *evidence, int step, enum arm_served arm);
+int64_t evidence_crossovers(const struct evidence *evidence);
+/* 1 = every unit is kept; 0.25 = one in four. */
+double evidence_sampling(const struct evidence *evidence);
+
+/* Which question a failure answers: a latency counts against q(1 + margin) for its treatment. */
+enum failure_side {
+    SIDE_HARM,
+    SIDE_SAFE,
+    N_SIDES
+};
+struct rate_counts {
+    struct failures failures;                 /* units whose first failure fell into the step */
+    int64_t trials_control, trials_treatment; /* units of the step that had not failed before */
+};
+struct rate_counts evidence_rate(const struct evidence *evidence, int step, int metric,
+                                 enum failure_side side);
+
+struct ratio_estimate evidence_ratio(const struct evidence *evidence, int step, int metric,
+                                     enum arm_served arm);
+/* CUPED: theta pooled over both arms of the step, 0 without a covariate. */
+struct ratio_estimate evidence_adjusted(const struct evidence *evidence, int step, int metric,
+                                        enum arm_served arm, double theta);
+double evidence_theta(const struct evidence *evidence, int step, int metric);
+/* Exceedances of the hard limit of a latency quantile: share of events above it. */
+struct ratio_estimate evidence_beyond_limit(const struct evidence *evidence, int step, int metric,
+                                            enum arm_served arm);
+/* value = area under the curve; nonzero = positives, n = positives + negatives. */
+struct ratio_estimate evidence_auc(const struct evidence *evidence, int step, int metric,
+                                   enum arm_served arm);

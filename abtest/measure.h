@@ -1,0 +1,74 @@
+/*
+ * What an experiment's metric is made of: the contributions of one event, and the kind of evidence
+ * they are summed into.
+ *
+ * Shape    MEASURE_FAILURE  an event either fails or not (error_rate, "slower than q" for
+ *                           latency_p99, a bad outcome): the conditional e-process
+ *          MEASURE_RATIO    Σ numerator / Σ denominator over events, variance between units:
+ *                           accuracy, f1, log_loss, latency_mean, outcome_mean … Σ may carry a
+ *                           square root at the end (rmse)
+ *          MEASURE_AUC      positives and negatives in score bins
+ * Errors   -EINVAL: no such metric for experiments; the message has the nearest one
+ * Threads  any; no state
+ * Source   metric definitions: contract §4; f1 = 2tp/(2tp + fp + fn) is a ratio as well
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+enum measure_kind {
+    MEASURE_FAILURE,
+    MEASURE_RATIO,
+    MEASURE_AUC
+};
+
+/* Which event brings the contribution. */
+enum measure_stage {
+    STAGE_PREDICTION,
+    STAGE_LABEL, /* prediction and label together */
+    STAGE_OUTCOME,
+    STAGE_SYSTEM
+};
+
+/* One event as measures see it; NaN and false mean absent. */
+struct observation {
+    enum measure_stage stage;
+    bool failed;        /* `error` was set */
+    double latency_ms;  /* NaN: absent */
+    double score;       /* binary: P(positive) */
+    bool has_predicted; /* prediction as a class is known */
+    bool predicted;     /* binary: it is the positive class · multiclass: unused */
+    bool positive;      /* label is the positive class */
+    bool correct;       /* label equals prediction */
+    double value;       /* regression: prediction */
+    double label_value; /* regression: label */
+    double log_loss;    /* of this event, clipped as scikit-learn; NaN: absent */
+    const char *name;   /* outcome or system value: its name */
+    double named_value; /* … and value */
+    double covariate;   /* the metric's covariate, fixed before assignment; NaN: absent */
+};
+
+struct measure {
+    enum measure_kind kind;
+    enum measure_stage stage;
+    bool lower_is_better;
+    bool square_root;    /* of the ratio: rmse */
+    bool binary;         /* numerator is 0 or the denominator */
+    double quantile;     /* latency_p99: 0.99; else NaN */
+    int row;             /* of the table in measure.c */
+    const char *outcome; /* outcome_rate{name="x"}: borrowed from the name, to the closing quote */
+    int outcome_bytes;
+};
+
+/* `name` must outlive the measure. */
+int measure_resolve(struct measure *out, const char *name, struct err *err);
+
+/* The contribution of one event; false when it brings none (another stage, not labelled …). */
+bool measure_ratio(const struct measure *measure, const struct observation *observation,
+                   double *numerator, double *denominator);
+/* MEASURE_FAILURE: does the event count, and did it fail? threshold: for latency quantiles. */
+bool measure_failure(const struct measure *measure, const struct observation *observation,
+                     double threshold, bool *failed);

@@ -1,0 +1,42 @@
+/*
+ * The set of units an experiment has seen, with what must be known of each: in which steps it came,
+ * and which metrics it has already failed.
+ *
+ * Shape    open addressing over 64-bit hashes; beyond `limit` units every second one goes, by its
+ *          hash, and the sampling says which hashes are still kept (hash < 2^(64 - level))
+ * Owner    units_init takes the caller's memory, units_finish gives its own back
+ * Errors   -ENOMEM: nothing changed
+ * Threads  one at a time
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct unit {
+    uint64_t hash;   /* 0: empty place */
+    uint32_t steps;  /* bit: came in this step */
+    uint32_t failed; /* bit: metric * 2 + side has failed, ever */
+};
+
+struct units {
+    struct unit *places;
+    size_t n_places; /* a power of two, or 0 */
+    size_t n;
+    size_t limit;
+    int level; /* one in 2^level is kept */
+};
+
+void units_init(struct units *units, size_t limit);
+void units_finish(struct units *units);
+
+/* Is a unit of this hash inside the sample? */
+bool units_sampled(const struct units *units, uint64_t hash);
+
+/* The unit, made when new; valid until the next units_take. NULL only without memory, or when the
+   sample shrank under it (units_sampled is then false). */
+struct unit *units_take(struct units *units, uint64_t hash);
+
+/* A copy of all units in ascending order of their hash, malloc'd; NULL when empty or no memory. */
+struct unit *units_sorted(const struct units *units);

@@ -1,0 +1,410 @@
+#include "abtest/weigh.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stats/bayes.h"
+#include "stats/confseq.h"
+#include "stats/e_process.h"
+
+/* Burn-in of the asymptotic sequence (docs/abtest.md): earlier looks are not valid. */
+static const double BURN_IN_EVENTS = 20;        /* expected rare events in the smaller arm */
+static const double BURN_IN_OBSERVATIONS = 100; /* … and observations */
+enum {
+    BURN_IN_BUCKETS = 20
+};
+static const double BOUND_SHARE = 0.1;     /* of alpha, for the bound of the control's rate */
+static const double ASYMPTOTIC_SHARE = .2; /* from this share on absolute margins by sequence */
+static const double DEFAULT_UNITS = 2000;  /* treatment units the interval is tuned for */
+
+struct weighing {
+    const struct experiment *experiment;
+    const struct evidence *evidence;
+    const struct experiment_metric *metric;
+    struct measure measure;
+    int index, step;
+    double tuning; /* information at which the sequence is tightest */
+};
+
+/* --- the asymptotic side --- */
+
+/* n_b wanted · (1 - w): on the scale n_a n_b/(n_a + n_b), from the first step, never changed. */
+static double tuning_of(const struct experiment *experiment)
+{
+    double units = (double)experiment->steps[0].min_units;
+    return (units > 0 ? units : DEFAULT_UNITS) * (1 - experiment_share(experiment, 0));
+}
+
+static struct ratio_estimate estimate_of(const struct weighing *w, int step, enum arm_served arm,
+                                         double theta)
+{
+    if (w->measure.kind == MEASURE_AUC)
+        return evidence_auc(w->evidence, step, w->index, arm);
+    struct ratio_estimate e = evidence_adjusted(w->evidence, step, w->index, arm, theta);
+    if (w->measure.square_root && e.value >= 0) {
+        /* delta method: Var(sqrt R) = Var(R)/(4R) */
+        e.variance = e.value > 0 ? e.variance / (4 * e.value) : (double)NAN;
+        e.value = sqrt(e.value);
+    }
+    return e;
+}
+
+/* The arms pooled say how noisy one observation is: no arm may claim to be quieter by luck. */
+static void floor_variances(struct ratio_estimate *a, struct ratio_estimate *b)
+{
+    double noise = (a->variance * a->n * a->n + b->variance * b->n * b->n) / (a->n + b->n);
+    a->variance = fmax(a->variance, noise / a->n);
+    b->variance = fmax(b->variance, noise / b->n);
+}
+
+static double rare_share(const struct weighing *w, double nonzero, double n)
+{
+    double p = nonzero / n;
+    return w->measure.binary || w->measure.kind == MEASURE_AUC ? fmin(p, 1 - p) : p;
+}
+
+static bool burnt_in(const struct weighing *w, const struct ratio_estimate *a,
+                     const struct ratio_estimate *b)
+{
+    if (!(a->variance >= 0) || !(b->variance >= 0) || a->buckets < BURN_IN_BUCKETS ||
+        b->buckets < BURN_IN_BUCKETS)
+        return false;
+    double less = fmin(a->n, b->n);
+    return less >= BURN_IN_OBSERVATIONS &&
+           less * rare_share(w, a->nonzero + b->nonzero, a->n + b->n) >= BURN_IN_EVENTS;
+}
+
+/* b - factor · a, summed over steps with weights that do not look at the outcome. */
+struct contrast {
+    double value, variance, information;
+};
+
+static struct contrast contrast_of(const struct weighing *w, double factor)
+{
+    struct contrast sum = {0, 0, 0};
+    for (int s = 0; s < w->experiment->n_steps; s++) {
+        double theta = evidence_theta(w->evidence, s, w->index);
+        struct ratio_estimate a = estimate_of(w, s, ARM_CONTROL, theta);
+        struct ratio_estimate b = estimate_of(w, s, ARM_TREATMENT, theta);
+        if (!burnt_in(w, &a, &b))
+            continue;
+        floor_variances(&a, &b);
+        double weight = a.n * b.n / (a.n + b.n);
+        sum.value += weight * (b.value - factor * a.value);
+        sum.variance += weight * weight * (b.variance + factor * factor * a.variance);
+        sum.information += weight;
+    }
+    if (sum.information > 0) {
+        sum.value /= sum.information;
+        sum.variance /= sum.information * sum.information;
+    }
+    return sum;
+}
+
+/* ln E against "worse (in the metric's bad direction) by at most `distance` of factor · control".
+ */
+static double log_e_worse(const struct weighing *w, double factor, double distance)
+{
+    struct contrast c = contrast_of(w, factor);
+    double sign = w->metric->lower_is_better ? 1 : -1;
+    return confseq_log_e_above(sign * c.value, c.variance, c.information, w->experiment->alpha,
+                               w->tuning, distance);
+}
+
+/* ln E against "worse by `distance` or more". */
+static double log_e_within(const struct weighing *w, double factor, double distance)
+{
+    struct contrast c = contrast_of(w, factor);
+    double sign = w->metric->lower_is_better ? -1 : 1;
+    return confseq_log_e_above(sign * c.value, c.variance, c.information, w->experiment->alpha,
+                               w->tuning, -distance);
+}
+
+static double or_zero(double margin)
+{
+    return isnan(margin) ? 0 : margin;
+}
+
+/* 1 ± the relative margin, towards the bad side. */
+static double factor_of(const struct weighing *w, double relative)
+{
+    return 1 + (w->metric->lower_is_better ? 1 : -1) * or_zero(relative);
+}
+
+static bool has_margin(const struct experiment_metric *metric)
+{
+    return !isnan(metric->margin) || !isnan(metric->margin_relative);
+}
+
+static void weigh_sequence(const struct weighing *w, struct metric_verdict *out)
+{
+    const struct experiment_metric *m = w->metric;
+    struct contrast c = contrast_of(w, 1);
+    if (!(c.information > 0)) {
+        out->status = STATUS_UNDEFINED;
+        snprintf(out->why, sizeof(out->why), "not enough observations in both arms yet");
+        return;
+    }
+    if (!(c.variance > 0)) {
+        out->status = STATUS_UNDEFINED;
+        snprintf(out->why, sizeof(out->why), "no variance between units");
+        return;
+    }
+    out->log_e_harm = log_e_worse(w, factor_of(w, m->harm_margin_relative), m->harm_margin);
+    if (has_margin(m))
+        out->log_e_safe = log_e_within(w, factor_of(w, m->margin_relative), or_zero(m->margin));
+    out->log_e_superior = log_e_within(w, 1, 0);
+    out->safe_now = true;
+}
+
+/* --- the exact side --- */
+
+/* r of a question about step `s`: 1 + relative, or 1 + margin over a bound of control's rate. */
+static double ratio_of(const struct weighing *w, const struct rate_counts *rate,
+                       enum failure_side side, bool *known)
+{
+    double absolute = side == SIDE_HARM ? w->metric->harm_margin : or_zero(w->metric->margin);
+    double relative =
+        side == SIDE_HARM ? w->metric->harm_margin_relative : or_zero(w->metric->margin_relative);
+    *known = true;
+    if (!isnan(w->measure.quantile))
+        return 1; /* the margin is in the threshold */
+    if (!(absolute > 0))
+        return 1 + relative;
+    double alpha = w->experiment->alpha * BOUND_SHARE / w->experiment->n_steps;
+    double bound = side == SIDE_HARM
+                       ? rate_lower_bound(rate->failures.control, rate->trials_control, alpha)
+                       : rate_upper_bound(rate->failures.control, rate->trials_control, alpha);
+    *known = bound > 0;
+    return 1 + absolute / bound;
+}
+
+static double step_log_e(const struct weighing *w, int s, enum failure_side side)
+{
+    bool known = true;
+    struct rate_counts rate = evidence_rate(w->evidence, s, w->index, side);
+    double ratio = ratio_of(w, &rate, side, &known), share = experiment_share(w->experiment, s);
+    if (!known)
+        return 0;
+    return side == SIDE_HARM ? e_process_harm(rate.failures, share, ratio, E_PROCESS_CONCENTRATION)
+                             : e_process_safe(rate.failures, share, ratio, E_PROCESS_CONCENTRATION);
+}
+
+/* What was spent on the bound of control's rate is missing here: E must reach 1/(0.9 alpha). */
+static double spent(const struct weighing *w, enum failure_side side)
+{
+    double absolute = side == SIDE_HARM ? w->metric->harm_margin : or_zero(w->metric->margin);
+    return isnan(w->measure.quantile) && absolute > 0 ? log1p(-BOUND_SHARE) : 0;
+}
+
+static double log_e_better(const struct weighing *w)
+{
+    double sum = 0;
+    for (int s = 0; s < w->experiment->n_steps; s++) {
+        struct rate_counts rate = evidence_rate(w->evidence, s, w->index, SIDE_HARM);
+        sum += e_process_safe(rate.failures, experiment_share(w->experiment, s), 1,
+                              E_PROCESS_CONCENTRATION);
+    }
+    return sum;
+}
+
+/* Absolute margins: at balanced shares the sequence is two to three times as fast. */
+static bool by_sequence(const struct weighing *w, double absolute)
+{
+    if (!(absolute > 0) || !isnan(w->measure.quantile))
+        return false;
+    for (int s = 0; s < w->experiment->n_steps; s++) {
+        double share = experiment_share(w->experiment, s);
+        if (share < 1 && fmin(share, 1 - share) < ASYMPTOTIC_SHARE)
+            return false;
+    }
+    return true;
+}
+
+static void weigh_rate(const struct weighing *w, struct metric_verdict *out)
+{
+    int64_t failures = 0;
+    for (int s = 0; s < w->experiment->n_steps; s++) {
+        struct rate_counts rate = evidence_rate(w->evidence, s, w->index, SIDE_HARM);
+        failures += rate.failures.control + rate.failures.treatment;
+        out->log_e_harm += step_log_e(w, s, SIDE_HARM);
+        if (has_margin(w->metric))
+            out->log_e_safe += step_log_e(w, s, SIDE_SAFE);
+    }
+    out->log_e_superior = log_e_better(w);
+    out->safe_now = step_log_e(w, w->step, SIDE_SAFE) >= 0;
+    out->log_e_harm += spent(w, SIDE_HARM);
+    out->log_e_safe += has_margin(w->metric) ? spent(w, SIDE_SAFE) : 0;
+    if (by_sequence(w, w->metric->harm_margin))
+        out->log_e_harm = log_e_worse(w, 1, w->metric->harm_margin);
+    if (by_sequence(w, or_zero(w->metric->margin)))
+        out->log_e_safe = log_e_within(w, 1, w->metric->margin);
+    if (!isnan(w->measure.quantile) && isnan(evidence_threshold(w->evidence, w->step, w->index))) {
+        out->status = STATUS_UNDEFINED;
+        snprintf(out->why, sizeof(out->why), "control's %g-quantile before the step is not known",
+                 w->measure.quantile);
+    } else if (failures == 0) {
+        snprintf(out->why, sizeof(out->why), "no failure in either arm yet");
+    }
+}
+
+/* --- hard limit: one sample, against the limit --- */
+
+static double log_e_limit(const struct weighing *w)
+{
+    double limit = w->metric->hard_limit, sign = w->metric->lower_is_better ? 1 : -1;
+    bool tail = !isnan(w->measure.quantile);
+    double allowed = tail ? 1 - w->measure.quantile : limit;
+    double weight = 0, value = 0, variance = 0, nonzero = 0;
+    int buckets = 0;
+    if (isnan(limit))
+        return 0;
+    for (int s = 0; s < w->experiment->n_steps; s++) {
+        struct ratio_estimate b =
+            tail ? evidence_beyond_limit(w->evidence, s, w->index, ARM_TREATMENT)
+                 : estimate_of(w, s, ARM_TREATMENT, 0);
+        if (!(b.n > 0) || isnan(b.value) || isnan(b.variance))
+            continue;
+        if (w->measure.binary && allowed > 0 && allowed < 1)
+            b.variance = fmax(b.variance, allowed * (1 - allowed) / b.n);
+        weight += b.n;
+        value += b.n * b.value;
+        variance += b.n * b.n * b.variance;
+        nonzero += b.nonzero;
+        buckets = b.buckets > buckets ? b.buckets : buckets;
+    }
+    double seen = w->measure.binary ? fmin(nonzero, fmax(0, weight - nonzero)) : nonzero;
+    if (weight < BURN_IN_OBSERVATIONS || buckets < BURN_IN_BUCKETS ||
+        fmax(seen, w->measure.binary ? weight * fmin(allowed, 1 - allowed) : 0) < BURN_IN_EVENTS)
+        return 0;
+    double tuning = w->experiment->steps[0].min_units > 0
+                        ? (double)w->experiment->steps[0].min_units
+                        : DEFAULT_UNITS;
+    return confseq_log_e_above(sign * value / weight, variance / (weight * weight), weight,
+                               w->experiment->alpha, tuning, sign * allowed);
+}
+
+/* --- for people --- */
+
+static void show_arms(const struct weighing *w, struct metric_verdict *out)
+{
+    bool units = w->measure.kind == MEASURE_FAILURE;
+    double shown[N_ARMS] = {0, 0}, counted[N_ARMS] = {0, 0}, sum[N_ARMS] = {0, 0};
+    for (int s = 0; s < w->experiment->n_steps; s++)
+        for (int a = 0; a < N_ARMS; a++) {
+            struct ratio_estimate e = estimate_of(w, s, (enum arm_served)a, 0);
+            bool any = e.n > 0 && !isnan(e.value);
+            counted[a] += any ? e.n : 0;
+            sum[a] += any ? e.n * e.value : 0;
+            shown[a] += units ? (double)evidence_arm(w->evidence, s, (enum arm_served)a).units
+                        : any ? e.n
+                              : 0;
+        }
+    double none = (double)NAN;
+    out->control_n = shown[ARM_CONTROL];
+    out->treatment_n = shown[ARM_TREATMENT];
+    out->control_value = counted[ARM_CONTROL] > 0 ? sum[ARM_CONTROL] / counted[ARM_CONTROL] : none;
+    out->treatment_value =
+        counted[ARM_TREATMENT] > 0 ? sum[ARM_TREATMENT] / counted[ARM_TREATMENT] : none;
+}
+
+static void show_effect(const struct weighing *w, struct metric_verdict *out)
+{
+    struct contrast c = contrast_of(w, 1);
+    out->difference = out->lower = out->upper = (double)NAN;
+    out->chance_to_win = out->expected_loss = (double)NAN;
+    if (!(c.information > 0) || !(c.variance > 0)) {
+        out->difference = out->treatment_value - out->control_value;
+        return;
+    }
+    struct confseq cs =
+        confseq_two_sided(c.value, c.variance, c.information, w->experiment->alpha, w->tuning);
+    out->difference = c.value;
+    out->lower = cs.lower;
+    out->upper = cs.upper;
+    struct effect effect = {true, c.value, c.variance, (double)INFINITY, c.information};
+    struct bayes_summary bayes = bayes_normal(&effect, NULL, w->metric->lower_is_better, 0.05);
+    out->chance_to_win = bayes.chance_to_win;
+    out->expected_loss = bayes.loss_treatment;
+}
+
+/*
+ * Units still missing until ln E reaches `wanted`: evidence grows in proportion to the units while
+ * it grows at all; before that, by the divergence of the failures' share from what is refuted.
+ */
+static double units_missing(const struct weighing *w, double log_e, double wanted)
+{
+    double units = 0, failures = 0, treated = 0;
+    for (int s = 0; s < w->experiment->n_steps; s++) {
+        units += (double)evidence_arm(w->evidence, s, ARM_CONTROL).units +
+                 (double)evidence_arm(w->evidence, s, ARM_TREATMENT).units;
+    }
+    if (log_e >= wanted)
+        return 0;
+    if (log_e > 0)
+        return ceil(units * (wanted - log_e) / log_e);
+    if (w->measure.kind != MEASURE_FAILURE)
+        return (double)NAN;
+    struct rate_counts rate = evidence_rate(w->evidence, w->step, w->index, SIDE_SAFE);
+    bool known = true;
+    double share = experiment_share(w->experiment, w->step);
+    double ratio = ratio_of(w, &rate, SIDE_SAFE, &known);
+    failures = (double)(rate.failures.control + rate.failures.treatment);
+    treated = (double)rate.failures.treatment;
+    double in_step = (double)(rate.trials_control + rate.trials_treatment);
+    double theta0 = e_process_theta(share, ratio);
+    if (!known || share >= 1 || failures < 1 || treated / failures >= theta0)
+        return (double)NAN;
+    double growth = e_process_growth(treated / failures, theta0) * failures / in_step;
+    return ceil((wanted - log_e) / growth);
+}
+
+static struct weighing weighing_of(const struct experiment *experiment,
+                                   const struct evidence *evidence, int metric, int step)
+{
+    struct weighing w = {
+        .experiment = experiment,
+        .evidence = evidence,
+        .metric = &experiment->metrics[metric],
+        .index = metric,
+        .step = step,
+        .tuning = tuning_of(experiment),
+    };
+    /* the object was checked: its metrics resolve */
+    measure_resolve(&w.measure, w.metric->metric, NULL);
+    return w;
+}
+
+void weigh_metric(const struct experiment *experiment, const struct evidence *evidence, int metric,
+                  int step, struct metric_verdict *out)
+{
+    struct weighing w = weighing_of(experiment, evidence, metric, step);
+    double none = (double)NAN;
+    *out = (struct metric_verdict){
+        .status = STATUS_OPEN,
+        .control_value = none,
+        .treatment_value = none,
+        .difference = none,
+        .lower = none,
+        .upper = none,
+        .chance_to_win = none,
+        .expected_loss = none,
+    };
+    if (w.measure.kind == MEASURE_FAILURE)
+        weigh_rate(&w, out);
+    else
+        weigh_sequence(&w, out);
+    out->log_e_limit = log_e_limit(&w);
+    out->p_value = always_valid_p(out->log_e_harm);
+    out->samples_needed = units_missing(
+        &w, has_margin(w.metric) ? out->log_e_safe : out->log_e_superior, -log(experiment->alpha));
+}
+
+void weigh_show(const struct experiment *experiment, const struct evidence *evidence, int metric,
+                int step, struct metric_verdict *out)
+{
+    struct weighing w = weighing_of(experiment, evidence, metric, step);
+    show_arms(&w, out);
+    show_effect(&w, out);
+}

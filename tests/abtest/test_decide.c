@@ -1,0 +1,412 @@
+#include "abtest/decide.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/rng.h"
+#include "stats/bucket.h"
+#include "tests/test.h"
+
+#define SECOND INT64_C(1000)
+
+struct world {
+    struct experiment *experiment;
+    struct evidence *evidence;
+    struct situation now;
+    struct rng rng;
+    int next_unit;
+};
+
+static struct world world_of(const char *more)
+{
+    char text[2048];
+    snprintf(text, sizeof(text),
+             "{\"name\":\"e\",\"model\":\"m\",\"control\":\"v1\",\"treatment\":\"v2\","
+             "\"steps\":[{\"weight\":50,\"min_duration\":\"1m\",\"min_units\":100},"
+             "{\"weight\":100,\"min_duration\":\"1m\"}],%s}",
+             more);
+    struct world w = {.rng = rng_of(8)};
+    struct err err;
+    if (experiment_parse_text(&w.experiment, text, strlen(text), &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(evidence_new(&w.evidence, w.experiment, 0, NULL), 0);
+    w.now.ramp = ramp_draft();
+    w.now.now = (struct ramp_now){1000 * SECOND, 1000 * SECOND};
+    ramp_command(&w.now.ramp, w.experiment, COMMAND_START, 0, w.now.now, NULL);
+    return w;
+}
+
+static void world_end(struct world *w)
+{
+    experiment_free(w->experiment);
+    evidence_free(w->evidence);
+}
+
+#define ERROR_RATE "\"metrics\":[{\"metric\":\"error_rate\",\"margin_relative\":0.5}]"
+
+/* One event of a new unit, in the arm its bucket says. */
+static enum arm_served event(struct world *w, const struct observation *control,
+                             const struct observation *treatment)
+{
+    char unit[32];
+    size_t n = (size_t)snprintf(unit, sizeof(unit), "u%d", w->next_unit++);
+    int step = w->now.ramp.step;
+    enum arm_served arm = experiment_arm(w->experiment, step, bucket_of("e", 1, unit, n));
+    struct exposure x = {step, arm, false, bucket_unit_hash("e", 1, unit, n), w->now.now.event_ms};
+    const struct observation *o = arm == ARM_TREATMENT ? treatment : control;
+    assert_int_equal(evidence_observe(w->evidence, &x, o, 1, NULL), 0);
+    if (arm == ARM_TREATMENT)
+        w->now.last_treatment_ms = x.ts_ms;
+    else
+        w->now.last_control_ms = x.ts_ms;
+    return arm;
+}
+
+static struct observation prediction(bool failed)
+{
+    return (struct observation){.stage = STAGE_PREDICTION,
+                                .failed = failed,
+                                .latency_ms = (double)NAN,
+                                .score = (double)NAN,
+                                .value = (double)NAN,
+                                .covariate = (double)NAN};
+}
+
+/* n events a second for some seconds; failure rates of control and treatment. */
+static void traffic(struct world *w, int seconds, int n, double rate_a, double rate_b)
+{
+    for (int s = 0; s < seconds; s++) {
+        w->now.now.event_ms += SECOND;
+        w->now.now.wall_ms += SECOND;
+        for (int i = 0; i < n; i++) {
+            struct observation a = prediction(rng_uniform(&w->rng) < rate_a);
+            struct observation b = prediction(rng_uniform(&w->rng) < rate_b);
+            event(w, &a, &b);
+        }
+    }
+}
+
+static struct verdict decide(struct world *w)
+{
+    struct verdict verdict;
+    ab_decide(w->experiment, w->evidence, &w->now, &verdict);
+    return verdict;
+}
+
+static void equal_arms_go_on_when_shown_safe(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    traffic(&w, 30, 100, 0.02, 0.02);
+    struct verdict early = decide(&w);
+    traffic(&w, 120, 100, 0.02, 0.02);
+    struct verdict late = decide(&w);
+
+    assert_int_equal(early.kind, VERDICT_CONTINUE);
+    assert_string_equal(early.reason, "step 0 has not lasted 1m");
+    assert_int_equal(late.kind, VERDICT_ADVANCE);
+    assert_string_equal(late.reason, "every metric passed step 0");
+    assert_int_equal(late.metrics[0].status, STATUS_SAFE);
+    assert_close(late.samples_needed, 0, 0);
+    world_end(&w);
+}
+
+static void harm_rolls_back_and_says_why(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    traffic(&w, 20, 100, 0.02, 0.10);
+    struct verdict v = decide(&w);
+
+    assert_int_equal(v.kind, VERDICT_ROLLBACK);
+    assert_string_equal(v.reason, "guardrail error_rate: harm beyond harm_margin");
+    assert_int_equal(v.metrics[0].status, STATUS_HARMED);
+    assert_true(v.metrics[0].p_value <= 0.05);
+    assert_int_equal(v.detected_ms, 20 * SECOND);
+    assert_in_range(v.detected_units, 900, 1100);
+    world_end(&w);
+}
+
+static void missing_data_holds_and_never_promotes(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    traffic(&w, 150, 100, 0.02, 0.02);
+    w.now.now.event_ms += 121 * SECOND;
+    w.now.last_control_ms = w.now.now.event_ms;
+    struct verdict silent = decide(&w);
+    w.now.last_treatment_ms = w.now.now.event_ms;
+    w.now.input_stale = true;
+    struct verdict stale = decide(&w);
+
+    assert_int_equal(silent.kind, VERDICT_HOLD);
+    assert_string_equal(silent.reason, "no telemetry from treatment v2 for 2m");
+    assert_true(silent.one_arm_silent);
+    assert_int_equal(stale.kind, VERDICT_HOLD);
+    assert_string_equal(stale.reason, "own input is stale: the consumer lags behind");
+    world_end(&w);
+}
+
+static void one_silent_arm_for_longer_than_max_hold_rolls_back(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    traffic(&w, 10, 100, 0.02, 0.02);
+    w.now.now.event_ms += 200 * SECOND;
+    w.now.last_control_ms = w.now.now.event_ms;
+    struct verdict v = decide(&w);
+    w.now.ramp = ramp_step(w.now.ramp, w.experiment, v.kind, v.one_arm_silent, w.now.now);
+    w.now.now.wall_ms += HOUR + 1;
+    v = decide(&w);
+
+    assert_int_equal(v.kind, VERDICT_ROLLBACK);
+    assert_string_equal(v.reason, "no data");
+    assert_true(v.wall_clock);
+    world_end(&w);
+}
+
+static void a_wrong_split_holds_even_before_harm(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    traffic(&w, 20, 100, 0.02, 0.2);
+    struct observation ok = prediction(false);
+    for (int i = 0; i < 1500; i++) { /* 1,500 control units more than the hash would give */
+        struct exposure x = {0, ARM_CONTROL, false, 0x1000000000000 + (uint64_t)i * 7919, 0};
+        evidence_observe(w.evidence, &x, &ok, 1, NULL);
+    }
+    struct verdict v = decide(&w);
+
+    assert_int_equal(v.kind, VERDICT_HOLD);
+    assert_int_equal(v.cause, CAUSE_SRM);
+    assert_memory_equal(v.reason, "sample ratio mismatch: ", 23);
+    assert_true(v.srm.mismatch && v.srm.chi2_p_value < 0.001);
+    world_end(&w);
+}
+
+static void crossovers_are_counted_and_left_out(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    struct observation bad = prediction(true);
+    for (int i = 0; i < 500; i++) {
+        struct exposure x = {0, ARM_TREATMENT, true, (uint64_t)i + 1, w.now.now.event_ms};
+        evidence_observe(w.evidence, &x, &bad, 1, NULL);
+    }
+    struct verdict v = decide(&w);
+
+    assert_int_equal(v.kind, VERDICT_CONTINUE);
+    assert_int_equal(v.crossovers, 500);
+    assert_int_equal(v.units_treatment, 0);
+    world_end(&w);
+}
+
+static void a_version_that_breaks_at_the_second_step_is_not_saved_by_the_first(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE ",\"holdback\":10");
+    traffic(&w, 200, 100, 0.02, 0.02);
+    struct verdict v = decide(&w);
+    assert_int_equal(v.kind, VERDICT_ADVANCE);
+    w.now.ramp = ramp_step(w.now.ramp, w.experiment, v.kind, false, w.now.now);
+    int looks = 0;
+    do {
+        traffic(&w, 1, 100, 0.02, 0.12);
+        v = decide(&w);
+        assert_int_not_equal(v.kind, VERDICT_PROMOTE);
+    } while (v.kind == VERDICT_CONTINUE && ++looks < 300);
+
+    assert_int_equal(v.kind, VERDICT_ROLLBACK);
+    assert_true(looks < 60);
+    world_end(&w);
+}
+
+static void paused_and_approval_and_time_out_hold(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE ",\"max_duration\":\"10m\"");
+    traffic(&w, 150, 100, 0.02, 0.02);
+    w.experiment->steps[1].approval = true;
+    struct verdict waiting = decide(&w);
+    ramp_command(&w.now.ramp, w.experiment, COMMAND_APPROVE, -1, w.now.now, NULL);
+    struct verdict approved = decide(&w);
+    ramp_command(&w.now.ramp, w.experiment, COMMAND_PAUSE, 0, w.now.now, NULL);
+    struct verdict paused = decide(&w);
+
+    assert_string_equal(waiting.reason, "step 1 (100%) waits for approval");
+    assert_int_equal(approved.kind, VERDICT_ADVANCE);
+    assert_int_equal(paused.kind, VERDICT_HOLD);
+    assert_string_equal(paused.reason, "paused");
+    world_end(&w);
+
+    w = world_of(ERROR_RATE ",\"max_duration\":\"2m\"");
+    traffic(&w, 150, 2, 0.02, 0.02);
+    struct verdict over = decide(&w);
+    w.experiment->on_timeout = ON_TIMEOUT_ROLLBACK;
+    struct verdict back = decide(&w);
+    assert_int_equal(over.cause, CAUSE_TIMEOUT);
+    assert_int_equal(back.kind, VERDICT_ROLLBACK);
+    world_end(&w);
+}
+
+/* AUC by scores: treatment's tell less apart. */
+static void scores(struct world *w, int seconds, double gap_a, double gap_b)
+{
+    for (int i = 0; i < seconds * 100; i++) {
+        if (i % 100 == 0)
+            w->now.now.event_ms += SECOND;
+        bool positive = rng_uniform(&w->rng) < 0.3;
+        double noise = rng_normal(&w->rng);
+        struct observation a = prediction(false), b;
+        a.stage = STAGE_LABEL;
+        a.positive = positive;
+        b = a;
+        a.score = 1 / (1 + exp(-noise - (positive ? gap_a : 0)));
+        b.score = 1 / (1 + exp(-noise - (positive ? gap_b : 0)));
+        event(w, &a, &b);
+    }
+}
+
+static void a_worse_auc_rolls_back_and_an_equal_one_passes(void **state)
+{
+    (void)state;
+    const char *auc = "\"metrics\":[{\"metric\":\"roc_auc\",\"margin\":0.03}]";
+    struct world worse = world_of(auc), equal = world_of(auc);
+    scores(&worse, 100, 1.5, 0.8);
+    scores(&equal, 300, 1.5, 1.5);
+    struct verdict bad = decide(&worse), good = decide(&equal);
+    ab_show(worse.experiment, worse.evidence, &bad);
+
+    assert_int_equal(bad.kind, VERDICT_ROLLBACK);
+    assert_close(bad.metrics[0].control_value, 0.856, 0.02);   /* Φ(1.5/√2) */
+    assert_close(bad.metrics[0].treatment_value, 0.714, 0.02); /* Φ(.8/√2) */
+    assert_true(bad.metrics[0].upper < 0);
+    assert_true(bad.metrics[0].chance_to_win < 0.001);
+    assert_int_equal(good.metrics[0].status, STATUS_SAFE);
+    world_end(&worse);
+    world_end(&equal);
+}
+
+static void an_auc_without_labels_holds_as_undefined(void **state)
+{
+    (void)state;
+    struct world w = world_of("\"metrics\":[{\"metric\":\"roc_auc\",\"margin\":0.03}]");
+    traffic(&w, 90, 100, 0.02, 0.02);
+    struct verdict v = decide(&w);
+
+    assert_int_equal(v.kind, VERDICT_HOLD);
+    assert_string_equal(v.reason, "roc_auc: not enough observations in both arms yet");
+    assert_true(isnan(v.samples_needed));
+    world_end(&w);
+}
+
+static void latency_margins_move_the_treatments_threshold(void **state)
+{
+    (void)state;
+    struct world w = world_of("\"metrics\":[{\"metric\":\"latency_p99\",\"margin_relative\":0.5,"
+                              "\"hard_limit\":200}]");
+    struct world slow = world_of("\"metrics\":[{\"metric\":\"latency_p99\",\"margin_relative\":0.5,"
+                                 "\"hard_limit\":100}]");
+    evidence_set_threshold(w.evidence, 0, 0, 100);
+    evidence_set_threshold(slow.evidence, 0, 0, 100);
+    for (int i = 0; i < 20000; i++) {
+        struct observation a = prediction(false), b = prediction(false);
+        double z = rng_normal(&w.rng);
+        a.latency_ms = 31.25 * exp(0.5 * z); /* 99 % below 100 */
+        b.latency_ms = a.latency_ms;
+        w.now.now.event_ms += 10;
+        event(&w, &a, &b);
+        b.latency_ms *= 2;
+        slow.now.now.event_ms += 10;
+        event(&slow, &a, &b);
+    }
+    struct verdict same = decide(&w), worse = decide(&slow);
+
+    assert_int_equal(same.kind, VERDICT_ADVANCE);
+    assert_int_equal(worse.kind, VERDICT_ROLLBACK);
+    assert_true(worse.metrics[0].log_e_limit > log(20));
+    world_end(&w);
+    world_end(&slow);
+}
+
+static void a_saved_look_gives_the_same_verdict_bit_for_bit(void **state)
+{
+    (void)state;
+    struct world w = world_of("\"metrics\":[{\"metric\":\"error_rate\",\"margin\":0.01,"
+                              "\"harm_margin\":0.002,\"hard_limit\":0.2},"
+                              "{\"metric\":\"roc_auc\",\"role\":\"primary\",\"margin\":0.02}]");
+    for (int round = 0; round < 6; round++) {
+        traffic(&w, 7, 60, 0.02, 0.03);
+        scores(&w, 3, 1.5, 1.4);
+        struct buf bytes;
+        buf_init(&bytes, 64 << 20);
+        situation_save(&w.now, &bytes);
+        size_t head = bytes.size;
+        evidence_save(w.evidence, &bytes);
+        assert_false(buf_failed(&bytes));
+        struct reader in = reader_of(bytes.data, head);
+        struct situation now;
+        AUTO(evidence) struct evidence *again = NULL;
+        assert_int_equal(situation_load(&now, &in, NULL), 0);
+        assert_int_equal(
+            evidence_load(&again, w.experiment, bytes.data + head, bytes.size - head, NULL), 0);
+
+        struct verdict one = decide(&w), two;
+        ab_decide(w.experiment, again, &now, &two);
+        ab_show(w.experiment, w.evidence, &one);
+        ab_show(w.experiment, again, &two);
+        json_t *a = verdict_print(&one, w.experiment, &w.now.ramp, 1);
+        json_t *b = verdict_print(&two, w.experiment, &now.ramp, 1);
+
+        assert_memory_equal(&one, &two, sizeof(one));
+        assert_true(json_equal(a, b));
+        json_decref(a);
+        json_decref(b);
+        buf_finish(&bytes);
+    }
+    world_end(&w);
+}
+
+static void a_verdict_prints_the_contracts_object(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    traffic(&w, 20, 100, 0.02, 0.10);
+    struct verdict v = decide(&w);
+    ab_show(w.experiment, w.evidence, &v);
+    struct ramp_state after = ramp_step(w.now.ramp, w.experiment, v.kind, false, w.now.now);
+    json_t *json = verdict_print(&v, w.experiment, &after, 123);
+    json_t *metric = json_array_get(json_object_get(json, "metrics"), 0);
+
+    assert_string_equal(json_string_value(json_object_get(json, "verdict")), "rollback");
+    assert_string_equal(json_string_value(json_object_get(json, "state")), "rolled_back");
+    assert_close(json_number_value(json_object_get(json, "weight")), 0, 0);
+    assert_string_equal(json_string_value(json_object_get(metric, "status")), "harmed");
+    assert_close(json_number_value(json_object_get(metric, "difference")), 0.08, 0.03);
+    assert_true(json_number_value(json_object_get(metric, "lower")) > 0);
+    assert_true(json_is_object(json_object_get(json, "srm")));
+    assert_int_equal(json_integer_value(json_object_get(json, "decided_at")), 123);
+    json_decref(json);
+    world_end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_arms_go_on_when_shown_safe),
+        cmocka_unit_test(harm_rolls_back_and_says_why),
+        cmocka_unit_test(missing_data_holds_and_never_promotes),
+        cmocka_unit_test(one_silent_arm_for_longer_than_max_hold_rolls_back),
+        cmocka_unit_test(a_wrong_split_holds_even_before_harm),
+        cmocka_unit_test(crossovers_are_counted_and_left_out),
+        cmocka_unit_test(a_version_that_breaks_at_the_second_step_is_not_saved_by_the_first),
+        cmocka_unit_test(paused_and_approval_and_time_out_hold),
+        cmocka_unit_test(a_worse_auc_rolls_back_and_an_equal_one_passes),
+        cmocka_unit_test(an_auc_without_labels_holds_as_undefined),
+        cmocka_unit_test(latency_margins_move_the_treatments_threshold),
+        cmocka_unit_test(a_saved_look_gives_the_same_verdict_bit_for_bit),
+        cmocka_unit_test(a_verdict_prints_the_contracts_object),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
