@@ -78,11 +78,11 @@ void states_free(struct states *states)
     free(states);
 }
 
-static int room_for(struct states *states, const struct sample *sample)
+static int room_for(struct states *states, const struct sample *sample, enum fold fold)
 {
     for (size_t i = 0; i < states->n_parts; i++) {
         const struct part *part = &states->parts[i];
-        if (part->kind->room && part->kind->room(part->state, &states->setup, sample))
+        if (part->kind->room && part->kind->room(part->state, sample, fold))
             return -ENOMEM;
     }
     return 0;
@@ -90,7 +90,7 @@ static int room_for(struct states *states, const struct sample *sample)
 
 int states_predict(struct states *states, const struct sample *sample)
 {
-    if (room_for(states, sample))
+    if (room_for(states, sample, FOLD_PREDICTION))
         return -ENOMEM;
     for (size_t i = 0; i < states->n_parts; i++) {
         const struct part *part = &states->parts[i];
@@ -102,7 +102,7 @@ int states_predict(struct states *states, const struct sample *sample)
 
 int states_label(struct states *states, const struct sample *sample, int sign)
 {
-    if (room_for(states, sample))
+    if (room_for(states, sample, FOLD_LABEL))
         return -ENOMEM;
     for (size_t i = 0; i < states->n_parts; i++) {
         const struct part *part = &states->parts[i];

@@ -32,6 +32,11 @@ struct metric_setup {
     double threshold;  /* binary: predicted = positive when score >= threshold, if not given */
 };
 
+enum fold {
+    FOLD_PREDICTION,
+    FOLD_LABEL
+};
+
 struct state_kind {
     const char *name;
     uint8_t tag;    /* identifies it in saved bytes; never reused for another layout */
@@ -39,9 +44,9 @@ struct state_kind {
     size_t size;    /* bytes of the fixed part */
     void (*init)(void *state, const struct metric_setup *setup);
     void (*finish)(void *state);
-    /* Sees to it that the next predict, label or outcome, or the merge, cannot fail: all states of
-       an event change, or none. NULL: never needs memory. */
-    int (*room)(void *state, const struct metric_setup *setup, const struct sample *sample);
+    /* Sees to it that the predict or label, or the merge, that comes next cannot fail: all states
+       of an event change, or none. NULL: never needs memory. */
+    int (*room)(void *state, const struct sample *sample, enum fold fold);
     int (*room_merge)(void *into, const void *from);
     /* NULL where it does not care; sign is +1 or -1 */
     void (*predict)(void *state, const struct metric_setup *setup, const struct sample *sample);

@@ -14,7 +14,7 @@ static void binary_init(void *state, const struct metric_setup *setup)
 {
     (void)setup;
     struct binary_state *s = state;
-    score_bins_init(&s->scores);
+    score_bins_init(&s->scores, 0);
 }
 
 static void binary_finish(void *state)
@@ -23,9 +23,9 @@ static void binary_finish(void *state)
     score_bins_finish(&s->scores);
 }
 
-static int binary_room(void *state, const struct metric_setup *setup, const struct sample *sample)
+static int binary_room(void *state, const struct sample *sample, enum fold fold)
 {
-    (void)setup, (void)sample;
+    (void)sample, (void)fold;
     struct binary_state *s = state;
     return score_bins_room(&s->scores);
 }
@@ -111,12 +111,7 @@ static void binary_label(void *state, const struct metric_setup *setup, const st
     fixed_add(&s->loss_squares, loss * loss, SCALE, sign);
     fixed_add(&s->brier, brier, SCALE, sign);
     fixed_add(&s->brier_squares, brier * brier, SCALE, sign);
-    const int place = (int)(p * CALIBRATION_BINS);
-    struct calibration_bin *bin =
-        &s->calibration[place < CALIBRATION_BINS ? place : CALIBRATION_BINS - 1];
-    fixed_add(&bin->score, p, SCALE, sign);
-    bin->n += sign;
-    bin->positives += positive ? sign : 0;
+    calibration_add(&s->calibration, p, positive, sign);
     score_bins_label(&s->scores, p, positive, sign);
 }
 
@@ -139,54 +134,32 @@ static void binary_merge(void *into, const void *from)
     fixed_merge(&a->loss_squares, &b->loss_squares);
     fixed_merge(&a->brier, &b->brier);
     fixed_merge(&a->brier_squares, &b->brier_squares);
-    for (int i = 0; i < CALIBRATION_BINS; i++) {
-        fixed_merge(&a->calibration[i].score, &b->calibration[i].score);
-        a->calibration[i].n += b->calibration[i].n;
-        a->calibration[i].positives += b->calibration[i].positives;
-    }
+    calibration_merge(&a->calibration, &b->calibration);
     score_bins_merge(&a->scores, &b->scores);
 }
 
-static unsigned calibration_in_use(const struct binary_state *s)
-{
-    unsigned mask = 0;
-    for (int i = 0; i < CALIBRATION_BINS; i++)
-        if (s->calibration[i].n || s->calibration[i].positives || s->calibration[i].score.units)
-            mask |= 1u << i;
-    return mask;
-}
-
-/* Counts; then the sums over predictions, the sums over labels and the scores, where there are. */
+/* Counts; then the sums over predictions, and those over labels, where there are such. */
 static void binary_save(const void *state, struct buf *out)
 {
     const struct binary_state *s = state;
-    const unsigned calibration = calibration_in_use(s);
-    if (!s->scored && !s->classified && !calibration && !(s->tp | s->fp | s->tn | s->fn))
+    const int64_t scored_labels = calibration_count(&s->calibration);
+    if (!s->scored && !s->classified && !scored_labels && !(s->tp | s->fp | s->tn | s->fn))
         return;
     const int64_t counts[] = {s->scored, s->classified, s->flagged, s->tp, s->fp, s->tn, s->fn};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         buf_zigzag(out, counts[i]);
-    buf_varint(out, calibration);
     if (s->scored) {
         fixed_save(&s->score, out);
         fixed_save(&s->score_squares, out);
         fixed_save(&s->confidence, out);
         fixed_save(&s->confidence_squares, out);
     }
-    if (calibration) {
-        fixed_save(&s->loss, out);
-        fixed_save(&s->loss_squares, out);
-        fixed_save(&s->brier, out);
-        fixed_save(&s->brier_squares, out);
-    }
-    for (int i = 0; i < CALIBRATION_BINS; i++)
-        if (calibration >> i & 1) {
-            fixed_save(&s->calibration[i].score, out);
-            buf_zigzag(out, s->calibration[i].n);
-            buf_zigzag(out, s->calibration[i].positives);
-        }
-    if (s->scored || calibration)
-        score_bins_save(&s->scores, out);
+    fixed_save(&s->loss, out);
+    fixed_save(&s->loss_squares, out);
+    fixed_save(&s->brier, out);
+    fixed_save(&s->brier_squares, out);
+    calibration_save(&s->calibration, out);
+    score_bins_save(&s->scores, out);
 }
 
 static int binary_load(void *state, struct reader *in, struct err *err)
@@ -196,28 +169,18 @@ static int binary_load(void *state, struct reader *in, struct err *err)
                                &s->fp,     &s->tn,         &s->fn};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         *counts[i] = reader_zigzag(in);
-    const uint64_t calibration = reader_varint(in);
-    if (calibration >> CALIBRATION_BINS)
-        return err_set(err, ERR_CORRUPT, "state: more than %d calibration bins", CALIBRATION_BINS);
     if (s->scored) {
         fixed_load(&s->score, in);
         fixed_load(&s->score_squares, in);
         fixed_load(&s->confidence, in);
         fixed_load(&s->confidence_squares, in);
     }
-    if (calibration) {
-        fixed_load(&s->loss, in);
-        fixed_load(&s->loss_squares, in);
-        fixed_load(&s->brier, in);
-        fixed_load(&s->brier_squares, in);
-    }
-    for (int i = 0; i < CALIBRATION_BINS; i++)
-        if (calibration >> i & 1) {
-            fixed_load(&s->calibration[i].score, in);
-            s->calibration[i].n = reader_zigzag(in);
-            s->calibration[i].positives = reader_zigzag(in);
-        }
-    return s->scored || calibration ? score_bins_load(&s->scores, in, err) : 0;
+    fixed_load(&s->loss, in);
+    fixed_load(&s->loss_squares, in);
+    fixed_load(&s->brier, in);
+    fixed_load(&s->brier_squares, in);
+    const int rc = calibration_load(&s->calibration, in, err);
+    return rc ? rc : score_bins_load(&s->scores, in, err);
 }
 
 const struct state_kind binary_kind = {
@@ -369,48 +332,26 @@ void binary_pr_auc(const struct metric_input *in, struct metric_value *out)
     out->error_bound = a.bound;
 }
 
-static int64_t scored_labels(const struct binary_state *s)
-{
-    int64_t n = 0;
-    for (int i = 0; i < CALIBRATION_BINS; i++)
-        n += s->calibration[i].n;
-    return n;
-}
-
 static const char *const no_scored_labels = "no labelled predictions with a score";
 
 void binary_log_loss(const struct metric_input *in, struct metric_value *out)
 {
     const struct binary_state *s = in->state;
     result_mean(out, fixed_result(&s->loss, SCALE), fixed_result(&s->loss_squares, SCALE),
-                scored_labels(s), no_scored_labels);
+                calibration_count(&s->calibration), no_scored_labels);
 }
 
 void binary_brier(const struct metric_input *in, struct metric_value *out)
 {
     const struct binary_state *s = in->state;
     result_mean(out, fixed_result(&s->brier, SCALE), fixed_result(&s->brier_squares, SCALE),
-                scored_labels(s), no_scored_labels);
+                calibration_count(&s->calibration), no_scored_labels);
 }
 
-/* Sum of n_b / n |mean p - mean y| = mean of d, d = +-(p - y) with the sign of its bin; and the
-   mean of d^2 is the Brier score, which gives the variance. */
 void binary_ece(const struct metric_input *in, struct metric_value *out)
 {
     const struct binary_state *s = in->state;
-    const int64_t n = scored_labels(s);
-    if (n <= 0) {
-        result_none(out, no_scored_labels);
-        return;
-    }
-    double sum = 0;
-    for (int i = 0; i < CALIBRATION_BINS; i++) {
-        const struct calibration_bin *bin = &s->calibration[i];
-        sum += fabs(fixed_result(&bin->score, SCALE) - (double)bin->positives);
-    }
-    const double ece = sum / (double)n;
-    const double variance = variance_of(sum, fixed_result(&s->brier, SCALE), n) / (double)n;
-    result_exact(out, ece, interval_normal(ece, variance, 0, 1));
+    calibration_result(&s->calibration, fixed_result(&s->brier, SCALE), no_scored_labels, out);
 }
 
 void binary_prediction_mean(const struct metric_input *in, struct metric_value *out)

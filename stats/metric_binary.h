@@ -9,18 +9,10 @@
  */
 #pragma once
 
+#include "stats/calibration.h"
 #include "stats/exact_sum.h"
 #include "stats/metric_result.h"
 #include "stats/score_bins.h"
-
-enum {
-    CALIBRATION_BINS = 10
-};
-
-struct calibration_bin {
-    struct fixed_sum score;
-    int64_t n, positives;
-};
 
 struct binary_state {
     /* of all predictions */
@@ -30,7 +22,7 @@ struct binary_state {
     /* of labelled predictions */
     int64_t tp, fp, tn, fn;
     struct fixed_sum loss, loss_squares, brier, brier_squares;
-    struct calibration_bin calibration[CALIBRATION_BINS];
+    struct calibration calibration;
     struct score_bins scores; /* of both */
 };
 

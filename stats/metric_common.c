@@ -21,10 +21,9 @@ static void common_finish(void *state)
     histogram_finish(&s->latencies);
 }
 
-static int common_room(void *state, const struct metric_setup *setup, const struct sample *sample)
+static int common_room(void *state, const struct sample *sample, enum fold fold)
 {
-    (void)setup;
-    (void)sample;
+    (void)sample, (void)fold;
     struct common_state *s = state;
     return histogram_room(&s->latencies);
 }

@@ -32,10 +32,11 @@ enum {
     N_LEVELS = sizeof(ladder) / sizeof(ladder[0])
 };
 
-void score_bins_init(struct score_bins *s)
+void score_bins_init(struct score_bins *s, int thrift)
 {
     bins_init(&s->bins, 3);
     s->level = 0;
+    s->thrift = (uint8_t)thrift;
 }
 
 void score_bins_finish(struct score_bins *s)
@@ -97,7 +98,7 @@ static void go_to_level(struct score_bins *s, int level)
 
 static inline void fit(struct score_bins *s)
 {
-    while (s->bins.n > ladder[s->level].max_bins && s->level + 1 < N_LEVELS)
+    while (s->bins.n > (uint32_t)ladder[s->level].max_bins >> s->thrift && s->level + 1 < N_LEVELS)
         go_to_level(s, s->level + 1);
 }
 

@@ -3,7 +3,8 @@
  * ROC-AUC, average precision, their proven error bounds and DeLong's variance come from it.
  *
  * Shape    up to 1,024 different scores are kept exactly (level 0). A set with more is kept in
- *          bins, the finest of a ladder of grids on which it has at most 4,096: a bin is the
+ *          bins, the finest of a ladder of grids on which it has at most 4,096 (both shifted
+ *          right by `thrift`, where there is one table for each of many classes): a bin is the
  *          exponent and the first m bits of the score's mantissa below 1/2, of 1 - score above,
  *          so bins are fine near 0 and near 1. The level depends on the set of scores alone, not
  *          on their order or on how they were split
@@ -24,9 +25,10 @@
 struct score_bins {
     struct bins bins; /* predictions, positives, negatives */
     uint8_t level;    /* 0: exact */
+    uint8_t thrift;
 };
 
-void score_bins_init(struct score_bins *s);
+void score_bins_init(struct score_bins *s, int thrift);
 void score_bins_finish(struct score_bins *s);
 static inline int score_bins_room(struct score_bins *s)
 {
