@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "storage/audit.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
 
@@ -92,6 +93,7 @@ int store_verify(const char *path, struct err *err)
     static int (*const checks[])(struct store * store, struct err * err) = {
         verify_pages,
         verify_panes,
+        audit_verify,
     };
     AUTO(store) struct store *store = NULL;
     int rc = store_open(&store, path, STORE_READ, err);

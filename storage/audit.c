@@ -1,0 +1,165 @@
+#include "storage/audit.h"
+
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "storage/connection.h"
+
+static void put_text(struct buf *out, const char *text)
+{
+    buf_string(out, text, strlen(text));
+}
+
+static int chain(unsigned char out[AUDIT_HASH_BYTES], const unsigned char *before,
+                 const struct audit_row *row, struct err *err)
+{
+    struct buf bytes;
+    buf_init(&bytes, 16 << 20);
+    buf_bytes(&bytes, before, AUDIT_HASH_BYTES);
+    buf_u64(&bytes, (uint64_t)row->seq);
+    buf_u64(&bytes, (uint64_t)row->at_ms);
+    put_text(&bytes, row->clock);
+    put_text(&bytes, row->who);
+    put_text(&bytes, row->action);
+    put_text(&bytes, row->subject);
+    put_text(&bytes, row->detail);
+    unsigned int n = 0;
+    int ok =
+        !buf_failed(&bytes) && EVP_Digest(bytes.data, bytes.size, out, &n, EVP_sha256(), NULL) == 1;
+    buf_finish(&bytes);
+    return ok ? 0 : err_set(err, -12, "audit: no memory for row %" PRId64, row->seq);
+}
+
+int audit_head(struct store *store, int64_t *seq, unsigned char hash[AUDIT_HASH_BYTES],
+               struct err *err)
+{
+    static const char sql[] = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    *seq = 0;
+    memset(hash, 0, AUDIT_HASH_BYTES);
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    int step = sqlite3_step(s);
+    if (step == SQLITE_DONE)
+        return 0;
+    if (step != SQLITE_ROW)
+        return store_fail(store, step, err, "audit");
+    *seq = sqlite3_column_int64(s, 0);
+    const void *bytes = sqlite3_column_blob(s, 1);
+    if (!bytes || sqlite3_column_bytes(s, 1) != AUDIT_HASH_BYTES)
+        return err_set(err, ERR_CORRUPT,
+                       "audit row %" PRId64 ": its hash is damaged; see `assay "
+                       "verify`",
+                       *seq);
+    memcpy(hash, bytes, AUDIT_HASH_BYTES);
+    return 0;
+}
+
+int commit_audit(struct store *store, const struct audit_row *given, struct err *err)
+{
+    static const char sql[] = "INSERT INTO audit(seq, at_ms, clock, who, action, subject, detail, "
+                              "hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    unsigned char before[AUDIT_HASH_BYTES], hash[AUDIT_HASH_BYTES];
+    struct audit_row row = *given;
+    sqlite3_stmt *statement;
+    int rc = store_writing(store, err, "commit_audit");
+    if (!rc)
+        rc = audit_head(store, &row.seq, before, err);
+    row.seq++;
+    if (!rc)
+        rc = chain(hash, before, &row, err);
+    if (!rc)
+        rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, row.seq);
+    sqlite3_bind_int64(statement, 2, row.at_ms);
+    bind_text(statement, 3, row.clock);
+    bind_text(statement, 4, row.who);
+    bind_text(statement, 5, row.action);
+    bind_text(statement, 6, row.subject);
+    bind_text(statement, 7, row.detail);
+    sqlite3_bind_blob(statement, 8, hash, sizeof(hash), SQLITE_STATIC);
+    return statement_run(store, statement, err, "audit");
+}
+
+static const char *text_at(sqlite3_stmt *s, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(s, column);
+    return text ? text : "";
+}
+
+int audit_read(struct store *store, int64_t after, int limit,
+               int (*row)(void *context, const struct audit_row *row, struct err *err),
+               void *context, struct err *err)
+{
+    static const char sql[] = "SELECT seq, at_ms, clock, who, action, subject, detail, hash FROM "
+                              "audit WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(s, 1, after);
+    sqlite3_bind_int(s, 2, limit);
+    int step;
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        static const unsigned char none[AUDIT_HASH_BYTES] = {0};
+        bool whole = sqlite3_column_bytes(s, 7) == AUDIT_HASH_BYTES;
+        struct audit_row out = {
+            .seq = sqlite3_column_int64(s, 0),
+            .at_ms = sqlite3_column_int64(s, 1),
+            .clock = text_at(s, 2),
+            .who = text_at(s, 3),
+            .action = text_at(s, 4),
+            .subject = text_at(s, 5),
+            .detail = text_at(s, 6),
+            .hash = whole ? sqlite3_column_blob(s, 7) : none,
+        };
+        rc = row(context, &out, err);
+        if (rc)
+            return rc;
+    }
+    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "audit");
+}
+
+struct walk {
+    int64_t seq; /* of the last good row */
+    unsigned char hash[AUDIT_HASH_BYTES];
+};
+
+static int check_row(void *context, const struct audit_row *row, struct err *err)
+{
+    struct walk *walk = context;
+    unsigned char hash[AUDIT_HASH_BYTES];
+    if (row->seq != walk->seq + 1)
+        return err_set(err, ERR_CORRUPT, "audit: row %" PRId64 " is missing", walk->seq + 1);
+    int rc = chain(hash, walk->hash, row, err);
+    if (rc)
+        return rc;
+    if (memcmp(hash, row->hash, sizeof(hash)) != 0)
+        return err_set(err, ERR_CORRUPT,
+                       "audit: row %" PRId64 " (%s %s) was changed, or the one before it", row->seq,
+                       row->action, row->subject);
+    memcpy(walk->hash, hash, sizeof(hash));
+    walk->seq = row->seq;
+    return 0;
+}
+
+int audit_verify(struct store *store, struct err *err)
+{
+    struct walk walk = {0};
+    int rc = audit_read(store, 0, INT32_MAX, check_row, &walk, err);
+    if (rc)
+        return rc;
+    /* SQLite remembers the highest number it gave: a tail that was cut off is missed by it. */
+    int64_t highest = 0;
+    rc = store_integer(store, "SELECT seq FROM sqlite_sequence WHERE name = 'audit'", 0, &highest,
+                       err);
+    if (!rc && highest > walk.seq)
+        rc = err_set(err, ERR_CORRUPT, "audit: row %" PRId64 " and what followed it were cut off",
+                     walk.seq + 1);
+    return rc;
+}

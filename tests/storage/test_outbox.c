@@ -1,0 +1,127 @@
+#include "storage/outbox.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/commit.h"
+#include "tests/lib/temp_store.h"
+#include "tests/test.h"
+
+static void post(struct store *store, const char *receiver, const char *group, const char *data)
+{
+    struct err err = {0};
+    struct outbox_row row = {.receiver = receiver,
+                             .group_key = group,
+                             .type = "alert.firing",
+                             .data = data,
+                             .created_ms = 1000,
+                             .next_ms = 1000};
+    must(commit_begin(store, &err), &err);
+    must(commit_outbox(store, &row, &err), &err);
+    must(commit_end(store, &err), &err);
+}
+
+static void outcome(struct store *store, int64_t id, enum outbox_state state, int64_t next_ms)
+{
+    struct err err = {0};
+    struct outbox_attempt attempt = {.id = id,
+                                     .state = state,
+                                     .next_ms = next_ms,
+                                     .status = state == OUTBOX_SENT ? 200 : 503,
+                                     .problem = "",
+                                     .at_ms = 5000};
+    must(commit_begin(store, &err), &err);
+    must(commit_outbox_attempt(store, &attempt, &err), &err);
+    must(commit_end(store, &err), &err);
+}
+
+static int list(void *context, const struct outbox_row *row, struct err *err)
+{
+    (void)err;
+    char *text = context;
+    snprintf(text + strlen(text), 256 - strlen(text), "%s ", row->data);
+    return 0;
+}
+
+static int keep_id(void *context, const struct outbox_row *row, struct err *err)
+{
+    (void)err;
+    snprintf(context, 64, "%s", row->webhook_id);
+    return 0;
+}
+
+static const char *due(struct store *store, int64_t now_ms, char text[256])
+{
+    text[0] = '\0';
+    assert_int_equal(outbox_due(store, now_ms, 100, list, text, NULL), 0);
+    return text;
+}
+
+static void only_the_oldest_of_a_group_is_due(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    char text[256];
+    post(store, "oncall", "g1", "a1");
+    post(store, "oncall", "g1", "a2");
+    post(store, "oncall", "g2", "b1");
+
+    assert_string_equal(due(store, 999, text), "");
+    assert_string_equal(due(store, 1000, text), "a1 b1 ");
+
+    /* A retry keeps its place: a2 does not overtake a1. */
+    outcome(store, 1, OUTBOX_WAITING, 9000);
+    assert_string_equal(due(store, 5000, text), "b1 ");
+    outcome(store, 1, OUTBOX_SENT, 0);
+    assert_string_equal(due(store, 5000, text), "a2 b1 ");
+}
+
+static void the_webhook_id_stays_the_same_over_attempts(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    char first[64], later[64];
+    post(store, "oncall", "g1", "a1");
+    assert_int_equal(outbox_due(store, 1000, 1, keep_id, first, NULL), 0);
+    outcome(store, 1, OUTBOX_WAITING, 2000);
+    assert_int_equal(outbox_due(store, 2000, 1, keep_id, later, NULL), 0);
+    assert_string_equal(first, later);
+    assert_int_equal(strlen(first), strlen("msg_") + 32);
+}
+
+static void a_failed_one_lets_the_next_pass_and_can_be_sent_again_by_hand(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    char text[256];
+    int64_t next_ms;
+    post(store, "oncall", "g1", "a1");
+    post(store, "oncall", "g1", "a2");
+    outcome(store, 1, OUTBOX_FAILED, 0);
+    assert_string_equal(due(store, 1000, text), "a2 ");
+    outcome(store, 2, OUTBOX_SENT, 0);
+    assert_int_equal(outbox_next(store, &next_ms, NULL), 0);
+    assert_true(next_ms == INT64_MAX);
+
+    must(commit_begin(store, &err), &err);
+    assert_int_equal(commit_outbox_again(store, 2, 7000, &err), ERR_NOT_FOUND);
+    must(commit_outbox_again(store, 1, 7000, &err), &err);
+    must(commit_end(store, &err), &err);
+    assert_string_equal(due(store, 7000, text), "a1 ");
+    assert_int_equal(outbox_next(store, &next_ms, NULL), 0);
+    assert_true(next_ms == 7000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_oldest_of_a_group_is_due),
+        cmocka_unit_test(the_webhook_id_stays_the_same_over_attempts),
+        cmocka_unit_test(a_failed_one_lets_the_next_pass_and_can_be_sent_again_by_hand),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
