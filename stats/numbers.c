@@ -5,8 +5,11 @@
 #include "stats/numbers.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
+
+#include "common/cleanup.h"
 
 enum {
     FLAG_OVERFLOWED = 1,
@@ -19,6 +22,7 @@ static const struct limits {
 } limits[] = {
     [PROFILE_MINUTE] = {96, 32, 96},
     [PROFILE_HOUR] = {1300, 1300, 1300},
+    [PROFILE_REFERENCE] = {16384, 16384, 16384},
 };
 
 #define FIXED_MOST                                                                 \
@@ -72,12 +76,12 @@ static inline int count_grid(struct numbers *state, uint32_t cell, uint32_t by, 
 static inline void sum_fixed(struct numbers *state, const struct grid *grid, double value,
                              int64_t by)
 {
-    double u = grid->unit > 0 ? rint((value - grid->origin) / grid->unit) : (double)INFINITY;
-    if (!(fabs(u) < FIXED_MOST)) {
+    double u = (value - grid->origin) * grid->per_unit;
+    if (!(fabs(u) < FIXED_MOST) || grid->unit == 0) {
         state->n_far += (uint64_t)by;
         return;
     }
-    int64_t fixed = (int64_t)u;
+    int64_t fixed = (int64_t)(u + copysign(0.5, u));
     state->sum += (__int128)fixed * by;
     state->square += (__int128)fixed * fixed * by;
 }
@@ -275,4 +279,66 @@ size_t numbers_bytes(const struct numbers *state)
 {
     return sizeof(*state) + cells_bytes(&state->cells) +
            state->n_counts * (state->wide ? sizeof(uint32_t) : sizeof(uint16_t));
+}
+
+size_t numbers_room(const struct numbers *numbers)
+{
+    return numbers->cells.n_cells + numbers->n_counts + 2;
+}
+
+/*
+ * The events of an open end (below the first cut or above the last) by the sketch's cells there.
+ * The sketch's cell that straddles the cut takes what the others leave.
+ */
+static size_t read_end(const struct cell *sketch, uint32_t n_sketch, double low, double high,
+                       uint64_t count, struct cell *out)
+{
+    size_t n = 0;
+    uint64_t left = count;
+    double from = low, to = high;
+    for (uint32_t i = 0; i < n_sketch && left; i++) {
+        if (sketch[i].high < low || sketch[i].low > high)
+            continue;
+        if (sketch[i].low < low || sketch[i].high > high) { /* straddles */
+            from = sketch[i].low < low ? low : sketch[i].low;
+            to = sketch[i].high > high ? high : sketch[i].high;
+            continue;
+        }
+        uint64_t here = sketch[i].count < left ? sketch[i].count : left;
+        out[n++] = (struct cell){sketch[i].low, sketch[i].high, here};
+        left -= here;
+    }
+    if (left == 0)
+        return n;
+    struct cell straddling = {from, to, left};
+    if (low == -DBL_MAX) { /* the cut is its high end: it comes last */
+        out[n] = straddling;
+    } else {
+        memmove(out + 1, out, n * sizeof(*out));
+        out[0] = straddling;
+    }
+    return n + 1;
+}
+
+size_t numbers_read(const struct numbers *numbers, const struct grid *grid, struct cell *out)
+{
+    if (!grid || numbers->n_counts != grid->n_cuts + 1)
+        return cells_read(&numbers->cells, out);
+    AUTO_FREE struct cell *sketch = malloc((numbers->cells.n_cells + 1) * sizeof(*sketch));
+    if (!sketch)
+        return cells_read(&numbers->cells, out);
+    uint32_t n_sketch = cells_read(&numbers->cells, sketch);
+    size_t n = 0;
+    for (uint32_t i = 0; i < numbers->n_counts; i++) {
+        double low, high;
+        uint64_t count = numbers_count(numbers, i);
+        if (count == 0)
+            continue;
+        grid_bounds(grid, i, &low, &high);
+        if (i == 0 || i == grid->n_cuts)
+            n += read_end(sketch, n_sketch, low, high, count, out + n);
+        else
+            out[n++] = (struct cell){low, high, count};
+    }
+    return n;
 }

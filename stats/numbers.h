@@ -22,7 +22,8 @@
 
 enum profile_level {
     PROFILE_MINUTE,
-    PROFILE_HOUR /* and longer */
+    PROFILE_HOUR,     /* and longer */
+    PROFILE_REFERENCE /* what a reference is built from: 16,384 values or cells */
 };
 
 struct numbers {
@@ -54,6 +55,14 @@ void numbers_save(const struct numbers *numbers, struct buf *out);
 int numbers_load(struct numbers *numbers, enum profile_level level, struct reader *in,
                  struct err *err);
 size_t numbers_bytes(const struct numbers *numbers);
+
+/*
+ * The numbers as sorted cells with their counts: single values, or the grid's cells where `grid`
+ * is the one they were counted on (beyond its ends the sketch's cells), or the sketch's. `out` has
+ * room for numbers_room. Returns how many.
+ */
+size_t numbers_room(const struct numbers *numbers);
+size_t numbers_read(const struct numbers *numbers, const struct grid *grid, struct cell *out);
 
 /* A grid count of numbers, whatever their width. */
 static inline uint32_t numbers_count(const struct numbers *numbers, uint32_t cell)

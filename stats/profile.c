@@ -18,7 +18,8 @@ enum {
     PART_EMBEDDING = 4
 };
 
-static const uint32_t category_limit[] = {[PROFILE_MINUTE] = 96, [PROFILE_HOUR] = 1024};
+static const uint32_t category_limit[] = {
+    [PROFILE_MINUTE] = 96, [PROFILE_HOUR] = 1024, [PROFILE_REFERENCE] = 65536};
 
 #define VECTOR_UNIT 1048576.0 /* 2^20 */
 

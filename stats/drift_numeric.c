@@ -1,0 +1,351 @@
+/*
+ * Two ways to read a window. On the reference's own grid all is a walk over at most 640 counts,
+ * beside what the reference measured there once. Otherwise the window is a sorted list of cells
+ * (single values, mostly) that walks along the reference's list.
+ */
+#include "stats/drift_numeric.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "stats/kolmogorov.h"
+
+struct pair {
+    double value, bound;
+};
+
+static double middle_of(const struct cell *cell)
+{
+    return cell->low == cell->high ? cell->low : cell->low / 2 + cell->high / 2;
+}
+
+/* --- bins --- */
+
+/* Bin counts with the range each may lie in: cells that straddle an edge leave it open. */
+struct open_bins {
+    struct drift_bin bins[GRID_MAX_DOANE + 1];
+    double low[GRID_MAX_DOANE + 1], high[GRID_MAX_DOANE + 1]; /* of the window's counts */
+    size_t n;
+    double straddling; /* events in cells that straddle */
+};
+
+static uint32_t doane_bin(const struct grid *grid, double x)
+{
+    return grid->doane_bin[grid_cell(grid, x)];
+}
+
+static uint32_t decile_bin(const struct grid *grid, double x)
+{
+    return grid->decile_bin[grid_cell(grid, x)];
+}
+
+typedef uint32_t bin_of(const struct grid *grid, double x);
+
+static void bin_reference(const struct reference_feature *reference, const uint8_t *bin_of_cell,
+                          struct drift_bin *bins)
+{
+    for (uint32_t i = 0; i <= reference->grid->n_cuts; i++)
+        bins[bin_of_cell[i]].reference += reference->grid_counts[i];
+}
+
+static void bin_cells(struct open_bins *out, const struct grid *grid, bin_of *bin,
+                      const struct cell *cells, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double count = (double)cells[i].count;
+        uint32_t at = bin(grid, middle_of(&cells[i]));
+        out->bins[at].window += count;
+        out->low[at] += count;
+        out->high[at] += count;
+        if (cells[i].low == cells[i].high)
+            continue;
+        uint32_t first = grid_cell(grid, cells[i].low), last = grid_cell(grid, cells[i].high);
+        uint32_t a = bin(grid, cells[i].low), b = bin(grid, cells[i].high);
+        if (a == b && a == at && last - first < 2)
+            continue;
+        bool straddles = a != at || b != at;
+        for (uint32_t c = first + 1; c < last && !straddles; c++)
+            straddles = bin(grid, grid->cuts[c - 1]) != at;
+        if (!straddles)
+            continue;
+        out->straddling += count;
+        out->low[at] -= count;
+        for (uint32_t c = first; c <= last; c++) {
+            uint32_t other = bin(grid, c == first ? cells[i].low : grid->cuts[c - 1]);
+            if (other != at)
+                out->high[other] += count; /* may count twice: only ever too wide */
+        }
+    }
+}
+
+size_t drift_decile_bins(const struct reference_feature *reference, const struct cell *cells,
+                         size_t n, struct drift_bin *bins)
+{
+    size_t n_bins = reference->grid->n_deciles + 1;
+    for (size_t i = 0; i < n_bins; i++)
+        bins[i] = (struct drift_bin){0};
+    bin_reference(reference, reference->grid->decile_bin, bins);
+    for (size_t i = 0; i < n; i++)
+        bins[decile_bin(reference->grid, middle_of(&cells[i]))].window += (double)cells[i].count;
+    return n_bins;
+}
+
+size_t drift_doane_bins(const struct reference_feature *reference, const struct cell *cells,
+                        size_t n, struct drift_bin *bins)
+{
+    size_t n_bins = reference->grid->n_doane + 1;
+    for (size_t i = 0; i < n_bins; i++)
+        bins[i] = (struct drift_bin){0};
+    bin_reference(reference, reference->grid->doane_bin, bins);
+    for (size_t i = 0; i < n; i++)
+        bins[doane_bin(reference->grid, middle_of(&cells[i]))].window += (double)cells[i].count;
+    return n_bins;
+}
+
+static double psi_term(double a, double count, double n)
+{
+    double b = fmax(count / n, PSI_FLOOR);
+    return (b - a) * log(b / a);
+}
+
+/* PSI's terms are convex in the window's share with their least value where the shares meet. */
+static double psi_bound(const struct open_bins *open, double n_reference, double n_window)
+{
+    double below = 0, above = 0;
+    for (size_t i = 0; i < open->n; i++) {
+        double a = fmax(open->bins[i].reference / n_reference, PSI_FLOOR);
+        double value = psi_term(a, open->bins[i].window, n_window);
+        double low = psi_term(a, open->low[i], n_window);
+        double high = psi_term(a, fmin(open->high[i], n_window), n_window);
+        bool meets = open->low[i] <= a * n_window && open->high[i] >= a * n_window;
+        above += fmax(low, high) - value;
+        below += value - (meets ? 0 : fmin(low, high));
+    }
+    return fmax(below, above);
+}
+
+static void by_bins(const struct drift_numeric_input *in, const struct cell *cells, size_t n_cells,
+                    bool on_grid, struct drift_numeric *out)
+{
+    const struct reference_feature *ref = in->reference;
+    double n_ref = (double)ref->valid, n = (double)out->n;
+    struct open_bins open = {.n = ref->grid->n_deciles + 1};
+    bin_reference(ref, ref->grid->decile_bin, open.bins);
+    if (on_grid) {
+        for (uint32_t i = 0; i < in->window->n_counts; i++)
+            open.bins[ref->grid->decile_bin[i]].window += numbers_count(in->window, i);
+    } else {
+        bin_cells(&open, ref->grid, decile_bin, cells, n_cells);
+    }
+    double bound = open.straddling > 0 ? psi_bound(&open, n_ref, n) : 0;
+    out->psi = drift_defined(drift_psi(open.bins, open.n, n_ref, n), bound);
+
+    open = (struct open_bins){.n = ref->grid->n_doane + 1};
+    bin_reference(ref, ref->grid->doane_bin, open.bins);
+    if (on_grid) {
+        for (uint32_t i = 0; i < in->window->n_counts; i++)
+            open.bins[ref->grid->doane_bin[i]].window += numbers_count(in->window, i);
+    } else {
+        bin_cells(&open, ref->grid, doane_bin, cells, n_cells);
+    }
+    /* both are metrics, and the distance of two windows is at most the root of what moved */
+    bound = sqrt(open.straddling / n);
+    out->js_distance = drift_defined(drift_js(open.bins, open.n, n_ref, n), bound);
+    out->hellinger = drift_defined(drift_hellinger(open.bins, open.n, n_ref, n), bound);
+    out->outside_rate = open.bins[ref->grid->n_doane].window / n;
+}
+
+/* --- on the reference's grid --- */
+
+/* The area between F and G over one cell; a: F - G at its start, e: at its end. */
+static struct pair area_of(double a, double e, double f, double g, double width, double area)
+{
+    if ((a >= 0 && e >= 0) || (a <= 0 && e <= 0)) {
+        /* the window is taken to lie in the cell as the reference does, or evenly */
+        double inside = f > 0 ? (1 - g / f) * area : -g * width / 2;
+        double mean_from_end = f > 0 ? area / f : width / 2;
+        double far = fmax(mean_from_end, width - mean_from_end);
+        return (struct pair){fabs(a * width + inside), g * far};
+    }
+    double value = width * (a * a + e * e) / (2 * (fabs(a) + fabs(e)));
+    return (struct pair){value, (f + g) * width / 2};
+}
+
+/* Σ distance of the window's events beyond an end of the reference from that end. */
+static struct pair beyond(const struct cell *cells, size_t n, double end, double total)
+{
+    struct pair out = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        double share = (double)cells[i].count / total;
+        out.value += share * fabs(middle_of(&cells[i]) - end);
+        out.bound += share * (cells[i].high / 2 - cells[i].low / 2);
+    }
+    return out;
+}
+
+static bool holds_one_value(const struct grid *grid, uint32_t cell)
+{
+    return cell > 0 && cell < grid->n_cuts &&
+           grid->cuts[cell] == nextafter(grid->cuts[cell - 1], (double)INFINITY);
+}
+
+static void on_own_grid(const struct drift_numeric_input *in, const struct cell *cells,
+                        size_t n_cells, struct drift_numeric *out)
+{
+    const struct reference_feature *ref = in->reference;
+    const struct grid *grid = ref->grid;
+    double n_ref = (double)ref->valid, n = (double)out->n;
+    double f0 = 0, g0 = 0, ks = 0, most = 0;
+    struct pair w = {0, 0};
+    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
+        double f = ref->grid_counts[i] / n_ref, g = numbers_count(in->window, i) / n;
+        double a = f0 - g0, e = a + f - g;
+        ks = fmax(ks, fabs(e));
+        if (!holds_one_value(grid, i))
+            most = fmax(most, fmax(fabs(a + f), fabs(a - g)));
+        if (i > 0 && i < grid->n_cuts) {
+            double width = grid->cuts[i] - grid->cuts[i - 1];
+            struct pair area = area_of(a, e, f, g, width, ref->grid_areas[i]);
+            w.value += area.value;
+            w.bound += area.bound;
+        }
+        f0 += f;
+        g0 += g;
+    }
+    out->ks = drift_defined(ks, fmax(most - ks, 0));
+    size_t split = 0; /* the cells of the open ends come first and last */
+    while (split < n_cells && cells[split].high < grid->cuts[0])
+        split++;
+    struct pair low = beyond(cells, split, grid->cuts[0], n);
+    size_t from = n_cells;
+    while (from > split && cells[from - 1].low >= grid->cuts[grid->n_cuts - 1])
+        from--;
+    struct pair high = beyond(cells + from, n_cells - from, grid->cuts[grid->n_cuts - 1], n);
+    w.value += low.value + high.value;
+    w.bound += low.bound + high.bound;
+    out->wasserstein = drift_defined(w.value, w.bound);
+}
+
+/* --- along the reference's list --- */
+
+static void ks_by_cells(const struct reference_feature *ref, const struct cell *cells, size_t n,
+                        double total, struct drift_numeric *out)
+{
+    double before = 0, ks = 0, most = 0, slack = 0;
+    for (size_t i = 0; i < n; i++) {
+        double g0 = before / total, g1 = (before + (double)cells[i].count) / total;
+        double f0 = reference_cdf_below(ref, cells[i].low), f1 = reference_cdf(ref, cells[i].high);
+        ks = fmax(ks, fmax(fabs(f0 - g0), fabs(f1 - g1)));
+        most = fmax(most, fmax(fabs(f0 - g0), fabs(f1 - g1)));
+        if (cells[i].low < cells[i].high)
+            most = fmax(most, fmax(fabs(f1 - g0), fabs(g1 - f0)));
+        before += (double)cells[i].count;
+    }
+    for (uint32_t i = 0; !ref->exact && i < ref->n_cells; i++) {
+        if (ref->cells[i].low < ref->cells[i].high)
+            slack = fmax(slack, (double)ref->cells[i].count / (double)ref->valid);
+    }
+    out->ks = drift_defined(ks, most - ks + slack);
+}
+
+static double spread_of(const struct cell *cells, size_t n)
+{
+    double sum = 0, total = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += (double)cells[i].count * (cells[i].high / 2 - cells[i].low / 2);
+        total += (double)cells[i].count;
+    }
+    return sum / total;
+}
+
+static void wasserstein_by_cells(const struct reference_feature *ref, const struct cell *cells,
+                                 size_t n, double total, struct drift_numeric *out)
+{
+    double f = 0, g = 0, sum = 0, last = 0, n_ref = (double)ref->valid;
+    size_t i = 0, j = 0;
+    while (i < ref->n_cells || j < n) {
+        double x = i < ref->n_cells ? middle_of(&ref->cells[i]) : (double)INFINITY;
+        double y = j < n ? middle_of(&cells[j]) : (double)INFINITY;
+        double next = x < y ? x : y;
+        if (i + j > 0)
+            sum += fabs(f / n_ref - g / total) * (next - last);
+        last = next;
+        if (x == next)
+            f += (double)ref->cells[i++].count;
+        if (y == next)
+            g += (double)cells[j++].count;
+    }
+    double bound = spread_of(cells, n) + (ref->exact ? 0 : spread_of(ref->cells, ref->n_cells));
+    out->wasserstein = drift_defined(sum, bound);
+}
+
+/* --- all of it --- */
+
+static void moments_of(const struct drift_numeric_input *in, const struct cell *cells, size_t n,
+                       struct drift_numeric *out)
+{
+    const struct numbers *w = in->window;
+    const struct grid *grid =
+        w->reference == in->reference_id ? in->reference->grid : in->older_grid;
+    if (w->n_counts && grid && w->n_far == 0) {
+        double mean = (double)w->sum / (double)w->n;
+        /* Σ(u - mean)² = Σu² - n mean²; u stays small against 2^53 unless the data left */
+        double variance = (double)((long double)w->square / (long double)w->n -
+                                   (long double)mean * (long double)mean);
+        out->mean = grid->origin + mean * grid->unit;
+        out->std = sqrt(fmax(variance, 0)) * grid->unit;
+        return;
+    }
+    struct cell_moments m = cells_moments(cells, n);
+    out->mean = m.mean;
+    out->std = m.std;
+    out->moments_bound = spread_of(cells, n);
+}
+
+static void all_none(struct drift_numeric *out, const char *why)
+{
+    out->psi = out->js_distance = out->ks = out->wasserstein = drift_none(why);
+    out->wasserstein_norm = out->hellinger = drift_none(why);
+    out->ks_p = out->mean = out->std = out->outside_rate = (double)NAN;
+}
+
+int drift_numeric(const struct drift_numeric_input *in, struct drift_numeric *out)
+{
+    *out = (struct drift_numeric){.n = in->window ? in->window->n : 0};
+    if (out->n == 0) {
+        all_none(out, "no values in the window");
+        return 0;
+    }
+    if (!in->reference || in->reference->valid == 0 || !in->reference->grid) {
+        all_none(out, "no values in the reference");
+        return 0;
+    }
+    bool on_grid = in->window->n_counts && in->window->reference == in->reference_id &&
+                   in->window->n_counts == in->reference->grid->n_cuts + 1;
+    const struct grid *grid = on_grid ? in->reference->grid : in->older_grid;
+    AUTO_FREE struct cell *cells = malloc(numbers_room(in->window) * sizeof(*cells));
+    if (!cells)
+        return -ENOMEM;
+    size_t n_cells = numbers_read(in->window, grid, cells);
+
+    by_bins(in, cells, n_cells, on_grid, out);
+    if (on_grid) {
+        on_own_grid(in, cells, n_cells, out);
+    } else {
+        ks_by_cells(in->reference, cells, n_cells, (double)out->n, out);
+        wasserstein_by_cells(in->reference, cells, n_cells, (double)out->n, out);
+    }
+    out->ks_p = ks_two_sample_p_auto(out->ks.value, in->reference->valid, out->n, in->ks_steps);
+    double std = in->reference->moments.std;
+    if (!(std > 0) || !isfinite(std))
+        out->wasserstein_norm = drift_none("the reference is constant");
+    else
+        out->wasserstein_norm =
+            out->wasserstein.why
+                ? out->wasserstein
+                : drift_defined(out->wasserstein.value / std, out->wasserstein.error_bound / std);
+    moments_of(in, cells, n_cells, out);
+    return 0;
+}

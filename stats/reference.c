@@ -1,0 +1,412 @@
+#include "stats/reference.h"
+
+#include <errno.h>
+#include <float.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum {
+    SAVED_VERSION = 1
+};
+
+static void feature_finish(struct reference_feature *feature)
+{
+    free(feature->cells);
+    free(feature->below);
+    grid_free(feature->grid);
+    free(feature->grid_counts);
+    free(feature->grid_areas);
+    free(feature->categories);
+    category_bins_free(feature->bins);
+}
+
+void reference_free(struct reference *reference)
+{
+    if (!reference)
+        return;
+    for (uint32_t i = 0; reference->features && i < reference->n_features; i++)
+        feature_finish(&reference->features[i]);
+    free(reference->features);
+    free(reference);
+}
+
+/* How many cells start at or below x. */
+static uint32_t cells_up_to(const struct reference_feature *feature, double x)
+{
+    uint32_t low = 0, high = feature->n_cells;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (feature->cells[middle].low <= x)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+double reference_cdf(const struct reference_feature *feature, double x)
+{
+    uint32_t k = cells_up_to(feature, x);
+    if (k == 0)
+        return 0;
+    const struct cell *cell = &feature->cells[k - 1];
+    double total = (double)feature->valid;
+    if (x >= cell->high)
+        return (double)feature->below[k] / total;
+    double part = (x / 2 - cell->low / 2) / (cell->high / 2 - cell->low / 2);
+    return ((double)feature->below[k - 1] + part * (double)cell->count) / total;
+}
+
+double reference_cdf_below(const struct reference_feature *feature, double x)
+{
+    uint32_t k = cells_up_to(feature, x);
+    if (k == 0)
+        return 0;
+    const struct cell *cell = &feature->cells[k - 1];
+    double total = (double)feature->valid;
+    if (x > cell->high)
+        return (double)feature->below[k] / total;
+    if (x == cell->low)
+        return (double)feature->below[k - 1] / total;
+    double part = (x / 2 - cell->low / 2) / (cell->high / 2 - cell->low / 2);
+    return ((double)feature->below[k - 1] + part * (double)cell->count) / total;
+}
+
+/* Counts and areas on the grid's own cells, so that a window on the grid is compared in one go. */
+static void measure_grid(struct reference_feature *feature)
+{
+    const struct grid *grid = feature->grid;
+    for (uint32_t i = 0; i < feature->n_cells; i++) {
+        const struct cell *cell = &feature->cells[i];
+        double middle = cell->low == cell->high ? cell->low : cell->low / 2 + cell->high / 2;
+        uint32_t at = grid_cell(grid, middle);
+        double low, high;
+        grid_bounds(grid, at, &low, &high);
+        feature->grid_counts[at] += (double)cell->count;
+        /* each event adds to F from its value to the cell's end */
+        double share = (double)cell->count / (double)feature->valid;
+        if (at < grid->n_cuts)
+            feature->grid_areas[at] += share * (grid->cuts[at] - middle);
+    }
+}
+
+/* All that follows from cells and the grid. */
+static int derive_numbers(struct reference_feature *feature)
+{
+    feature->below = calloc(feature->n_cells + 1, sizeof(*feature->below));
+    feature->grid_counts = calloc(feature->grid->n_cuts + 1, sizeof(double));
+    feature->grid_areas = calloc(feature->grid->n_cuts + 1, sizeof(double));
+    if (!feature->below || !feature->grid_counts || !feature->grid_areas)
+        return -ENOMEM;
+    feature->exact = true;
+    for (uint32_t i = 0; i < feature->n_cells; i++) {
+        feature->below[i + 1] = feature->below[i] + feature->cells[i].count;
+        feature->exact = feature->exact && feature->cells[i].low == feature->cells[i].high;
+    }
+    feature->valid = feature->below[feature->n_cells];
+    feature->moments = cells_moments(feature->cells, feature->n_cells);
+    measure_grid(feature);
+    return 0;
+}
+
+static int derive_categories(struct reference_feature *feature, struct err *err)
+{
+    int rc = category_bins_new(&feature->bins, feature->categories, feature->n_categories, err);
+    uint64_t known = 0;
+    for (uint32_t i = 0; rc == 0 && i < feature->n_categories; i++) {
+        int bin = category_bin(feature->bins, feature->categories[i].id);
+        if (bin >= 0)
+            feature->bin_counts[bin] += feature->categories[i].count;
+        known += feature->categories[i].count;
+    }
+    feature->partial = known < feature->valid;
+    if (rc == 0 && feature->partial)
+        feature->bin_counts[category_bins_count(feature->bins)] += feature->valid - known;
+    return rc;
+}
+
+static int build_numbers(struct reference_feature *feature, const struct numbers *numbers,
+                         const struct grid *grid, struct err *err)
+{
+    feature->cells = malloc((numbers_room(numbers) + 1) * sizeof(*feature->cells));
+    if (!feature->cells)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    feature->n_cells = (uint32_t)numbers_read(numbers, grid, feature->cells);
+    int rc = grid_build(&feature->grid, feature->cells, feature->n_cells, err);
+    if (rc)
+        return rc;
+    if (derive_numbers(feature))
+        return err_set(err, -ENOMEM, "reference: no memory");
+    return 0;
+}
+
+static int build_categories(struct reference_feature *feature, const struct categories *categories,
+                            struct err *err)
+{
+    size_t n = categories_known(categories);
+    feature->categories = malloc((n + 1) * sizeof(*feature->categories));
+    if (!feature->categories)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    n = categories_read(categories, feature->categories);
+    for (size_t i = 0; i < n; i++) { /* without what was taken out again */
+        if (feature->categories[i].count)
+            feature->categories[feature->n_categories++] = feature->categories[i];
+    }
+    return derive_categories(feature, err);
+}
+
+static void build_embedding(struct reference_feature *feature, const struct embedding_state *state)
+{
+    double n = (double)state->norm.n;
+    feature->mean = n > 0 ? (double)state->mean / n / 1048576.0 : 0;
+    feature->dimensions = state->dimensions;
+    feature->n_projected = state->n_projected;
+    for (int b = 0; b < EMBEDDING_BUCKETS && state->n_projected; b++)
+        feature->projected[b] =
+            (double)state->projected[b] / (double)state->n_projected / 1048576.0;
+}
+
+static int build_feature(struct reference_feature *feature, const struct profile *profile,
+                         uint32_t i, bool only_present, struct err *err)
+{
+    const struct feature_state *state = &profile->features[i];
+    const struct profile_feature *spec = &profile->layout->features[i];
+    struct profile_quality quality = profile_quality(profile, i, only_present);
+    feature->name_id = spec->name_id;
+    feature->kind = quality.kind;
+    feature->n = quality.n;
+    feature->valid = quality.valid;
+    feature->missing = quality.missing;
+    feature->n_invalid = quality.n_invalid;
+    if (feature->kind == PROFILE_CATEGORICAL)
+        return build_categories(feature, state->categories, err);
+    if (feature->kind == PROFILE_EMBEDDING) {
+        build_embedding(feature, state->embedding);
+        return build_numbers(feature, &state->embedding->norm, spec->grid, err);
+    }
+    return build_numbers(feature, state->numeric, spec->grid, err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct reference_feature *x = (const struct reference_feature *)a;
+    const struct reference_feature *y = (const struct reference_feature *)b;
+    return x->name_id < y->name_id ? -1 : x->name_id > y->name_id;
+}
+
+static void feature_save(const struct reference_feature *feature, struct buf *out);
+
+static void body_save(const struct reference *reference, struct buf *out)
+{
+    buf_u8(out, SAVED_VERSION);
+    buf_varint(out, reference->events);
+    buf_varint(out, reference->n_features);
+    for (uint32_t i = 0; i < reference->n_features; i++)
+        feature_save(&reference->features[i], out);
+}
+
+int reference_build(struct reference **out, const struct profile *profile, uint64_t only_present,
+                    struct err *err)
+{
+    AUTO(reference) struct reference *reference = calloc(1, sizeof(*reference));
+    if (!reference)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    reference->features = calloc(profile->n_features + 1, sizeof(*reference->features));
+    if (!reference->features)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    reference->events = profile->events;
+    for (uint32_t i = 0; i < profile->n_features; i++) {
+        bool label = profile->layout->features[i].name_id == only_present;
+        if (profile_quality(profile, i, label).valid == 0)
+            continue; /* nothing to compare with: such a feature has no reference */
+        int rc =
+            build_feature(&reference->features[reference->n_features++], profile, i, label, err);
+        if (rc)
+            return rc;
+    }
+    if (reference->n_features == 0)
+        return err_set(err, ERR_DATA, "reference: no feature has a value in %llu events",
+                       (unsigned long long)profile->events);
+    qsort(reference->features, reference->n_features, sizeof(*reference->features), by_name);
+    struct buf bytes;
+    buf_init(&bytes, SIZE_MAX / 2);
+    body_save(reference, &bytes);
+    reference->id = XXH64(bytes.data, bytes.size, 0);
+    bool failed = buf_failed(&bytes);
+    buf_finish(&bytes);
+    if (failed)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    *out = reference;
+    reference = NULL; /* the caller owns it now */
+    return 0;
+}
+
+const struct reference_feature *reference_find(const struct reference *reference, uint64_t name_id)
+{
+    struct reference_feature key = {.name_id = name_id};
+    return reference
+               ? bsearch(&key, reference->features, reference->n_features, sizeof(key), by_name)
+               : NULL;
+}
+
+void reference_layout(const struct reference *reference, struct profile_layout *layout,
+                      struct profile_feature *features)
+{
+    layout->reference = reference ? reference->id : 0;
+    for (uint32_t i = 0; i < layout->n_features; i++) {
+        const struct reference_feature *known = reference_find(reference, features[i].name_id);
+        features[i].grid = known ? known->grid : NULL;
+        features[i].bins = known ? known->bins : NULL;
+        if (known && features[i].kind == PROFILE_AUTO)
+            features[i].kind = known->kind;
+    }
+    layout->features = features;
+}
+
+/* --- bytes --- */
+
+static void feature_save(const struct reference_feature *feature, struct buf *out)
+{
+    buf_u64(out, feature->name_id);
+    buf_u8(out, (uint8_t)feature->kind);
+    buf_varint(out, feature->n);
+    buf_varint(out, feature->missing);
+    buf_varint(out, feature->n_invalid);
+    if (feature->kind == PROFILE_CATEGORICAL) {
+        buf_varint(out, feature->valid);
+        buf_varint(out, feature->n_categories);
+        for (uint32_t i = 0; i < feature->n_categories; i++) {
+            buf_u64(out, feature->categories[i].id);
+            buf_varint(out, feature->categories[i].count);
+        }
+        return;
+    }
+    buf_varint(out, feature->n_cells);
+    uint64_t before = 0;
+    for (uint32_t i = 0; i < feature->n_cells; i++) {
+        uint64_t low = cells_key(feature->cells[i].low), high = cells_key(feature->cells[i].high);
+        buf_varint(out, low - before);
+        buf_varint(out, high - low);
+        buf_varint(out, feature->cells[i].count);
+        before = high;
+    }
+    grid_save(feature->grid, out);
+    if (feature->kind != PROFILE_EMBEDDING)
+        return;
+    buf_double(out, feature->mean);
+    buf_varint(out, feature->dimensions);
+    buf_varint(out, feature->n_projected);
+    for (int b = 0; b < EMBEDDING_BUCKETS; b++)
+        buf_double(out, feature->projected[b]);
+}
+
+static int load_categories(struct reference_feature *feature, struct reader *in, struct err *err)
+{
+    feature->valid = reader_varint(in);
+    uint64_t n = reader_varint(in);
+    if (n > reader_left(in) / 9 || n > UINT32_MAX / 4)
+        return err_set(err, ERR_CORRUPT, "reference: %llu categories do not fit",
+                       (unsigned long long)n);
+    feature->categories = calloc(n + 1, sizeof(*feature->categories));
+    if (!feature->categories)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    feature->n_categories = (uint32_t)n;
+    for (uint64_t i = 0; i < n; i++) {
+        feature->categories[i].id = reader_u64(in);
+        feature->categories[i].count = reader_varint(in);
+        if (feature->categories[i].id == 0 ||
+            (i && feature->categories[i].id <= feature->categories[i - 1].id))
+            return err_set(err, ERR_CORRUPT, "reference: category %llu is damaged",
+                           (unsigned long long)i);
+    }
+    return derive_categories(feature, err);
+}
+
+static int load_numbers(struct reference_feature *feature, struct reader *in, struct err *err)
+{
+    uint64_t n = reader_varint(in);
+    if (n > reader_left(in) / 3 || n > UINT32_MAX / 4)
+        return err_set(err, ERR_CORRUPT, "reference: %llu cells do not fit", (unsigned long long)n);
+    feature->cells = calloc(n + 1, sizeof(*feature->cells));
+    if (!feature->cells)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    feature->n_cells = (uint32_t)n;
+    uint64_t key = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t low = key + reader_varint(in);
+        uint64_t high = low + reader_varint(in);
+        feature->cells[i] = (struct cell){cells_value(low), cells_value(high), reader_varint(in)};
+        if (low < key || high < low || (i && low == key))
+            return err_set(err, ERR_CORRUPT, "reference: cell %llu is damaged",
+                           (unsigned long long)i);
+        key = high;
+    }
+    int rc = grid_load(&feature->grid, in, err);
+    if (rc)
+        return rc;
+    if (derive_numbers(feature))
+        return err_set(err, -ENOMEM, "reference: no memory");
+    if (feature->kind != PROFILE_EMBEDDING)
+        return 0;
+    feature->mean = reader_double(in);
+    feature->dimensions = (uint32_t)reader_varint(in);
+    feature->n_projected = reader_varint(in);
+    for (int b = 0; b < EMBEDDING_BUCKETS; b++)
+        feature->projected[b] = reader_double(in);
+    return 0;
+}
+
+static int load_feature(struct reference_feature *feature, struct reader *in, struct err *err)
+{
+    feature->name_id = reader_u64(in);
+    unsigned kind = reader_u8(in);
+    feature->n = reader_varint(in);
+    feature->missing = reader_varint(in);
+    feature->n_invalid = reader_varint(in);
+    if (kind < PROFILE_NUMERIC || kind > PROFILE_EMBEDDING)
+        return err_set(err, ERR_CORRUPT, "reference: no feature is of kind %u", kind);
+    feature->kind = (enum profile_kind)kind;
+    return feature->kind == PROFILE_CATEGORICAL ? load_categories(feature, in, err)
+                                                : load_numbers(feature, in, err);
+}
+
+void reference_save(const struct reference *reference, struct buf *out)
+{
+    body_save(reference, out);
+    buf_u64(out, reference->id);
+}
+
+int reference_load(struct reference **out, const void *bytes, size_t n, struct err *err)
+{
+    if (n < 8 + 3)
+        return err_set(err, ERR_CORRUPT, "reference: %zu bytes are too few", n);
+    AUTO(reference) struct reference *reference = calloc(1, sizeof(*reference));
+    if (!reference)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    struct reader tail = reader_of((const unsigned char *)bytes + n - 8, 8);
+    struct reader in = reader_of(bytes, n - 8);
+    reference->id = reader_u64(&tail);
+    if (reference->id != XXH64(bytes, n - 8, 0))
+        return err_set(err, ERR_CORRUPT, "reference: the checksum of %zu bytes does not fit", n);
+    unsigned version = reader_u8(&in);
+    if (version != SAVED_VERSION)
+        return err_set(err, ERR_NEWER, "reference: layout %u is newer than this program", version);
+    reference->events = reader_varint(&in);
+    uint64_t n_features = reader_varint(&in);
+    if (n_features > reader_left(&in) / 10)
+        return err_set(err, ERR_CORRUPT, "reference: %llu features do not fit",
+                       (unsigned long long)n_features);
+    reference->features = calloc(n_features + 1, sizeof(*reference->features));
+    if (!reference->features)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    for (uint64_t i = 0; i < n_features; i++) {
+        int rc = load_feature(&reference->features[reference->n_features++], &in, err);
+        if (rc)
+            return rc;
+    }
+    if (reader_failed(&in))
+        return err_set(err, ERR_CORRUPT, "reference: the bytes end early");
+    *out = reference;
+    reference = NULL; /* the caller owns it now */
+    return 0;
+}

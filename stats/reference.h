@@ -1,0 +1,81 @@
+/*
+ * What a model's features looked like when all was well: the distributions that windows are
+ * compared with.
+ *
+ * Shape    one reference_feature for each feature that had events. Numbers: up to 16,384 single
+ *          values (beyond: as many cells), their moments, and the grid that new panes count on.
+ *          Categories: counts by id, and the bins that new panes count on. Embeddings: the norm as
+ *          numbers, mean and projection of the mean vector
+ * Id       XXH64 of the saved bytes: equal contents, equal id. Panes carry the id of the reference
+ *          on whose grid they counted; compared with another reference they are read from their
+ *          sketch, and every value then has an error_bound
+ * Use      fold the events into a profile of PROFILE_REFERENCE (or merge stored panes into one),
+ *          then reference_build. reference_layout hands grids and bins to a layout for new panes
+ * Owner    reference_build and reference_load give, reference_free takes. Layouts made from a
+ *          reference borrow from it
+ * Errors   ERR_DATA: no events · ERR_CORRUPT from load
+ * Threads  read-only once built
+ */
+#pragma once
+
+#include "stats/profile.h"
+
+enum {
+    REFERENCE_MAX_ROWS = CATEGORIES_TRACKED + 1
+};
+
+struct reference_feature {
+    uint64_t name_id;
+    enum profile_kind kind; /* never PROFILE_AUTO */
+    uint64_t n;             /* events asked for it */
+    uint64_t valid, missing, n_invalid;
+
+    /* numbers, and norms of embeddings */
+    struct cell *cells; /* sorted */
+    uint64_t *below;    /* events below cells[i]; below[n_cells] = all */
+    uint32_t n_cells;
+    bool exact; /* every cell is a single value */
+    struct cell_moments moments;
+    struct grid *grid;
+    /* on the grid's cells: events; area under (F - F at the cell's start), in shares × units */
+    double *grid_counts, *grid_areas;
+
+    /* categories */
+    struct category *categories; /* sorted by id */
+    uint32_t n_categories;
+    bool partial; /* more categories than are kept: nothing can be called unseen */
+    struct category_bins *bins;
+    uint64_t bin_counts[REFERENCE_MAX_ROWS]; /* the last: all beyond the largest 127 */
+
+    /* embeddings */
+    double mean;
+    double projected[EMBEDDING_BUCKETS];
+    uint64_t n_projected;
+    uint32_t dimensions;
+};
+
+struct reference {
+    uint64_t id;
+    uint64_t events;
+    uint32_t n_features;
+    struct reference_feature *features; /* sorted by name_id */
+};
+
+/* only_present: name_id of @label (0: none), whose absent values are not missing. */
+int reference_build(struct reference **out, const struct profile *profile, uint64_t only_present,
+                    struct err *err);
+void reference_free(struct reference *reference);
+DEFINE_FREEP(reference)
+
+const struct reference_feature *reference_find(const struct reference *reference,
+                                               uint64_t name_id); /* NULL: not in it */
+/* Puts kind (where AUTO), grid and bins of the reference into the layout's features. */
+void reference_layout(const struct reference *reference, struct profile_layout *layout,
+                      struct profile_feature *features);
+
+void reference_save(const struct reference *reference, struct buf *out);
+int reference_load(struct reference **out, const void *bytes, size_t n, struct err *err);
+
+/* Share of the reference at or below x, and below x. An inexact cell is taken as even. */
+double reference_cdf(const struct reference_feature *feature, double x);
+double reference_cdf_below(const struct reference_feature *feature, double x);
