@@ -50,13 +50,15 @@ def main():
         entry = json.loads(line)
         counts = counts_of(entry)
         total = [a + b for a, b in zip(total, counts)]
-        word = "FAILED" if counts[1] else "ok"
-        print(f"{word:6} {entry['name']} ({counts[0]} tests, {entry['duration']:.1f} s)")
+        word = "FAILED" if counts[1] else "ok" if counts[0] else "skip"
+        skipped = f", {counts[2]} skipped" if counts[2] else ""
+        print(f"{word:6} {entry['name']} ({counts[0]} passed{skipped}, {entry['duration']:.1f} s)")
         if counts[1]:
             print(f"{entry['result']}:")
             print(entry.get("stdout", "")[-8000:])
             print(entry.get("stderr", "")[-8000:])
-        for reason in re.findall(r"^skip: .*", entry.get("stdout", "") + entry.get("stderr", ""), re.M):
+        said = entry.get("stdout", "") + "\n" + entry.get("stderr", "")
+        for reason in sorted(set(re.findall(r"^skip.*: .*", said, re.M | re.I))):
             print(f"       {reason}")
     with open(counts_file, "w", encoding="utf-8") as out:
         print(*total, file=out)
