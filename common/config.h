@@ -6,6 +6,7 @@
  * Owner    config_read gives, config_free takes; everything inside lives as long as the config.
  *          Objects whose meaning belongs to a room (experiments, alerts, receivers, route,
  *          gateway, actuators, sinks) are kept as JSON text with their line, checked by that room.
+ *          Paths (also of *_file keys) are relative to the configuration file
  * Errors   `FILE:LINE: models[0].threshold: 1.7 is not in 0..1`: unknown key (with the near
  *          match), wrong type, out of range, missing environment variable, unreadable *_file
  * Threads  read-only after reading
@@ -117,6 +118,8 @@ struct config_auto_models {
 struct config_part {
     const char *json; /* an array or object; "[]" or "{}" when absent */
     int line;
+    const int *item_lines; /* of an array: the line of each item */
+    size_t n_items;
 };
 
 struct config_http {
@@ -153,5 +156,15 @@ int config_parse(struct config **out, const char *path, const char *yaml, size_t
                  struct err *err);
 void config_free(struct config *config);
 DEFINE_FREEP(config)
+
+/* `assay check`: as config_read, but tells every complaint, not only the first. */
+int config_check(const char *path, void (*tell)(void *context, const char *complaint),
+                 void *context, struct err *err);
+
+/*
+ * A secret from a file: its text without the newline at its end, at most 64 KiB. The caller frees
+ * it, and wipes it first. Messages name the file, never what is in it.
+ */
+int config_secret_read(char **out, const char *path, struct err *err);
 
 const struct config_model *config_model_find(const struct config *config, const char *name);

@@ -1,0 +1,240 @@
+/*
+ * What the keys of one map of assay.yaml have to say about each other.
+ */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/config_read.h"
+#include "common/text.h"
+
+/* The line of a key in the map, or the map's own. */
+static int line_of(const struct yaml_node *node, const char *key)
+{
+    const struct yaml_node *member = yaml_member(node, key);
+    return member ? member->key_line : node->line;
+}
+
+static void complain_key(struct config_reader *r, const struct yaml_node *node,
+                         const struct place *place, const char *key, const char *what)
+{
+    const struct place at = {place, key, 0};
+    config_complain(r, line_of(node, key), &at, "%s", what);
+}
+
+static void check_storage(struct config_reader *r, const struct yaml_node *node,
+                          const struct place *place, const struct config *config)
+{
+    static const char *const names[] = {"1m", "1h", "1d"};
+    const struct yaml_node *retention = yaml_member(node, "retention");
+    const struct place at = {place, "retention", 0};
+    for (int i = 1; retention && i < 3; i++) {
+        char shorter[TEXT_DURATION_BYTES], longer[TEXT_DURATION_BYTES];
+        if (config->retention_ms[i] < config->retention_ms[i - 1])
+            config_complain(r, line_of(retention, names[i]), &at,
+                            "%s is kept for %s, shorter than %s for %s", names[i],
+                            duration_print(shorter, config->retention_ms[i]), names[i - 1],
+                            duration_print(longer, config->retention_ms[i - 1]));
+    }
+}
+
+static bool is_loopback(const char *address)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, address, &v4) == 1)
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    if (inet_pton(AF_INET6, address, &v6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&v6);
+    return strcmp(address, "localhost") == 0;
+}
+
+static void check_http(struct config_reader *r, const struct yaml_node *node,
+                       const struct place *place, const struct config_http *http)
+{
+    if (!http->address || is_loopback(http->address) || http->insecure ||
+        (http->tls_cert && http->tls_key && http->tokens))
+        return;
+    complain_key(r, node, place, "listen",
+                 "is an address that others can reach: give tls and tokens, or insecure: true");
+}
+
+static bool is_refused(const char *property)
+{
+    for (const char *const *name = refused_properties; *name; name++)
+        if (strcmp(*name, property) == 0)
+            return true;
+    return false;
+}
+
+static void check_properties(struct config_reader *r, const struct yaml_node *node,
+                             const struct place *place, const struct config_kafka *kafka)
+{
+    const struct yaml_node *properties = yaml_member(node, "properties");
+    const struct place at = {place, "properties", 0};
+    for (size_t i = 0; properties && i < kafka->n_properties; i++)
+        if (is_refused(kafka->properties[i].key))
+            complain_key(r, properties, &at, kafka->properties[i].key,
+                         "is set by Assay itself: counting every event once rests on it");
+}
+
+static void check_kafka(struct config_reader *r, const struct yaml_node *node,
+                        const struct place *place, const struct config_kafka *kafka)
+{
+    const struct yaml_node *topics = yaml_member(node, "topics");
+    const struct place at = {place, "topics", 0};
+    check_properties(r, node, place, kafka);
+    if (!topics || topics->kind != YAML_LIST || kafka->n_topics != topics->n_children)
+        return;
+    if (kafka->n_topics == 0)
+        complain_key(r, node, place, "topics", "names no topic");
+    for (size_t i = 0; i < kafka->n_topics; i++) {
+        const char *name = kafka->topics[i].name;
+        const struct place item = {&at, NULL, i};
+        for (size_t j = 0; name && j < i; j++)
+            if (kafka->topics[j].name && strcmp(kafka->topics[j].name, name) == 0)
+                config_complain(r, topics->children[i].line, &item,
+                                "topic %.100s is here a second time", name);
+        if (name && kafka->dead_letter && strcmp(name, kafka->dead_letter) == 0)
+            config_complain(r, topics->children[i].line, &item,
+                            "topic %.100s is dead_letter too: it would feed itself", name);
+    }
+}
+
+static void check_topic(struct config_reader *r, const struct yaml_node *node,
+                        const struct place *place, const struct config_topic *topic)
+{
+    if (!topic->format)
+        return;
+    bool json = strcmp(topic->format, "json") == 0;
+    if (json && topic->n_mapping == 0)
+        complain_key(r, node, place, "mapping",
+                     "is missing: format json needs a pointer for each field, as {id: /req/id}");
+    for (size_t i = 0; i < topic->n_mapping; i++)
+        if (topic->mapping[i].value[0] != '/' && topic->mapping[i].value[0] != '=')
+            complain_key(r, node, place, "mapping",
+                         "takes JSON pointers, as /req/id, or fixed texts, as =prediction");
+}
+
+static void check_model(struct config_reader *r, const struct yaml_node *node,
+                        const struct place *place, const struct config_model *model)
+{
+    const struct yaml_node *metrics = yaml_member(node, "metrics");
+    const struct place at = {place, "metrics", 0};
+    for (size_t i = 0; metrics && i < model->n_metrics; i++)
+        for (size_t j = 0; j < i; j++)
+            if (model->metrics[i].name && model->metrics[j].name &&
+                strcmp(model->metrics[i].name, model->metrics[j].name) == 0) {
+                const struct place item = {&at, NULL, i};
+                config_complain(r, model->metrics[i].line, &item,
+                                "metric %.100s is here a second time", model->metrics[i].name);
+            }
+}
+
+static void check_feature(struct config_reader *r, const struct yaml_node *node,
+                          const struct place *place, struct config_feature *feature)
+{
+    bool bounded = !isnan(feature->min) || !isnan(feature->max);
+    if (feature->type == FEATURE_AUTO && bounded)
+        feature->type = FEATURE_NUMERIC;
+    if (feature->type == FEATURE_AUTO && feature->n_values)
+        feature->type = FEATURE_CATEGORICAL;
+    if (feature->min > feature->max)
+        complain_key(r, node, place, "min", "is larger than max");
+    if (bounded && feature->type != FEATURE_NUMERIC)
+        complain_key(r, node, place, isnan(feature->min) ? "max" : "min",
+                     "is for numeric features only");
+    if (feature->n_values && feature->type != FEATURE_CATEGORICAL)
+        complain_key(r, node, place, "values", "is for categorical features only");
+}
+
+static void check_metric(struct config_reader *r, const struct yaml_node *node,
+                         const struct place *place, const struct config_metric *metric)
+{
+    if (!metric->outcome == !metric->expr)
+        config_complain(r, node->line, place, "needs either outcome or expr");
+}
+
+static void check_reference(struct config_reader *r, const struct yaml_node *node,
+                            const struct place *place, const struct config_reference *reference)
+{
+    bool from = yaml_member(node, "from"), to = yaml_member(node, "to");
+    int n = !!reference->file + (from || to) + !!reference->version + !!reference->trailing_ms;
+    if (n != 1)
+        config_complain(r, node->line, place,
+                        "needs one of file, from with to, version or trailing");
+    else if (from != to)
+        complain_key(r, node, place, from ? "to" : "from", "is missing");
+    else if (from && reference->from_ms >= reference->to_ms)
+        complain_key(r, node, place, "to", "has to be after from");
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct config_model *const *x = a, *const *y = b;
+    int order = strcmp((*x)->name, (*y)->name);
+    return order ? order : (*x > *y) - (*x < *y);
+}
+
+static void check_root(struct config_reader *r, const struct yaml_node *node,
+                       const struct config *config)
+{
+    const struct place models = {NULL, "models", 0};
+    if ((double)config->n_models > (double)config->limits.models)
+        config_complain(r, line_of(node, "models"), &models,
+                        "are %zu, more than limits.models allows (%" PRId64 ")", config->n_models,
+                        config->limits.models);
+    const struct config_model **sorted =
+        arena_take_array(r->arena, config->n_models, sizeof(*sorted));
+    size_t n = 0;
+    for (size_t i = 0; sorted && i < config->n_models; i++)
+        if (config->models[i].name)
+            sorted[n++] = &config->models[i];
+    if (n > 1)
+        qsort(sorted, n, sizeof(*sorted), by_name);
+    for (size_t i = 1; i < n; i++) {
+        const struct place item = {&models, NULL, (size_t)(sorted[i] - config->models)};
+        if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)
+            config_complain(r, sorted[i]->line, &item,
+                            "model %.100s is here a second time, first in line %d", sorted[i]->name,
+                            sorted[i - 1]->line);
+    }
+}
+
+void config_section_check(struct config_reader *r, const struct key_section *section,
+                          const struct yaml_node *node, const struct place *place, void *base)
+{
+    switch (section->check) {
+    case CHECK_NOTHING:
+        break;
+    case CHECK_STORAGE:
+        check_storage(r, node, place, base);
+        break;
+    case CHECK_HTTP:
+        check_http(r, node, place, base);
+        break;
+    case CHECK_KAFKA:
+        check_kafka(r, node, place, base);
+        break;
+    case CHECK_TOPIC:
+        check_topic(r, node, place, base);
+        break;
+    case CHECK_MODEL:
+        check_model(r, node, place, base);
+        break;
+    case CHECK_FEATURE:
+        check_feature(r, node, place, base);
+        break;
+    case CHECK_METRIC:
+        check_metric(r, node, place, base);
+        break;
+    case CHECK_REFERENCE:
+        check_reference(r, node, place, base);
+        break;
+    case CHECK_ROOT:
+        check_root(r, node, base);
+        break;
+    }
+}
