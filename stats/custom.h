@@ -7,6 +7,9 @@
  * Owner    custom_set_new gives, custom_set_free takes; a metric_query borrows from the set
  * Errors   a bad formula names the column; an unknown name lists near matches
  * Threads  a set may be read by many
+ * Rules    rate, per prediction: share of predictions with that outcome and a value other than 0;
+ *          mean, per prediction: their values' sum by all predictions; per unit: the same by
+ *          different units (exact up to 1,024 of them in the window); sum: the sum of the values
  * Source   contract §7 ("expr: + - * / ( ), min, max, numbers, metric names; x/0 is null";
  *          "custom outcomes: agg: rate|sum|mean, per: prediction|unit")
  */
@@ -54,6 +57,9 @@ int metric_resolve(struct metric_query *out, const struct custom_set *set, enum 
                    const char *name, struct err *err);
 void metric_evaluate(const struct states *states, const struct metric_query *query,
                      int64_t window_ms, struct metric_value *out);
+
+/* Does a metric count per unit? Only then need samples carry their unit. */
+bool custom_needs_units(const struct custom_set *set);
 
 /* Names of the set's own metrics, for lists. */
 size_t custom_count(const struct custom_set *set);

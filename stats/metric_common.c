@@ -1,5 +1,7 @@
 #include "stats/metric_common.h"
 
+#include <errno.h>
+
 enum {
     TAG = 1,
     LATENCY_BITS = 7,
@@ -19,19 +21,26 @@ static void common_finish(void *state)
 {
     struct common_state *s = state;
     histogram_finish(&s->latencies);
+    distinct_finish(&s->units);
 }
 
 static int common_room(void *state, const struct sample *sample, enum fold fold)
 {
-    (void)sample, (void)fold;
     struct common_state *s = state;
+    if (fold != FOLD_PREDICTION)
+        return 0;
+    if (sample->unit && distinct_room(&s->units))
+        return -ENOMEM;
     return histogram_room(&s->latencies);
 }
 
 static int common_room_merge(void *into, const void *from)
 {
-    return histogram_room_merge(&((struct common_state *)into)->latencies,
-                                &((const struct common_state *)from)->latencies);
+    struct common_state *a = into;
+    const struct common_state *b = from;
+    if (distinct_room_merge(&a->units, &b->units))
+        return -ENOMEM;
+    return histogram_room_merge(&a->latencies, &b->latencies);
 }
 
 static void common_predict(void *state, const struct metric_setup *setup,
@@ -41,6 +50,8 @@ static void common_predict(void *state, const struct metric_setup *setup,
     struct common_state *s = state;
     s->count++;
     s->failed += sample->failed;
+    if (sample->unit)
+        distinct_add(&s->units, sample->unit);
     if (sample->latency_ms >= 0) {
         const double latency = sample->latency_ms < latency_max ? sample->latency_ms : latency_max;
         s->timed++;
@@ -70,6 +81,7 @@ static void common_merge(void *into, const void *from)
     fixed_merge(&a->latency, &b->latency);
     fixed_merge(&a->latency_squares, &b->latency_squares);
     histogram_merge(&a->latencies, &b->latencies);
+    distinct_merge(&a->units, &b->units);
 }
 
 static void common_save(const void *state, struct buf *out)
@@ -81,6 +93,7 @@ static void common_save(const void *state, struct buf *out)
     buf_zigzag(out, s->failed);
     buf_zigzag(out, s->labelled);
     buf_zigzag(out, s->timed);
+    distinct_save(&s->units, out);
     if (!s->timed)
         return;
     fixed_save(&s->latency, out);
@@ -95,8 +108,9 @@ static int common_load(void *state, struct reader *in, struct err *err)
     s->failed = reader_zigzag(in);
     s->labelled = reader_zigzag(in);
     s->timed = reader_zigzag(in);
-    if (!s->timed)
-        return 0;
+    const int rc = distinct_load(&s->units, in, err);
+    if (rc || !s->timed)
+        return rc;
     fixed_load(&s->latency, in);
     fixed_load(&s->latency_squares, in);
     return histogram_load(&s->latencies, in, err);

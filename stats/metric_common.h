@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "stats/distinct.h"
 #include "stats/exact_sum.h"
 #include "stats/histogram.h"
 #include "stats/metric_result.h"
@@ -19,6 +20,7 @@ struct common_state {
     int64_t labelled; /* labels of those that did not fail */
     int64_t timed;    /* with a latency */
     struct histogram latencies;
+    struct distinct units; /* where samples carry one */
 };
 
 extern const struct state_kind common_kind;

@@ -48,7 +48,9 @@ struct sample {
     uint64_t predicted;               /* class id; 0: absent */
     const struct class_score *scores; /* multiclass, sorted by class_id */
     uint32_t n_scores;
-    bool failed; /* the request failed: counts in error_rate, not in quality metrics */
+    uint64_t unit; /* hash of the unit, spread over all 64 bits (class_id of its text will do); 0: not
+                      counted. Needed where custom_needs_units says so */
+    bool failed;   /* the request failed: counts in error_rate, not in quality metrics */
 
     /* the label; only read by label() */
     uint64_t label_class; /* class id; 0: absent */
