@@ -41,7 +41,7 @@ enum value_kind {
     VALUE_TEXT,
     VALUE_BOOL,    /* number is 0 or 1, text is "true" or "false" */
     VALUE_ARRAY,   /* an embedding: norm, mean, n */
-    VALUE_INVALID, /* "NaN", "Infinity", …: an invalid value of this feature only */
+    VALUE_INVALID, /* "NaN", "Infinity", a text over 256 bytes, …: invalid in this feature only */
 };
 
 struct value {
@@ -84,7 +84,7 @@ struct event {
     const struct class_confusion *confusion; /* label of a segmentation */
     uint32_t n_confusion;
 
-    const struct named_value *features;
+    struct named_value *features; /* event_validate strikes bad values out */
     uint32_t n_features;
     const struct named_value *segment;
     uint32_t n_segment;
