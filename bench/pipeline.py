@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""How fast and how small: Kafka -> SQLite against a bare consumer, replay against a bare parser.
+
+usage: pipeline.py [--events N] [--pending N] [--rounds N]
+
+Every figure is a ratio within one run, on one machine, against the same log or file; absolute
+figures stand beside it for orientation. Prints Markdown; `./dev bench` runs it on a release build.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+
+from daemon import BUILD, Daemon, configuration, run_program  # noqa: E402
+from database import offsets, query, totals  # noqa: E402
+from kafka import Kafka, wait_until  # noqa: E402
+
+CACHE = os.path.join(ROOT, ".cache", "bench")
+PARTITIONS = 4
+LABEL_AFTER = 5000  # predictions between a prediction and its label
+TICKS = os.sysconf("SC_CLK_TCK")
+
+FEATURES = {f"f{i}": {"type": "numeric", "min": -1e6, "max": 1e6} for i in range(8)}
+FEATURES["city"] = {"type": "categorical", "values": ["berlin", "paris", "gdansk", "lyon"]}
+FEATURES["plan"] = {"type": "categorical"}
+MODEL = {"name": "credit", "task": "binary", "positive": 1, "label_horizon": "7d", "features": FEATURES}
+
+
+def write_events(path, n, labels=True):
+    """n predictions of ten features, each followed by its label 5,000 predictions later."""
+    rng = random.Random(1)
+    cities, plans = ["berlin", "paris", "gdansk", "lyon"], ["free", "pro", "team"]
+    start = 1_700_000_000_000
+    with open(path + ".part", "w", encoding="utf-8") as out:
+        for i in range(n + (LABEL_AFTER if labels else 0)):
+            if i < n:
+                score = rng.random()
+                numbers = ",".join(f'"f{k}":{rng.random() * 1000:.4f}' for k in range(8))
+                out.write(
+                    f'id-{i:09d}\x1f{{"type":"prediction","id":"id-{i:09d}","ts":{start + i * 20},"model":"credit",'
+                    f'"version":"v{3 + i % 3}","features":{{{numbers},"city":"{cities[i % 4]}","plan":"{plans[i % 3]}"}},'
+                    f'"score":{score:.6f},"prediction":{int(score > 0.5)},"latency_ms":{rng.random() * 50:.3f}}}\n'
+                )
+            j = i - LABEL_AFTER
+            if labels and j >= 0:
+                out.write(
+                    f'id-{j:09d}\x1f{{"type":"label","id":"id-{j:09d}","ts":{start + j * 20 + 60000},"label":{j * 7 % 3 % 2}}}\n'
+                )
+    os.rename(path + ".part", path)
+
+
+def events_file(n, labels=True):
+    os.makedirs(CACHE, exist_ok=True)
+    path = os.path.join(CACHE, f"events-{n}-{'joined' if labels else 'pending'}.txt")
+    if not os.path.exists(path):
+        write_events(path, n, labels)
+    return path
+
+
+def fill(kafka, topic, path):
+    """The file's events into the topic, lz4, as a producer of its own would batch them."""
+    kafka.create_topic(topic, PARTITIONS)
+    command = ["kcat", "-P", "-b", kafka.brokers, "-t", topic, "-K", "\\x1f", "-z", "lz4", "-X", "linger.ms=50"]
+    command += ["-X", "batch.num.messages=10000", "-l", path]
+    subprocess.run(command, check=True)
+    return sum(kafka.ends(topic, PARTITIONS))
+
+
+def program(name, *arguments):
+    done = subprocess.run(
+        [os.path.join(ROOT, BUILD, "bench", name), *arguments], check=True, capture_output=True, text=True
+    )
+    return [float(word) for word in done.stdout.split()]
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def consumed(daemon):
+    return sum(offsets(daemon.database).values())
+
+
+def measure_assay(kafka, topic, total, folder):
+    """(events/s, CPU-µs an event, longest commit in s, resident bytes) between the first commit and the last."""
+    daemon = Daemon(folder, configuration(kafka.brokers, [topic], "bench-" + os.path.basename(folder), models=[MODEL]))
+    daemon.start(wait=False)
+    try:
+        wait_until(lambda: consumed(daemon) > 0, 120, "the first commit")
+        began, first, cpu = time.monotonic(), consumed(daemon), cpu_seconds(daemon.process.pid)
+        wait_until(lambda: consumed(daemon) >= total, 600, "the last commit")
+        took = time.monotonic() - began
+        used = cpu_seconds(daemon.process.pid) - cpu
+        counted = totals(daemon.database)
+        assert counted["consumed"] == total and counted["dead_lettered"] == 0, counted
+        n = total - first
+        return n / took, used / n * 1e6, daemon.own("longest_commit_seconds"), daemon.memory_bytes()
+    finally:
+        daemon.end()
+
+
+def bench_pipeline(kafka, n, rounds, folder):
+    total = fill(kafka, "joined", events_file(n))
+    rows = []
+    for i in range(rounds):
+        messages, seconds, cpu, size = program("bare_consumer", kafka.brokers, "joined", str(PARTITIONS), str(total))
+        bare = messages / seconds
+        rate, cost, commit, memory = measure_assay(kafka, "joined", total, f"{folder}/joined-{i}")
+        rows.append((rate / bare, bare, rate, cpu / messages * 1e6, cost, commit, memory, size / messages))
+    return total, [statistics.median(column) for column in zip(*rows)]
+
+
+def bench_pending(kafka, n, folder):
+    """(resident bytes, bytes of the join a pending one, bytes on disk a pending one, restart to consuming in s)"""
+    total = fill(kafka, "pending", events_file(n, labels=False))
+    daemon = Daemon(f"{folder}/pending", configuration(kafka.brokers, ["pending"], "bench-pending", models=[MODEL]))
+    daemon.start(wait=False)
+    try:
+        wait_until(lambda: consumed(daemon) >= total, 600, "all predictions")
+        resident = daemon.memory_bytes()
+        join = daemon.own("pending_bytes") / n
+        disk = query(daemon.database, "SELECT sum(length(bytes)) FROM pending")[0][0] / n
+        daemon.kill9()
+        more = '{"type":"prediction","id":"one-more","ts":1700000000000,"model":"credit","version":"v3","score":0.5}'
+        kafka.produce("pending", [("one-more", more)])
+        began = time.monotonic()
+        daemon.start(wait=False)
+        wait_until(daemon.is_ready, 60, "/-/ready")
+        ready = time.monotonic() - began
+        wait_until(lambda: consumed(daemon) > total, 120, "one more event")
+        return resident, join, disk, ready
+    finally:
+        daemon.end()
+
+
+def bench_replay(n, folder):
+    """(replay's lines/s, jansson's lines/s)"""
+    path = f"{folder}/events.jsonl"
+    with open(events_file(n), encoding="utf-8") as events, open(path, "w", encoding="utf-8") as out:
+        for line in events:
+            out.write(line.split("\x1f", 1)[1])
+    lines, seconds = program("jansson_parse", path)
+    with open(f"{folder}/assay.yaml", "w", encoding="utf-8") as out:
+        out.write(json.dumps({"storage": {"path": "replay.db"}, "models": [MODEL]}))
+    began = time.monotonic()
+    code, _, errors = run_program("replay", "-c", "assay.yaml", path, cwd=folder, timeout=900)
+    took = time.monotonic() - began
+    assert code == 0, errors
+    return lines / took, lines / seconds
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--events", type=int, default=1_000_000, help="predictions, each with a label")
+    options.add_argument("--pending", type=int, default=1_000_000)
+    options.add_argument("--rounds", type=int, default=3)
+    options = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder, Kafka(heap="1g") as kafka:
+        total, figures = bench_pipeline(kafka, options.events, options.rounds, folder)
+        ratio, bare, rate, bare_cpu, cpu, commit, memory, size = figures
+        replay, jansson = bench_replay(options.events // 4, folder)
+        resident, join, disk, ready = bench_pending(kafka, options.pending, folder)
+    print(f"\n{total:,} events of {size:.0f} bytes, {PARTITIONS} partitions, medians of {options.rounds} rounds\n")
+    print("| what | figure | aim |\n|---|---|---|")
+    print(f"| Kafka → SQLite, of a bare consumer's events/s | {ratio:.2f} ({rate / 1e3:.0f} k of {bare / 1e3:.0f} k) | ≥ 0.40 |")
+    print(f"| CPU an event (bare: {bare_cpu:.2f} µs) | {cpu:.2f} µs | ≤ 1.8 µs |")
+    print(f"| longest commit | {commit * 1e3:.0f} ms | ≤ 100 ms |")
+    print(f"| resident after it | {memory >> 20 if isinstance(memory, int) else int(memory) >> 20} MiB | |")
+    print(f"| replay, of jansson's lines/s | {replay / jansson:.1f} ({replay / 1e3:.0f} k of {jansson / 1e3:.0f} k) | ≥ 3 |")
+    print(f"| memory a pending prediction, {options.pending:,} of them | {join:.0f} bytes | ≤ 100 |")
+    print(f"| disk a pending prediction | {disk:.0f} bytes | ≤ 64 |")
+    print(f"| resident with them | {int(resident) >> 20} MiB | ≤ 350 MiB |")
+    print(f"| killed with them, ready again after | {ready:.2f} s | |")
+
+
+main()
