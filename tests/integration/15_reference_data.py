@@ -11,10 +11,9 @@ import os
 from daemon import configuration
 from database import totals
 from events import Event
-from kafka import ROOT
+from reference import reference_folder
 from story import equal
 
-SHARED = os.environ.get("ASSAY_SHARED") or os.path.join(ROOT, "..", "shared")
 SKETCHED = ("_p10", "_p50", "_p90", "_p99", "median_absolute_error")  # within 1%
 AREAS = ("roc_auc", "pr_auc")  # within their error bound, and that is at most 1e-3
 # Windows of the file that are no metric of ours: variants kept for comparison.
@@ -22,9 +21,9 @@ OTHERS = {"ece_15", "ece_equal_mass_10", "dice_positive", "keras", "labelled"}
 
 
 def _load(story, name):
-    folder = os.path.join(SHARED, "reference", "monitoring", name)
-    if not os.path.isdir(folder):
-        story.skip(f"no reference data in {folder}")
+    folder, tried = reference_folder("monitoring", name)
+    if not folder:
+        story.skip(f"no reference data in {tried}")
     with open(f"{folder}/expected.json", encoding="utf-8") as file:
         expected = json.load(file)
     events = []
@@ -90,9 +89,9 @@ def the_car_prices_through_kafka_show_scikit_learns_values(story):
 
 def the_car_loans_replayed_from_the_packed_file_show_them_too(story):
     expected, _ = _load(story, "car_loan")
-    packed = os.path.join(SHARED, "reference", "monitoring", "car_loan", "events.jsonl.gz")
+    packed = os.path.join(reference_folder("monitoring", "car_loan")[0], "events.jsonl.gz")
     settings = configuration(models=[{"name": "car_loan", "task": "binary", "positive": 1, "label_horizon": "7d"}])
-    story.replay("replayed", settings, [os.path.abspath(packed)])
+    story.replay("replayed", settings, [packed])
 
     daemon = story.daemon(settings, "replayed")
     daemon.start(wait=False)

@@ -1,14 +1,14 @@
 """The oracle against scikit-learn's answers on the shared reference streams.
 
-usage: test_oracle.py SOURCE_ROOT     exit 77 (skipped) where the reference data is not there
+usage: test_oracle.py     exit 77 (skipped) where the reference data is not there
 """
 
 import gzip
 import json
-import os
 import sys
 
 from oracle import Model, Oracle
+from reference import reference_folder
 
 HOUR = 3_600_000
 
@@ -39,10 +39,9 @@ def check(folder, model, task):
 
 
 def main():
-    shared = os.environ.get("ASSAY_SHARED") or os.path.join(sys.argv[1], "..", "shared")
-    folder = os.path.join(shared, "reference", "monitoring")
-    if not os.path.isdir(folder):
-        print(f"skip: no reference data in {folder}")
+    folder, tried = reference_folder("monitoring")
+    if not folder:
+        print(f"skip: no reference data in {tried}")
         return 77
     wrong = check(f"{folder}/car_loan", "car_loan", "binary")
     wrong += check(f"{folder}/car_price", "car_price", "regression")
