@@ -1,0 +1,185 @@
+#include "alerts/command.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alerts/route.h"
+#include "common/text.h"
+#include "storage/alert_rows.h"
+#include "storage/audit.h"
+#include "storage/commit.h"
+#include "storage/outbox.h"
+
+enum {
+    MAX_MATCHERS = 32,
+    MAX_COMMENT_BYTES = 1000
+};
+
+static int finish(struct store *store, int rc, struct err *err)
+{
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    return rc;
+}
+
+static int write_audit(struct store *store, const struct actor *actor, const char *action,
+                       const char *subject, const char *detail, struct err *err)
+{
+    struct audit_row row = {.at_ms = actor->now_ms,
+                            .clock = "wall",
+                            .who = actor->who,
+                            .action = action,
+                            .subject = subject,
+                            .detail = detail};
+    return commit_audit(store, &row, err);
+}
+
+static int check_matchers(const json_t *matchers, struct err *err)
+{
+    size_t n = json_array_size(matchers);
+    if (n == 0 || n > MAX_MATCHERS)
+        return err_set(err, ERR_DATA, "matchers: must be a list of 1 to %d texts", MAX_MATCHERS);
+    for (size_t i = 0; i < n; i++) {
+        const char *text = json_string_value(json_array_get(matchers, i));
+        AUTO(matcher) struct matcher *matcher = NULL;
+        struct err why = {0};
+        if (!text)
+            return err_set(err, ERR_DATA, "matchers[%zu]: must be a text", i);
+        if (matcher_parse(&matcher, text, &why))
+            return err_set(err, ERR_DATA, "matchers[%zu]: %s", i, why.text);
+    }
+    return 0;
+}
+
+/* `duration` from now, or `until`, a time. */
+static int read_end(const json_t *body, int64_t now_ms, int64_t *ends_ms, struct err *err)
+{
+    const char *duration = json_string_value(json_object_get(body, "duration"));
+    const json_t *until = json_object_get(body, "until");
+    int64_t length_ms = 0;
+    if (duration && !until) {
+        if (duration_parse(&length_ms, duration, strlen(duration)))
+            return err_set(err, ERR_DATA, "duration: \"%s\" is not like 2h", duration);
+        *ends_ms = now_ms + length_ms;
+    } else if (json_is_integer(until) && !duration) {
+        *ends_ms = json_integer_value(until);
+    } else if (json_is_string(until) && !duration) {
+        const char *text = json_string_value(until);
+        if (time_parse_any(ends_ms, text, strlen(text)))
+            return err_set(err, ERR_DATA, "until: \"%s\" is not a time", text);
+    } else {
+        return err_set(err, ERR_DATA, "needs `duration` or `until`");
+    }
+    return *ends_ms > now_ms ? 0 : err_set(err, ERR_DATA, "the silence would already have ended");
+}
+
+static void write_silence(struct buf *answer, const struct silence_row *row)
+{
+    buf_printf(answer,
+               "{\"id\":%" PRId64 ",\"matchers\":%s,\"starts\":%" PRId64 ",\"ends\":%" PRId64
+               ",\"created_by\":",
+               row->id, row->matchers, row->starts_ms, row->ends_ms);
+    json_text(answer, row->created_by, strlen(row->created_by));
+    buf_printf(answer, ",\"comment\":");
+    json_text(answer, row->comment, strlen(row->comment));
+    buf_printf(answer, "}");
+}
+
+static int make_silence(struct store *store, const json_t *body, const struct actor *actor,
+                        struct buf *answer, struct err *err)
+{
+    const char *comment = json_string_value(json_object_get(body, "comment"));
+    const json_t *matchers = json_object_get(body, "matchers");
+    struct silence_row row = {
+        .starts_ms = actor->now_ms, .created_by = actor->who, .comment = comment ? comment : ""};
+    int rc = check_matchers(matchers, err);
+    if (!rc)
+        rc = read_end(body, actor->now_ms, &row.ends_ms, err);
+    if (!rc && (!comment || !*comment || strlen(comment) > MAX_COMMENT_BYTES))
+        rc = err_set(err, ERR_DATA, "comment: say why, in at most %d bytes", MAX_COMMENT_BYTES);
+    if (rc)
+        return rc;
+    AUTO_FREE char *texts = json_dumps(matchers, JSON_COMPACT);
+    AUTO_FREE char *detail = json_dumps(body, JSON_COMPACT);
+    if (!texts || !detail)
+        return err_set(err, -12, "silence: no memory");
+    row.matchers = texts;
+    rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_silence(store, &row, &row.id, err);
+    char subject[32];
+    snprintf(subject, sizeof(subject), "%" PRId64, row.id);
+    if (!rc)
+        rc = write_audit(store, actor, "silence.create", subject, detail, err);
+    rc = finish(store, rc, err);
+    if (!rc)
+        write_silence(answer, &row);
+    return rc;
+}
+
+int alerts_silence(struct store *store, const char *text, const struct actor *actor,
+                   struct buf *answer, struct err *err)
+{
+    static const char *const keys[] = {"matchers", "duration", "until", "comment"};
+    json_error_t why;
+    json_t *body = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+    if (!json_is_object(body)) {
+        json_decref(body);
+        return err_set(err, ERR_DATA, "silence: must be a JSON object");
+    }
+    const char *key;
+    json_t *value;
+    int rc = 0;
+    json_object_foreach(body, key, value)
+    {
+        size_t i = 0;
+        while (i < 4 && strcmp(keys[i], key) != 0)
+            i++;
+        if (i == 4 && !rc)
+            rc = err_set(err, ERR_DATA, "silence: unknown key \"%.60s\"", key);
+    }
+    if (!rc)
+        rc = make_silence(store, body, actor, answer, err);
+    json_decref(body);
+    return rc;
+}
+
+int alerts_silence_end(struct store *store, int64_t id, const struct actor *actor, struct err *err)
+{
+    char subject[32];
+    snprintf(subject, sizeof(subject), "%" PRId64, id);
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_silence_end(store, id, actor->now_ms, err);
+    if (!rc)
+        rc = write_audit(store, actor, "silence.end", subject, "{}", err);
+    return finish(store, rc, err);
+}
+
+int alerts_ack(struct store *store, const char *alert, const struct actor *actor, struct err *err)
+{
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_alert_ack(store, alert, actor->who, actor->now_ms, err);
+    if (!rc)
+        rc = write_audit(store, actor, "alert.ack", alert, "{}", err);
+    return finish(store, rc, err);
+}
+
+int alerts_send_again(struct store *store, int64_t outbox_id, const struct actor *actor,
+                      struct err *err)
+{
+    char subject[32];
+    snprintf(subject, sizeof(subject), "%" PRId64, outbox_id);
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_outbox_again(store, outbox_id, actor->now_ms, err);
+    if (!rc)
+        rc = write_audit(store, actor, "notification.again", subject, "{}", err);
+    return finish(store, rc, err);
+}
