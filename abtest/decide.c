@@ -329,8 +329,7 @@ void ab_decide(const struct experiment *experiment, const struct evidence *evide
     out->weight = ramp_weight(&now->ramp, experiment);
     out->units_control = evidence_arm(evidence, step, ARM_CONTROL).units;
     out->units_treatment = evidence_arm(evidence, step, ARM_TREATMENT).units;
-    for (int s = 0; s < experiment->n_steps; s++)
-        out->detected_units += evidence_arm(evidence, s, ARM_TREATMENT).new_units;
+    out->detected_units = evidence_treated(evidence);
     out->detected_ms = now->now.event_ms - now->ramp.since_ms;
     out->crossovers = evidence_crossovers(evidence);
     out->n_metrics = experiment->n_metrics;

@@ -17,6 +17,7 @@
 enum {
     FORMAT = 1
 };
+#define TREATED (UINT32_C(1) << 31) /* in unit.steps, above every step: treatment has served it */
 
 struct cell {
     struct sums *sums;
@@ -33,7 +34,7 @@ struct step_evidence {
 
 struct evidence {
     int n_steps, n_metrics;
-    int64_t crossovers;
+    int64_t crossovers, treated;
     struct units units;
     struct measure measures[EXPERIMENT_MAX_METRICS];
     struct experiment_metric metrics[EXPERIMENT_MAX_METRICS]; /* borrowed texts */
@@ -160,7 +161,8 @@ static int count_unit(struct evidence *e, const struct exposure *x, const struct
     if (new_in_step) {
         arm->units++;
         arm->new_units += unit->steps == 0;
-        unit->steps |= bit;
+        e->treated += x->arm == ARM_TREATMENT && !(unit->steps & TREATED);
+        unit->steps |= bit | (x->arm == ARM_TREATMENT ? TREATED : 0);
     }
     count_rate(e, x, o, unit, new_in_step);
     return 0;
@@ -231,6 +233,11 @@ struct arm_counts evidence_arm(const struct evidence *e, int step, enum arm_serv
 int64_t evidence_crossovers(const struct evidence *e)
 {
     return e->crossovers;
+}
+
+int64_t evidence_treated(const struct evidence *e)
+{
+    return e->treated;
 }
 
 double evidence_sampling(const struct evidence *e)
@@ -349,6 +356,7 @@ int evidence_merge(struct evidence *into, const struct evidence *from, struct er
     if (rc)
         return rc;
     into->crossovers += from->crossovers;
+    into->treated += from->treated;
     for (int s = 0; s < into->n_steps; s++) {
         merge_counts(&into->steps[s], &from->steps[s], into->n_metrics);
         for (int m = 0; m < into->n_metrics; m++)
@@ -488,6 +496,7 @@ void evidence_save(const struct evidence *e, struct buf *out)
     buf_varint(out, (uint64_t)e->n_steps);
     buf_varint(out, (uint64_t)e->n_metrics);
     buf_zigzag(out, e->crossovers);
+    buf_zigzag(out, e->treated);
     save_units(&e->units, out);
     for (int s = 0; s < e->n_steps; s++)
         save_step(e, &e->steps[s], out);
@@ -510,6 +519,7 @@ int evidence_load(struct evidence **out, const struct experiment *experiment, co
         return err_set(err, ERR_CORRUPT, "evidence of %s: belongs to another experiment",
                        experiment->name);
     e->crossovers = reader_zigzag(&in);
+    e->treated = reader_zigzag(&in);
     rc = load_units(&e->units, &in, err);
     for (int s = 0; rc == 0 && s < e->n_steps; s++)
         rc = load_step(e, &e->steps[s], &in, err);

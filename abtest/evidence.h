@@ -74,6 +74,8 @@ struct arm_counts {
 };
 struct arm_counts evidence_arm(const struct evidence *evidence, int step, enum arm_served arm);
 int64_t evidence_crossovers(const struct evidence *evidence);
+/* Distinct units that the treatment has served, over all steps. */
+int64_t evidence_treated(const struct evidence *evidence);
 /* 1 = every unit is kept; 0.25 = one in four. */
 double evidence_sampling(const struct evidence *evidence);
 

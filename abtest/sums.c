@@ -28,6 +28,8 @@ void sums_free(struct sums *sums)
 
 static __int128 fixed(double value)
 {
+    if (fabs(value) < 0x1p14) /* the usual case fits a register, and gives the same number */
+        return (int64_t)(value * SCALE);
     if (!(value < LARGEST))
         value = isnan(value) ? 0 : LARGEST;
     if (value < -LARGEST)

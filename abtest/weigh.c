@@ -75,14 +75,15 @@ static bool burnt_in(const struct weighing *w, const struct ratio_estimate *a,
            less * rare_share(w, a->nonzero + b->nonzero, a->n + b->n) >= BURN_IN_EVENTS;
 }
 
-/* b - factor · a, summed over steps with weights that do not look at the outcome. */
-struct contrast {
-    double value, variance, information;
+/* The steps that may speak: both arms burnt in, variances floored. */
+struct strata {
+    int n;
+    struct ratio_estimate a[EXPERIMENT_MAX_STEPS], b[EXPERIMENT_MAX_STEPS];
 };
 
-static struct contrast contrast_of(const struct weighing *w, double factor)
+static void strata_of(const struct weighing *w, struct strata *out)
 {
-    struct contrast sum = {0, 0, 0};
+    out->n = 0;
     for (int s = 0; s < w->experiment->n_steps; s++) {
         double theta = evidence_theta(w->evidence, s, w->index);
         struct ratio_estimate a = estimate_of(w, s, ARM_CONTROL, theta);
@@ -90,9 +91,24 @@ static struct contrast contrast_of(const struct weighing *w, double factor)
         if (!burnt_in(w, &a, &b))
             continue;
         floor_variances(&a, &b);
-        double weight = a.n * b.n / (a.n + b.n);
-        sum.value += weight * (b.value - factor * a.value);
-        sum.variance += weight * weight * (b.variance + factor * factor * a.variance);
+        out->a[out->n] = a;
+        out->b[out->n++] = b;
+    }
+}
+
+/* b - factor · a, summed over strata with weights that do not look at the outcome. */
+struct contrast {
+    double value, variance, information;
+};
+
+static struct contrast contrast_of(const struct strata *strata, double factor)
+{
+    struct contrast sum = {0, 0, 0};
+    for (int i = 0; i < strata->n; i++) {
+        const struct ratio_estimate *a = &strata->a[i], *b = &strata->b[i];
+        double weight = a->n * b->n / (a->n + b->n);
+        sum.value += weight * (b->value - factor * a->value);
+        sum.variance += weight * weight * (b->variance + factor * factor * a->variance);
         sum.information += weight;
     }
     if (sum.information > 0) {
@@ -104,18 +120,20 @@ static struct contrast contrast_of(const struct weighing *w, double factor)
 
 /* ln E against "worse (in the metric's bad direction) by at most `distance` of factor · control".
  */
-static double log_e_worse(const struct weighing *w, double factor, double distance)
+static double log_e_worse(const struct weighing *w, const struct strata *strata, double factor,
+                          double distance)
 {
-    struct contrast c = contrast_of(w, factor);
+    struct contrast c = contrast_of(strata, factor);
     double sign = w->metric->lower_is_better ? 1 : -1;
     return confseq_log_e_above(sign * c.value, c.variance, c.information, w->experiment->alpha,
                                w->tuning, distance);
 }
 
 /* ln E against "worse by `distance` or more". */
-static double log_e_within(const struct weighing *w, double factor, double distance)
+static double log_e_within(const struct weighing *w, const struct strata *strata, double factor,
+                           double distance)
 {
-    struct contrast c = contrast_of(w, factor);
+    struct contrast c = contrast_of(strata, factor);
     double sign = w->metric->lower_is_better ? -1 : 1;
     return confseq_log_e_above(sign * c.value, c.variance, c.information, w->experiment->alpha,
                                w->tuning, -distance);
@@ -140,7 +158,9 @@ static bool has_margin(const struct experiment_metric *metric)
 static void weigh_sequence(const struct weighing *w, struct metric_verdict *out)
 {
     const struct experiment_metric *m = w->metric;
-    struct contrast c = contrast_of(w, 1);
+    struct strata strata;
+    strata_of(w, &strata);
+    struct contrast c = contrast_of(&strata, 1);
     if (!(c.information > 0)) {
         out->status = STATUS_UNDEFINED;
         snprintf(out->why, sizeof(out->why), "not enough observations in both arms yet");
@@ -151,10 +171,12 @@ static void weigh_sequence(const struct weighing *w, struct metric_verdict *out)
         snprintf(out->why, sizeof(out->why), "no variance between units");
         return;
     }
-    out->log_e_harm = log_e_worse(w, factor_of(w, m->harm_margin_relative), m->harm_margin);
+    out->log_e_harm =
+        log_e_worse(w, &strata, factor_of(w, m->harm_margin_relative), m->harm_margin);
     if (has_margin(m))
-        out->log_e_safe = log_e_within(w, factor_of(w, m->margin_relative), or_zero(m->margin));
-    out->log_e_superior = log_e_within(w, 1, 0);
+        out->log_e_safe =
+            log_e_within(w, &strata, factor_of(w, m->margin_relative), or_zero(m->margin));
+    out->log_e_superior = log_e_within(w, &strata, 1, 0);
     out->safe_now = true;
 }
 
@@ -228,18 +250,27 @@ static void weigh_rate(const struct weighing *w, struct metric_verdict *out)
     for (int s = 0; s < w->experiment->n_steps; s++) {
         struct rate_counts rate = evidence_rate(w->evidence, s, w->index, SIDE_HARM);
         failures += rate.failures.control + rate.failures.treatment;
+        double safe = step_log_e(w, s, SIDE_SAFE);
         out->log_e_harm += step_log_e(w, s, SIDE_HARM);
-        if (has_margin(w->metric))
-            out->log_e_safe += step_log_e(w, s, SIDE_SAFE);
+        out->log_e_safe += has_margin(w->metric) ? safe : 0;
+        if (s == w->step)
+            out->safe_now = safe >= 0;
     }
-    out->log_e_superior = log_e_better(w);
-    out->safe_now = step_log_e(w, w->step, SIDE_SAFE) >= 0;
+    /* superiority is asked for only where safety is not in question any more */
+    if (!has_margin(w->metric) || out->log_e_safe >= -log(w->experiment->alpha))
+        out->log_e_superior = log_e_better(w);
     out->log_e_harm += spent(w, SIDE_HARM);
     out->log_e_safe += has_margin(w->metric) ? spent(w, SIDE_SAFE) : 0;
-    if (by_sequence(w, w->metric->harm_margin))
-        out->log_e_harm = log_e_worse(w, 1, w->metric->harm_margin);
-    if (by_sequence(w, or_zero(w->metric->margin)))
-        out->log_e_safe = log_e_within(w, 1, w->metric->margin);
+    bool harm = by_sequence(w, w->metric->harm_margin);
+    bool safe = by_sequence(w, or_zero(w->metric->margin));
+    if (harm || safe) {
+        struct strata strata;
+        strata_of(w, &strata);
+        if (harm)
+            out->log_e_harm = log_e_worse(w, &strata, 1, w->metric->harm_margin);
+        if (safe)
+            out->log_e_safe = log_e_within(w, &strata, 1, w->metric->margin);
+    }
     if (!isnan(w->measure.quantile) && isnan(evidence_threshold(w->evidence, w->step, w->index))) {
         out->status = STATUS_UNDEFINED;
         snprintf(out->why, sizeof(out->why), "control's %g-quantile before the step is not known",
@@ -311,7 +342,9 @@ static void show_arms(const struct weighing *w, struct metric_verdict *out)
 
 static void show_effect(const struct weighing *w, struct metric_verdict *out)
 {
-    struct contrast c = contrast_of(w, 1);
+    struct strata strata;
+    strata_of(w, &strata);
+    struct contrast c = contrast_of(&strata, 1);
     out->difference = out->lower = out->upper = (double)NAN;
     out->chance_to_win = out->expected_loss = (double)NAN;
     if (!(c.information > 0) || !(c.variance > 0)) {

@@ -3,7 +3,8 @@
  *
  *     bench_ab [--runs N] [--table NAME]        Markdown on standard output
  *
- * Tables: false-rollback, sticky, drift, detection, false-promotion, ramps, srm, assignment
+ * Tables: false-rollback, sticky, drift, detection, false-promotion, sequence, ramps, srm,
+ * assignment
  */
 #include <inttypes.h>
 #include <math.h>
@@ -235,6 +236,43 @@ static void table_false_promotion(int runs)
     }
 }
 
+static void accuracy_object(char *out, size_t n, int share, const char *lasts, const char *harm)
+{
+    snprintf(out, n,
+             "{\"name\":\"e\",\"model\":\"m\",\"control\":\"v1\",\"treatment\":\"v2\","
+             "\"max_duration\":\"30d\",\"steps\":[{\"weight\":%d,\"min_duration\":\"%s\"}],"
+             "\"metrics\":[{\"metric\":\"accuracy\",\"margin\":0.01,\"harm_margin\":%s}]}",
+             share, lasts, harm);
+}
+
+static void table_sequence(int runs)
+{
+    printf(
+        "\n**Accuracy (98 %%) by the confidence sequence, alpha .05** (%d runs, %d looks; margin "
+        ".01)\n\n| share | false rollback, A/A | upper 99 %% limit | promoted at the margin (true "
+        "97 %%) | upper 99 %% limit | 96 %% found after treatment units, median / 90 %% |\n"
+        "|---|---|---|---|---|---|\n",
+        runs, LOOKS);
+    for (int share = 5; share <= 50; share += 45) {
+        char quiet[512], open[512];
+        accuracy_object(quiet, sizeof(quiet), share, "9d", "0");
+        accuracy_object(open, sizeof(open), share, "0s", "0.5");
+        struct simulate_plan aa = plan_of(quiet, 0.02, 0.02), margin = plan_of(open, 0.02, 0.03);
+        struct simulate_plan harm = plan_of(quiet, 0.02, 0.04);
+        aa.labels = margin.labels = harm.labels = true;
+        struct summary s = play(&aa, runs), m = play(&margin, runs), h = play(&harm, runs);
+        printf("| %d %% | **%.2f %%** | %.2f %% | **%.2f %%** | %.2f %% | %" PRId64 " / %" PRId64
+               " |\n",
+               share, percent(s.rolled_back, runs), upper_99(s.rolled_back, runs),
+               percent(m.promoted, runs), upper_99(m.promoted, runs),
+               quantile(h.units, h.n_units, runs, 0.5), quantile(h.units, h.n_units, runs, 0.9));
+        fflush(stdout);
+        finish(&s);
+        finish(&m);
+        finish(&h);
+    }
+}
+
 static void table_ramps(int runs)
 {
     printf(
@@ -311,6 +349,7 @@ static const struct {
     {"drift", table_drift},
     {"detection", table_detection},
     {"false-promotion", table_false_promotion},
+    {"sequence", table_sequence},
     {"ramps", table_ramps},
     {"srm", table_srm},
     {"assignment", table_assignment},

@@ -147,12 +147,18 @@ static void event(struct run *run)
     bool failed = rng_uniform(&run->rng) < rate * user.frailty;
     struct exposure x = {step, arm, false, user.hash, run->now.now.event_ms};
     struct observation o = {.stage = STAGE_PREDICTION,
-                            .failed = failed,
                             .latency_ms = (double)NAN,
                             .score = (double)NAN,
                             .value = (double)NAN,
                             .covariate = (double)NAN};
+    o.failed = failed && !s->plan.labels;
     evidence_observe(run->evidence, &x, &o, 1, NULL);
+    if (s->plan.labels) {
+        o.stage = STAGE_LABEL;
+        o.has_predicted = true;
+        o.correct = !failed;
+        evidence_observe(run->evidence, &x, &o, 1, NULL);
+    }
     if (arm == ARM_TREATMENT)
         run->now.last_treatment_ms = x.ts_ms;
     else

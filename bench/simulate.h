@@ -24,6 +24,7 @@ struct simulate_plan {
     int seconds;      /* at most */
     int users;        /* 0: every event is a new unit; else so many, lognormal */
     double icc;       /* correlation of one user's outcomes */
+    bool labels;      /* each event is labelled at once: wrong where it would have failed */
     double split_off; /* added to the share that is really served (SRM), fraction */
 };
 
