@@ -54,4 +54,11 @@ struct web_commands {
     /* PUT /models/M/versions/V: `facts` is the checked JSON object. */
     int (*put_version)(void *context, const char *model, const char *version, const char *facts,
                        const char *who, struct err *err);
+
+    /*
+     * What people do to alerts: action "silence" (body: the silence), "silence-end", "ack",
+     * "send-again" with the id as subject. Writes the JSON answer, if there is one.
+     */
+    int (*alert)(void *context, const char *action, const char *subject, const char *body,
+                 const char *who, struct buf *answer, struct err *err);
 };

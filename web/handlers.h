@@ -30,6 +30,8 @@ route_handler api_metrics;
 route_handler api_events;
 route_handler api_system;
 route_handler api_dead_letters;
+route_handler api_alerts, api_alert_history, api_silences, api_deliveries;
+route_handler api_post_silence, api_delete_silence, api_ack_alert, api_send_again;
 route_handler health_healthy, health_ready;
 route_handler openmetrics;
 route_handler openapi;

@@ -1,0 +1,230 @@
+/* Alerts, their history, silences and notifications; what changes them goes through web_commands.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "storage/alert_rows.h"
+#include "storage/outbox.h"
+#include "web/handlers.h"
+#include "web/json_out.h"
+
+struct list {
+    struct buf *out;
+    int64_t limit, n;
+    int64_t last_id;
+};
+
+static void open_list(struct buf *out)
+{
+    out_open(out, '{');
+    out_key(out, "items");
+    out_open(out, '[');
+}
+
+/* `next` is the cursor of the following page: the last id when the page is full. */
+static void close_list(struct buf *out, const struct list *list)
+{
+    out_close(out, ']');
+    out_key(out, "next");
+    if (list && list->n == list->limit)
+        out_int(out, list->last_id);
+    else
+        out_null(out);
+    out_close(out, '}');
+}
+
+static void key_json(struct buf *out, const char *key, const char *json)
+{
+    out_key(out, key);
+    out_raw(out, json, strlen(json));
+}
+
+static int write_alert(void *context, const struct alert_row *row, struct err *err)
+{
+    (void)err;
+    static const char *const states[] = {"inactive", "pending", "firing", "no_data"};
+    struct buf *out = ((struct list *)context)->out;
+    out_open(out, '{');
+    out_key_string(out, "id", row->id);
+    out_key_string(out, "rule", row->rule);
+    out_key_string(out, "state", states[row->phase & 3]);
+    out_key_string(out, "model", row->model);
+    out_key_string(out, "version", *row->version ? row->version : NULL);
+    out_key_string(out, "segment", *row->slice ? row->slice : NULL);
+    out_key_string(out, "severity", row->severity);
+    out_key_time(out, "since", row->since_ms);
+    out_key_time(out, "bad_since", row->bad_since_ms);
+    out_key_bool(out, "flapping", row->flapping);
+    out_key_bool(out, "no_data", row->no_data);
+    out_key_string(out, "acked_by", row->acked_by);
+    out_key_time(out, "acked_at", row->acked_by ? row->acked_ms : -1);
+    key_json(out, "data", row->data);
+    out_close(out, '}');
+    return 0;
+}
+
+int api_alerts(struct api_context *context, const struct api_input *input,
+               struct api_answer *answer, struct err *err)
+{
+    const char *state = input_param(input, "state");
+    struct list list = {.out = &answer->body};
+    struct store *store;
+    int rc = context_store(context, &store, err);
+    if (rc)
+        return rc;
+    open_list(&answer->body);
+    rc = alerts_read(store, !state || strcmp(state, "all") != 0, write_alert, &list, err);
+    close_list(&answer->body, NULL);
+    return rc;
+}
+
+static int write_event(void *context, const struct alert_event_row *row, struct err *err)
+{
+    (void)err;
+    struct list *list = context;
+    struct buf *out = list->out;
+    out_open(out, '{');
+    out_key_int(out, "id", row->id);
+    out_key_string(out, "alert", row->alert);
+    out_key_string(out, "event", row->event);
+    out_key_time(out, "at", row->at_ms);
+    out_key_string(out, "clock", row->clock);
+    key_json(out, "data", row->data);
+    out_close(out, '}');
+    list->n++;
+    list->last_id = row->id;
+    return 0;
+}
+
+int api_alert_history(struct api_context *context, const struct api_input *input,
+                      struct api_answer *answer, struct err *err)
+{
+    struct list list = {.out = &answer->body, .limit = input_integer(input, "limit", 100)};
+    struct store *store;
+    int rc = context_store(context, &store, err);
+    if (rc)
+        return rc;
+    open_list(&answer->body);
+    rc = alert_history_read(store, input_param(input, "alert"),
+                            input_integer(input, "after", INT64_MAX), (int)list.limit, write_event,
+                            &list, err);
+    close_list(&answer->body, &list);
+    return rc;
+}
+
+static int write_silence(void *context, const struct silence_row *row, struct err *err)
+{
+    (void)err;
+    struct buf *out = ((struct list *)context)->out;
+    out_open(out, '{');
+    out_key_int(out, "id", row->id);
+    key_json(out, "matchers", row->matchers);
+    out_key_time(out, "starts", row->starts_ms);
+    out_key_time(out, "ends", row->ends_ms);
+    out_key_string(out, "created_by", row->created_by);
+    out_key_string(out, "comment", row->comment);
+    out_close(out, '}');
+    return 0;
+}
+
+int api_silences(struct api_context *context, const struct api_input *input,
+                 struct api_answer *answer, struct err *err)
+{
+    const char *state = input_param(input, "state");
+    bool all = state && strcmp(state, "all") == 0;
+    struct list list = {.out = &answer->body};
+    struct store *store;
+    int rc = context_store(context, &store, err);
+    if (rc)
+        return rc;
+    open_list(&answer->body);
+    rc = silences_read(store, all ? INT64_MIN : clock_wall_ms(context->clock), write_silence, &list,
+                       err);
+    close_list(&answer->body, NULL);
+    return rc;
+}
+
+static int write_delivery(void *context, const struct outbox_row *row, struct err *err)
+{
+    (void)err;
+    struct list *list = context;
+    struct buf *out = list->out;
+    out_open(out, '{');
+    out_key_int(out, "id", row->id);
+    out_key_string(out, "webhook_id", row->webhook_id);
+    out_key_string(out, "receiver", row->receiver);
+    out_key_string(out, "group", row->group_key);
+    out_key_string(out, "type", row->type);
+    out_key_string(out, "state", outbox_state_name(row->state));
+    out_key_time(out, "created", row->created_ms);
+    out_key_time(out, "next", row->state == OUTBOX_WAITING ? row->next_ms : -1);
+    out_key_int(out, "attempts", row->attempts);
+    out_key(out, "status");
+    if (row->status)
+        out_int(out, row->status);
+    else
+        out_null(out);
+    out_key_string(out, "problem", *row->problem ? row->problem : NULL);
+    out_key_time(out, "done", row->state == OUTBOX_WAITING ? -1 : row->done_ms);
+    out_close(out, '}');
+    list->n++;
+    list->last_id = row->id;
+    return 0;
+}
+
+int api_deliveries(struct api_context *context, const struct api_input *input,
+                   struct api_answer *answer, struct err *err)
+{
+    struct list list = {.out = &answer->body, .limit = input_integer(input, "limit", 100)};
+    struct store *store;
+    int rc = context_store(context, &store, err);
+    if (rc)
+        return rc;
+    open_list(&answer->body);
+    rc = outbox_read(store, input_integer(input, "after", INT64_MAX), (int)list.limit,
+                     write_delivery, &list, err);
+    close_list(&answer->body, &list);
+    return rc;
+}
+
+/* The word of web_commands.alert that a route stands for. */
+static int operate(struct api_context *context, const struct api_input *input, const char *action,
+                   const char *subject, struct api_answer *answer, struct err *err)
+{
+    if (!context->commands.alert)
+        return err_set(err, ERR_NOT_FOUND, "alerts are only changed through a running daemon");
+    const struct api_request *request = input->request;
+    AUTO_FREE char *body = strndup(request->body_size ? request->body : "{}",
+                                   request->body_size ? request->body_size : 2);
+    if (!body)
+        return err_set(err, -ENOMEM, "alerts: no memory");
+    int rc = context->commands.alert(context->commands.context, action, subject, body,
+                                     request->who ? request->who : "operator", &answer->body, err);
+    if (!rc && answer->body.size == 0)
+        buf_printf(&answer->body, "{}");
+    return rc;
+}
+
+int api_post_silence(struct api_context *context, const struct api_input *input,
+                     struct api_answer *answer, struct err *err)
+{
+    return operate(context, input, "silence", "", answer, err);
+}
+
+int api_delete_silence(struct api_context *context, const struct api_input *input,
+                       struct api_answer *answer, struct err *err)
+{
+    return operate(context, input, "silence-end", input_capture(input, "silence"), answer, err);
+}
+
+int api_ack_alert(struct api_context *context, const struct api_input *input,
+                  struct api_answer *answer, struct err *err)
+{
+    return operate(context, input, "ack", input_capture(input, "alert"), answer, err);
+}
+
+int api_send_again(struct api_context *context, const struct api_input *input,
+                   struct api_answer *answer, struct err *err)
+{
+    return operate(context, input, "send-again", input_capture(input, "delivery"), answer, err);
+}
