@@ -48,15 +48,19 @@ static void last_backup(const struct store *store, char *out, size_t size)
     out[strcspn(out, "\n")] = '\0';
 }
 
-static int corrupt(struct store *store, struct err *err, const char *what, const char *detail)
+int store_damaged(struct store *store, struct err *err, const char *format, ...)
 {
+    char what[256];
     char copy[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
     last_backup(store, copy, sizeof(copy));
     store->dead = ERR_CORRUPT;
     return err_set(err, ERR_CORRUPT,
-                   "%s: %s: %s; nothing is written any more: run `assay verify %s`, then restore "
-                   "%s",
-                   store->path, what, detail, store->path, copy[0] ? copy : "a backup");
+                   "%s: %s; nothing is written any more: run `assay verify %s`, then restore %s",
+                   store->path, what, store->path, copy[0] ? copy : "a backup");
 }
 
 /* A write that found no room has changed nothing; any other failed write or sync leaves open what
@@ -99,7 +103,7 @@ int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *
         return failed_io(store, full, err, what);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return corrupt(store, err, what, text);
+        return store_damaged(store, err, "%s: %s", what, text);
     case SQLITE_CANTOPEN:
         return cannot_open(store, err, what);
     case SQLITE_INTERRUPT:

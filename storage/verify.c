@@ -10,6 +10,7 @@
 #include "storage/audit.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
+#include "storage/restore.h"
 
 static int fault(struct store *store, struct err *err, const char *what)
 {
@@ -88,12 +89,64 @@ static int verify_panes(struct store *store, struct err *err)
     return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "panes");
 }
 
+static int seen_offset(void *context, const struct restored_offset *row, struct err *err)
+{
+    const struct partition_counts *c = &row->counts;
+    int64_t told = c->folded + c->duplicate + c->dead_lettered + c->late + c->orphaned + c->waiting;
+    if (told == c->consumed)
+        return 0;
+    return err_set(
+        err, ERR_CORRUPT,
+        "%s: %s[%" PRId32 "]: %" PRId64 " messages consumed, but %" PRId64 " accounted for",
+        store_path((struct store *)context), row->topic, row->partition, c->consumed, told);
+}
+
+static int verify_offsets(struct store *store, struct err *err)
+{
+    return restore_offsets(store, seen_offset, store, err);
+}
+
+static int seen_pending(void *context, uint32_t segment, const void *bytes, size_t n,
+                        struct err *err)
+{
+    (void)context;
+    (void)segment;
+    (void)bytes;
+    (void)n;
+    (void)err;
+    return 0;
+}
+
+static int verify_pending(struct store *store, struct err *err)
+{
+    return restore_pending(store, seen_pending, NULL, err);
+}
+
+/* The id of a name is made from its text. */
+static int verify_names(struct store *store, struct err *err)
+{
+    static const char sql[] = "SELECT model, kind, id, text FROM names";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(statement, 3);
+        size_t n = (size_t)sqlite3_column_bytes(statement, 3);
+        if (!text)
+            return store_fail(store, SQLITE_NOMEM, err, "names");
+        if (class_id(text, n) != (uint64_t)sqlite3_column_int64(statement, 2))
+            return err_set(err, ERR_CORRUPT, "%s: the name \"%.60s\" has another id than its own",
+                           store->path, text);
+    }
+    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "names");
+}
+
 int store_verify(const char *path, struct err *err)
 {
     static int (*const checks[])(struct store * store, struct err * err) = {
-        verify_pages,
-        verify_panes,
-        audit_verify,
+        verify_pages,   verify_panes, verify_offsets,
+        verify_pending, verify_names, audit_verify,
     };
     AUTO(store) struct store *store = NULL;
     int rc = store_open(&store, path, STORE_READ, err);

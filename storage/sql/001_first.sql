@@ -68,6 +68,7 @@ CREATE TABLE offsets(
   last_timestamp_ms INTEGER NOT NULL,
   last_hash INTEGER NOT NULL,
   rejects TEXT NOT NULL,              -- JSON array, by enum reject
+  hash INTEGER NOT NULL,              -- XXH3-64 of the row: what a flipped bit would spoil
   PRIMARY KEY(topic, partition)
 ) WITHOUT ROWID;
 
@@ -75,6 +76,7 @@ CREATE TABLE pending(
   key INTEGER PRIMARY KEY,            -- (segment << 31) + seq
   segment INTEGER NOT NULL,
   seq INTEGER NOT NULL,
+  hash INTEGER NOT NULL,              -- XXH3-64 of bytes, seeded with key
   bytes BLOB NOT NULL
 );
 
