@@ -19,12 +19,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/event.h"
 #include "collector/source.h"
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "storage/changes.h"
 #include "storage/store.h"
 
@@ -47,6 +49,7 @@ struct collector_options {
     const struct config *config;
     struct store *store;       /* opened STORE_WRITE */
     const struct clock *clock; /* NULL: clock_system() */
+    const struct log *log;     /* NULL: says nothing */
     struct source *const *sources;
     size_t n_sources;
 
@@ -120,6 +123,8 @@ struct collector_health {
     int64_t longest_commit_ms;
     int n_partitions;
     struct collector_totals totals;
+    int64_t rejects[N_REJECTS]; /* by enum reject */
+    int64_t refreshed_boot_ms;
 };
 
 /* State of the last round. Any thread. */

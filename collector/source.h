@@ -53,8 +53,28 @@ struct source_events {
     /* It is about to be taken away: commit now. `lost`: it is gone already, nothing may be written.
      */
     void (*revoked)(void *context, int partition, bool lost);
-    /* The log no longer has [from, to): retention passed us, or the topic was made anew. */
+    /* The log no longer has [from, to): retention passed us. */
     void (*gap)(void *context, int partition, int64_t from, int64_t to);
+    /* The log ends before the offset we want, at `high`: the topic was made anew or cut. The answer
+       is as that of assigned(), or SOURCE_STOP: read this partition no more. */
+    int64_t (*truncated)(void *context, int partition, int64_t low, int64_t high);
+    /* No message will come from it any more (files). */
+    void (*ended)(void *context, int partition);
+};
+
+#define SOURCE_EARLIEST INT64_C(-1)
+#define SOURCE_LATEST INT64_C(-2)
+#define SOURCE_STOP INT64_C(-3)
+
+/* What became of a message, for who waits for an answer (HTTP). */
+enum taken {
+    TAKEN_FOLDED,
+    TAKEN_DUPLICATE,
+    TAKEN_DEAD, /* rejected, with a reason */
+    TAKEN_LATE,
+    TAKEN_ORPHANED,
+    TAKEN_WAITING,
+    N_TAKEN
 };
 
 struct source_state {
@@ -65,6 +85,12 @@ struct source_state {
 };
 
 struct source {
+    const char *name; /* "kafka", "file", "http", … */
+    bool bounded;     /* files: a partition is never idle, it ends */
+    bool checks_last; /* assigned() may answer the last record again, to see that the log is ours */
+
+    /* Begins; `events` outlives the source's use. Once, before next(). */
+    int (*start)(struct source *source, const struct source_events *events, struct err *err);
     /*
      * Waits up to timeout_ms for messages of some partition and gives them. 1: a batch · 0: none in
      * time · 2 (SOURCE_END): every partition has ended (files) · < 0 failed for good.
@@ -74,10 +100,22 @@ struct source {
     void (*hold)(struct source *source, int partition, bool held);
     /* Offsets that are durable in our database: for the broker's lag tools only. */
     void (*stored)(struct source *source, int partition, int64_t next);
-    /* Start again from the collector's offsets (after a refused commit). */
+    /* Start again from the collector's offsets (after a refused commit): asks assigned() again for
+       each partition, in restart() or in the next next(). */
     int (*restart)(struct source *source, struct err *err);
     void (*state)(struct source *source, struct source_state *out);
     void (*close)(struct source *source);
+
+    /* The rest may be NULL. */
+
+    /* Makes a waiting next() return. Any thread. */
+    void (*wake)(struct source *source);
+    /* Messages may come from another thread: calls `wake` then, on that thread. */
+    void (*on_data)(struct source *source, void (*wake)(void *context), void *context);
+    /* What became of a message; `reason` and `detail` of a rejected one, else REJECT_NONE and NULL.
+       It is durable once stored() says so. */
+    void (*taken)(struct source *source, const struct message *message, enum taken taken,
+                  int reason, const char *detail);
 };
 
 enum {

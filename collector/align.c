@@ -1,0 +1,113 @@
+/*
+ * Event time: the watermark, and the looks of whole seconds.
+ *
+ * A look at second S must cover, of each partition, exactly the messages before its first ts >= S,
+ * whatever came first over the wire. So a partition that reaches S is blocked (its source holds it,
+ * what is left of the batch is stashed) until every other one has reached S, is idle or has ended;
+ * then all is committed, the look is taken, and the next second is set.
+ */
+#include "collector/loop.h"
+
+enum {
+    MAX_LOOKS = 64 /* a step, so that calls and commits get their turn */
+};
+
+bool align_idle(const struct collector *collector, const struct partition *partition)
+{
+    return !collector->options.sources[partition->source]->bounded &&
+           stash_left(&partition->stash) == 0 &&
+           clock_boot_ms(collector->clock) - partition->active_boot_ms >= IDLE_AFTER_MS;
+}
+
+static bool is_active(const struct collector *collector, const struct partition *partition)
+{
+    if (partition->stopped)
+        return false;
+    if (partition->ended)
+        return stash_left(&partition->stash) > 0;
+    return partition->assigned && !align_idle(collector, partition);
+}
+
+void align_watermark(struct collector *collector)
+{
+    int64_t lowest = INT64_MAX;
+    int64_t newest = INT64_MIN;
+    for (size_t i = 0; i < collector->n_partitions; i++) {
+        const struct partition *partition = collector->partitions[i];
+        int64_t ts_ms = partition->counts.newest_ts_ms;
+        if (is_active(collector, partition) && ts_ms < lowest)
+            lowest = ts_ms;
+        if (partition->assigned && ts_ms > newest)
+            newest = ts_ms;
+    }
+    int64_t watermark_ms = lowest == INT64_MAX ? newest : lowest;
+    if (watermark_ms > collector->watermark_ms)
+        collector->watermark_ms = watermark_ms;
+}
+
+static int64_t second_after(int64_t ts_ms)
+{
+    return ts_ms - ts_ms % LOOK_MS + LOOK_MS;
+}
+
+static void set_look(struct collector *collector, int64_t look_ms)
+{
+    collector->look_ms = look_ms;
+    for (size_t i = 0; i < collector->n_partitions; i++) {
+        struct partition *partition = collector->partitions[i];
+        if (partition->blocked && partition->head_ts_ms < look_ms)
+            partition->blocked = false;
+    }
+}
+
+/* Has every active partition reached the look? *head_ms: the lowest ts that is to come. */
+static bool all_reached(const struct collector *collector, int64_t *head_ms)
+{
+    *head_ms = INT64_MAX;
+    for (size_t i = 0; i < collector->n_partitions; i++) {
+        const struct partition *partition = collector->partitions[i];
+        if (!is_active(collector, partition))
+            continue;
+        if (!partition->blocked)
+            return false;
+        if (partition->head_ts_ms < *head_ms)
+            *head_ms = partition->head_ts_ms;
+    }
+    return true;
+}
+
+int align_looks(struct collector *collector, struct err *err)
+{
+    int64_t head_ms;
+    if (!collector->options.at_look)
+        return 0;
+    for (int i = 0; i < MAX_LOOKS && all_reached(collector, &head_ms); i++) {
+        bool more = head_ms != INT64_MAX;
+        if (collector->look_ms == INT64_MIN) {
+            if (!more)
+                return 0;
+            set_look(collector, second_after(head_ms));
+            continue;
+        }
+        if (!more && !collector->look_dirty)
+            return 0; /* all idle, and it was looked at */
+        if (!collector->look_dirty && !collector->look_wanted) {
+            set_look(collector, second_after(head_ms));
+            continue;
+        }
+        int rc = commit_now(collector, err);
+        if (rc || collector->degraded || collector->reload)
+            return rc;
+        int64_t next_ms = 0;
+        rc = collector->options.at_look(collector->options.context, collector->look_ms, &next_ms,
+                                        err);
+        if (rc < 0)
+            return rc;
+        collector->look_dirty = false;
+        collector->look_wanted = next_ms > collector->look_ms;
+        if (!collector->look_wanted)
+            next_ms = more ? second_after(head_ms) : collector->look_ms + LOOK_MS;
+        set_look(collector, next_ms);
+    }
+    return 0;
+}

@@ -1,0 +1,466 @@
+/*
+ * The loop. One round: calls of other threads, what was stashed, a batch of each source, looks,
+ * a commit when it is due. Everything that may fail for a while (disk full, fenced, partitions
+ * taken away) is a flag that the next round deals with, because it may happen inside a source's
+ * callback, where there is no way back.
+ */
+#include "collector/collect.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/loop.h"
+#include "collector/tidy.h"
+
+enum {
+    HEALTH_EVERY_MS = 200,
+    STEP_MS = 100 /* of collector_run: how long it waits for messages */
+};
+
+static struct partition *linked(const struct source_link *link, int number)
+{
+    if (number < 0 || (size_t)number >= link->n_partitions || link->partitions[number] < 0)
+        return NULL;
+    return link->collector->partitions[link->partitions[number]];
+}
+
+static int link_partition(struct source_link *link, int number, const struct partition *partition,
+                          struct err *err)
+{
+    if ((size_t)number >= link->n_partitions) {
+        size_t wanted = (size_t)number + 16;
+        int *grown = realloc(link->partitions, wanted * sizeof(*grown));
+        if (!grown)
+            return err_set(err, -ENOMEM, "collector: no memory for %zu partitions", wanted);
+        for (size_t i = link->n_partitions; i < wanted; i++)
+            grown[i] = -1;
+        link->partitions = grown;
+        link->n_partitions = wanted;
+    }
+    link->partitions[number] = (int)id_set_find(&link->collector->partition_ids, partition->id);
+    return 0;
+}
+
+static void defer(struct collector *collector, int rc, const struct err *err)
+{
+    if (collector->deferred == 0) {
+        collector->deferred = rc;
+        collector->deferred_err = *err;
+    }
+}
+
+/* `start: latest` is for a topic that was never read, not for a partition added later (F13). */
+static bool topic_known(const struct collector *collector, const char *topic)
+{
+    for (size_t i = 0; i < collector->n_partitions; i++)
+        if (collector->partitions[i]->stored >= 0 &&
+            strcmp(collector->partitions[i]->topic, topic) == 0)
+            return true;
+    return false;
+}
+
+static int64_t on_assigned(void *context, int number, const char *topic, int32_t topic_number)
+{
+    struct source_link *link = context;
+    struct collector *collector = link->collector;
+    struct partition *partition;
+    struct err err = {0};
+    int rc = partition_for(collector, topic, topic_number, &partition, &err);
+    if (!rc)
+        rc = link_partition(link, number, partition, &err);
+    if (rc) {
+        defer(collector, rc, &err);
+        return SOURCE_STOP;
+    }
+    partition->source = link->index;
+    partition->source_partition = number;
+    partition->assigned = true;
+    partition->ended = partition->blocked = partition->held = false;
+    partition->trusts_holes = false;
+    partition->active_boot_ms = clock_boot_ms(collector->clock);
+    stash_clear(&partition->stash);
+    if (partition->stopped)
+        return SOURCE_STOP;
+    if (partition->next < 0)
+        return partition->config && partition->config->start_latest &&
+                       !topic_known(collector, topic)
+                   ? SOURCE_LATEST
+                   : SOURCE_EARLIEST;
+    partition->verify = collector->options.sources[link->index]->checks_last &&
+                        partition->counts.last_offset >= 0 &&
+                        partition->counts.last_offset < partition->next;
+    return partition->verify ? partition->counts.last_offset : partition->next;
+}
+
+static void on_revoked(void *context, int number, bool lost)
+{
+    struct source_link *link = context;
+    struct collector *collector = link->collector;
+    struct partition *partition = linked(link, number);
+    struct err err = {0};
+    if (!partition || !partition->assigned)
+        return;
+    stash_clear(&partition->stash);
+    if (lost) {
+        collector->reload = true; /* what came from it since the last commit is dropped */
+    } else if (!collector->reload) {
+        int rc = commit_now(collector, &err);
+        if (rc < 0)
+            defer(collector, rc, &err);
+    }
+    partition->assigned = partition->blocked = false;
+}
+
+static void on_gap(void *context, int number, int64_t from, int64_t to)
+{
+    struct source_link *link = context;
+    struct partition *partition = linked(link, number);
+    if (!partition || partition->next < 0 || to <= partition->next)
+        return;
+    partition->verify = false;
+    partition_lost(link->collector, partition,
+                   to - (from > partition->next ? from : partition->next));
+    partition->next = to;
+}
+
+static int64_t on_truncated(void *context, int number, int64_t low, int64_t high)
+{
+    struct source_link *link = context;
+    struct partition *partition = linked(link, number);
+    (void)low;
+    (void)high;
+    if (!partition)
+        return SOURCE_STOP;
+    uint64_t before = link->collector->restart;
+    partition_recreated(link->collector, partition);
+    link->collector->restart = before; /* the source acts on our answer */
+    return partition->stopped ? SOURCE_STOP : SOURCE_EARLIEST;
+}
+
+static void on_ended(void *context, int number)
+{
+    struct partition *partition = linked(context, number);
+    if (partition)
+        partition->ended = true;
+}
+
+static void wake_collector(void *context)
+{
+    collector_wake(context);
+}
+
+void collector_wake(struct collector *collector)
+{
+    for (size_t i = 0; i < collector->options.n_sources; i++)
+        if (collector->options.sources[i]->wake)
+            collector->options.sources[i]->wake(collector->options.sources[i]);
+}
+
+static int start_sources(struct collector *collector, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < collector->options.n_sources; i++) {
+        struct source *source = collector->options.sources[i];
+        struct source_link *link = &collector->links[i];
+        link->collector = collector;
+        link->index = i;
+        link->events = (struct source_events){
+            .context = link,
+            .assigned = on_assigned,
+            .revoked = on_revoked,
+            .gap = on_gap,
+            .truncated = on_truncated,
+            .ended = on_ended,
+        };
+        if (source->on_data)
+            source->on_data(source, wake_collector, collector);
+        rc = source->start(source, &link->events, err);
+    }
+    return rc;
+}
+
+int collector_new(struct collector **out, const struct collector_options *options, struct err *err)
+{
+    struct collector *made = calloc(1, sizeof(*made));
+    if (!made)
+        return err_set(err, -ENOMEM, "collector: no memory");
+    pthread_mutex_init(&made->health_lock, NULL);
+    int rc = calls_init(&made->calls, err);
+    AUTO(collector) struct collector *collector = made;
+    collector->options = *options;
+    collector->clock = options->clock ? options->clock : clock_system();
+    collector->trouble_limit = (struct log_limit){.every_ms = 1000};
+    if (!rc && options->n_sources > 64)
+        rc = err_set(err, -EINVAL, "collector: %zu sources, at most 64", options->n_sources);
+    if (rc)
+        return rc;
+    collector->links = calloc(options->n_sources + 1, sizeof(*collector->links));
+    collector->scores = calloc(EVENT_MAX_KEYS, sizeof(*collector->scores));
+    collector->features = calloc(EVENT_MAX_KEYS, sizeof(*collector->features));
+    if (!collector->links || !collector->scores || !collector->features)
+        return err_set(err, -ENOMEM, "collector: no memory");
+    for (int i = 0; !rc && i < INGEST_AHEAD; i++)
+        rc = decoder_new(&collector->ring[i].decoder, err);
+    if (!rc)
+        rc = memory_load(collector, err);
+    collector->last_commit_boot_ms = clock_boot_ms(collector->clock);
+    if (!rc)
+        rc = start_sources(collector, err);
+    if (rc)
+        return rc;
+    health_refresh(collector);
+    *out = collector;
+    collector = NULL; /* the caller owns it now */
+    return 0;
+}
+
+void collector_free(struct collector *collector)
+{
+    if (!collector)
+        return;
+    calls_stop(collector);
+    memory_drop(collector);
+    for (size_t i = 0; i < collector->n_partitions; i++) {
+        stash_finish(&collector->partitions[i]->stash);
+        free(collector->partitions[i]->topic);
+        free(collector->partitions[i]);
+    }
+    for (int i = 0; i < INGEST_AHEAD; i++)
+        decoder_free(collector->ring[i].decoder);
+    for (size_t i = 0; collector->links && i < collector->options.n_sources; i++)
+        free(collector->links[i].partitions);
+    id_set_finish(&collector->partition_ids);
+    free(collector->partitions);
+    free(collector->links);
+    free(collector->scores);
+    free(collector->features);
+    free(collector->dead);
+    free(collector->dead_bytes);
+    calls_finish(&collector->calls);
+    pthread_mutex_destroy(&collector->health_lock);
+    free(collector);
+}
+
+static void hold(struct collector *collector, struct partition *partition, bool held)
+{
+    struct source *source = collector->options.sources[partition->source];
+    if (partition->held == held || !partition->assigned)
+        return;
+    partition->held = held;
+    if (source->hold)
+        source->hold(source, partition->source_partition, held);
+}
+
+/* What is left of a batch goes aside; the source gives no more of it until it is taken. */
+static int put_aside(struct collector *collector, struct partition *partition,
+                     const struct message *messages, size_t n, struct err *err)
+{
+    int rc = n ? stash_add(&partition->stash, messages, n, err) : 0;
+    if (!rc)
+        hold(collector, partition, true);
+    return rc;
+}
+
+static int take_batch(struct collector *collector, struct source_link *link,
+                      const struct batch *batch, struct err *err)
+{
+    struct partition *partition = linked(link, batch->partition);
+    if (!partition || !partition->assigned || partition->stopped)
+        return 0;
+    partition->active_boot_ms = clock_boot_ms(collector->clock);
+    if (batch->low_watermark >= 0)
+        partition->low = batch->low_watermark;
+    if (batch->high_watermark >= 0)
+        partition->high = batch->high_watermark;
+    if (partition->blocked || stash_left(&partition->stash))
+        return put_aside(collector, partition, batch->messages, batch->n, err);
+    size_t done = 0;
+    int rc = ingest_messages(collector, partition, batch->messages, batch->n, &done, err);
+    if (rc || !partition->blocked)
+        return rc;
+    return put_aside(collector, partition, batch->messages + done, batch->n - done, err);
+}
+
+/* Messages that waited for a look which is over. */
+static int take_stashes(struct collector *collector, bool *worked, struct err *err)
+{
+    for (size_t i = 0; i < collector->n_partitions; i++) {
+        struct partition *partition = collector->partitions[i];
+        struct stash *stash = &partition->stash;
+        if (partition->blocked || !partition->held)
+            continue;
+        size_t left = stash_left(stash);
+        if (left) {
+            size_t done = 0;
+            int rc = ingest_messages(collector, partition, stash->messages + stash->at, left, &done,
+                                     err);
+            stash->at += done;
+            *worked |= done > 0;
+            if (rc)
+                return rc;
+        }
+        if (stash_left(stash) == 0 && !partition->blocked) {
+            stash_clear(stash);
+            hold(collector, partition, false);
+        }
+        if (collector->restart)
+            return 0;
+    }
+    return 0;
+}
+
+static int poll_source(struct collector *collector, size_t index, int timeout_ms, bool *worked,
+                       struct err *err)
+{
+    struct source *source = collector->options.sources[index];
+    struct source_link *link = &collector->links[index];
+    struct batch batch;
+    if (link->ended)
+        return 0;
+    int rc = source->next(source, timeout_ms, &batch, err);
+    if (rc < 0 || collector->deferred)
+        return rc < 0 ? rc : 0;
+    link->ended = rc == SOURCE_END;
+    if (rc != SOURCE_BATCH || collector->reload)
+        return 0; /* what came is read again after the reload */
+    *worked = true;
+    return take_batch(collector, link, &batch, err);
+}
+
+static int poll_sources(struct collector *collector, int timeout_ms, bool *worked, struct err *err)
+{
+    size_t n = collector->options.n_sources;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = poll_source(collector, i, 0, worked, err);
+    if (rc || *worked || timeout_ms <= 0)
+        return rc;
+    for (size_t i = 0; i < n; i++)
+        if (!collector->links[i].ended)
+            return poll_source(collector, i, timeout_ms, worked, err);
+    return 0;
+}
+
+static int start_again(struct collector *collector, struct err *err)
+{
+    int rc = 0;
+    uint64_t which = collector->restart;
+    if (collector->reload) {
+        collector->reload = false;
+        memory_drop(collector);
+        rc = memory_load(collector, err);
+        which = UINT64_MAX;
+    }
+    collector->restart = 0;
+    for (size_t i = 0; !rc && i < collector->options.n_sources; i++) {
+        struct source *source = collector->options.sources[i];
+        collector->links[i].ended &= !(which >> i & 1);
+        if ((which >> i & 1) && source->restart)
+            rc = source->restart(source, err);
+    }
+    return rc;
+}
+
+static bool all_ended(const struct collector *collector)
+{
+    for (size_t i = 0; i < collector->options.n_sources; i++)
+        if (!collector->links[i].ended)
+            return false;
+    for (size_t i = 0; i < collector->n_partitions; i++)
+        if (stash_left(&collector->partitions[i]->stash))
+            return false;
+    return collector->options.n_sources > 0;
+}
+
+static void rest(int timeout_ms)
+{
+    (void)poll(NULL, 0, timeout_ms < STEP_MS ? timeout_ms : STEP_MS);
+}
+
+static int finish_round(struct collector *collector, bool worked, struct err *err)
+{
+    int rc = align_looks(collector, err);
+    bool end = !rc && all_ended(collector);
+    if (!rc && !collector->degraded && (end || commit_due(collector)))
+        rc = commit_now(collector, err);
+    if (!rc && !worked)
+        rc = tidy_idle(collector, err);
+    if (!rc && end && !collector->degraded && !collector->reload)
+        return COLLECTOR_END;
+    if (clock_boot_ms(collector->clock) - collector->health.refreshed_boot_ms >= HEALTH_EVERY_MS)
+        health_refresh(collector);
+    return rc ? rc : worked ? COLLECTOR_WORKED : 0;
+}
+
+int collector_step(struct collector *collector, int timeout_ms, struct err *err)
+{
+    bool worked = false;
+    int rc = 0;
+    calls_claim(collector);
+    calls_run(collector);
+    if (collector->reload || collector->restart)
+        rc = start_again(collector, err);
+    if (!rc && collector->degraded) {
+        if (clock_boot_ms(collector->clock) >= collector->retry_boot_ms)
+            rc = commit_now(collector, err);
+        if (!rc && collector->degraded)
+            rest(timeout_ms);
+        if (rc || collector->degraded || collector->reload)
+            return rc;
+    }
+    if (!rc)
+        rc = take_stashes(collector, &worked, err);
+    if (!rc && !collector->restart) {
+        int64_t left =
+            COMMIT_EVERY_MS - (clock_boot_ms(collector->clock) - collector->last_commit_boot_ms);
+        if (collector->uncommitted && left < timeout_ms)
+            timeout_ms = left > 0 ? (int)left : 0;
+        rc = poll_sources(collector, worked ? 0 : timeout_ms, &worked, err);
+    }
+    if (!rc && collector->deferred) {
+        rc = collector->deferred;
+        if (err)
+            *err = collector->deferred_err;
+    }
+    return rc ? rc : finish_round(collector, worked, err);
+}
+
+int collector_run(struct collector *collector, struct err *err)
+{
+    int rc = 0;
+    while (rc >= 0 && rc != COLLECTOR_END && !atomic_load(&collector->stop))
+        rc = collector_step(collector, STEP_MS, err);
+    if (rc >= 0)
+        rc = commit_now(collector, err);
+    calls_run(collector);
+    calls_stop(collector);
+    return rc < 0 ? rc : 0;
+}
+
+int collector_commit_now(struct collector *collector, struct err *err)
+{
+    return commit_now(collector, err);
+}
+
+void collector_stop(struct collector *collector)
+{
+    atomic_store(&collector->stop, true);
+    collector_wake(collector);
+}
+
+int collector_reload(struct collector *collector, const struct config *config, struct err *err)
+{
+    int rc = models_configure(collector->models, config, err);
+    if (rc)
+        return rc;
+    collector->options.config = config;
+    for (size_t i = 0; i < collector->models->n_models; i++)
+        join_longest_horizon(collector->join, collector->models->models[i]->label_horizon_ms);
+    for (size_t i = 0; !rc && i < collector->models->n_versions; i++) {
+        const struct model *model = collector->models->versions[i]->model;
+        rc = join_series(collector->join, (uint32_t)i, model->hash, model->label_horizon_ms, err);
+    }
+    return rc;
+}

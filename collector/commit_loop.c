@@ -1,0 +1,216 @@
+/*
+ * The transaction: what changed since the last one, and the offsets, together or not at all.
+ */
+#include <inttypes.h>
+
+#include "collector/loop.h"
+#include "collector/tidy.h"
+
+enum {
+    MAX_WAL_BYTES = 4 << 20 /* then its pages are moved into the database, between two commits */
+};
+
+bool commit_due(const struct collector *collector)
+{
+    int64_t since = clock_boot_ms(collector->clock) - collector->last_commit_boot_ms;
+    struct panes_size fold;
+    if (since >= COMMIT_EVERY_MS)
+        return true;
+    panes_size(collector->fold, &fold);
+    return collector->uncommitted >= MAX_UNSAVED_RECORDS || fold.n_changed >= MAX_CHANGED_PANES ||
+           fold.changed_bytes >= MAX_CHANGED_BYTES || collector->dead_size >= MAX_DEAD_BYTES;
+}
+
+static bool anything_changed(const struct collector *collector)
+{
+    if (collector->uncommitted || collector->n_dead ||
+        collector->watermark_ms != collector->stored_watermark_ms ||
+        collector->look_ms != collector->stored_look_ms)
+        return true;
+    for (size_t i = 0; i < collector->n_partitions; i++)
+        if (collector->partitions[i]->changed)
+            return true;
+    for (size_t i = 0; i < collector->models->n_models; i++)
+        if (collector->models->models[i]->dirty || collector->models->models[i]->counts_dirty)
+            return true;
+    return false;
+}
+
+/* A waiting record goes with its segment: nobody came for it. */
+static void orphan(void *context, const struct record *record)
+{
+    struct collector *collector = context;
+    if (!(record->flags & RECORD_WAITING) || record->kind == RECORD_PREDICTION)
+        return;
+    struct partition *partition = collector->partitions[record->series];
+    partition->counts.waiting--;
+    partition->counts.orphaned++;
+    partition->changed = true;
+}
+
+static int write_facts(struct collector *collector, struct err *err)
+{
+    struct store *store = collector->options.store;
+    int rc = 0;
+    if (!collector->seed_stored)
+        rc = commit_fact(store, "join_seed", (int64_t)collector->seed, err);
+    if (!rc && collector->watermark_ms != collector->stored_watermark_ms)
+        rc = commit_fact(store, "watermark_ms", collector->watermark_ms, err);
+    if (!rc && collector->look_ms != collector->stored_look_ms)
+        rc = commit_fact(store, "look_ms", collector->look_ms, err);
+    return rc;
+}
+
+static int64_t next_of(const struct partition *partition)
+{
+    return partition->next < 0 ? partition->stored : partition->next;
+}
+
+static int write_offsets(struct collector *collector, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < collector->n_partitions; i++) {
+        const struct partition *partition = collector->partitions[i];
+        if (partition->changed && next_of(partition) >= 0)
+            rc = commit_offset(collector->options.store, partition->topic, partition->number,
+                               partition->stored, next_of(partition), &partition->counts, err);
+    }
+    return rc;
+}
+
+static int append_rows(void *context, uint32_t segment, const void *bytes, size_t n,
+                       struct err *err)
+{
+    return commit_pending_append(context, segment, bytes, n, err);
+}
+
+static int replace_rows(void *context, uint32_t segment, const void *bytes, size_t n,
+                        struct err *err)
+{
+    return commit_pending_replace(context, segment, bytes, n, err);
+}
+
+static int drop_rows(void *context, uint32_t segment, struct err *err)
+{
+    return commit_pending_drop(context, segment, err);
+}
+
+static int write_all(struct collector *collector, struct err *err)
+{
+    struct store *store = collector->options.store;
+    struct pending_writer writer = {store, append_rows, replace_rows, drop_rows};
+    int rc = commit_begin(store, err);
+    if (!rc) /* first the offsets: whoever is fenced need not write the rest */
+        rc = write_offsets(collector, err);
+    if (!rc)
+        rc = models_write(collector->models, store, collector->watermark_ms, err);
+    if (!rc)
+        rc = panes_write(collector->fold, err);
+    if (!rc)
+        rc = pending_save(collector->pending, &writer, err);
+    if (!rc)
+        rc = dead_write(collector, err);
+    if (!rc)
+        rc = write_facts(collector, err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    return rc;
+}
+
+static int refused(struct collector *collector, int rc, const struct err *why)
+{
+    const struct log *log = collector->options.log;
+    if (rc == ERR_FENCED) {
+        collector->fenced++;
+        collector->reload = true;
+        if (log)
+            log_write(log, LEVEL_ERROR, "collector", "%s: reading again what is stored", why->text);
+        return 0;
+    }
+    if (rc != ERR_FULL)
+        return rc;
+    collector->retry_boot_ms = clock_boot_ms(collector->clock) + RETRY_FULL_MS;
+    if (!collector->degraded && log)
+        log_write(log, LEVEL_ERROR, "collector", "%s: nothing is taken until there is room",
+                  why->text);
+    collector->degraded = true;
+    return 0;
+}
+
+static int mark_durable(struct collector *collector, struct err *err)
+{
+    const struct log *log = collector->options.log;
+    if (collector->degraded) {
+        collector->degraded = false;
+        int64_t now = clock_boot_ms(collector->clock);
+        for (size_t i = 0; i < collector->n_partitions; i++) /* they were not polled, not idle */
+            collector->partitions[i]->active_boot_ms = now;
+        if (log)
+            log_write(log, LEVEL_INFO, "collector", "there is room again: going on");
+    }
+    int rc = models_written(collector->models, err);
+    panes_written(collector->fold);
+    pending_saved(collector->pending);
+    dead_clear(collector);
+    collector->seed_stored = true;
+    collector->stored_watermark_ms = collector->watermark_ms;
+    collector->stored_look_ms = collector->look_ms;
+    for (size_t i = 0; i < collector->n_partitions; i++) {
+        struct partition *partition = collector->partitions[i];
+        if (!partition->changed)
+            continue;
+        partition->changed = false;
+        partition->stored = next_of(partition);
+        struct source *source = collector->options.sources[partition->source];
+        if (partition->assigned && source->stored)
+            source->stored(source, partition->source_partition, partition->stored);
+    }
+    return rc;
+}
+
+int commit_now(struct collector *collector, struct err *err)
+{
+    struct err why = {0};
+    int64_t started = clock_boot_ms(collector->clock);
+    collector->last_commit_boot_ms = started;
+    align_watermark(collector);
+    for (size_t i = 0; i < collector->models->n_models; i++)
+        model_expire(collector->models->models[i], collector->watermark_ms);
+    int rc = pending_expire(collector->pending, collector->watermark_ms, MAX_EXPIRED_SEGMENTS,
+                            orphan, collector, err);
+    if (rc || !anything_changed(collector))
+        return rc;
+
+    struct panes_size size;
+    panes_size(collector->fold, &size);
+    struct collector_commit commit = {
+        .n_events = collector->uncommitted,
+        .n_panes = (int64_t)size.n_changed,
+    };
+    rc = write_all(collector, &why);
+    if (rc) {
+        rc = refused(collector, rc, &why);
+        if (rc && err)
+            *err = why;
+        return rc;
+    }
+    rc = mark_durable(collector, err);
+    collector->uncommitted = 0;
+    commit.watermark_ms = collector->watermark_ms;
+    commit.duration_ms = clock_boot_ms(collector->clock) - started;
+    collector->commits++;
+    collector->stale_values |= commit.n_panes > 0;
+    collector->last_commit_ms = commit.duration_ms;
+    if (commit.duration_ms > collector->longest_commit_ms)
+        collector->longest_commit_ms = commit.duration_ms;
+    if (!rc && store_wal_bytes(collector->options.store) > MAX_WAL_BYTES)
+        rc = store_checkpoint(collector->options.store, err);
+    if (!rc)
+        rc = tidy_after_commit(collector, err);
+    if (!rc && collector->options.after_commit)
+        rc = collector->options.after_commit(collector->options.context, &commit, err);
+    health_refresh(collector);
+    return rc < 0 ? rc : 0;
+}

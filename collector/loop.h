@@ -1,0 +1,221 @@
+/*
+ * The inside of the collector: what collect.c (the loop), ingest.c (one message), commit_loop.c
+ * (the transaction), align.c (watermark and looks) and health.c share. Nobody else includes this.
+ *
+ * Threads  all of it belongs to the writer's thread but `calls` and `health`, which have a lock
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "collector/collect.h"
+#include "collector/fold.h"
+#include "collector/join.h"
+#include "collector/models.h"
+#include "collector/validate.h"
+#include "storage/commit.h"
+
+enum {
+    COMMIT_EVERY_MS = 1000,
+    IDLE_AFTER_MS = 10000,     /* contract §1: "10 s without messages" */
+    FUTURE_MS = 5 * 60 * 1000, /* contract §1 */
+    RETRY_FULL_MS = 1000,      /* a full disk is tried again each second */
+    LOOK_MS = 1000,
+    MAX_EXPIRED_SEGMENTS = 64,   /* a commit */
+    MAX_DEAD_BYTES = 8 << 20,    /* dead letters that wait for a commit */
+    DEAD_PAYLOAD_BYTES = 4096,   /* storage/commit.h: "cut to 4 KiB" */
+    MAX_UNSAVED_RECORDS = 50000, /* design.md: "or every 50,000 events" */
+    MAX_CHANGED_PANES = 4000,    /* keeps the longest commit below 100 ms: docs/performance.md */
+    MAX_CHANGED_BYTES = 8 << 20,
+    PANE_MEMORY = 96 << 20, /* of written panes */
+};
+
+/* Messages of one partition that wait for a look, copied. */
+struct stash {
+    struct message *messages; /* payloads: allocated in one piece with each addition */
+    size_t n, at, capacity;
+    char **pieces;
+    size_t n_pieces, pieces_capacity;
+};
+
+struct partition {
+    struct collector *collector;
+    size_t source; /* index of its source */
+    int source_partition;
+    char *topic;
+    int32_t number;
+    uint64_t id; /* stands for (topic, number) in records on disk */
+    const struct config_topic *config;
+    bool assigned;
+    bool ended;
+    bool stopped;      /* recreated, and configured to stop */
+    bool blocked;      /* aligned: waits for the look, its head is at head_ts_ms */
+    bool held;         /* the source was told so */
+    bool changed;      /* differs from its row */
+    bool verify;       /* the first message should be the last applied one */
+    bool trusts_holes; /* a hole was seen twice since the assignment */
+    int64_t hole_at;   /* where a hole was seen once; -1 none */
+    int64_t next;      /* will be applied next */
+    int64_t stored;    /* next in the database; -1: no row yet */
+    int64_t low, high; /* of the log, as last told; -1 unknown */
+    int64_t head_ts_ms;
+    int64_t active_boot_ms; /* last message, or assignment */
+    struct partition_counts counts;
+    struct stash stash;
+};
+
+struct rejected {
+    uint32_t partition;
+    enum reject reason;
+    int64_t offset;
+    int64_t at_ms;
+    size_t detail; /* offset in dead_bytes; the payload follows */
+    uint32_t detail_size, payload_size;
+};
+
+/* A function that another thread wants run on the writer's. */
+struct call {
+    struct call *next;
+    int (*fn)(void *context, struct store *store, struct err *err);
+    void *context;
+    struct err err;
+    int rc;
+    bool done;
+};
+
+struct calls {
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    struct call *first, *last;
+    bool stopped; /* nobody runs them any more */
+    pthread_t writer;
+    bool has_writer;
+    atomic_bool waiting;
+};
+
+struct source_link {
+    struct collector *collector;
+    size_t index;
+    struct source_events events;
+    int *partitions; /* by the source's number; -1 none */
+    size_t n_partitions;
+    bool ended;
+};
+
+enum {
+    INGEST_AHEAD = 8 /* messages are decoded before they are applied */
+};
+
+struct decoded {
+    struct decoder *decoder;
+    struct event event;
+    struct id_hash id;
+    enum reject reason;
+    const char *detail;
+};
+
+struct collector {
+    struct collector_options options;
+    const struct clock *clock;
+    struct source_link *links; /* one a source */
+    struct partition **partitions;
+    size_t n_partitions, partitions_capacity;
+    struct id_set partition_ids; /* → index */
+
+    struct models *models;
+    struct pending *pending;
+    struct join *join;
+    struct panes *fold;
+    struct decoded ring[INGEST_AHEAD];
+    struct class_score *scores; /* of the event at hand */
+    uint32_t *features;         /* of it: their numbers */
+    uint64_t seed;
+    bool seed_stored;
+
+    struct rejected *dead;
+    size_t n_dead, dead_capacity;
+    char *dead_bytes;
+    size_t dead_size, dead_bytes_capacity;
+
+    int64_t watermark_ms, stored_watermark_ms; /* INT64_MIN: none */
+    int64_t look_ms, stored_look_ms;           /* INT64_MIN: none yet */
+    bool look_wanted;                          /* at_look asked for exactly that one */
+    bool look_dirty;                           /* something was folded since the last look */
+
+    int64_t uncommitted; /* events since the last commit */
+    int64_t last_commit_boot_ms;
+    int64_t retry_boot_ms; /* degraded: not before */
+    bool degraded;
+    bool reload;      /* memory is to be dropped: a partition was lost, or a commit was fenced */
+    uint64_t restart; /* bit set of sources that are to start again */
+    int deferred;     /* error of a callback that could not return one */
+    struct err deferred_err;
+    int64_t next_aging_ms;       /* event time: panes are looked through again */
+    int64_t dead_tidied_boot_ms; /* old dead letters were removed */
+    bool stale_values;           /* some pane has changed since its values were computed */
+    int64_t fenced, commits, last_commit_ms, longest_commit_ms, last_commit_panes;
+    size_t next_source;
+    atomic_bool stop;
+    struct calls calls;
+    struct log_limit trouble_limit;
+
+    pthread_mutex_t health_lock;
+    struct collector_health health;
+};
+
+/* memory.c: what is restored from the database and dropped again. */
+int memory_load(struct collector *collector, struct err *err);
+void memory_drop(struct collector *collector);
+int partition_for(struct collector *collector, const char *topic, int32_t number,
+                  struct partition **out, struct err *err);
+uint64_t partition_id(const char *topic, int32_t number);
+/* Retention passed us by `lost` messages: counted, and the answers say so. */
+void partition_lost(struct collector *collector, struct partition *partition, int64_t lost);
+/* The log is another one than we read: stops or starts anew, as configured. */
+void partition_recreated(struct collector *collector, struct partition *partition);
+
+/* ingest.c */
+/* Applies messages in order until `n` or until one whose ts is beyond the look: *done of them. */
+int ingest_messages(struct collector *collector, struct partition *partition,
+                    const struct message *messages, size_t n, size_t *done, struct err *err);
+
+/* dead.c */
+int dead_add(struct collector *collector, const struct partition *partition,
+             const struct message *message, enum reject reason, const char *detail,
+             struct err *err);
+int dead_write(struct collector *collector, struct err *err);
+void dead_clear(struct collector *collector);
+
+/* commit_loop.c */
+bool commit_due(const struct collector *collector);
+/* 0, also when the disk is full (then degraded) or it was fenced (then reload). */
+int commit_now(struct collector *collector, struct err *err);
+
+/* align.c */
+void align_watermark(struct collector *collector);
+/* Unblocks partitions and takes looks as far as they are due. */
+int align_looks(struct collector *collector, struct err *err);
+bool align_idle(const struct collector *collector, const struct partition *partition);
+
+/* stash.c */
+int stash_add(struct stash *stash, const struct message *messages, size_t n, struct err *err);
+void stash_clear(struct stash *stash);
+void stash_finish(struct stash *stash);
+static inline size_t stash_left(const struct stash *stash)
+{
+    return stash->n - stash->at;
+}
+
+/* health.c */
+void health_refresh(struct collector *collector);
+
+/* calls.c */
+int calls_init(struct calls *calls, struct err *err);
+void calls_finish(struct calls *calls);
+void calls_run(struct collector *collector);
+void calls_stop(struct collector *collector);
+void calls_claim(struct collector *collector);
+
+/* collect.c: makes the sources' next() return. Any thread. */
+void collector_wake(struct collector *collector);

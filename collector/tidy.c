@@ -1,0 +1,70 @@
+#include "collector/tidy.h"
+
+#include "collector/loop.h"
+#include "storage/dead_letter.h"
+#include "storage/retention.h"
+#include "storage/values.h"
+
+enum {
+    RETENTION_PANES = 200, /* a step: some milliseconds */
+    VALUE_ROWS = 50,
+    DEAD_EVERY_MS = 60 * 1000,
+};
+
+static int expire_dead_letters(struct collector *collector, struct err *err)
+{
+    struct store *store = collector->options.store;
+    int64_t before_ms =
+        clock_wall_ms(collector->clock) - collector->options.config->dead_letter_retention_ms;
+    int64_t now = clock_boot_ms(collector->clock);
+    if (now - collector->dead_tidied_boot_ms < DEAD_EVERY_MS)
+        return 0;
+    collector->dead_tidied_boot_ms = now;
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_dead_letter_expire(store, before_ms, err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    return rc;
+}
+
+/* Panes age in event time; a minute's worth at a time, more while some are left. */
+static int age_panes(struct collector *collector, struct err *err)
+{
+    int64_t watermark_ms = collector->watermark_ms;
+    struct retention_done done = {0};
+    if (watermark_ms == INT64_MIN || watermark_ms < collector->next_aging_ms)
+        return 0;
+    int rc = retention_step(collector->options.store, collector->options.config->retention_ms,
+                            watermark_ms, RETENTION_PANES, &done, err);
+    if (rc)
+        return rc;
+    if (!done.more)
+        collector->next_aging_ms = watermark_ms - watermark_ms % 60000 + 60000;
+    panes_rolled_up(collector->fold);
+    return 0;
+}
+
+/* A full disk here is met again by the next commit, which deals with it. */
+static int unless_full(int rc)
+{
+    return rc == ERR_FULL ? 0 : rc;
+}
+
+int tidy_after_commit(struct collector *collector, struct err *err)
+{
+    int rc = unless_full(age_panes(collector, err));
+    return rc ? rc : unless_full(expire_dead_letters(collector, err));
+}
+
+int tidy_idle(struct collector *collector, struct err *err)
+{
+    bool more;
+    if (!collector->stale_values || collector->degraded)
+        return 0;
+    int rc = unless_full(values_refresh(collector->options.store, VALUE_ROWS, &more, err));
+    collector->stale_values = !rc && more;
+    return rc;
+}

@@ -1,0 +1,14 @@
+/*
+ * The writer's work between two commits that nobody waits for: panes that age, values for SQL
+ * readers, old dead letters. In small steps, so that the log does not wait.
+ */
+#pragma once
+
+#include "common/err.h"
+
+struct collector;
+
+/* After a commit; everything is written. */
+int tidy_after_commit(struct collector *collector, struct err *err);
+/* In a round in which nothing came. */
+int tidy_idle(struct collector *collector, struct err *err);
