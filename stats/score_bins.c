@@ -2,7 +2,8 @@
  * A score's place is its code: the double's bits below 1/2, and TOP minus the bits of 1 - score
  * from 1/2 on (the subtraction is exact there). Codes ascend with the scores and lose nothing.
  * A grid of m bits keeps code >> (52 - m) below the middle and counts down from TOP >> (52 - m)
- * above it, so each grid's keys come from any finer grid's.
+ * above it, so each grid's keys come from any finer grid's. Models that saturate say 0 and 1 very
+ * often; these two have the keys NONE and ALL on every grid, all others are shifted up by one.
  *
  * Why the level does not depend on order: it is the first of the ladder on which the set of
  * scores has no more keys than the ladder allows. Adding scores never makes a set fit a finer
@@ -20,17 +21,25 @@
 static const uint64_t top = UINT64_C(0x7fc0000000000000);    /* code of 1 */
 static const uint64_t middle = UINT64_C(0x3fe0000000000000); /* code of 1/2 */
 
-static const struct level {
-    uint8_t bits;
-    uint16_t max_bins;
-} ladder[] = {
-    {52, 1024}, {20, 4096}, {18, 4096}, {16, 4096}, {15, 4096}, {14, 4096}, {13, 4096},
-    {12, 4096}, {11, 4096}, {10, 4096}, {9, 4096},  {8, 4096},  {7, 4096},  {6, 4096},
-    {5, 4096},  {4, 4096},  {3, 4096},  {2, 4096},  {1, 4096},  {0, 4096},
-};
 enum {
-    N_LEVELS = sizeof(ladder) / sizeof(ladder[0])
+    MAX_EXACT = 1024, /* keys on level 0 */
+    MAX_BINS = 4096,  /* on each level above: 32 bits of mantissa, then one bit less each */
+    FINEST_BITS = 32,
+    N_LEVELS = 2 + FINEST_BITS,
+    SCRATCH_BITS = 14, /* twice as many places as keys, or more */
 };
+#define KEY_NONE UINT64_C(0)
+#define KEY_ALL UINT64_MAX
+
+static int bits_of(int level)
+{
+    return level == 0 ? 52 : FINEST_BITS + 1 - level;
+}
+
+static uint32_t most_keys(const struct score_bins *s, int level)
+{
+    return (uint32_t)(level == 0 ? MAX_EXACT : MAX_BINS) >> s->thrift;
+}
 
 void score_bins_init(struct score_bins *s, int thrift)
 {
@@ -67,50 +76,108 @@ static double score_of(uint64_t code)
     return code < middle ? score : 1 - score;
 }
 
-static uint64_t key_of(uint64_t code, int bits)
+/* Level 0 has the code itself. */
+static uint64_t key_of(uint64_t code, int level)
 {
-    const int shift = 52 - bits;
-    return code < middle ? code >> shift : (top >> shift) - ((top - code) >> shift);
+    if (level == 0)
+        return code;
+    if (code == 0 || code == top)
+        return code ? KEY_ALL : KEY_NONE;
+    const int shift = 52 - bits_of(level);
+    return 1 + (code < middle ? code >> shift : (top >> shift) - ((top - code) >> shift));
+}
+
+/* The code of some score in the bin: the one nearest to its end of 0..1. */
+static uint64_t code_in(uint64_t key, int level)
+{
+    if (level == 0)
+        return key;
+    if (key == KEY_NONE || key == KEY_ALL)
+        return key ? top : 0;
+    const int shift = 52 - bits_of(level);
+    key--;
+    const uint64_t code =
+        key < middle >> shift ? key << shift : top - (((top >> shift) - key) << shift);
+    /* The bins next to 0 and 1 do not hold those. */
+    return code == 0 ? 1 : code == top ? top - 1 : code;
 }
 
 struct coarser {
-    int from_bits, to_bits;
+    int from_level, to_level;
 };
 
 static void coarser_bin(void *context, uint64_t *key, int64_t *columns)
 {
     (void)columns;
     const struct coarser *c = context;
-    const int shift = c->from_bits - c->to_bits;
-    const uint64_t from_top = top >> (52 - c->from_bits);
-    if (*key < middle >> (52 - c->from_bits))
-        *key >>= shift;
-    else
-        *key = (top >> (52 - c->to_bits)) - ((from_top - *key) >> shift);
+    *key = key_of(code_in(*key, c->from_level), c->to_level);
 }
 
 static void go_to_level(struct score_bins *s, int level)
 {
-    struct coarser c = {ladder[s->level].bits, ladder[level].bits};
+    struct coarser c = {s->level, level};
     bins_rekey(&s->bins, coarser_bin, &c);
     s->level = (uint8_t)level;
 }
 
+/* Has the set more keys than allowed on this level? */
+static bool has_too_many(const struct score_bins *s, int level, uint64_t *scratch)
+{
+    const uint64_t mask = (UINT64_C(1) << SCRATCH_BITS) - 1;
+    const uint32_t most = most_keys(s, level);
+    uint32_t n = 0;
+    memset(scratch, 0, sizeof(*scratch) << SCRATCH_BITS);
+    for (uint32_t i = 0; i < s->bins.n && n <= most; i++) {
+        const int64_t *row = s->bins.rows + i * (size_t)4;
+        /* No key is UINT64_MAX - 1, so none is 0 after the addition of 2. */
+        const uint64_t key = key_of(code_in((uint64_t)row[0], s->level), level) + 2;
+        uint64_t place = key * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SCRATCH_BITS);
+        while (scratch[place] && scratch[place] != key)
+            place = (place + 1) & mask;
+        n += scratch[place] == 0;
+        scratch[place] = key;
+    }
+    return n > most;
+}
+
+/* To the first level that holds the set. Neighbouring levels often have nearly as many keys, so
+   the level is looked for by halves; without memory for that, step by step to the same one. */
+static void fit_now(struct score_bins *s)
+{
+    AUTO_FREE uint64_t *scratch = NULL;
+    if (s->bins.n > most_keys(s, s->level + 1))
+        scratch = malloc(sizeof(*scratch) << SCRATCH_BITS);
+    if (!scratch) {
+        while (s->bins.n > most_keys(s, s->level) && s->level + 1 < N_LEVELS)
+            go_to_level(s, s->level + 1);
+        return;
+    }
+    int low = s->level + 1, high = N_LEVELS - 1;
+    while (low < high) {
+        const int half = (low + high) / 2;
+        if (has_too_many(s, half, scratch))
+            low = half + 1;
+        else
+            high = half;
+    }
+    go_to_level(s, low);
+}
+
 static inline void fit(struct score_bins *s)
 {
-    while (s->bins.n > (uint32_t)ladder[s->level].max_bins >> s->thrift && s->level + 1 < N_LEVELS)
-        go_to_level(s, s->level + 1);
+    if (s->bins.n > most_keys(s, s->level) && s->level + 1 < N_LEVELS)
+        fit_now(s);
 }
 
 void score_bins_predict(struct score_bins *s, double score)
 {
-    bins_at(&s->bins, key_of(code_of(score), ladder[s->level].bits))[0]++;
+    bins_at(&s->bins, key_of(code_of(score), s->level))[0]++;
     fit(s);
 }
 
 void score_bins_label(struct score_bins *s, double score, bool positive, int sign)
 {
-    bins_at(&s->bins, key_of(code_of(score), ladder[s->level].bits))[positive ? 1 : 2] += sign;
+    bins_at(&s->bins, key_of(code_of(score), s->level))[positive ? 1 : 2] += sign;
     fit(s);
 }
 
@@ -126,7 +193,7 @@ void score_bins_merge(struct score_bins *into, const struct score_bins *from)
     if (from->level == into->level) {
         bins_merge(&into->bins, &from->bins);
     } else {
-        struct coarser c = {ladder[from->level].bits, ladder[into->level].bits};
+        struct coarser c = {from->level, into->level};
         for (uint32_t i = 0; i < from->bins.n; i++) {
             const int64_t *row = from->bins.rows + i * (size_t)4;
             if (!row[1] && !row[2] && !row[3])
@@ -156,28 +223,26 @@ int score_bins_load(struct score_bins *s, struct reader *in, struct err *err)
     if (rc)
         return rc;
     s->level = level;
-    const uint64_t last = top >> (52 - ladder[level].bits);
-    for (uint32_t i = 0; i < s->bins.n; i++)
-        if ((uint64_t)s->bins.rows[i * (size_t)4] > last)
+    for (uint32_t i = 0; i < s->bins.n; i++) {
+        const uint64_t key = (uint64_t)s->bins.rows[i * (size_t)4];
+        if (key != (level ? KEY_ALL : top) && code_in(key, level) >= top)
             return err_set(err, ERR_CORRUPT, "state: a score above 1");
+    }
     return 0;
 }
 
-/* Both ends of a bin's scores. Below the middle a key counts up from 0, above it down from 1. */
+/* Both ends of a bin's scores. Below the middle its code counts up from 0, above down from 1. */
 static void ends_of(uint64_t key, int level, double *lo, double *hi)
 {
-    const int shift = 52 - ladder[level].bits;
-    const uint64_t key_top = top >> shift;
-    if (key < middle >> shift) {
-        *lo = score_of(key << shift);
-        *hi = shift ? score_of((key + 1) << shift) : *lo;
-    } else {
-        const uint64_t down = key_top - key; /* of 1 - score */
-        *hi = score_of(top - (down << shift));
-        *lo = shift ? score_of(top - ((down + 1) << shift)) : *hi;
-        if (shift && *lo < 0.5)
-            *lo = 0.5; /* the bin that holds just the middle */
-    }
+    const uint64_t code = code_in(key, level);
+    *lo = *hi = score_of(code);
+    if (level == 0 || key == KEY_NONE || key == KEY_ALL || code == middle)
+        return;
+    const uint64_t width = UINT64_C(1) << (52 - bits_of(level));
+    if (code < middle)
+        *hi = score_of((code / width + 1) * width);
+    else
+        *lo = fmax(0.5, score_of(top - ((top - code) / width + 1) * width));
 }
 
 int score_bins_list(const struct score_bins *s, struct score_bin **out, size_t *n)

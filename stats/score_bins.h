@@ -6,8 +6,8 @@
  *          bins, the finest of a ladder of grids on which it has at most 4,096 (both shifted
  *          right by `thrift`, where there is one table for each of many classes): a bin is the
  *          exponent and the first m bits of the score's mantissa below 1/2, of 1 - score above,
- *          so bins are fine near 0 and near 1. The level depends on the set of scores alone, not
- *          on their order or on how they were split
+ *          so bins are fine near 0 and near 1; 0 and 1 themselves are bins of their own. The
+ *          level depends on the set of scores alone, not on their order or on how they were split
  * Rules    a label's score was (or will be) added by score_bins_predict here or in a state that
  *          is merged with this one; labels may be taken out again, predictions not
  * Owner    score_bins_init gives nothing away; score_bins_finish takes

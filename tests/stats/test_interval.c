@@ -1,0 +1,147 @@
+#include "stats/interval.h"
+
+#include <math.h>
+
+#include "stats/confusion.h"
+#include "tests/test.h"
+
+static void wilson_is_wilsons(void **state)
+{
+    (void)state;
+    const struct interval a = interval_wilson(8, 10); /* Wilson 1927, z = 1.959964 */
+    assert_close(a.lower, 0.490162, 1e-6);
+    assert_close(a.upper, 0.943318, 1e-6);
+    assert_close(interval_wilson(0, 10).lower, 0, 0);
+    assert_close(interval_wilson(0, 10).upper, 0.277533, 1e-6);
+    assert_close(interval_wilson(10, 10).upper, 1, 0);
+    assert_true(isnan(interval_wilson(0, 0).lower));
+    assert_true(isnan(interval_wilson(3, 2).lower));
+}
+
+static void means_have_students_interval(void **state)
+{
+    (void)state;
+    /* 1, 2, 3, 4: mean 2.5, variance 5 / 3, t of 3 degrees 3.18245 */
+    const double variance = variance_of(10, 30, 4);
+    assert_close(variance, 5.0 / 3, 1e-15);
+    assert_close(interval_mean(2.5, variance, 4).upper, 2.5 + 3.182446305 * sqrt(5.0 / 12), 1e-8);
+    assert_true(isnan(interval_mean(1, variance_of(1, 1, 1), 1).lower));
+}
+
+static void a_perfect_area_still_has_an_interval(void **state)
+{
+    (void)state;
+    assert_close(interval_roc(1, 0, 10, 50).upper, 1, 0);
+    assert_close(interval_roc(1, 0, 10, 50).lower, interval_wilson(10, 10).lower, 0);
+    assert_close(interval_roc(0.9, 0.0004, 100, 100).lower, 0.9 - 1.959964 * 0.02, 1e-7);
+    assert_close(interval_roc(0.99, 0.0004, 100, 100).upper, 1, 0);
+    assert_true(isnan(interval_roc(0.9, (double)NAN, 1, 5).lower));
+    /* logit(0.8) ± z / sqrt(50 · 0.8 · 0.2) */
+    const struct interval ap = interval_average_precision(0.8, 50);
+    assert_close(ap.lower, 1 / (1 + exp(-(log(4) - 1.95996398 / sqrt(8)))), 1e-8);
+    assert_close(ap.upper, 1 / (1 + exp(-(log(4) + 1.95996398 / sqrt(8)))), 1e-8);
+}
+
+enum {
+    TN = 60,
+    FP = 15,
+    FN = 20,
+    TP = 105
+};
+
+struct two_by_two {
+    double truth[2], predicted[2], hit[2];
+    struct confusion_cell cells[4];
+    struct confusion confusion;
+};
+
+static void two_by_two_of(struct two_by_two *t, double tn, double fp, double fn, double tp)
+{
+    *t = (struct two_by_two){{tn + fp, fn + tp},
+                             {tn + fn, fp + tp},
+                             {tn, tp},
+                             {{0, 0, tn}, {0, 1, fp}, {1, 0, fn}, {1, 1, tp}},
+                             {0}};
+    t->confusion =
+        (struct confusion){2, t->truth, t->predicted, t->hit, tn + fp + fn + tp, t->cells, 4};
+}
+
+static double half_width(struct two_by_two *t, confusion_value *value)
+{
+    const struct interval i = confusion_interval(&t->confusion, value, -1, 1);
+    return (i.upper - i.lower) / 2;
+}
+
+static void the_delta_method_gives_the_closed_forms(void **state)
+{
+    (void)state;
+    struct two_by_two t;
+    two_by_two_of(&t, TN, FP, FN, TP);
+    const double z = 1.959963984540054;
+    const double accuracy = (TN + TP) / 200.0;
+    assert_close(half_width(&t, confusion_accuracy), z * sqrt(accuracy * (1 - accuracy) / 200),
+                 1e-8);
+    const double se = TP / 125.0, sp = TN / 75.0;
+    assert_close(half_width(&t, confusion_balanced_accuracy),
+                 z * sqrt(se * (1 - se) / 125 + sp * (1 - sp) / 75) / 2, 1e-8);
+    const double f1 = f1_of(TP, FP, FN), n = 2 * TP + FP + FN;
+    assert_close(f1, 0.857142857142857, 1e-14);
+    const struct interval i = interval_f1(TP, FP, FN);
+    assert_close((i.upper - i.lower) / 2,
+                 z * sqrt(4 * TP * (1 - f1) * (1 - f1) + (FP + FN) * f1 * f1) / n, 1e-12);
+}
+
+/* The jackknife leaves one event out at a time; for smooth values it meets the delta method. */
+static double jackknife(confusion_value *value)
+{
+    static const double cells[] = {TN, FP, FN, TP};
+    double sum = 0, squares = 0, n = 0;
+    for (int out = 0; out < 4; out++) {
+        struct two_by_two t;
+        two_by_two_of(&t, TN - (out == 0), FP - (out == 1), FN - (out == 2), TP - (out == 3));
+        const double left = value(&t.confusion);
+        sum += cells[out] * left;
+        squares += cells[out] * left * left;
+        n += cells[out];
+    }
+    return 1.959964 * sqrt((n - 1) / n * (squares - sum * sum / n));
+}
+
+static void kappa_and_matthews_agree_with_the_jackknife(void **state)
+{
+    (void)state;
+    struct two_by_two t;
+    two_by_two_of(&t, TN, FP, FN, TP);
+    confusion_value *const values[] = {confusion_kappa, confusion_mcc, confusion_f1_macro,
+                                       confusion_precision_weighted};
+    for (int i = 0; i < 4; i++) {
+        const double expected = jackknife(values[i]);
+        assert_close(half_width(&t, values[i]), expected, 0.02 * expected);
+    }
+    assert_close(t.confusion.total, 200, 0); /* put back */
+    assert_close(t.truth[0], TN + FP, 0);
+}
+
+static void one_class_alone_has_no_correlation(void **state)
+{
+    (void)state;
+    struct two_by_two t;
+    two_by_two_of(&t, 10, 0, 0, 0);
+    assert_true(isnan(confusion_mcc(&t.confusion)));
+    assert_true(isnan(confusion_kappa(&t.confusion)));
+    assert_close(confusion_balanced_accuracy(&t.confusion), 1, 0);
+    assert_true(isnan(f1_of(0, 0, 0)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wilson_is_wilsons),
+        cmocka_unit_test(means_have_students_interval),
+        cmocka_unit_test(a_perfect_area_still_has_an_interval),
+        cmocka_unit_test(the_delta_method_gives_the_closed_forms),
+        cmocka_unit_test(kappa_and_matthews_agree_with_the_jackknife),
+        cmocka_unit_test(one_class_alone_has_no_correlation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
