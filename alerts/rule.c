@@ -30,7 +30,7 @@ static const char *const keys[] = {
     "name",        "model",     "version", "segment", "metric",   "window",          "below",
     "above",       "clear",     "for",     "trend",   "points",   "keep_firing_for", "absent",
     "relative_to", "min_count", "no_data", "labels",  "interval", "annotations",     "inhibit",
-    "mute",        "severity",  "lag",     "mature",
+    "mute",        "severity",  "lag",     "mature",  "every",
 };
 enum {
     N_KEYS = sizeof(keys) / sizeof(keys[0])
@@ -324,6 +324,11 @@ static int read_rule(struct rule_set *set, const json_t *object, struct alert_ru
         rc = part_duration(&set->part, object, "window", &rule->window_ms);
     if (!rc && (rule->window_ms <= 0 || rule->window_ms % 60000))
         return part_refuse(&set->part, "window", "must be whole minutes");
+    rule->every_ms = 1000;
+    if (!rc)
+        rc = part_duration(&set->part, object, "every", &rule->every_ms);
+    if (!rc && (rule->every_ms <= 0 || rule->every_ms % 1000))
+        return part_refuse(&set->part, "every", "must be whole seconds");
     if (!rc)
         rc = read_segment(set, object, rule);
     if (!rc)

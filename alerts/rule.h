@@ -69,6 +69,8 @@ struct alert_rule {
 
     int64_t absent_ms; /* RULE_ABSENT */
 
+    int64_t every_ms; /* event time between two looks; whole seconds, default 1s */
+
     bool interval;       /* the whole 95% interval must lie beyond the level */
     int64_t min_count;   /* fewer predictions than this: no data */
     double mature_share; /* share of labels that must be in before it is judged; 0: none */

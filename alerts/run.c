@@ -1,51 +1,19 @@
 /*
  * One look: every rule is read and stepped; what changed goes into one transaction: the alert's
- * row, its history, and the groups whose receivers are to be told. One flush: the groups that are
- * due become outbox rows, in one transaction with what their receivers now believe.
- *
- * Silences, mute times and inhibition hold back the telling, never the state: an alert that is
- * still firing when its silence ends is told then.
+ * row, its history, and the groups whose receivers are to be told (alerts/flush.c tells them).
  */
 #include "alerts/run.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "alerts/notice.h"
+#include "alerts/keeper.h"
 #include "alerts/payload.h"
 #include "alerts/template.h"
 #include "storage/alert_rows.h"
 #include "storage/commit.h"
-#include "storage/outbox.h"
-
-enum {
-    FLUSH_AT_ONCE = 256,
-    MAX_SILENCES = 1000
-};
-
-struct alert { /* a rule's alert: one a rule in this version of the state */
-    const struct alert_rule *rule;
-    char id[NOTICE_ID_BYTES];
-    struct alert_state state;
-};
-
-struct alerts {
-    const struct config *config;
-    struct store *store;
-    const struct log *log;
-    const char *url;
-    struct rule_set *rules;
-    struct receiver_set *receivers;
-    struct route *route; /* NULL: nobody is told */
-    struct readings *readings;
-    struct alert *alerts;
-    size_t n;
-    struct log_limit unreadable;
-    atomic_int by_phase[4]; /* for other threads */
-};
 
 static const char *const fields[] = {"name",   "severity", "model", "version", "segment",
                                      "metric", "value",    "lower", "upper",   "level",
@@ -177,13 +145,10 @@ const struct receiver_set *alerts_receivers(const struct alerts *alerts)
     return alerts->receivers;
 }
 
-/* ── one look ─────────────────────────────────────────────────────────────────────────────── */
-
-struct look {
+struct glance {
     struct alerts *alerts;
     struct alert *alert;
     int64_t wall_ms;
-    bool fired;
     struct err *err;
 };
 
@@ -201,57 +166,57 @@ static int64_t group_due(const struct alert_group_row *group, int64_t wall_ms, i
 /* For each receiver that the route names: the alert joins its group, and the group is due. */
 static int join_group(void *context, const struct route_target *target, const char *group_key)
 {
-    struct look *look = context;
-    struct store *store = look->alerts->store;
+    struct glance *glance = context;
+    struct store *store = glance->alerts->store;
     struct alert_group_row group = {.due_ms = -1, .told_ms = -1};
-    int rc = alert_group_read(store, group_key, &group, look->err);
+    int rc = alert_group_read(store, group_key, &group, glance->err);
     if (rc < 0)
         return rc;
     group.key = group_key;
     group.receiver = target->receiver;
     group.interval_ms = target->timing.group_interval_ms;
     group.repeat_ms = target->timing.repeat_interval_ms;
-    group.due_ms = group_due(&group, look->wall_ms, target->timing.group_wait_ms);
-    rc = commit_alert_group(store, &group, look->err);
+    group.due_ms = group_due(&group, glance->wall_ms, target->timing.group_wait_ms);
+    rc = commit_alert_group(store, &group, glance->err);
     if (!rc)
-        rc = commit_alert_member_fired(store, group_key, look->alert->id, look->err);
+        rc = commit_alert_member_fired(store, group_key, glance->alert->id, glance->err);
     return rc;
 }
 
 static int wake_group(void *context, const struct alert_group_row *row, struct err *err)
 {
-    struct look *look = context;
+    struct glance *glance = context;
     struct alert_group_row group = *row;
-    group.due_ms = group_due(row, look->wall_ms, 0);
-    return commit_alert_group(look->alerts->store, &group, err);
+    group.due_ms = group_due(row, glance->wall_ms, 0);
+    return commit_alert_group(glance->alerts->store, &group, err);
 }
 
-static int tell_receivers(struct look *look, enum alert_event event)
+static int tell_receivers(struct glance *glance, enum alert_event event)
 {
-    struct alerts *alerts = look->alerts;
+    struct alerts *alerts = glance->alerts;
     if (!alerts->route)
         return 0;
     if (event == ALERT_FIRED || event == ALERT_WENT_SILENT) {
         struct part_pair pairs[NOTICE_MAX_LABELS];
-        struct label_set labels = {pairs, notice_labels(look->alert->rule, pairs)};
-        return route_match(alerts->route, &labels, join_group, look);
+        struct label_set labels = {pairs, notice_labels(glance->alert->rule, pairs)};
+        return route_match(alerts->route, &labels, join_group, glance);
     }
     if (event == ALERT_RESOLVED || event == ALERT_CAME_BACK)
-        return alert_groups_of(alerts->store, look->alert->id, wake_group, look, look->err);
+        return alert_groups_of(alerts->store, glance->alert->id, wake_group, glance, glance->err);
     return 0;
 }
 
-static int write_change(struct look *look, enum alert_event event, const struct reading *reading,
-                        int64_t at_ms, const char *clock)
+static int write_change(struct glance *glance, enum alert_event event,
+                        const struct reading *reading, int64_t at_ms, const char *clock)
 {
     static const char *const events[] = {"",        "pending",   "firing",   "resolved",
                                          "no_data", "data_back", "withdrawn"};
-    struct alert *alert = look->alert;
+    struct alert *alert = glance->alert;
     const struct alert_rule *rule = alert->rule;
-    struct store *store = look->alerts->store;
-    AUTO_FREE char *data = notice_alert(rule, &alert->state, reading, look->alerts->url);
+    struct store *store = glance->alerts->store;
+    AUTO_FREE char *data = notice_alert(rule, &alert->state, reading, glance->alerts->url);
     if (!data)
-        return err_set(look->err, -ENOMEM, "alert %s: no memory", rule->name);
+        return err_set(glance->err, -ENOMEM, "alert %s: no memory", rule->name);
     const struct alert_state *s = &alert->state;
     struct alert_row row = {
         .id = alert->id,
@@ -272,10 +237,10 @@ static int write_change(struct look *look, enum alert_event event, const struct 
     };
     struct alert_event_row history = {
         .alert = alert->id, .event = events[event], .at_ms = at_ms, .clock = clock, .data = data};
-    int rc = commit_alert(store, &row, look->err);
+    int rc = commit_alert(store, &row, glance->err);
     if (!rc)
-        rc = commit_alert_event(store, &history, look->err);
-    return rc ? rc : tell_receivers(look, event);
+        rc = commit_alert_event(store, &history, glance->err);
+    return rc ? rc : tell_receivers(glance, event);
 }
 
 static int look_at(struct alerts *alerts, struct alert *alert, struct reading *reading,
@@ -292,14 +257,32 @@ static int look_at(struct alerts *alerts, struct alert *alert, struct reading *r
     return 0;
 }
 
-int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
-                const char *clock, struct err *err)
+/* `wall`: only what may be judged without events, by the wall clock. */
+static bool is_due(const struct alerts *alerts, const struct alert_rule *rule, int64_t now_ms,
+                   bool wall)
+{
+    if (wall)
+        return rule->kind == RULE_ABSENT || rule->kind == RULE_LAG;
+    return now_ms / rule->every_ms != alerts->looked_ms / rule->every_ms;
+}
+
+static void remember(struct alerts *alerts)
+{
+    for (size_t i = 0; i < alerts->n; i++)
+        alerts->alerts[i].state = alert_start(0);
+    alerts_read(alerts->store, false, take_row, alerts, NULL);
+}
+
+static int look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms, bool wall,
+                struct err *err)
 {
     bool begun = false;
     int rc = 0;
     readings_start(alerts->readings, outside);
     for (size_t i = 0; i < alerts->n && !rc; i++) {
         struct alert *alert = &alerts->alerts[i];
+        if (!is_due(alerts, alert->rule, outside->now_ms, wall))
+            continue;
         struct reading reading;
         rc = look_at(alerts, alert, &reading, wall_ms);
         if (rc)
@@ -312,266 +295,44 @@ int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wa
             rc = commit_begin(alerts->store, err);
             begun = rc == 0;
         }
-        struct look look = {alerts, alert, wall_ms, false, err};
+        struct glance glance = {alerts, alert, wall_ms, err};
         if (!rc)
-            rc = write_change(&look, event, &reading, outside->now_ms, clock);
+            rc = write_change(&glance, event, &reading, outside->now_ms, wall ? "wall" : "event");
     }
     if (begun && !rc)
         rc = commit_end(alerts->store, err);
     if (begun && rc) { /* memory must not be ahead of the database */
         commit_rollback(alerts->store);
-        for (size_t i = 0; i < alerts->n; i++)
-            alerts->alerts[i].state = alert_start(0);
-        alerts_read(alerts->store, false, take_row, alerts, NULL);
+        remember(alerts);
     }
     if (begun)
         count_phases(alerts);
     return rc;
 }
 
-/* ── one flush ────────────────────────────────────────────────────────────────────────────── */
-
-struct hold { /* what keeps alerts from being told now */
-    struct matcher *matchers[MAX_SILENCES];
-    size_t first[MAX_SILENCES + 1]; /* silence s has matchers first[s] … first[s + 1] - 1 */
-    size_t n_silences;
-    size_t n_matchers;
-};
-
-static int take_silence(void *context, const struct silence_row *row, struct err *err)
+int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
+                struct err *err)
 {
-    struct hold *hold = context;
-    json_t *texts = json_loads(row->matchers, 0, NULL);
-    size_t n = json_array_size(texts);
-    int rc = 0;
-    if (hold->n_silences < MAX_SILENCES && hold->n_matchers + n <= MAX_SILENCES) {
-        for (size_t i = 0; i < n && !rc; i++) {
-            const char *text = json_string_value(json_array_get(texts, i));
-            rc = text ? matcher_parse(&hold->matchers[hold->n_matchers], text, err) : 0;
-            hold->n_matchers += text && !rc;
-        }
-        hold->first[++hold->n_silences] = hold->n_matchers;
-    }
-    json_decref(texts);
+    int rc = look(alerts, outside, wall_ms, false, err);
+    alerts->looked_ms = outside->now_ms;
     return rc;
 }
 
-static void hold_finish(struct hold *hold)
+int alerts_tick(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
+                struct err *err)
 {
-    for (size_t i = 0; i < hold->n_matchers; i++)
-        matcher_free(hold->matchers[i]);
+    return look(alerts, outside, wall_ms, true, err);
 }
 
-static bool silenced(const struct hold *hold, const struct label_set *labels)
+int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms)
 {
-    for (size_t s = 0; s < hold->n_silences; s++) {
-        bool all = hold->first[s + 1] > hold->first[s];
-        for (size_t m = hold->first[s]; m < hold->first[s + 1] && all; m++)
-            all = matcher_matches(hold->matchers[m], labels);
-        if (all)
-            return true;
-    }
-    return false;
-}
-
-static bool inhibited(const struct alerts *alerts, const struct alert_rule *rule)
-{
-    for (size_t i = 0; i < rule->n_inhibit; i++) {
-        for (size_t a = 0; a < alerts->n; a++) {
-            const struct alert *other = &alerts->alerts[a];
-            if (other->state.phase == ALERT_FIRING &&
-                strcmp(other->rule->name, rule->inhibit[i]) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
-static bool held_back(const struct alerts *alerts, const struct hold *hold, const char *id,
-                      int64_t wall_ms)
-{
+    int64_t next_ms = INT64_MAX;
     for (size_t i = 0; i < alerts->n; i++) {
-        const struct alert_rule *rule = alerts->alerts[i].rule;
-        if (strcmp(alerts->alerts[i].id, id) != 0)
-            continue;
-        struct part_pair pairs[NOTICE_MAX_LABELS];
-        struct label_set labels = {pairs, notice_labels(rule, pairs)};
-        return rule_muted(rule, wall_ms) || inhibited(alerts, rule) || silenced(hold, &labels);
+        int64_t every_ms = alerts->alerts[i].rule->every_ms;
+        int64_t due_ms = (now_ms / every_ms + 1) * every_ms;
+        next_ms = due_ms < next_ms ? due_ms : next_ms;
     }
-    return false; /* its rule is gone from the configuration: tell the end of it */
-}
-
-struct telling { /* one group's message while it is put together */
-    struct alerts *alerts;
-    const struct hold *hold;
-    const struct alert_group_row *group;
-    struct notice *notice;
-    int64_t wall_ms;
-    bool news; /* something that the receiver does not know */
-    size_t n_firing;
-    size_t n_held; /* firing, but not to be told now */
-    int rc;
-};
-
-static bool is_told_now(const struct telling *t, const struct alert_member *member, bool firing)
-{
-    return !firing || !held_back(t->alerts, t->hold, member->alert, t->wall_ms);
-}
-
-static int gather(void *context, const struct alert_member *member, struct err *err)
-{
-    struct telling *t = context;
-    bool firing = member->phase >= ALERT_FIRING; /* no data under policy `alert` is told like it */
-    if (!is_told_now(t, member, firing)) {
-        t->n_held++;
-        return 0;
-    }
-    if (!firing && !member->told && !member->untold)
-        return 0;
-    t->news = t->news || member->untold || !firing;
-    t->n_firing += firing;
-    return notice_add(t->notice, member->data, firing)
-               ? err_set(err, ERR_CORRUPT, "alert %s: its stored JSON is damaged", member->alert)
-               : 0;
-}
-
-/* After the message: firing ones are known, resolved ones leave; held ones wait. */
-static int settle(void *context, const struct alert_member *member, struct err *err)
-{
-    struct telling *t = context;
-    bool firing = member->phase >= ALERT_FIRING;
-    if (!is_told_now(t, member, firing))
-        return 0;
-    const char *key = t->group->key;
-    return firing ? commit_alert_member(t->alerts->store, key, member->alert, true, false, err)
-                  : commit_alert_member_leave(t->alerts->store, key, member->alert, err);
-}
-
-static int write_notice(struct telling *t, struct err *err)
-{
-    const char *type = NULL;
-    AUTO_FREE char *data = notice_finish(t->notice, t->wall_ms, &type);
-    t->notice = NULL;
-    if (!data)
-        return err_set(err, -ENOMEM, "group %s: no memory", t->group->key);
-    struct outbox_row row = {.receiver = t->group->receiver,
-                             .group_key = t->group->key,
-                             .type = type,
-                             .data = data,
-                             .created_ms = t->wall_ms,
-                             .next_ms = t->wall_ms};
-    int rc = commit_outbox(t->alerts->store, &row, err);
-    return rc ? rc : alert_members_read(t->alerts->store, t->group->key, settle, t, err);
-}
-
-/* 1: a message was written · 0: none was due after all. */
-static int flush_group(struct alerts *alerts, const struct hold *hold,
-                       const struct alert_group_row *group, int64_t wall_ms, struct err *err)
-{
-    struct telling t = {.alerts = alerts,
-                        .hold = hold,
-                        .group = group,
-                        .wall_ms = wall_ms,
-                        .notice = notice_start(group->key, alerts->url)};
-    if (!t.notice)
-        return err_set(err, -ENOMEM, "group %s: no memory", group->key);
-    int rc = alert_members_read(alerts->store, group->key, gather, &t, err);
-    bool repeat = group->told_ms >= 0 && t.n_firing && wall_ms - group->told_ms >= group->repeat_ms;
-    bool tell = !rc && (t.news || repeat);
-    if (tell) {
-        rc = write_notice(&t, err);
-    } else {
-        const char *type;
-        free(notice_finish(t.notice, wall_ms, &type));
-    }
-    struct alert_group_row next = *group;
-    next.told_ms = tell ? wall_ms : group->told_ms;
-    next.due_ms = -1;
-    if (t.n_firing)
-        next.due_ms = next.told_ms + group->repeat_ms;
-    if (t.n_held && (next.due_ms < 0 || next.due_ms > wall_ms + group->interval_ms))
-        next.due_ms = wall_ms + (group->interval_ms > 1000 ? group->interval_ms : 1000);
-    if (!rc)
-        rc = commit_alert_group(alerts->store, &next, err);
-    return rc ? rc : tell;
-}
-
-struct due_groups { /* copied: the flush changes the table that is read */
-    struct alert_group_row rows[FLUSH_AT_ONCE];
-    size_t n;
-};
-
-static int copy_group(void *context, const struct alert_group_row *row, struct err *err)
-{
-    struct due_groups *due = context;
-    struct alert_group_row *copy = &due->rows[due->n];
-    *copy = *row;
-    copy->key = strdup(row->key);
-    copy->receiver = strdup(row->receiver);
-    due->n++;
-    return copy->key && copy->receiver ? 0 : err_set(err, -ENOMEM, "alert groups: no memory");
-}
-
-static int next_due(struct alerts *alerts, int64_t *next_ms, struct err *err)
-{
-    struct due_groups *first = calloc(1, sizeof(*first));
-    if (!first)
-        return err_set(err, -ENOMEM, "alert groups: no memory");
-    int rc = alert_groups_due(alerts->store, INT64_MAX - 1, 1, copy_group, first, err);
-    *next_ms = first->n ? first->rows[0].due_ms : INT64_MAX;
-    for (size_t i = 0; i < first->n; i++) {
-        free((void *)(uintptr_t)first->rows[i].key);
-        free((void *)(uintptr_t)first->rows[i].receiver);
-    }
-    free(first);
-    return rc;
-}
-
-static int flush_due(struct alerts *alerts, const struct due_groups *due, int64_t wall_ms,
-                     struct err *err)
-{
-    struct hold *hold = calloc(1, sizeof(*hold));
-    if (!hold)
-        return err_set(err, -ENOMEM, "silences: no memory");
-    int written = 0;
-    int rc = silences_read(alerts->store, wall_ms, take_silence, hold, err);
-    if (!rc)
-        rc = commit_begin(alerts->store, err);
-    for (size_t i = 0; i < due->n && rc >= 0; i++) {
-        rc = flush_group(alerts, hold, &due->rows[i], wall_ms, err);
-        written += rc > 0;
-    }
-    if (rc >= 0)
-        rc = commit_end(alerts->store, err);
-    if (rc < 0)
-        commit_rollback(alerts->store);
-    hold_finish(hold);
-    free(hold);
-    return rc < 0 ? rc : written;
-}
-
-int alerts_flush(struct alerts *alerts, int64_t wall_ms, int64_t *next_ms, struct err *err)
-{
-    *next_ms = INT64_MAX;
-    if (!alerts->route)
-        return 0;
-    struct due_groups *due = calloc(1, sizeof(*due));
-    if (!due)
-        return err_set(err, -ENOMEM, "alert groups: no memory");
-    int rc = alert_groups_due(alerts->store, wall_ms, FLUSH_AT_ONCE, copy_group, due, err);
-    int written = 0;
-    if (!rc && due->n)
-        written = flush_due(alerts, due, wall_ms, err);
-    if (written < 0)
-        rc = written;
-    for (size_t i = 0; i < due->n; i++) {
-        free((void *)(uintptr_t)due->rows[i].key);
-        free((void *)(uintptr_t)due->rows[i].receiver);
-    }
-    free(due);
-    if (!rc)
-        rc = next_due(alerts, next_ms, err);
-    return rc ? rc : written;
+    return next_ms;
 }
 
 void alerts_own_metrics(const struct alerts *alerts, struct buf *out)

@@ -31,10 +31,21 @@ DEFINE_FREEP(alerts)
 /* Are there rules at all? Without, no look is needed. */
 bool alerts_wanted(const struct alerts *alerts);
 
-/* One look at all rules. `wall_ms` is only for when receivers are due. `clock`: "event" or "wall".
+/* The next event time after now_ms at which some rule wants to look; INT64_MAX: none. */
+int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms);
+
+/* One look at the rules that are due. `wall_ms` is only for when receivers are due. `clock`:
+ * "event" or "wall".
  */
 int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
-                const char *clock, struct err *err);
+                struct err *err);
+
+/*
+ * While no event comes, event time stands still: rules about silence and lag are then looked at by
+ * the wall clock, at an event time that is carried on from the last look.
+ */
+int alerts_tick(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
+                struct err *err);
 
 /*
  * Writes what is due to the outbox. *next_ms: when the next group is due (INT64_MAX: none).

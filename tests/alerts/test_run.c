@@ -1,0 +1,276 @@
+/* The whole room but delivery: panes in a store, a look, a flush, rows in the outbox. */
+#include "alerts/run.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "alerts/command.h"
+#include "storage/alert_rows.h"
+#include "storage/outbox.h"
+#include "tests/lib/temp_store.h"
+#include "tests/test.h"
+
+static const int64_t start = INT64_C(28333333) * MINUTE; /* a whole minute in 2023 */
+
+static const char yaml[] =
+    "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+    "alerts:\n"
+    "  - {name: errors, model: credit, metric: error_rate, window: 5m, above: 0.2, interval: "
+    "false, severity: critical, annotations: {note: 'rate {{value}}'}}\n"
+    "  - {name: slow, model: credit, metric: latency_mean, window: 5m, above: 100, interval: "
+    "false, inhibit: [errors]}\n"
+    "  - {name: silent, model: credit, absent: 10m}\n"
+    "receivers: [{name: oncall, type: webhook, url: 'http://127.0.0.1:1/', allow_private: true}]\n"
+    "route: {receiver: oncall, group_by: [alertname], group_wait: 10s, group_interval: 1m, "
+    "repeat_interval: 1h}\n";
+
+struct world {
+    struct temp *temp;
+    struct store *store;
+    struct config *config;
+    struct alerts *alerts;
+    int64_t series_id;
+    struct states *pane;
+};
+
+static void begin(struct world *w)
+{
+    struct err err = {0};
+    w->temp = temp_new();
+    w->store = temp_store(w->temp, STORE_WRITE);
+    w->series_id = temp_series(w->store, "credit", "v1", "");
+    must(config_parse(&w->config, "assay.yaml", yaml, strlen(yaml), &err), &err);
+    must(alerts_new(&w->alerts, w->config, w->store, NULL, "http://page", &err), &err);
+}
+
+static void end(struct world *w)
+{
+    alerts_free(w->alerts);
+    config_free(w->config);
+    store_free(w->store);
+    temp_free(w->temp);
+}
+
+/* A minute's pane with `n` predictions, `failed` of which failed. */
+static void fill(struct world *w, int64_t start_ms, int n, int failed, double latency_ms)
+{
+    struct err err = {0};
+    struct metric_setup setup = {
+        .task = TASK_BINARY, .positive = class_id("1", 1), .threshold = 0.5};
+    AUTO(states) struct states *states = NULL;
+    must(states_new(&states, &setup, &err), &err);
+    for (int i = 0; i < n; i++) {
+        struct sample sample = {.ts_ms = start_ms,
+                                .latency_ms = latency_ms,
+                                .score = 0.5,
+                                .value = (double)NAN,
+                                .label_value = (double)NAN,
+                                .predicted = class_id("1", 1),
+                                .failed = i < failed};
+        assert_int_equal(states_predict(states, &sample), 0);
+    }
+    struct buf bytes;
+    buf_init(&bytes, 1 << 20);
+    states_save(states, &bytes);
+    char counts[64];
+    snprintf(counts, sizeof(counts), "{\"last_event\":%lld}", (long long)start_ms);
+    must(commit_begin(w->store, &err), &err);
+    must(commit_pane(w->store, w->series_id, MINUTE, start_ms, bytes.data, bytes.size, &err), &err);
+    must(commit_model_counts(w->store, "credit", counts, &err), &err);
+    must(commit_end(w->store, &err), &err);
+    buf_finish(&bytes);
+}
+
+static void look(struct world *w, int64_t now_ms, int64_t wall_ms)
+{
+    struct err err = {0};
+    struct outside outside = {.now_ms = now_ms, .lag = -1};
+    must(alerts_look(w->alerts, &outside, wall_ms, &err), &err);
+}
+
+static int flush(struct world *w, int64_t wall_ms)
+{
+    struct err err = {0};
+    int64_t next_ms;
+    int n = alerts_flush(w->alerts, wall_ms, &next_ms, &err);
+    must(n < 0 ? n : 0, &err);
+    return n;
+}
+
+static int take_newest(void *context, const struct outbox_row *row, struct err *err)
+{
+    (void)err;
+    *(json_t **)context = json_loads(row->data, 0, NULL);
+    return 1;
+}
+
+static json_t *newest(struct world *w)
+{
+    json_t *data = NULL;
+    assert_int_equal(outbox_read(w->store, INT64_MAX, 1, take_newest, &data, NULL), 1);
+    return data;
+}
+
+static const char *text(json_t *data, const char *key)
+{
+    return json_string_value(json_object_get(data, key));
+}
+
+static void an_alert_is_told_after_its_group_wait_and_again_when_it_ends(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    begin(&w);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 1000);
+
+    assert_int_equal(flush(&w, 1000), 0); /* group_wait */
+    assert_int_equal(flush(&w, 11000), 1);
+    json_t *data = newest(&w);
+    json_t *alert = json_array_get(json_object_get(data, "alerts"), 0);
+    assert_string_equal(text(data, "type"), "alert.firing");
+    assert_string_equal(text(data, "summary"),
+                        "[FIRING] errors: credit: error_rate 0.4 (0.3094 to 0.498) > 0.2 over 5m, "
+                        "n 100");
+    assert_string_equal(text(json_object_get(alert, "annotations"), "note"), "rate 0.4");
+    assert_int_equal(json_integer_value(json_object_get(alert, "since")), start + 30000);
+    json_decref(data);
+    assert_int_equal(flush(&w, 12000), 0); /* told once */
+
+    fill(&w, start + MINUTE, 10000, 0, 10);
+    look(&w, start + 90000, 20000);
+    assert_int_equal(flush(&w, 20000), 0); /* group_interval */
+    assert_int_equal(flush(&w, 71000), 1);
+    data = newest(&w);
+    assert_string_equal(text(data, "type"), "alert.resolved");
+    json_decref(data);
+    end(&w);
+}
+
+static void what_still_fires_is_repeated(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    begin(&w);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+    assert_int_equal(flush(&w, 10000), 1);
+    assert_int_equal(flush(&w, 10000 + HOUR - 1), 0);
+    assert_int_equal(flush(&w, 10000 + HOUR), 1);
+    end(&w);
+}
+
+static void a_restart_forgets_nothing(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    begin(&w);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+    alerts_free(w.alerts); /* killed between the look and the flush */
+    must(alerts_new(&w.alerts, w.config, w.store, NULL, "", &err), &err);
+    look(&w, start + 31000, 1000); /* still firing: not a second alert */
+    assert_int_equal(flush(&w, 10000), 1);
+    assert_int_equal(flush(&w, 10000 + MINUTE), 0);
+    end(&w);
+}
+
+static void a_silence_holds_the_telling_back_and_not_the_state(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    struct buf answer;
+    begin(&w);
+    buf_init(&answer, 4096);
+    struct actor ann = {"ann", 0};
+    must(alerts_silence(w.store,
+                        "{\"matchers\":[\"alertname=errors\"],\"duration\":\"30m\","
+                        "\"comment\":\"known\"}",
+                        &ann, &answer, &err),
+         &err);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+    assert_int_equal(flush(&w, 10000), 0);
+    assert_int_equal(flush(&w, 29 * MINUTE), 0);
+    assert_int_equal(flush(&w, 31 * MINUTE), 1); /* it fires still when the silence ends */
+    buf_finish(&answer);
+    end(&w);
+}
+
+static void an_inhibited_rule_waits_for_the_other(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    begin(&w);
+    fill(&w, start, 100, 40, 500); /* failing and slow */
+    look(&w, start + 30000, 0);
+    assert_int_equal(flush(&w, 10000), 1); /* "errors" alone */
+    json_t *data = newest(&w);
+    assert_string_equal(text(json_array_get(json_object_get(data, "alerts"), 0), "name"), "errors");
+    json_decref(data);
+    end(&w);
+}
+
+static void silence_is_told_by_the_wall_clock(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    begin(&w);
+    fill(&w, start, 100, 0, 10);
+    look(&w, start + 30000, 0);
+    struct outside later = {.now_ms = start + 11 * MINUTE, .lag = -1};
+    must(alerts_tick(w.alerts, &later, 11 * MINUTE, &err), &err);
+    assert_int_equal(flush(&w, 12 * MINUTE), 1);
+    json_t *data = newest(&w);
+    assert_string_equal(text(data, "summary"),
+                        "[FIRING] silent: credit: no event for 660 s, 10m are allowed");
+    json_decref(data);
+    end(&w);
+}
+
+static void bad_silences_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        const char *text;
+    } rows[] = {
+        {"[]", "silence: must be a JSON object"},
+        {"{\"matchers\":[],\"duration\":\"1h\",\"comment\":\"x\"}",
+         "matchers: must be a list of 1 to 32 texts"},
+        {"{\"matchers\":[\"a=~(\"],\"duration\":\"1h\",\"comment\":\"x\"}", NULL},
+        {"{\"matchers\":[\"a=b\"],\"comment\":\"x\"}", "needs `duration` or `until`"},
+        {"{\"matchers\":[\"a=b\"],\"duration\":\"1h\"}", "comment: say why, in at most 1000 bytes"},
+        {"{\"matchers\":[\"a=b\"],\"until\":5,\"comment\":\"x\"}",
+         "the silence would already have ended"},
+        {"{\"matcher\":[\"a=b\"]}", "silence: unknown key \"matcher\""},
+    };
+    struct world w = {0};
+    begin(&w);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct err err = {0};
+        struct actor ann = {"ann", 1000};
+        assert_int_equal(alerts_silence(w.store, rows[i].body, &ann, NULL, &err), ERR_DATA);
+        if (rows[i].text)
+            assert_string_equal(err.text, rows[i].text);
+    }
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_alert_is_told_after_its_group_wait_and_again_when_it_ends),
+        cmocka_unit_test(what_still_fires_is_repeated),
+        cmocka_unit_test(a_restart_forgets_nothing),
+        cmocka_unit_test(a_silence_holds_the_telling_back_and_not_the_state),
+        cmocka_unit_test(an_inhibited_rule_waits_for_the_other),
+        cmocka_unit_test(silence_is_told_by_the_wall_clock),
+        cmocka_unit_test(bad_silences_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
