@@ -9,6 +9,7 @@
 
 #include "storage/connection.h"
 #include "storage/pane_key.h"
+#include "storage/row_hash.h"
 
 int commit_begin(struct store *store, struct err *err)
 {
@@ -166,7 +167,7 @@ int pane_write(struct store *store, int64_t key, int64_t revisions, const void *
     sqlite3_bind_int64(statement, 3, level_lengths_ms[pane_level(key)]);
     sqlite3_bind_int64(statement, 4, pane_start_ms(key));
     sqlite3_bind_int64(statement, 5, revisions);
-    sqlite3_bind_int64(statement, 6, pane_hash(key, n ? state : "", (int64_t)n));
+    sqlite3_bind_int64(statement, 6, row_hash(key, n ? state : "", (int64_t)n));
     sqlite3_bind_blob64(statement, 7, n ? state : "", n, SQLITE_STATIC);
     return statement_run(store, statement, err, "pane");
 }

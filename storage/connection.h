@@ -73,6 +73,10 @@ int store_integer(struct store *store, const char *sql, int64_t otherwise, int64
 /* Fails unless a commit is open on a connection that may write. */
 int store_writing(struct store *store, struct err *err, const char *what);
 
+/* ERR_CORRUPT for bytes that SQLite takes and we do not; the connection writes no more. */
+int store_damaged(struct store *store, struct err *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* One snapshot over several statements, within the read limit; read_end in any case after 0. */
 int read_begin(struct store *store, struct err *err);
 void read_end(struct store *store);

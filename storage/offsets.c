@@ -1,20 +1,34 @@
 /*
  * One row a partition: the offset that will be read next, moved by compare-and-set, and what the
- * partition has seen.
+ * partition has seen. A hash over the row stands beside it: a bit that flips here would make us
+ * read events twice, or never.
  */
-#include "storage/restore.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "storage/connection.h"
+#include "storage/restore.h"
+#include "storage/row_hash.h"
 
 enum {
-    N_REJECT_COUNTS = sizeof(((struct partition_counts *)0)->rejects) / sizeof(int64_t)
+    N_REJECT_COUNTS = sizeof(((struct partition_counts *)0)->rejects) / sizeof(int64_t),
+    REJECTS_BYTES = N_REJECT_COUNTS * 21 + 3,
+    N_NUMBERS = 16
 };
 
-static void print_rejects(char *out, size_t size, const int64_t *rejects)
+#define COLUMNS                                                                          \
+    "next, first, consumed, folded, duplicate, dead_lettered, late, orphaned, waiting, " \
+    "redelivered, holes, lost, newest_ts_ms, last_offset, last_timestamp_ms, last_hash"
+
+/* A row without its key, in the order of COLUMNS. */
+struct offset_values {
+    int64_t numbers[N_NUMBERS];
+    char rejects[REJECTS_BYTES];
+};
+
+static void print_rejects(char out[REJECTS_BYTES], const int64_t *rejects)
 {
     size_t used = 0;
     int n = N_REJECT_COUNTS;
@@ -22,13 +36,14 @@ static void print_rejects(char *out, size_t size, const int64_t *rejects)
         n--;
     out[used++] = '[';
     for (int i = 0; i < n; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%" PRId64, i ? "," : "", rejects[i]);
-    snprintf(out + used, size - used, "]");
+        used += (size_t)snprintf(out + used, REJECTS_BYTES - used, "%s%" PRId64, i ? "," : "",
+                                 rejects[i]);
+    snprintf(out + used, REJECTS_BYTES - used, "]");
 }
 
 static void parse_rejects(int64_t *rejects, const char *text)
 {
-    for (int i = 0; text && *text && *text != ']' && i < N_REJECT_COUNTS; i++) {
+    for (int i = 0; *text && *text != ']' && i < N_REJECT_COUNTS; i++) {
         char *end;
         rejects[i] = strtoll(text + 1, &end, 10); /* after '[' or ',' */
         if (end == text + 1)
@@ -37,31 +52,67 @@ static void parse_rejects(int64_t *rejects, const char *text)
     }
 }
 
-/* ?5 … ?20, in the order of both statements below. */
-static void bind_counts(sqlite3_stmt *statement, const struct partition_counts *c,
-                        const char *rejects)
+static void pack(struct offset_values *out, int64_t next, const struct partition_counts *c)
 {
-    const int64_t columns[] = {
-        c->first, c->consumed,     c->folded,      c->duplicate,         c->dead_lettered,
-        c->late,  c->orphaned,     c->waiting,     c->redelivered,       c->holes,
-        c->lost,  c->newest_ts_ms, c->last_offset, c->last_timestamp_ms, (int64_t)c->last_hash};
-    int column = 5;
-    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-        sqlite3_bind_int64(statement, column++, columns[i]);
-    bind_text(statement, column, rejects);
+    const int64_t numbers[N_NUMBERS] = {next,
+                                        c->first,
+                                        c->consumed,
+                                        c->folded,
+                                        c->duplicate,
+                                        c->dead_lettered,
+                                        c->late,
+                                        c->orphaned,
+                                        c->waiting,
+                                        c->redelivered,
+                                        c->holes,
+                                        c->lost,
+                                        c->newest_ts_ms,
+                                        c->last_offset,
+                                        c->last_timestamp_ms,
+                                        (int64_t)c->last_hash};
+    memcpy(out->numbers, numbers, sizeof(numbers));
+    print_rejects(out->rejects, c->rejects);
 }
 
+static void unpack(const struct offset_values *values, struct restored_offset *out)
+{
+    const int64_t *n = values->numbers;
+    out->next = n[0];
+    out->counts = (struct partition_counts){.first = n[1],
+                                            .consumed = n[2],
+                                            .folded = n[3],
+                                            .duplicate = n[4],
+                                            .dead_lettered = n[5],
+                                            .late = n[6],
+                                            .orphaned = n[7],
+                                            .waiting = n[8],
+                                            .redelivered = n[9],
+                                            .holes = n[10],
+                                            .lost = n[11],
+                                            .newest_ts_ms = n[12],
+                                            .last_offset = n[13],
+                                            .last_timestamp_ms = n[14],
+                                            .last_hash = (uint64_t)n[15]};
+    parse_rejects(out->counts.rejects, values->rejects);
+}
+
+static int64_t hash_of(const char *topic, int32_t partition, const struct offset_values *values)
+{
+    int64_t hash = row_hash(partition, topic, (int64_t)strlen(topic));
+    hash = row_hash(hash, values->numbers, sizeof(values->numbers));
+    return row_hash(hash, values->rejects, (int64_t)strlen(values->rejects));
+}
+
+/* ?1 topic, ?2 partition, ?3 lo, ?4 hash, ?5 rejects, ?6 … the numbers */
 static const char insert_sql[] =
-    "INSERT INTO offsets(topic, partition, next, first, consumed, folded, duplicate, "
-    "dead_lettered, late, orphaned, waiting, redelivered, holes, lost, newest_ts_ms, last_offset, "
-    "last_timestamp_ms, last_hash, rejects) VALUES(?1, ?2, ?3, ?5, ?6, ?7, ?8, ?9, ?10, "
-    "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) ON CONFLICT DO NOTHING";
+    "INSERT INTO offsets(topic, partition, hash, rejects, " COLUMNS ") VALUES(?1, ?2, ?4, ?5, ?6, "
+    "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) "
+    "ON CONFLICT DO NOTHING";
 
 static const char update_sql[] =
-    "UPDATE offsets SET next = ?3, first = ?5, consumed = ?6, folded = ?7, duplicate = ?8, "
-    "dead_lettered = ?9, late = ?10, orphaned = ?11, waiting = ?12, redelivered = ?13, "
-    "holes = ?14, lost = ?15, newest_ts_ms = ?16, last_offset = ?17, last_timestamp_ms = ?18, "
-    "last_hash = ?19, rejects = ?20 WHERE topic = ?1 AND partition = ?2 AND next = ?4";
+    "UPDATE offsets SET hash = ?4, rejects = ?5, (" COLUMNS ") = (?6, ?7, ?8, ?9, ?10, ?11, ?12, "
+    "?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) "
+    "WHERE topic = ?1 AND partition = ?2 AND next = ?3";
 
 int commit_offset(struct store *store, const char *topic, int32_t partition, int64_t lo, int64_t hi,
                   const struct partition_counts *counts, struct err *err)
@@ -73,13 +124,15 @@ int commit_offset(struct store *store, const char *topic, int32_t partition, int
     rc = statement_get(store, lo == -1 ? insert_sql : update_sql, &statement, err);
     if (rc)
         return rc;
-    char rejects[N_REJECT_COUNTS * 21 + 3];
-    print_rejects(rejects, sizeof(rejects), counts->rejects);
+    struct offset_values values;
+    pack(&values, hi, counts);
     bind_text(statement, 1, topic);
     sqlite3_bind_int(statement, 2, partition);
-    sqlite3_bind_int64(statement, 3, hi);
-    sqlite3_bind_int64(statement, 4, lo);
-    bind_counts(statement, counts, rejects);
+    sqlite3_bind_int64(statement, 3, lo);
+    sqlite3_bind_int64(statement, 4, hash_of(topic, partition, &values));
+    bind_text(statement, 5, values.rejects);
+    for (int i = 0; i < N_NUMBERS; i++)
+        sqlite3_bind_int64(statement, 6 + i, values.numbers[i]);
     rc = statement_run(store, statement, err, topic);
     if (!rc && sqlite3_changes64(store->db) != 1)
         return err_set(err, ERR_FENCED,
@@ -89,38 +142,44 @@ int commit_offset(struct store *store, const char *topic, int32_t partition, int
     return rc;
 }
 
-static void read_counts(sqlite3_stmt *statement, int column, struct partition_counts *c)
+/* The row that the statement stands on; its topic is borrowed from there. */
+static int read_row(struct store *store, sqlite3_stmt *statement, struct restored_offset *out,
+                    struct err *err)
 {
-    int64_t *columns[] = {
-        &c->first, &c->consumed,     &c->folded,      &c->duplicate,        &c->dead_lettered,
-        &c->late,  &c->orphaned,     &c->waiting,     &c->redelivered,      &c->holes,
-        &c->lost,  &c->newest_ts_ms, &c->last_offset, &c->last_timestamp_ms};
-    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-        *columns[i] = sqlite3_column_int64(statement, column++);
-    c->last_hash = (uint64_t)sqlite3_column_int64(statement, column++);
-    parse_rejects(c->rejects, (const char *)sqlite3_column_text(statement, column));
+    struct offset_values values;
+    const char *topic = (const char *)sqlite3_column_text(statement, 0);
+    const char *rejects = (const char *)sqlite3_column_text(statement, 3);
+    if (!topic || !rejects)
+        return store_fail(store, SQLITE_NOMEM, err, "offsets");
+    out->topic = topic;
+    out->partition = sqlite3_column_int(statement, 1);
+    for (int i = 0; i < N_NUMBERS; i++)
+        values.numbers[i] = sqlite3_column_int64(statement, 4 + i);
+    int n = snprintf(values.rejects, sizeof(values.rejects), "%s", rejects);
+    if (n < 0 || (size_t)n >= sizeof(values.rejects) ||
+        hash_of(topic, out->partition, &values) != sqlite3_column_int64(statement, 2))
+        return store_damaged(store, err,
+                             "offsets of %s[%" PRId32 "] are not those that were written", topic,
+                             out->partition);
+    unpack(&values, out);
+    return 0;
 }
 
 int restore_offsets(struct store *store,
                     int (*each)(void *context, const struct restored_offset *row, struct err *err),
                     void *context, struct err *err)
 {
-    static const char sql[] =
-        "SELECT topic, partition, next, first, consumed, folded, duplicate, dead_lettered, late, "
-        "orphaned, waiting, redelivered, holes, lost, newest_ts_ms, last_offset, "
-        "last_timestamp_ms, last_hash, rejects FROM offsets ORDER BY topic, partition";
+    static const char sql[] = "SELECT topic, partition, hash, rejects, " COLUMNS
+                              " FROM offsets ORDER BY topic, partition";
     AUTO_RESET sqlite3_stmt *statement = NULL;
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct restored_offset row = {.topic = (const char *)sqlite3_column_text(statement, 0),
-                                      .partition = sqlite3_column_int(statement, 1),
-                                      .next = sqlite3_column_int64(statement, 2)};
-        if (!row.topic)
-            return store_fail(store, SQLITE_NOMEM, err, "offsets");
-        read_counts(statement, 3, &row.counts);
-        int result = each(context, &row, err);
+        struct restored_offset row = {0};
+        int result = read_row(store, statement, &row, err);
+        if (!result)
+            result = each(context, &row, err);
         if (result)
             return result;
     }

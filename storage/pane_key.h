@@ -51,6 +51,3 @@ static inline int64_t pane_start_ms(int64_t key)
 {
     return (key & PANE_MAX_INDEX) * level_lengths_ms[pane_level(key)];
 }
-
-/* The hash beside a state: of its bytes and of its place, so that a swapped pane is seen too. */
-int64_t pane_hash(int64_t key, const void *state, int64_t n);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "storage/pane_key.h"
+#include "storage/row_hash.h"
 
 int setup_of(const char *model, const char *task, const char *positive, double threshold,
              struct metric_setup *out, struct err *err)
@@ -50,7 +51,7 @@ int pane_load(sqlite3_stmt *row, const struct metric_setup *setup, struct states
     int n = sqlite3_column_bytes(row, 2);
     if (!bytes && sqlite3_errcode(sqlite3_db_handle(row)) == SQLITE_NOMEM)
         return err_set(err, -ENOMEM, "pane: no memory for its bytes");
-    if (pane_hash(key, bytes ? bytes : "", n) != sqlite3_column_int64(row, 1))
+    if (row_hash(key, bytes ? bytes : "", n) != sqlite3_column_int64(row, 1))
         return PANE_DAMAGED;
     int rc = states_load(out, setup, bytes ? bytes : "", (size_t)n, err);
     return rc == 0 || rc == -ENOMEM || rc == ERR_NEWER ? rc : PANE_DAMAGED;

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "storage/connection.h"
+#include "storage/row_hash.h"
 
 #define SEQUENCE_BITS 31
 #define LAST_SEQUENCE ((INT64_C(1) << SEQUENCE_BITS) - 1)
@@ -40,7 +41,7 @@ int commit_pending_append(struct store *store, uint32_t segment, const void *byt
                           struct err *err)
 {
     static const char sql[] =
-        "INSERT INTO pending(key, segment, seq, bytes) VALUES(?1, ?2, ?3, ?4)";
+        "INSERT INTO pending(key, segment, seq, hash, bytes) VALUES(?1, ?2, ?3, ?4, ?5)";
     sqlite3_stmt *statement;
     int64_t sequence = 0;
     int rc = store_writing(store, err, "commit_pending_append");
@@ -50,10 +51,12 @@ int commit_pending_append(struct store *store, uint32_t segment, const void *byt
         rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    sqlite3_bind_int64(statement, 1, first_key(segment) + sequence);
+    int64_t key = first_key(segment) + sequence;
+    sqlite3_bind_int64(statement, 1, key);
     sqlite3_bind_int64(statement, 2, segment);
     sqlite3_bind_int64(statement, 3, sequence);
-    sqlite3_bind_blob64(statement, 4, n ? bytes : "", n, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 4, row_hash(key, n ? bytes : "", (int64_t)n));
+    sqlite3_bind_blob64(statement, 5, n ? bytes : "", n, SQLITE_STATIC);
     return statement_run(store, statement, err, "pending");
 }
 
@@ -84,7 +87,7 @@ static int each_between(struct store *store, int64_t from, int64_t to,
                         void *context, struct err *err)
 {
     static const char sql[] =
-        "SELECT segment, bytes FROM pending WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
+        "SELECT key, hash, bytes FROM pending WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
     AUTO_RESET sqlite3_stmt *statement = NULL;
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
@@ -92,12 +95,18 @@ static int each_between(struct store *store, int64_t from, int64_t to,
     sqlite3_bind_int64(statement, 1, from);
     sqlite3_bind_int64(statement, 2, to);
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        const void *bytes = sqlite3_column_blob(statement, 1);
-        int n = sqlite3_column_bytes(statement, 1);
+        int64_t key = sqlite3_column_int64(statement, 0);
+        const void *bytes = sqlite3_column_blob(statement, 2);
+        int n = sqlite3_column_bytes(statement, 2);
+        uint32_t segment = (uint32_t)(key >> SEQUENCE_BITS);
         if (!bytes && n > 0)
             return store_fail(store, SQLITE_NOMEM, err, "pending");
-        int result =
-            each(context, (uint32_t)sqlite3_column_int64(statement, 0), bytes, (size_t)n, err);
+        if (row_hash(key, bytes ? bytes : "", n) != sqlite3_column_int64(statement, 1))
+            return store_damaged(store, err,
+                                 "pending segment %" PRIu32 ": its bytes are not "
+                                 "those that were written",
+                                 segment);
+        int result = each(context, segment, bytes, (size_t)n, err);
         if (result)
             return result;
     }

@@ -76,7 +76,7 @@ static int delete_panes(struct store *store, int64_t from_key, int64_t to_key, s
 {
     static const char panes_sql[] = "DELETE FROM panes WHERE key >= ?1 AND key < ?2";
     static const char values_sql[] = "DELETE FROM pane_values WHERE key >= ?1 AND key < ?2";
-    const char *both[] = {values_sql, panes_sql};
+    const char *both[] = {values_sql, panes_sql}; /* sqlite3_changes64 is then that of panes */
     for (int i = 0; i < 2; i++) {
         sqlite3_stmt *statement;
         int rc = statement_get(store, both[i], &statement, err);
@@ -176,9 +176,8 @@ static int delete_old(struct walk *walk, int64_t *key, struct err *err)
     int64_t end_key = pane_key(series, walk->level, last);
     if (end_key > *key + walk->budget)
         end_key = *key + walk->budget;
-    int64_t before = sqlite3_total_changes64(walk->store->db);
     int rc = delete_panes(walk->store, *key, end_key, err);
-    int64_t n = sqlite3_total_changes64(walk->store->db) - before;
+    int64_t n = rc ? 0 : sqlite3_changes64(walk->store->db);
     walk->done->n_deleted += n;
     walk->budget -= 1 + (int)n;
     *key = end_key;

@@ -16,6 +16,7 @@
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
 #include "storage/restore.h"
+#include "storage/row_hash.h"
 #include "storage/slide.h"
 
 enum {
@@ -423,7 +424,7 @@ int series_pane(struct store *store, int64_t series_id, int64_t level_ms, int64_
         return store_fail(store, rc, err, "pane");
     const void *bytes = sqlite3_column_blob(statement, 1);
     *n = (size_t)sqlite3_column_bytes(statement, 1);
-    if (pane_hash(key, bytes ? bytes : "", (int64_t)*n) != sqlite3_column_int64(statement, 0))
+    if (row_hash(key, bytes ? bytes : "", (int64_t)*n) != sqlite3_column_int64(statement, 0))
         return SERIES_DAMAGED;
     *state = malloc(*n ? *n : 1);
     if (!*state)

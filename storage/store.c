@@ -48,22 +48,41 @@ static void last_backup(const struct store *store, char *out, size_t size)
     out[strcspn(out, "\n")] = '\0';
 }
 
-static int corrupt(struct store *store, struct err *err, const char *what, const char *detail)
+int store_damaged(struct store *store, struct err *err, const char *format, ...)
 {
+    char what[256];
     char copy[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
     last_backup(store, copy, sizeof(copy));
     store->dead = ERR_CORRUPT;
-    return err_set(err, ERR_CORRUPT,
-                   "%s: %s: %s; nothing is written any more: run `assay verify %s`, then restore "
-                   "%s",
-                   store->path, what, detail, store->path, copy[0] ? copy : "a backup");
+    return err_set(err, ERR_CORRUPT, "%s: %s; %srun `assay verify %s`, then restore %s",
+                   store->path, what,
+                   store->mode == STORE_WRITE ? "nothing is written any more: " : "", store->path,
+                   copy[0] ? copy : "a backup");
+}
+
+/* errno of what failed last; SQLite forgets to ask for it when a COMMIT fails. */
+static int last_errno(struct store *store)
+{
+    static const int files[] = {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
+    int no = sqlite3_system_errno(store->db);
+    for (int i = 0; no == 0 && i < 2; i++) {
+        sqlite3_file *file = NULL;
+        if (sqlite3_file_control(store->db, "main", files[i], &file) == SQLITE_OK && file &&
+            file->pMethods)
+            file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &no);
+    }
+    return no;
 }
 
 /* A write that found no room has changed nothing; any other failed write or sync leaves open what
    is on the disk. */
 static int failed_io(struct store *store, int sqlite_rc, struct err *err, const char *what)
 {
-    int no = sqlite3_system_errno(store->db);
+    int no = last_errno(store);
     bool room = no == ENOSPC || no == EDQUOT;
     bool unsure = sqlite_rc == SQLITE_IOERR_FSYNC || sqlite_rc == SQLITE_IOERR_DIR_FSYNC;
     if (room && !unsure)
@@ -99,7 +118,7 @@ int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *
         return failed_io(store, full, err, what);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return corrupt(store, err, what, text);
+        return store_damaged(store, err, "%s: %s", what, text);
     case SQLITE_CANTOPEN:
         return cannot_open(store, err, what);
     case SQLITE_INTERRUPT:

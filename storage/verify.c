@@ -8,8 +8,10 @@
 
 #include "common/text.h"
 #include "storage/audit.h"
+#include "storage/migrate.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
+#include "storage/restore.h"
 
 static int fault(struct store *store, struct err *err, const char *what)
 {
@@ -31,6 +33,53 @@ static int verify_pages(struct store *store, struct err *err)
     if (!text)
         return store_fail(store, SQLITE_NOMEM, err, "pages");
     return strcmp(text, "ok") == 0 ? 0 : fault(store, err, text);
+}
+
+/* The text of the schema decides what columns mean: it is to be that of our own steps. */
+static int compare_schema(struct store *store, sqlite3 *model, struct err *err)
+{
+    static const char sql[] = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name "
+                              "NOT LIKE 'sqlite_stat%' ORDER BY name";
+    AUTO_RESET sqlite3_stmt *ours = NULL;
+    sqlite3_stmt *expected = NULL;
+    int rc = statement_get(store, sql, &ours, err);
+    if (rc)
+        return rc;
+    rc = sqlite3_prepare_v2(model, sql, -1, &expected, NULL);
+    if (rc != SQLITE_OK)
+        return err_set(err, -ENOMEM, "%s: no memory to compare the schema", store->path);
+    for (;;) {
+        int more = sqlite3_step(ours);
+        int more_expected = sqlite3_step(expected);
+        const char *name = more == SQLITE_ROW ? (const char *)sqlite3_column_text(ours, 0) : "";
+        const char *text = more == SQLITE_ROW ? (const char *)sqlite3_column_text(ours, 1) : "";
+        const char *wanted =
+            more_expected == SQLITE_ROW ? (const char *)sqlite3_column_text(expected, 1) : "";
+        if (more != SQLITE_ROW && more != SQLITE_DONE)
+            rc = store_fail(store, more, err, "schema");
+        else if (!name || !text || !wanted || (more_expected & 0xff) == SQLITE_NOMEM)
+            rc = store_fail(store, SQLITE_NOMEM, err, "schema");
+        else if (strcmp(text, wanted) != 0)
+            rc = err_set(err, ERR_CORRUPT, "%s: the definition of %.60s is not ours", store->path,
+                         name[0] ? name : "a missing table");
+        if (rc || more != SQLITE_ROW)
+            break;
+    }
+    sqlite3_finalize(expected);
+    return rc;
+}
+
+static int verify_schema(struct store *store, struct err *err)
+{
+    sqlite3 *model = NULL;
+    int rc = sqlite3_open(":memory:", &model);
+    for (int i = 0; rc == SQLITE_OK && i < n_migrations; i++)
+        rc = sqlite3_exec(model, migrations[i].sql, NULL, NULL, NULL);
+    rc = rc == SQLITE_OK
+             ? compare_schema(store, model, err)
+             : err_set(err, -ENOMEM, "%s: no memory to compare the schema", store->path);
+    sqlite3_close(model);
+    return rc;
 }
 
 /* Row: key, hash, state, series_id, level_ms, start_ms, model, version, slice. */
@@ -88,12 +137,64 @@ static int verify_panes(struct store *store, struct err *err)
     return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "panes");
 }
 
+static int seen_offset(void *context, const struct restored_offset *row, struct err *err)
+{
+    const struct partition_counts *c = &row->counts;
+    int64_t told = c->folded + c->duplicate + c->dead_lettered + c->late + c->orphaned + c->waiting;
+    if (told == c->consumed)
+        return 0;
+    return err_set(
+        err, ERR_CORRUPT,
+        "%s: %s[%" PRId32 "]: %" PRId64 " messages consumed, but %" PRId64 " accounted for",
+        store_path((struct store *)context), row->topic, row->partition, c->consumed, told);
+}
+
+static int verify_offsets(struct store *store, struct err *err)
+{
+    return restore_offsets(store, seen_offset, store, err);
+}
+
+static int seen_pending(void *context, uint32_t segment, const void *bytes, size_t n,
+                        struct err *err)
+{
+    (void)context;
+    (void)segment;
+    (void)bytes;
+    (void)n;
+    (void)err;
+    return 0;
+}
+
+static int verify_pending(struct store *store, struct err *err)
+{
+    return restore_pending(store, seen_pending, NULL, err);
+}
+
+/* The id of a name is made from its text. */
+static int verify_names(struct store *store, struct err *err)
+{
+    static const char sql[] = "SELECT model, kind, id, text FROM names";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(statement, 3);
+        size_t n = (size_t)sqlite3_column_bytes(statement, 3);
+        if (!text)
+            return store_fail(store, SQLITE_NOMEM, err, "names");
+        if (class_id(text, n) != (uint64_t)sqlite3_column_int64(statement, 2))
+            return err_set(err, ERR_CORRUPT, "%s: the name \"%.60s\" has another id than its own",
+                           store->path, text);
+    }
+    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "names");
+}
+
 int store_verify(const char *path, struct err *err)
 {
     static int (*const checks[])(struct store * store, struct err * err) = {
-        verify_pages,
-        verify_panes,
-        audit_verify,
+        verify_pages,   verify_schema, verify_panes, verify_offsets,
+        verify_pending, verify_names,  audit_verify,
     };
     AUTO(store) struct store *store = NULL;
     int rc = store_open(&store, path, STORE_READ, err);

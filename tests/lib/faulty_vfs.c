@@ -134,6 +134,10 @@ static int file_check_lock(sqlite3_file *file, int *held)
 
 static int file_control(sqlite3_file *file, int what, void *value)
 {
+    if (what == SQLITE_FCNTL_LAST_ERRNO && faulty_of(file)->failed) {
+        *(int *)value = faulty_of(file)->no;
+        return SQLITE_OK;
+    }
     return below(file)->pMethods->xFileControl(below(file), what, value);
 }
 
