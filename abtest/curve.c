@@ -73,7 +73,8 @@ int curve_load(struct curve *curve, struct reader *in, struct err *err)
     for (uint64_t k = 0; k < used; k++, at++) {
         uint64_t skip = reader_varint(in);
         int64_t value = reader_zigzag(in);
-        if (reader_failed(in) || skip >= CURVE_BUCKETS * N_CLASSES * CURVE_BINS - at ||
+        if (reader_failed(in) ||
+            skip >= UINT64_C(1) * CURVE_BUCKETS * N_CLASSES * CURVE_BINS - at ||
             value < INT32_MIN || value > INT32_MAX)
             return err_set(err, ERR_CORRUPT, "evidence: score bin %" PRIu64 " is damaged", k);
         at += skip;

@@ -320,8 +320,9 @@ static void set_samples_needed(const struct experiment *experiment, int open, st
 }
 
 void ab_decide(const struct experiment *experiment, const struct evidence *evidence,
-               const struct situation *now, struct verdict *out)
+               const struct situation *situation, struct verdict *out)
 {
+    const struct situation *now = situation;
     int step = now->ramp.step;
     bool last = step + 1 == experiment->n_steps;
     memset(out, 0, sizeof(*out));

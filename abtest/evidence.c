@@ -41,13 +41,11 @@ struct evidence {
     struct step_evidence *steps;
 };
 
-int evidence_new(struct evidence **out, const struct experiment *experiment, int64_t max_units,
-                 struct err *err)
+static int evidence_fill(struct evidence *e, const struct experiment *experiment, int64_t max_units,
+                         struct err *err)
 {
-    AUTO(evidence) struct evidence *e = calloc(1, sizeof(*e));
-    if (e)
-        e->steps = calloc((size_t)experiment->n_steps, sizeof(*e->steps));
-    if (!e || !e->steps)
+    e->steps = calloc((size_t)experiment->n_steps, sizeof(*e->steps));
+    if (!e->steps)
         return err_set(err, -ENOMEM, "evidence of %s: no memory", experiment->name);
     e->n_steps = experiment->n_steps;
     e->n_metrics = experiment->n_metrics;
@@ -60,9 +58,21 @@ int evidence_new(struct evidence **out, const struct experiment *experiment, int
         for (int s = 0; s < e->n_steps; s++)
             e->steps[s].thresholds[m] = (double)NAN;
     }
-    *out = e; /* the caller owns it now */
-    e = NULL;
     return 0;
+}
+
+int evidence_new(struct evidence **out, const struct experiment *experiment, int64_t max_units,
+                 struct err *err)
+{
+    *out = calloc(1, sizeof(**out));
+    if (!*out)
+        return err_set(err, -ENOMEM, "evidence of %s: no memory", experiment->name);
+    int rc = evidence_fill(*out, experiment, max_units, err);
+    if (rc) {
+        evidence_free(*out);
+        *out = NULL;
+    }
+    return rc;
 }
 
 void evidence_free(struct evidence *e)
@@ -502,33 +512,39 @@ void evidence_save(const struct evidence *e, struct buf *out)
         save_step(e, &e->steps[s], out);
 }
 
+static int evidence_read(struct evidence *e, const char *name, struct reader *in, struct err *err)
+{
+    uint8_t format = reader_u8(in);
+    if (format > FORMAT)
+        return err_set(err, ERR_NEWER, "evidence of %s: format %d is of a newer version", name,
+                       format);
+    uint64_t n_steps = reader_varint(in), n_metrics = reader_varint(in);
+    if (n_steps != (uint64_t)e->n_steps || n_metrics != (uint64_t)e->n_metrics)
+        return err_set(err, ERR_CORRUPT, "evidence of %s: belongs to another experiment", name);
+    e->crossovers = reader_zigzag(in);
+    e->treated = reader_zigzag(in);
+    int rc = load_units(&e->units, in, err);
+    for (int s = 0; rc == 0 && s < e->n_steps; s++)
+        rc = load_step(e, &e->steps[s], in, err);
+    if (rc)
+        return rc;
+    if (reader_failed(in) || reader_left(in) != 0)
+        return err_set(err, ERR_CORRUPT, "evidence of %s: %s", name,
+                       reader_failed(in) ? "ends too early" : "has bytes behind its end");
+    return 0;
+}
+
 int evidence_load(struct evidence **out, const struct experiment *experiment, const void *bytes,
                   size_t n, struct err *err)
 {
-    AUTO(evidence) struct evidence *e = NULL;
-    int rc = evidence_new(&e, experiment, 0, err);
-    if (rc)
+    int rc = evidence_new(out, experiment, 0, err);
+    if (rc || !*out)
         return rc;
     struct reader in = reader_of(bytes, n);
-    uint8_t format = reader_u8(&in);
-    if (format > FORMAT)
-        return err_set(err, ERR_NEWER, "evidence of %s: format %d is of a newer version",
-                       experiment->name, format);
-    uint64_t n_steps = reader_varint(&in), n_metrics = reader_varint(&in);
-    if (n_steps != (uint64_t)e->n_steps || n_metrics != (uint64_t)e->n_metrics)
-        return err_set(err, ERR_CORRUPT, "evidence of %s: belongs to another experiment",
-                       experiment->name);
-    e->crossovers = reader_zigzag(&in);
-    e->treated = reader_zigzag(&in);
-    rc = load_units(&e->units, &in, err);
-    for (int s = 0; rc == 0 && s < e->n_steps; s++)
-        rc = load_step(e, &e->steps[s], &in, err);
-    if (rc)
-        return rc;
-    if (reader_failed(&in) || reader_left(&in) != 0)
-        return err_set(err, ERR_CORRUPT, "evidence of %s: %s", experiment->name,
-                       reader_failed(&in) ? "ends too early" : "has bytes behind its end");
-    *out = e; /* the caller owns it now */
-    e = NULL;
-    return 0;
+    rc = evidence_read(*out, experiment->name, &in, err);
+    if (rc) {
+        evidence_free(*out);
+        *out = NULL;
+    }
+    return rc;
 }

@@ -51,8 +51,8 @@ struct exposure {
     int64_t ts_ms;
 };
 
-int evidence_observe(struct evidence *evidence, const struct exposure *exposure,
-                     const struct observation *observation, int sign, struct err *err);
+int evidence_observe(struct evidence *e, const struct exposure *x, const struct observation *o,
+                     int sign, struct err *err);
 void evidence_set_threshold(struct evidence *evidence, int step, int metric, double threshold);
 double evidence_threshold(const struct evidence *evidence, int step, int metric);
 

@@ -368,29 +368,33 @@ static void set_defaults(struct experiment *e)
     e->max_hold_ms = 3600000;
 }
 
-int experiment_parse(struct experiment **out, json_t *json, struct err *err)
+static int read_object(struct experiment *e, json_t *json, struct err *err)
 {
-    AUTO(experiment) struct experiment *e = calloc(1, sizeof(*e));
-    if (!e)
-        return err_set(err, -ENOMEM, "experiment: no memory");
-    set_defaults(e);
     struct level level = {experiment_keys, sizeof(experiment_keys) / sizeof(experiment_keys[0]),
                           ""};
-    int rc = put_all(&level, json, (char *)e, err);
     json_t *steps = json_object_get(json, "steps"), *metrics = json_object_get(json, "metrics");
+    set_defaults(e);
+    int rc = put_all(&level, json, (char *)e, err);
     if (rc == 0 && steps && !json_is_null(steps))
         rc = parse_steps(e, steps, err);
     if (rc == 0 && (!metrics || json_is_null(metrics)))
         rc = err_set(err, ERR_DATA, "metrics: is missing; name at least one guardrail");
     if (rc == 0)
         rc = parse_metrics(e, metrics, err);
-    if (rc == 0)
-        rc = check_whole(e, err);
-    if (rc)
-        return rc;
-    *out = e; /* the caller owns it now */
-    e = NULL;
-    return 0;
+    return rc ? rc : check_whole(e, err);
+}
+
+int experiment_parse(struct experiment **out, json_t *json, struct err *err)
+{
+    *out = calloc(1, sizeof(**out));
+    if (!*out)
+        return err_set(err, -ENOMEM, "experiment: no memory");
+    int rc = read_object(*out, json, err);
+    if (rc) {
+        experiment_free(*out);
+        *out = NULL;
+    }
+    return rc;
 }
 
 int experiment_parse_text(struct experiment **out, const char *text, size_t n, struct err *err)

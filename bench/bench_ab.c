@@ -361,7 +361,7 @@ int main(int argc, char **argv)
     const char *only = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc)
-            runs = atoi(argv[++i]);
+            runs = (int)strtol(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--table") == 0 && i + 1 < argc)
             only = argv[++i];
         else
