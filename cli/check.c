@@ -1,0 +1,26 @@
+/* `assay check FILE`: everything that can be wrong with a configuration, without starting it. */
+#include <stdio.h>
+
+#include "alerts/run.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "common/config.h"
+
+int command_check(int argc, char **argv)
+{
+    struct err err = {0};
+    struct arguments words;
+    if (options_parse(NULL, 0, argc, argv, &words, &err))
+        return fail(&err);
+    if (words.n != 1) {
+        err_set(&err, ERR_USAGE, "usage: assay check FILE");
+        return fail(&err);
+    }
+    AUTO(config) struct config *config = NULL;
+    if (config_read(&config, words.words[0], &err) || alerts_check(config, &err))
+        return fail(&err);
+    printf("%s: fine, %zu model%s, %s\n", words.words[0], config->n_models,
+           config->n_models == 1 ? "" : "s",
+           config->kafka.brokers ? config->kafka.brokers : "no Kafka");
+    return 0;
+}

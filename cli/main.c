@@ -1,0 +1,88 @@
+/* The program's entrance: a table of subcommands, help and version. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "common/text.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *usage;
+    const char *summary;
+} commands[] = {
+    {"backup", command_backup, "(-c FILE | --db DB) OUT.db|-",
+     "copies the database while the daemon goes on; - writes to standard output"},
+    {"check", command_check, "FILE",
+     "validates a configuration; names file, line and key of what is wrong"},
+    {"query", command_query,
+     "(-c FILE | --db DB) models|metrics [--model M] [--version V] "
+     "[--metric a,b] [--segment k:v] [--from T] [--to T] [--window D] "
+     "[--step D]",
+     "the REST answers as JSON, read straight from the database"},
+    {"replay", command_replay, "-c FILE [--db DB] EVENTS.jsonl[.gz]…",
+     "runs files of events through the very same pipeline, on event time; - is standard input"},
+    {"verify", command_verify, "DB", "integrity of the database, down to each saved state"},
+};
+enum {
+    N_COMMANDS = sizeof(commands) / sizeof(commands[0])
+};
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].name;
+    const char *near = text_near(name, names, N_COMMANDS);
+    struct err err;
+    if (near)
+        err_set(&err, ERR_USAGE, "unknown command \"%s\"; did you mean `assay %s`?", name, near);
+    else
+        err_set(&err, ERR_USAGE, "unknown command \"%s\"; see `assay help`", name);
+    return fail(&err);
+}
+
+static int help(const char *name)
+{
+    if (name) {
+        const struct command *command = find_command(name);
+        if (!command)
+            return unknown_command(name);
+        printf("assay %s %s\n\n%s\n", command->name, command->usage, command->summary);
+        return 0;
+    }
+    printf("Assay watches machine-learning models in production.\n\nUsage: assay COMMAND …\n\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+    printf("\n`assay help COMMAND` shows its options. Exit codes: 0 done, 64 usage, 65 bad data, "
+           "74 I/O.\n");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(NULL);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0) {
+        printf("assay %s\n", ASSAY_VERSION);
+        return 0;
+    }
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(argc > 2 ? argv[2] : NULL);
+
+    const struct command *command = find_command(name);
+    return command ? command->run(argc - 1, argv + 1) : unknown_command(name);
+}

@@ -1,0 +1,139 @@
+/* `assay query`: the REST answers, read straight from the database by the same functions. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "common/config.h"
+#include "web/api.h"
+
+static const char usage[] =
+    "usage: assay query (-c FILE | --db DB) models|versions|slices|metrics|alerts|system|"
+    "dead-letters [--model M] [--version V] [--metric a,b] [--segment k:v] [--from T] [--to T] "
+    "[--window D] [--step D]";
+
+/* Which path of REST a word stands for; below /models/M where `of_model`. */
+static const struct word {
+    const char *word;
+    bool of_model;
+    const char *tail;
+} words[] = {
+    {"alerts", false, "alerts"},    {"dead-letters", false, "dead-letters"},
+    {"metrics", true, "metrics"},   {"models", false, "models"},
+    {"slices", true, "slices"},     {"system", false, "system"},
+    {"versions", true, "versions"},
+};
+
+static const struct word *find_word(const char *text)
+{
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i].word, text) == 0)
+            return &words[i];
+    }
+    return NULL;
+}
+
+static int make_target(struct buf *target, const char *text, const char *model,
+                       const struct api_param *params, size_t n_params, struct err *err)
+{
+    const struct word *word = find_word(text);
+    if (!word)
+        return err_set(err, ERR_USAGE, "query: unknown word \"%s\"; %s", text, usage);
+    if (word->of_model && !model)
+        return err_set(err, ERR_USAGE, "query %s: needs --model M", text);
+    buf_printf(target, "/api/v1");
+    if (word->of_model) {
+        api_target_segment(target, "models");
+        api_target_segment(target, model);
+    }
+    api_target_segment(target, word->tail);
+    if (!word->of_model && model && strcmp(text, "models") == 0)
+        api_target_segment(target, model);
+    for (size_t i = 0; i < n_params; i++)
+        api_target_param(target, params[i].name, params[i].value);
+    buf_u8(target, 0);
+    return buf_failed(target) ? err_set(err, -12, "query: no memory") : 0;
+}
+
+/* "allowed" comes as lines: they go behind the message, on its one line. */
+static int refused(const struct api_answer *answer, int rc, struct err *err)
+{
+    if (!answer->allowed[0])
+        return rc;
+    char allowed[sizeof(answer->allowed)];
+    snprintf(allowed, sizeof(allowed), "%s", answer->allowed);
+    for (char *p = allowed; *p; p++)
+        *p = *p == '\n' ? ' ' : *p;
+    struct err said = *err;
+    return err_set(err, rc, "%.300s (one of: %.180s)", said.text, allowed);
+}
+
+static int run(const struct config *config, const char *db, const char *target, bool csv,
+               struct err *err)
+{
+    struct api_options options = {.config = config, .store_path = db ? db : config->storage_path};
+    __attribute__((cleanup(api_context_freep))) struct api_context *api = NULL;
+    int rc = api_open(&api, &options, err);
+    if (rc)
+        return rc;
+    struct api_request request = {.method = "GET", .target = target, .csv = csv};
+    struct api_answer answer;
+    api_answer_init(&answer);
+    rc = api_call(api, &request, &answer, err);
+    if (rc < 0) {
+        rc = refused(&answer, rc, err);
+    } else {
+        fwrite(answer.body.data, 1, answer.body.size, stdout);
+        if (!csv)
+            fputc('\n', stdout);
+        rc = 0;
+    }
+    api_answer_finish(&answer);
+    return rc;
+}
+
+int command_query(int argc, char **argv)
+{
+    static const char *const names[] = {"version", "metric", "segment", "from",  "to",    "window",
+                                        "step",    "state",  "reason",  "limit", "after", "alert"};
+    enum {
+        N_NAMES = sizeof(names) / sizeof(names[0])
+    };
+    const char *path = NULL, *db = NULL, *model = NULL;
+    const char *values[N_NAMES] = {0};
+    bool csv = false;
+    struct option_row rows[4 + N_NAMES] = {
+        {.name = "config", .letter = 'c', .value = &path},
+        {.name = "db", .value = &db},
+        {.name = "model", .value = &model},
+        {.name = "csv", .flag = &csv},
+    };
+    for (size_t i = 0; i < N_NAMES; i++)
+        rows[4 + i] = (struct option_row){.name = names[i], .value = &values[i]};
+
+    struct err err = {0};
+    struct arguments given;
+    if (options_parse(rows, 4 + N_NAMES, argc, argv, &given, &err))
+        return fail(&err);
+    if (given.n != 1 || (!path && !db)) {
+        err_set(&err, ERR_USAGE, "%s", usage);
+        return fail(&err);
+    }
+    struct api_param params[N_NAMES];
+    size_t n_params = 0;
+    for (size_t i = 0; i < N_NAMES; i++) {
+        if (values[i])
+            params[n_params++] = (struct api_param){names[i], values[i]};
+    }
+
+    AUTO(config) struct config *config = NULL;
+    if (path && config_read(&config, path, &err))
+        return fail(&err);
+    struct buf target;
+    buf_init(&target, 64 * 1024);
+    int rc = make_target(&target, given.words[0], model, params, n_params, &err);
+    if (!rc)
+        rc = run(config, db, (const char *)target.data, csv, &err);
+    buf_finish(&target);
+    return rc ? fail(&err) : 0;
+}

@@ -1,0 +1,107 @@
+/* `assay replay`: files of events through the very same pipeline, at full speed, on event time. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "collector/collect.h"
+#include "collector/source_file.h"
+#include "common/log.h"
+#include "storage/store.h"
+
+enum {
+    PROGRESS_EVERY_MS = 250
+};
+
+/* One line on a terminal, written over itself; nothing when standard error is a file. */
+static void show_progress(struct collector *collector, struct source *files, int64_t started_ms,
+                          bool last)
+{
+    struct collector_health health;
+    collector_health(collector, &health);
+    double seconds = (double)(clock_boot_ms(clock_system()) - started_ms + 1) / 1000.0;
+    struct file_progress progress;
+    source_file_progress(files, &progress);
+    double share =
+        progress.total_bytes > 0 ? (double)progress.read_bytes / (double)progress.total_bytes : 1.0;
+    fprintf(stderr, "\r\033[K%3.0f%%  %" PRId64 " events  %.0f events/s%s", 100.0 * share,
+            health.totals.consumed, (double)health.totals.consumed / seconds, last ? "\n" : "");
+}
+
+static int run(struct collector *collector, struct source *files, struct err *err)
+{
+    bool terminal = isatty(2);
+    int64_t started_ms = clock_boot_ms(clock_system());
+    int64_t shown_ms = started_ms;
+    int rc;
+    do {
+        rc = collector_step(collector, 0, err);
+        int64_t now_ms = clock_boot_ms(clock_system());
+        if (terminal && now_ms - shown_ms >= PROGRESS_EVERY_MS) {
+            show_progress(collector, files, started_ms, false);
+            shown_ms = now_ms;
+        }
+    } while (rc >= 0 && rc != COLLECTOR_END);
+    if (terminal)
+        show_progress(collector, files, started_ms, true);
+    return rc < 0 ? rc : 0;
+}
+
+static void print_summary(struct collector *collector)
+{
+    struct collector_health health;
+    collector_health(collector, &health);
+    const struct collector_totals *t = &health.totals;
+    printf("{\"consumed\":%" PRId64 ",\"folded\":%" PRId64 ",\"duplicate\":%" PRId64
+           ",\"dead_lettered\":%" PRId64 ",\"late\":%" PRId64 ",\"orphaned\":%" PRId64
+           ",\"waiting\":%" PRId64 "}\n",
+           t->consumed, t->folded, t->duplicate, t->dead_lettered, t->late, t->orphaned,
+           t->waiting);
+}
+
+static int replay(const struct config *config, const char *db, const struct arguments *files,
+                  struct err *err)
+{
+    AUTO(store) struct store *store = NULL;
+    int rc = store_open(&store, db ? db : config->storage_path, STORE_WRITE, err);
+    if (rc)
+        return rc;
+    AUTO(source) struct source *source = NULL;
+    rc = source_file_new(&source, files->words, (size_t)files->n, err);
+    if (rc)
+        return rc;
+    struct source *const sources[] = {source};
+    struct collector_options options = {
+        .config = config, .store = store, .sources = sources, .n_sources = 1};
+    AUTO(collector) struct collector *collector = NULL;
+    rc = collector_new(&collector, &options, err);
+    if (!rc)
+        rc = run(collector, source, err);
+    if (!rc)
+        print_summary(collector);
+    return rc;
+}
+
+int command_replay(int argc, char **argv)
+{
+    const char *path = NULL;
+    const char *db = NULL;
+    const struct option_row rows[] = {
+        {.name = "config", .letter = 'c', .value = &path},
+        {.name = "db", .value = &db},
+    };
+    struct err err = {0};
+    struct arguments files;
+    if (options_parse(rows, 2, argc, argv, &files, &err))
+        return fail(&err);
+    if (!path || files.n == 0) {
+        err_set(&err, ERR_USAGE, "usage: assay replay -c FILE [--db DB] EVENTS.jsonl[.gz]…");
+        return fail(&err);
+    }
+    AUTO(config) struct config *config = NULL;
+    if (config_read(&config, path, &err) || replay(config, db, &files, &err))
+        return fail(&err);
+    return 0;
+}
