@@ -4,11 +4,10 @@
  * Shape    for each step and arm: distinct units, units first seen there (for SRM), events; for
  *          each metric the units whose first-ever failure fell there, sums over 1,024 variance
  *          buckets, or score histograms. Beside them the set of seen units (8-byte hashes)
- * Feeding  run.c feeds the events of one look in (ts, partition, offset) order:
- *            step   the transition interval that contains the prediction's ts
- *            arm    by the `version` that served; crossover = it is not the arm of its bucket
- *                   (experiment_arm): counted, and left out of the comparison
- *            unit   bucket_unit_hash(salt, unit), never the assignment's own hash
+ * Feeding  run.c feeds the events of one look in (ts, partition, offset) order;
+ *          abtest/exposure.h makes the exposure of each: step = the transition interval that
+ *          contains the prediction's ts; a crossover is counted and left out of the comparison;
+ *          unit = bucket_unit_hash, never the assignment's own hash.
  *          evidence_observe takes a prediction (then it also counts the unit), a label with its
  *          prediction, an outcome; sign -1 takes the contribution of a replaced label or outcome
  *          out again, exactly. Labels: only exposures older than the experiment's `maturity`, the
