@@ -77,7 +77,7 @@ static int inflate_file(struct asset *asset, const struct embedded_file *file, s
 
 int assets_new(struct assets **out, const char *directory, struct err *err)
 {
-    size_t n = directory ? 0 : n_embedded_files;
+    size_t n = n_embedded_files;
     AUTO(assets) struct assets *assets = calloc(1, sizeof(*assets) + n * sizeof(struct asset));
     if (!assets)
         return err_set(err, -ENOMEM, "web: no memory for the page");
@@ -138,8 +138,9 @@ const struct asset *assets_find(struct assets *assets, const char *path)
 {
     if (strcmp(path, "/") == 0)
         path = "/index.html";
-    if (assets->directory)
-        return read_from_disk(assets, path);
+    const struct asset *own = assets->directory ? read_from_disk(assets, path) : NULL;
+    if (own)
+        return own;
     for (size_t i = 0; i < assets->n; i++)
         if (strcmp(assets->items[i].path, path) == 0)
             return &assets->items[i];

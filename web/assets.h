@@ -1,7 +1,8 @@
 /*
  * The page's files: built into the binary, or read from a directory while one works on them.
  *
- * Shape    embedded files are gzipped at build time (web/embed.py); the plain form is made once
+ * Shape    embedded files are gzipped at build time (web/embed.py); the plain form is made once.
+ *          What a directory lacks (the chart library) comes from the embedded ones
  * Owner    assets_new gives, assets_free takes; an asset is valid as long as the assets
  * Errors   -ENOMEM
  * Threads  read-only after assets_new; from a directory each call reads the file anew, one thread

@@ -26,6 +26,7 @@ int health_ready(struct api_context *context, const struct api_input *input,
         snprintf(health.reason, sizeof(health.reason), "%.255s",
                  err ? err->text : "the database cannot be opened");
     } else if (context->commands.health) {
+        health.ready = false;
         context->commands.health(context->commands.context, &health);
     }
     answer->status = health.ready ? 200 : 503;

@@ -69,8 +69,10 @@ static int add(struct model_metrics *out, enum task task, const char *name, size
     memcpy(out->names[out->n], name, n);
     out->names[out->n][n] = '\0';
     int rc = metric_resolve(&out->queries[out->n], out->set, task, out->names[out->n], err);
+    if (rc == -EINVAL && err)
+        err->code = ERR_USAGE; /* the same words: the name is the asker's */
     if (rc)
-        return rc == -EINVAL ? err_set(err, ERR_USAGE, "%s", err ? err->text : "") : rc;
+        return rc == -EINVAL ? ERR_USAGE : rc;
     out->n++;
     return 0;
 }

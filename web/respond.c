@@ -258,7 +258,7 @@ enum MHD_Result respond_asset(struct exchange *exchange, const struct asset *ass
     snprintf(etag, sizeof(etag), "\"%s%s\"", asset->etag, gzip ? "-gz" : "");
     if (matches_etag(exchange, etag))
         return respond_not_modified(exchange, etag);
-    bool from_disk = exchange->web->options.web_dir != NULL;
+    bool from_disk = !asset->gzip; /* its bytes only live until the next call */
     struct MHD_Response *response = MHD_create_response_from_buffer(
         size, bytes.untouched, from_disk ? MHD_RESPMEM_MUST_COPY : MHD_RESPMEM_PERSISTENT);
     if (!response)

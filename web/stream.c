@@ -60,6 +60,7 @@ struct stream {
     struct message ring[N_MESSAGES];
     uint64_t first_seq, next_seq;
     unsigned beat;
+    uint64_t change_at_start;
     struct web_health health; /* as last told */
     bool health_told;
     bool wanted; /* somebody was away for too long: make a window message though nothing moved */
@@ -144,7 +145,7 @@ static void tell_window(struct stream *stream, uint64_t change)
 
 static void tell_status(struct stream *stream, uint64_t change)
 {
-    struct web_health health = {.ready = true};
+    struct web_health health = {.ready = !stream->commands.health};
     if (stream->commands.health)
         stream->commands.health(stream->commands.context, &health);
     bool same = stream->health_told && health.ready == stream->health.ready &&
@@ -167,7 +168,7 @@ static void *make_messages(void *argument)
 {
     struct stream *stream = argument;
     struct changes *changes = stream->options.changes;
-    uint64_t seen = changes_now(changes);
+    uint64_t seen = stream->change_at_start;
     int64_t beat_at = clock_boot_ms(clock_system()) + HEARTBEAT_MS;
     while (!atomic_load(&stream->stopping)) {
         uint64_t now = changes_wait(changes, seen, 500);
@@ -207,6 +208,8 @@ int stream_new(struct stream **out, const struct web_options *options,
     int rc = api_open(&stream->api, api, err);
     if (rc)
         return rc;
+    /* Read here, not by the thread: whoever connects before it runs must not miss anything. */
+    stream->change_at_start = changes_now(options->changes);
     if (pthread_create(&stream->maker, NULL, make_messages, stream))
         return err_set(err, -EAGAIN, "web: no thread for event streams");
     stream->maker_runs = true;

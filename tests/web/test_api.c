@@ -1,0 +1,576 @@
+/*
+ * Answers by value, without HTTP: what `assay query` and the server both give.
+ */
+#include "web/api.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/test.h"
+#include "tests/web/site.h"
+
+static struct site *filled(void)
+{
+    struct site *site = site_new();
+    const struct minute minutes[] = {
+        {"credit", "v3", "", SITE_START, 8, 2, 9, 1, 4, 1},
+        {"credit", "v3", "country=de", SITE_START, 4, 0, 5, 0, 0, 0},
+        {"credit", "v3", "country=fr", SITE_START, 4, 2, 4, 1, 4, 1},
+        {"credit", "v3", "", SITE_START + MINUTE, 10, 0, 10, 0, 0, 0},
+        {"credit", "v4", "", SITE_START + MINUTE, 5, 5, 5, 5, 0, 0},
+        {"churn <b>", "1", "", SITE_START + MINUTE, 1, 1, 1, 1, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof(minutes) / sizeof(minutes[0]); i++)
+        site_minute(site, &minutes[i]);
+    struct err err = {0};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_model_counts(site->store, "credit",
+                             "{\"predictions\":65,\"labels\":60,\"joined\":60,\"pending\":4,"
+                             "\"unknown_fields\":2}",
+                             &err),
+         &err);
+    must(commit_version(site->store, "credit", "v4", "{\"framework\":\"keras\"}", &err), &err);
+    must(commit_end(site->store, &err), &err);
+    site->now_ms = SITE_START + 5 * MINUTE;
+    return site;
+}
+
+static int call(const struct site *site, const char *method, const char *target, const char *body,
+                struct api_answer *answer, struct err *err)
+{
+    struct api_context *context = NULL;
+    struct api_options options = {
+        .store_path = site->temp->path, .commands = &site->commands, .clock = &site->clock};
+    must(api_open(&context, &options, err), err);
+    struct api_request request = {.method = method,
+                                  .target = target,
+                                  .body = body ? body : "",
+                                  .body_size = body ? strlen(body) : 0};
+    api_answer_init(answer);
+    int rc = api_call(context, &request, answer, err);
+    api_close(context);
+    return rc;
+}
+
+/* The answer as JSON; fails the test when there is none. */
+static json_t *get(const struct site *site, const char *target)
+{
+    struct api_answer answer;
+    struct err err = {0};
+    json_error_t where;
+    must(call(site, "GET", target, NULL, &answer, &err), &err);
+    assert_int_equal(answer.status, 200);
+    json_t *json =
+        json_loadb((char *)answer.body.data, answer.body.size, JSON_REJECT_DUPLICATES, &where);
+    if (!json)
+        fail_msg("%s: %s: %.*s", target, where.text, (int)answer.body.size, answer.body.data);
+    api_answer_finish(&answer);
+    return json;
+}
+
+static json_t *at(json_t *json, const char *path)
+{
+    char copy[200];
+    snprintf(copy, sizeof(copy), "%s", path);
+    for (char *save, *part = strtok_r(copy, ".", &save); part; part = strtok_r(NULL, ".", &save)) {
+        json = part[0] >= '0' && part[0] <= '9'
+                   ? json_array_get(json, (size_t)strtol(part, NULL, 10))
+                   : json_object_get(json, part);
+        if (!json)
+            fail_msg("no %s in the answer", path);
+    }
+    return json;
+}
+
+static double number(json_t *json, const char *path)
+{
+    return json_number_value(at(json, path));
+}
+
+static const char *text(json_t *json, const char *path)
+{
+    return json_string_value(at(json, path));
+}
+
+static void models_are_listed_with_their_counts(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+
+    json_t *list = get(site, "/api/v1/models");
+
+    assert_int_equal(json_array_size(at(list, "items")), 2);
+    assert_true(json_is_null(at(list, "next")));
+    assert_string_equal(text(list, "items.0.name"), "churn <b>");
+    assert_string_equal(text(list, "items.1.name"), "credit");
+    assert_string_equal(text(list, "items.1.task"), "binary");
+    assert_string_equal(text(list, "items.1.versions.0"), "v3");
+    assert_string_equal(text(list, "items.1.versions.1"), "v4");
+    assert_int_equal(number(list, "items.1.predictions"), 65);
+    assert_int_equal(number(list, "items.1.pending"), 4);
+    assert_int_equal(number(list, "items.1.rejected"), 0);
+    assert_int_equal(number(list, "items.1.unknown_fields"), 2);
+    assert_int_equal(number(list, "items.1.complete_up_to"), SITE_START + 2 * MINUTE);
+    assert_int_equal(number(list, "items.1.lag"), 3 * MINUTE);
+    json_decref(list);
+}
+
+static void a_model_tells_its_metrics_versions_and_slices(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+
+    json_t *model = get(site, "/api/v1/models/credit");
+    assert_int_equal(number(model, "threshold"), 0.5);
+    assert_string_equal(text(model, "metrics.0.name"), "accuracy");
+    assert_string_equal(text(model, "metrics.0.better"), "higher");
+    json_decref(model);
+
+    json_t *versions = get(site, "/api/v1/models/credit/versions");
+    assert_string_equal(text(versions, "items.0.version"), "v3");
+    assert_true(json_is_null(at(versions, "items.0.facts")));
+    assert_int_equal(number(versions, "items.0.first_seen"), SITE_START);
+    assert_int_equal(number(versions, "items.0.last_seen"), SITE_START + 2 * MINUTE);
+    assert_string_equal(text(versions, "items.1.facts.framework"), "keras");
+    json_decref(versions);
+
+    json_t *slices = get(site, "/api/v1/models/credit/slices");
+    assert_int_equal(json_array_size(at(slices, "items")), 2);
+    assert_string_equal(text(slices, "items.0.segment"), "country:de");
+    assert_string_equal(text(slices, "items.1.value"), "fr");
+    json_decref(slices);
+}
+
+static void a_metric_has_the_value_that_one_counts_by_hand(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+
+    json_t *answer = get(site, "/api/v1/models/credit/metrics?metric=accuracy,recall,count"
+                               "&version=v3&window=1m&from=1700006400000&to=1700006520000");
+
+    assert_string_equal(text(answer, "version"), "v3");
+    assert_int_equal(number(answer, "window"), MINUTE);
+    assert_int_equal(json_array_size(at(answer, "series")), 3);
+    assert_string_equal(text(answer, "series.0.metric"), "accuracy");
+    assert_string_equal(text(answer, "series.0.version"), "v3");
+    assert_int_equal(json_array_size(at(answer, "series.0.points")), 2);
+    assert_int_equal(number(answer, "series.0.points.0.start"), SITE_START);
+    assert_int_equal(number(answer, "series.0.points.0.end"), SITE_START + MINUTE);
+    assert_int_equal(number(answer, "series.0.points.0.n"), 25);
+    assert_int_equal(number(answer, "series.0.points.0.labelled"), 20);
+    assert_float_equal(number(answer, "series.0.points.0.value"), 17.0 / 20, 1e-12);
+    /* Wilson's interval of 17 in 20 at z = 1.959963984540054, by hand in Python */
+    assert_float_equal(number(answer, "series.0.points.0.lower"), 0.6395811352592431, 1e-12);
+    assert_float_equal(number(answer, "series.0.points.0.upper"), 0.9476312541037835, 1e-12);
+    assert_float_equal(number(answer, "series.0.points.0.error_bound"), 0, 0);
+    assert_int_equal(number(answer, "series.0.points.0.revision"), 1);
+    assert_float_equal(number(answer, "series.1.points.0.value"), 0.8, 1e-12);
+    assert_float_equal(number(answer, "series.2.points.0.value"), 25, 0);
+    assert_true(json_is_null(at(answer, "series.2.points.0.lower")));
+    assert_float_equal(number(answer, "series.0.points.1.value"), 1, 0);
+    assert_int_equal(number(answer, "complete_up_to"), SITE_START + 2 * MINUTE);
+    assert_true(json_is_true(at(answer, "complete")));
+    json_decref(answer);
+}
+
+static void versions_merge_when_none_is_named_and_part_with_a_star(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    const char *range = "window=1m&from=2023-11-15T00:01:00Z&to=2023-11-15T00:02:00Z";
+    char target[300];
+
+    snprintf(target, sizeof(target), "/api/v1/models/credit/metrics?metric=accuracy&%s", range);
+    json_t *merged = get(site, target);
+    assert_int_equal(json_array_size(at(merged, "series")), 1);
+    assert_true(json_is_null(at(merged, "version")));
+    assert_true(json_is_null(at(merged, "series.0.version")));
+    assert_float_equal(number(merged, "series.0.points.0.value"), 30.0 / 40, 1e-12);
+    json_decref(merged);
+
+    snprintf(target, sizeof(target), "/api/v1/models/credit/metrics?metric=accuracy&version=*&%s",
+             range);
+    json_t *apart = get(site, target);
+    assert_int_equal(json_array_size(at(apart, "series")), 2);
+    assert_string_equal(text(apart, "series.0.version"), "v3");
+    assert_float_equal(number(apart, "series.0.points.0.value"), 1, 0);
+    assert_string_equal(text(apart, "series.1.version"), "v4");
+    assert_float_equal(number(apart, "series.1.points.0.value"), 0.5, 1e-12);
+    json_decref(apart);
+}
+
+static void slices_are_asked_for_by_key_and_value(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    const char *range = "window=1m&from=1700006400000&to=1700006460000";
+    char target[300];
+
+    snprintf(target, sizeof(target),
+             "/api/v1/models/credit/metrics?metric=recall&segment=country:fr&%s", range);
+    json_t *one = get(site, target);
+    assert_string_equal(text(one, "series.0.segment"), "country:fr");
+    assert_float_equal(number(one, "series.0.points.0.value"), 4.0 / 6, 1e-12);
+    json_decref(one);
+
+    snprintf(target, sizeof(target),
+             "/api/v1/models/credit/metrics?metric=recall&segment=country:*&%s", range);
+    json_t *all = get(site, target);
+    assert_int_equal(json_array_size(at(all, "series")), 2);
+    assert_string_equal(text(all, "series.0.segment"), "country:de");
+    assert_float_equal(number(all, "series.0.points.0.value"), 1, 0);
+    json_decref(all);
+}
+
+static void without_a_range_the_last_24_windows_are_given(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+
+    json_t *answer = get(site, "/api/v1/models/credit/metrics?metric=count");
+
+    assert_int_equal(json_array_size(at(answer, "series.0.points")), 24);
+    assert_int_equal(number(answer, "to"), SITE_START + HOUR);
+    assert_int_equal(number(answer, "from"), SITE_START - 23 * HOUR);
+    assert_int_equal(number(answer, "series.0.points.23.n"), 65);
+    assert_int_equal(number(answer, "series.0.points.0.n"), 0);
+    assert_true(json_is_null(at(answer, "series.0.points.0.value")));
+    json_decref(answer);
+}
+
+static void a_shorter_step_gives_rolling_windows(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+
+    json_t *answer = get(site, "/api/v1/models/credit/metrics?metric=count&window=2m&step=1m"
+                               "&from=1700006340000&to=1700006520000");
+
+    assert_int_equal(json_array_size(at(answer, "series.0.points")), 2);
+    assert_int_equal(number(answer, "series.0.points.0.start"), SITE_START - MINUTE);
+    assert_int_equal(number(answer, "series.0.points.0.n"), 25);
+    assert_int_equal(number(answer, "series.0.points.1.n"), 65);
+    json_decref(answer);
+}
+
+static void a_million_points_are_capped_and_the_answer_says_so(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+
+    json_t *answer = get(site, "/api/v1/models/credit/metrics?metric=count&window=1m&from=0"
+                               "&to=1700006520000");
+
+    assert_int_equal(json_array_size(at(answer, "series.0.points")), 10000);
+    assert_int_equal(number(answer, "series.0.points.9999.n"), 40);
+    assert_non_null(strstr(text(answer, "notice"), "older windows are left out"));
+    json_decref(answer);
+}
+
+static void csv_has_a_line_a_point(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    struct api_answer answer;
+    struct err err = {0};
+
+    must(call(site, "GET",
+              "/api/v1/models/credit/metrics?metric=accuracy&version=v4&window=1m&format=csv"
+              "&from=1700006400000&to=1700006520000",
+              NULL, &answer, &err),
+         &err);
+
+    buf_u8(&answer.body, 0);
+    assert_string_equal(answer.content_type, "text/csv; charset=utf-8");
+    const char *expected =
+        "model,version,segment,metric,start,end,n,labelled,value,lower,upper,error_bound,revision"
+        "\r\n\"credit\",\"v4\",\"\",\"accuracy\",1700006400000,1700006460000,0,0,,,,0,0\r\n"
+        "\"credit\",\"v4\",\"\",\"accuracy\",1700006460000,1700006520000,20,20,0.5,";
+    assert_memory_equal(answer.body.data, expected, strlen(expected));
+    api_answer_finish(&answer);
+}
+
+static void a_name_with_odd_letters_is_reached_and_escaped(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    struct buf target;
+    buf_init(&target, 1000);
+    buf_printf(&target, "/api/v1/models");
+    api_target_segment(&target, "churn <b>");
+    api_target_segment(&target, "metrics");
+    api_target_param(&target, "metric", "count");
+    api_target_param(&target, "window", "1m");
+    buf_u8(&target, 0);
+    assert_string_equal((char *)target.data,
+                        "/api/v1/models/churn%20%3Cb%3E/metrics?metric=count&window=1m");
+
+    json_t *answer = get(site, (char *)target.data);
+
+    assert_string_equal(text(answer, "model"), "churn <b>");
+    json_decref(answer);
+    buf_finish(&target);
+}
+
+static void a_wrong_question_is_told_what_may_be_asked(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    static const struct {
+        const char *target;
+        int status;
+        const char *field, *message;
+    } wrong[] = {
+        {"/api/v1/models/credit/metrics?windw=1h", 400, "windw",
+         "windw: no such parameter; did you mean window?"},
+        {"/api/v1/models/credit/metrics?window=90s", 400, "window",
+         "window: 90s is not a multiple of a minute from 1m to 366d"},
+        {"/api/v1/models/credit/metrics?window=-1h", 400, "window",
+         "window: -1h is not a multiple of a minute from 1m to 366d"},
+        {"/api/v1/models/credit/metrics?window=1h&step=2h", 400, "step",
+         "step: must not be longer than the window"},
+        {"/api/v1/models/credit/metrics?from=yesterday", 400, "from",
+         "from: yesterday is not a time"},
+        {"/api/v1/models/credit/metrics?from=99999999999999999999", 400, "from",
+         "from: 99999999999999999999 is not a time"},
+        {"/api/v1/models/credit/metrics?from=5&to=4", 400, "from", "from: 5 is after to (4)"},
+        {"/api/v1/models/credit/metrics?window=1h&window=2h", 400, "window",
+         "window: was given twice"},
+        {"/api/v1/models/credit/metrics?segment=de", 400, "segment",
+         "segment: de is not of the form key:value"},
+        {"/api/v1/models/credit/metrics?format=xml", 400, "format",
+         "format: xml is none of json,csv"},
+        {"/api/v1/models/credit/metrics?metric=", 400, "metric",
+         "metric: must be a text of 1 to 2000 bytes"},
+        {"/api/v1/dead-letters?limit=0", 400, "limit",
+         "limit: 0 is not a whole number from 1 to 1000"},
+        {"/api/v1/models?page=2", 400, "page", "page: no parameter is taken here"},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct api_answer answer;
+        struct err err = {0};
+        assert_int_equal(call(site, "GET", wrong[i].target, NULL, &answer, &err), ERR_USAGE);
+        assert_string_equal(err.text, wrong[i].message);
+        assert_int_equal(answer.status, wrong[i].status);
+        assert_string_equal(answer.field, wrong[i].field);
+        api_answer_finish(&answer);
+    }
+}
+
+static void what_is_not_there_is_told_with_what_is_near(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    static const char *const targets[] = {"/api/v1/models/credits", "/api/v1/models/credits/slices",
+                                          "/api/v1/models/credits/versions",
+                                          "/api/v1/models/credits/metrics"};
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+        struct api_answer answer;
+        struct err err = {0};
+        assert_int_equal(call(site, "GET", targets[i], NULL, &answer, &err), ERR_NOT_FOUND);
+        assert_int_equal(answer.status, 404);
+        assert_non_null(strstr(err.text, "credit"));
+        api_answer_finish(&answer);
+    }
+    struct api_answer answer;
+    struct err err = {0};
+    assert_int_equal(
+        call(site, "GET", "/api/v1/models/credit/metrics?metric=roc_acu", NULL, &answer, &err),
+        ERR_USAGE);
+    assert_string_equal(answer.field, "metric");
+    assert_non_null(strstr(err.text, "roc_auc"));
+    api_answer_finish(&answer);
+}
+
+struct ingested {
+    char body[200];
+    int answer;
+};
+
+static int ingest(void *context, const char *body, size_t n, struct buf *answer, struct err *err)
+{
+    struct ingested *ingested = context;
+    snprintf(ingested->body, sizeof(ingested->body), "%.*s", (int)n, body);
+    if (ingested->answer < 0)
+        return err_set(err, ingested->answer, "the disk is full");
+    buf_printf(answer, "{\"accepted\":1,\"duplicates\":0,\"rejected\":[]}");
+    return ingested->answer;
+}
+
+static void events_go_to_the_collector_and_its_answer_comes_back(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    struct ingested ingested = {.answer = 0};
+    site->commands.context = &ingested;
+    site->commands.ingest = ingest;
+    struct api_answer answer;
+    struct err err = {0};
+
+    must(call(site, "POST", "/api/v1/events", "{\"type\":\"label\"}", &answer, &err), &err);
+    assert_string_equal(ingested.body, "{\"type\":\"label\"}");
+    assert_int_equal(answer.status, 200);
+    assert_memory_equal(answer.body.data, "{\"accepted\":1,", 14);
+    api_answer_finish(&answer);
+
+    ingested.answer = WEB_BUSY;
+    assert_true(call(site, "POST", "/api/v1/events", "{}", &answer, &err) < 0);
+    assert_int_equal(answer.status, 429);
+    assert_int_equal(answer.retry_after_s, 1);
+    api_answer_finish(&answer);
+
+    ingested.answer = ERR_FULL;
+    assert_int_equal(call(site, "POST", "/api/v1/events", "{}", &answer, &err), ERR_FULL);
+    assert_int_equal(answer.status, 429);
+    assert_string_equal(err.text, "the disk is full");
+    api_answer_finish(&answer);
+
+    assert_int_equal(call(site, "POST", "/api/v1/events", "", &answer, &err), ERR_USAGE);
+    assert_string_equal(answer.field, "body");
+    api_answer_finish(&answer);
+}
+
+static int put_version(void *context, const char *model, const char *version, const char *facts,
+                       const char *who, struct err *err)
+{
+    (void)who;
+    (void)err;
+    char *text = context;
+    snprintf(text, 200, "%s/%s %s", model, version, facts);
+    return 0;
+}
+
+static void facts_of_a_version_are_checked_before_they_are_kept(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    char kept[200] = "";
+    site->commands.context = kept;
+    site->commands.put_version = put_version;
+    struct api_answer answer;
+    struct err err = {0};
+    const char *target = "/api/v1/models/credit/versions/v5";
+
+    must(call(site, "PUT", target, "{\"notes\":\"x\",\"artifact_bytes\":12}", &answer, &err), &err);
+    assert_string_equal(kept, "credit/v5 {\"artifact_bytes\":12,\"notes\":\"x\"}");
+    api_answer_finish(&answer);
+
+    assert_int_equal(call(site, "PUT", target, "{\"note\":\"x\"}", &answer, &err), ERR_USAGE);
+    assert_string_equal(err.text, "note: no such fact");
+    api_answer_finish(&answer);
+    assert_int_equal(call(site, "PUT", target, "{\"notes\":1}", &answer, &err), ERR_USAGE);
+    assert_string_equal(err.text, "notes: must be a text");
+    api_answer_finish(&answer);
+    assert_int_equal(call(site, "PUT", target, "[1", &answer, &err), ERR_USAGE);
+    assert_string_equal(answer.field, "body");
+    api_answer_finish(&answer);
+}
+
+static void dead_letters_come_newest_first_in_pages(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    struct err err = {0};
+    must(commit_begin(site->store, &err), &err);
+    for (int i = 0; i < 5; i++) {
+        struct dead_letter_row row = {.topic = "predictions",
+                                      .offset = i,
+                                      .at_ms = SITE_START + i,
+                                      .reason = i % 2 ? "not_json" : "missing_id",
+                                      .payload = view_of("<img src=x> \xff")};
+        must(commit_dead_letter(site->store, &row, &err), &err);
+    }
+    must(commit_end(site->store, &err), &err);
+
+    json_t *page = get(site, "/api/v1/dead-letters?limit=2");
+    assert_int_equal(json_array_size(at(page, "items")), 2);
+    assert_int_equal(number(page, "items.0.offset"), 4);
+    assert_string_equal(text(page, "items.0.reason"), "missing_id");
+    assert_string_equal(text(page, "items.0.payload"), "<img src=x> \xef\xbf\xbd");
+    char target[100];
+    snprintf(target, sizeof(target), "/api/v1/dead-letters?limit=4&after=%lld",
+             (long long)number(page, "next"));
+    json_decref(page);
+
+    page = get(site, target);
+    assert_int_equal(json_array_size(at(page, "items")), 3);
+    assert_int_equal(number(page, "items.0.offset"), 2);
+    assert_true(json_is_null(at(page, "next")));
+    json_decref(page);
+
+    page = get(site, "/api/v1/dead-letters?reason=not_json");
+    assert_int_equal(json_array_size(at(page, "items")), 2);
+    assert_int_equal(number(page, "items.0.offset"), 3);
+    json_decref(page);
+}
+
+static void the_system_tells_its_partitions_and_rejects(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    struct err err = {0};
+    struct partition_counts counts = {.consumed = 10,
+                                      .folded = 7,
+                                      .dead_lettered = 3,
+                                      .newest_ts_ms = SITE_START,
+                                      .rejects = {[1] = 2, [5] = 1}};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_offset(site->store, "predictions", 0, -1, 10, &counts, &err), &err);
+    must(commit_offset(site->store, "predictions", 1, -1, 10, &counts, &err), &err);
+    must(commit_end(site->store, &err), &err);
+
+    json_t *answer = get(site, "/api/v1/system");
+
+    assert_int_equal(json_array_size(at(answer, "partitions")), 2);
+    assert_int_equal(number(answer, "partitions.1.consumed"), 10);
+    assert_int_equal(number(answer, "totals.consumed"), 20);
+    assert_int_equal(number(answer, "totals.folded"), 14);
+    assert_int_equal(number(answer, "rejects.0.n"), 4);
+    assert_int_equal(number(answer, "rejects.1.n"), 2);
+    assert_true(number(answer, "storage.database_bytes") > 0);
+    json_decref(answer);
+}
+
+static void lost_messages_make_an_answer_incomplete(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    struct err err = {0};
+    struct partition_counts counts = {.lost = 17};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_offset(site->store, "predictions", 3, -1, 10, &counts, &err), &err);
+    must(commit_end(site->store, &err), &err);
+
+    json_t *answer = get(site, "/api/v1/models/credit/metrics?metric=count");
+
+    assert_true(json_is_false(at(answer, "complete")));
+    assert_string_equal(text(answer, "incomplete_reasons.0"),
+                        "17 messages of predictions/3 were deleted before they were read");
+    json_decref(answer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(models_are_listed_with_their_counts),
+        cmocka_unit_test(a_model_tells_its_metrics_versions_and_slices),
+        cmocka_unit_test(a_metric_has_the_value_that_one_counts_by_hand),
+        cmocka_unit_test(versions_merge_when_none_is_named_and_part_with_a_star),
+        cmocka_unit_test(slices_are_asked_for_by_key_and_value),
+        cmocka_unit_test(without_a_range_the_last_24_windows_are_given),
+        cmocka_unit_test(a_shorter_step_gives_rolling_windows),
+        cmocka_unit_test(a_million_points_are_capped_and_the_answer_says_so),
+        cmocka_unit_test(csv_has_a_line_a_point),
+        cmocka_unit_test(a_name_with_odd_letters_is_reached_and_escaped),
+        cmocka_unit_test(a_wrong_question_is_told_what_may_be_asked),
+        cmocka_unit_test(what_is_not_there_is_told_with_what_is_near),
+        cmocka_unit_test(events_go_to_the_collector_and_its_answer_comes_back),
+        cmocka_unit_test(facts_of_a_version_are_checked_before_they_are_kept),
+        cmocka_unit_test(dead_letters_come_newest_first_in_pages),
+        cmocka_unit_test(the_system_tells_its_partitions_and_rejects),
+        cmocka_unit_test(lost_messages_make_an_answer_incomplete),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

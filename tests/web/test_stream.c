@@ -1,0 +1,177 @@
+/*
+ * Server-sent events on real sockets: what a page hears, and what it has missed.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/test.h"
+#include "tests/web/site.h"
+
+struct listener {
+    int fd;
+    char text[65536];
+    size_t n;
+};
+
+static void tick(struct site *site, int minute)
+{
+    struct minute row = {
+        .model = "credit", .version = "v3", .start_ms = SITE_START + minute * MINUTE, .tp = 4};
+    site_minute(site, &row);
+}
+
+static struct listener *listen_from(const struct site *site, const char *last_id)
+{
+    struct listener *listener = calloc(1, sizeof(*listener));
+    assert_non_null(listener);
+    char request[300];
+    int n = snprintf(
+        request, sizeof(request), "GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n%s%s%s\r\n",
+        last_id ? "Last-Event-ID: " : "", last_id ? last_id : "", last_id ? "\r\n" : "");
+    listener->fd = site_connect(site);
+    assert_int_equal(send(listener->fd, request, (size_t)n, MSG_NOSIGNAL), n);
+    return listener;
+}
+
+static void listener_free(struct listener *listener)
+{
+    close(listener->fd);
+    free(listener);
+}
+
+/* Reads until `what` is there; fails after 20 s of silence. */
+static const char *hear(struct listener *listener, const char *what)
+{
+    for (;;) {
+        const char *found = strstr(listener->text, what);
+        if (found)
+            return found;
+        struct pollfd fd = {.fd = listener->fd, .events = POLLIN};
+        if (poll(&fd, 1, 20000) != 1)
+            fail_msg("did not hear %s, but: %s", what, listener->text);
+        ssize_t got = recv(listener->fd, listener->text + listener->n,
+                           sizeof(listener->text) - 1 - listener->n, 0);
+        if (got <= 0)
+            fail_msg("the stream ended before %s, after: %s", what, listener->text);
+        listener->n += (size_t)got;
+    }
+}
+
+static void a_commit_is_heard_by_everybody_who_listens(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    tick(site, 0);
+    site_serve(site);
+    struct listener *one = listen_from(site, NULL), *two = listen_from(site, NULL);
+    hear(one, "retry: 2000\n\n");
+    hear(two, "retry: 2000\n\n");
+
+    tick(site, 1);
+
+    char expected[300];
+    snprintf(expected, sizeof(expected),
+             "id: %d\nevent: window\ndata: {\"change\":%d,\"models\":[{\"model\":\"credit\","
+             "\"complete_up_to\":%lld,\"labels_complete_up_to\":",
+             (int)changes_now(site->changes), (int)changes_now(site->changes),
+             (long long)(SITE_START + 2 * MINUTE));
+    hear(one, expected);
+    hear(two, expected);
+    assert_non_null(strstr(one->text, "Content-Type: text/event-stream"));
+    listener_free(one);
+    listener_free(two);
+}
+
+static void who_reconnects_hears_what_was_missed(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    tick(site, 0);
+    site_serve(site);
+    struct listener *first = listen_from(site, NULL);
+    hear(first, "retry: 2000\n\n");
+    tick(site, 1);
+    char last_id[32], expected[64];
+    snprintf(last_id, sizeof(last_id), "%d", (int)changes_now(site->changes));
+    snprintf(expected, sizeof(expected), "id: %s\nevent: window", last_id);
+    hear(first, expected);
+    struct listener *witness = listen_from(site, NULL);
+    hear(witness, "retry: 2000\n\n");
+    listener_free(first);
+    tick(site, 2);
+    snprintf(expected, sizeof(expected), "id: %d\nevent: window", (int)changes_now(site->changes));
+    hear(witness, expected);
+
+    struct listener *again = listen_from(site, last_id);
+
+    hear(again, expected);
+    listener_free(again);
+    listener_free(witness);
+}
+
+static void who_was_away_for_a_restart_hears_how_things_stand(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    tick(site, 0);
+    tick(site, 1);
+    tick(site, 2);
+    site_serve(site);
+
+    struct listener *listener = listen_from(site, "1");
+
+    hear(listener, "event: window\ndata: {\"change\":3,");
+    listener_free(listener);
+}
+
+static void a_client_may_hold_only_so_many_streams(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    site->config.http.max_streams_per_token = 2;
+    site_serve(site);
+    struct listener *one = listen_from(site, NULL), *two = listen_from(site, NULL);
+    hear(one, "retry: 2000\n\n");
+    hear(two, "retry: 2000\n\n");
+    struct reply reply;
+
+    site_get(site, "/api/v1/stream", "", &reply);
+
+    assert_int_equal(reply.status, 429);
+    assert_non_null(strstr(reply.body, "too many event streams are open"));
+    reply_finish(&reply);
+    listener_free(one);
+    listener_free(two);
+}
+
+static void the_server_stops_while_pages_listen(void **state)
+{
+    (void)state;
+    struct site *site = site_new();
+    site_serve(site);
+    struct listener *listener = listen_from(site, NULL);
+    hear(listener, "retry: 2000\n\n");
+
+    site_free(site);
+
+    char byte[64];
+    while (recv(listener->fd, byte, sizeof(byte), 0) > 0) {
+    }
+    listener_free(listener);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_commit_is_heard_by_everybody_who_listens),
+        cmocka_unit_test(who_reconnects_hears_what_was_missed),
+        cmocka_unit_test(who_was_away_for_a_restart_hears_how_things_stand),
+        cmocka_unit_test(a_client_may_hold_only_so_many_streams),
+        cmocka_unit_test(the_server_stops_while_pages_listen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,43 @@
+// Questions to /api/v1. Failures are Problems, with what the server says to do.
+
+export class Problem extends Error {
+    constructor(status, body) {
+        super(body.detail ?? body.title ?? `the server answered ${status}`);
+        this.status = status;
+        this.field = body.field;
+        this.allowed = body.allowed ?? [];
+    }
+}
+
+const segment = encodeURIComponent;
+export const model_path = (name, rest = "") => `/api/v1/models/${segment(name)}${rest}`;
+
+export function with_params(path, params) {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(params))
+        if (value !== null && value !== undefined && value !== "") query.set(name, value);
+    const text = query.toString();
+    return text ? `${path}?${text}` : path;
+}
+
+export async function get(path, params = {}, signal = undefined) {
+    let response;
+    try {
+        response = await fetch(with_params(path, params), { signal, headers: { Accept: "application/json" } });
+    } catch (error) {
+        if (error.name === "AbortError") throw error;
+        throw new Problem(0, { detail: "Assay does not answer. Is the daemon running? This page tries again by itself." });
+    }
+    const text = await response.text();
+    let body = {};
+    try { body = JSON.parse(text); } catch { body = { detail: `the server answered ${response.status} without JSON` }; }
+    if (!response.ok) throw new Problem(response.status, body);
+    return body;
+}
+
+// Calls `each` for the items, at most `n` at a time.
+export async function in_parallel(items, n, each) {
+    const queue = [...items];
+    const worker = async () => { while (queue.length) await each(queue.shift()); };
+    await Promise.all(Array.from({ length: Math.min(n, queue.length) }, worker));
+}

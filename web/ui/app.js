@@ -1,0 +1,85 @@
+// Finds the page that the URL names, opens it, and closes the one before.
+import { h, replace } from "./dom.js";
+import { start } from "./live.js";
+import { is_dark } from "./palette.js";
+import { href, read } from "./route.js";
+import { failed } from "./states.js";
+import * as model from "./model.js";
+import * as overview from "./overview.js";
+import * as system from "./system.js";
+
+const main = document.getElementById("main");
+const pages = [
+    { title: "Overview", key: "o", parts: [], match: (p) => p.length === 0, page: overview },
+    { title: "Model", match: (p) => p[0] === "models" && p.length === 2, page: model },
+    { title: "System", key: "s", parts: ["system"], match: (p) => p[0] === "system" && p.length === 1, page: system },
+];
+
+let open_path = null, closer = null;
+
+async function show() {
+    const { parts } = read(), path = parts.join("/");
+    const found = pages.find((entry) => entry.match(parts));
+    replace(document.getElementById("nav"), pages.filter((entry) => entry.parts).map((entry) =>
+        h("a", { href: href(entry.parts), "aria-current": entry === found || (entry === pages[0] && parts[0] === "models") ? "page" : null }, entry.title)));
+    if (path === open_path) return; // only parameters changed: the page follows them itself
+    open_path = path;
+    closer?.abort();
+    closer = new AbortController();
+    document.title = found ? `${found.page.name?.(parts) ?? found.title} · Assay` : "Assay";
+    scrollTo(0, 0);
+    try {
+        if (!found) throw Object.assign(new Error(`There is no page at ${location.hash}.`), { status: 404 });
+        await found.page.open(main, { parts, signal: closer.signal });
+    } catch (error) {
+        if (error.name === "AbortError") return;
+        replace(main, failed(error, () => { open_path = null; show(); }));
+        if (!(error.status >= 0)) console.error(error);
+    }
+}
+
+function theme_button() {
+    const button = document.getElementById("theme");
+    const label = () => { button.textContent = is_dark() ? "Light" : "Dark"; button.title = `Switch to the ${is_dark() ? "light" : "dark"} theme (t)`; };
+    button.onclick = () => {
+        const next = is_dark() ? "light" : "dark";
+        document.documentElement.dataset.theme = next;
+        try { localStorage.setItem("theme", next); } catch { /* only for this visit then */ }
+        label();
+        dispatchEvent(new Event("theme"));
+    };
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { label(); dispatchEvent(new Event("theme")); });
+    label();
+}
+
+const keys = [["o", "Overview"], ["s", "System"], ["[ and ]", "Shorter and longer range"], ["← →", "On a chart: through its windows"], ["Esc", "Off the chart"], ["t", "Dark or light"], ["?", "This list"]];
+
+function keyboard() {
+    const dialog = document.getElementById("keys");
+    const help = () => {
+        replace(dialog, h("h2", { id: "keys-title" }, "Keyboard"),
+            h("dl", {}, keys.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])),
+            h("form", { method: "dialog" }, h("button", { autofocus: true }, "Close")));
+        dialog.showModal();
+    };
+    document.getElementById("help").onclick = help;
+    addEventListener("keydown", (event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey || /^(input|select|textarea)$/i.test(event.target.tagName) || dialog.open) return;
+        const entry = pages.find((e) => e.key === event.key);
+        if (entry) location.hash = href(entry.parts);
+        else if (event.key === "t") document.getElementById("theme").click();
+        else if (event.key === "?") help();
+        else if (event.key === "[" || event.key === "]") dispatchEvent(new CustomEvent("range-step", { detail: event.key === "]" ? 1 : -1 }));
+    });
+}
+
+const live = document.getElementById("live");
+start((state, word, title) => {
+    live.dataset.state = state;
+    live.title = title ?? "";
+    if (live.lastElementChild.textContent !== word) live.lastElementChild.textContent = word;
+});
+theme_button();
+keyboard();
+addEventListener("hashchange", show);
+show();

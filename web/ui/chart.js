@@ -1,0 +1,298 @@
+// One metric over time: a line a version with its 95% band, gaps where nothing was measured, a
+// hatch where labels still arrive, a mark where a version first served. All charts of a page share
+// the cross-hair; dragging chooses a range.
+import { h, replace } from "./dom.js";
+import * as format from "./format.js";
+import { colour, css, dash } from "./palette.js";
+
+let uplot = null;
+export async function load_charts() {
+    if (uplot === null) {
+        try { uplot = (await import("/vendor/uplot.js")).default; } catch { uplot = false; }
+    }
+    return Boolean(uplot);
+}
+
+const needs_labels = (metric) =>
+    !/^(count|throughput|latency_|error_rate|positive_rate|prediction_|confidence_|estimated_|labelled_rate)/.test(metric);
+
+function hatch(context, left, top, width, height, line) {
+    context.save();
+    context.beginPath();
+    context.rect(left, top, width, height);
+    context.clip();
+    context.strokeStyle = line;
+    context.lineWidth = devicePixelRatio;
+    context.beginPath();
+    const gap = 7 * devicePixelRatio;
+    for (let x = left - height; x < left + width; x += gap) {
+        context.moveTo(x, top + height);
+        context.lineTo(x + height, top);
+    }
+    context.stroke();
+    context.restore();
+}
+
+// The y range: all values, and of the bands what the middle 90% of windows need, so that one
+// window with three events does not flatten the rest.
+function y_range(rows, kind) {
+    const values = [], lows = [], highs = [];
+    for (const row of rows)
+        for (const p of row.points) {
+            if (p.value === null) continue;
+            values.push(p.value);
+            if (p.lower !== null) { lows.push(p.lower); highs.push(p.upper); }
+        }
+    if (!values.length) return [0, 1];
+    lows.sort((a, b) => a - b);
+    highs.sort((a, b) => a - b);
+    let low = Math.min(...values, lows[Math.floor(lows.length * 0.05)] ?? Infinity);
+    let high = Math.max(...values, highs[Math.floor(highs.length * 0.95)] ?? -Infinity);
+    if (kind === "count" || kind === "ms" || kind === "percent") low = Math.min(0, low);
+    const pad = (high - low || Math.abs(high) || 1) * 0.08;
+    return [low === 0 ? 0 : low - pad, high + pad];
+}
+
+function columns(rows, complete) {
+    const first = rows[0]?.points ?? [];
+    const data = [first.map((p) => (complete && p.end > complete ? Math.max(p.start, complete) : p.end))];
+    for (const row of rows)
+        data.push(row.points.map((p) => p.lower), row.points.map((p) => p.upper), row.points.map((p) => p.value));
+    return data;
+}
+
+function axis_times(u, splits) {
+    const span = splits.at(-1) - splits[0];
+    return splits.map((ms) => {
+        const midnight = new Date(ms).getHours() === 0 && new Date(ms).getMinutes() === 0;
+        return midnight || span > 3 * format.DAY ? format.day_name(ms) : format.clock_time(ms);
+    });
+}
+
+export class Chart {
+    // metric: {name, unit, better, help}
+    constructor(metric, { group, on_range, links }) {
+        this.metric = metric;
+        this.kind = format.kind_of(metric.name, metric.unit);
+        this.group = group;
+        this.on_range = on_range;
+        this.rows = [];
+        this.at = null; // index under the cross-hair
+        this.plot = null;
+        this.as_table = false;
+        this.readout = h("div", { class: "readout" });
+        this.canvas = h("div", { class: "canvas", role: "img", tabindex: "0", onkeydown: (e) => this.key(e) });
+        this.table = h("div", { class: "chart-table", hidden: true, tabindex: "0" });
+        this.note = h("p", { class: "chart-note", hidden: true });
+        this.table_button = h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => this.toggle() }, "Table");
+        this.json_link = h("a", { class: "quiet", download: "" }, "JSON");
+        this.csv_link = h("a", { class: "quiet", download: "" }, "CSV");
+        const png = h("button", { type: "button", class: "quiet", onclick: () => this.save() }, "PNG");
+        this.links = links;
+        this.element = h("section", { class: "chart", "aria-label": metric.name },
+            h("header", {},
+                h("h3", { title: metric.help ?? "" }, metric.name,
+                    metric.better === "none" ? null : h("small", {}, metric.better === "higher" ? "higher is better" : "lower is better")),
+                h("div", { class: "chart-tools" }, this.table_button, this.csv_link, this.json_link, png)),
+            this.readout, this.canvas, this.table, this.note);
+        this.resizer = new ResizeObserver(() => this.resize());
+        this.resizer.observe(this.canvas);
+    }
+
+    // rows: [{version, index, points}], one grid of windows for all
+    update({ rows, marks, complete, labels_complete, window }) {
+        const shape = rows.map((r) => r.version).join("\n");
+        Object.assign(this, { rows, marks, complete, labels_complete, window });
+        [this.low, this.high] = y_range(rows, this.kind);
+        this.csv_link.href = this.links("csv");
+        this.json_link.href = this.links("json");
+        const empty = !rows.some((row) => row.points.some((p) => p.value !== null));
+        this.note.hidden = !empty;
+        if (empty) this.note.textContent = this.why_empty();
+        this.canvas.hidden = this.as_table || empty || !uplot;
+        this.table.hidden = !(this.as_table || (!uplot && !empty));
+        if (uplot && !empty) {
+            if (this.plot && this.shape === shape) this.plot.setData(columns(rows, complete));
+            else this.build();
+        }
+        this.shape = shape;
+        this.canvas.setAttribute("aria-label", this.summary());
+        this.show_values();
+        if (!this.table.hidden) this.fill_table();
+    }
+
+    why_empty() {
+        const why = this.rows.flatMap((row) => row.points).find((p) => p.why)?.why;
+        const n = this.rows.reduce((sum, row) => sum + row.points.reduce((s, p) => s + p.n, 0), 0);
+        if (n === 0) return "No predictions in this range. Choose a longer range, or see System for what arrives.";
+        if (needs_labels(this.metric.name)) return `No value yet: ${why ?? "labels have not arrived"}. It fills in by itself when they do.`;
+        return `No value: ${why ?? "nothing was measured"}.`;
+    }
+
+    build() {
+        this.plot?.destroy();
+        const series = [{}], bands = [];
+        this.rows.forEach((row, i) => {
+            const ink = colour(row.index), at = 1 + 3 * i;
+            series.push({ stroke: "transparent", width: 0, points: { show: false } },
+                { stroke: "transparent", width: 0, points: { show: false } },
+                { label: row.version, stroke: ink, width: 1.75, dash: dash(row.index), points: { size: 5, fill: ink, width: 0 } });
+            bands.push({ series: [at + 1, at], fill: `${ink}2b` });
+        });
+        const text = css("--ink-soft"), grid = css("--rule");
+        const font = "11px system-ui, sans-serif";
+        const axis = { stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 } };
+        const options = {
+            width: Math.max(200, this.canvas.clientWidth || 400), height: 190, ms: 1, padding: [10, 12, 0, 0],
+            legend: { show: false }, series, bands,
+            scales: { x: { time: true }, y: { range: () => [this.low, this.high] } },
+            axes: [
+                { ...axis, space: 64, values: axis_times, size: 26 },
+                { ...axis, size: 58, space: 34, values: (u, splits) => splits.map((v) => format.value(v, this.kind, (splits[1] - splits[0]) / 2 || 0)) },
+            ],
+            cursor: { sync: { key: this.group, setSeries: false }, y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
+            hooks: {
+                drawClear: [(u) => this.draw_below(u)],
+                setCursor: [(u) => { this.at = u.cursor.idx; this.show_values(); }],
+                setSelect: [(u) => {
+                    if (u.select.width < 8) return;
+                    const from = u.posToVal(u.select.left, "x"), to = u.posToVal(u.select.left + u.select.width, "x");
+                    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+                    this.on_range(from, to);
+                }],
+            },
+        };
+        replace(this.canvas);
+        this.plot = new uplot(options, columns(this.rows, this.complete), this.canvas);
+    }
+
+    draw_below(u) {
+        const { left, top, width, height } = u.bbox, context = u.ctx;
+        if (this.labels_complete !== null && needs_labels(this.metric.name)) {
+            const x = Math.max(left, u.valToPos(this.labels_complete, "x", true));
+            if (x < left + width) hatch(context, x, top, left + width - x, height, css("--hatch"));
+        }
+        for (const mark of this.marks ?? []) {
+            const x = u.valToPos(mark.at, "x", true);
+            if (x < left + 1 || x > left + width) continue;
+            context.save();
+            context.strokeStyle = colour(mark.index);
+            context.fillStyle = colour(mark.index);
+            context.lineWidth = devicePixelRatio;
+            context.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+            context.beginPath();
+            context.moveTo(x, top);
+            context.lineTo(x, top + height);
+            context.stroke();
+            context.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+            const name = mark.text.length > 18 ? `${mark.text.slice(0, 17)}…` : mark.text;
+            const right = x + context.measureText(name).width + 8 * devicePixelRatio > left + width;
+            context.textAlign = right ? "right" : "left";
+            context.fillText(name, x + (right ? -4 : 4) * devicePixelRatio, top + 10 * devicePixelRatio);
+            context.restore();
+        }
+    }
+
+    // The point under the cross-hair, or the last one that has a value.
+    point_of(row) {
+        if (this.at !== null && this.at !== undefined) return row.points[this.at];
+        return row.points.findLast((p) => p.value !== null) ?? row.points.at(-1);
+    }
+
+    show_values() {
+        const one = this.rows.map((row) => this.point_of(row)).find(Boolean);
+        const when = one ? h("span", { class: "when", title: `${format.utc(one.start)} to ${format.utc(one.end)}` },
+            `${format.time(one.start)} – ${format.clock_time(one.end)}`,
+            this.complete && one.end > this.complete ? " · filling" : "") : null;
+        replace(this.readout, this.rows.map((row) => {
+            const p = this.point_of(row);
+            if (!p) return null;
+            const half = format.half_width(p), range = format.interval(p, this.kind);
+            return h("span", { class: "reading" },
+                h("i", { class: "swatch", style: { "--ink": colour(row.index) }, "data-dash": dash(row.index).length ? "1" : "0" }),
+                h("span", { class: "version" }, row.version ?? "all"),
+                h("b", {}, format.value(p.value, this.kind, half)),
+                range ? h("span", { class: "range", title: "95% confidence interval" }, range) : null,
+                h("span", { class: "n", title: `${p.n} predictions, ${p.labelled} with a label` }, `n ${format.count(needs_labels(this.metric.name) ? p.labelled : p.n)}`),
+                p.error_bound > 0 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${p.error_bound.toPrecision(1)}`) : null);
+        }), when);
+    }
+
+    summary() {
+        const parts = this.rows.map((row) => {
+            const known = row.points.filter((p) => p.value !== null);
+            if (!known.length) return `${row.version ?? "all versions"}: no value`;
+            const last = known.at(-1), values = known.map((p) => p.value);
+            const range = format.interval(last, this.kind);
+            return `${row.version ?? "all versions"}: ${format.value(last.value, this.kind)}${range ? ` (${range})` : ""} at ${format.time(last.end)}, ` +
+                `between ${format.value(Math.min(...values), this.kind)} and ${format.value(Math.max(...values), this.kind)} over ${known.length} windows`;
+        });
+        return `${this.metric.name} over time. ${parts.join(". ")}. Arrow keys move through the windows.`;
+    }
+
+    fill_table() {
+        const head = this.rows.map((row) => [h("th", { scope: "col" }, row.version ?? "all"), h("th", { scope: "col" }, "95% interval"), h("th", { scope: "col" }, "n")]);
+        const times = this.rows[0]?.points ?? [];
+        const lines = times.map((time, i) => h("tr", {},
+            h("th", { scope: "row", title: format.utc(time.start) }, format.time(time.start)),
+            this.rows.map((row) => {
+                const p = row.points[i];
+                return [h("td", {}, format.value(p.value, this.kind, format.half_width(p))), h("td", {}, format.interval(p, this.kind)), h("td", {}, format.count(p.n))];
+            }))).reverse();
+        replace(this.table, h("table", {}, h("caption", {}, `${this.metric.name}, newest first, times in ${format.zone}`),
+            h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Window from"), head)), h("tbody", {}, lines)));
+    }
+
+    toggle() {
+        this.as_table = !this.as_table;
+        this.table_button.setAttribute("aria-pressed", String(this.as_table));
+        this.canvas.hidden = this.as_table || !uplot;
+        this.table.hidden = !this.as_table;
+        if (this.as_table) this.fill_table();
+        else this.resize();
+    }
+
+    key(event) {
+        const n = this.rows[0]?.points.length ?? 0, step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+        if (!this.plot || !n) return;
+        if (event.key === "Escape") { this.plot.setCursor({ left: -10, top: -10 }); return; }
+        if (!step) return;
+        event.preventDefault();
+        const from = this.at ?? (step > 0 ? -1 : n);
+        const at = Math.max(0, Math.min(n - 1, from + step));
+        this.plot.setCursor({ left: this.plot.valToPos(this.plot.data[0][at], "x"), top: 20 });
+    }
+
+    save() {
+        const from = this.canvas.querySelector("canvas");
+        if (!from) return;
+        const to = document.createElement("canvas");
+        const head = 34 * devicePixelRatio;
+        to.width = from.width;
+        to.height = from.height + head;
+        const context = to.getContext("2d");
+        context.fillStyle = css("--panel");
+        context.fillRect(0, 0, to.width, to.height);
+        context.fillStyle = css("--ink");
+        context.font = `600 ${13 * devicePixelRatio}px system-ui, sans-serif`;
+        context.fillText(`${this.metric.name}   ${this.rows.map((r) => r.version ?? "all").join(", ")}`, 10 * devicePixelRatio, 22 * devicePixelRatio);
+        context.drawImage(from, 0, head);
+        to.toBlob((blob) => {
+            const link = h("a", { href: URL.createObjectURL(blob), download: `${this.metric.name}.png` });
+            link.click();
+            setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+        });
+    }
+
+    resize() {
+        const width = this.canvas.clientWidth;
+        if (this.plot && width > 50 && Math.abs(width - this.plot.width) > 1) this.plot.setSize({ width, height: 190 });
+    }
+
+    repaint() { if (this.plot) this.build(); }
+
+    destroy() {
+        this.resizer.disconnect();
+        this.plot?.destroy();
+    }
+}

@@ -1,0 +1,231 @@
+// One model: its metrics over time, versions laid over each other, slices and versions below. The
+// URL holds range, window, segment, metrics and hidden versions.
+import { get, model_path, with_params } from "./api.js";
+import { Chart, load_charts } from "./chart.js";
+import { h, paced, replace } from "./dom.js";
+import * as format from "./format.js";
+import { on_change } from "./live.js";
+import { badge, state_of } from "./overview.js";
+import { colour, dash } from "./palette.js";
+import { change, read } from "./route.js";
+import { slices_table } from "./slices.js";
+import { failed } from "./states.js";
+
+const { MINUTE, HOUR, DAY } = format;
+const ranges = ["1h", "6h", "24h", "3d", "7d", "30d", "90d"];
+const windows = ["1m", "5m", "15m", "1h", "6h", "1d"];
+const MAX_POINTS = 170;
+
+export const name = (parts) => parts[1];
+
+const up = (ms, to) => Math.ceil(ms / to) * to;
+const down = (ms, to) => Math.floor(ms / to) * to;
+
+// From the URL and the newest complete time to what the API is asked.
+export function view_of(params, complete) {
+    const fixed = Number(params.from) > 0 && Number(params.to) > Number(params.from);
+    const range = fixed ? Number(params.to) - Number(params.from) : (format.span_ms(params.range) ?? DAY);
+    const auto = windows.map(format.span_ms).find((w) => range / w <= MAX_POINTS) ?? DAY;
+    const window = format.span_ms(params.window) ?? auto;
+    const step = Math.min(auto, window); // a longer window than the step rolls
+    const end = up(fixed ? Number(params.to) : (complete ?? Date.now()) + 1, step);
+    const to = fixed ? end : Math.max(end, window);
+    const from = fixed ? down(Number(params.from), step) : Math.max(0, to - up(range, step));
+    return { fixed, range, auto, window, step, from: Math.max(0, from - (window - step)), to, shown_from: from };
+}
+
+class Page {
+    constructor(main, model, signal) {
+        Object.assign(this, { main, model, signal, charts: new Map() });
+        this.message = h("div", {});
+        this.head = h("div", { class: "page-head" });
+        this.controls = h("div", { class: "controls" });
+        this.notes = h("div", { class: "notes", "aria-live": "polite" });
+        this.grid = h("div", { class: "charts" });
+        this.slices = h("section", { class: "block", "aria-label": "Slices" });
+        this.versions = h("section", { class: "block", "aria-label": "Versions" });
+        replace(main, this.head, this.message, this.controls, this.notes, this.grid, this.slices, this.versions);
+    }
+
+    get params() { return read().params; }
+    get hidden() { return new Set((this.params.hide ?? "").split("\n").filter(Boolean)); }
+
+    metric_names() {
+        const asked = split_names(this.params.metrics);
+        return asked.length ? asked : [...this.model.main_metrics].filter((m) => m !== "count").concat("count");
+    }
+
+    async load() {
+        const path = (rest) => model_path(this.model.name, rest);
+        this.model = await get(path(""), {}, this.signal);
+        const [slices, versions] = await Promise.all([get(path("/slices"), {}, this.signal), get(path("/versions"), {}, this.signal)]);
+        this.known_slices = slices.items;
+        this.known_versions = versions.items;
+        this.view = view_of(this.params, this.model.complete_up_to);
+        this.draw_head();
+        this.draw_controls();
+        const query = this.query(this.metric_names().join(","));
+        const [answer] = await Promise.all([
+            get(path("/metrics"), query, this.signal),
+            slices_table(this.slices, this, this.signal),
+        ]);
+        this.draw_notes(answer);
+        this.draw_charts(answer);
+        this.draw_versions(answer);
+        replace(this.message);
+    }
+
+    query(metric) {
+        const { from, to, window, step } = this.view;
+        return { metric, version: "*", segment: this.params.segment, from, to, window: format.span_name(window), step: format.span_name(step) };
+    }
+
+    draw_head() {
+        const m = this.model, segment = this.params.segment;
+        replace(this.head,
+            h("h1", {}, m.name, segment ? h("small", {}, ` ${segment}`) : null), badge(state_of(m)),
+            h("p", { class: "lead" }, m.task, m.task === "binary" ? `, positive ${m.positive}, threshold ${m.threshold}` : "", " · ",
+                `${format.count(m.predictions)} predictions, ${format.count(m.labels)} labels, ${format.count(m.pending)} pending`,
+                m.duplicates ? `, ${format.count(m.duplicates)} duplicates` : "", m.rejected ? `, ${format.count(m.rejected)} refused` : "",
+                " · complete up to ", h("time", { title: format.utc(m.complete_up_to) }, format.time(m.complete_up_to))));
+    }
+
+    draw_controls() {
+        const p = this.params, v = this.view;
+        const focus = document.activeElement?.id;
+        const range_buttons = ranges.map((r) => h("button", { type: "button", id: `range-${r}`, "aria-pressed": String(!v.fixed && v.range === format.span_ms(r)), onclick: () => change({ range: r === "24h" ? "" : r, from: "", to: "" }) }, r));
+        const option = (value, text, chosen) => h("option", { value, selected: value === chosen }, text);
+        replace(this.controls,
+            h("div", { class: "segmented", role: "group", "aria-label": "Range" }, range_buttons),
+            v.fixed ? h("button", { type: "button", class: "chip", title: "Back to the newest", onclick: () => change({ from: "", to: "" }) }, `${format.time(v.shown_from)} – ${format.time(v.to)} ✕`) : null,
+            h("label", {}, "Window ", h("select", { id: "window", onchange: (e) => change({ window: e.target.value }) },
+                option("", `auto (${format.span_name(v.auto)})`, p.window ?? ""), windows.map((w) => option(w, w, p.window)))),
+            this.known_slices.length ? h("label", {}, "Slice ", h("select", { id: "segment", onchange: (e) => change({ segment: e.target.value }) },
+                option("", "everything", p.segment ?? ""), this.known_slices.map((s) => option(s.segment, `${s.key} = ${s.value}`, p.segment)))) : null,
+            this.add_metric(option),
+            h("div", { class: "legend", role: "group", "aria-label": "Versions" }, this.model.versions.map((version, i) => this.version_button(version, i))));
+        if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+    }
+
+    add_metric(option) {
+        const shown = new Set(this.metric_names());
+        const others = this.model.metrics.map((m) => m.name).filter((n) => !/[={]$|_k$/.test(n) && !shown.has(n));
+        return h("label", {}, h("span", { class: "unseen" }, "Add a metric "), h("select", { id: "add-metric", onchange: (e) => change({ metrics: [...shown, e.target.value].join(",") }) },
+            option("", "+ metric", ""), [...new Set(others)].map((n) => option(n, n, ""))));
+    }
+
+    version_button(version, i) {
+        const hidden = this.hidden;
+        const press = () => {
+            if (hidden.has(version)) hidden.delete(version);
+            else hidden.add(version);
+            change({ hide: [...hidden].join("\n") });
+        };
+        return h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!hidden.has(version)), onclick: press, title: hidden.has(version) ? "Show" : "Hide" },
+            h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }), version);
+    }
+
+    draw_notes(answer) {
+        const v = this.view;
+        replace(this.notes,
+            answer.notice ? h("p", {}, answer.notice) : null,
+            answer.complete ? null : h("p", { class: "bad" }, "Incomplete: ", answer.incomplete_reasons.join("; ")),
+            v.step < v.window ? h("p", {}, `Rolling: each point covers ${format.span_name(v.window)}, one every ${format.span_name(v.step)}.`) : null,
+            answer.labels_complete_up_to !== null && answer.labels_complete_up_to < v.to
+                ? h("p", {}, h("i", { class: "hatched", "aria-hidden": "true" }), " Labels are complete up to ", h("time", { title: format.utc(answer.labels_complete_up_to) }, format.time(answer.labels_complete_up_to)), "; what is hatched may still move.") : null);
+    }
+
+    draw_charts(answer) {
+        const names = this.metric_names();
+        for (const [key, chart] of this.charts)
+            if (!names.includes(key)) { chart.destroy(); chart.element.remove(); this.charts.delete(key); }
+        const marks = this.known_versions.filter((v) => v.first_seen > this.view.from && v.first_seen < this.view.to && !this.hidden.has(v.version))
+            .map((v) => ({ at: v.first_seen, text: v.version, index: this.model.versions.indexOf(v.version) }));
+        for (const metric of names) {
+            const found = answer.series.filter((s) => s.metric === metric);
+            const rows = found.filter((s) => !this.hidden.has(s.version))
+                .map((s) => ({ version: s.version, index: Math.max(0, this.model.versions.indexOf(s.version)), points: s.points }))
+                .filter((row) => row.points.some((p) => p.n > 0) || found.length === 1);
+            this.chart_of(metric, found[0]).update({ rows, marks, complete: answer.complete_up_to, labels_complete: answer.labels_complete_up_to, window: answer.window });
+        }
+        names.forEach((metric) => this.grid.append(this.charts.get(metric).element));
+    }
+
+    chart_of(metric, series) {
+        if (!this.charts.has(metric)) {
+            const def = this.model.metrics.find((m) => m.name === metric);
+            this.charts.set(metric, new Chart({ name: metric, unit: series?.unit, better: series?.better ?? "none", help: def?.help }, {
+                group: "model",
+                on_range: (from, to) => change({ from: down(from, this.view.step), to: up(to, this.view.step) }),
+                links: (form) => with_params(model_path(this.model.name, "/metrics"), { ...this.query(metric), format: form }),
+            }));
+        }
+        return this.charts.get(metric);
+    }
+
+    draw_versions(answer) {
+        const counted = (version) => answer.series.find((s) => s.metric === "count" && s.version === version)?.points
+            .filter((p) => p.start >= this.view.shown_from)
+            .reduce((sum, p, i) => (i % (this.view.window / this.view.step) === 0 ? sum + p.n : sum), 0);
+        const line = (v) => {
+            const i = this.model.versions.indexOf(v.version), f = v.facts ?? {};
+            const about = [f.framework, f.code_version, f.data_snapshot, f.artifact_uri, f.artifact_bytes === undefined ? null : format.bytes(f.artifact_bytes), f.notes].filter(Boolean);
+            return h("tr", {},
+                h("th", { scope: "row" }, h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }), v.version),
+                h("td", { title: format.utc(v.first_seen) }, format.time(v.first_seen)),
+                h("td", { title: format.utc(v.last_seen) }, format.time(v.last_seen)),
+                h("td", { class: "number" }, format.count(counted(v.version))),
+                h("td", {}, about.length ? about.join(" · ") : h("small", {}, "register facts with PUT …/versions/", v.version)));
+        };
+        replace(this.versions, h("h2", {}, "Versions"), h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" },
+            h("caption", { class: "unseen" }, "Versions of this model"),
+            h("thead", {}, h("tr", {}, ["Version", "First seen", "Last seen", "Predictions in range", "Facts"].map((t) => h("th", { scope: "col" }, t)))),
+            h("tbody", {}, this.known_versions.map(line)))));
+    }
+
+    step_range(by) {
+        const at = ranges.findIndex((r) => format.span_ms(r) === this.view.range);
+        const next = ranges[Math.max(0, Math.min(ranges.length - 1, (at < 0 ? 2 : at) + by))];
+        change({ range: next, from: "", to: "" });
+    }
+}
+
+function split_names(text) {
+    return (text ?? "").match(/[^,{]+(?:\{[^}]*\})?/g)?.map((n) => n.trim()).filter(Boolean) ?? [];
+}
+
+export async function open(main, { parts, signal }) {
+    const page = new Page(main, { name: parts[1], versions: [], main_metrics: [], metrics: [] }, signal);
+    replace(page.head, h("h1", {}, parts[1]));
+    await load_charts();
+    const load = async () => {
+        try {
+            await page.load();
+        } catch (error) {
+            if (error.name === "AbortError") return;
+            replace(page.message, failed(error, load));
+            if (!(error.status >= 0)) console.error(error);
+        }
+    };
+    const reload = paced(load, 400);
+    const follow = paced(load, 30);
+    const stop = on_change((event) => {
+        if (event.type === "open") reload();
+        if (event.type !== "window") return;
+        const mine = event.models?.find((m) => m.model === parts[1]);
+        if ((mine || !event.models) && !page.view?.fixed) reload();
+    });
+    const on_step = (event) => page.step_range(event.detail);
+    const on_theme = () => { page.charts.forEach((c) => c.repaint()); follow(); };
+    addEventListener("hashchange", follow);
+    addEventListener("range-step", on_step);
+    addEventListener("theme", on_theme);
+    signal.addEventListener("abort", () => {
+        stop(); reload.stop(); follow.stop();
+        removeEventListener("hashchange", follow);
+        removeEventListener("range-step", on_step);
+        removeEventListener("theme", on_theme);
+        page.charts.forEach((c) => c.destroy());
+    });
+    await load();
+}

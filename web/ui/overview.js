@@ -1,0 +1,106 @@
+// Every model in a line: is it fed, does it answer well, fast and without errors?
+import { get, in_parallel, model_path } from "./api.js";
+import { h, paced, replace } from "./dom.js";
+import * as format from "./format.js";
+import { on_change } from "./live.js";
+import { href } from "./route.js";
+import { spark } from "./spark.js";
+import { failed, nothing_yet } from "./states.js";
+
+const quality_of = { binary: "roc_auc", multiclass: "accuracy", regression: "rmse", ranking: "ndcg_10", segmentation: "mean_iou" };
+const SILENT_MS = 10 * format.MINUTE;
+
+// What can be said of a model from its own data; rules and alerts have their own page.
+export function state_of(model) {
+    if (model.last_event === null) return { level: "idle", word: "no events", why: "Nothing has arrived for this model yet." };
+    if (model.lag > SILENT_MS) return { level: "warn", word: "silent", why: `The newest event is from ${format.time(model.last_event)}, ${format.duration(model.lag)} ago.` };
+    if (model.joined === 0 && model.predictions > 0 && model.labels === 0)
+        return { level: "idle", word: "no labels", why: "Predictions arrive, labels do not: quality cannot be told yet." };
+    return { level: "good", word: "receiving", why: `The newest event is from ${format.time(model.last_event)}.` };
+}
+
+export function badge(state) {
+    return h("span", { class: `badge ${state.level}`, title: state.why }, h("i", { "aria-hidden": "true" }), state.word);
+}
+
+function cell(label, series, kind, from_zero) {
+    const points = series?.points ?? [];
+    const last = points.findLast((p) => p.value !== null);
+    const name = series?.metric ?? label;
+    return h("td", { "data-label": label },
+        h("div", { class: "cell" },
+            h("div", {},
+                h("b", {}, last ? format.value(last.value, kind, format.half_width(last)) : "–"),
+                h("small", {}, label)),
+            spark(points.map((p) => p.value), { from_zero })),
+        h("span", { class: "unseen" }, last ? `${name} over the last ${points.length} hours` : `${name}: no value yet`));
+}
+
+class Row {
+    constructor(model) {
+        this.element = h("tr", {});
+        this.update(model);
+    }
+    update(model) {
+        this.model = model;
+        this.draw();
+    }
+    async load(signal) {
+        const quality = quality_of[this.model.task] ?? "count";
+        const answer = await get(model_path(this.model.name, "/metrics"), { metric: `${quality},count,error_rate,latency_p99` }, signal);
+        this.series = Object.fromEntries(answer.series.map((s) => [s.metric, s]));
+        this.draw();
+    }
+    draw() {
+        const { model } = this, quality = quality_of[model.task] ?? "count", s = this.series ?? {};
+        const coverage = model.predictions > 0 ? model.joined / model.predictions : null;
+        replace(this.element,
+            h("th", { scope: "row" },
+                h("a", { href: href(["models", model.name]) }, model.name),
+                h("small", {}, model.task, " · ", model.versions.length === 1 ? model.versions[0] : `${model.versions.length} versions`)),
+            h("td", { "data-label": "state" }, badge(state_of(model))),
+            cell(quality, s[quality], format.kind_of(quality, s[quality]?.unit), false),
+            cell("predictions / h", s.count, "count", true),
+            cell("errors", s.error_rate, "percent", true),
+            cell("latency p99", s.latency_p99, "ms", true),
+            h("td", { "data-label": "labels", class: "number" },
+                h("b", {}, coverage === null ? "–" : format.value(coverage, "percent", 0.005)),
+                h("small", { title: "predictions that wait for their label" }, `${format.count(model.pending)} pending`)));
+    }
+}
+
+export async function open(main, { signal }) {
+    const rows = new Map();
+    const body = h("tbody", {});
+    const message = h("div", {});
+    const title = h("p", { class: "lead" });
+    const table = h("table", { class: "models", hidden: true },
+        h("caption", { class: "unseen" }, "All models"),
+        h("thead", {}, h("tr", {}, ["Model", "State", "Quality", "Volume", "Errors", "Latency", "Labels"].map((t) => h("th", { scope: "col" }, t)))),
+        body);
+    replace(main, h("div", { class: "page-head" }, h("h1", {}, "Overview"), title), message, table);
+
+    const load = async () => {
+        try {
+            const { items } = await get("/api/v1/models", {}, signal);
+            replace(message, items.length ? null : nothing_yet());
+            table.hidden = items.length === 0;
+            const fed = items.filter((m) => state_of(m).level === "good").length;
+            title.textContent = items.length ? `${items.length} ${items.length === 1 ? "model" : "models"}, ${fed} receiving · last 24 hours, hour by hour` : "";
+            for (const model of items) {
+                const row = rows.get(model.name);
+                if (row) row.update(model);
+                else rows.set(model.name, new Row(model));
+            }
+            replace(body, items.map((m) => rows.get(m.name).element));
+            await in_parallel(items, 4, (m) => rows.get(m.name).load(signal));
+        } catch (error) {
+            if (error.name === "AbortError") return;
+            replace(message, failed(error, load));
+        }
+    };
+    const reload = paced(load, 900);
+    const stop = on_change((event) => { if (event.type !== "status") reload(); });
+    signal.addEventListener("abort", () => { stop(); reload.stop(); });
+    await load();
+}

@@ -1,0 +1,89 @@
+// Where is it bad? One line a slice, the whole range as one window, each version's interval on a
+// common scale, the worst first.
+import { get, model_path } from "./api.js";
+import { h, replace, svg } from "./dom.js";
+import * as format from "./format.js";
+import { colour } from "./palette.js";
+import { change } from "./route.js";
+
+const WIDTH = 260, LINE = 15;
+
+// The marker of a version, besides its colour: circle, square, diamond, triangle.
+function marker(i, x, y, ink) {
+    const shapes = [
+        () => svg("circle", { cx: x, cy: y, r: 3.6, fill: ink }),
+        () => svg("rect", { x: x - 3.2, y: y - 3.2, width: 6.4, height: 6.4, fill: ink }),
+        () => svg("path", { d: `M${x} ${y - 4.6}l4.6 4.6-4.6 4.6-4.6-4.6z`, fill: ink }),
+        () => svg("path", { d: `M${x} ${y - 4.2}l4.4 7.6h-8.8z`, fill: ink }),
+    ];
+    return shapes[i % shapes.length]();
+}
+
+function interval_plot(points, scale, kind) {
+    const known = points.filter((p) => p.value !== null);
+    const height = Math.max(1, known.length) * LINE + 6;
+    const x = (v) => 6 + ((v - scale.low) / (scale.high - scale.low)) * (WIDTH - 12);
+    const box = svg("svg", { class: "intervals", viewBox: `0 0 ${WIDTH} ${height}`, width: WIDTH, height, role: "img",
+        "aria-label": known.map((p) => `${p.version ?? "all"} ${format.value(p.value, kind, format.half_width(p))} (${format.interval(p, kind)})`).join("; ") || "no value" });
+    for (const o of scale.overall)
+        box.append(svg("line", { x1: x(o.value), x2: x(o.value), y1: 0, y2: height, stroke: colour(o.index), "stroke-dasharray": "2 3", opacity: 0.7 }));
+    known.forEach((p, i) => {
+        const y = 3 + LINE * (i + 0.5), ink = colour(p.index);
+        if (p.lower !== null) box.append(svg("line", { x1: x(p.lower), x2: x(p.upper), y1: y, y2: y, stroke: ink, "stroke-width": 1.8 }));
+        box.append(marker(p.index, x(p.value), y, ink));
+    });
+    return box;
+}
+
+function badness(row, better) {
+    const last = row.points.findLast((p) => p.value !== null);
+    if (!last) return Infinity;
+    return better === "lower" ? -last.value : last.value;
+}
+
+export async function slices_table(place, page, signal) {
+    const keys = [...new Set(page.known_slices.map((s) => s.key))];
+    if (!keys.length) { replace(place); return; }
+    const key = keys.includes(page.params.by) ? page.params.by : keys[0];
+    const names = page.metric_names(), metric = names.includes(page.params.slice_metric) ? page.params.slice_metric : names[0];
+    const { to, step, shown_from } = page.view;
+    const question = { metric, version: "*", from: shown_from, to, window: format.span_name(to - shown_from), step: format.span_name(step) };
+    const path = model_path(page.model.name, "/metrics");
+    const [all, sliced] = await Promise.all([get(path, question, signal), get(path, { ...question, segment: `${key}:*` }, signal)]);
+    const hidden = page.hidden, index = (version) => Math.max(0, page.model.versions.indexOf(version));
+    const point = (s) => ({ version: s.version, index: index(s.version), ...(s.points[0] ?? { n: 0, labelled: 0, value: null, lower: null, upper: null }) });
+    const shown = (s) => !hidden.has(s.version);
+    const kind = format.kind_of(metric, all.series[0]?.unit), better = all.series[0]?.better ?? "none";
+    const rows = new Map();
+    for (const s of sliced.series.filter(shown)) {
+        const row = rows.get(s.segment) ?? { segment: s.segment, points: [] };
+        row.points.push(point(s));
+        rows.set(s.segment, row);
+    }
+    const overall = all.series.filter(shown).map(point).filter((p) => p.value !== null);
+    const ends = [...rows.values()].flatMap((r) => r.points).concat(overall).filter((p) => p.value !== null).flatMap((p) => [p.lower ?? p.value, p.upper ?? p.value]);
+    const low = Math.min(...ends), high = Math.max(...ends), pad = (high - low || 1) * 0.04;
+    const scale = { low: low - pad, high: high + pad, overall };
+    const sorted = [...rows.values()].sort((a, b) => badness(a, better) - badness(b, better));
+    draw(place, page, { keys, key, names, metric, kind, scale, sorted, ends });
+}
+
+function draw(place, page, { keys, key, names, metric, kind, scale, sorted, ends }) {
+    const select = (id, values, chosen, name) => h("select", { id, "aria-label": name, onchange: (e) => change({ [id === "slice-key" ? "by" : "slice_metric"]: e.target.value }) },
+        values.map((v) => h("option", { value: v, selected: v === chosen }, v)));
+    const focus = document.activeElement?.id;
+    const numbers = (p) => h("div", {}, h("b", {}, format.value(p.value, kind, format.half_width(p))), " ", h("small", {}, format.interval(p, kind)));
+    const line = (row) => h("tr", {},
+        h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => change({ segment: row.segment }), title: "Show only this slice in the charts" }, row.segment.slice(key.length + 1))),
+        h("td", { class: "number" }, row.points.map((p) => h("div", { title: `${p.n} predictions, ${p.labelled} with a label` }, format.count(p.n)))),
+        h("td", { class: "number" }, row.points.map(numbers)),
+        h("td", {}, interval_plot(row.points, scale, kind)));
+    replace(place, h("div", { class: "block-head" }, h("h2", {}, "Slices"), select("slice-metric", names, metric, "Metric"), " by ", select("slice-key", keys, key, "Segment"),
+        h("p", {}, "whole range as one window, the worst first; dotted: everything")),
+        h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain slices" },
+            h("caption", { class: "unseen" }, `${metric} by ${key}`),
+            h("thead", {}, h("tr", {}, h("th", { scope: "col" }, key), h("th", { scope: "col" }, "n"), h("th", { scope: "col" }, metric),
+                h("th", { scope: "col" }, ends.length ? h("span", { class: "ends" }, h("span", {}, format.value(scale.low, kind, (scale.high - scale.low) / 20)), "95% interval", h("span", {}, format.value(scale.high, kind, (scale.high - scale.low) / 20))) : "95% interval"))),
+            h("tbody", {}, sorted.map(line)))));
+    if (focus === "slice-metric" || focus === "slice-key") document.getElementById(focus)?.focus({ preventScroll: true });
+}

@@ -1,0 +1,86 @@
+// Is the monitor itself well? Lag, partitions, what was refused and why, storage.
+import { get } from "./api.js";
+import { h, paced, replace } from "./dom.js";
+import * as format from "./format.js";
+import { on_change } from "./live.js";
+import { change, read } from "./route.js";
+import { failed } from "./states.js";
+
+function fact(label, text, why) {
+    return h("div", { class: "fact", title: why }, h("dt", {}, label), h("dd", {}, text));
+}
+
+function facts(system) {
+    const c = system.collector;
+    return h("dl", { class: "facts" },
+        fact("State", c === null ? "no collector in this process" : c.ready ? "ready" : `not ready: ${c.reason}`),
+        fact("Waiting in Kafka", c?.lag === null || c?.lag === undefined ? "–" : `${format.count(c.lag)} messages`, "messages in the log that were not read yet"),
+        fact("Behind now", format.duration(c?.lag_ms ?? null), "wall clock minus the newest event time that is complete"),
+        fact("Pending labels", c?.pending === null || c?.pending === undefined ? "–" : `${format.count(c.pending)} (${format.bytes(c.pending_bytes)})`, "predictions that wait for their label, and the memory of that"),
+        fact("Last commit", c?.last_commit_ms === null || c?.last_commit_ms === undefined ? "–" : `${c.last_commit_ms} ms`, `longest so far: ${c?.longest_commit_ms ?? "–"} ms`),
+        fact("Database", `${format.bytes(system.storage.database_bytes)} + ${format.bytes(system.storage.wal_bytes)} WAL`));
+}
+
+const columns = ["consumed", "folded", "duplicate", "dead_lettered", "late", "orphaned", "waiting", "lost"];
+
+function partitions(system) {
+    if (!system.partitions.length)
+        return h("p", { class: "message" }, "Nothing was consumed yet. With ", h("code", {}, "kafka:"), " in the configuration, partitions appear here.");
+    const line = (name, row, head) => h("tr", { class: head ? "total" : null },
+        h("th", { scope: "row" }, name),
+        columns.map((c) => h("td", { class: row[c] && (c === "lost" || c === "dead_lettered") ? "number bad" : "number" }, format.count(row[c]))),
+        h("td", { title: format.utc(row.newest_event) }, head ? "" : format.time(row.newest_event)));
+    return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" },
+        h("caption", { class: "unseen" }, "Partitions"),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Topic / partition"), columns.map((c) => h("th", { scope: "col" }, c.replace("_", " "))), h("th", { scope: "col" }, "newest event"))),
+        h("tbody", {}, line("all", system.totals, true), system.partitions.map((p) => line(`${p.topic} / ${p.partition}`, p, false)))));
+}
+
+function rejects(system, chosen) {
+    if (!system.rejects.length) return h("p", { class: "message good" }, "No event was refused.");
+    const most = Math.max(...system.rejects.map((r) => r.n));
+    const sorted = [...system.rejects].sort((a, b) => b.n - a.n);
+    return h("ul", { class: "bars" }, sorted.map((r) => h("li", {},
+        h("button", { type: "button", class: "quiet", "aria-pressed": String(chosen === r.reason), onclick: () => change({ reason: chosen === r.reason ? "" : r.reason }) }, r.reason),
+        h("span", { class: "bar", style: { "--share": r.n / most } }),
+        h("b", {}, format.count(r.n)))));
+}
+
+function letters(list) {
+    if (!list.items.length) return h("p", { class: "message" }, "No example is kept (the dead-letter topic has them, or their retention is over).");
+    return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" },
+        h("caption", { class: "unseen" }, "Refused events"),
+        h("thead", {}, h("tr", {}, ["Time", "Reason", "Where", "Payload"].map((t) => h("th", { scope: "col" }, t)))),
+        h("tbody", {}, list.items.map((l) => h("tr", {},
+            h("td", { title: format.utc(l.at) }, format.time(l.at)),
+            h("td", {}, l.reason, l.detail ? h("small", {}, l.detail) : null),
+            h("td", { class: "number" }, `${l.topic} / ${l.partition} @ ${l.offset}`),
+            h("td", {}, h("code", { class: "payload" }, l.payload.slice(0, 400))))))));
+}
+
+export async function open(main, { signal }) {
+    const top = h("div", {}), middle = h("div", {}), refused = h("div", {}), examples = h("div", {}), message = h("div", {});
+    replace(main, h("div", { class: "page-head" }, h("h1", {}, "System"), h("p", { class: "lead" }, "Is the monitor itself well?")), message, top,
+        h("h2", {}, "Partitions"), middle,
+        h("div", { class: "two" }, h("section", {}, h("h2", {}, "Refused, by reason"), refused), h("section", {}, h("h2", {}, "Examples"), examples)));
+    const load = async () => {
+        const reason = read().params.reason ?? "";
+        try {
+            const system = await get("/api/v1/system", {}, signal);
+            replace(message);
+            replace(top, facts(system));
+            replace(middle, partitions(system));
+            replace(refused, rejects(system, reason));
+            replace(examples, letters(await get("/api/v1/dead-letters", { limit: 20, reason }, signal)));
+        } catch (error) {
+            if (error.name === "AbortError") return;
+            replace(message, failed(error, load));
+        }
+    };
+    const reload = paced(load, 900);
+    const stop = on_change(() => reload());
+    const on_hash = () => load();
+    addEventListener("hashchange", on_hash);
+    signal.addEventListener("abort", () => { stop(); reload.stop(); removeEventListener("hashchange", on_hash); });
+    await load();
+}
