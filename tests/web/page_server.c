@@ -54,7 +54,7 @@ static void predict(struct states *overall, struct states *slice, const struct s
     double score = 1 / (1 + exp(-(noise * 3 + (positive ? skill : -skill))));
     struct sample sample = {
         .latency_ms = shape->latency_ms * exp(0.9 * (uniform() + uniform() - 1)),
-        .score = failed ? NAN : score,
+        .score = failed ? (double)NAN : score,
         .value = NAN,
         .predicted = failed ? 0 : class_id(score >= 0.5 ? "1" : "0", 1),
         .failed = failed,

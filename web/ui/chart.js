@@ -13,7 +13,7 @@ export async function load_charts() {
     return Boolean(uplot);
 }
 
-const needs_labels = (metric) =>
+export const needs_labels = (metric) =>
     !/^(count|throughput|latency_|error_rate|positive_rate|prediction_|confidence_|estimated_|labelled_rate)/.test(metric);
 
 function hatch(context, left, top, width, height, line) {
@@ -33,16 +33,19 @@ function hatch(context, left, top, width, height, line) {
     context.restore();
 }
 
-// The y range: all values, and of the bands what the middle 90% of windows need, so that one
-// window with three events does not flatten the rest.
-function y_range(rows, kind) {
+// The y range: the values of windows with enough in them, and of the bands what the middle 90% of
+// windows need, so that one window with three events does not flatten the rest.
+function y_range(rows, kind, weight) {
     const values = [], lows = [], highs = [];
-    for (const row of rows)
+    for (const row of rows) {
+        const weights = row.points.filter((p) => p.value !== null).map(weight).sort((a, b) => a - b);
+        const enough = (weights[Math.floor(weights.length / 2)] ?? 0) * 0.2;
         for (const p of row.points) {
-            if (p.value === null) continue;
+            if (p.value === null || weight(p) < enough) continue;
             values.push(p.value);
             if (p.lower !== null) { lows.push(p.lower); highs.push(p.upper); }
         }
+    }
     if (!values.length) return [0, 1];
     lows.sort((a, b) => a - b);
     highs.sort((a, b) => a - b);
@@ -53,12 +56,29 @@ function y_range(rows, kind) {
     return [low === 0 ? 0 : low - pad, high + pad];
 }
 
-function columns(rows, complete) {
+// A window with less than a tenth of the usual labels is not drawn: its value says nothing yet.
+function columns(rows, complete, weight) {
     const first = rows[0]?.points ?? [];
     const data = [first.map((p) => (complete && p.end > complete ? Math.max(p.start, complete) : p.end))];
-    for (const row of rows)
-        data.push(row.points.map((p) => p.lower), row.points.map((p) => p.upper), row.points.map((p) => p.value));
+    for (const row of rows) {
+        const weights = row.points.filter((p) => p.value !== null).map(weight).sort((a, b) => a - b);
+        const enough = (weights[Math.floor(weights.length / 2)] ?? 0) * 0.1;
+        const drawn = row.points.map((p) => (weight(p) < enough ? { value: null, lower: null, upper: null } : p));
+        data.push(drawn.map((p) => p.lower), drawn.map((p) => p.upper), drawn.map((p) => p.value));
+    }
     return data;
+}
+
+// As many digits as the distance of the ticks needs.
+function axis_value(kind, gap) {
+    const digits = (g) => {
+        let d = 0;
+        while (d < 8 && Math.abs(g * 10 ** d - Math.round(g * 10 ** d)) > 1e-6) d++;
+        return d;
+    };
+    if (kind === "percent") return (v) => `${(v * 100).toFixed(digits(gap * 100))} %`;
+    if (kind === "number") return (v) => (Math.abs(v) >= 1e6 ? v.toExponential(1) : v.toFixed(digits(gap)));
+    return (v) => format.value(v, kind);
 }
 
 function axis_times(u, splits) {
@@ -103,7 +123,7 @@ export class Chart {
     update({ rows, marks, complete, labels_complete, window }) {
         const shape = rows.map((r) => r.version).join("\n");
         Object.assign(this, { rows, marks, complete, labels_complete, window });
-        [this.low, this.high] = y_range(rows, this.kind);
+        [this.low, this.high] = y_range(rows, this.kind, (p) => this.weight(p));
         this.csv_link.href = this.links("csv");
         this.json_link.href = this.links("json");
         const empty = !rows.some((row) => row.points.some((p) => p.value !== null));
@@ -112,7 +132,7 @@ export class Chart {
         this.canvas.hidden = this.as_table || empty || !uplot;
         this.table.hidden = !(this.as_table || (!uplot && !empty));
         if (uplot && !empty) {
-            if (this.plot && this.shape === shape) this.plot.setData(columns(rows, complete));
+            if (this.plot && this.shape === shape) this.plot.setData(this.columns());
             else this.build();
         }
         this.shape = shape;
@@ -148,7 +168,7 @@ export class Chart {
             scales: { x: { time: true }, y: { range: () => [this.low, this.high] } },
             axes: [
                 { ...axis, space: 64, values: axis_times, size: 26 },
-                { ...axis, size: 58, space: 34, values: (u, splits) => splits.map((v) => format.value(v, this.kind, (splits[1] - splits[0]) / 2 || 0)) },
+                { ...axis, size: 58, space: 34, values: (u, splits) => splits.map(axis_value(this.kind, splits[1] - splits[0] || 1)) },
             ],
             cursor: { sync: { key: this.group, setSeries: false }, y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
             hooks: {
@@ -163,7 +183,7 @@ export class Chart {
             },
         };
         replace(this.canvas);
-        this.plot = new uplot(options, columns(this.rows, this.complete), this.canvas);
+        this.plot = new uplot(options, this.columns(), this.canvas);
     }
 
     draw_below(u) {
@@ -193,18 +213,34 @@ export class Chart {
         }
     }
 
-    // The point under the cross-hair, or the last one that has a value.
+    // What a value rests on: labelled predictions where it needs labels.
+    weight(point) { return needs_labels(this.metric.name) ? point.labelled : point.n; }
+
+    columns() {
+        const always = () => 1;
+        return columns(this.rows, this.complete, needs_labels(this.metric.name) ? (p) => this.weight(p) : always);
+    }
+
+    // Up to when windows hold all that they will.
+    settled() {
+        const labels = needs_labels(this.metric.name) ? this.labels_complete : null;
+        return Math.min(this.complete ?? Infinity, labels ?? Infinity);
+    }
+
+    // The point under the cross-hair; else the last that is settled, so that what one reads first
+    // is no window of two early labels.
     point_of(row) {
         if (this.at !== null && this.at !== undefined) return row.points[this.at];
-        return row.points.findLast((p) => p.value !== null) ?? row.points.at(-1);
+        const known = row.points.filter((p) => p.value !== null);
+        return known.findLast((p) => p.end <= this.settled()) ?? known.at(-1) ?? row.points.at(-1);
     }
 
     show_values() {
         const one = this.rows.map((row) => this.point_of(row)).find(Boolean);
+        const state = one && this.complete && one.end > this.complete ? " · filling" : one && one.end > this.settled() ? " · labels arriving" : "";
         const when = one ? h("span", { class: "when", title: `${format.utc(one.start)} to ${format.utc(one.end)}` },
-            `${format.time(one.start)} – ${format.clock_time(one.end)}`,
-            this.complete && one.end > this.complete ? " · filling" : "") : null;
-        replace(this.readout, this.rows.map((row) => {
+            `${format.time(one.start)} – ${one.end - one.start >= format.DAY ? format.time(one.end) : format.clock_time(one.end)}${state}`) : null;
+        replace(this.readout, when, this.rows.map((row) => {
             const p = this.point_of(row);
             if (!p) return null;
             const half = format.half_width(p), range = format.interval(p, this.kind);
@@ -213,9 +249,9 @@ export class Chart {
                 h("span", { class: "version" }, row.version ?? "all"),
                 h("b", {}, format.value(p.value, this.kind, half)),
                 range ? h("span", { class: "range", title: "95% confidence interval" }, range) : null,
-                h("span", { class: "n", title: `${p.n} predictions, ${p.labelled} with a label` }, `n ${format.count(needs_labels(this.metric.name) ? p.labelled : p.n)}`),
-                p.error_bound > 0 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${p.error_bound.toPrecision(1)}`) : null);
-        }), when);
+                h("span", { class: "n", title: `${p.n} predictions, ${p.labelled} with a label` }, `n ${format.count(this.weight(p))}`),
+                p.error_bound > 0 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${format.value(p.error_bound, this.kind)}`) : null);
+        }));
     }
 
     summary() {

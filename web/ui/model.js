@@ -132,7 +132,7 @@ class Page {
             answer.complete ? null : h("p", { class: "bad" }, "Incomplete: ", answer.incomplete_reasons.join("; ")),
             v.step < v.window ? h("p", {}, `Rolling: each point covers ${format.span_name(v.window)}, one every ${format.span_name(v.step)}.`) : null,
             answer.labels_complete_up_to !== null && answer.labels_complete_up_to < v.to
-                ? h("p", {}, h("i", { class: "hatched", "aria-hidden": "true" }), " Labels are complete up to ", h("time", { title: format.utc(answer.labels_complete_up_to) }, format.time(answer.labels_complete_up_to)), "; what is hatched may still move.") : null);
+                ? h("p", {}, h("i", { class: "hatched", "aria-hidden": "true" }), " Labels are complete up to ", h("time", { title: format.utc(answer.labels_complete_up_to) }, format.time(answer.labels_complete_up_to)), "; what is hatched may still move, and windows with few labels are not drawn.") : null);
     }
 
     draw_charts(answer) {

@@ -1,5 +1,6 @@
 // Every model in a line: is it fed, does it answer well, fast and without errors?
 import { get, in_parallel, model_path } from "./api.js";
+import { needs_labels } from "./chart.js";
 import { h, paced, replace } from "./dom.js";
 import * as format from "./format.js";
 import { on_change } from "./live.js";
@@ -21,6 +22,14 @@ export function state_of(model) {
 
 export function badge(state) {
     return h("span", { class: `badge ${state.level}`, title: state.why }, h("i", { "aria-hidden": "true" }), state.word);
+}
+
+// Whole windows only; of quality those whose labels are in.
+function settled(answer, series) {
+    const labels = needs_labels(series.metric) ? answer.labels_complete_up_to : null;
+    const end = Math.min(answer.complete_up_to ?? Infinity, labels ?? Infinity);
+    const whole = series.points.filter((p) => p.end <= end);
+    return { ...series, points: whole.some((p) => p.value !== null) ? whole : series.points };
 }
 
 function cell(label, series, kind, from_zero) {
@@ -48,7 +57,7 @@ class Row {
     async load(signal) {
         const quality = quality_of[this.model.task] ?? "count";
         const answer = await get(model_path(this.model.name, "/metrics"), { metric: `${quality},count,error_rate,latency_p99` }, signal);
-        this.series = Object.fromEntries(answer.series.map((s) => [s.metric, s]));
+        this.series = Object.fromEntries(answer.series.map((s) => [s.metric, settled(answer, s)]));
         this.draw();
     }
     draw() {
@@ -64,7 +73,7 @@ class Row {
             cell("errors", s.error_rate, "percent", true),
             cell("latency p99", s.latency_p99, "ms", true),
             h("td", { "data-label": "labels", class: "number" },
-                h("b", {}, coverage === null ? "–" : format.value(coverage, "percent", 0.005)),
+                h("b", {}, coverage === null ? "–" : format.value(coverage, "percent", 0.05)),
                 h("small", { title: "predictions that wait for their label" }, `${format.count(model.pending)} pending`)));
     }
 }

@@ -6,7 +6,7 @@ export function spark(values, { width = 132, height = 30, from_zero = false } = 
     const box = svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" });
     if (known.length < 2) return box;
     let low = from_zero ? 0 : Math.min(...known), high = Math.max(...known);
-    if (high === low) { high += 1; low -= 1; }
+    if (high === low) { high += 1; low -= from_zero && low === 0 ? 0 : 1; }
     const x = (i) => 2 + (i / (values.length - 1)) * (width - 6);
     const y = (v) => height - 3 - ((v - low) / (high - low)) * (height - 6);
     let path = "", pen = false, last = null;

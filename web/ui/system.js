@@ -32,7 +32,7 @@ function partitions(system) {
         h("td", { title: format.utc(row.newest_event) }, head ? "" : format.time(row.newest_event)));
     return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" },
         h("caption", { class: "unseen" }, "Partitions"),
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Topic / partition"), columns.map((c) => h("th", { scope: "col" }, c.replace("_", " "))), h("th", { scope: "col" }, "newest event"))),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Topic / partition"), columns.map((c) => h("th", { scope: "col", class: "number" }, c.replace("_", " "))), h("th", { scope: "col" }, "newest event"))),
         h("tbody", {}, line("all", system.totals, true), system.partitions.map((p) => line(`${p.topic} / ${p.partition}`, p, false)))));
 }
 
@@ -54,7 +54,7 @@ function letters(list) {
         h("tbody", {}, list.items.map((l) => h("tr", {},
             h("td", { title: format.utc(l.at) }, format.time(l.at)),
             h("td", {}, l.reason, l.detail ? h("small", {}, l.detail) : null),
-            h("td", { class: "number" }, `${l.topic} / ${l.partition} @ ${l.offset}`),
+            h("td", {}, `${l.topic} / ${l.partition} @ ${l.offset}`),
             h("td", {}, h("code", { class: "payload" }, l.payload.slice(0, 400))))))));
 }
 
