@@ -78,7 +78,7 @@ struct dead_letter_row {
     const char *topic;
     int32_t partition;
     int64_t offset;
-    int64_t at_ms; /* the message's timestamp */
+    int64_t at_ms; /* when it was refused, wall clock */
     const char *reason;
     const char *detail;  /* may be NULL */
     struct view payload; /* cut to 4 KiB */

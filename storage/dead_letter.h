@@ -29,5 +29,5 @@ int dead_letters_unsent(struct store *store, int limit,
 /* In a commit: the topic has it. */
 int commit_dead_letter_sent(struct store *store, int64_t id, struct err *err);
 
-/* In a commit: rows whose message is older than at_ms go (configuration: dead letter retention). */
+/* In a commit: rows refused before before_ms go (configuration: dead letter retention). */
 int commit_dead_letter_expire(struct store *store, int64_t before_ms, struct err *err);
