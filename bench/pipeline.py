@@ -105,7 +105,7 @@ def measure_assay(kafka, topic, total, folder):
         counted = totals(daemon.database)
         assert counted["consumed"] == total and counted["dead_lettered"] == 0, counted
         n = total - first
-        return n / took, used / n * 1e6, daemon.own("longest_commit_seconds"), daemon.memory_bytes()
+        return n / took, used / n * 1e6, daemon.own("commit_duration_max_seconds"), daemon.memory_bytes()
     finally:
         daemon.end()
 

@@ -65,7 +65,7 @@ def F22_a_label_of_an_unknown_id_is_an_orphan_once_it_cannot_be_met(story):
 
 
 def F26_an_event_older_than_the_retention_reopens_nothing(story):
-    kept = {"path": "assay.db", "retention": {"1m": "2h", "1h": "12h", "1d": "2d"}}
+    kept = {"path": "assay.db", "retention": {"1m": "2h", "1h": "1d", "1d": "2d"}}
     fresh = [prediction(f"new{i}", START + 5 * DAY + i * MINUTE, score=0.5, prediction=1) for i in range(10)]
     late = prediction("old", START, score=0.5, prediction=1)
 
