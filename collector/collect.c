@@ -326,6 +326,7 @@ static int poll_source(struct collector *collector, size_t index, int timeout_ms
     if (rc != SOURCE_BATCH || collector->reload)
         return 0; /* what came is read again after the reload */
     *worked = true;
+    collector->commit_soon |= source->prompt;
     return take_batch(collector, link, &batch, err);
 }
 
@@ -337,10 +338,12 @@ static int poll_sources(struct collector *collector, int timeout_ms, bool *worke
         rc = poll_source(collector, i, 0, worked, err);
     if (rc || *worked || timeout_ms <= 0)
         return rc;
-    for (size_t i = 0; i < n; i++)
-        if (!collector->links[i].ended)
-            return poll_source(collector, i, timeout_ms, worked, err);
-    return 0;
+    /* Wait where nobody would wake us: the others call on_data's wake. */
+    size_t where = n;
+    for (size_t i = n; i-- > 0;)
+        if (!collector->links[i].ended && (where == n || !collector->options.sources[i]->on_data))
+            where = i;
+    return where < n ? poll_source(collector, where, timeout_ms, worked, err) : 0;
 }
 
 static int start_again(struct collector *collector, struct err *err)

@@ -14,7 +14,7 @@ bool commit_due(const struct collector *collector)
 {
     int64_t since = clock_boot_ms(collector->clock) - collector->last_commit_boot_ms;
     struct panes_size fold;
-    if (since >= COMMIT_EVERY_MS)
+    if (since >= COMMIT_EVERY_MS || collector->commit_soon)
         return true;
     panes_size(collector->fold, &fold);
     return collector->uncommitted >= MAX_UNSAVED_RECORDS || fold.n_changed >= MAX_CHANGED_PANES ||
@@ -175,6 +175,7 @@ int commit_now(struct collector *collector, struct err *err)
     struct err why = {0};
     int64_t started = clock_boot_ms(collector->clock);
     collector->last_commit_boot_ms = started;
+    collector->commit_soon = false;
     align_watermark(collector);
     for (size_t i = 0; i < collector->models->n_models; i++)
         model_expire(collector->models->models[i], collector->watermark_ms);

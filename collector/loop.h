@@ -147,6 +147,7 @@ struct collector {
     int64_t last_commit_boot_ms;
     int64_t retry_boot_ms; /* degraded: not before */
     bool degraded;
+    bool commit_soon; /* somebody waits for it */
     bool reload;      /* memory is to be dropped: a partition was lost, or a commit was fenced */
     uint64_t restart; /* bit set of sources that are to start again */
     int deferred;     /* error of a callback that could not return one */

@@ -87,6 +87,7 @@ struct source_state {
 struct source {
     const char *name; /* "kafka", "file", "http", … */
     bool bounded;     /* files: a partition is never idle, it ends */
+    bool prompt;      /* somebody waits for stored(): commit after each batch */
     bool checks_last; /* assigned() may answer the last record again, to see that the log is ours */
 
     /* Begins; `events` outlives the source's use. Once, before next(). */
