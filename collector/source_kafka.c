@@ -1,0 +1,635 @@
+/*
+ * Each partition has its own queue of the client, taken out of the consumer's before assignment
+ * (later the client would forward it again), so that a held partition is just a queue that nobody
+ * serves. An event counter is signalled by all queues, and by wake().
+ *
+ * Fetch stall: when a queue is full, the client's broker thread sleeps up to a second whatever
+ * becomes of the queue (2.0.2; upstream issue 2879). Any request to that broker wakes it, so a
+ * queue that has sunk below a third while the log has more asks for its watermarks, and does not
+ * wait for the answer.
+ */
+#include "collector/source_kafka.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <librdkafka/rdkafka.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    QUEUE_KBYTES = 65536,     /* design.md, F17: the client's queues together */
+    QUEUE_MESSAGES = 1000000, /* never the limit that is met first */
+    FETCH_KBYTES = 1024,
+    MAX_BATCH_MESSAGES = 2048,
+    COMMIT_EVERY_MS = 5000, /* the broker's copy of our offsets, for lag tools */
+    RESET_EVERY_MS = 1000,  /* asking for watermarks after "offset out of range" */
+    RESET_WAIT_MS = 1000,
+    NUDGE_EVERY_MS = 5,
+    LOG_EVERY_MS = 1000,
+    TROUBLE_BYTES = 256,
+};
+
+struct kafka_partition {
+    char *topic;
+    int32_t number;
+    rd_kafka_queue_t *queue; /* NULL: not assigned */
+    bool held;
+    bool stopped;
+    bool reset;       /* the offset we want is out of range */
+    int64_t position; /* after the last message handed out; -1 unknown */
+    int64_t stored;   /* durable; -1 nothing new */
+    int64_t reset_boot_ms;
+    int64_t nudged_boot_ms;
+};
+
+struct source_kafka {
+    struct source source;
+    const struct config_kafka *config;
+    const struct log *log;
+    const struct clock *clock;
+    const struct source_events *events;
+    rd_kafka_t *client;
+    rd_kafka_queue_t *consumer_queue;
+    struct kafka_partition *partitions;
+    size_t n_partitions, capacity;
+    int n_assigned;
+    bool has_assignment;
+    bool closing;
+    bool up;
+    int event_fd;
+    size_t next;
+    rd_kafka_message_t *taken[MAX_BATCH_MESSAGES];
+    size_t n_taken;
+    struct message messages[MAX_BATCH_MESSAGES];
+    int64_t committed_boot_ms;
+    char trouble[TROUBLE_BYTES];
+    int64_t trouble_since_ms;
+    struct log_limit log_limit;
+};
+
+static struct source_kafka *kafka_of(struct source *source)
+{
+    return (struct source_kafka *)source;
+}
+
+/* What exactly-once rests on, and what the configuration says elsewhere. */
+int source_kafka_property(const char *key, struct err *err)
+{
+    static const char *const fixed[] = {
+        "enable.auto.commit",   "auto.commit.enable", "enable.auto.offset.store",
+        "auto.offset.reset",    "isolation.level",    "partition.assignment.strategy",
+        "enable.partition.eof", "log.queue",          "offset.store.method",
+    };
+    static const char *const elsewhere[] = {"bootstrap.servers", "metadata.broker.list",
+                                            "group.id"};
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+        if (strcmp(key, fixed[i]) == 0)
+            return err_set(err, ERR_USAGE,
+                           "kafka.properties.%s: may not be set: exactly-once rests on it", key);
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++)
+        if (strcmp(key, elsewhere[i]) == 0)
+            return err_set(err, ERR_USAGE, "kafka.properties.%s: set kafka.%s instead", key,
+                           i < 2 ? "brokers" : "group");
+    return 0;
+}
+
+static void say(struct source_kafka *self, enum log_level level, const char *text)
+{
+    uint64_t suppressed;
+    if (self->log && log_allowed(&self->log_limit, clock_boot_ms(self->clock), &suppressed))
+        log_write(self->log, level, "kafka", "%s", text);
+}
+
+static void set_trouble(struct source_kafka *self, const char *text)
+{
+    if (!self->trouble[0])
+        self->trouble_since_ms = clock_wall_ms(self->clock);
+    snprintf(self->trouble, sizeof(self->trouble), "%s", text);
+    say(self, LEVEL_WARNING, text);
+}
+
+static void clear_trouble(struct source_kafka *self)
+{
+    if (self->trouble[0])
+        say(self, LEVEL_INFO, "the broker answers again");
+    self->trouble[0] = 0;
+}
+
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    struct source_kafka *self = rd_kafka_opaque(client);
+    char line[512];
+    snprintf(line, sizeof(line), "%s: %s", facility, text);
+    say(self, level <= 3 ? LEVEL_ERROR : level <= 4 ? LEVEL_WARNING : LEVEL_INFO, line);
+}
+
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+    struct source_kafka *self = opaque;
+    char text[TROUBLE_BYTES];
+    (void)client;
+    snprintf(text, sizeof(text), "%s (%s)", reason, rd_kafka_err2name((rd_kafka_resp_err_t)code));
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        self->up = false;
+    set_trouble(self, text);
+}
+
+/* The client's statistics say which brokers are up: an idle topic gives no other sign. */
+static int on_statistics(rd_kafka_t *client, char *json, size_t n, void *opaque)
+{
+    struct source_kafka *self = opaque;
+    (void)client;
+    (void)n;
+    bool up = strstr(json, "\"state\":\"UP\"") != NULL;
+    if (up && !self->up)
+        clear_trouble(self);
+    self->up = up;
+    return 0; /* the client frees it */
+}
+
+/* The number of a partition for life; < 0: no memory. */
+static int partition_number(struct source_kafka *self, const char *topic, int32_t number)
+{
+    for (size_t i = 0; i < self->n_partitions; i++)
+        if (self->partitions[i].number == number && strcmp(self->partitions[i].topic, topic) == 0)
+            return (int)i;
+    if (self->n_partitions == self->capacity) {
+        size_t wanted = self->capacity ? self->capacity * 2 : 16;
+        struct kafka_partition *grown = realloc(self->partitions, wanted * sizeof(*grown));
+        if (!grown)
+            return -1;
+        self->partitions = grown;
+        self->capacity = wanted;
+    }
+    char *copy = strdup(topic);
+    if (!copy)
+        return -1;
+    self->partitions[self->n_partitions] =
+        (struct kafka_partition){.topic = copy, .number = number, .position = -1, .stored = -1};
+    return (int)self->n_partitions++;
+}
+
+static void give_back(struct source_kafka *self)
+{
+    for (size_t i = 0; i < self->n_taken; i++)
+        rd_kafka_message_destroy(self->taken[i]);
+    self->n_taken = 0;
+}
+
+static void release(struct kafka_partition *partition)
+{
+    if (!partition->queue)
+        return;
+    rd_kafka_queue_io_event_enable(partition->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(partition->queue);
+    partition->queue = NULL;
+}
+
+static void signal_by(struct source_kafka *self, rd_kafka_queue_t *queue)
+{
+    static const uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(queue, self->event_fd, &one, sizeof(one));
+}
+
+/* Where the collector wants to go on; adds it to the list unless it is to be left alone. */
+static void ask_offset(struct source_kafka *self, int number, rd_kafka_topic_partition_list_t *list)
+{
+    struct kafka_partition *partition = &self->partitions[number];
+    int64_t from =
+        self->events->assigned(self->events->context, number, partition->topic, partition->number);
+    partition->held = partition->reset = false;
+    partition->stopped = from == SOURCE_STOP;
+    if (partition->stopped)
+        return;
+    partition->position = from >= 0 ? from : -1;
+    rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
+        from == SOURCE_EARLIEST ? RD_KAFKA_OFFSET_BEGINNING
+        : from == SOURCE_LATEST ? RD_KAFKA_OFFSET_END
+                                : from;
+    if (!partition->queue)
+        partition->queue =
+            rd_kafka_queue_get_partition(self->client, partition->topic, partition->number);
+    if (!partition->queue)
+        return;
+    rd_kafka_queue_forward(partition->queue, NULL);
+    signal_by(self, partition->queue);
+}
+
+static void assign(struct source_kafka *self, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t rc = rd_kafka_assign(self->client, list);
+    if (rc)
+        set_trouble(self, rd_kafka_err2str(rc));
+}
+
+static void on_assigned(struct source_kafka *self, const rd_kafka_topic_partition_list_t *given)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(given->cnt);
+    for (int i = 0; i < given->cnt; i++) {
+        int number = partition_number(self, given->elems[i].topic, given->elems[i].partition);
+        if (number >= 0)
+            ask_offset(self, number, list);
+    }
+    self->n_assigned = given->cnt;
+    self->has_assignment = true;
+    assign(self, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    char text[64];
+    snprintf(text, sizeof(text), "%d partitions assigned", given->cnt);
+    say(self, LEVEL_INFO, text);
+}
+
+static void tell_broker(struct source_kafka *self)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)self->n_partitions);
+    for (size_t i = 0; i < self->n_partitions; i++) {
+        struct kafka_partition *partition = &self->partitions[i];
+        if (partition->stored < 0 || !partition->queue)
+            continue;
+        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
+            partition->stored;
+        partition->stored = -1;
+    }
+    if (list->cnt)
+        rd_kafka_commit(self->client, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
+    self->committed_boot_ms = clock_boot_ms(self->clock);
+}
+
+static void on_revoked(struct source_kafka *self, const rd_kafka_topic_partition_list_t *taken)
+{
+    bool lost = rd_kafka_assignment_lost(self->client);
+    for (int i = 0; i < taken->cnt && !self->closing; i++) {
+        int number = partition_number(self, taken->elems[i].topic, taken->elems[i].partition);
+        if (number >= 0)
+            self->events->revoked(self->events->context, number, lost);
+    }
+    if (!lost)
+        tell_broker(self);
+    for (size_t i = 0; i < self->n_partitions; i++)
+        release(&self->partitions[i]);
+    self->n_assigned = 0;
+    self->has_assignment = false;
+    assign(self, NULL);
+}
+
+static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct source_kafka *self = opaque;
+    (void)client;
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !self->closing) {
+        on_assigned(self, list);
+    } else {
+        on_revoked(self, list);
+        if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS && !self->closing)
+            set_trouble(self, rd_kafka_err2str(code));
+    }
+}
+
+/* All partitions again, from the collector's offsets. */
+static int kafka_restart(struct source *source, struct err *err)
+{
+    struct source_kafka *self = kafka_of(source);
+    (void)err;
+    give_back(self);
+    if (!self->has_assignment)
+        return 0;
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)self->n_partitions);
+    for (size_t i = 0; i < self->n_partitions; i++)
+        if (self->partitions[i].queue || self->partitions[i].stopped)
+            ask_offset(self, (int)i, list);
+    assign(self, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return 0;
+}
+
+/* The broker says that our offset is out of range: has retention passed us, or is it another log?
+ */
+static void settle_reset(struct source_kafka *self, size_t number)
+{
+    struct kafka_partition *partition = &self->partitions[number];
+    int64_t now = clock_boot_ms(self->clock);
+    int64_t low = 0;
+    int64_t high = 0;
+    if (now - partition->reset_boot_ms < RESET_EVERY_MS)
+        return;
+    partition->reset_boot_ms = now;
+    rd_kafka_resp_err_t rc = rd_kafka_query_watermark_offsets(
+        self->client, partition->topic, partition->number, &low, &high, RESET_WAIT_MS);
+    if (rc) {
+        set_trouble(self, rd_kafka_err2str(rc));
+        return;
+    }
+    int64_t wanted = partition->position;
+    if (wanted >= 0 && wanted < low)
+        self->events->gap(self->events->context, (int)number, wanted, low);
+    else if (wanted > high)
+        self->events->truncated(self->events->context, (int)number, low, high);
+    kafka_restart(&self->source, NULL);
+}
+
+/* An error in place of a message, of a partition or of the consumer. */
+static void take_error(struct source_kafka *self, const rd_kafka_message_t *message)
+{
+    char text[TROUBLE_BYTES];
+    const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : NULL;
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        return;
+    if (topic && (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+                  message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)) {
+        int number = partition_number(self, topic, message->partition);
+        if (number >= 0)
+            self->partitions[number].reset = true;
+        return;
+    }
+    snprintf(text, sizeof(text), "%s%s%s", topic ? topic : "", topic ? ": " : "",
+             rd_kafka_message_errstr(message));
+    set_trouble(self, text);
+}
+
+/* Rebalances, errors, logs and statistics. */
+static void serve_consumer(struct source_kafka *self)
+{
+    enum {
+        MOST = 100
+    };
+    rd_kafka_message_t *message;
+    for (int i = 0; i < MOST && (message = rd_kafka_consumer_poll(self->client, 0)) != NULL; i++) {
+        /* A message here was forwarded before its queue was ours: the offset check asks for it
+           again. */
+        if (message->err)
+            take_error(self, message);
+        rd_kafka_message_destroy(message);
+    }
+}
+
+static void nudge(struct source_kafka *self, struct kafka_partition *partition, int64_t high)
+{
+    int64_t low, ignored;
+    int64_t now = clock_boot_ms(self->clock);
+    if (high < 0 || partition->position >= high || now - partition->nudged_boot_ms < NUDGE_EVERY_MS)
+        return;
+    if (rd_kafka_queue_length(partition->queue) > MAX_BATCH_MESSAGES)
+        return;
+    partition->nudged_boot_ms = now;
+    (void)rd_kafka_query_watermark_offsets(self->client, partition->topic, partition->number, &low,
+                                           &ignored, 0);
+}
+
+static bool take_batch(struct source_kafka *self, size_t number, struct batch *out)
+{
+    struct kafka_partition *partition = &self->partitions[number];
+    ssize_t n = rd_kafka_consume_batch_queue(partition->queue, 0, self->taken, MAX_BATCH_MESSAGES);
+    if (n <= 0)
+        return false;
+    self->n_taken = (size_t)n;
+    size_t good = 0;
+    for (ssize_t i = 0; i < n; i++) {
+        const rd_kafka_message_t *message = self->taken[i];
+        if (message->err) {
+            take_error(self, message);
+            continue;
+        }
+        rd_kafka_timestamp_type_t type;
+        int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
+        self->messages[good++] = (struct message){
+            message->payload, message->len, message->offset,
+            type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? SOURCE_NO_TIMESTAMP : timestamp_ms, NULL};
+        partition->position = message->offset + 1;
+    }
+    if (good == 0)
+        return false;
+    if (self->trouble[0])
+        clear_trouble(self);
+    self->up = true;
+    int64_t low = -1;
+    int64_t high = -1;
+    if (rd_kafka_get_watermark_offsets(self->client, partition->topic, partition->number, &low,
+                                       &high))
+        low = high = -1;
+    *out = (struct batch){(int)number, self->messages, good, low, high};
+    nudge(self, partition, high);
+    return true;
+}
+
+static bool take_any(struct source_kafka *self, struct batch *out)
+{
+    for (size_t i = 0; i < self->n_partitions; i++) {
+        size_t number = self->next++ % self->n_partitions;
+        struct kafka_partition *partition = &self->partitions[number];
+        if (!partition->queue || partition->stopped)
+            continue;
+        if (partition->reset) {
+            settle_reset(self, number);
+            continue;
+        }
+        if (!partition->held && take_batch(self, number, out))
+            return true;
+        give_back(self);
+    }
+    return false;
+}
+
+static int kafka_next(struct source *source, int timeout_ms, struct batch *out, struct err *err)
+{
+    struct source_kafka *self = kafka_of(source);
+    (void)err;
+    give_back(self);
+    serve_consumer(self);
+    if (clock_boot_ms(self->clock) - self->committed_boot_ms >= COMMIT_EVERY_MS)
+        tell_broker(self);
+    if (take_any(self, out))
+        return SOURCE_BATCH;
+    if (timeout_ms <= 0)
+        return 0;
+    struct pollfd wait = {.fd = self->event_fd, .events = POLLIN};
+    uint64_t count;
+    if (poll(&wait, 1, timeout_ms) > 0 && read(self->event_fd, &count, sizeof(count)) < 0)
+        return 0;
+    serve_consumer(self);
+    return take_any(self, out) ? SOURCE_BATCH : 0;
+}
+
+static int kafka_start(struct source *source, const struct source_events *events, struct err *err)
+{
+    struct source_kafka *self = kafka_of(source);
+    self->events = events;
+    rd_kafka_topic_partition_list_t *topics =
+        rd_kafka_topic_partition_list_new((int)self->config->n_topics);
+    for (size_t i = 0; i < self->config->n_topics; i++)
+        rd_kafka_topic_partition_list_add(topics, self->config->topics[i].name,
+                                          RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t rc = rd_kafka_subscribe(self->client, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return rc ? err_set(err, ERR_USAGE, "kafka.topics: %s", rd_kafka_err2str(rc)) : 0;
+}
+
+static void kafka_hold(struct source *source, int partition, bool held)
+{
+    kafka_of(source)->partitions[partition].held = held;
+}
+
+static void kafka_stored(struct source *source, int partition, int64_t next)
+{
+    kafka_of(source)->partitions[partition].stored = next;
+}
+
+static void kafka_state(struct source *source, struct source_state *out)
+{
+    struct source_kafka *self = kafka_of(source);
+    *out = (struct source_state){
+        .ready = self->has_assignment && self->up,
+        .n_partitions = self->n_assigned,
+        .trouble = self->trouble[0] && !self->up ? self->trouble : NULL,
+        .trouble_since_ms = self->trouble_since_ms,
+    };
+}
+
+static void kafka_wake(struct source *source)
+{
+    uint64_t one = 1;
+    ssize_t written = write(kafka_of(source)->event_fd, &one, sizeof(one));
+    (void)written; /* the counter is full: it is awake */
+}
+
+static void kafka_close(struct source *source)
+{
+    struct source_kafka *self = kafka_of(source);
+    self->closing = true;
+    give_back(self);
+    if (self->client) {
+        rd_kafka_queue_io_event_enable(self->consumer_queue, -1, NULL, 0);
+        rd_kafka_consumer_close(self->client);
+        for (size_t i = 0; i < self->n_partitions; i++)
+            release(&self->partitions[i]);
+        rd_kafka_queue_destroy(self->consumer_queue);
+        rd_kafka_destroy(self->client);
+    }
+    for (size_t i = 0; i < self->n_partitions; i++)
+        free(self->partitions[i].topic);
+    free(self->partitions);
+    if (self->event_fd >= 0)
+        close(self->event_fd);
+    free(self);
+}
+
+struct setting {
+    const char *key;
+    const char *value;
+};
+
+static int set_one(rd_kafka_conf_t *conf, const char *key, const char *value, struct err *err)
+{
+    char text[256];
+    if (rd_kafka_conf_set(conf, key, value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
+        return err_set(err, ERR_USAGE, "kafka.properties.%s: %s", key, text);
+    return 0;
+}
+
+static int configure(rd_kafka_conf_t *conf, const struct config_kafka *kafka, struct err *err)
+{
+    char kbytes[16], messages[16];
+    snprintf(kbytes, sizeof(kbytes), "%d", QUEUE_KBYTES);
+    snprintf(messages, sizeof(messages), "%d", QUEUE_MESSAGES);
+    const struct setting defaults[] = {
+        {"client.id", "assay"},
+        {"queued.min.messages", messages},
+        {"queued.max.messages.kbytes", kbytes},
+        {"topic.metadata.refresh.interval.ms", "30000"}, /* partitions that are added */
+        {"statistics.interval.ms", "2000"},
+        {"fetch.error.backoff.ms", "100"},
+        {"allow.auto.create.topics", "false"},
+    };
+    const struct setting fixed[] = {
+        {"bootstrap.servers", kafka->brokers},
+        {"group.id", kafka->group},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "error"},
+        {"isolation.level", "read_committed"},
+        {"partition.assignment.strategy", "range"},
+        {"enable.partition.eof", "false"},
+        {"log.queue", "true"},
+    };
+    int rc = 0;
+    for (size_t i = 0; !rc && i < sizeof(defaults) / sizeof(*defaults); i++)
+        rc = set_one(conf, defaults[i].key, defaults[i].value, err);
+    /* Known from 2.2 on, where it ends the fetch stall; older ones refuse it. */
+    (void)rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "5", NULL, 0);
+    for (size_t i = 0; !rc && i < kafka->n_properties; i++) {
+        rc = source_kafka_property(kafka->properties[i].key, err);
+        if (!rc)
+            rc = set_one(conf, kafka->properties[i].key, kafka->properties[i].value, err);
+    }
+    for (size_t i = 0; !rc && i < sizeof(fixed) / sizeof(*fixed); i++)
+        rc = set_one(conf, fixed[i].key, fixed[i].value, err);
+    return rc;
+}
+
+static int client_new(struct source_kafka *self, struct err *err)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    int rc = configure(conf, self->config, err);
+    if (rc) {
+        rd_kafka_conf_destroy(conf);
+        return rc;
+    }
+    rd_kafka_conf_set_opaque(conf, self);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_stats_cb(conf, on_statistics);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    self->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (!self->client) {
+        rd_kafka_conf_destroy(conf);
+        return err_set(err, ERR_USAGE, "kafka: %s", text);
+    }
+    rd_kafka_set_log_queue(self->client, NULL);
+    rd_kafka_poll_set_consumer(self->client);
+    self->consumer_queue = rd_kafka_queue_get_consumer(self->client);
+    signal_by(self, self->consumer_queue);
+    return 0;
+}
+
+int source_kafka_new(struct source **out, const struct config_kafka *kafka, const struct log *log,
+                     const struct clock *clock, struct err *err)
+{
+    AUTO(source) struct source *source = NULL;
+    struct source_kafka *self = calloc(1, sizeof(*self));
+    if (!self)
+        return err_set(err, -ENOMEM, "no memory for the source of Kafka");
+    self->source = (struct source){
+        .name = "kafka",
+        .checks_last = true,
+        .start = kafka_start,
+        .next = kafka_next,
+        .hold = kafka_hold,
+        .stored = kafka_stored,
+        .restart = kafka_restart,
+        .state = kafka_state,
+        .close = kafka_close,
+        .wake = kafka_wake,
+    };
+    source = &self->source;
+    self->config = kafka;
+    self->log = log;
+    self->clock = clock ? clock : clock_system();
+    self->log_limit = (struct log_limit){.every_ms = LOG_EVERY_MS};
+    self->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (self->event_fd < 0)
+        return err_set(err, -errno, "no event counter: %s", strerror(errno));
+    int rc = client_new(self, err);
+    if (rc)
+        return rc;
+    *out = source;
+    source = NULL; /* the caller owns it now */
+    return 0;
+}
