@@ -30,7 +30,7 @@ static uint64_t next_random(uint64_t below)
 static void write_blanks(struct buf *out)
 {
     while (next_random(8) == 0)
-        buf_u8(out, (uint8_t)" \t\r\n"[next_random(4)]);
+        buf_u8(out, (uint8_t) " \t\r\n"[next_random(4)]);
 }
 
 static void write_text(struct buf *out, const char *text)
@@ -42,8 +42,9 @@ static void write_text(struct buf *out, const char *text)
         else
             buf_u8(out, (uint8_t)*text);
     }
-    static const char *const extras[] = {"\\n", "\\\"", "\\\\", "\\/", "\\ud83d\\ude00", "\xc3\xb6",
-                                         "\\u00e9", "\xf0\x9f\x98\x80", "\\t"};
+    static const char *const extras[] = {
+        "\\n", "\\\"", "\\\\", "\\/", "\\ud83d\\ude00", "\xc3\xb6", "\\u00e9", "\xf0\x9f\x98\x80",
+        "\\t"};
     while (next_random(6) == 0)
         buf_printf(out, "%s", extras[next_random(sizeof(extras) / sizeof(extras[0]))]);
     buf_u8(out, '"');
@@ -337,10 +338,8 @@ static void decoding_agrees_with_a_naive_decoder(void **state)
         write_event(&json);
         struct event event;
         const char *detail;
-        json_t *want =
-            json_loadb((char *)json.data, json.size, JSON_REJECT_DUPLICATES, NULL);
-        enum reject reason =
-            event_decode(decoder, (char *)json.data, json.size, &event, &detail);
+        json_t *want = json_loadb((char *)json.data, json.size, JSON_REJECT_DUPLICATES, NULL);
+        enum reject reason = event_decode(decoder, (char *)json.data, json.size, &event, &detail);
         if (!want || reason)
             fail_msg("%.*s: %s %s", (int)json.size, json.data, reject_name(reason), detail);
         assert_same_event(&event, want);
@@ -370,15 +369,14 @@ static void what_is_no_json_is_refused_as_such(void **state)
             if (next_random(4) == 0)
                 json.size = at + 1;
             else
-                json.data[at] = (unsigned char)bytes[next_random(sizeof(bytes))];
+                json.data[at] = (unsigned char)bytes[next_random(sizeof(bytes) - 1)];
         }
         struct event event;
         const char *detail = "";
         json_error_t error;
         json_t *want = json_loadb((char *)json.data, json.size,
                                   JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-        enum reject reason =
-            event_decode(decoder, (char *)json.data, json.size, &event, &detail);
+        enum reject reason = event_decode(decoder, (char *)json.data, json.size, &event, &detail);
         bool is_json = want || is_beyond_jansson(&error);
         if (!want && is_beyond_jansson(&error))
             continue; /* it stops reading there: what follows may be anything */
