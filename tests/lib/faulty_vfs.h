@@ -69,7 +69,8 @@ struct recording {
     size_t capacity;
 };
 
-/* Records what happens to `database`, its WAL and its journal, until the next call; NULL: stops. */
+/* Records what happens to `database`, its WAL and its journal, until the next call; NULL: stops.
+   Call it before the database is opened: files that are open already are not recorded. */
 void faulty_record(struct faulty *faulty, const char *database, struct recording *recording);
 void recording_acknowledge(struct recording *recording, int64_t number);
 void recording_finish(struct recording *recording);

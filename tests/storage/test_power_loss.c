@@ -238,11 +238,11 @@ static void F30_without_syncs_the_images_show_lost_commits(void **state)
     int64_t series[N_SERIES];
     int broken = 0;
 
+    disk_init(&disk, temp->path);
+    faulty_record(faulty, temp->path, &recording);
     struct store *store = temp_store(temp, STORE_WRITE);
     find_series(store, series);
-    disk_init(&disk, temp->path);
     sqlite3_exec(store_db(store), "PRAGMA synchronous = OFF", NULL, NULL, NULL);
-    faulty_record(faulty, temp->path, &recording);
     for (int64_t number = 1; number <= 8; number++) {
         commit_number(store, number, series);
         recording_acknowledge(&recording, number);
