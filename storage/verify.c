@@ -32,7 +32,14 @@ static int verify_pages(struct store *store, struct err *err)
     const char *text = (const char *)sqlite3_column_text(statement, 0);
     if (!text)
         return store_fail(store, SQLITE_NOMEM, err, "pages");
-    return strcmp(text, "ok") == 0 ? 0 : fault(store, err, text);
+    if (strcmp(text, "ok") == 0)
+        return 0;
+    /* A page that could not be read for another reason is no proof of damage. */
+    const char *code = strstr(text, "error code=");
+    int reason = code ? atoi(code + strlen("error code=")) : SQLITE_CORRUPT;
+    if ((reason & 0xff) == SQLITE_NOMEM || reason == SQLITE_IOERR_NOMEM)
+        return store_fail(store, SQLITE_NOMEM, err, "pages");
+    return fault(store, err, text);
 }
 
 /* The text of the schema decides what columns mean: it is to be that of our own steps. */
