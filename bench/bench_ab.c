@@ -85,6 +85,15 @@ static int64_t quantile(const int64_t *sorted, int n, int runs, double share)
     return at < n ? sorted[at < 0 ? 0 : at] : -1;
 }
 
+/* A dash where fewer runs than that ended. */
+static const char *shown(char out[24], int64_t value)
+{
+    if (value < 0)
+        return "–";
+    snprintf(out, 24, "%" PRId64, value);
+    return out;
+}
+
 static double percent(int count, int runs)
 {
     return 100.0 * count / runs;
@@ -309,15 +318,15 @@ static void table_srm(int runs)
         double off;
     } cells[] = {{5, 0}, {50, 0}, {5, 0.01}, {5, 0.005}, {50, 0.02}};
     for (int i = 0; i < 5; i++) {
-        char steps[96], text[512];
+        char steps[96], text[512], when[24];
         snprintf(steps, sizeof(steps), "{\"weight\":%d,%s}", cells[i].share, never);
         object(text, sizeof(text), steps, 1e-9, "");
         struct simulate_plan plan = plan_of(text, 0.02, 0.02);
         plan.split_off = cells[i].off;
         struct summary s = play(&plan, runs);
-        printf("| %d %% | %g %% | %.2f %% | %" PRId64 " |\n", cells[i].share,
+        printf("| %d %% | %g %% | %.2f %% | %s |\n", cells[i].share,
                cells[i].share + 100 * cells[i].off, percent(s.srm, runs),
-               quantile(s.srm_units, s.n_srm, runs, 0.5));
+               shown(when, quantile(s.srm_units, s.n_srm, runs, 0.5)));
         fflush(stdout);
         finish(&s);
     }
