@@ -2,6 +2,7 @@
  * /api/v1/openapi.json, OpenAPI 3.1, written from the table of routes; the schemas of bodies and
  * answers are schemas/api.json, built in.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "web/assets.h"
@@ -88,7 +89,9 @@ static void write_responses(struct buf *out, const struct route *route)
     bool text = strchr(route->answer, '/') != NULL;
     out_key(out, "responses");
     out_open(out, '{');
-    out_key(out, "200");
+    char status[8];
+    snprintf(status, sizeof(status), "%d", route->status);
+    out_key(out, status);
     out_open(out, '{');
     out_key_string(out, "description", route->summary);
     out_key(out, "content");

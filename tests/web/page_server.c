@@ -2,6 +2,7 @@
  * Serves the page over a database made here, for the browser's tests and for working on the page:
  *
  *     page_server [--web-dir web/ui] [--port N] [--hours 26] [--tick-ms 1000]
+ *                 [--tls-cert FILE --tls-key FILE] [--tokens FILE]
  *
  * Two models of two versions each; the newer version of `credit` slows down and, in one country,
  * answers worse; labels of the last two hours are still coming. One model has a hostile name. With
@@ -203,22 +204,24 @@ static const char *reject_word(int reason)
     return reason >= 0 && reason < 6 ? words[reason] : NULL;
 }
 
-static int64_t option(int argc, char **argv, const char *name, int64_t otherwise)
+static const char *text_option(int argc, char **argv, const char *name)
 {
     for (int i = 1; i + 1 < argc; i++)
         if (strcmp(argv[i], name) == 0)
-            return strtoll(argv[i + 1], NULL, 10);
-    return otherwise;
+            return argv[i + 1];
+    return NULL;
+}
+
+static int64_t option(int argc, char **argv, const char *name, int64_t otherwise)
+{
+    const char *text = text_option(argc, argv, name);
+    return text ? strtoll(text, NULL, 10) : otherwise;
 }
 
 int main(int argc, char **argv)
 {
     struct site *site = site_new();
     struct err err = {0};
-    const char *web_dir = NULL;
-    for (int i = 1; i + 1 < argc; i++)
-        if (strcmp(argv[i], "--web-dir") == 0)
-            web_dir = argv[i + 1];
     int64_t tick_ms = option(argc, argv, "--tick-ms", 0);
     int64_t end_ms = clock_wall_ms(clock_system()) / MINUTE * MINUTE;
     int64_t begin_ms = end_ms - option(argc, argv, "--hours", 26) * HOUR;
@@ -227,12 +230,16 @@ int main(int argc, char **argv)
     site->now_ms = end_ms;
     site->commands =
         (struct web_commands){.context = site, .health = health, .reject_name = reject_word};
-    site->config.http.port = (int)option(argc, argv, "--port", 0);
+    struct config_http *http = &site->config.http;
+    http->port = (int)option(argc, argv, "--port", 0);
+    http->tls_cert = text_option(argc, argv, "--tls-cert");
+    http->tls_key = text_option(argc, argv, "--tls-key");
+    http->tokens = text_option(argc, argv, "--tokens");
     struct web_options options = {.config = &site->config,
                                   .store_path = site->temp->path,
                                   .changes = site->changes,
                                   .commands = &site->commands,
-                                  .web_dir = web_dir};
+                                  .web_dir = text_option(argc, argv, "--web-dir")};
     must(web_start(&site->web, &options, &err), &err);
     printf("%s\n", web_url(site->web));
     fflush(stdout);

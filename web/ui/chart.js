@@ -91,7 +91,7 @@ function axis_times(u, splits) {
 
 export class Chart {
     // metric: {name, unit, better, help}
-    constructor(metric, { group, on_range, links }) {
+    constructor(metric, { group, on_range, links, peers }) {
         this.metric = metric;
         this.kind = format.kind_of(metric.name, metric.unit);
         this.group = group;
@@ -109,9 +109,10 @@ export class Chart {
         this.csv_link = h("a", { class: "quiet", download: "" }, "CSV");
         const png = h("button", { type: "button", class: "quiet", onclick: () => this.save() }, "PNG");
         this.links = links;
+        this.peers = peers;
         this.element = h("section", { class: "chart", "aria-label": metric.name },
             h("header", {},
-                h("h3", { title: metric.help ?? "" }, metric.name,
+                h("h2", { title: metric.help ?? "" }, metric.name,
                     metric.better === "none" ? null : h("small", {}, metric.better === "higher" ? "higher is better" : "lower is better")),
                 h("div", { class: "chart-tools" }, this.table_button, this.csv_link, this.json_link, png)),
             this.readout, this.canvas, this.table, this.note);
@@ -291,12 +292,20 @@ export class Chart {
     key(event) {
         const n = this.rows[0]?.points.length ?? 0, step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
         if (!this.plot || !n) return;
-        if (event.key === "Escape") { this.plot.setCursor({ left: -10, top: -10 }); return; }
+        if (event.key === "Escape") { this.cross(null); return; }
         if (!step) return;
         event.preventDefault();
         const from = this.at ?? (step > 0 ? -1 : n);
         const at = Math.max(0, Math.min(n - 1, from + step));
-        this.plot.setCursor({ left: this.plot.valToPos(this.plot.data[0][at], "x"), top: 20 });
+        this.cross(at);
+    }
+
+    // Moves the cross-hair of all charts of the page, by the keyboard; the mouse's is uPlot's affair.
+    cross(at) {
+        for (const chart of this.peers()) {
+            const x = at === null ? undefined : chart.plot?.data[0][at];
+            chart.plot?.setCursor(x === undefined ? { left: -10, top: -10 } : { left: chart.plot.valToPos(x, "x"), top: 20 });
+        }
     }
 
     save() {

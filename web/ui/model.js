@@ -156,6 +156,7 @@ class Page {
             const def = this.model.metrics.find((m) => m.name === metric);
             this.charts.set(metric, new Chart({ name: metric, unit: series?.unit, better: series?.better ?? "none", help: def?.help }, {
                 group: "model",
+                peers: () => this.charts.values(),
                 on_range: (from, to) => change({ from: down(from, this.view.step), to: up(to, this.view.step) }),
                 links: (form) => with_params(model_path(this.model.name, "/metrics"), { ...this.query(metric), format: form }),
             }));

@@ -1,0 +1,240 @@
+// The page against a live server over a made-up history (tests/web/page_server.c): what it shows,
+// that it follows what is committed, that hostile names stay text, and that axe finds nothing.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+const HOSTILE = "<img src=x onerror=alert(1)>";
+let server = null;
+
+export async function setup({ root, at_end, skip }) {
+    const program = join(root, process.env.ASSAY_BUILD ?? "build", "tests", "page_server");
+    if (!existsSync(program)) skip(`no ${program}: run ./dev build`);
+    server = spawn(program, ["--hours", "26"], { stdio: ["pipe", "pipe", "inherit"] });
+    at_end(() => server.stdin.end());
+    return new Promise((resolve, reject) => {
+        server.stdout.once("data", (text) => resolve(String(text).trim()));
+        server.once("exit", (code) => reject(new Error(`page_server ended with ${code}`)));
+    });
+}
+
+// One more minute of data.
+const tick = () => server.stdin.write(".");
+
+function strict(page) {
+    const trouble = [];
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && trouble.push(message.text()));
+    page.on("dialog", (dialog) => { trouble.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+    return () => assert.deepEqual(trouble, []);
+}
+
+async function shot(page, name) {
+    if (!process.env.ASSAY_SCREENSHOTS) return;
+    mkdirSync(process.env.ASSAY_SCREENSHOTS, { recursive: true });
+    await page.screenshot({ path: join(process.env.ASSAY_SCREENSHOTS, `${name}.png`) });
+}
+
+async function open_model(page, open, params = "") {
+    await open(`/#/models/credit${params}`);
+    await page.locator(".chart canvas").first().waitFor();
+}
+
+export async function the_overview_has_a_line_for_each_model({ page, open, axe }) {
+    const check = strict(page);
+
+    await open("/");
+    await page.locator("tbody tr").nth(2).locator(".spark path").first().waitFor();
+
+    assert.equal(await page.locator(".models tbody tr").count(), 3);
+    const credit = page.locator(".models tbody tr", { hasText: "credit" });
+    assert.match(await credit.textContent(), /2 versions/);
+    assert.match(await credit.textContent(), /receiving/);
+    assert.match(await credit.locator("td").nth(1).textContent(), /0\.[6-9]\d+roc_auc/);
+    assert.equal(await page.locator("#live").getAttribute("data-state"), "on");
+    await shot(page, "overview");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function a_model_shows_both_versions_with_intervals_on_one_axis({ page, open, axe }) {
+    const check = strict(page);
+
+    await open_model(page, open);
+
+    const auc = page.locator(".chart", { has: page.locator("h2", { hasText: /^roc_auc/ }) });
+    const readings = await auc.locator(".reading").allTextContents();
+    assert.equal(readings.length, 2);
+    assert.match(readings[0], /^v30\.\d+0\.\d+ to [01]\.\d+n \d+/);
+    assert.match(readings[1], /^v4/);
+    assert.match(await auc.locator(".canvas").getAttribute("aria-label"), /^roc_auc over time\. v3: 0\.\d+ \(.* to .*\) at/);
+    assert.equal(await page.locator(".chart").count(), 9);
+    await shot(page, "model");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function values_on_the_page_are_those_of_the_api({ page, open, address }) {
+    const check = strict(page);
+    await open_model(page, open, "?range=6h&window=1h&metrics=count");
+    await page.locator(".chart-tools button", { hasText: "Table" }).first().click();
+    const href = await page.locator(".chart-tools a", { hasText: "JSON" }).first().getAttribute("href");
+    const answer = await (await fetch(address + href.replace("&format=json", ""))).json();
+
+    const v3 = answer.series.find((s) => s.version === "v3").points.at(-1);
+    const cells = await page.locator(".chart-table tbody tr").first().locator("td").allTextContents();
+
+    assert.equal(Number(cells[0].replace(/,/g, "")), v3.value);
+    check();
+}
+
+export async function the_worst_slice_stands_first({ page, open }) {
+    const check = strict(page);
+    await open_model(page, open);
+    await page.locator(".slices tbody tr").first().waitFor();
+
+    const first = page.locator(".slices tbody tr").first();
+    assert.match(await first.textContent(), /^fr/);
+    assert.match(await first.locator("svg").getAttribute("aria-label"), /v3 0\.\d+ \(.*\); v4 0\.\d+/);
+
+    await first.locator("button").click();
+    await page.locator("h1 small", { hasText: "country:fr" }).waitFor();
+    assert.match(page.url(), /segment=country%3Afr/);
+    check();
+}
+
+export async function a_commit_appears_within_a_second_without_reloading({ page, open }) {
+    const check = strict(page);
+    await open_model(page, open, "?range=1h&metrics=count");
+    await page.evaluate(() => { window.same_page = true; });
+    const when = page.locator(".lead time");
+    const before = await when.getAttribute("title");
+    await page.locator("#live[data-state=on]").waitFor();
+
+    const start = Date.now();
+    tick();
+    await page.waitForFunction((text) => document.querySelector(".lead time").title !== text, before, { timeout: 10_000, polling: 20 });
+    const took = Date.now() - start;
+
+    assert.ok(took < 5000, `${took} ms`); /* a second where the machine has nothing else to do */
+    assert.equal(await page.evaluate(() => window.same_page), true);
+    check();
+}
+
+export async function the_url_holds_the_view({ page, open }) {
+    const check = strict(page);
+    await open_model(page, open);
+
+    await page.locator("#range-6h").click();
+    await page.locator("#window").selectOption("1h");
+    await page.locator("#version-0").click();
+    await page.waitForFunction(() => document.querySelectorAll(".chart:first-child .reading").length === 1);
+    const url = page.url();
+    assert.match(url, /range=6h/);
+    assert.match(url, /window=1h/);
+    assert.match(url, /hide=v3/);
+
+    await page.goto("about:blank");
+    await page.goto(url);
+    await page.locator(".chart canvas").first().waitFor();
+    assert.equal(await page.locator("#range-6h").getAttribute("aria-pressed"), "true");
+    assert.equal(await page.locator("#window").inputValue(), "1h");
+    assert.equal(await page.locator(".chart:first-child .reading").count(), 1);
+    check();
+}
+
+export async function a_hostile_name_is_only_text({ page, open }) {
+    const check = strict(page);
+
+    await open("/");
+    await page.locator(".models a", { hasText: HOSTILE }).click();
+    await page.locator(".chart canvas").first().waitFor();
+    assert.equal(await page.locator("h1").textContent(), HOSTILE);
+    assert.equal(await page.locator("main img").count(), 0);
+
+    await open("/#/models/credit");
+    await page.locator("td", { hasText: HOSTILE }).first().waitFor();
+    await open("/#/system");
+    await page.locator("code.payload", { hasText: HOSTILE }).first().waitFor();
+    assert.equal(await page.locator("main img").count(), 0);
+    check();
+}
+
+export async function the_system_page_tells_what_was_refused_and_why({ page, open, axe }) {
+    const check = strict(page);
+
+    await open("/#/system");
+    await page.locator(".bars li").first().waitFor();
+    assert.match(await page.locator(".facts").textContent(), /Stateready/);
+    assert.deepEqual(await page.locator(".bars li b").allTextContents(), ["9", "3"]);
+    await page.locator(".bars button", { hasText: "missing_model" }).click();
+    await page.waitForFunction(() => document.querySelectorAll("code.payload").length === 3);
+
+    await shot(page, "system");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function a_keyboard_is_enough({ page, open }) {
+    const check = strict(page);
+    await open_model(page, open);
+
+    const canvas = page.locator(".chart .canvas").first();
+    await canvas.focus();
+    const before = await page.locator(".chart .when").first().textContent();
+    await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press("ArrowLeft");
+    assert.notEqual(await page.locator(".chart .when").first().textContent(), before);
+    assert.equal(await page.locator(".chart .when").first().textContent(), await page.locator(".chart .when").nth(3).textContent(), "one cross-hair for all");
+    await page.keyboard.press("[");
+    await page.locator("#range-6h[aria-pressed=true]").waitFor();
+    await page.keyboard.press("s");
+    await page.locator("h1", { hasText: "System" }).waitFor();
+    await page.keyboard.press("?");
+    assert.equal(await page.locator("dialog#keys").evaluate((d) => d.open), true);
+    check();
+}
+
+export async function a_phone_shows_all_without_scrolling_sideways({ page, open }) {
+    const check = strict(page);
+    await page.setViewportSize({ width: 390, height: 844 });
+    for (const path of ["/", "/#/models/credit", "/#/system"]) {
+        await open(path);
+        await page.locator(".models tbody tr, .chart canvas, .facts").first().waitFor();
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(over <= 0, `${path} is ${over} px too wide`);
+    }
+    check();
+}
+
+export async function dark_keeps_its_contrast({ page, open, axe }) {
+    const check = strict(page);
+    await page.emulateMedia({ colorScheme: "dark" });
+    await open_model(page, open);
+    await page.locator(".slices tbody tr").first().waitFor();
+
+    assert.deepEqual(await axe(), []);
+    await shot(page, "model-dark");
+    check();
+}
+
+export async function what_is_not_there_is_told_with_the_next_step({ page, open }) {
+    await open("/#/models/credits");
+    await page.locator(".message.error").waitFor();
+    assert.match(await page.locator(".message.error").textContent(), /credit/);
+    await open("/#/nowhere");
+    await page.locator(".message.error", { hasText: "There is no page" }).waitFor();
+    await page.locator(".message a", { hasText: "Overview" }).click();
+    await page.locator("h1", { hasText: "Overview" }).waitFor();
+}
+
+export async function the_whole_page_is_small({ page, open }) {
+    let bytes = 0;
+    const devtools = await page.context().newCDPSession(page);
+    devtools.on("Network.loadingFinished", (event) => { bytes += event.encodedDataLength; });
+    await devtools.send("Network.enable");
+    await devtools.send("Network.setCacheDisabled", { cacheDisabled: true });
+    await open_model(page, open);
+    await page.locator(".slices tbody tr").first().waitFor();
+    assert.ok(bytes > 50_000 && bytes < 300_000, `${bytes} bytes`);
+}
