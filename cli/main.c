@@ -16,6 +16,8 @@ static const struct command {
      "copies the database while the daemon goes on; - writes to standard output"},
     {"check", command_check, "FILE",
      "validates a configuration; names file, line and key of what is wrong"},
+    {"demo", command_demo, "[--port N]",
+     "everything in one process: an embedded Kafka, a simulated model, the dashboard"},
     {"query", command_query,
      "(-c FILE | --db DB) models|metrics [--model M] [--version V] "
      "[--metric a,b] [--segment k:v] [--from T] [--to T] [--window D] "
@@ -23,6 +25,8 @@ static const struct command {
      "the REST answers as JSON, read straight from the database"},
     {"replay", command_replay, "-c FILE [--db DB] EVENTS.jsonl[.gz]…",
      "runs files of events through the very same pipeline, on event time; - is standard input"},
+    {"serve", command_serve, "-c FILE [--web-dir DIR]",
+     "the daemon: collector, alerts, HTTP; SIGHUP reloads, SIGTERM drains and commits"},
     {"verify", command_verify, "DB", "integrity of the database, down to each saved state"},
 };
 enum {

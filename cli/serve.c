@@ -1,0 +1,433 @@
+/*
+ * Parts are built downwards and taken down in reverse. The three seams between the siblings are
+ * filled here: after_commit bumps the change counter that web's stream sleeps on; web_commands
+ * leads from web to the collector; signals lead from the outside to both.
+ */
+#include "cli/serve.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alerts/command.h"
+#include "alerts/deliver.h"
+#include "alerts/run.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "collector/collect.h"
+#include "collector/event.h"
+#include "collector/source_http.h"
+#include "collector/source_kafka.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "storage/changes.h"
+#include "storage/commit.h"
+#include "storage/store.h"
+#include "web/web.h"
+
+enum {
+    MAX_SOURCES = 2,
+    TICK_MS = 500, /* how often what only the wall clock moves is looked at */
+};
+
+struct daemon {
+    const struct serve_options *options;
+    struct log log;
+    struct store *store;
+    struct changes *changes;
+    struct source *sources[MAX_SOURCES];
+    size_t n_sources;
+    struct source *http; /* one of sources */
+    struct collector *collector;
+    struct alerts *alerts;
+    struct deliver *deliver;
+    struct web *web;
+    int64_t looked_ms;      /* event time of the last look … */
+    int64_t looked_wall_ms; /* … and when that was */
+    atomic_bool stopping;
+    pthread_t ticks;
+    bool ticks_running;
+    struct config *reloaded; /* the configuration of the last SIGHUP; NULL: still the first */
+    pthread_t signals;
+    bool signals_running;
+};
+
+/*
+ * Seam 1: the collector tells of looks. The change counter that web's stream sleeps on goes up with
+ * each commit by itself (store_set_changes).
+ */
+static struct outside outside_at(struct daemon *daemon, int64_t now_ms)
+{
+    struct collector_health health;
+    collector_health(daemon->collector, &health);
+    return (struct outside){.now_ms = now_ms, .lag = health.lag};
+}
+
+static int flush_alerts(struct daemon *daemon, struct err *err)
+{
+    int64_t next_ms;
+    int n = alerts_flush(daemon->alerts, clock_wall_ms(clock_system()), &next_ms, err);
+    if (n > 0)
+        deliver_wake(daemon->deliver);
+    return n < 0 ? n : 0;
+}
+
+static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
+{
+    struct daemon *daemon = context;
+    struct outside outside = outside_at(daemon, look_ms);
+    int64_t wall_ms = clock_wall_ms(clock_system());
+    int rc = alerts_look(daemon->alerts, &outside, wall_ms, err);
+    daemon->looked_ms = look_ms;
+    daemon->looked_wall_ms = wall_ms;
+    *next_look_ms = alerts_next_look(daemon->alerts, look_ms);
+    return rc ? rc : flush_alerts(daemon, err);
+}
+
+/* While no event comes, event time is carried on from the last look. */
+static int tick(void *context, struct store *store, struct err *err)
+{
+    (void)store;
+    struct daemon *daemon = context;
+    int64_t wall_ms = clock_wall_ms(clock_system());
+    int64_t silent_ms = wall_ms - daemon->looked_wall_ms;
+    int rc = 0;
+    if (daemon->looked_wall_ms && silent_ms > 2 * TICK_MS) {
+        struct outside outside = outside_at(daemon, daemon->looked_ms + silent_ms);
+        rc = alerts_tick(daemon->alerts, &outside, wall_ms, err);
+    }
+    return rc ? rc : flush_alerts(daemon, err);
+}
+
+static void *keep_ticking(void *context)
+{
+    struct daemon *daemon = context;
+    struct log_limit limit = {.every_ms = 60000};
+    while (!atomic_load(&daemon->stopping)) {
+        struct err err = {0};
+        int rc = collector_call(daemon->collector, tick, daemon, &err);
+        if (rc && rc != -ECANCELED && log_allowed(&limit, clock_boot_ms(clock_system()), NULL))
+            log_write(&daemon->log, LEVEL_WARNING, "alerts", "%s", err.text);
+        usleep(TICK_MS * 1000);
+    }
+    return NULL;
+}
+
+static int write_through(void *context, writer_fn *fn, void *fn_context, struct err *err)
+{
+    struct daemon *daemon = context;
+    return collector_call(daemon->collector, fn, fn_context, err);
+}
+
+/* Seam 2: what web asks of its siblings. */
+static int serve_ingest(void *context, const char *body, size_t n, struct buf *answer,
+                        struct err *err)
+{
+    struct daemon *daemon = context;
+    int rc = source_http_ingest(daemon->http, body, n, answer, err);
+    if (rc == SOURCE_HTTP_EMPTY)
+        err_set(err, ERR_DATA, "the body holds no event");
+    return rc == SOURCE_HTTP_BUSY ? WEB_BUSY : rc == SOURCE_HTTP_EMPTY ? WEB_INVALID : rc;
+}
+
+static void serve_health(void *context, struct web_health *out)
+{
+    struct daemon *daemon = context;
+    struct collector_health health;
+    collector_health(daemon->collector, &health);
+    *out = (struct web_health){
+        .ready = health.ready,
+        .degraded = health.degraded,
+        .broker_up = health.broker_up,
+        .lag = health.lag,
+        .lag_ms = health.lag_ms,
+        .watermark_ms = health.watermark_ms,
+        .pending = health.pending,
+        .pending_bytes = health.pending_bytes,
+        .last_commit_ms = health.last_commit_ms,
+        .longest_commit_ms = health.longest_commit_ms,
+    };
+    snprintf(out->reason, sizeof(out->reason), "%s", health.reason);
+}
+
+static const char *serve_reject_name(int reason)
+{
+    return reason >= 0 && reason < N_REJECTS ? reject_name((enum reject)reason) : NULL;
+}
+
+static void serve_own_metrics(void *context, struct buf *out)
+{
+    struct daemon *daemon = context;
+    collector_own_metrics(daemon->collector, out);
+    alerts_own_metrics(daemon->alerts, out);
+    deliver_own_metrics(daemon->deliver, out);
+}
+
+struct version_facts {
+    const char *model;
+    const char *version;
+    const char *facts;
+};
+
+static int write_version(void *context, struct store *store, struct err *err)
+{
+    const struct version_facts *facts = context;
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_version(store, facts->model, facts->version, facts->facts, err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    return rc;
+}
+
+static int serve_put_version(void *context, const char *model, const char *version,
+                             const char *facts, const char *who, struct err *err)
+{
+    (void)who;
+    struct daemon *daemon = context;
+    struct version_facts row = {model, version, facts};
+    return collector_call(daemon->collector, write_version, &row, err);
+}
+
+struct alert_command {
+    const char *action;
+    const char *subject;
+    const char *body;
+    struct actor actor;
+    struct buf *answer;
+};
+
+static int run_alert_command(void *context, struct store *store, struct err *err)
+{
+    const struct alert_command *command = context;
+    if (strcmp(command->action, "silence") == 0)
+        return alerts_silence(store, command->body, &command->actor, command->answer, err);
+    if (strcmp(command->action, "ack") == 0)
+        return alerts_ack(store, command->subject, &command->actor, err);
+    int64_t id = 0;
+    if (int_parse(&id, command->subject, strlen(command->subject)))
+        return err_set(err, ERR_NOT_FOUND, "\"%s\" is no id", command->subject);
+    if (strcmp(command->action, "silence-end") == 0)
+        return alerts_silence_end(store, id, &command->actor, err);
+    return alerts_send_again(store, id, &command->actor, err);
+}
+
+static int serve_alert(void *context, const char *action, const char *subject, const char *body,
+                       const char *who, struct buf *answer, struct err *err)
+{
+    struct daemon *daemon = context;
+    struct alert_command command = {
+        action, subject, body, {who, clock_wall_ms(clock_system())}, answer};
+    int rc = collector_call(daemon->collector, run_alert_command, &command, err);
+    deliver_wake(daemon->deliver);
+    return rc;
+}
+
+/* Seam 3: signals. One thread waits for them, so that no handler runs in the middle of anything. */
+static int reload(void *context, struct store *store, struct err *err)
+{
+    (void)store;
+    struct daemon *daemon = context;
+    AUTO(config) struct config *config = NULL;
+    int rc = config_read(&config, daemon->options->config->path, err);
+    if (!rc)
+        rc = collector_reload(daemon->collector, config, err);
+    if (rc)
+        return rc;
+    config_free(daemon->reloaded);
+    daemon->reloaded = config; /* the daemon owns it now */
+    config = NULL;
+    return 0;
+}
+
+static void *wait_for_signals(void *context)
+{
+    struct daemon *daemon = context;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    for (;;) {
+        int signal = 0;
+        if (sigwait(&set, &signal) != 0)
+            continue;
+        if (signal != SIGHUP) {
+            log_write(&daemon->log, LEVEL_INFO, "cli", "draining: committing what was read");
+            collector_stop(daemon->collector);
+            return NULL;
+        }
+        struct err err = {0};
+        if (collector_call(daemon->collector, reload, daemon, &err))
+            log_write(&daemon->log, LEVEL_ERROR, "cli", "the old configuration stays: %s",
+                      err.text);
+        else
+            log_write(&daemon->log, LEVEL_INFO, "cli", "configuration read again");
+    }
+}
+
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int open_sources(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = daemon->options->config;
+    int rc = source_http_new(&daemon->http, clock_system(), err);
+    if (rc)
+        return rc;
+    daemon->sources[daemon->n_sources++] = daemon->http;
+    if (!config->kafka.brokers)
+        return 0;
+    rc = source_kafka_new(&daemon->sources[daemon->n_sources], &config->kafka, &daemon->log,
+                          clock_system(), err);
+    if (!rc)
+        daemon->n_sources++;
+    return rc;
+}
+
+static int open_parts(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = daemon->options->config;
+    int rc = store_open(&daemon->store, config->storage_path, STORE_WRITE, err);
+    if (!rc)
+        rc = changes_new(&daemon->changes, err);
+    if (!rc)
+        rc = store_set_changes(daemon->store, daemon->changes, err);
+    if (!rc)
+        rc = alerts_new(&daemon->alerts, config, daemon->store, &daemon->log, "", err);
+    if (!rc)
+        rc = open_sources(daemon, err);
+    if (rc)
+        return rc;
+
+    struct collector_options collector = {
+        .config = config,
+        .store = daemon->store,
+        .sources = daemon->sources,
+        .n_sources = daemon->n_sources,
+        .context = daemon,
+        .at_look = alerts_wanted(daemon->alerts) ? at_look : NULL,
+    };
+    rc = collector_new(&daemon->collector, &collector, err);
+    if (rc)
+        return rc;
+    struct deliver_options deliver = {
+        .receivers = alerts_receivers(daemon->alerts),
+        .store_path = config->storage_path,
+        .writer = {daemon, write_through},
+        .clock = clock_system(),
+        .log = &daemon->log,
+        .seed = (uint64_t)clock_wall_ms(clock_system()),
+    };
+    rc = deliver_start(&daemon->deliver, &deliver, err);
+    if (rc)
+        return rc;
+
+    struct web_commands commands = {
+        .context = daemon,
+        .ingest = serve_ingest,
+        .health = serve_health,
+        .own_metrics = serve_own_metrics,
+        .put_version = serve_put_version,
+        .reject_name = serve_reject_name,
+        .alert = serve_alert,
+    };
+    struct web_options web = {
+        .config = config,
+        .store_path = config->storage_path,
+        .changes = daemon->changes,
+        .commands = &commands,
+        .web_dir = daemon->options->web_dir,
+    };
+    return web_start(&daemon->web, &web, err);
+}
+
+static void close_parts(struct daemon *daemon)
+{
+    if (daemon->http)
+        source_http_stop(daemon->http);
+    web_stop(daemon->web);
+    deliver_stop(daemon->deliver);
+    collector_free(daemon->collector);
+    for (size_t i = 0; i < daemon->n_sources; i++)
+        source_free(daemon->sources[i]);
+    alerts_free(daemon->alerts);
+    store_free(daemon->store);
+    changes_free(daemon->changes);
+    config_free(daemon->reloaded);
+}
+
+int serve_run(const struct serve_options *options, struct err *err)
+{
+    struct daemon daemon = {
+        .options = options,
+        .log = {.fd = 2,
+                .level = options->quiet ? LEVEL_WARNING : LEVEL_INFO,
+                .clock = clock_system()},
+    };
+    block_signals(); /* before any thread starts, so that all of them inherit it */
+
+    int rc = open_parts(&daemon, err);
+    if (!rc) {
+        rc = -pthread_create(&daemon.signals, NULL, wait_for_signals, &daemon);
+        daemon.signals_running = rc == 0;
+        if (rc)
+            rc = err_set(err, rc, "cannot start the signal thread: %s", strerror(-rc));
+    }
+    if (!rc) {
+        log_write(&daemon.log, LEVEL_INFO, "cli", "assay %s serves %s", ASSAY_VERSION,
+                  web_url(daemon.web));
+        if (options->started)
+            options->started(options->context, web_url(daemon.web));
+        daemon.ticks_running = pthread_create(&daemon.ticks, NULL, keep_ticking, &daemon) == 0;
+        rc = collector_run(daemon.collector, err);
+    }
+
+    atomic_store(&daemon.stopping, true);
+    if (daemon.ticks_running)
+        pthread_join(daemon.ticks, NULL);
+    if (daemon.signals_running) {
+        pthread_kill(daemon.signals, SIGTERM); /* it may still wait when the collector failed */
+        pthread_join(daemon.signals, NULL);
+    }
+    close_parts(&daemon);
+    return rc;
+}
+
+int command_serve(int argc, char **argv)
+{
+    const char *path = NULL;
+    const char *web_dir = NULL;
+    const struct option_row rows[] = {
+        {.name = "config", .letter = 'c', .value = &path},
+        {.name = "web-dir", .value = &web_dir},
+    };
+    struct err err = {0};
+    struct arguments words;
+    if (options_parse(rows, 2, argc, argv, &words, &err))
+        return fail(&err);
+    if (!path || words.n) {
+        err_set(&err, ERR_USAGE, "usage: assay serve -c FILE");
+        return fail(&err);
+    }
+
+    AUTO(config) struct config *config = NULL;
+    if (config_read(&config, path, &err))
+        return fail(&err);
+    struct serve_options options = {.config = config, .web_dir = web_dir};
+    return serve_run(&options, &err) ? fail(&err) : 0;
+}

@@ -1,0 +1,265 @@
+"""An alert is a row before it is a request: told once, in order, over failures and kills.
+
+Rows F46 and F47, and the first figures of docs/alerts.md.
+"""
+
+import os
+import random
+import socket
+import struct
+import time
+
+from daemon import configuration
+from events import MINUTE, prediction
+from kafka import wait_until
+from receiver import Receiver, signature
+from story import equal, short
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def _now():
+    return int(time.time() * 1000)
+
+
+def _rules(**more):
+    rule = {"name": "errors", "model": "credit", "metric": "error_rate", "window": "5m", "above": 0.2}
+    return [{**rule, "interval": False, "severity": "critical", **more}]
+
+
+def _settings(story, receiver, rules=None, **more):
+    secret = story.path("hook.key")
+    with open(secret, "w", encoding="utf-8") as out:
+        out.write(SECRET + "\n")
+    hook = {"name": "oncall", "type": "webhook", "url": receiver.url, "secret_file": secret, "allow_private": True}
+    return configuration(
+        alerts=rules or _rules(),
+        receivers=[{**hook, **more}],
+        route={"receiver": "oncall", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "1s"},
+    )
+
+
+def _receiver(story, answer=lambda request, n: 200):
+    receiver = Receiver(answer)
+    story.at_end(receiver.close)
+    return receiver
+
+
+def _predictions(prefix, n, failed, at=None):
+    at = at or _now() - 1000
+    return [
+        prediction(f"{prefix}{i}", at + i, score=0.9, prediction=1, **({"error": "down"} if i < failed else {}))
+        for i in range(n)
+    ]
+
+
+def _later(prefix, at):
+    """An event beyond the second, so that its look is taken."""
+    return [prediction(prefix, at, score=0.9, prediction=1)]
+
+
+def _harm(daemon, prefix="p"):
+    at = _now() - 3000
+    daemon.post("/api/v1/events", _predictions(prefix, 20, 20, at) + _later(prefix + "later", at + 2000))
+
+
+def _heal(daemon, prefix="h"):
+    at = _now() - 1500
+    daemon.post("/api/v1/events", _predictions(prefix, 400, 0, at) + _later(prefix + "later", at + 1400))
+
+
+@short
+def a_bad_release_is_told_within_seconds_and_signed(story):
+    receiver = _receiver(story)
+    daemon = story.daemon(_settings(story, receiver))
+    daemon.start()
+
+    _harm(daemon)
+
+    wait_until(lambda: receiver.taken, 20, "the notification")
+    headers, body = receiver.taken[0]
+    said = receiver.bodies()[0]
+    equal(said["type"], "alert.firing")
+    alert = said["data"]["alerts"][0]
+    equal((alert["name"], alert["status"], alert["model"]), ("errors", "firing", "credit"))
+    assert alert["value"] > 0.9, alert
+    low = {key.lower(): value for key, value in headers.items()}
+    equal(low["webhook-signature"], signature(SECRET, headers, body))
+    firing = daemon.get("/api/v1/alerts")["items"]
+    equal([(a["rule"], a["state"]) for a in firing], [("errors", "firing")])
+    deliveries = daemon.get("/api/v1/deliveries")["items"]
+    equal([(d["state"], d["status"]) for d in deliveries], [("sent", 200)])
+
+
+def F46_failures_are_retried_with_the_same_id_and_in_order(story):
+    def answer(request, n):
+        return [500, 429, _reset, 503, 200][n] if n < 5 else 200
+
+    receiver = _receiver(story, answer)
+    daemon = story.daemon(_settings(story, receiver))
+    daemon.start()
+
+    _harm(daemon)
+    wait_until(lambda: daemon.get("/api/v1/alerts")["items"], 20, "the alert")
+    _heal(daemon)
+
+    wait_until(lambda: len(receiver.taken) >= 2, 90, "both notifications")
+    ids = [headers["webhook-id"] for _, headers, _ in receiver.attempts]
+    equal(len(set(ids[:5])), 1, "the first message keeps its id over its attempts")
+    equal([said["type"] for said in receiver.bodies()], ["alert.firing", "alert.resolved"])
+
+
+def _reset(handler):
+    """The connection ends with a TCP reset in the middle of everything."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def F46_other_4xx_fail_for_good_are_shown_and_can_be_sent_again(story):
+    wanted = {"status": 404}
+    receiver = _receiver(story, lambda request, n: wanted["status"])
+    daemon = story.daemon(_settings(story, receiver))
+    daemon.start()
+    _harm(daemon)
+
+    def failed():
+        rows = daemon.get("/api/v1/deliveries")["items"]
+        return rows and rows[0]["state"] == "failed" and rows[0]
+
+    row = wait_until(failed, 20, "the failure") or failed()
+    equal((row["status"], len(receiver.attempts)), (404, 1))
+    wanted["status"] = 200
+    daemon.request("POST", f"/api/v1/deliveries/{row['id']}/again", b"{}")
+    wait_until(lambda: receiver.taken, 20, "the message sent by hand")
+    equal(receiver.taken[0][0]["webhook-id"], row["webhook_id"])
+
+
+def F46_an_answer_that_never_ends_or_is_huge_costs_nothing(story):
+    def endless(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b"x" * 65536)
+        except OSError:
+            pass
+
+    receiver = _receiver(story, lambda request, n: endless)
+    daemon = story.daemon(_settings(story, receiver))
+    daemon.start()
+    _harm(daemon)
+
+    def sent():
+        rows = daemon.get("/api/v1/deliveries")["items"]
+        return rows and rows[0]["state"] == "sent"
+
+    wait_until(sent, 30, "the status to count")
+
+
+def F46_a_dead_receiver_delays_no_other(story):
+    hang = _receiver(story, lambda request, n: lambda handler: time.sleep(60))
+    good = _receiver(story)
+    settings = _settings(story, good)
+    settings["receivers"].append({**settings["receivers"][0], "name": "dead", "url": hang.url, "timeout": "5s"})
+    settings["route"]["routes"] = [
+        {"matchers": ['severity="critical"'], "receiver": "dead", "continue": True},
+        {"matchers": ['severity="critical"'], "receiver": "oncall"},
+    ]
+    daemon = story.daemon(settings)
+    daemon.start()
+
+    _harm(daemon)
+
+    wait_until(lambda: good.taken, 20, "the good receiver")
+    assert hang.attempts, "the dead one was tried, too"
+
+
+def private_addresses_are_refused_unless_allowed(story):
+    receiver = _receiver(story)
+    daemon = story.daemon(_settings(story, receiver, allow_private=False))
+    daemon.start()
+    _harm(daemon)
+
+    def problem():
+        rows = daemon.get("/api/v1/deliveries")["items"]
+        return rows and rows[0]["problem"]
+
+    wait_until(problem, 20, "the refusal")
+    assert "private" in problem(), problem()
+    equal(receiver.attempts, [])
+
+
+def F47_no_event_at_all_is_told_by_the_wall_clock(story):
+    receiver = _receiver(story)
+    rules = [{"name": "silent", "model": "credit", "absent": "3s"}]
+    daemon = story.daemon(_settings(story, receiver, rules=rules))
+    daemon.start()
+    at = _now() - 2000
+    daemon.post("/api/v1/events", _predictions("a", 5, 0, at) + _later("b", at + 1500))
+
+    wait_until(lambda: receiver.taken, 30, "the alert on silence")
+    equal(receiver.bodies()[0]["data"]["alerts"][0]["name"], "silent")
+    history = daemon.get("/api/v1/alerts/history")["items"]
+    equal(history[0]["clock"], "wall")
+
+
+def a_silence_is_kept_and_audited(story):
+    receiver = _receiver(story)
+    daemon = story.daemon(_settings(story, receiver))
+    daemon.start()
+    silence = {"matchers": ["alertname=errors"], "duration": "1h", "comment": "known"}
+    daemon.request("POST", "/api/v1/silences", _json(silence))
+
+    _harm(daemon)
+    wait_until(lambda: daemon.get("/api/v1/alerts")["items"], 20, "the alert")
+    time.sleep(2)
+    equal(receiver.attempts, [])
+    made = daemon.get("/api/v1/silences")["items"][0]
+    equal((made["matchers"], made["comment"]), (["alertname=errors"], "known"))
+
+    daemon.request("DELETE", f"/api/v1/silences/{made['id']}")
+    wait_until(lambda: receiver.taken, 30, "the telling once the silence ended")
+
+
+def _json(value):
+    import json
+
+    return json.dumps(value).encode()
+
+
+def killed_at_random_no_notification_is_lost(story):
+    """SIGKILL at random moments, a receiver that fails at random: each alert is told, in order."""
+    rounds = 100 if os.environ.get("ASSAY_NIGHTLY") else 10
+    chance = random.Random(7)
+
+    def answer(request, n):
+        return chance.choice([200, 200, 200, 500, 429, _reset])
+
+    receiver = _receiver(story, answer)
+    daemon = story.daemon(_settings(story, receiver))
+    for turn in range(rounds):
+        daemon.start()
+        base = _now() - 8000
+        harm = _predictions(f"h{turn}-", 2000, 2000, base)
+        daemon.post("/api/v1/events", harm + _later(f"l{turn}", base + 3000))
+        time.sleep(chance.uniform(0, 0.7))
+        daemon.kill9()
+    daemon.start()
+    wait_until(lambda: _settled(daemon), 120, "the outbox to empty")
+
+    history = [e["event"] for e in daemon.get("/api/v1/alerts/history?limit=1000")["items"]]
+    fired = history.count("firing")
+    taken = receiver.bodies()
+    assert fired >= 1 and any(b["type"] == "alert.firing" for b in taken), (history, taken)
+    sent = [d for d in daemon.get("/api/v1/deliveries?limit=1000")["items"] if d["state"] == "sent"]
+    ids = {headers["webhook-id"] for headers, _ in receiver.taken}
+    equal({d["webhook_id"] for d in sent} <= ids, True, "what counts as sent has arrived")
+    bodies = {}
+    for headers, body in receiver.taken:  # a repeat carries the same id and the same words
+        equal(bodies.setdefault(headers["webhook-id"], body), body)
+
+
+def _settled(daemon):
+    rows = daemon.get("/api/v1/deliveries?limit=1000")["items"]
+    return rows and all(row["state"] != "waiting" for row in rows)
