@@ -308,6 +308,10 @@ static size_t read_end(const struct cell *sketch, uint32_t n_sketch, double low,
         out[n++] = (struct cell){sketch[i].low, sketch[i].high, here};
         left -= here;
     }
+    if (left && n && from == low && to == high) { /* a count that stopped at its limit */
+        out[n - 1].count += left;
+        left = 0;
+    }
     if (left == 0)
         return n;
     struct cell straddling = {from, to, left};

@@ -1,0 +1,353 @@
+#include "stats/drift_threshold.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "stats/distribution.h"
+#include "stats/fdr.h"
+#include "stats/kolmogorov.h"
+
+static const char *const method_names[N_DRIFT_METHODS] = {
+    "auto",      "evidently", "ks",         "psi", "js_distance", "wasserstein_norm",
+    "hellinger", "chi2",      "l_infinity",
+};
+
+const char *drift_method_name(enum drift_method method)
+{
+    return method < N_DRIFT_METHODS ? method_names[method] : NULL;
+}
+
+int drift_method_parse(const char *name)
+{
+    for (int i = 0; i < N_DRIFT_METHODS; i++) {
+        if (strcmp(method_names[i], name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static enum drift_method method_for(enum drift_method method, bool numeric)
+{
+    if (numeric)
+        return method == DRIFT_AUTO || method == DRIFT_CHI2 || method == DRIFT_L_INFINITY ? DRIFT_KS
+                                                                                          : method;
+    return method == DRIFT_AUTO || method == DRIFT_KS || method == DRIFT_WASSERSTEIN_NORM ? DRIFT_JS
+                                                                                          : method;
+}
+
+static struct drift_value value_of(enum drift_method method, const struct drift_subject *subject)
+{
+    const struct drift_numeric *n = subject->numeric;
+    const struct drift_categorical *c = subject->categorical;
+    switch (method) {
+    case DRIFT_KS:
+        return n->ks;
+    case DRIFT_PSI:
+        return n ? n->psi : c->psi;
+    case DRIFT_JS:
+        return n ? n->js_distance : c->js_distance;
+    case DRIFT_WASSERSTEIN_NORM:
+        return n->wasserstein_norm;
+    case DRIFT_HELLINGER:
+        return n ? n->hellinger : c->hellinger;
+    case DRIFT_CHI2:
+        return c->chi2;
+    case DRIFT_L_INFINITY:
+        return c->l_infinity;
+    default:
+        return drift_none("no such statistic");
+    }
+}
+
+/* A tenth of the promise is kept back for what approximations leave open. */
+#define KEPT_BACK 0.9
+
+/* --- ks --- */
+
+/* Mean share of a grid cell inside which the reference still varies, met by its events. */
+static double cell_share(const struct reference_feature *ref)
+{
+    double squares = 0, n = (double)ref->valid;
+    const struct grid *grid = ref->grid;
+    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
+        bool one_value = i > 0 && i < grid->n_cuts &&
+                         grid->cuts[i] == nextafter(grid->cuts[i - 1], (double)INFINITY);
+        if (!one_value)
+            squares += ref->grid_counts[i] / n * (ref->grid_counts[i] / n);
+    }
+    return squares;
+}
+
+/* What a grid hides of the largest gap, in sqrt(n m / (n + m)) × ks. */
+static double hidden(const struct drift_subject *subject)
+{
+    if (subject->numeric->ks.error_bound == 0)
+        return 0;
+    double share = cell_share(subject->reference);
+    double few = (double)subject->reference->n_cells; /* each value its own cell: nothing hidden */
+    return few * 2 < GRID_MAX_CELLS ? 0 : 0.5 * sqrt(share);
+}
+
+static void judge_ks(const struct drift_subject *subject, double level, struct drift_verdict *out)
+{
+    double n = (double)subject->numeric->n, m = (double)subject->reference->valid;
+    double root = sqrt(n / (n + m) * m), more = hidden(subject) / root;
+    out->p_value = more > 0 ? ks_one_sample_sf(out->statistic + more, rint(root * root))
+                            : subject->numeric->ks_p;
+    double low = 0, high = 1;
+    for (int i = 0; i < 60; i++) {
+        double d = (low + high) / 2;
+        if (ks_one_sample_sf(d, fmax(rint(root * root), 1)) > level)
+            low = d;
+        else
+            high = d;
+    }
+    out->threshold = fmax(high - more, 0);
+}
+
+/* --- laws drawn from the reference's shares --- */
+
+enum {
+    MOST_BINS = 160,
+    WASSERSTEIN_BINS = 64
+};
+
+struct null_memory {
+    double counts[MOST_BINS], steps[MOST_BINS];
+};
+
+static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of_cell,
+                      size_t n_bins, double *counts)
+{
+    for (size_t i = 0; i < n_bins; i++)
+        counts[i] = 0;
+    for (uint32_t i = 0; i <= ref->grid->n_cuts; i++)
+        counts[bin_of_cell[i]] += ref->grid_counts[i];
+    return n_bins;
+}
+
+/* Neighbouring values together, until at most 64 groups of about equal mass are left. */
+static size_t groups_of(const struct reference_feature *ref, struct null_memory *memory)
+{
+    double most = (double)ref->valid / WASSERSTEIN_BINS, std = ref->moments.std;
+    double last = 0;
+    size_t n = 0;
+    uint32_t i = 0;
+    while (i < ref->n_cells) {
+        double count = 0, sum = 0;
+        do {
+            double here = (double)ref->cells[i].count;
+            sum += here * (ref->cells[i].low / 2 + ref->cells[i].high / 2) / (double)ref->valid;
+            count += here;
+            i++;
+        } while (i < ref->n_cells && (count < most || n + 1 == WASSERSTEIN_BINS));
+        double at = sum / count * (double)ref->valid;
+        if (n)
+            memory->steps[n - 1] = (at - last) / std;
+        memory->counts[n++] = count;
+        last = at;
+    }
+    return n;
+}
+
+static struct drift_null null_of(enum drift_method method, const struct drift_subject *subject,
+                                 struct null_memory *memory)
+{
+    const struct reference_feature *ref = subject->reference;
+    static const enum drift_law laws[N_DRIFT_METHODS] = {
+        [DRIFT_PSI] = LAW_PSI,
+        [DRIFT_JS] = LAW_JS,
+        [DRIFT_WASSERSTEIN_NORM] = LAW_WASSERSTEIN,
+        [DRIFT_HELLINGER] = LAW_HELLINGER,
+        [DRIFT_CHI2] = LAW_CHI2,
+        [DRIFT_L_INFINITY] = LAW_L_INFINITY,
+    };
+    struct drift_null null = {
+        .law = laws[method],
+        .key = subject->reference_id ^ ref->name_id * UINT64_C(0x9e3779b97f4a7c15),
+        .counts = memory->counts,
+        .steps = memory->steps,
+    };
+    if (subject->categorical) {
+        size_t n = category_bins_count(ref->bins);
+        for (size_t i = 0; i < n; i++)
+            memory->counts[i] = (double)ref->bin_counts[i];
+        if (ref->bin_counts[n] > 0) {
+            memory->counts[n] = (double)ref->bin_counts[n];
+            n++;
+        }
+        null.n_bins = n;
+        null.unseen = 0;
+        for (uint32_t i = 0; i < ref->n_categories; i++)
+            null.unseen += ref->categories[i].count == 1;
+        if (ref->partial)
+            null.unseen = 0;
+    } else if (method == DRIFT_WASSERSTEIN_NORM) {
+        null.n_bins = groups_of(ref, memory);
+    } else if (method == DRIFT_PSI) {
+        null.n_bins = bins_by(ref, ref->grid->decile_bin, ref->grid->n_deciles + 1, memory->counts);
+    } else {
+        null.n_bins = bins_by(ref, ref->grid->doane_bin, ref->grid->n_doane, memory->counts);
+        null.unseen = 2;
+    }
+    return null;
+}
+
+/* --- Evidently --- */
+
+static void fixed(struct drift_verdict *out, const char *method, double statistic, double threshold,
+                  double p)
+{
+    *out = (struct drift_verdict){.method = method,
+                                  .statistic = statistic,
+                                  .threshold = threshold,
+                                  .p_value = p,
+                                  .q_value = (double)NAN,
+                                  .fixed = true};
+    out->drifted = isnan(p) ? statistic >= threshold : p < threshold;
+}
+
+/* A numeric feature of few values as categories: one bin a value, the last for all others. */
+static size_t value_bins(const struct drift_subject *subject, struct drift_bin *bins)
+{
+    const struct reference_feature *ref = subject->reference;
+    const struct numbers *numbers = subject->numbers;
+    for (uint32_t i = 0; i <= ref->n_cells; i++)
+        bins[i] = (struct drift_bin){i < ref->n_cells ? (double)ref->cells[i].count : 0, 0};
+    for (uint32_t s = 0; s < numbers->cells.n_slots; s++) {
+        if (numbers->cells.keys[s] == 0)
+            continue;
+        double value = cells_value((numbers->cells.keys[s] - 1) << numbers->cells.shift);
+        uint32_t i = 0;
+        while (i < ref->n_cells && ref->cells[i].low != value)
+            i++;
+        bins[i].window += numbers->cells.counts[s];
+    }
+    return ref->n_cells + 1;
+}
+
+/* scipy.stats.chisquare of the window against the reference's shares; unseen: p 0. */
+static double goodness_p(const struct drift_bin *bins, size_t n_bins, double m, double n,
+                         double *statistic)
+{
+    double sum = 0, used = 0;
+    for (size_t i = 0; i < n_bins; i++) {
+        double expected = bins[i].reference / m * n, d = bins[i].window - expected;
+        if (bins[i].reference == 0 && bins[i].window == 0)
+            continue;
+        used++;
+        sum += d * d / expected; /* expected 0: infinite, as Evidently's */
+    }
+    *statistic = isfinite(sum) ? sum : (double)NAN;
+    return used < 2 ? 1 : isfinite(sum) ? chi2_sf(sum, used - 1) : 0;
+}
+
+static double proportions_p(const struct drift_bin *bins, double m, double n, double *statistic)
+{
+    double p = bins[0].reference / m, q = bins[0].window / n;
+    double both = (bins[0].reference + bins[0].window) / (m + n);
+    double z = (p - q) / sqrt(both * (1 - both) * (1 / m + 1 / n));
+    *statistic = z;
+    return isnan(z) ? 1 : 2 * normal_sf(fabs(z));
+}
+
+static void judge_evidently(const struct drift_subject *subject, struct drift_verdict *out)
+{
+    const struct reference_feature *ref = subject->reference;
+    double m = (double)ref->valid, statistic = 0;
+    bool small = ref->valid <= 1000;
+    struct drift_bin bins[DRIFT_MAX_ROWS] = {0};
+    size_t n_bins = 0;
+    double n = subject->numeric ? (double)subject->numeric->n : (double)subject->categorical->n;
+    bool few = subject->numeric && ref->exact && ref->n_cells <= 5 && subject->numbers;
+    if (subject->numeric && !few) {
+        const struct drift_numeric *d = subject->numeric;
+        if (small)
+            fixed(out, "ks", d->ks.value, 0.05, d->ks_p);
+        else
+            fixed(out, "wasserstein_norm", d->wasserstein.value / fmax(ref->moments.std, 0.001),
+                  0.1, (double)NAN);
+        return;
+    }
+    if (few)
+        n_bins = value_bins(subject, bins);
+    else if (subject->categories)
+        n_bins = drift_category_bins(ref, subject->reference_id, subject->categories, bins);
+    if (!small || n_bins == 0) {
+        double js = few ? drift_js(bins, n_bins, m, n) : out->statistic;
+        fixed(out, "js_distance", js * sqrt(log(2)), 0.1, (double)NAN);
+        return;
+    }
+    size_t known = 0;
+    for (size_t i = 0; i < n_bins; i++)
+        known += bins[i].reference + bins[i].window > 0;
+    double p = known == 2 ? proportions_p(bins, m, n, &statistic)
+                          : goodness_p(bins, n_bins, m, n, &statistic);
+    fixed(out, "chi2", statistic, 0.05, p);
+}
+
+/* --- all of it --- */
+
+int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
+                const struct drift_subject *subject, size_t n_features, struct drift_verdict *out)
+{
+    bool numeric = subject->numeric != NULL;
+    enum drift_method method = method_for(rule->method, numeric);
+    struct drift_value value =
+        value_of(method == DRIFT_EVIDENTLY ? (numeric ? DRIFT_KS : DRIFT_JS) : method, subject);
+    *out = (struct drift_verdict){.method = method_names[method],
+                                  .statistic = value.value,
+                                  .threshold = (double)NAN,
+                                  .p_value = (double)NAN,
+                                  .q_value = (double)NAN,
+                                  .why = value.why};
+    if (value.why)
+        return 0;
+    if (method == DRIFT_EVIDENTLY) {
+        judge_evidently(subject, out);
+        return 0;
+    }
+    double level = KEPT_BACK * rule->false_alarm_rate / (double)(n_features ? n_features : 1);
+    if (method == DRIFT_KS) {
+        judge_ks(subject, level, out);
+    } else {
+        struct null_memory memory = {0};
+        struct drift_null null = null_of(method, subject, &memory);
+        double n = numeric ? (double)subject->numeric->n : (double)subject->categorical->n;
+        out->p_value = drift_null_p(nulls, &null, n, value.value);
+        out->threshold = drift_null_threshold(nulls, &null, n, level);
+        if (isnan(out->p_value))
+            return -ENOMEM;
+    }
+    out->threshold = fmax(out->threshold, rule->min_effect);
+    return 0;
+}
+
+int drift_family(struct drift_verdict *verdicts, size_t n, const struct drift_rule *rule)
+{
+    AUTO_FREE double *p = calloc(n + 1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        p[i] = verdicts[i].fixed ? (double)NAN : verdicts[i].p_value;
+    int rc = fdr_adjust(p, n, FDR_BENJAMINI_HOCHBERG, p);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (verdicts[i].fixed)
+            continue;
+        verdicts[i].q_value = p[i];
+        verdicts[i].drifted =
+            p[i] <= KEPT_BACK * rule->false_alarm_rate && verdicts[i].statistic >= rule->min_effect;
+    }
+    return rc;
+}
+
+double drift_share(const struct drift_verdict *verdicts, size_t n)
+{
+    size_t drifted = 0, all = 0;
+    for (size_t i = 0; i < n; i++) {
+        all += !verdicts[i].why;
+        drifted += verdicts[i].drifted;
+    }
+    return all ? (double)drifted / (double)all : 0;
+}

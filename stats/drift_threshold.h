@@ -1,0 +1,75 @@
+/*
+ * From statistics to alarms: which statistic speaks for a feature, how improbable it is when
+ * nothing drifted, and whether that is an alarm among all features of the model.
+ *
+ * Shape    drift_judge gives one verdict a feature with its p-value; drift_family then q-values
+ *          over all of them (Benjamini–Hochberg) and `drifted` = q <= 0.9 false_alarm_rate
+ *          and statistic >= min_effect (a tenth is kept back for what approximations leave open).
+ * When nothing drifted, the share of windows with any feature drifted is at most false_alarm_rate,
+ * for 5 features or 200 Methods  auto: ks for numbers and embeddings, js_distance for categories. A
+ * statistic that a kind does not have gives way to auto's. evidently: Evidently's choice of test
+ * and its fixed thresholds, without q-values Units    min_effect is in the unit of the method's
+ * statistic; threshold: the value at which this feature alone would be an alarm, p = 0.9
+ * false_alarm_rate / features, or min_effect where that is larger Laws     ks: stats/kolmogorov.h;
+ * read off a grid, the steps between its cells can hide part of the largest gap: 0.5 sqrt(share of
+ * a cell) / sqrt(n m / (n + m)) is added (Broadie, Glasserman, Kou 1997 have 0.58) · others:
+ * stats/drift_null.h Errors   no value: p NaN, not drifted, `why` says why Threads  one at a time
+ * (the cache) Source   Evidently 0.7.23's rules: shared notes, "Evidently"
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "stats/drift_categorical.h"
+#include "stats/drift_null.h"
+#include "stats/drift_numeric.h"
+
+enum drift_method {
+    DRIFT_AUTO,
+    DRIFT_EVIDENTLY,
+    DRIFT_KS,
+    DRIFT_PSI,
+    DRIFT_JS,
+    DRIFT_WASSERSTEIN_NORM,
+    DRIFT_HELLINGER,
+    DRIFT_CHI2,
+    DRIFT_L_INFINITY,
+    N_DRIFT_METHODS
+};
+/* "auto" … "l_infinity", as in the configuration; drift_method_parse: -1 when unknown. */
+const char *drift_method_name(enum drift_method method);
+int drift_method_parse(const char *name);
+
+struct drift_rule {
+    enum drift_method method;
+    double false_alarm_rate; /* 0.01 */
+    double min_effect;       /* 0.05 */
+};
+
+/* One feature's window as computed by drift_numeric or drift_categorical (the other is NULL). */
+struct drift_subject {
+    const struct reference_feature *reference;
+    uint64_t reference_id;
+    const struct drift_numeric *numeric;
+    const struct drift_categorical *categorical;
+    /* the window itself, which only evidently's rules look into */
+    const struct numbers *numbers;
+    const struct categories *categories;
+};
+
+struct drift_verdict {
+    const char *method; /* the statistic that spoke: "ks", "js_distance" … */
+    double statistic, threshold;
+    double p_value, q_value; /* NaN: none */
+    bool fixed;              /* evidently: `drifted` was decided by its fixed threshold */
+    bool drifted;
+    const char *why; /* why there is no p; NULL */
+};
+
+int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
+                const struct drift_subject *subject, size_t n_features, struct drift_verdict *out);
+
+/* q-values and `drifted` over all features of one window; returns -ENOMEM or 0. */
+int drift_family(struct drift_verdict *verdicts, size_t n, const struct drift_rule *rule);
+/* Share of the features with a verdict that drifted; 0 without any. */
+double drift_share(const struct drift_verdict *verdicts, size_t n);

@@ -1,0 +1,230 @@
+#include "stats/drift_threshold.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "common/rng.h"
+#include "stats/distribution.h"
+#include "tests/test.h"
+
+enum {
+    REFERENCE = 4000,
+    FEATURES = 8
+};
+
+struct world {
+    struct profile_feature features[2];
+    struct profile_layout layout;
+    struct reference *reference;
+    struct drift_nulls *nulls;
+};
+
+static uint64_t category_of(double x)
+{
+    return (uint64_t)floor(fmin(fabs(x) * 2, 7)) + 1;
+}
+
+static void fold(struct profile *profile, double x)
+{
+    profile_event(profile, 1);
+    profile_number(profile, 0, x, 1);
+    profile_category(profile, 1, category_of(x), 1);
+}
+
+static void make(struct world *world, struct rng *rng, int n)
+{
+    *world = (struct world){
+        .features =
+            {{.name_id = 1, .kind = PROFILE_NUMERIC, .min = (double)NAN, .max = (double)NAN},
+             {.name_id = 2, .kind = PROFILE_CATEGORICAL, .min = (double)NAN, .max = (double)NAN}},
+    };
+    world->layout = (struct profile_layout){.n_features = 2, .features = world->features};
+    AUTO(profile) struct profile *profile = NULL;
+    assert_int_equal(profile_new(&profile, &world->layout, PROFILE_REFERENCE, NULL), 0);
+    for (int i = 0; i < n; i++)
+        fold(profile, rng_normal(rng));
+    assert_int_equal(reference_build(&world->reference, profile, 0, NULL), 0);
+    assert_int_equal(drift_nulls_new(&world->nulls, NULL), 0);
+}
+
+static void finish(struct world *world)
+{
+    reference_free(world->reference);
+    drift_nulls_free(world->nulls);
+}
+
+/* The verdict of one window of n, shifted, by `method`; feature 0 numbers, 1 categories. */
+static struct drift_verdict judge(struct world *world, struct rng *rng, int n, double shift,
+                                  const struct drift_rule *rule, int feature)
+{
+    AUTO(profile) struct profile *window = NULL;
+    assert_int_equal(profile_new(&window, &world->layout, PROFILE_HOUR, NULL), 0);
+    for (int i = 0; i < n; i++)
+        fold(window, rng_normal(rng) + shift);
+    struct drift_numeric numeric;
+    struct drift_categorical categorical;
+    struct drift_subject subject = {.reference =
+                                        reference_find(world->reference, (uint64_t)feature + 1),
+                                    .reference_id = world->reference->id};
+    if (feature == 0) {
+        struct drift_numeric_input in = {subject.reference, subject.reference_id,
+                                         window->features[0].numeric, NULL, 0};
+        drift_numeric(&in, &numeric);
+        subject.numeric = &numeric;
+        subject.numbers = window->features[0].numeric;
+    } else {
+        drift_categorical(subject.reference, subject.reference_id, window->features[1].categories,
+                          &categorical);
+        subject.categorical = &categorical;
+        subject.categories = window->features[1].categories;
+    }
+    struct drift_verdict verdict;
+    assert_int_equal(drift_judge(world->nulls, rule, &subject, FEATURES, &verdict), 0);
+    return verdict;
+}
+
+/* A small part of ./dev bench-stats: promised 0.05 a window of 8 features. */
+static void false_alarms_keep_the_promise(void **state)
+{
+    (void)state;
+    static const enum drift_method methods[] = {DRIFT_AUTO, DRIFT_PSI, DRIFT_JS};
+    struct rng rng = rng_of(11);
+    for (int k = 0; k < 3; k++) {
+        enum {
+            WINDOWS = 240
+        };
+        struct drift_rule rule = {methods[k], 0.05, 0};
+        int alarms = 0;
+        for (int w = 0; w < WINDOWS;) {
+            struct world world;
+            make(&world, &rng, REFERENCE);
+            for (int repeat = 0; repeat < 24; repeat++, w++) {
+                struct drift_verdict verdicts[FEATURES];
+                for (int f = 0; f < FEATURES; f++)
+                    verdicts[f] = judge(&world, &rng, 300, 0, &rule, f % 2);
+                assert_int_equal(drift_family(verdicts, FEATURES, &rule), 0);
+                bool any = false;
+                for (int f = 0; f < FEATURES; f++)
+                    any = any || verdicts[f].drifted;
+                alarms += any;
+            }
+            finish(&world);
+        }
+        /* more than this would come by chance once in a hundred runs (another seed) */
+        assert_true(binomial_sf(alarms - 1, WINDOWS, 0.05) > 0.01);
+    }
+}
+
+static void a_shift_is_found_and_the_others_left_alone(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(12);
+    struct world world;
+    make(&world, &rng, REFERENCE);
+    struct drift_rule rule = {DRIFT_AUTO, 0.01, 0.05};
+    struct drift_verdict verdicts[FEATURES];
+    for (int f = 0; f < FEATURES; f++)
+        verdicts[f] = judge(&world, &rng, 1000, f == 4 ? 0.5 : 0, &rule, f % 2);
+    assert_int_equal(drift_family(verdicts, FEATURES, &rule), 0);
+
+    for (int f = 0; f < FEATURES; f++)
+        assert_int_equal(verdicts[f].drifted, f == 4);
+    assert_string_equal(verdicts[4].method, "ks");
+    assert_true(verdicts[4].statistic > verdicts[4].threshold);
+    assert_true(verdicts[4].q_value <= 8 * verdicts[4].p_value * 1.0001);
+    assert_true(fabs(drift_share(verdicts, FEATURES) - 1.0 / FEATURES) < 1e-12);
+    assert_string_equal(verdicts[1].method, "js_distance");
+    finish(&world);
+}
+
+static void a_small_effect_is_no_alarm_however_sure(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(13);
+    struct world world;
+    make(&world, &rng, 15000);
+    struct drift_rule rule = {DRIFT_KS, 0.01, 0.05};
+    struct drift_verdict verdict = judge(&world, &rng, 40000, 0.07, &rule, 0);
+    assert_int_equal(drift_family(&verdict, 1, &rule), 0);
+
+    assert_true(verdict.q_value < 1e-3);
+    assert_true(verdict.statistic < 0.05);
+    assert_false(verdict.drifted);
+    assert_true(verdict.threshold == 0.05);
+    rule.min_effect = 0;
+    assert_int_equal(drift_family(&verdict, 1, &rule), 0);
+    assert_true(verdict.drifted);
+    finish(&world);
+}
+
+static void thresholds_and_p_values_answer_each_other(void **state)
+{
+    (void)state;
+    double counts[] = {4000, 3000, 2000, 900, 100};
+    AUTO(drift_nulls) struct drift_nulls *nulls = NULL, *others = NULL;
+    assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
+    assert_int_equal(drift_nulls_new(&others, NULL), 0);
+    struct drift_null psi = {LAW_PSI, 5, counts, NULL, 5, 0};
+    struct drift_null js = {LAW_JS, 5, counts, NULL, 5, 1};
+    for (double p = 0.5; p > 1e-6; p /= 7) {
+        double value = drift_null_threshold(nulls, &psi, 3000, p);
+        double back = drift_null_p(nulls, &psi, 3000, value);
+        assert_true(back > p * 0.97 && back < p * 1.03);
+    }
+    /* PSI's law is (1/n + 1/m) chi-squared(4) at such sizes */
+    double exact = (1 / 20000.0 + 1 / 10000.0) * chi2_quantile(0.99, 4);
+    assert_true(fabs(drift_null_threshold(nulls, &psi, 20000, 0.01) / exact - 1) < 0.08);
+
+    /* asked in another order, by another cache: the same bits */
+    double a = drift_null_p(nulls, &js, 700, 0.08);
+    double b = drift_null_p(others, &js, 700, 0.08);
+    assert_true(a == b && a > 0 && a < 1);
+}
+
+static void evidentlys_rules_stay_available(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(14);
+    struct drift_rule rule = {DRIFT_EVIDENTLY, 0.01, 0};
+    struct world small, large;
+    make(&small, &rng, 800);
+    make(&large, &rng, 3000);
+
+    struct drift_verdict a = judge(&small, &rng, 500, 0.5, &rule, 0);
+    struct drift_verdict b = judge(&large, &rng, 500, 0.5, &rule, 0);
+    struct drift_verdict c = judge(&large, &rng, 500, 0, &rule, 1);
+    struct drift_verdict d = judge(&small, &rng, 500, 1.5, &rule, 1);
+
+    assert_string_equal(a.method, "ks");
+    assert_true(a.drifted && a.p_value < 0.05 && a.threshold == 0.05);
+    assert_string_equal(b.method, "wasserstein_norm");
+    assert_true(b.drifted && b.statistic > 0.4 && b.threshold == 0.1 && isnan(b.p_value));
+    assert_string_equal(c.method, "js_distance");
+    assert_false(c.drifted);
+    assert_string_equal(d.method, "chi2");
+    assert_true(d.drifted);
+    finish(&small);
+    finish(&large);
+}
+
+static void methods_are_known_by_name(void **state)
+{
+    (void)state;
+    assert_int_equal(drift_method_parse("wasserstein_norm"), DRIFT_WASSERSTEIN_NORM);
+    assert_int_equal(drift_method_parse("auto"), DRIFT_AUTO);
+    assert_int_equal(drift_method_parse("kl"), -1);
+    assert_string_equal(drift_method_name(DRIFT_L_INFINITY), "l_infinity");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(false_alarms_keep_the_promise),
+        cmocka_unit_test(a_shift_is_found_and_the_others_left_alone),
+        cmocka_unit_test(a_small_effect_is_no_alarm_however_sure),
+        cmocka_unit_test(thresholds_and_p_values_answer_each_other),
+        cmocka_unit_test(evidentlys_rules_stay_available),
+        cmocka_unit_test(methods_are_known_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
