@@ -232,7 +232,7 @@ static int load_join(struct collector *collector, struct err *err)
     }
     for (size_t i = 0; !rc && i < models->n_models; i++)
         join_longest_horizon(collector->join, models->models[i]->label_horizon_ms);
-    if (!rc)
+    if (!rc && collector->options.config->auto_models.task)
         join_longest_horizon(collector->join,
                              collector->options.config->auto_models.label_horizon_ms);
     if (!rc)
