@@ -1,7 +1,7 @@
 """Events go into Kafka, windows come out of the database and of REST."""
 
 from compare import check_against_oracle, oracle_of
-from daemon import configuration, models, run_program
+from daemon import Offline, configuration, models, run_program
 from database import check_same_windows, check_sound, query, totals
 from events import START, by_kind, label, prediction, stream, write_jsonl
 from kafka import wait_until
@@ -100,15 +100,12 @@ def query_answers_what_rest_answers(story):
 def replay_of_the_same_events_gives_the_same_answers(story):
     kafka = story.kafka()
     events = stream(2000, seed=16)
-    settings = configuration()
     daemon = _flow(story, kafka, events, partitions=1)
 
-    replayed = story.replay("replayed", settings, [write_jsonl(story.path("events.jsonl"), events)])
+    replayed = story.replay("replayed", configuration(), [write_jsonl(story.path("events.jsonl"), events)])
 
     equal(totals(replayed)["consumed"], len(events))
-    other = story.daemon(configuration(), "replayed")
-    other.start(wait=False)
-    other.wait_answering()
+    other = Offline(replayed)
     for segment in (None, "country:de"):
         names = ["count", "accuracy", "roc_auc", "log_loss", "brier", "latency_p50", "latency_mean"]
         asked = ("credit", names, "1h", START, START + 7_200_000, segment)

@@ -8,7 +8,7 @@ import gzip
 import json
 import os
 
-from daemon import configuration
+from daemon import Offline, configuration
 from database import totals
 from events import Event
 from reference import reference_folder
@@ -48,10 +48,10 @@ def _fault(name, point, expected):
     return None
 
 
-def _check(daemon, expected):
+def _check(asked, expected):
     model, windows = expected["model"], expected["windows"]
     names = sorted(set(windows[0]["metrics"]) - OTHERS)
-    points = daemon.points(model, names, "1h", windows[0]["start"], windows[-1]["end"], version="v1")
+    points = asked.points(model, names, "1h", windows[0]["start"], windows[-1]["end"], version="v1")
     wrong, compared = [], 0
     for window in windows:
         for name in names:
@@ -91,10 +91,7 @@ def the_car_loans_replayed_from_the_packed_file_show_them_too(story):
     expected, _ = _load(story, "car_loan")
     packed = os.path.join(reference_folder("monitoring", "car_loan")[0], "events.jsonl.gz")
     settings = configuration(models=[{"name": "car_loan", "task": "binary", "positive": 1, "label_horizon": "7d"}])
-    story.replay("replayed", settings, [packed])
 
-    daemon = story.daemon(settings, "replayed")
-    daemon.start(wait=False)
-    daemon.wait_answering()
+    database = story.replay("replayed", settings, [packed])
 
-    _check(daemon, expected)
+    _check(Offline(database), expected)

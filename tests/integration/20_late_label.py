@@ -1,6 +1,6 @@
 """Labels come when they come: before, after, days after, or never. Rows F21, F22, F26 and F27."""
 
-from daemon import configuration, models
+from daemon import Offline, configuration, models
 from database import check_identity, panes, totals
 from events import HOUR, MINUTE, START, label, prediction, write_jsonl
 from story import equal, short
@@ -9,24 +9,20 @@ DAY = 24 * HOUR
 
 
 def _replayed(story, events, name="replayed", **sections):
-    """(a daemon without Kafka over the replayed events)"""
-    settings = configuration(**sections)
-    database = story.replay(name, settings, [write_jsonl(story.path(name + ".jsonl"), events)])
+    """The database of a replay, to be asked by `assay query`."""
+    database = story.replay(name, configuration(**sections), [write_jsonl(story.path(name + ".jsonl"), events)])
     check_identity(database)
-    daemon = story.daemon(settings, name)
-    daemon.start(wait=False)
-    daemon.wait_answering()
-    return daemon
+    return Offline(database)
 
 
-def _confusion(daemon, start, window="1m", length=MINUTE):
+def _confusion(replayed, start, window="1m", length=MINUTE):
     names = ["tp", "fp", "tn", "fn"]
-    points = daemon.points("credit", names, window, start, start + length)
+    points = replayed.points("credit", names, window, start, start + length)
     return [points["v3", name, start]["value"] for name in names]
 
 
 def F21_a_label_before_its_prediction_waits_for_it(story):
-    daemon = _replayed(
+    replayed = _replayed(
         story,
         [
             label("a", START + 5000, 1),
@@ -36,7 +32,7 @@ def F21_a_label_before_its_prediction_waits_for_it(story):
         ],
     )
 
-    equal(_confusion(daemon, START), [1, 1, 0, 0])
+    equal(_confusion(replayed, START), [1, 1, 0, 0])
 
 
 def F22_a_label_after_the_horizon_is_counted_and_changes_nothing(story):
@@ -48,20 +44,20 @@ def F22_a_label_after_the_horizon_is_counted_and_changes_nothing(story):
         label("too-late", START + HOUR + 1, 1),
     ]
 
-    daemon = _replayed(story, events, models=horizon)
+    replayed = _replayed(story, events, models=horizon)
 
-    equal(_confusion(daemon, START), [1, 0, 0, 0])
-    equal(totals(daemon.database)["orphaned"], 1)
+    equal(_confusion(replayed, START), [1, 0, 0, 0])
+    equal(totals(replayed.database)["orphaned"], 1)
 
 
 def F22_a_label_of_an_unknown_id_is_an_orphan_once_it_cannot_be_met(story):
     horizon = [{**models()[0], "label_horizon": "1h"}]
     events = [label("nobody", START, 1), prediction("p", START, score=0.9, prediction=1)]
-    events += [prediction(f"q{i}", START + i * 10 * MINUTE, score=0.1, prediction=0) for i in range(1, 20)]
+    events += [prediction(f"q{i}", START + i * MINUTE, score=0.1, prediction=0) for i in range(1, 2000)]
 
-    daemon = _replayed(story, events, models=horizon)
+    replayed = _replayed(story, events, models=horizon)
 
-    equal(totals(daemon.database)["orphaned"], 1)
+    equal(totals(replayed.database)["orphaned"], 1)
 
 
 def F26_an_event_older_than_the_retention_reopens_nothing(story):
@@ -85,8 +81,8 @@ def F27_labels_days_late_update_the_windows_of_their_predictions(story):
             events.append(prediction(f"d{day}-{i}", START + day * DAY + i * HOUR, score=0.2, prediction=0))
     events += [label(f"p{i}", START + 6 * DAY + i, int(i % 2)) for i in range(50)]
 
-    daemon = _replayed(story, events)
+    replayed = _replayed(story, events)
 
-    equal(_confusion(daemon, START, "1h", HOUR), [25, 25, 0, 0])
-    hour = daemon.points("credit", ["count"], "1h", START, START + HOUR)["v3", "count", START]
+    equal(_confusion(replayed, START, "1h", HOUR), [25, 25, 0, 0])
+    hour = replayed.points("credit", ["count"], "1h", START, START + HOUR)["v3", "count", START]
     equal((hour["n"], hour["labelled"]), (50, 50))

@@ -34,7 +34,7 @@ def check_against_oracle(daemon, oracle, window_ms=3_600_000, leave_out=()):
             starts = [k[3] for k in mine]
             got = daemon.points(
                 model,
-                [quoted(n) for n in names],
+                names,
                 WINDOWS[window_ms],
                 min(starts),
                 max(starts) + window_ms,
@@ -50,10 +50,6 @@ def check_against_oracle(daemon, oracle, window_ms=3_600_000, leave_out=()):
                         wrong.append(f"{place}: {fault}")
     assert not wrong, f"{len(wrong)} of {compared} values are wrong:\n" + "\n".join(wrong[:20])
     return compared
-
-
-def quoted(name):
-    return name.replace("{", "%7B").replace("}", "%7D").replace('"', "%22").replace("=", "%3D")
 
 
 def fault_of(point, name, values):

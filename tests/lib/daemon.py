@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from kafka import ROOT, free_port, wait_until
@@ -222,22 +223,45 @@ class Daemon:
 
     def points(self, model, metrics, window, start, end, segment=None, version="*", step=None):
         """{(version, metric, start): point} of a series request."""
-        path = f"/api/v1/models/{model}/metrics?metric={','.join(metrics)}&window={window}&step={step or window}"
-        path += f"&from={start}&to={end}"
-        if version:
-            path += f"&version={version}"
-        if segment:
-            path += f"&segment={segment}"
-        found = {}
-        for series in self.get(path)["series"]:
-            for point in series["points"]:
-                found[series.get("version"), series["metric"], point["start"]] = point
-        return found
+        asked = {"metric": ",".join(metrics), "window": window, "step": step or window, "from": start, "to": end}
+        asked |= {"version": version} if version else {}
+        asked |= {"segment": segment} if segment else {}
+        path = f"/api/v1/models/{urllib.parse.quote(model, safe='')}/metrics?{urllib.parse.urlencode(asked)}"
+        return _points(self.get(path))
 
     def memory_bytes(self):
         """What the process holds in memory now (resident)."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return int(re.search(r"VmRSS:\s+(\d+) kB", status.read()).group(1)) * 1024
+
+
+class Offline:
+    """The same questions to a database that no daemon runs on, by `assay query`."""
+
+    def __init__(self, database):
+        self.database = database
+
+    def query(self, what, *options):
+        code, out, errors = run_program("query", "--db", self.database, what, *options)
+        assert code == 0, f"query {what} {options}: {errors}"
+        return json.loads(out)
+
+    def points(self, model, metrics, window, start, end, segment=None, version="*", step=None):
+        options = ["--model", model, "--metric", ",".join(metrics), "--window", window, "--step", step or window]
+        options += ["--from", str(start), "--to", str(end)]
+        if version:
+            options += ["--version", version]
+        if segment:
+            options += ["--segment", segment]
+        return _points(self.query("metrics", *options))
+
+
+def _points(answer):
+    return {
+        (series.get("version"), series["metric"], point["start"]): point
+        for series in answer["series"]
+        for point in series["points"]
+    }
 
 
 def wait_a_moment(seconds):

@@ -12,7 +12,7 @@ from collections import namedtuple
 
 Event = namedtuple("Event", "kind key value")
 
-START = 1_700_000_400_000  # ms, a whole hour of the past
+START = 1_699_999_200_000  # ms, a whole hour of the past
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 COUNTRIES = ["de", "fr", "pl", "se"]
