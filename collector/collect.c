@@ -70,6 +70,8 @@ static int64_t on_assigned(void *context, int number, const char *topic, int32_t
     int rc = partition_for(collector, topic, topic_number, &partition, &err);
     if (!rc)
         rc = link_partition(link, number, partition, &err);
+    if (!rc)
+        rc = format_for(collector, partition, &err);
     if (rc) {
         defer(collector, rc, &err);
         return SOURCE_STOP;
@@ -81,6 +83,9 @@ static int64_t on_assigned(void *context, int number, const char *topic, int32_t
     partition->trusts_holes = false;
     partition->active_boot_ms = clock_boot_ms(collector->clock);
     stash_clear(&partition->stash);
+    struct source *source = collector->options.sources[link->index];
+    if (source->want_headers && format_wants_headers(partition->format->ring[0]))
+        source->want_headers(source, number);
     if (partition->stopped)
         return SOURCE_STOP;
     if (partition->next < 0)
@@ -88,8 +93,7 @@ static int64_t on_assigned(void *context, int number, const char *topic, int32_t
                        !topic_known(collector, topic)
                    ? SOURCE_LATEST
                    : SOURCE_EARLIEST;
-    partition->verify = collector->options.sources[link->index]->checks_last &&
-                        partition->counts.last_offset >= 0 &&
+    partition->verify = source->checks_last && partition->counts.last_offset >= 0 &&
                         partition->counts.last_offset < partition->next;
     return partition->verify ? partition->counts.last_offset : partition->next;
 }
@@ -201,8 +205,6 @@ int collector_new(struct collector **out, const struct collector_options *option
     collector->features = calloc(EVENT_MAX_KEYS, sizeof(*collector->features));
     if (!collector->links || !collector->scores || !collector->features)
         return err_set(err, -ENOMEM, "collector: no memory");
-    for (int i = 0; !rc && i < INGEST_AHEAD; i++)
-        rc = decoder_new(&collector->ring[i].decoder, err);
     if (!rc)
         rc = memory_load(collector, err);
     collector->last_commit_boot_ms = clock_boot_ms(collector->clock);
@@ -227,8 +229,7 @@ void collector_free(struct collector *collector)
         free(collector->partitions[i]->topic);
         free(collector->partitions[i]);
     }
-    for (int i = 0; i < INGEST_AHEAD; i++)
-        decoder_free(collector->ring[i].decoder);
+    formats_free(collector);
     for (size_t i = 0; collector->links && i < collector->options.n_sources; i++)
         free(collector->links[i].partitions);
     id_set_finish(&collector->partition_ids);
@@ -459,6 +460,7 @@ int collector_reload(struct collector *collector, const struct config *config, s
     if (rc)
         return rc;
     collector->options.config = config;
+    rc = formats_set(collector, err);
     for (size_t i = 0; i < collector->models->n_models; i++)
         join_longest_horizon(collector->join, collector->models->models[i]->label_horizon_ms);
     for (size_t i = 0; !rc && i < collector->models->n_versions; i++) {

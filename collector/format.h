@@ -17,17 +17,12 @@
 #include <stddef.h>
 
 #include "collector/event.h"
+#include "collector/header.h"
 #include "common/cleanup.h"
 #include "common/config.h"
 #include "common/err.h"
 
 struct format;
-
-/* A Kafka header, or an HTTP one with its name in lower case and `ce-` written `ce_`. */
-struct header {
-    const char *name;
-    struct view value;
-};
 
 struct format_message {
     const char *bytes; /* NULL: none */

@@ -238,7 +238,7 @@ static int take_waiting(void *context, struct record *prediction, const struct r
     }
     struct partition *partition = collector->partitions[waiting->series];
     struct view text = record_text(waiting);
-    struct message message = {text.data, text.size, -1, waiting->ts_ms, NULL};
+    struct message message = {text.data, text.size, -1, waiting->ts_ms, NULL, NULL, 0};
     partition->counts.rejects[REJECT_WRONG_TASK]++;
     count_model(model, COUNT_REJECTED, 1);
     end_waiting(collector, waiting, TAKEN_DEAD);
@@ -400,27 +400,35 @@ static int take_event(struct collector *collector, struct partition *partition, 
     return rc < 0 ? rc : 0;
 }
 
-static void decode(struct collector *collector, const struct message *message, struct decoded *out)
+static void locate(struct collector *collector, struct decoded *decoded)
 {
+    decoded->id = (struct id_hash){0, 0};
+    if (!decoded->event.id.data)
+        return;
+    decoded->id = pending_hash(collector->pending, decoded->event.id);
+    pending_prefetch(collector->pending, decoded->id);
+}
+
+static void decode(struct collector *collector, struct format *format,
+                   const struct message *message, struct decoded *out)
+{
+    struct format_message bytes = {message->payload, message->size, message->headers,
+                                   message->n_headers};
+    out->format = format;
     out->detail = NULL;
+    out->n_events = 1;
     if (!message->payload || message->size == 0) {
         out->reason = REJECT_EMPTY;
         return;
     }
-    out->reason =
-        event_decode(out->decoder, message->payload, message->size, &out->event, &out->detail);
-    if (out->reason)
+    out->reason = format_decode(format, &bytes, &out->event, &out->n_events, &out->detail);
+    if (out->reason || out->n_events == 0)
         return;
     out->reason = event_time(&out->event, message->timestamp_ms);
-    if (out->reason) {
+    if (out->reason)
         out->detail = "ts";
-        return;
-    }
-    out->id = (struct id_hash){0, 0};
-    if (out->event.id.data) {
-        out->id = pending_hash(collector->pending, out->event.id);
-        pending_prefetch(collector->pending, out->id);
-    }
+    else
+        locate(collector, out);
 }
 
 static void count_taken(struct partition *partition, const struct verdict *verdict)
@@ -437,12 +445,35 @@ static void count_taken(struct partition *partition, const struct verdict *verdi
         counts->rejects[verdict->reason]++;
 }
 
+/* All events of a message. It counts once: as folded when one of them was. */
+static int take_events(struct collector *collector, struct partition *partition,
+                       const struct message *message, struct decoded *decoded,
+                       struct verdict *verdict, struct err *err)
+{
+    *verdict = folded; /* a good message may hold nothing to count */
+    for (size_t i = 0; i < decoded->n_events; i++) {
+        struct verdict one;
+        if (i > 0) {
+            format_next(decoded->format, &decoded->event);
+            if (event_time(&decoded->event, message->timestamp_ms))
+                continue;
+            locate(collector, decoded);
+        }
+        int rc = take_event(collector, partition, &decoded->event, decoded->id, &one, err);
+        if (rc)
+            return rc;
+        if (i == 0 || one.taken == TAKEN_FOLDED)
+            *verdict = one;
+    }
+    return 0;
+}
+
 static int apply(struct collector *collector, struct partition *partition,
                  const struct message *message, struct decoded *decoded, struct err *err)
 {
     struct verdict verdict = dead(decoded->reason, decoded->detail);
     if (!decoded->reason) {
-        int rc = take_event(collector, partition, &decoded->event, decoded->id, &verdict, err);
+        int rc = take_events(collector, partition, message, decoded, &verdict, err);
         if (rc)
             return rc;
     }
@@ -525,10 +556,11 @@ int ingest_messages(struct collector *collector, struct partition *partition,
     size_t i = 0;
     for (; i < n; i++) {
         for (; ahead < n && ahead < i + INGEST_AHEAD; ahead++)
-            decode(collector, &messages[ahead], &ring[ahead % INGEST_AHEAD]);
+            decode(collector, partition->format->ring[ahead % INGEST_AHEAD], &messages[ahead],
+                   &ring[ahead % INGEST_AHEAD]);
         if (i + INGEST_AHEAD / 2 < ahead) {
             const struct decoded *soon = &ring[(i + INGEST_AHEAD / 2) % INGEST_AHEAD];
-            if (!soon->reason)
+            if (!soon->reason && soon->n_events)
                 pending_prefetch_record(collector->pending, soon->id);
         }
         struct decoded *decoded = &ring[i % INGEST_AHEAD];
@@ -537,7 +569,7 @@ int ingest_messages(struct collector *collector, struct partition *partition,
             break;
         if (place == 1)
             continue;
-        if (collector->options.at_look && !decoded->reason &&
+        if (collector->options.at_look && !decoded->reason && decoded->n_events &&
             decoded->event.ts_ms >= collector->look_ms) {
             partition->blocked = true;
             partition->head_ts_ms = decoded->event.ts_ms;

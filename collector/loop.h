@@ -11,6 +11,7 @@
 
 #include "collector/collect.h"
 #include "collector/fold.h"
+#include "collector/format.h"
 #include "collector/join.h"
 #include "collector/models.h"
 #include "collector/validate.h"
@@ -47,6 +48,7 @@ struct partition {
     int32_t number;
     uint64_t id; /* stands for (topic, number) in records on disk */
     const struct config_topic *config;
+    struct topic_format *format;
     bool assigned;
     bool ended;
     bool stopped;      /* recreated, and configured to stop */
@@ -108,17 +110,26 @@ enum {
 };
 
 struct decoded {
-    struct decoder *decoder;
-    struct event event;
+    struct format *format; /* whose event it is */
+    struct event event;    /* the first of the message */
+    size_t n_events;
     struct id_hash id;
     enum reject reason;
     const char *detail;
+};
+
+/* The format of a topic, once for each message that is decoded ahead. */
+struct topic_format {
+    char *topic; /* NULL: files, HTTP */
+    struct format *ring[INGEST_AHEAD];
+    struct topic_format *next;
 };
 
 struct collector {
     struct collector_options options;
     const struct clock *clock;
     struct source_link *links; /* one a source */
+    struct topic_format *formats;
     struct partition **partitions;
     size_t n_partitions, partitions_capacity;
     struct id_set partition_ids; /* → index */
@@ -171,6 +182,10 @@ void memory_drop(struct collector *collector);
 int partition_for(struct collector *collector, const char *topic, int32_t number,
                   struct partition **out, struct err *err);
 uint64_t partition_id(const char *topic, int32_t number);
+/* Gives each partition the format that the configuration names; again when that changes. */
+int formats_set(struct collector *collector, struct err *err);
+int format_for(struct collector *collector, struct partition *partition, struct err *err);
+void formats_free(struct collector *collector);
 /* Retention passed us by `lost` messages: counted, and the answers say so. */
 void partition_lost(struct collector *collector, struct partition *partition, int64_t lost);
 /* The log is another one than we read: stops or starts anew, as configured. */

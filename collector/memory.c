@@ -28,6 +28,67 @@ static const struct config_topic *topic_config(const struct config *config, cons
     return NULL;
 }
 
+/* What is not a configured topic holds events in Assay's own format. */
+static int format_new_for(struct collector *collector, const struct partition *partition,
+                          struct topic_format **out, struct err *err)
+{
+    static const struct config_topic plain = {.name = "", .format = "assay"};
+    struct topic_format *made = calloc(1, sizeof(*made));
+    int rc = made ? 0 : err_set(err, -ENOMEM, "collector: no memory for a format");
+    for (int i = 0; !rc && i < INGEST_AHEAD; i++)
+        rc = format_new(&made->ring[i], partition->config ? partition->config : &plain,
+                        collector->options.config, err);
+    if (!rc && partition->config) {
+        made->topic = strdup(partition->topic);
+        if (!made->topic)
+            rc = err_set(err, -ENOMEM, "collector: no memory for a format");
+    }
+    if (!made)
+        return rc;
+    made->next = collector->formats;
+    collector->formats = made; /* also a half-made one: formats_free takes it */
+    *out = made;
+    return rc;
+}
+
+int format_for(struct collector *collector, struct partition *partition, struct err *err)
+{
+    for (struct topic_format *format = collector->formats; format; format = format->next) {
+        if (partition->config ? format->topic && strcmp(format->topic, partition->topic) == 0
+                              : !format->topic) {
+            partition->format = format;
+            return 0;
+        }
+    }
+    return format_new_for(collector, partition, &partition->format, err);
+}
+
+void formats_free(struct collector *collector)
+{
+    while (collector->formats) {
+        struct topic_format *next = collector->formats->next;
+        for (int i = 0; i < INGEST_AHEAD; i++)
+            format_free(collector->formats->ring[i]);
+        free(collector->formats->topic);
+        free(collector->formats);
+        collector->formats = next;
+    }
+}
+
+int formats_set(struct collector *collector, struct err *err)
+{
+    int rc = 0;
+    formats_free(collector);
+    for (size_t i = 0; !rc && i < collector->n_partitions; i++) {
+        struct partition *partition = collector->partitions[i];
+        partition->config = topic_config(collector->options.config, partition->topic);
+        partition->format = NULL;
+        if (partition->assigned)
+            rc = format_for(collector, partition, err);
+    }
+    return rc;
+}
+
 static void partition_forget(struct partition *partition)
 {
     partition->next = partition->stored = -1;

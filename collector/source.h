@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/header.h"
 #include "common/cleanup.h"
 #include "common/err.h"
 
@@ -30,7 +31,9 @@ struct message {
     size_t size;         /* bytes */
     int64_t offset;
     int64_t timestamp_ms;
-    void *handle; /* HTTP: which item of which request; else NULL */
+    void *handle;                 /* HTTP: which item of which request; else NULL */
+    const struct header *headers; /* only after want_headers() */
+    size_t n_headers;
 };
 
 struct batch {
@@ -113,6 +116,8 @@ struct source {
     void (*wake)(struct source *source);
     /* Messages may come from another thread: calls `wake` then, on that thread. */
     void (*on_data)(struct source *source, void (*wake)(void *context), void *context);
+    /* The partition's format reads headers: give them with each message. */
+    void (*want_headers)(struct source *source, int partition);
     /* What became of a message; `reason` and `detail` of a rejected one, else REJECT_NONE and NULL.
        It is durable once stored() says so. */
     void (*taken)(struct source *source, const struct message *message, enum taken taken,

@@ -200,7 +200,8 @@ static size_t take_lines(struct source_file *self, struct file *file)
         int64_t offset = file->line++;
         if (offset < file->from)
             continue;
-        self->messages[n++] = (struct message){line, size, offset, SOURCE_NO_TIMESTAMP, NULL};
+        self->messages[n++] =
+            (struct message){line, size, offset, SOURCE_NO_TIMESTAMP, NULL, NULL, 0};
     }
     return n;
 }

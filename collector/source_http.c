@@ -200,8 +200,8 @@ static size_t hand_out(struct source_http *self)
         while (request->given < request->n && n < SOURCE_MAX_BATCH) {
             struct item *item = &request->items[request->given++];
             item->offset = self->position++;
-            self->messages[n++] =
-                (struct message){item->bytes, item->size, item->offset, request->arrived_ms, item};
+            self->messages[n++] = (struct message){
+                item->bytes, item->size, item->offset, request->arrived_ms, item, NULL, 0};
         }
     }
     pthread_mutex_unlock(&self->lock);

@@ -25,6 +25,7 @@ enum {
     QUEUE_MESSAGES = 1000000, /* never the limit that is met first */
     FETCH_KBYTES = 1024,
     MAX_BATCH_MESSAGES = 2048,
+    HEADERS_A_MESSAGE = 8,  /* on average, of a batch; what is beyond is not seen */
     COMMIT_EVERY_MS = 5000, /* the broker's copy of our offsets, for lag tools */
     RESET_EVERY_MS = 1000,  /* asking for watermarks after "offset out of range" */
     RESET_WAIT_MS = 1000,
@@ -39,6 +40,7 @@ struct kafka_partition {
     rd_kafka_queue_t *queue; /* NULL: not assigned */
     bool held;
     bool stopped;
+    bool headers;     /* wanted */
     bool reset;       /* the offset we want is out of range */
     int64_t position; /* after the last message handed out; -1 unknown */
     int64_t stored;   /* durable; -1 nothing new */
@@ -65,6 +67,8 @@ struct source_kafka {
     rd_kafka_message_t *taken[MAX_BATCH_MESSAGES];
     size_t n_taken;
     struct message messages[MAX_BATCH_MESSAGES];
+    struct header headers[MAX_BATCH_MESSAGES * HEADERS_A_MESSAGE];
+    size_t n_headers;
     int64_t committed_boot_ms;
     char trouble[TROUBLE_BYTES];
     int64_t trouble_since_ms;
@@ -383,6 +387,25 @@ static void nudge(struct source_kafka *self, struct kafka_partition *partition, 
                                            &ignored, 0);
 }
 
+/* The client parses them when they are asked for; they live as long as the message. */
+static void take_headers(struct source_kafka *self, const rd_kafka_message_t *message,
+                         struct message *out)
+{
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t size;
+    out->headers = &self->headers[self->n_headers];
+    if (rd_kafka_message_headers(message, &headers))
+        return;
+    for (size_t i = 0; self->n_headers < sizeof(self->headers) / sizeof(*self->headers) &&
+                       rd_kafka_header_get_all(headers, i, &name, &value, &size) == 0;
+         i++) {
+        self->headers[self->n_headers++] = (struct header){name, {value, (uint32_t)size}};
+        out->n_headers++;
+    }
+}
+
 static bool take_batch(struct source_kafka *self, size_t number, struct batch *out)
 {
     struct kafka_partition *partition = &self->partitions[number];
@@ -391,6 +414,7 @@ static bool take_batch(struct source_kafka *self, size_t number, struct batch *o
         return false;
     self->n_taken = (size_t)n;
     size_t good = 0;
+    self->n_headers = 0;
     for (ssize_t i = 0; i < n; i++) {
         const rd_kafka_message_t *message = self->taken[i];
         if (message->err) {
@@ -400,8 +424,15 @@ static bool take_batch(struct source_kafka *self, size_t number, struct batch *o
         rd_kafka_timestamp_type_t type;
         int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
         self->messages[good++] = (struct message){
-            message->payload, message->len, message->offset,
-            type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? SOURCE_NO_TIMESTAMP : timestamp_ms, NULL};
+            message->payload,
+            message->len,
+            message->offset,
+            type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? SOURCE_NO_TIMESTAMP : timestamp_ms,
+            NULL,
+            NULL,
+            0};
+        if (partition->headers)
+            take_headers(self, message, &self->messages[good - 1]);
         partition->position = message->offset + 1;
     }
     if (good == 0)
@@ -474,6 +505,11 @@ static int kafka_start(struct source *source, const struct source_events *events
 static void kafka_hold(struct source *source, int partition, bool held)
 {
     kafka_of(source)->partitions[partition].held = held;
+}
+
+static void kafka_want_headers(struct source *source, int partition)
+{
+    kafka_of(source)->partitions[partition].headers = true;
 }
 
 static void kafka_stored(struct source *source, int partition, int64_t next)
@@ -617,6 +653,7 @@ int source_kafka_new(struct source **out, const struct config_kafka *kafka, cons
         .state = kafka_state,
         .close = kafka_close,
         .wake = kafka_wake,
+        .want_headers = kafka_want_headers,
     };
     source = &self->source;
     self->config = kafka;

@@ -38,13 +38,53 @@ static int reserve(void *array, size_t *capacity, size_t wanted, size_t size, st
     return 0;
 }
 
+static size_t bytes_of(const struct message *message)
+{
+    size_t bytes = message->payload ? message->size : 0;
+    for (size_t i = 0; i < message->n_headers; i++)
+        bytes += strlen(message->headers[i].name) + 1 + message->headers[i].value.size;
+    /* headers stand first, aligned */
+    return (message->n_headers * sizeof(struct header) + bytes + 7) / 8 * 8;
+}
+
+static char *copy_headers(struct message *to, const struct message *from, char *at)
+{
+    struct header *headers = (struct header *)(void *)at;
+    at += from->n_headers * sizeof(*headers);
+    for (size_t i = 0; i < from->n_headers; i++) {
+        const struct header *header = &from->headers[i];
+        size_t n = strlen(header->name) + 1;
+        headers[i] = (struct header){at, {header->value.data ? at + n : NULL, header->value.size}};
+        memcpy(at, header->name, n);
+        if (header->value.size)
+            memcpy(at + n, header->value.data, header->value.size);
+        at += n + header->value.size;
+    }
+    to->headers = headers;
+    return at;
+}
+
+/* Returns where the next one begins. */
+static char *copy_message(struct message *to, const struct message *from, char *at)
+{
+    char *next = at + bytes_of(from);
+    *to = *from;
+    if (from->n_headers)
+        at = copy_headers(to, from, at);
+    if (from->payload) {
+        memcpy(at, from->payload, from->size);
+        to->payload = at;
+    }
+    return next;
+}
+
 int stash_add(struct stash *stash, const struct message *messages, size_t n, struct err *err)
 {
     if (stash_left(stash) == 0)
         stash_clear(stash);
     size_t bytes = 1;
     for (size_t i = 0; i < n; i++)
-        bytes += messages[i].payload ? messages[i].size : 0;
+        bytes += bytes_of(&messages[i]);
     int rc = reserve(&stash->messages, &stash->capacity, stash->n + n, sizeof(*messages), err);
     if (!rc)
         rc = reserve(&stash->pieces, &stash->pieces_capacity, stash->n_pieces + 1, sizeof(char *),
@@ -55,14 +95,7 @@ int stash_add(struct stash *stash, const struct message *messages, size_t n, str
     if (!piece)
         return err_set(err, -ENOMEM, "collector: no memory for %zu bytes of messages", bytes);
     stash->pieces[stash->n_pieces++] = piece;
-    for (size_t i = 0; i < n; i++) {
-        struct message copy = messages[i];
-        if (copy.payload) {
-            memcpy(piece, copy.payload, copy.size);
-            copy.payload = piece;
-            piece += copy.size;
-        }
-        stash->messages[stash->n++] = copy;
-    }
+    for (size_t i = 0; i < n; i++)
+        piece = copy_message(&stash->messages[stash->n++], &messages[i], piece);
     return 0;
 }

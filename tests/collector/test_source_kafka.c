@@ -1,4 +1,5 @@
-/* librdkafka's mock cluster in this process is the broker: a real wire protocol, faults on demand. */
+/* librdkafka's mock cluster in this process is the broker: a real wire protocol, faults on demand.
+ */
 #include "collector/source_kafka.h"
 
 #include <librdkafka/rdkafka.h>
@@ -61,9 +62,8 @@ static void produce_range(struct cluster *cluster, int from, int to)
                  "\"version\":\"v1\",\"score\":0.75,\"prediction\":1}",
                  i, 1700000000000LL + i * 10);
         produce(cluster, "predictions", i % PARTITIONS, text);
-        snprintf(text, sizeof(text),
-                 "{\"type\":\"label\",\"id\":\"k%d\",\"ts\":%lld,\"label\":1}", i,
-                 1700000000000LL + i * 10 + 1000);
+        snprintf(text, sizeof(text), "{\"type\":\"label\",\"id\":\"k%d\",\"ts\":%lld,\"label\":1}",
+                 i, 1700000000000LL + i * 10 + 1000);
         produce(cluster, "labels", i % PARTITIONS, text);
     }
     assert_int_equal(rd_kafka_flush(cluster->producer, 20000), 0);
@@ -267,8 +267,7 @@ static void properties_that_exactly_once_rests_on_are_refused(void **state)
     assert_string_equal(err.text, "kafka.properties.isolation.level: may not be set: exactly-once "
                                   "rests on it");
     assert_int_equal(source_kafka_property("bootstrap.servers", &err), ERR_USAGE);
-    assert_string_equal(err.text,
-                        "kafka.properties.bootstrap.servers: set kafka.brokers instead");
+    assert_string_equal(err.text, "kafka.properties.bootstrap.servers: set kafka.brokers instead");
     assert_int_equal(source_kafka_property("sasl.mechanism", &err), 0);
 
     struct config_pair pair = {"no.such.property", "1"};

@@ -168,9 +168,13 @@ static size_t read_partition(struct sim_source *self, int at)
         const struct sim_record *record = &partition->records[i];
         if (record->offset < from)
             continue;
-        self->messages[n++] =
-            (struct message){record->payload, record->payload ? strlen(record->payload) : 0,
-                             record->offset, record->timestamp_ms, NULL};
+        self->messages[n++] = (struct message){record->payload,
+                                               record->payload ? strlen(record->payload) : 0,
+                                               record->offset,
+                                               record->timestamp_ms,
+                                               NULL,
+                                               NULL,
+                                               0};
         if (record->offset >= self->position[at])
             self->position[at] = record->offset + 1;
     }
