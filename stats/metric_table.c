@@ -7,7 +7,9 @@
 #include "stats/metric_common.h"
 #include "stats/metric_multiclass.h"
 #include "stats/metric_outcome.h"
+#include "stats/metric_ranking.h"
 #include "stats/metric_regression.h"
+#include "stats/metric_segmentation.h"
 
 enum {
     ANY = TASK_ANY,
@@ -23,7 +25,8 @@ enum {
 
 /* By ascending tag; the first counts predictions and labels for everyone. */
 static const struct state_kind *const kinds[] = {
-    &common_kind, &binary_kind, &multiclass_kind, &regression_kind, &outcome_kind,
+    &common_kind,  &binary_kind,  &multiclass_kind,   &regression_kind,
+    &outcome_kind, &ranking_kind, &segmentation_kind,
 };
 
 /* clang-format off */
@@ -124,6 +127,22 @@ static const struct metric_def table[] = {
      REGRESSION, BETTER_LOWER, &regression_kind, regression_median_absolute_error},
     {"max_error", "value", "Largest |prediction - label|.",
      REGRESSION, BETTER_LOWER, &regression_kind, regression_max_error},
+
+    {"ndcg_k", "fraction", "Mean of the lists' normalised discounted cumulative gain up to place k.",
+     RANKING, BETTER_HIGHER, &ranking_kind, ranking_ndcg},
+    {"mrr", "fraction", "Mean of 1 / place of the first relevant item, 0 where none is shown.",
+     RANKING, BETTER_HIGHER, &ranking_kind, ranking_mrr},
+    {"hit_rate_k", "fraction", "Share of lists with a relevant item up to place k.",
+     RANKING, BETTER_HIGHER, &ranking_kind, ranking_hit_rate},
+    {"map_k", "fraction", "Mean of the lists' average precision up to place k.",
+     RANKING, BETTER_HIGHER, &ranking_kind, ranking_map},
+
+    {"mean_iou", "fraction", "Mean over classes of tp / (tp + fp + fn), in pixels.",
+     SEGMENTATION, BETTER_HIGHER, &segmentation_kind, segmentation_mean_iou},
+    {"dice", "fraction", "Mean over classes of 2 tp / (2 tp + fp + fn), in pixels.",
+     SEGMENTATION, BETTER_HIGHER, &segmentation_kind, segmentation_dice},
+    {"iou{class=", "fraction", "tp / (tp + fp + fn) of one class, in pixels.",
+     SEGMENTATION, BETTER_HIGHER, &segmentation_kind, segmentation_iou},
 
     {"count", "count", "Predictions, failed ones included.",
      ANY, BETTER_NONE, &common_kind, common_count},

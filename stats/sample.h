@@ -40,6 +40,16 @@ struct class_score {
     double score; /* probability */
 };
 
+struct item_relevance {
+    uint64_t item; /* class_id of its text */
+    double relevance;
+};
+
+struct class_pixels {
+    uint64_t class_id;
+    double tp, fp, fn;
+};
+
 struct sample {
     int64_t ts_ms;
     double latency_ms;                /* NaN: absent */
@@ -48,13 +58,22 @@ struct sample {
     uint64_t predicted;               /* class id; 0: absent */
     const struct class_score *scores; /* multiclass, sorted by class_id */
     uint32_t n_scores;
-    uint64_t unit; /* hash of the unit, spread over all 64 bits (class_id of its text will do); 0: not
-                      counted. Needed where custom_needs_units says so */
+    uint64_t unit; /* hash of the unit, spread over all 64 bits (class_id of its text will do); 0:
+                      not counted. Needed where custom_needs_units says so */
     bool failed;   /* the request failed: counts in error_rate, not in quality metrics */
 
     /* the label; only read by label() */
     uint64_t label_class; /* class id; 0: absent */
     double label_value;   /* regression; NaN: absent */
+
+    /* ranking: items in shown order, and as label what they are worth, sorted by item */
+    const uint64_t *items;
+    uint32_t n_items;
+    uint32_t n_relevances;
+    const struct item_relevance *relevances;
+    /* segmentation, a label alone: pixels by class */
+    const struct class_pixels *pixels;
+    uint32_t n_pixels;
 };
 
 struct outcome {

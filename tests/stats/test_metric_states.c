@@ -15,12 +15,16 @@
 enum {
     N_CLASSES = 5,
     N_PARTS = 4,
+    N_ITEMS = 12,
     MANY = 6000
 };
 
 struct event {
     struct sample sample;
     struct class_score scores[N_CLASSES];
+    uint64_t items[N_ITEMS];
+    struct item_relevance relevances[N_ITEMS];
+    struct class_pixels pixels[N_CLASSES];
     bool labelled;
     bool has_outcome;
     struct outcome outcome;
@@ -65,6 +69,29 @@ static void fill_multiclass(struct rng *rng, struct event *event, uint64_t n_lab
     }
 }
 
+static void fill_ranking(struct rng *rng, struct event *event)
+{
+    for (uint64_t i = 0; i < N_ITEMS; i++) {
+        event->items[i] = 1 + rng_below(rng, 2 * N_ITEMS);
+        const double relevance = rng_below(rng, 3) ? 0 : 5 * rng_uniform(rng);
+        event->relevances[i] = (struct item_relevance){2 * i + 1 + rng_below(rng, 2), relevance};
+    }
+    event->sample.items = event->items;
+    event->sample.n_items = 1 + (uint32_t)rng_below(rng, N_ITEMS);
+    event->sample.relevances = event->relevances;
+    event->sample.n_relevances = (uint32_t)rng_below(rng, N_ITEMS + 1);
+}
+
+static void fill_segmentation(struct rng *rng, struct event *event)
+{
+    for (uint64_t i = 0; i < N_CLASSES; i++)
+        event->pixels[i] =
+            (struct class_pixels){i + 1, floor(1e4 * rng_uniform(rng)),
+                                  floor(1e3 * rng_uniform(rng)), floor(1e3 * rng_uniform(rng))};
+    event->sample.pixels = event->pixels;
+    event->sample.n_pixels = (uint32_t)rng_below(rng, N_CLASSES + 1);
+}
+
 static void fill(struct rng *rng, enum task task, struct event *event, uint64_t n_labels)
 {
     const double none = (double)NAN;
@@ -84,6 +111,10 @@ static void fill(struct rng *rng, enum task task, struct event *event, uint64_t 
             event->sample.predicted = id_of(rng_u64(rng) % 2 ? "1" : "0");
     } else if (task == TASK_MULTICLASS) {
         fill_multiclass(rng, event, n_labels);
+    } else if (task == TASK_RANKING) {
+        fill_ranking(rng, event);
+    } else if (task == TASK_SEGMENTATION) {
+        fill_segmentation(rng, event);
     } else {
         /* Now and then far out: sums must keep 1e-300 beside 1e300. */
         const double scale = rng_u64(rng) % 20 ? 1000 : pow(10, 600 * rng_uniform(rng) - 300);
@@ -241,6 +272,13 @@ static void order_and_split_leave_no_trace_in_regression_states(void **state)
     same_bytes_in_any_order_and_split(TASK_REGRESSION, MANY, 0);
 }
 
+static void order_and_split_leave_no_trace_in_rankings_and_segmentations(void **state)
+{
+    (void)state;
+    same_bytes_in_any_order_and_split(TASK_RANKING, 600, 0);
+    same_bytes_in_any_order_and_split(TASK_SEGMENTATION, 600, 0);
+}
+
 /* Wrong labels first, then taken out, now and then twice; and at the end all of them out. */
 static void corrected(enum task task)
 {
@@ -256,6 +294,10 @@ static void corrected(enum task task)
         struct event twisted = events[i];
         twisted.sample.label_class = wrong[i].sample.label_class;
         twisted.sample.label_value = wrong[i].sample.label_value;
+        twisted.sample.relevances = wrong[i].sample.relevances;
+        twisted.sample.n_relevances = wrong[i].sample.n_relevances;
+        twisted.sample.pixels = wrong[i].sample.pixels;
+        twisted.sample.n_pixels = wrong[i].sample.n_pixels;
         twisted.outcome.value = wrong[i].outcome.value;
         predict(states, &events[i]);
         predict(unlabelled, &events[i]);
@@ -282,6 +324,8 @@ static void a_corrected_label_leaves_no_trace(void **state)
     corrected(TASK_BINARY);
     corrected(TASK_MULTICLASS);
     corrected(TASK_REGRESSION);
+    corrected(TASK_RANKING);
+    corrected(TASK_SEGMENTATION);
 }
 
 static void a_minute_of_sixty_events_is_saved_in_about_a_kilobyte(void **state)
@@ -331,12 +375,11 @@ static void damage_one(const struct metric_setup *setup, struct buf *bytes, stru
 static void damaged_bytes_are_refused_or_harmless(void **state)
 {
     (void)state;
-    const enum task tasks[] = {TASK_BINARY, TASK_MULTICLASS, TASK_REGRESSION};
     struct rng rng = rng_of(9);
-    for (int t = 0; t < 3; t++) {
-        const struct metric_setup setup = setup_of(tasks[t]);
-        struct event *events = events_of(tasks[t], 40, 8, N_CLASSES);
-        AUTO(states) struct states *states = in_order(tasks[t], events, 40);
+    for (int t = 0; t < N_TASKS; t++) {
+        const struct metric_setup setup = setup_of((enum task)t);
+        struct event *events = events_of((enum task)t, 40, 8, N_CLASSES);
+        AUTO(states) struct states *states = in_order((enum task)t, events, 40);
         struct buf bytes;
         buf_init(&bytes, 1 << 20);
         states_save(states, &bytes);
@@ -358,6 +401,7 @@ int main(void)
         cmocka_unit_test(order_and_split_leave_no_trace_in_multiclass_states),
         cmocka_unit_test(classes_beyond_the_limit_are_the_same_ones_in_any_order),
         cmocka_unit_test(order_and_split_leave_no_trace_in_regression_states),
+        cmocka_unit_test(order_and_split_leave_no_trace_in_rankings_and_segmentations),
         cmocka_unit_test(a_corrected_label_leaves_no_trace),
         cmocka_unit_test(a_minute_of_sixty_events_is_saved_in_about_a_kilobyte),
         cmocka_unit_test(damaged_bytes_are_refused_or_harmless),
