@@ -30,6 +30,11 @@ int64_t calibration_count(const struct calibration *c)
     return n;
 }
 
+double calibration_mean(const struct calibration_bin *bin)
+{
+    return bin->n > 0 ? fixed_result(&bin->p, SCALE) / (double)bin->n : (double)NAN;
+}
+
 void calibration_save(const struct calibration *c, struct buf *out)
 {
     unsigned used = 0;

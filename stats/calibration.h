@@ -26,6 +26,8 @@ struct calibration {
 void calibration_add(struct calibration *c, double p, bool positive, int sign);
 void calibration_merge(struct calibration *into, const struct calibration *from);
 int64_t calibration_count(const struct calibration *c);
+/* Mean p of a bin; NaN when it is empty. */
+double calibration_mean(const struct calibration_bin *bin);
 /* Which bins are in use, one bit each, then those; a 0 when none is. */
 void calibration_save(const struct calibration *c, struct buf *out);
 int calibration_load(struct calibration *c, struct reader *in, struct err *err);

@@ -16,18 +16,13 @@
 #include "web/handlers.h"
 #include "web/json_out.h"
 #include "web/model_metrics.h"
+#include "web/pairs.h"
 
 enum {
     DEFAULT_WINDOWS = 24,
     MAX_POINTS = 10000,      /* of one series */
     MAX_ALL_POINTS = 200000, /* of one answer */
-    MAX_SERIES = 200,        /* versions × slices */
     MAX_WINDOW_STEPS = SERIES_MAX_WINDOW_STEPS,
-};
-
-struct pair {
-    char *version; /* NULL: all merged */
-    char *slice;   /* "" overall, else "country=de" */
 };
 
 struct question {
@@ -38,8 +33,7 @@ struct question {
     const char *model;
     struct series_query query;
     struct model_metrics metrics;
-    struct pair pairs[MAX_SERIES];
-    size_t n_pairs;
+    struct pairs pairs;
     int64_t complete_ms, labels_complete_ms;
     int64_t n_capped; /* windows left out because there are too many */
     size_t n_damaged, n_partial;
@@ -54,86 +48,13 @@ static void question_free(struct question *q)
 {
     if (!q)
         return;
-    for (size_t i = 0; i < q->n_pairs; i++) {
-        free(q->pairs[i].version);
-        free(q->pairs[i].slice);
-    }
+    pairs_finish(&q->pairs);
     for (size_t i = 0; i < MODEL_METRICS_MAX; i++)
         buf_finish(&q->points[i]);
     model_metrics_finish(&q->metrics);
     free(q);
 }
 DEFINE_FREEP(question)
-
-/* `country:de` → `country=de`, as slices are named in the database; NULL when there is no colon. */
-static char *slice_of(const char *segment)
-{
-    char *slice = strdup(segment);
-    char *colon = slice ? strchr(slice, ':') : NULL;
-    if (!colon || colon == slice) {
-        free(slice);
-        return NULL;
-    }
-    *colon = '=';
-    return slice;
-}
-
-static int add_pair(struct question *q, const char *version, const char *slice, struct err *err)
-{
-    if (q->n_pairs == MAX_SERIES)
-        return err_set(err, ERR_USAGE, "more than %d series; name a version and a segment",
-                       MAX_SERIES);
-    struct pair *pair = &q->pairs[q->n_pairs];
-    *pair = (struct pair){version ? strdup(version) : NULL, strdup(slice)};
-    q->n_pairs++;
-    if ((version && !pair->version) || !pair->slice)
-        return err_set(err, -ENOMEM, "no memory for a series");
-    return 0;
-}
-
-struct matcher {
-    struct question *question;
-    const char *key; /* "country=", or NULL: the slice is given */
-    bool each_version;
-};
-
-static int add_known(void *context, const struct series_known *series, struct err *err)
-{
-    struct matcher *matcher = context;
-    struct question *q = matcher->question;
-    if (matcher->key && strncmp(series->slice, matcher->key, strlen(matcher->key)) != 0)
-        return 0;
-    const char *version = matcher->each_version ? series->version : q->query.version;
-    for (size_t i = 0; i < q->n_pairs; i++) {
-        const struct pair *had = &q->pairs[i];
-        bool same_version = !version || (had->version && strcmp(had->version, version) == 0);
-        if (same_version && strcmp(had->slice, series->slice) == 0)
-            return 0;
-    }
-    return add_pair(q, version, series->slice, err);
-}
-
-/* Which series: `version` and `segment` may each be `*`, which asks the list of what is known. */
-static int find_pairs(struct question *q, struct err *err)
-{
-    const char *version = input_param(q->input, "version");
-    const char *segment = input_param(q->input, "segment");
-    AUTO_FREE char *slice = segment ? slice_of(segment) : strdup("");
-    if (!slice)
-        return api_refuse(q->answer, err, "segment", "key:value\nkey:*",
-                          "%.100s is not of the form key:value", segment ? segment : "");
-    size_t n = strlen(slice);
-    bool each_slice = n > 2 && strcmp(slice + n - 2, "=*") == 0;
-    bool each_version = version && strcmp(version, "*") == 0;
-    q->query.version = each_version ? NULL : version;
-    if (!each_slice && !each_version)
-        return add_pair(q, version, slice, err);
-    if (each_slice)
-        slice[n - 1] = '\0';
-    struct matcher matcher = {q, each_slice ? slice : NULL, each_version};
-    return series_list(q->store, q->model, q->query.version, each_slice ? NULL : slice, add_known,
-                       &matcher, err);
-}
 
 static int64_t align_up(int64_t ms, int64_t to)
 {
@@ -168,7 +89,7 @@ static int find_range(struct question *q, struct err *err)
 static void cap_points(struct question *q)
 {
     struct series_query *query = &q->query;
-    size_t n_series = q->n_pairs * q->metrics.n;
+    size_t n_series = q->pairs.n * q->metrics.n;
     int64_t most = n_series ? MAX_ALL_POINTS / (int64_t)n_series : MAX_POINTS;
     most = most > MAX_POINTS ? MAX_POINTS : most < 1 ? 1 : most;
     int64_t span = query->to_ms - query->from_ms - query->window_ms;
@@ -217,23 +138,12 @@ static void csv_number(struct buf *out, double value, char after)
     buf_u8(out, (uint8_t)after);
 }
 
-/* "country=de" → "country:de" as asked; "" for everything. */
-static void segment_of(char *out, size_t n, const char *slice)
-{
-    size_t size = strlen(slice) < n ? strlen(slice) : n - 1;
-    memcpy(out, slice, size);
-    out[size] = '\0';
-    char *equals = strchr(out, '=');
-    if (equals)
-        *equals = ':';
-}
-
 static void write_csv_point(struct question *q, size_t metric, const struct series_point *point,
                             const struct metric_value *value)
 {
     struct buf *out = &q->points[metric];
-    char segment[600];
-    segment_of(segment, sizeof(segment), q->pair->slice);
+    char segment[SEGMENT_BYTES];
+    pair_segment(q->pair, segment);
     csv_text(out, q->model);
     csv_text(out, q->pair->version ? q->pair->version : "");
     csv_text(out, segment);
@@ -267,8 +177,8 @@ static int add_point(void *context, const struct series_point *point, struct err
 static void write_series(struct question *q)
 {
     struct buf *out = &q->answer->body;
-    char segment[600];
-    segment_of(segment, sizeof(segment), q->pair->slice);
+    char segment[SEGMENT_BYTES];
+    pair_segment(q->pair, segment);
     for (size_t i = 0; i < q->metrics.n; i++) {
         struct buf *points = &q->points[i];
         out->failed |= points->failed;
@@ -377,8 +287,8 @@ static int write_answer(struct question *q, struct err *err)
                                    "upper,error_bound,revision\r\n";
         q->answer->content_type = "text/csv; charset=utf-8";
         buf_bytes(out, head, sizeof(head) - 1);
-        for (size_t i = 0; rc == 0 && i < q->n_pairs; i++)
-            rc = walk_pair(q, &q->pairs[i], err);
+        for (size_t i = 0; rc == 0 && i < q->pairs.n; i++)
+            rc = walk_pair(q, &q->pairs.items[i], err);
         return rc;
     }
     out_open(out, '{');
@@ -391,8 +301,8 @@ static int write_answer(struct question *q, struct err *err)
     out_key_int(out, "to", q->query.to_ms);
     out_key(out, "series");
     out_open(out, '[');
-    for (size_t i = 0; rc == 0 && i < q->n_pairs; i++)
-        rc = walk_pair(q, &q->pairs[i], err);
+    for (size_t i = 0; rc == 0 && i < q->pairs.n; i++)
+        rc = walk_pair(q, &q->pairs.items[i], err);
     out_close(out, ']');
     out_key_time(out, "complete_up_to", q->complete_ms);
     out_key_time(out, "labels_complete_up_to", q->labels_complete_ms);
@@ -440,7 +350,7 @@ int api_metrics(struct api_context *context, const struct api_input *input,
     if (rc == 0)
         rc = find_range(q, err);
     if (rc == 0)
-        rc = find_pairs(q, err);
+        rc = pairs_find(&q->pairs, q->store, input, answer, err);
     if (rc)
         return rc;
     cap_points(q);

@@ -26,7 +26,7 @@ struct api_context {
 int context_store(struct api_context *context, struct store **out, struct err *err);
 
 route_handler api_models, api_model, api_versions, api_put_version, api_slices;
-route_handler api_metrics;
+route_handler api_metrics, api_curves;
 route_handler api_events;
 route_handler api_system;
 route_handler api_dead_letters;

@@ -160,16 +160,16 @@ static void a_metric_has_the_value_that_one_counts_by_hand(void **state)
     assert_int_equal(number(answer, "series.0.points.0.end"), SITE_START + MINUTE);
     assert_int_equal(number(answer, "series.0.points.0.n"), 25);
     assert_int_equal(number(answer, "series.0.points.0.labelled"), 20);
-    assert_float_equal(number(answer, "series.0.points.0.value"), 17.0 / 20, 1e-12);
+    assert_close(number(answer, "series.0.points.0.value"), 17.0 / 20, 1e-12);
     /* Wilson's interval of 17 in 20 at z = 1.959963984540054, by hand in Python */
-    assert_float_equal(number(answer, "series.0.points.0.lower"), 0.6395811352592431, 1e-12);
-    assert_float_equal(number(answer, "series.0.points.0.upper"), 0.9476312541037835, 1e-12);
-    assert_float_equal(number(answer, "series.0.points.0.error_bound"), 0, 0);
+    assert_close(number(answer, "series.0.points.0.lower"), 0.6395811352592431, 1e-12);
+    assert_close(number(answer, "series.0.points.0.upper"), 0.9476312541037835, 1e-12);
+    assert_close(number(answer, "series.0.points.0.error_bound"), 0, 0);
     assert_int_equal(number(answer, "series.0.points.0.revision"), 1);
-    assert_float_equal(number(answer, "series.1.points.0.value"), 0.8, 1e-12);
-    assert_float_equal(number(answer, "series.2.points.0.value"), 25, 0);
+    assert_close(number(answer, "series.1.points.0.value"), 0.8, 1e-12);
+    assert_close(number(answer, "series.2.points.0.value"), 25, 0);
     assert_true(json_is_null(at(answer, "series.2.points.0.lower")));
-    assert_float_equal(number(answer, "series.0.points.1.value"), 1, 0);
+    assert_close(number(answer, "series.0.points.1.value"), 1, 0);
     assert_int_equal(number(answer, "complete_up_to"), SITE_START + 2 * MINUTE);
     assert_true(json_is_true(at(answer, "complete")));
     json_decref(answer);
@@ -187,7 +187,7 @@ static void versions_merge_when_none_is_named_and_part_with_a_star(void **state)
     assert_int_equal(json_array_size(at(merged, "series")), 1);
     assert_true(json_is_null(at(merged, "version")));
     assert_true(json_is_null(at(merged, "series.0.version")));
-    assert_float_equal(number(merged, "series.0.points.0.value"), 30.0 / 40, 1e-12);
+    assert_close(number(merged, "series.0.points.0.value"), 30.0 / 40, 1e-12);
     json_decref(merged);
 
     snprintf(target, sizeof(target), "/api/v1/models/credit/metrics?metric=accuracy&version=*&%s",
@@ -195,9 +195,9 @@ static void versions_merge_when_none_is_named_and_part_with_a_star(void **state)
     json_t *apart = get(site, target);
     assert_int_equal(json_array_size(at(apart, "series")), 2);
     assert_string_equal(text(apart, "series.0.version"), "v3");
-    assert_float_equal(number(apart, "series.0.points.0.value"), 1, 0);
+    assert_close(number(apart, "series.0.points.0.value"), 1, 0);
     assert_string_equal(text(apart, "series.1.version"), "v4");
-    assert_float_equal(number(apart, "series.1.points.0.value"), 0.5, 1e-12);
+    assert_close(number(apart, "series.1.points.0.value"), 0.5, 1e-12);
     json_decref(apart);
 }
 
@@ -212,7 +212,7 @@ static void slices_are_asked_for_by_key_and_value(void **state)
              "/api/v1/models/credit/metrics?metric=recall&segment=country:fr&%s", range);
     json_t *one = get(site, target);
     assert_string_equal(text(one, "series.0.segment"), "country:fr");
-    assert_float_equal(number(one, "series.0.points.0.value"), 4.0 / 6, 1e-12);
+    assert_close(number(one, "series.0.points.0.value"), 4.0 / 6, 1e-12);
     json_decref(one);
 
     snprintf(target, sizeof(target),
@@ -220,7 +220,7 @@ static void slices_are_asked_for_by_key_and_value(void **state)
     json_t *all = get(site, target);
     assert_int_equal(json_array_size(at(all, "series")), 2);
     assert_string_equal(text(all, "series.0.segment"), "country:de");
-    assert_float_equal(number(all, "series.0.points.0.value"), 1, 0);
+    assert_close(number(all, "series.0.points.0.value"), 1, 0);
     json_decref(all);
 }
 
@@ -267,6 +267,50 @@ static void a_million_points_are_capped_and_the_answer_says_so(void **state)
     assert_int_equal(number(answer, "series.0.points.9999.n"), 40);
     assert_non_null(strstr(text(answer, "notice"), "older windows are left out"));
     json_decref(answer);
+}
+
+static void curves_are_those_of_the_counts(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    const char *range = "version=v3&from=1700006400000&to=1700006460000";
+    char target[300];
+
+    /* 8 of 10 positives at 0.9, the others at 0.2; 9 of 10 negatives at 0.1, one at 0.7 */
+    snprintf(target, sizeof(target), "/api/v1/models/credit/curves?kind=roc&%s", range);
+    json_t *roc = get(site, target);
+    assert_int_equal(json_array_size(at(roc, "series.0.points")), 5); /* 0.6: unlabelled ones */
+    assert_close(number(roc, "series.0.points.0.tpr"), 0.8, 1e-12);
+    assert_close(number(roc, "series.0.points.0.fpr"), 0, 0);
+    assert_close(number(roc, "series.0.points.1.fpr"), 0.1, 1e-12);
+    assert_close(number(roc, "series.0.points.1.threshold"), 0.7, 1e-12);
+    assert_close(number(roc, "series.0.points.4.tpr"), 1, 0);
+    assert_close(number(roc, "series.0.points.4.fpr"), 1, 0);
+    assert_close(number(roc, "series.0.area"), 0.8 + 0.2 * 0.9, 1e-12);
+    json_decref(roc);
+
+    snprintf(target, sizeof(target), "/api/v1/models/credit/curves?kind=pr&%s", range);
+    json_t *pr = get(site, target);
+    assert_close(number(pr, "series.0.points.0.precision"), 1, 0);
+    assert_close(number(pr, "series.0.points.1.precision"), 8.0 / 9, 1e-12);
+    json_decref(pr);
+
+    snprintf(target, sizeof(target), "/api/v1/models/credit/curves?kind=calibration&%s", range);
+    json_t *calibration = get(site, target);
+    assert_int_equal(number(calibration, "series.0.bins.9.n"), 8);
+    assert_close(number(calibration, "series.0.bins.9.predicted"), 0.9, 1e-12);
+    assert_close(number(calibration, "series.0.bins.9.observed"), 1, 0);
+    assert_true(json_is_null(at(calibration, "series.0.bins.5.observed")));
+    json_decref(calibration);
+
+    snprintf(target, sizeof(target), "/api/v1/models/credit/curves?kind=confusion&%s", range);
+    json_t *confusion = get(site, target);
+    assert_string_equal(text(confusion, "series.0.classes.0"), "1");
+    assert_int_equal(number(confusion, "series.0.matrix.0.0"), 8);
+    assert_int_equal(number(confusion, "series.0.matrix.0.1"), 2);
+    assert_int_equal(number(confusion, "series.0.matrix.1.0"), 1);
+    assert_int_equal(number(confusion, "series.0.matrix.1.1"), 9);
+    json_decref(confusion);
 }
 
 static void csv_has_a_line_a_point(void **state)
@@ -346,6 +390,9 @@ static void a_wrong_question_is_told_what_may_be_asked(void **state)
          "metric: must be a text of 1 to 2000 bytes"},
         {"/api/v1/dead-letters?limit=0", 400, "limit",
          "limit: 0 is not a whole number from 1 to 1000"},
+        {"/api/v1/models/credit/curves?kind=lift", 400, "kind",
+         "kind: lift is none of roc,pr,calibration,confusion"},
+        {"/api/v1/models/credit/curves?from=5&to=5", 400, "from", "from: 5 is not before to (5)"},
         {"/api/v1/models?page=2", 400, "page", "page: no parameter is taken here"},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -562,6 +609,7 @@ int main(void)
         cmocka_unit_test(without_a_range_the_last_24_windows_are_given),
         cmocka_unit_test(a_shorter_step_gives_rolling_windows),
         cmocka_unit_test(a_million_points_are_capped_and_the_answer_says_so),
+        cmocka_unit_test(curves_are_those_of_the_counts),
         cmocka_unit_test(csv_has_a_line_a_point),
         cmocka_unit_test(a_name_with_odd_letters_is_reached_and_escaped),
         cmocka_unit_test(a_wrong_question_is_told_what_may_be_asked),

@@ -158,7 +158,7 @@ static void each_series_has_its_last_complete_window(void **state)
             fail_msg("no line %s in %s", lines[i], reply.body);
     const char *p99 = strstr(reply.body, "\nassay_model_latency_p99_seconds{model=\"credit\"");
     assert_non_null(p99);
-    assert_float_equal(strtod(strchr(p99, '}') + 1, NULL), 0.018, 0.002);
+    assert_close(strtod(strchr(p99, '}') + 1, NULL), 0.018, 0.002);
     reply_finish(&reply);
 }
 
