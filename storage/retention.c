@@ -15,11 +15,18 @@
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
 
+enum {
+    NONE_LEFT = 1,
+    PAUSED = 2,
+    PROBES_A_PANE = 16 /* looking costs less than merging; 100,000 series are many looks */
+};
+
 struct walk {
     struct store *store;
     int level;
     int64_t boundary_ms;
     int budget;
+    int64_t probes; /* looks left in this step */
     struct retention_done *done;
 };
 
@@ -43,11 +50,11 @@ int64_t retention_level(const struct store *store, int64_t ts_ms)
     return 0;
 }
 
-/* First pane of the walk's level at or after *key that starts before the boundary; 1: none left. */
-static int find_old(const struct walk *walk, int64_t *key, struct err *err)
+/* First pane of the walk's level at or after *key that starts before the boundary. */
+static int find_old(struct walk *walk, int64_t *key, struct err *err)
 {
     static const char sql[] = "SELECT key FROM panes WHERE key >= ?1 ORDER BY key LIMIT 1";
-    for (;;) {
+    while (walk->probes-- > 0) {
         AUTO_RESET sqlite3_stmt *statement = NULL;
         int rc = statement_get(walk->store, sql, &statement, err);
         if (rc)
@@ -55,7 +62,7 @@ static int find_old(const struct walk *walk, int64_t *key, struct err *err)
         sqlite3_bind_int64(statement, 1, *key);
         rc = sqlite3_step(statement);
         if (rc == SQLITE_DONE)
-            return 1;
+            return NONE_LEFT;
         if (rc != SQLITE_ROW)
             return store_fail(walk->store, rc, err, "retention");
         int64_t found = sqlite3_column_int64(statement, 0);
@@ -67,9 +74,10 @@ static int find_old(const struct walk *walk, int64_t *key, struct err *err)
         if (pane_level(found) >= walk->level)
             series++;
         if (series > PANE_MAX_SERIES)
-            return 1;
+            return NONE_LEFT;
         *key = pane_key(series, walk->level, 0);
     }
+    return PAUSED;
 }
 
 static int delete_panes(struct store *store, int64_t from_key, int64_t to_key, struct err *err)
@@ -199,7 +207,8 @@ static int walk_series(struct walk *walk, int64_t *key,
         if (rc)
             return rc;
     }
-    return rc == 1 ? 0 : rc;
+    walk->done->more |= rc == PAUSED;
+    return rc < 0 ? rc : 0;
 }
 
 static int set_boundary(struct store *store, int level, int64_t boundary_ms, struct err *err)
@@ -257,7 +266,10 @@ int retention_step(struct store *store, const int64_t keep_ms[3], int64_t now_ms
     if (place.stage == RETENTION_OVER)
         return 0;
 
-    struct walk walk = {.store = store, .budget = budget > 0 ? budget : 1, .done = done};
+    if (budget <= 0)
+        budget = 1;
+    struct walk walk = {
+        .store = store, .budget = budget, .probes = (int64_t)budget * PROBES_A_PANE, .done = done};
     int rc = commit_begin(store, err);
     if (!rc)
         rc = run_stages(store, boundaries_ms, &walk, &place, err);

@@ -179,7 +179,8 @@ static void crash_file(const struct disk_file *file, struct rng *rng, const char
     if (!gone) {
         FILE *out = fopen(name, "wb");
         assert_non_null(out);
-        assert_int_equal(fwrite(image.bytes, 1, image.size, out), image.size);
+        if (image.size)
+            assert_int_equal(fwrite(image.bytes, 1, image.size, out), image.size);
         fclose(out);
     }
     free(image.bytes);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "storage/commit.h"
@@ -238,6 +239,31 @@ static void F34_an_hour_with_a_damaged_minute_stays_as_it_is_and_the_rest_goes_o
     assert_int_equal(count_panes(store, MINUTE), 0);
 }
 
+static void a_walk_over_many_series_pauses_too(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct scored event = {.ts_ms = 0, .version = 199, .score = 0.5};
+    struct err err = {0};
+    struct retention_done done;
+    for (int version = 0; version < 199; version++) { /* young panes: only looked at */
+        char name[16];
+        snprintf(name, sizeof(name), "v%d", version);
+        int64_t series = temp_series(store, "credit", name, "");
+        must(commit_begin(store, &err), &err);
+        must(commit_pane(store, series, MINUTE, 4 * HOUR, "x", 1, &err), &err);
+        must(commit_end(store, &err), &err);
+    }
+    scored_commit(store, &event, 1, 200, MINUTE);
+
+    int steps = run_retention(store, 5 * HOUR, 1, &done);
+
+    assert_true(steps > 199 / 16);
+    assert_int_equal(done.n_merged, 1);
+    assert_int_equal(count_panes(store, HOUR), 1);
+}
+
 static void nothing_is_due_while_everything_is_young(void **state)
 {
     (void)state;
@@ -265,6 +291,7 @@ int main(void)
         cmocka_unit_test(a_late_label_goes_into_the_hour_and_meets_its_minutes),
         cmocka_unit_test(days_beyond_the_last_retention_go_with_their_values),
         cmocka_unit_test(F34_an_hour_with_a_damaged_minute_stays_as_it_is_and_the_rest_goes_on),
+        cmocka_unit_test(a_walk_over_many_series_pauses_too),
         cmocka_unit_test(nothing_is_due_while_everything_is_young),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
