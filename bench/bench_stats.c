@@ -7,7 +7,7 @@
  * p-values are then put together to families of 5, 50 and 200 features, and a family is a false
  * alarm when drift_family calls any of them.
  *
- * The statistics whose law is drawn (all but ks) are seen a tenth as often.
+ * The statistics whose law is drawn (all but ks) are seen 1 / 40 as often.
  *
  *     bench_stats [P-VALUES [SEED]]    default 200000 1
  */
@@ -22,7 +22,8 @@
 
 enum {
     N_REFERENCES = 1,
-    USES = 20, /* of a reference */
+    USES = 20,  /* of a reference */
+    FEWER = 40, /* where laws must be drawn for each reference */
     REFERENCE_VALUES = 10000,
     N_CATEGORIES = 12,
     N_METHODS = 6
@@ -244,7 +245,7 @@ int main(int argc, char **argv)
     for (int s = 0; s < 4; s++) {
         for (size_t k = 0; k < n_p; k++) {
             double one[N_METHODS];
-            int n_methods = k < n_p / 10 ? N_METHODS : 1;
+            int n_methods = k < n_p / FEWER ? N_METHODS : 1;
             if (k % USES == 0)
                 draw_reference(&b, 0);
             one_window(&b, 0, sizes[s], n_methods, one);
@@ -255,8 +256,8 @@ int main(int argc, char **argv)
             char name[64];
             snprintf(name, sizeof(name), "%s (%s)", drift_method_name(methods[i].method),
                      methods[i].numeric ? "numbers" : "categories");
-            report(name, sizes[s], p[i], i ? n_p / 10 : n_p, 0.01);
-            report(name, sizes[s], p[i], i ? n_p / 10 : n_p, 0.05);
+            report(name, sizes[s], p[i], i ? n_p / FEWER : n_p, 0.01);
+            report(name, sizes[s], p[i], i ? n_p / FEWER : n_p, 0.05);
         }
         fflush(stdout);
     }

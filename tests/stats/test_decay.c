@@ -1,0 +1,162 @@
+/* Trends, change points and what explains a change. */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "common/rng.h"
+#include "stats/change_point.h"
+#include "stats/explain.h"
+#include "stats/trend.h"
+#include "tests/test.h"
+
+static bool near(double a, double b, double tolerance)
+{
+    return fabs(a - b) <= tolerance;
+}
+
+static void a_steady_rise_is_a_trend(void **state)
+{
+    (void)state;
+    double times[] = {0, 1, 2, 3, 4, 5}, values[] = {1, 2, (double)NAN, 4, 5, 6};
+    struct trend trend;
+    assert_int_equal(trend_of(times, values, 6, &trend), 0);
+    assert_int_equal(trend.n, 5);
+    assert_true(trend.s == 10);
+    assert_true(near(trend.z, 9 / sqrt(50.0 / 3), 1e-12)); /* variance n(n-1)(2n+5)/18 */
+    assert_true(near(trend.p_value, 0.0274863, 1e-6));
+    assert_true(near(trend.slope, 1, 1e-12));
+    assert_int_equal(trend.declines, 0);
+}
+
+static void a_decline_with_ties_equals_scipys_slope(void **state)
+{
+    (void)state;
+    double times[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    double values[] = {0.91, 0.9, 0.905, 0.88, 0.87, 0.87, 0.86, 0.85};
+    struct trend trend;
+    assert_int_equal(trend_of(times, values, 8, &trend), 0);
+    assert_true(near(trend.slope, -0.009285714285714293, 1e-12)); /* scipy.stats.theilslopes 1.17 */
+    assert_true(trend.lower <= trend.slope && trend.slope <= trend.upper && trend.upper < 0);
+    assert_true(trend.p_value < 0.01 && trend.s == -25);
+    assert_int_equal(trend.declines, 2);
+    assert_int_equal(trend_of(times, values, 2, &trend), 0);
+    assert_true(isnan(trend.p_value) && isnan(trend.slope));
+}
+
+/* Mean run between false alarms, measured. */
+static double run_length(const struct change_plan *plan, struct rng *rng, int runs)
+{
+    struct change_detector detector;
+    assert_int_equal(change_init(&detector, plan, NULL), 0);
+    while (detector.alarms < (uint64_t)runs) {
+        double value = plan->kind == CHANGE_RATE ? rng_uniform(rng) < plan->level
+                                                 : plan->level + plan->spread * rng_normal(rng);
+        change_update(&detector, value, NULL);
+    }
+    return change_measured_arl(&detector);
+}
+
+static void false_alarms_come_as_seldom_as_asked(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(21);
+    struct change_plan rate = {CHANGE_RATE, 0.05, 0, 0.05, 2000, 0};
+    struct change_plan mean = {CHANGE_MEAN, 10, 2, 0.5, 2000, 0};
+    struct change_plan learned = {CHANGE_PAGE_HINKLEY, 10, 2, 0.5, 2000, 500};
+    double a = run_length(&rate, &rng, 300), b = run_length(&mean, &rng, 300);
+    double c = run_length(&learned, &rng, 150);
+    print_message("asked 2000: rate %.0f, mean %.0f, learned %.0f\n", a, b, c);
+    assert_true(a > 1600 && a < 3000);
+    assert_true(b > 1600 && b < 2500);
+    assert_true(c > 1600);
+}
+
+static void a_change_is_found_soon_and_dated(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(22);
+    struct change_plan plan = {CHANGE_RATE, 0.05, 0, 0.05, 10000, 0};
+    struct change_detector detector;
+    assert_int_equal(change_init(&detector, &plan, NULL), 0);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(change_update(&detector, rng_uniform(&rng) < 0.05, NULL), 0);
+    uint64_t ago = 0;
+    int found = 0, after = 0;
+    while (!found)
+        found = change_update(&detector, rng_uniform(&rng) < 0.12, (after++, &ago));
+    assert_int_equal(found, CHANGE_UP);
+    assert_in_range(after, 10, 400);
+    assert_in_range(ago, after / 3, after + 150);
+
+    struct buf bytes;
+    struct change_detector loaded;
+    buf_init(&bytes, 4096);
+    change_save(&detector, &bytes);
+    struct reader in = reader_of(bytes.data, bytes.size);
+    assert_int_equal(change_load(&loaded, &in, NULL), 0);
+    assert_true(loaded.alarms == 1 && loaded.limit_up == detector.limit_up);
+    buf_finish(&bytes);
+}
+
+static void plans_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    struct change_detector detector;
+    struct change_plan plan = {CHANGE_RATE, 1.5, 0, 0.1, 1000, 0};
+    struct err err;
+    assert_int_equal(change_init(&detector, &plan, &err), -EINVAL);
+    assert_string_equal(err.text, "change point: the rate 1.5 is not between 0 and 1");
+    plan.shift = 0;
+    assert_int_equal(change_init(&detector, &plan, &err), -EINVAL);
+    assert_string_equal(err.text, "change point: the shift 0 must be above 0");
+}
+
+static void slices_add_up_to_the_whole_change(void **state)
+{
+    (void)state;
+    /* de got worse, fr became larger, us is new */
+    struct explain_slice slices[] = {
+        {.name = "fr", .n_before = 50, .sum_before = 45, .n_now = 80, .sum_now = 72},
+        {.name = "us", .n_before = 0, .sum_before = 0, .n_now = 20, .sum_now = 10},
+        {.name = "de", .n_before = 150, .sum_before = 120, .n_now = 100, .sum_now = 50},
+    };
+    double change = explain_slices(slices, 3);
+    assert_true(near(change, 132.0 / 200 - 165.0 / 200, 1e-12));
+    double sum = 0, share = 0;
+    for (int i = 0; i < 3; i++) {
+        sum += slices[i].within + slices[i].between;
+        share += slices[i].share;
+    }
+    assert_true(near(sum, change, 1e-12) && near(share, 1, 1e-12));
+    assert_string_equal(slices[0].name, "de");
+    assert_true(near(slices[0].within, -0.3 * 0.625, 1e-12));
+}
+
+static void features_are_ranked_by_how_far_beyond_their_threshold(void **state)
+{
+    (void)state;
+    struct explain_feature features[] = {
+        {"income", 0.2, 0.1, 1e-9, 0, 0},
+        {"empty", (double)NAN, 0.1, (double)NAN, 0, 0},
+        {"city", 0.6, 0.1, 1e-30, 0, 0},
+    };
+    explain_features(features, 3);
+    assert_string_equal(features[0].name, "city");
+    assert_true(near(features[0].effect, 6, 1e-12) && near(features[0].share, 0.75, 1e-12));
+    assert_string_equal(features[2].name, "empty");
+    assert_true(features[2].share == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_steady_rise_is_a_trend),
+        cmocka_unit_test(a_decline_with_ties_equals_scipys_slope),
+        cmocka_unit_test(false_alarms_come_as_seldom_as_asked),
+        cmocka_unit_test(a_change_is_found_soon_and_dated),
+        cmocka_unit_test(plans_that_cannot_be_are_refused),
+        cmocka_unit_test(slices_add_up_to_the_whole_change),
+        cmocka_unit_test(features_are_ranked_by_how_far_beyond_their_threshold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
