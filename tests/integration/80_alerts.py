@@ -58,14 +58,19 @@ def _later(prefix, at):
     return [prediction(prefix, at, score=0.9, prediction=1)]
 
 
+def _post(daemon, events):
+    status, text = daemon.request("POST", "/api/v1/events", "\n".join(event.value for event in events).encode())
+    equal(status, 200, text)
+
+
 def _harm(daemon, prefix="p"):
     at = _now() - 3000
-    daemon.post("/api/v1/events", _predictions(prefix, 20, 20, at) + _later(prefix + "later", at + 2000))
+    _post(daemon, _predictions(prefix, 20, 20, at) + _later(prefix + "later", at + 2000))
 
 
 def _heal(daemon, prefix="h"):
     at = _now() - 1500
-    daemon.post("/api/v1/events", _predictions(prefix, 400, 0, at) + _later(prefix + "later", at + 1400))
+    _post(daemon, _predictions(prefix, 400, 0, at) + _later(prefix + "later", at + 1400))
 
 
 @short
@@ -130,7 +135,7 @@ def F46_other_4xx_fail_for_good_are_shown_and_can_be_sent_again(story):
     row = wait_until(failed, 20, "the failure") or failed()
     equal((row["status"], len(receiver.attempts)), (404, 1))
     wanted["status"] = 200
-    daemon.request("POST", f"/api/v1/deliveries/{row['id']}/again", b"{}")
+    daemon.request("POST", f"/api/v1/deliveries/{row['id']}/again", {})
     wait_until(lambda: receiver.taken, 20, "the message sent by hand")
     equal(receiver.taken[0][0]["webhook-id"], row["webhook_id"])
 
@@ -196,7 +201,7 @@ def F47_no_event_at_all_is_told_by_the_wall_clock(story):
     daemon = story.daemon(_settings(story, receiver, rules=rules))
     daemon.start()
     at = _now() - 2000
-    daemon.post("/api/v1/events", _predictions("a", 5, 0, at) + _later("b", at + 1500))
+    _post(daemon, _predictions("a", 5, 0, at) + _later("b", at + 1500))
 
     wait_until(lambda: receiver.taken, 30, "the alert on silence")
     equal(receiver.bodies()[0]["data"]["alerts"][0]["name"], "silent")
@@ -209,7 +214,7 @@ def a_silence_is_kept_and_audited(story):
     daemon = story.daemon(_settings(story, receiver))
     daemon.start()
     silence = {"matchers": ["alertname=errors"], "duration": "1h", "comment": "known"}
-    daemon.request("POST", "/api/v1/silences", _json(silence))
+    daemon.request("POST", "/api/v1/silences", silence)
 
     _harm(daemon)
     wait_until(lambda: daemon.get("/api/v1/alerts")["items"], 20, "the alert")
@@ -220,12 +225,6 @@ def a_silence_is_kept_and_audited(story):
 
     daemon.request("DELETE", f"/api/v1/silences/{made['id']}")
     wait_until(lambda: receiver.taken, 30, "the telling once the silence ended")
-
-
-def _json(value):
-    import json
-
-    return json.dumps(value).encode()
 
 
 def killed_at_random_no_notification_is_lost(story):
@@ -242,7 +241,7 @@ def killed_at_random_no_notification_is_lost(story):
         daemon.start()
         base = _now() - 8000
         harm = _predictions(f"h{turn}-", 2000, 2000, base)
-        daemon.post("/api/v1/events", harm + _later(f"l{turn}", base + 3000))
+        _post(daemon, harm + _later(f"l{turn}", base + 3000))
         time.sleep(chance.uniform(0, 0.7))
         daemon.kill9()
     daemon.start()
