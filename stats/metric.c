@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <xxhash.h>
 
 #include "stats/metric_common.h"
@@ -127,8 +126,9 @@ int states_outcome(struct states *states, const struct outcome *outcome, int sig
 
 static bool same_setup(const struct metric_setup *a, const struct metric_setup *b)
 {
-    return a->task == b->task && a->positive == b->positive &&
-           memcmp(&a->threshold, &b->threshold, sizeof(a->threshold)) == 0;
+    const bool same_threshold =
+        a->threshold == b->threshold || (isnan(a->threshold) && isnan(b->threshold));
+    return a->task == b->task && a->positive == b->positive && same_threshold;
 }
 
 int states_merge(struct states *into, const struct states *from)
