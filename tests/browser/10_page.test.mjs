@@ -103,6 +103,24 @@ export async function the_worst_slice_stands_first({ page, open }) {
     check();
 }
 
+export async function versions_are_compared_side_by_side({ page, open, axe }) {
+    const check = strict(page);
+    await open_model(page, open);
+    await page.locator("a", { hasText: "Compare versions" }).click();
+    await page.locator(".curve").first().waitFor();
+
+    const auc = page.locator("tr", { has: page.locator("th", { hasText: /^roc_auc/ }) });
+    assert.match(await auc.locator("td").nth(1).textContent(), /▼ worse/);
+    assert.equal(await page.locator("section[aria-label='ROC curve'] .curve").count(), 2);
+    assert.match(await page.locator("section[aria-label='ROC curve'] svg").getAttribute("aria-label"), /^ROC curves\. v3: area 0\.\d+; v4: area 0\.\d+$/);
+    assert.equal(await page.locator(".matrix").count(), 2);
+    await page.locator("#version-1").click();
+    await page.waitForFunction(() => document.querySelectorAll(".matrix").length === 1);
+    await shot(page, "compare");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
 export async function a_commit_appears_within_a_second_without_reloading({ page, open }) {
     const check = strict(page);
     await open_model(page, open, "?range=1h&metrics=count");
@@ -198,9 +216,9 @@ export async function a_keyboard_is_enough({ page, open }) {
 export async function a_phone_shows_all_without_scrolling_sideways({ page, open }) {
     const check = strict(page);
     await page.setViewportSize({ width: 390, height: 844 });
-    for (const path of ["/", "/#/models/credit", "/#/system"]) {
+    for (const path of ["/", "/#/models/credit", "/#/models/credit/compare", "/#/system"]) {
         await open(path);
-        await page.locator(".models tbody tr, .chart canvas, .facts").first().waitFor();
+        await page.locator(".models tbody tr, .chart canvas, .curve, .facts").first().waitFor();
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(over <= 0, `${path} is ${over} px too wide`);
     }

@@ -4,6 +4,7 @@ import { start } from "./live.js";
 import { is_dark } from "./palette.js";
 import { href, read } from "./route.js";
 import { failed } from "./states.js";
+import * as compare from "./compare.js";
 import * as model from "./model.js";
 import * as overview from "./overview.js";
 import * as system from "./system.js";
@@ -12,6 +13,7 @@ const main = document.getElementById("main");
 const pages = [
     { title: "Overview", key: "o", parts: [], match: (p) => p.length === 0, page: overview },
     { title: "Model", match: (p) => p[0] === "models" && p.length === 2, page: model },
+    { title: "Compare", match: (p) => p[0] === "models" && p.length === 3 && p[2] === "compare", page: compare },
     { title: "System", key: "s", parts: ["system"], match: (p) => p[0] === "system" && p.length === 1, page: system },
 ];
 

@@ -7,7 +7,7 @@ import * as format from "./format.js";
 import { on_change } from "./live.js";
 import { badge, state_of } from "./overview.js";
 import { colour, dash } from "./palette.js";
-import { change, read } from "./route.js";
+import { change, href, read } from "./route.js";
 import { slices_table } from "./slices.js";
 import { failed } from "./states.js";
 
@@ -87,7 +87,8 @@ class Page {
             h("p", { class: "lead" }, m.task, m.task === "binary" ? `, positive ${m.positive}, threshold ${m.threshold}` : "", " · ",
                 `${format.count(m.predictions)} predictions, ${format.count(m.labels)} labels, ${format.count(m.pending)} pending`,
                 m.duplicates ? `, ${format.count(m.duplicates)} duplicates` : "", m.rejected ? `, ${format.count(m.rejected)} refused` : "",
-                " · complete up to ", h("time", { title: format.utc(m.complete_up_to) }, format.time(m.complete_up_to))));
+                " · ", m.task === "binary" || m.versions.length > 1 ? [h("a", { href: href(["models", m.name, "compare"], { segment, range: this.params.range }) }, "Compare versions"), " · "] : null,
+                "complete up to ", h("time", { title: format.utc(m.complete_up_to) }, format.time(m.complete_up_to))));
     }
 
     draw_controls() {

@@ -1,0 +1,195 @@
+// Which is better? Two or more versions (or slices) over one window: every metric side by side with
+// its interval, the curves over each other, calibration, confusion.
+import { get, model_path } from "./api.js";
+import { h, paced, replace, svg } from "./dom.js";
+import * as format from "./format.js";
+import { on_change } from "./live.js";
+import { view_of } from "./model.js";
+import { colour, dash } from "./palette.js";
+import { change, href, read } from "./route.js";
+import { failed } from "./states.js";
+
+export const name = (parts) => `${parts[1]}: compare`;
+
+const SIZE = 300, LEFT = 38, BOTTOM = 30, TOP = 8, RIGHT = 10;
+const ranges = ["1h", "6h", "24h", "7d", "30d"];
+
+const x_of = (v) => LEFT + v * (SIZE - LEFT - RIGHT);
+const y_of = (v) => SIZE - BOTTOM - v * (SIZE - BOTTOM - TOP);
+
+// A square of 0..1 × 0..1 with ticks and names of its axes.
+function square(label, x_name, y_name) {
+    const box = svg("svg", { class: "square", viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": label });
+    for (const tick of [0, 0.25, 0.5, 0.75, 1]) {
+        box.append(svg("line", { class: "grid", x1: x_of(tick), x2: x_of(tick), y1: y_of(0), y2: y_of(1) }),
+            svg("line", { class: "grid", x1: x_of(0), x2: x_of(1), y1: y_of(tick), y2: y_of(tick) }));
+        if (tick % 0.5 === 0)
+            box.append(svg("text", { x: x_of(tick), y: SIZE - 16, "text-anchor": "middle" }, tick), svg("text", { x: LEFT - 6, y: y_of(tick) + 4, "text-anchor": "end" }, tick));
+    }
+    box.append(svg("text", { x: x_of(0.5), y: SIZE - 2, "text-anchor": "middle" }, x_name),
+        svg("text", { x: 0, y: 0, transform: `translate(10 ${y_of(0.5)}) rotate(-90)`, "text-anchor": "middle" }, y_name));
+    return box;
+}
+
+const line_of = (points, i) => svg("path", { class: "curve", stroke: colour(i), "stroke-dasharray": dash(i).join(" ") || null, d: points.map(([x, y], k) => `${k ? "L" : "M"}${x_of(x).toFixed(1)} ${y_of(y).toFixed(1)}`).join("") });
+
+function swatch(i) { return h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }); }
+
+function area_readings(rows, title) {
+    return h("div", { class: "readout" }, rows.map((row) => h("span", { class: "reading" }, swatch(row.index), h("span", { class: "version" }, row.version),
+        h("b", {}, format.value(row.area, "number", format.half_width(row))), h("span", { class: "range", title }, format.interval(row, "number")), h("span", { class: "n" }, `n ${format.count(row.labelled)}`))));
+}
+
+function roc(rows) {
+    const known = rows.filter((row) => row.points?.length);
+    const box = square(`ROC curves. ${known.map((r) => `${r.version}: area ${format.value(r.area, "number")}`).join("; ")}`, "false positive rate", "true positive rate");
+    box.append(svg("path", { class: "chance", d: `M${x_of(0)} ${y_of(0)}L${x_of(1)} ${y_of(1)}` }));
+    known.forEach((row) => box.append(line_of([[0, 0], ...row.points.map((p) => [p.fpr, p.tpr])], row.index)));
+    return card("ROC curve", "Area: the chance that a positive scores above a negative.", area_readings(rows, "95% confidence interval of the area"), box);
+}
+
+function precision_recall(rows) {
+    const known = rows.filter((row) => row.points?.length);
+    const box = square(`Precision and recall. ${known.map((r) => `${r.version}: average precision ${format.value(r.area, "number")}`).join("; ")}`, "recall", "precision");
+    known.forEach((row) => box.append(line_of(row.points.map((p) => [p.recall, p.precision]), row.index)));
+    return card("Precision and recall", "Area: average precision.", area_readings(rows, "95% confidence interval of the average precision"), box);
+}
+
+function calibration(rows) {
+    const box = square(`Reliability. ${rows.map((r) => `${r.version}: ${r.bins.filter((b) => b.n).length} of 10 bins in use`).join("; ")}`, "mean score", "share that was positive");
+    box.append(svg("path", { class: "chance", d: `M${x_of(0)} ${y_of(0)}L${x_of(1)} ${y_of(1)}` }));
+    const share = (row, b) => b.n / Math.max(1, row.labelled);
+    const most = Math.max(1e-9, ...rows.flatMap((row) => row.bins.map((b) => share(row, b))));
+    const bars = svg("svg", { class: "square bars-below", viewBox: `0 0 ${SIZE} 56`, "aria-hidden": "true" });
+    rows.forEach((row, k) => {
+        const used = row.bins.filter((b) => b.n > 0), width = (x_of(0.1) - x_of(0) - 4) / rows.length;
+        used.forEach((b) => box.append(svg("line", { stroke: colour(row.index), "stroke-width": 1.5, opacity: 0.55, x1: x_of(b.predicted), x2: x_of(b.predicted), y1: y_of(b.lower), y2: y_of(b.upper) })));
+        box.append(line_of(used.map((b) => [b.predicted, b.observed]), row.index));
+        used.forEach((b) => box.append(svg("circle", { cx: x_of(b.predicted), cy: y_of(b.observed), r: 3, fill: colour(row.index) })));
+        used.forEach((b) => bars.append(svg("rect", { x: x_of(b.from) + 2 + k * width, width: Math.max(1, width - 1), y: 50 - (46 * share(row, b)) / most, height: (46 * share(row, b)) / most, fill: colour(row.index) })));
+    });
+    bars.append(svg("line", { class: "grid", x1: x_of(0), x2: x_of(1), y1: 50.5, y2: 50.5 }));
+    return card("Reliability", "On the diagonal a score is the probability that it claims. Below: the share of predictions with each score.",
+        h("div", { class: "readout" }, rows.map((row) => h("span", { class: "reading" }, swatch(row.index), h("span", { class: "version" }, row.version), h("span", { class: "n" }, `n ${format.count(row.labelled)}`)))), box, bars);
+}
+
+const class_name = (text, rows) => (text === "__rest__" ? `not ${rows[0]}` : text === "__other__" ? "others" : text);
+
+function matrix(row) {
+    const { classes, matrix: cells } = row;
+    const sums = cells.map((line) => line.reduce((a, b) => a + b, 0));
+    return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "matrix" },
+        h("caption", {}, swatch(row.index), " ", row.version),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("small", {}, "label \\ predicted")), classes.map((c) => h("th", { scope: "col" }, class_name(c, classes))))),
+        h("tbody", {}, cells.map((line, i) => h("tr", {}, h("th", { scope: "row" }, class_name(classes[i], classes)),
+            line.map((n, k) => {
+                const share = sums[i] ? n / sums[i] : 0;
+                return h("td", { class: i === k ? "right" : "wrong", style: { "--share": share } }, h("b", {}, format.count(n)), h("small", {}, sums[i] ? `${(share * 100).toFixed(share < 0.1 && share > 0 ? 1 : 0)} %` : "–"));
+            }))))));
+}
+
+function card(title, what, ...content) {
+    return h("section", { class: "chart", "aria-label": title }, h("header", {}, h("h2", { class: "plain-title" }, title)), h("p", { class: "what" }, what), content);
+}
+
+function table(answer, rows, defs) {
+    const of = (metric, version) => answer.series.find((s) => s.metric === metric && s.version === version)?.points.at(-1);
+    const metrics = [...new Set(answer.series.map((s) => s.metric))];
+    const base = rows[0]?.version;
+    const line = (metric) => {
+        const series = answer.series.find((s) => s.metric === metric), kind = format.kind_of(metric, series.unit);
+        const first = of(metric, base);
+        return h("tr", {}, h("th", { scope: "row", title: defs.get(metric) ?? "" }, metric, series.better === "none" ? null : h("small", {}, `${series.better} is better`)),
+            rows.map((row, i) => {
+                const p = of(metric, row.version);
+                if (!p || p.value === null) return h("td", { class: "number" }, "–", h("small", {}, p?.why ?? "nothing in this window"));
+                const apart = i > 0 && first?.value !== null && first?.lower !== null && p.lower !== null && (p.lower > first.upper || p.upper < first.lower);
+                const better = apart && series.better !== "none" && (series.better === "higher") === (p.value > first.value);
+                return h("td", { class: "number" }, h("b", {}, format.value(p.value, kind, format.half_width(p))),
+                    apart && series.better !== "none" ? h("span", { class: better ? "verdict good" : "verdict bad", title: `the intervals of ${row.version} and ${base} do not touch` }, better ? " ▲ better" : " ▼ worse") : null,
+                    h("small", {}, format.interval(p, kind)));
+            }));
+    };
+    return h("section", { class: "block", "aria-label": "Metrics" },
+        h("div", { class: "block-head" }, h("h2", {}, "Side by side"), h("p", {}, `against ${base}; marked only where the 95% intervals do not touch. A decision belongs to an experiment.`)),
+        h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" }, h("caption", { class: "unseen" }, "Metrics of the versions"),
+            h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Metric"), rows.map((row) => h("th", { scope: "col", class: "number" }, swatch(row.index), " ", row.version)))),
+            h("tbody", {}, metrics.map(line)))));
+}
+
+class Page {
+    constructor(main, model_name, signal) {
+        Object.assign(this, { model_name, signal });
+        this.head = h("div", { class: "page-head" });
+        this.message = h("div", {});
+        this.controls = h("div", { class: "controls" });
+        this.table = h("div", {});
+        this.curves = h("div", { class: "charts" });
+        this.matrices = h("div", {});
+        replace(main, this.head, this.message, this.controls, this.table, this.curves, this.matrices);
+    }
+
+    async load() {
+        const { params } = read(), path = (rest) => model_path(this.model_name, rest), { signal } = this;
+        const model = await get(path(""), {}, signal);
+        const slices = (await get(path("/slices"), {}, signal)).items;
+        const view = view_of(params, model.complete_up_to);
+        this.draw_head(model, view, params, slices);
+        const from = view.shown_from, to = view.to, window = format.span_name(to - from);
+        const ask = { version: "*", segment: params.segment, from, to };
+        const kinds = { binary: ["roc", "pr", "calibration", "confusion"], multiclass: ["calibration", "confusion"] }[model.task] ?? [];
+        const [metrics, ...curves] = await Promise.all([
+            get(path("/metrics"), { ...ask, window, step: format.span_name(view.step), metric: model.main_metrics.join(",") }, signal),
+            ...kinds.map((kind) => get(path("/curves"), { ...ask, kind }, signal)),
+        ]);
+        const hidden = new Set((params.hide ?? "").split("\n"));
+        const rows_of = (series) => series.filter((s) => !hidden.has(s.version) && (s.n ?? 1) > 0).map((s) => ({ ...s, index: Math.max(0, model.versions.indexOf(s.version)) }));
+        const versions = [...new Set(metrics.series.filter((s) => !hidden.has(s.version) && s.points.some((p) => p.n > 0)).map((s) => s.version))];
+        const rows = versions.map((version) => ({ version, index: model.versions.indexOf(version) }));
+        const defs = new Map(model.metrics.map((m) => [m.name, m.help]));
+        if (!rows.length) { replace(this.table, h("section", { class: "message" }, h("h2", {}, "Nothing in this range"), h("p", {}, "No version served predictions in it. Choose a longer range."))); replace(this.curves); replace(this.matrices); return; }
+        replace(this.table, table(metrics, rows, defs));
+        const by = Object.fromEntries(kinds.map((kind, i) => [kind, rows_of(curves[i].series)]));
+        replace(this.curves, by.roc ? roc(by.roc) : null, by.pr ? precision_recall(by.pr) : null, by.calibration ? calibration(by.calibration) : null);
+        replace(this.matrices, by.confusion ? h("section", { class: "block", "aria-label": "Confusion" }, h("h2", {}, "Confusion"), h("div", { class: "matrices" }, by.confusion.map(matrix))) : null);
+        replace(this.message);
+    }
+
+    draw_head(model, view, params, slices) {
+        const hidden = new Set((params.hide ?? "").split("\n").filter(Boolean));
+        const toggle = (version) => {
+            if (hidden.has(version)) hidden.delete(version);
+            else hidden.add(version);
+            change({ hide: [...hidden].join("\n") });
+        };
+        const focus = document.activeElement?.id;
+        replace(this.head, h("h1", {}, model.name, h("small", {}, ` compare${params.segment ? ` · ${params.segment}` : ""}`)),
+            h("p", { class: "lead" }, h("a", { href: href(["models", model.name], { segment: params.segment, range: params.range }) }, "Over time"), " · one window, ",
+                h("time", { title: format.utc(view.shown_from) }, format.time(view.shown_from)), " – ", h("time", { title: format.utc(view.to) }, format.time(view.to))));
+        replace(this.controls,
+            h("div", { class: "segmented", role: "group", "aria-label": "Range" }, ranges.map((r) => h("button", { type: "button", id: `range-${r}`, "aria-pressed": String(!view.fixed && view.range === format.span_ms(r)), onclick: () => change({ range: r === "24h" ? "" : r, from: "", to: "" }) }, r))),
+            slices.length ? h("label", {}, "Slice ", h("select", { id: "segment", onchange: (e) => change({ segment: e.target.value }) },
+                h("option", { value: "" }, "everything"), slices.map((s) => h("option", { value: s.segment, selected: s.segment === params.segment }, `${s.key} = ${s.value}`)))) : null,
+            h("div", { class: "legend", role: "group", "aria-label": "Versions" }, model.versions.map((v, i) => h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!hidden.has(v)), onclick: () => toggle(v) }, swatch(i), v))));
+        if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+    }
+}
+
+export async function open(main, { parts, signal }) {
+    const page = new Page(main, parts[1], signal);
+    const load = async () => {
+        try {
+            await page.load();
+        } catch (error) {
+            if (error.name === "AbortError") return;
+            replace(page.message, failed(error, load));
+            if (!(error.status >= 0)) console.error(error);
+        }
+    };
+    const reload = paced(load, 1500), follow = paced(load, 30);
+    const stop = on_change((event) => { if (event.type !== "status") reload(); });
+    addEventListener("hashchange", follow);
+    addEventListener("theme", follow);
+    signal.addEventListener("abort", () => { stop(); reload.stop(); follow.stop(); removeEventListener("hashchange", follow); removeEventListener("theme", follow); });
+    await load();
+}
