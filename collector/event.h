@@ -57,7 +57,10 @@ struct named_value {
     struct value value;
 };
 
-/* A class as text: the number 1, 1.0 and "1" give "1"; true gives "true" (contract §7). */
+/*
+ * A class as text: the number 1, 1.0 and "1" give "1"; true gives "true" (contract §7).
+ * Fields stand by meaning, at the price of 32 bytes. NOLINTNEXTLINE(clang-analyzer-optin.*)
+ */
 struct event {
     enum event_type type;
     int64_t ts_ms;

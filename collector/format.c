@@ -26,7 +26,7 @@ int format_new(struct format **out, const struct config_topic *topic, const stru
     format->topic = topic;
     format->config = config;
     buf_init(&format->rows, FORMAT_ROW_BYTES);
-    buf_init(&format->clean, 4 * EVENT_MAX_BYTES);
+    buf_init(&format->clean, (size_t)4 * EVENT_MAX_BYTES);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(kinds[i].name, topic->format) == 0)
             format->kind = &kinds[i];
@@ -119,16 +119,16 @@ void format_next(struct format *format, struct event *out)
         decode_row(format, format->next_row++, out, NULL);
 }
 
-static bool too_deep(const json_t *value, int depth)
+static bool too_deep(json_t *value, int depth)
 {
     const char *key;
-    json_t *child, *object = (json_t *)(uintptr_t)value; /* jansson iterates without const */
+    json_t *child;
     size_t i;
     if (!json_is_object(value) && !json_is_array(value))
         return false;
     if (++depth > EVENT_MAX_DEPTH)
         return true;
-    json_object_foreach(object, key, child)
+    json_object_foreach(value, key, child)
     {
         if (too_deep(child, depth))
             return true;
@@ -167,15 +167,15 @@ enum reject foreign_parse(struct format *format, const char *bytes, size_t n, js
     }
 }
 
-static void value_write(const json_t *value, struct buf *out)
+static void value_write(json_t *value, struct buf *out)
 {
     const char *key, *comma = "";
-    json_t *child, *object = (json_t *)(uintptr_t)value; /* jansson iterates without const */
+    json_t *child;
     size_t i;
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         buf_u8(out, '{');
-        json_object_foreach(object, key, child)
+        json_object_foreach(value, key, child)
         {
             buf_printf(out, "%s", comma);
             json_text(out, key, strlen(key));
@@ -212,7 +212,7 @@ static void value_write(const json_t *value, struct buf *out)
     }
 }
 
-enum reject row_add(struct format *format, const json_t *event)
+enum reject row_add(struct format *format, json_t *event)
 {
     if (format->n_rows == FORMAT_MAX_ROWS)
         return format_refuse(format, REJECT_TOO_LARGE, "more than %d rows", FORMAT_MAX_ROWS);

@@ -7,6 +7,7 @@
  *
  * C behind, C in front: nothing here throws.
  */
+#include <cassert>
 #include <cerrno>
 #include <new>
 
@@ -687,6 +688,7 @@ extern "C" enum reject event_decode(struct decoder *d, const char *bytes, size_t
         });
     if (!whole || !walk_at_end(d) || judge(d, out, classes.type, root.labelled))
         return d->failure;
+    assert(classes.type >= 0); /* judge refuses it otherwise */
     out->type = (event_type)classes.type;
     if (root.seen & ~fields_of[out->type])
         event_strip(out, root.seen);

@@ -21,9 +21,9 @@ static struct view header_get(const struct format_message *message, const char *
     return (struct view){NULL, 0};
 }
 
-static struct view member_get(const json_t *object, const char *name)
+static struct view member_get(json_t *object, const char *name)
 {
-    const json_t *value = json_object_get(object, name);
+    json_t *value = json_object_get(object, name);
     if (!json_is_string(value) || json_string_length(value) > EVENT_MAX_BYTES)
         return (struct view){NULL, 0};
     return (struct view){json_string_value(value), (uint32_t)json_string_length(value)};
@@ -180,7 +180,7 @@ static json_t *text_of(struct view view)
 /* "com.example.prediction" → "prediction" */
 static json_t *last_word(struct view type)
 {
-    const char *dot = memrchr(type.data, '.', type.size);
+    const char *dot = type.size ? memrchr(type.data, '.', type.size) : NULL;
     uint32_t skip = dot ? (uint32_t)(dot + 1 - type.data) : 0;
     return text_of((struct view){type.data + skip, type.size - skip});
 }

@@ -114,7 +114,7 @@ static bool step_unescape(char *out, size_t room, const char *from, size_t n)
     return true;
 }
 
-static const json_t *pointer_get(const json_t *value, const char *pointer)
+static json_t *pointer_get(json_t *value, const char *pointer)
 {
     while (value && *pointer == '/') {
         const char *step = pointer + 1;
@@ -134,12 +134,12 @@ static const json_t *pointer_get(const json_t *value, const char *pointer)
 }
 
 /* The value as the field wants it; the caller owns it. NULL: nothing there. */
-static json_t *mapped_value(const struct mapped *mapped, const json_t *message)
+static json_t *mapped_value(const struct mapped *mapped, json_t *message)
 {
     char text[TEXT_NUMBER_BYTES];
     if (!mapped->pointer)
         return json_string(mapped->text);
-    const json_t *found = pointer_get(message, mapped->pointer);
+    json_t *found = pointer_get(message, mapped->pointer);
     if (!found || json_is_null(found))
         return NULL;
     if (mapped->is_text && json_is_integer(found)) {
@@ -155,10 +155,10 @@ static json_t *mapped_value(const struct mapped *mapped, const json_t *message)
                    ? json_integer((json_int_t)value)
                    : json_real(value);
     }
-    return json_incref((json_t *)(uintptr_t)found); /* counted, never written to */
+    return json_incref(found);
 }
 
-void event_map(const struct format *format, const json_t *message, json_t *event)
+void event_map(const struct format *format, json_t *message, json_t *event)
 {
     for (size_t i = 0; i < format->n_mapped; i++) {
         const struct mapped *mapped = &format->mapped[i];

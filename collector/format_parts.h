@@ -58,7 +58,7 @@ enum reject format_refuse(struct format *format, enum reject reason, const char 
 enum reject foreign_parse(struct format *format, const char *bytes, size_t n, json_t **out);
 
 /* `event` as the next row: its text is written, the object stays the caller's. */
-enum reject row_add(struct format *format, const json_t *event);
+enum reject row_add(struct format *format, json_t *event);
 
 /* Sets a member unless the event has one (or value is NULL). Takes over `value`. */
 void event_default(json_t *event, const char *field, json_t *value);
@@ -66,7 +66,7 @@ void event_default(json_t *event, const char *field, json_t *value);
 void event_topic_defaults(const struct format *format, json_t *event);
 /* The mapping of the topic, from `message` into `event`; what a pointer does not find is left out.
  */
-void event_map(const struct format *format, const json_t *message, json_t *event);
+void event_map(const struct format *format, json_t *message, json_t *event);
 int mapping_compile(struct format *format, struct err *err);
 
 /* A CloudEvent of either mode; data is owned by the caller, the rest borrowed from it or from the
@@ -82,12 +82,12 @@ void cloud_event_finish(struct cloud_event *event);
 
 /* What all rows of a batch share. */
 struct batch_facts {
-    const char *id;        /* NULL: none; a batch of n > 1 gives ID/0 … */
-    const json_t *message; /* what the mapping looks into */
-    json_t *common;        /* members of every event: ts, model, version */
+    const char *id;  /* NULL: none; a batch of n > 1 gives ID/0 … */
+    json_t *message; /* what the mapping looks into */
+    json_t *common;  /* members of every event: ts, model, version */
 };
 /* Rows of an inference request and its answer (V1, V2, columns); request may be NULL. */
-enum reject inference_rows(struct format *format, const json_t *request, const json_t *answer,
+enum reject inference_rows(struct format *format, json_t *request, json_t *answer,
                            const struct batch_facts *facts);
 
 enum reject format_json_decode(struct format *format, const struct format_message *message);

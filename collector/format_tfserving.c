@@ -43,32 +43,32 @@ static void quote_bare_tokens(const char *bytes, size_t n, struct buf *out)
     }
 }
 
-static void take_over(json_t *event, const char *field, const json_t *from, const char *name)
+static void take_over(json_t *event, const char *field, json_t *from, const char *name)
 {
-    const json_t *value = json_object_get(from, name);
+    json_t *value = json_object_get(from, name);
     if (!value || json_is_null(value))
         return;
     /* A version is a number in this server's world. */
     json_t *text = json_is_integer(value) && strcmp(field, "ts") != 0
                        ? json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value))
-                       : json_incref((json_t *)(uintptr_t)value); /* counted, never written to */
+                       : json_incref(value);
     event_default(event, field, text);
 }
 
-static enum reject rows_of(struct format *format, const json_t *message, json_t *common)
+static enum reject rows_of(struct format *format, json_t *message, json_t *common)
 {
     static const char *const fields[] = {"id", "ts", "model", "version"};
     event_map(format, message, common);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
         take_over(common, fields[i], message, fields[i]);
-    const json_t *spec = json_object_get(message, "model_spec");
+    json_t *spec = json_object_get(message, "model_spec");
     take_over(common, "model", spec, "name");
     take_over(common, "version", spec, "version");
     event_topic_defaults(format, common);
 
-    const json_t *request = json_object_get(message, "request");
-    const json_t *answer = json_object_get(message, "response");
-    const json_t *id = json_object_get(common, "id");
+    json_t *request = json_object_get(message, "request");
+    json_t *answer = json_object_get(message, "response");
+    json_t *id = json_object_get(common, "id");
     const struct batch_facts facts = {json_string_value(id), message, common};
     return inference_rows(format, request ? request : message, answer ? answer : message, &facts);
 }

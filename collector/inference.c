@@ -30,12 +30,12 @@ static enum reject bad(struct format *format, const char *what)
 /* ---- any body → rows ---- */
 
 /* Row-major data, flat or nested, as one flat list. */
-static bool flatten(const json_t *value, json_t *out, int depth)
+static bool flatten(json_t *value, json_t *out, int depth)
 {
     size_t i;
     json_t *item;
     if (!json_is_array(value))
-        return json_array_append(out, (json_t *)(uintptr_t)value) == 0; /* counted, not written */
+        return json_array_append(out, value) == 0;
     if (depth == EVENT_MAX_DEPTH)
         return false;
     json_array_foreach(value, i, item)
@@ -46,7 +46,7 @@ static bool flatten(const json_t *value, json_t *out, int depth)
     return true;
 }
 
-static bool is_tensor(const json_t *value)
+static bool is_tensor(json_t *value)
 {
     return json_is_string(json_object_get(value, "name")) &&
            json_is_array(json_object_get(value, "shape")) &&
@@ -54,10 +54,10 @@ static bool is_tensor(const json_t *value)
 }
 
 /* The member `name` of row i, for as many rows as the tensor has. */
-static enum reject add_tensor(struct format *format, const json_t *tensor, json_t *rows,
+static enum reject add_tensor(struct format *format, json_t *tensor, json_t *rows,
                               size_t max_columns)
 {
-    const json_t *shape = json_object_get(tensor, "shape"), *item;
+    json_t *shape = json_object_get(tensor, "shape"), *item;
     size_t n_rows = json_array_size(rows), width = 1, i;
     const char *name = json_string_value(json_object_get(tensor, "name"));
     json_array_foreach(shape, i, item)
@@ -96,10 +96,10 @@ static enum reject add_tensor(struct format *format, const json_t *tensor, json_
     return whole ? REJECT_NONE : bad(format, "a tensor's data does not fill its shape");
 }
 
-static enum reject tensors_to_rows(struct format *format, const json_t *tensors, json_t *rows,
+static enum reject tensors_to_rows(struct format *format, json_t *tensors, json_t *rows,
                                    size_t max_columns)
 {
-    const json_t *first = json_array_get(json_object_get(json_array_get(tensors, 0), "shape"), 0);
+    json_t *first = json_array_get(json_object_get(json_array_get(tensors, 0), "shape"), 0);
     json_int_t n = first ? json_integer_value(first) : 1;
     size_t i;
     json_t *tensor;
@@ -143,10 +143,10 @@ static enum reject columns_to_rows(struct format *format, json_t *columns, json_
     return REJECT_NONE;
 }
 
-static enum reject frame_to_rows(struct format *format, const json_t *frame, json_t *rows)
+static enum reject frame_to_rows(struct format *format, json_t *frame, json_t *rows)
 {
-    const json_t *names = json_object_get(frame, "columns");
-    const json_t *data = json_object_get(frame, "data");
+    json_t *names = json_object_get(frame, "columns");
+    json_t *data = json_object_get(frame, "data");
     json_t *values;
     size_t i;
     if (!json_is_array(names) || !json_is_array(data))
@@ -169,7 +169,7 @@ static enum reject frame_to_rows(struct format *format, const json_t *frame, jso
  * The body's rows in `names`' first member that is there; none at all leaves the list empty. A
  * single tensor of up to max_columns values a row gives a column for each.
  */
-static enum reject body_rows(struct format *format, const json_t *body, const char *const *names,
+static enum reject body_rows(struct format *format, json_t *body, const char *const *names,
                              size_t max_columns, json_t *rows)
 {
     json_t *value = NULL;
@@ -194,11 +194,11 @@ static enum reject body_rows(struct format *format, const json_t *body, const ch
 /* ---- one row → one event ---- */
 
 /* TensorFlow's {"b64": "…"} is a text of bytes: taken as the Base64 it is. */
-static json_t *named_features(const json_t *row)
+static json_t *named_features(json_t *row)
 {
     const char *name;
     json_t *value, *features = json_object();
-    json_object_foreach((json_t *)(uintptr_t)row, name, value) /* jansson iterates without const */
+    json_object_foreach(row, name, value)
     {
         json_t *text = json_object_get(value, "b64");
         json_object_set(features, name, json_is_string(text) ? text : value);
@@ -206,7 +206,7 @@ static json_t *named_features(const json_t *row)
     return features;
 }
 
-static json_t *features_of(const json_t *row)
+static json_t *features_of(json_t *row)
 {
     size_t n = json_array_size(row);
     char name[32];
@@ -214,7 +214,7 @@ static json_t *features_of(const json_t *row)
         return named_features(row);
     json_t *features = json_object();
     if (!json_is_array(row) || n > MAX_COLUMNS) {
-        json_object_set(features, json_is_array(row) ? "x" : "f0", (json_t *)(uintptr_t)row);
+        json_object_set(features, json_is_array(row) ? "x" : "f0", row);
         return features;
     }
     for (size_t i = 0; i < n; i++) {
@@ -224,10 +224,10 @@ static json_t *features_of(const json_t *row)
     return features;
 }
 
-static void set_answer(json_t *event, const json_t *value, const char *task);
+static void set_answer(json_t *event, json_t *value, const char *task);
 
 /* [0.1, 0.9], or the classification API's [["cat", 0.9], …] */
-static void set_scores(json_t *event, const json_t *list)
+static void set_scores(json_t *event, json_t *list)
 {
     json_t *scores = json_object(), *best = NULL, *item;
     double highest = -1;
@@ -235,10 +235,10 @@ static void set_scores(json_t *event, const json_t *list)
     json_array_foreach(list, i, item)
     {
         char number[32];
-        const json_t *score = json_is_array(item) ? json_array_get(item, 1) : item;
+        json_t *score = json_is_array(item) ? json_array_get(item, 1) : item;
         snprintf(number, sizeof(number), "%zu", i);
         const char *name = json_string_value(json_array_get(item, 0));
-        json_object_set(scores, name ? name : number, (json_t *)(uintptr_t)score); /* counted */
+        json_object_set(scores, name ? name : number, score);
         if (json_is_number(score) && json_number_value(score) > highest) {
             highest = json_number_value(score);
             json_decref(best);
@@ -249,11 +249,11 @@ static void set_scores(json_t *event, const json_t *list)
     event_default(event, "prediction", best);
 }
 
-static void set_list(json_t *event, const json_t *list, const char *task)
+static void set_list(json_t *event, json_t *list, const char *task)
 {
     size_t n = json_array_size(list);
     if (strcmp(task, "ranking") == 0)
-        event_default(event, "ranking", json_incref((json_t *)(uintptr_t)list)); /* counted */
+        event_default(event, "ranking", json_incref(list));
     else if (n == 1)
         set_answer(event, json_array_get(list, 0), task);
     else if (n == 2 && strcmp(task, "binary") == 0 && json_is_number(json_array_get(list, 1)))
@@ -291,7 +291,7 @@ static void set_named(json_t *event, json_t *outputs, const char *task)
         event_default(event, "prediction", json_incref(outputs)); /* refused as a wrong type */
 }
 
-static void set_answer(json_t *event, const json_t *value, const char *task)
+static void set_answer(json_t *event, json_t *value, const char *task)
 {
     bool is_share =
         json_is_real(value) && json_real_value(value) >= 0 && json_real_value(value) <= 1;
@@ -299,13 +299,13 @@ static void set_answer(json_t *event, const json_t *value, const char *task)
     if (json_is_array(value))
         set_list(event, value, task);
     else if (json_is_object(value))
-        set_named(event, (json_t *)(uintptr_t)value, task); /* jansson iterates without const */
+        set_named(event, value, task);
     else
         event_default(event, json_is_real(value) && wants_score ? "score" : "prediction",
-                      json_incref((json_t *)(uintptr_t)value)); /* counted */
+                      json_incref(value));
 }
 
-static const char *task_of(const struct format *format, const json_t *common)
+static const char *task_of(const struct format *format, json_t *common)
 {
     const char *name = json_string_value(json_object_get(common, "model"));
     const struct config_model *model =
@@ -319,7 +319,7 @@ static const char *task_of(const struct format *format, const json_t *common)
 }
 
 static enum reject add_row(struct format *format, const struct batch_facts *facts, size_t i,
-                           size_t n, const json_t *features, const json_t *answer)
+                           size_t n, json_t *features, json_t *answer)
 {
     json_t *event = json_object();
     if (!event)
@@ -337,7 +337,7 @@ static enum reject add_row(struct format *format, const struct batch_facts *fact
     return reason;
 }
 
-enum reject inference_rows(struct format *format, const json_t *request, const json_t *answer,
+enum reject inference_rows(struct format *format, json_t *request, json_t *answer,
                            const struct batch_facts *facts)
 {
     static const char *const of_request[] = {"instances", "inputs", "dataframe_split",

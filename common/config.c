@@ -82,7 +82,7 @@ static bool pair_from_file(struct config_reader *r, const struct yaml_node *node
     pair->key = arena_text(r->arena, node->key, strlen(node->key) - strlen("_file"));
     pair->value = arena_text(r->arena, secret, strlen(secret));
     explicit_bzero(secret, strlen(secret));
-    return true;
+    return pair->key && pair->value;
 }
 
 static void read_pairs(struct config_reader *r, const struct key *key, const struct yaml_node *node,
@@ -154,7 +154,7 @@ static void part_files(struct config_reader *r, struct yaml_node *node, const st
             return;
         if (config_secret_read(&secret, path, &err))
             config_complain(r, child->line, &at, "%s", err.text);
-        else
+        else if (secret)
             explicit_bzero(secret, strlen(secret));
         child->text = path;
         child->size = strlen(path);
@@ -289,10 +289,8 @@ const char *config_path(struct config_reader *r, const char *path)
         return path;
     size_t n = strlen(r->directory), n_path = strlen(path);
     char *whole = arena_take(r->arena, n + n_path + 1);
-    if (whole) {
-        memcpy(whole, r->directory, n);
-        memcpy(whole + n, path, n_path);
-    }
+    if (whole)
+        snprintf(whole, n + n_path + 1, "%s%s", r->directory, path);
     return whole;
 }
 
@@ -339,7 +337,7 @@ static int file_read(char **out, size_t *n, const char *path, size_t max_bytes, 
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat stat;
     if (fd < 0 || fstat(fd, &stat) < 0)
-        return err_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
+        return err_set(err, -errno, "cannot read %s: %s", path, strerrordesc_np(errno));
     if (S_ISDIR(stat.st_mode))
         return err_set(err, -EISDIR, "cannot read %s: it is a directory", path);
     AUTO_FREE char *bytes = malloc(max_bytes + 1);
@@ -351,7 +349,7 @@ static int file_read(char **out, size_t *n, const char *path, size_t max_bytes, 
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return err_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
+            return err_set(err, -errno, "cannot read %s: %s", path, strerrordesc_np(errno));
         size += (size_t)got;
         if (got == 0)
             break;

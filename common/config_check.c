@@ -187,13 +187,13 @@ static void check_root(struct config_reader *r, const struct yaml_node *node,
                         "are %zu, more than limits.models allows (%" PRId64 ")", config->n_models,
                         config->limits.models);
     const struct config_model **sorted =
-        arena_take_array(r->arena, config->n_models, sizeof(*sorted));
+        arena_take_array(r->arena, config->n_models, sizeof(void *));
     size_t n = 0;
     for (size_t i = 0; sorted && i < config->n_models; i++)
         if (config->models[i].name)
             sorted[n++] = &config->models[i];
     if (n > 1)
-        qsort(sorted, n, sizeof(*sorted), by_name);
+        qsort(sorted, n, sizeof(void *), by_name);
     for (size_t i = 1; i < n; i++) {
         const struct place item = {&models, NULL, (size_t)(sorted[i] - config->models)};
         if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)

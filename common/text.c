@@ -296,7 +296,7 @@ const char *number_print(char out[TEXT_NUMBER_BYTES], double value)
 
 const char *number_print_scientific(char out[TEXT_NUMBER_BYTES], const char *scientific)
 {
-    char digits[24];
+    char digits[24] = "";
     size_t n = 0;
     const char *sign = *scientific == '-' ? "-" : "";
     const char *p = scientific + (*scientific == '-');
@@ -305,7 +305,8 @@ const char *number_print_scientific(char out[TEXT_NUMBER_BYTES], const char *sci
             digits[n++] = *p;
     while (n > 1 && digits[n - 1] == '0')
         n--;
-    int exponent = atoi(p + 1), size = (int)n;
+    int size = (int)n;
+    int exponent = atoi(p + 1); /* NOLINT(cert-err34-c): digits by definition */
 
     if (exponent < -6 || exponent > 20)
         snprintf(out, TEXT_NUMBER_BYTES, "%s%c%s%.*se%+d", sign, digits[0], n > 1 ? "." : "",

