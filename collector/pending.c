@@ -166,8 +166,10 @@ static int arena_new(struct pending *pending, struct err *err)
     };
     int rc = grow_array(&pending->arenas, &pending->arenas_capacity, pending->n_arenas,
                         sizeof(*pending->arenas), err);
-    for (size_t i = 0; !rc && i < EACH; i++)
-        rc = grow_array(&pending->free_segments, &pending->free_capacity, pending->n_free + i,
+    /* Room for every segment of every arena: they may all be free at once, and then segment_evict
+       must not fail. */
+    for (size_t i = 0; !rc && i < (pending->n_arenas + 1) * EACH; i++)
+        rc = grow_array(&pending->free_segments, &pending->free_capacity, i,
                         sizeof(*pending->free_segments), err);
     if (rc)
         return rc;

@@ -199,6 +199,28 @@ static void expired_segments_go_whole_from_memory_and_disk(void **state)
     rows_finish(&rows);
 }
 
+/* The list of free segments had room for those of one arena only, and then wrote beyond its end. */
+static void all_segments_of_several_arenas_can_be_free_at_once(void **state)
+{
+    (void)state;
+    struct rows rows = {0};
+    AUTO(pending) struct pending *pending = NULL;
+    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    const uint64_t n = 150000; /* over 64 bytes each: five arenas of 2 MiB */
+    for (uint64_t i = 0; i < n; i++)
+        add_prediction(pending, i, 0);
+    save(pending, &rows);
+    n_expired = 0;
+
+    assert_int_equal(pending_expire(pending, 30 * MINUTE, 100000, count_expired, NULL, NULL), 0);
+    assert_int_equal(n_expired, n);
+    for (uint64_t i = 0; i < n; i++)
+        add_prediction(pending, i, 40 * MINUTE);
+
+    assert_non_null(find(pending, n - 1));
+    rows_finish(&rows);
+}
+
 static void beyond_the_memory_limit_old_segments_are_read_when_asked_for(void **state)
 {
     (void)state;
@@ -346,6 +368,7 @@ int main(void)
         cmocka_unit_test(a_label_on_a_saved_record_is_a_small_patch),
         cmocka_unit_test(a_pending_prediction_takes_100_bytes_in_memory_and_64_on_disk),
         cmocka_unit_test(expired_segments_go_whole_from_memory_and_disk),
+        cmocka_unit_test(all_segments_of_several_arenas_can_be_free_at_once),
         cmocka_unit_test(beyond_the_memory_limit_old_segments_are_read_when_asked_for),
         cmocka_unit_test(a_segment_with_many_patches_is_rewritten),
         cmocka_unit_test(damaged_rows_are_refused_by_name),
