@@ -1,0 +1,398 @@
+#include "stats/drift_multivariate.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/distribution.h"
+
+enum {
+    ERROR_SCALE = 40, /* fixed point: 2^-40 */
+    MOST_FEATURES = 1024
+};
+
+#define EXPLAINED 0.65 /* NannyML's n_components */
+
+static int by_id(const void *a, const void *b)
+{
+    const struct category *x = (const struct category *)a, *y = (const struct category *)b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static double count_of(const struct multivariate_feature *feature, uint64_t id)
+{
+    struct category key = {.id = id};
+    const struct category *found =
+        feature->n_counts ? bsearch(&key, feature->counts, feature->n_counts, sizeof(key), by_id)
+                          : NULL;
+    return found ? (double)found->count : 0;
+}
+
+static inline double encode(const struct multivariate_feature *feature,
+                            const struct row_value *value)
+{
+    double x = feature->fill;
+    if (feature->categorical && value->category)
+        x = count_of(feature, value->category);
+    else if (!feature->categorical && isfinite(value->number))
+        x = value->number;
+    return feature->std > 0 ? (x - feature->mean) / feature->std : 0;
+}
+
+void multivariate_free(struct multivariate *model)
+{
+    if (!model)
+        return;
+    for (uint32_t f = 0; model->features && f < model->n_features; f++)
+        free(model->features[f].counts);
+    free(model->features);
+    free(model->components);
+    free(model);
+}
+
+/* --- fit --- */
+
+/* Counts of a column's categories; the most frequent (ties: the smaller id) fills. */
+static int count_column(struct multivariate_feature *feature, uint32_t n_features,
+                        const struct row_value *column, size_t n)
+{
+    struct category *all = malloc((n + 1) * sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (column[i * n_features].category)
+            all[used++] = (struct category){column[i * n_features].category, 1};
+    }
+    qsort(all, used, sizeof(*all), by_id);
+    uint32_t kept = 0;
+    for (size_t i = 0; i < used; i++) {
+        if (kept && all[kept - 1].id == all[i].id)
+            all[kept - 1].count++;
+        else
+            all[kept++] = all[i];
+    }
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < kept; i++)
+        most = all[i].count > most ? all[i].count : most;
+    /* missing ones become the most frequent before they are counted */
+    for (uint32_t i = 0; i < kept; i++) {
+        if (all[i].count == most) {
+            all[i].count += n - used;
+            feature->fill = (double)all[i].count;
+            break;
+        }
+    }
+    feature->counts = all;
+    feature->n_counts = kept;
+    return 0;
+}
+
+static void mean_column(struct multivariate_feature *feature, uint32_t n_features,
+                        const struct row_value *column, size_t n)
+{
+    long double sum = 0;
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (isfinite(column[i * n_features].number)) {
+            sum += (long double)column[i * n_features].number;
+            used++;
+        }
+    }
+    feature->fill = used ? (double)(sum / (long double)used) : 0;
+}
+
+static int fit_column(struct multivariate_feature *feature, uint32_t n_features,
+                      const struct row_value *column, size_t n)
+{
+    if (feature->categorical) {
+        int rc = count_column(feature, n_features, column, n);
+        if (rc)
+            return rc;
+    } else {
+        mean_column(feature, n_features, column, n);
+    }
+    feature->mean = 0;
+    feature->std = 1;
+    long double sum = 0, square = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (long double)encode(feature, &column[i * n_features]);
+    long double mean = sum / (long double)n;
+    for (size_t i = 0; i < n; i++) {
+        long double d = (long double)encode(feature, &column[i * n_features]) - mean;
+        square += d * d;
+    }
+    feature->mean = (double)mean;
+    feature->std = (double)sqrtl(square / (long double)n);
+    if (!isfinite(feature->std) || feature->std < 1e-12 * fabs(feature->mean))
+        feature->std = 0; /* constant, or beyond the numbers: it says nothing */
+    return 0;
+}
+
+/* Jacobi's rotations: a becomes diagonal, the columns of v its eigenvectors. */
+static void diagonalise(double *a, double *v, uint32_t k)
+{
+    for (uint32_t i = 0; i < k * k; i++)
+        v[i] = i / k == i % k;
+    for (int sweep = 0; sweep < 60; sweep++) {
+        double off = 0;
+        for (uint32_t i = 0; i < k; i++) {
+            for (uint32_t j = i + 1; j < k; j++)
+                off += a[i * k + j] * a[i * k + j];
+        }
+        if (off < 1e-28 * k)
+            return;
+        for (uint32_t p = 0; p < k; p++) {
+            for (uint32_t q = p + 1; q < k; q++) {
+                if (a[p * k + q] == 0)
+                    continue;
+                double theta = (a[q * k + q] - a[p * k + p]) / (2 * a[p * k + q]);
+                double t = copysign(1, theta) / (fabs(theta) + sqrt(theta * theta + 1));
+                double c = 1 / sqrt(t * t + 1), s = t * c;
+                for (uint32_t i = 0; i < k; i++) {
+                    double x = a[i * k + p], y = a[i * k + q];
+                    a[i * k + p] = c * x - s * y;
+                    a[i * k + q] = s * x + c * y;
+                }
+                for (uint32_t i = 0; i < k; i++) {
+                    double x = a[p * k + i], y = a[q * k + i];
+                    a[p * k + i] = c * x - s * y;
+                    a[q * k + i] = s * x + c * y;
+                    x = v[i * k + p];
+                    y = v[i * k + q];
+                    v[i * k + p] = c * x - s * y;
+                    v[i * k + q] = s * x + c * y;
+                }
+            }
+        }
+    }
+}
+
+/* The largest components until they explain more than 65%. */
+static int choose(struct multivariate *model, const double *a, const double *v)
+{
+    uint32_t k = model->n_features;
+    AUTO_FREE bool *taken = calloc(k, sizeof(*taken));
+    model->components = calloc((size_t)k * k, sizeof(double));
+    if (!taken || !model->components)
+        return -ENOMEM;
+    double total = 0, explained = 0;
+    for (uint32_t i = 0; i < k; i++)
+        total += a[i * k + i];
+    while (model->n_components < k && explained <= EXPLAINED * total) {
+        uint32_t best = k;
+        for (uint32_t i = 0; i < k; i++) {
+            if (!taken[i] && (best == k || a[i * k + i] > a[best * k + best]))
+                best = i;
+        }
+        taken[best] = true;
+        explained += a[best * k + best];
+        for (uint32_t f = 0; f < k; f++)
+            model->components[model->n_components * k + f] = v[f * k + best];
+        model->n_components++;
+    }
+    return 0;
+}
+
+static int fit_components(struct multivariate *model, const struct row_value *rows, size_t n)
+{
+    uint32_t k = model->n_features;
+    AUTO_FREE double *a = calloc((size_t)k * k, sizeof(double));
+    AUTO_FREE double *v = calloc((size_t)k * k, sizeof(double));
+    AUTO_FREE double *x = calloc(k, sizeof(double));
+    if (!a || !v || !x)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        for (uint32_t f = 0; f < k; f++)
+            x[f] = encode(&model->features[f], &rows[i * k + f]);
+        for (uint32_t f = 0; f < k; f++) {
+            for (uint32_t g = f; g < k; g++)
+                a[f * k + g] += x[f] * x[g] / (double)n;
+        }
+    }
+    for (uint32_t f = 0; f < k; f++) {
+        for (uint32_t g = 0; g < f; g++)
+            a[f * k + g] = a[g * k + f];
+    }
+    diagonalise(a, v, k);
+    int rc = choose(model, a, v);
+    struct multivariate_window all = {0};
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        multivariate_update(&all, multivariate_error(model, &rows[i * k], x), 1);
+    model->n_reference = (double)n;
+    model->reference_mean = fixed_result(&all.sum, ERROR_SCALE) / (double)n;
+    model->reference_variance = fmax(fixed_result(&all.square, ERROR_SCALE) / (double)n -
+                                         model->reference_mean * model->reference_mean,
+                                     0);
+    return rc;
+}
+
+int multivariate_fit(struct multivariate **out, const struct multivariate_feature *features,
+                     uint32_t n_features, const struct row_value *rows, size_t n, struct err *err)
+{
+    if (n < 2 || n_features == 0 || n_features > MOST_FEATURES)
+        return err_set(err, ERR_DATA,
+                       "multivariate drift: %zu rows of %u features cannot be fitted", n,
+                       n_features);
+    AUTO(multivariate) struct multivariate *model = calloc(1, sizeof(*model));
+    if (!model || !(model->features = calloc(n_features, sizeof(*model->features))))
+        return err_set(err, -ENOMEM, "multivariate drift: no memory");
+    model->n_features = n_features;
+    bool varies = false;
+    for (uint32_t f = 0; f < n_features; f++) {
+        model->features[f].name_id = features[f].name_id;
+        model->features[f].categorical = features[f].categorical;
+        if (fit_column(&model->features[f], n_features, rows + f, n))
+            return err_set(err, -ENOMEM, "multivariate drift: no memory");
+        varies = varies || model->features[f].std > 0;
+    }
+    if (!varies)
+        return err_set(err, ERR_DATA, "multivariate drift: no feature varies in %zu rows", n);
+    if (fit_components(model, rows, n))
+        return err_set(err, -ENOMEM, "multivariate drift: no memory");
+    *out = model;
+    model = NULL; /* the caller owns it now */
+    return 0;
+}
+
+/* --- stream --- */
+
+double multivariate_error(const struct multivariate *model, const struct row_value *values,
+                          double *room)
+{
+    uint32_t k = model->n_features;
+    double square = 0;
+    for (uint32_t f = 0; f < k; f++) {
+        room[f] = encode(&model->features[f], &values[f]);
+        square += room[f] * room[f];
+    }
+    /* components are orthonormal: what they explain is taken off the length */
+    for (uint32_t c = 0; c < model->n_components; c++) {
+        double dot = 0;
+        for (uint32_t f = 0; f < k; f++)
+            dot += room[f] * model->components[c * k + f];
+        square -= dot * dot;
+    }
+    return sqrt(fmax(square, 0));
+}
+
+void multivariate_update(struct multivariate_window *window, double error, int sign)
+{
+    error = fmin(error, 1e9); /* an event far beyond all numbers counts as very far */
+    window->n += sign;
+    fixed_add(&window->sum, error, ERROR_SCALE, sign);
+    fixed_add(&window->square, error * error, ERROR_SCALE, sign);
+}
+
+void multivariate_merge(struct multivariate_window *into, const struct multivariate_window *from)
+{
+    into->n += from->n;
+    fixed_merge(&into->sum, &from->sum);
+    fixed_merge(&into->square, &from->square);
+}
+
+void multivariate_window_save(const struct multivariate_window *window, struct buf *out)
+{
+    buf_zigzag(out, window->n);
+    fixed_save(&window->sum, out);
+    fixed_save(&window->square, out);
+}
+
+void multivariate_window_load(struct multivariate_window *window, struct reader *in)
+{
+    window->n = reader_zigzag(in);
+    fixed_load(&window->sum, in);
+    fixed_load(&window->square, in);
+}
+
+struct multivariate_drift multivariate_result(const struct multivariate *model,
+                                              const struct multivariate_window *window,
+                                              double false_alarm_rate)
+{
+    double none = (double)NAN;
+    if (window->n <= 0)
+        return (struct multivariate_drift){none, none, none, none, false};
+    double n = (double)window->n;
+    double value = fixed_result(&window->sum, ERROR_SCALE) / n;
+    double sd = sqrt(model->reference_variance * (1 / n + 1 / model->n_reference));
+    double off = value - model->reference_mean, z = normal_isf(false_alarm_rate / 2) * sd;
+    double p = sd > 0 ? 2 * normal_sf(fabs(off) / sd) : off == 0;
+    return (struct multivariate_drift){value, model->reference_mean - z, model->reference_mean + z,
+                                       p, p <= false_alarm_rate};
+}
+
+/* --- bytes --- */
+
+void multivariate_save(const struct multivariate *model, struct buf *out)
+{
+    buf_varint(out, model->n_features);
+    buf_varint(out, model->n_components);
+    for (uint32_t f = 0; f < model->n_features; f++) {
+        const struct multivariate_feature *feature = &model->features[f];
+        buf_u64(out, feature->name_id);
+        buf_u8(out, feature->categorical);
+        buf_double(out, feature->fill);
+        buf_double(out, feature->mean);
+        buf_double(out, feature->std);
+        buf_varint(out, feature->n_counts);
+        for (uint32_t i = 0; i < feature->n_counts; i++) {
+            buf_u64(out, feature->counts[i].id);
+            buf_varint(out, feature->counts[i].count);
+        }
+    }
+    for (uint32_t i = 0; i < model->n_components * model->n_features; i++)
+        buf_double(out, model->components[i]);
+    buf_double(out, model->n_reference);
+    buf_double(out, model->reference_mean);
+    buf_double(out, model->reference_variance);
+}
+
+static int load_feature(struct multivariate_feature *feature, struct reader *in)
+{
+    feature->name_id = reader_u64(in);
+    feature->categorical = reader_u8(in) != 0;
+    feature->fill = reader_double(in);
+    feature->mean = reader_double(in);
+    feature->std = reader_double(in);
+    uint64_t n = reader_varint(in);
+    if (n > reader_left(in) / 9 || n > UINT32_MAX / 4)
+        return ERR_CORRUPT;
+    feature->counts = calloc(n + 1, sizeof(*feature->counts));
+    if (!feature->counts)
+        return -ENOMEM;
+    feature->n_counts = (uint32_t)n;
+    for (uint64_t i = 0; i < n; i++)
+        feature->counts[i] = (struct category){reader_u64(in), reader_varint(in)};
+    return 0;
+}
+
+int multivariate_load(struct multivariate **out, struct reader *in, struct err *err)
+{
+    AUTO(multivariate) struct multivariate *model = calloc(1, sizeof(*model));
+    uint64_t k = reader_varint(in), c = reader_varint(in);
+    if (k == 0 || k > MOST_FEATURES || c > k)
+        return err_set(err, ERR_CORRUPT, "multivariate drift: %llu features do not fit",
+                       (unsigned long long)k);
+    if (!model || !(model->features = calloc(k, sizeof(*model->features))) ||
+        !(model->components = calloc(k * (c + 1), sizeof(double))))
+        return err_set(err, -ENOMEM, "multivariate drift: no memory");
+    model->n_features = (uint32_t)k;
+    model->n_components = (uint32_t)c;
+    for (uint64_t f = 0; f < k; f++) {
+        int rc = load_feature(&model->features[f], in);
+        if (rc)
+            return err_set(err, rc, "multivariate drift: feature %llu is damaged",
+                           (unsigned long long)f);
+    }
+    for (uint64_t i = 0; i < c * k; i++)
+        model->components[i] = reader_double(in);
+    model->n_reference = reader_double(in);
+    model->reference_mean = reader_double(in);
+    model->reference_variance = reader_double(in);
+    if (reader_failed(in))
+        return err_set(err, ERR_CORRUPT, "multivariate drift: the bytes end early");
+    *out = model;
+    model = NULL; /* the caller owns it now */
+    return 0;
+}

@@ -1,0 +1,72 @@
+/*
+ * Drift of all features together: how badly the reference's principal components rebuild an event.
+ *
+ * Shape    fitted once on the reference's rows: missing values by the mean or the most frequent
+ *          category, categories by how often the reference has them (unseen: 0), standardised
+ *          (ddof 0), components up to 65% of the variance. An event's error is the Euclidean norm
+ *          of what the components leave; a window keeps only count, Σ error and Σ error²
+ * Rules    the window's state does not depend on the order; sums are in fixed point (2^-40)
+ * Cost     features × components multiplications an event; fitting is outside the hot path
+ * Owner    multivariate_fit and multivariate_load give, multivariate_free takes
+ * Errors   ERR_DATA: fewer than 2 rows or no feature that varies
+ * Threads  read-only once fitted
+ * Source   NannyML 0.13 DataReconstructionDriftCalculator (its value, window by window). Its
+ *          threshold, mean ± 3 std of reference chunks, is replaced by the law of a mean of n:
+ *          error ~ normal, (1/n + 1/m) × variance of the reference's errors
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/cleanup.h"
+#include "stats/categories.h"
+#include "stats/exact_sum.h"
+#include "stats/row.h"
+
+struct multivariate_feature {
+    uint64_t name_id;
+    bool categorical;
+    double fill; /* for a missing value, already encoded */
+    double mean, std;
+    struct category *counts; /* sorted by id */
+    uint32_t n_counts;
+};
+
+struct multivariate {
+    uint32_t n_features, n_components;
+    struct multivariate_feature *features;
+    double *components;                                     /* n_components rows of n_features */
+    double n_reference, reference_mean, reference_variance; /* of the errors */
+};
+
+/* rows: n × n_features values; `features` gives name_id and categorical of each. */
+int multivariate_fit(struct multivariate **out, const struct multivariate_feature *features,
+                     uint32_t n_features, const struct row_value *rows, size_t n, struct err *err);
+void multivariate_free(struct multivariate *model);
+DEFINE_FREEP(multivariate)
+
+/* The error of one event. `room` has n_features doubles. */
+double multivariate_error(const struct multivariate *model, const struct row_value *values,
+                          double *room);
+
+struct multivariate_window {
+    int64_t n;
+    struct fixed_sum sum, square;
+};
+void multivariate_update(struct multivariate_window *window, double error, int sign);
+void multivariate_merge(struct multivariate_window *into, const struct multivariate_window *from);
+void multivariate_window_save(const struct multivariate_window *window, struct buf *out);
+void multivariate_window_load(struct multivariate_window *window, struct reader *in);
+
+struct multivariate_drift {
+    double reconstruction_error; /* NaN: no events */
+    double lower, threshold;     /* the band at false_alarm_rate */
+    double p_value;              /* two-sided */
+    bool drifted;
+};
+struct multivariate_drift multivariate_result(const struct multivariate *model,
+                                              const struct multivariate_window *window,
+                                              double false_alarm_rate);
+
+void multivariate_save(const struct multivariate *model, struct buf *out);
+int multivariate_load(struct multivariate **out, struct reader *in, struct err *err);

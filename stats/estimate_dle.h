@@ -1,0 +1,90 @@
+/*
+ * How wrong a regression is, before its labels come: direct loss estimation.
+ *
+ * Shape    boosted trees for |error| and for error², fitted once on a labelled reference: values
+ *          in at most 32 bins (quantiles; the largest categories in the order of their mean error;
+ *          missing has its own), the prediction being one of the features. Trees are oblivious
+ *          (each level asks one question of all nodes) and serve both losses with two sets of
+ *          leaves. A window keeps count and the sums of both estimates
+ * Why      NannyML boosts LightGBM's trees. Oblivious ones answer in 4 comparisons of bytes a
+ *          tree, without a branch, and the fit has no random part. Tables by feature alone
+ *          (additive) are cheaper still but miss interactions: on the car-price data they were
+ *          off the realised MAE by 46.9 on average, these by 18.7, NannyML by 22.2
+ * Rules    the window's state does not depend on the order (fixed point, 2^-40 of the mean loss)
+ * Limits   right as long as the relation of inputs to label holds; silent when it does not. An
+ *          estimate may hold a rollout, never promote it
+ * Owner    dle_fit and dle_load give, dle_free takes
+ * Errors   ERR_DATA: fewer than 100 labelled rows
+ * Threads  read-only once fitted
+ * Source   NannyML 0.13 DLE (the method); gradient boosting: Friedman 2001, algorithm 1;
+ *          oblivious trees: Kohavi, Li 1995
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "common/cleanup.h"
+#include "common/err.h"
+#include "stats/exact_sum.h"
+#include "stats/row.h"
+
+enum {
+    DLE_BINS = 32, /* of values; bin DLE_BINS: missing, or a category beyond the largest */
+    DLE_TREES = 120,
+    DLE_DEPTH = 4,
+    DLE_MIN_ROWS = 100
+};
+
+struct dle_feature {
+    uint64_t name_id;
+    bool categorical;
+    uint32_t n_cuts; /* numbers: bin = cuts at or below x; categories: how many ids */
+    double cuts[DLE_BINS - 1];
+    uint64_t ids[DLE_BINS];  /* sorted */
+    uint8_t ranks[DLE_BINS]; /* of ids, by mean error */
+};
+
+struct dle_tree {
+    uint16_t feature[DLE_DEPTH];
+    uint8_t above[DLE_DEPTH]; /* bit set where bin > above */
+    float absolute[1 << DLE_DEPTH], square[1 << DLE_DEPTH];
+};
+
+struct dle {
+    uint32_t n_features;
+    struct dle_feature *features;
+    struct dle_tree trees[DLE_TREES];
+    double unit;             /* losses are counted in it: the reference's mean |error|, or 1 */
+    double absolute, square; /* intercepts, in units */
+    /* of the reference: mean loss, and the spread of what the model leaves */
+    double n_reference, absolute_spread, square_spread;
+};
+
+/* rows: n × n_features values; errors: prediction - label of each row. `features` gives name_id
+   and categorical. */
+int dle_fit(struct dle **out, const struct dle_feature *features, uint32_t n_features,
+            const struct row_value *rows, const double *errors, size_t n, struct err *err);
+void dle_free(struct dle *dle);
+DEFINE_FREEP(dle)
+
+struct dle_window {
+    int64_t n;
+    struct fixed_sum absolute, square; /* in units */
+};
+
+/* Adds one unlabelled event; `bins` has room for n_features bytes. */
+void dle_update(struct dle_window *window, const struct dle *dle, const struct row_value *values,
+                uint8_t *bins);
+void dle_merge(struct dle_window *into, const struct dle_window *from);
+void dle_window_save(const struct dle_window *window, struct buf *out);
+void dle_window_load(struct dle_window *window, struct reader *in);
+
+struct dle_estimate {
+    double mae, rmse;             /* NaN: no events */
+    double mae_error, rmse_error; /* one sampling standard error */
+};
+struct dle_estimate dle_result(const struct dle *dle, const struct dle_window *window);
+
+void dle_save(const struct dle *dle, struct buf *out);
+int dle_load(struct dle **out, struct reader *in, struct err *err);

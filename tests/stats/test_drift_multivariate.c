@@ -1,0 +1,142 @@
+/* Reconstruction errors against NannyML's, window by window. */
+#include "stats/drift_multivariate.h"
+#include "tests/stats/monitoring.h"
+
+static uint32_t columns_of(const struct monitoring *m, struct multivariate_feature *features)
+{
+    uint32_t k = 0;
+    for (uint32_t f = 0; f < m->n_features; f++) {
+        if (m->names[f][0] != '@')
+            features[k++] = (struct multivariate_feature){.name_id = m->features[f].name_id,
+                                                          .categorical = m->features[f].kind ==
+                                                                         PROFILE_CATEGORICAL};
+    }
+    return k;
+}
+
+static void row_of(const struct monitoring *m, const struct monitoring_row *row,
+                   struct row_value *out)
+{
+    uint32_t k = 0;
+    for (uint32_t f = 0; f < m->n_features; f++) {
+        if (m->names[f][0] != '@')
+            out[k++] = (struct row_value){row->value[f], row->category[f]};
+    }
+}
+
+static struct multivariate *fit(const struct monitoring *m)
+{
+    struct multivariate_feature features[MONITORING_FEATURES];
+    uint32_t k = columns_of(m, features);
+    struct row_value *rows = calloc(m->reference.n * k, sizeof(*rows));
+    struct multivariate *model = NULL;
+    assert_non_null(rows);
+    for (size_t i = 0; i < m->reference.n; i++)
+        row_of(m, &m->reference.rows[i], rows + i * k);
+    assert_int_equal(multivariate_fit(&model, features, k, rows, m->reference.n, NULL), 0);
+    free(rows);
+    return model;
+}
+
+static void errors_equal_nannymls(const char *set, double tolerance)
+{
+    AUTO(monitoring) struct monitoring *m = monitoring_read(set);
+    if (!m)
+        reference_skip("monitoring");
+    AUTO(multivariate) struct multivariate *model = fit(m);
+    assert_int_equal(model->n_components,
+                     json_integer_value(json_object_get(m->expected, "pca_components")));
+    json_t *window;
+    size_t w;
+    double worst = 0;
+    int drifted = 0, alerts = 0;
+    json_array_foreach(json_object_get(m->expected, "windows"), w, window)
+    {
+        struct multivariate_window ours = {0};
+        int64_t start = json_integer_value(json_object_get(window, "start"));
+        int64_t end = json_integer_value(json_object_get(window, "end"));
+        for (size_t i = 0; i < m->stream.n; i++) {
+            struct row_value values[MONITORING_FEATURES];
+            double room[MONITORING_FEATURES];
+            if (m->stream.rows[i].ts_ms < start || m->stream.rows[i].ts_ms >= end)
+                continue;
+            row_of(m, &m->stream.rows[i], values);
+            multivariate_update(&ours, multivariate_error(model, values, room), 1);
+        }
+        struct multivariate_drift drift = multivariate_result(model, &ours, 0.0027);
+        json_t *theirs = reference_at(window, "reconstruction_error", "value", NULL);
+        worst = fmax(worst, fabs(drift.reconstruction_error - json_number_value(theirs)));
+        drifted += drift.drifted;
+        alerts += json_is_true(reference_at(window, "reconstruction_error", "alert", NULL));
+    }
+    print_message("%s: largest difference %.1e; drifted %d, NannyML's alerts %d\n", set, worst,
+                  drifted, alerts);
+    assert_true(worst <= tolerance);
+}
+
+static void car_loan_equals_nannyml(void **state)
+{
+    (void)state;
+    errors_equal_nannymls("car_loan", 1e-9);
+}
+
+static void car_price_equals_nannyml(void **state)
+{
+    (void)state;
+    errors_equal_nannymls("car_price", 1e-9);
+}
+
+static void order_changes_nothing_and_bytes_keep_all(void **state)
+{
+    (void)state;
+    struct multivariate_feature features[] = {{.name_id = 1}, {.name_id = 2, .categorical = true}};
+    struct row_value rows[200];
+    for (int i = 0; i < 100; i++) {
+        rows[2 * i] = (struct row_value){i % 7 ? i * 0.5 : (double)NAN, 0};
+        rows[2 * i + 1] = (struct row_value){0, (uint64_t)(i % 3) + 1};
+    }
+    AUTO(multivariate) struct multivariate *model = NULL, *loaded = NULL;
+    assert_int_equal(multivariate_fit(&model, features, 2, rows, 100, NULL), 0);
+    struct multivariate_window up = {0}, down = {0};
+    double room[2];
+    for (int i = 0; i < 100; i++) {
+        multivariate_update(&up, multivariate_error(model, &rows[2 * i], room), 1);
+        multivariate_update(&down, multivariate_error(model, &rows[2 * (99 - i)], room), 1);
+    }
+    assert_memory_equal(&up.sum, &down.sum, sizeof(up.sum));
+    assert_memory_equal(&up.square, &down.square, sizeof(up.square));
+    assert_false(multivariate_result(model, &up, 0.01).drifted);
+
+    struct buf bytes;
+    buf_init(&bytes, 1 << 16);
+    multivariate_save(model, &bytes);
+    struct reader in = reader_of(bytes.data, bytes.size);
+    assert_int_equal(multivariate_load(&loaded, &in, NULL), 0);
+    assert_true(multivariate_error(loaded, &rows[6], room) ==
+                multivariate_error(model, &rows[6], room));
+    buf_finish(&bytes);
+}
+
+static void what_cannot_be_fitted_is_refused(void **state)
+{
+    (void)state;
+    struct multivariate_feature feature = {.name_id = 1};
+    struct row_value rows[] = {{3, 0}, {3, 0}};
+    struct multivariate *model = NULL;
+    struct err err;
+    assert_int_equal(multivariate_fit(&model, &feature, 1, rows, 1, &err), ERR_DATA);
+    assert_string_equal(err.text, "multivariate drift: 1 rows of 1 features cannot be fitted");
+    assert_int_equal(multivariate_fit(&model, &feature, 1, rows, 2, &err), ERR_DATA);
+    assert_string_equal(err.text, "multivariate drift: no feature varies in 2 rows");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(car_loan_equals_nannyml),
+        cmocka_unit_test(car_price_equals_nannyml),
+        cmocka_unit_test(order_changes_nothing_and_bytes_keep_all),
+        cmocka_unit_test(what_cannot_be_fitted_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
