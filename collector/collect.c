@@ -208,6 +208,9 @@ int collector_new(struct collector **out, const struct collector_options *option
     if (!rc)
         rc = memory_load(collector, err);
     collector->last_commit_boot_ms = clock_boot_ms(collector->clock);
+    if (!rc && options->config->kafka.brokers && options->config->kafka.dead_letter)
+        rc = dead_letter_topic_new(&collector->dead_topic, &options->config->kafka, options->log,
+                                   collector->clock, err);
     if (!rc)
         rc = start_sources(collector, err);
     if (rc)
@@ -224,6 +227,7 @@ void collector_free(struct collector *collector)
         return;
     calls_stop(collector);
     memory_drop(collector);
+    dead_letter_topic_free(collector->dead_topic);
     for (size_t i = 0; i < collector->n_partitions; i++) {
         stash_finish(&collector->partitions[i]->stash);
         free(collector->partitions[i]->topic);
@@ -389,6 +393,8 @@ static int finish_round(struct collector *collector, bool worked, struct err *er
     bool end = !rc && all_ended(collector);
     if (!rc && !collector->degraded && (end || commit_due(collector)))
         rc = commit_now(collector, err);
+    if (!rc && collector->dead_topic && !collector->degraded && !collector->reload)
+        rc = tidy_dead_topic(collector, err);
     if (!rc && !worked)
         rc = tidy_idle(collector, err);
     if (!rc && end && !collector->degraded && !collector->reload)

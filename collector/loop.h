@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "collector/collect.h"
+#include "collector/dead_letter_topic.h"
 #include "collector/fold.h"
 #include "collector/format.h"
 #include "collector/join.h"
@@ -146,6 +147,7 @@ struct collector {
 
     struct rejected *dead;
     size_t n_dead, dead_capacity;
+    struct dead_letter_topic *dead_topic; /* NULL: they stay in their table */
     char *dead_bytes;
     size_t dead_size, dead_bytes_capacity;
 

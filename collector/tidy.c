@@ -59,6 +59,12 @@ int tidy_after_commit(struct collector *collector, struct err *err)
     return rc ? rc : unless_full(expire_dead_letters(collector, err));
 }
 
+int tidy_dead_topic(struct collector *collector, struct err *err)
+{
+    return unless_full(
+        dead_letter_topic_step(collector->dead_topic, collector->options.store, err));
+}
+
 int tidy_idle(struct collector *collector, struct err *err)
 {
     bool more;

@@ -10,5 +10,7 @@ struct collector;
 
 /* After a commit; everything is written. */
 int tidy_after_commit(struct collector *collector, struct err *err);
+/* Rejected events on to their topic. */
+int tidy_dead_topic(struct collector *collector, struct err *err);
 /* In a round in which nothing came. */
 int tidy_idle(struct collector *collector, struct err *err);
