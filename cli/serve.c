@@ -292,8 +292,8 @@ static int open_sources(struct daemon *daemon, struct err *err)
     daemon->sources[daemon->n_sources++] = daemon->http;
     if (!config->kafka.brokers)
         return 0;
-    rc = source_kafka_new(&daemon->sources[daemon->n_sources], &config->kafka, &daemon->log,
-                          clock_system(), err);
+    rc = source_kafka_new(&daemon->sources[daemon->n_sources], &config->kafka, config->storage_path,
+                          &daemon->log, clock_system(), err);
     if (!rc)
         daemon->n_sources++;
     return rc;

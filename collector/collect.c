@@ -195,6 +195,7 @@ int collector_new(struct collector **out, const struct collector_options *option
     AUTO(collector) struct collector *collector = made;
     collector->options = *options;
     collector->clock = options->clock ? options->clock : clock_system();
+    collector->commit_after = COMMIT_EVENTS / 2;
     collector->trouble_limit = (struct log_limit){.every_ms = 1000};
     if (!rc && options->n_sources > 64)
         rc = err_set(err, -EINVAL, "collector: %zu sources, at most 64", options->n_sources);

@@ -17,8 +17,9 @@ bool commit_due(const struct collector *collector)
     if (since >= COMMIT_EVERY_MS || collector->commit_soon)
         return true;
     panes_size(collector->fold, &fold);
-    return collector->uncommitted >= MAX_UNSAVED_RECORDS || fold.n_changed >= MAX_CHANGED_PANES ||
-           fold.changed_bytes >= MAX_CHANGED_BYTES || collector->dead_size >= MAX_DEAD_BYTES;
+    return collector->uncommitted >= collector->commit_after ||
+           fold.n_changed >= MAX_CHANGED_PANES || fold.changed_bytes >= MAX_CHANGED_BYTES ||
+           collector->dead_size >= MAX_DEAD_BYTES;
 }
 
 static bool anything_changed(const struct collector *collector)
@@ -170,6 +171,19 @@ static int mark_durable(struct collector *collector, struct err *err)
     return rc;
 }
 
+/* Long commits become smaller ones; how events are split over commits changes no bit. */
+static void pace(struct collector *collector, int64_t took_ms)
+{
+    int64_t after = collector->commit_after;
+    if (took_ms > LONG_COMMIT_MS)
+        after = after * LONG_COMMIT_MS / took_ms;
+    else if (collector->uncommitted >= after)
+        after += after / 4;
+    collector->commit_after = after < MIN_COMMIT_EVENTS ? MIN_COMMIT_EVENTS
+                              : after > COMMIT_EVENTS   ? COMMIT_EVENTS
+                                                        : after;
+}
+
 int commit_now(struct collector *collector, struct err *err)
 {
     struct err why = {0};
@@ -198,6 +212,7 @@ int commit_now(struct collector *collector, struct err *err)
         return rc;
     }
     rc = mark_durable(collector, err);
+    pace(collector, clock_boot_ms(collector->clock) - started);
     collector->uncommitted = 0;
     commit.watermark_ms = collector->watermark_ms;
     commit.duration_ms = clock_boot_ms(collector->clock) - started;

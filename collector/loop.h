@@ -24,11 +24,13 @@ enum {
     FUTURE_MS = 5 * 60 * 1000, /* contract §1 */
     RETRY_FULL_MS = 1000,      /* a full disk is tried again each second */
     LOOK_MS = 1000,
-    MAX_EXPIRED_SEGMENTS = 64,   /* a commit */
-    MAX_DEAD_BYTES = 8 << 20,    /* dead letters that wait for a commit */
-    DEAD_PAYLOAD_BYTES = 4096,   /* storage/commit.h: "cut to 4 KiB" */
-    MAX_UNSAVED_RECORDS = 50000, /* design.md: "or every 50,000 events" */
-    MAX_CHANGED_PANES = 4000,    /* keeps the longest commit below 100 ms: docs/performance.md */
+    MAX_EXPIRED_SEGMENTS = 64, /* a commit */
+    MAX_DEAD_BYTES = 8 << 20,  /* dead letters that wait for a commit */
+    DEAD_PAYLOAD_BYTES = 4096, /* storage/commit.h: "cut to 4 KiB" */
+    COMMIT_EVENTS = 50000,     /* design.md: "or every 50,000 events" */
+    MIN_COMMIT_EVENTS = 5000,
+    LONG_COMMIT_MS = 40,      /* then fewer events go into one: the aim is 100 ms */
+    MAX_CHANGED_PANES = 4000, /* keeps the longest commit below 100 ms: docs/performance.md */
     MAX_CHANGED_BYTES = 8 << 20,
     PANE_MEMORY = 96 << 20, /* of written panes */
 };
@@ -156,7 +158,8 @@ struct collector {
     bool look_wanted;                          /* at_look asked for exactly that one */
     bool look_dirty;                           /* something was folded since the last look */
 
-    int64_t uncommitted; /* events since the last commit */
+    int64_t uncommitted;  /* events since the last commit */
+    int64_t commit_after; /* events: fewer where commits take long */
     int64_t last_commit_boot_ms;
     int64_t retry_boot_ms; /* degraded: not before */
     bool degraded;

@@ -13,20 +13,22 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <xxhash.h>
+
+#include "collector/kafka_settings.h"
 
 enum {
-    QUEUE_KBYTES = 65536,     /* design.md, F17: the client's queues together */
-    QUEUE_MESSAGES = 1000000, /* never the limit that is met first */
-    FETCH_KBYTES = 1024,
     MAX_BATCH_MESSAGES = 2048,
     HEADERS_A_MESSAGE = 8,  /* on average, of a batch; what is beyond is not seen */
     COMMIT_EVERY_MS = 5000, /* the broker's copy of our offsets, for lag tools */
+    AGAIN_AFTER_MS = 1000,  /* a client that failed for good is made anew */
     RESET_EVERY_MS = 1000,  /* asking for watermarks after "offset out of range" */
     RESET_WAIT_MS = 1000,
     NUDGE_EVERY_MS = 5,
@@ -61,7 +63,10 @@ struct source_kafka {
     int n_assigned;
     bool has_assignment;
     bool closing;
+    bool fatal; /* the client gave up */
     bool up;
+    char instance[128]; /* group.instance.id; "" none */
+    int64_t fatal_boot_ms;
     int event_fd;
     size_t next;
     rd_kafka_message_t *taken[MAX_BATCH_MESSAGES];
@@ -78,27 +83,6 @@ struct source_kafka {
 static struct source_kafka *kafka_of(struct source *source)
 {
     return (struct source_kafka *)source;
-}
-
-/* What exactly-once rests on, and what the configuration says elsewhere. */
-int source_kafka_property(const char *key, struct err *err)
-{
-    static const char *const fixed[] = {
-        "enable.auto.commit",   "auto.commit.enable", "enable.auto.offset.store",
-        "auto.offset.reset",    "isolation.level",    "partition.assignment.strategy",
-        "enable.partition.eof", "log.queue",          "offset.store.method",
-    };
-    static const char *const elsewhere[] = {"bootstrap.servers", "metadata.broker.list",
-                                            "group.id"};
-    for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
-        if (strcmp(key, fixed[i]) == 0)
-            return err_set(err, ERR_USAGE,
-                           "kafka.properties.%s: may not be set: exactly-once rests on it", key);
-    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++)
-        if (strcmp(key, elsewhere[i]) == 0)
-            return err_set(err, ERR_USAGE, "kafka.properties.%s: set kafka.%s instead", key,
-                           i < 2 ? "brokers" : "group");
-    return 0;
 }
 
 static void say(struct source_kafka *self, enum log_level level, const char *text)
@@ -135,10 +119,14 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
 {
     struct source_kafka *self = opaque;
     char text[TROUBLE_BYTES];
-    (void)client;
     snprintf(text, sizeof(text), "%s (%s)", reason, rd_kafka_err2name((rd_kafka_resp_err_t)code));
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         self->up = false;
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        self->fatal = true;
+        self->fatal_boot_ms = clock_boot_ms(self->clock);
+        rd_kafka_fatal_error(client, text, sizeof(text));
+    }
     set_trouble(self, text);
 }
 
@@ -468,11 +456,85 @@ static bool take_any(struct source_kafka *self, struct batch *out)
     return false;
 }
 
+static int client_new(struct source_kafka *self, struct err *err)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    int rc = kafka_configure(conf, self->config, self->instance, err);
+    if (rc) {
+        rd_kafka_conf_destroy(conf);
+        return rc;
+    }
+    rd_kafka_conf_set_opaque(conf, self);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_stats_cb(conf, on_statistics);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    self->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (!self->client) {
+        rd_kafka_conf_destroy(conf);
+        return err_set(err, ERR_USAGE, "kafka: %s", text);
+    }
+    rd_kafka_set_log_queue(self->client, NULL);
+    rd_kafka_poll_set_consumer(self->client);
+    self->consumer_queue = rd_kafka_queue_get_consumer(self->client);
+    signal_by(self, self->consumer_queue);
+    return 0;
+}
+
+static void client_free(struct source_kafka *self)
+{
+    give_back(self);
+    if (!self->client)
+        return;
+    rd_kafka_queue_io_event_enable(self->consumer_queue, -1, NULL, 0);
+    rd_kafka_consumer_close(self->client);
+    for (size_t i = 0; i < self->n_partitions; i++)
+        release(&self->partitions[i]);
+    rd_kafka_queue_destroy(self->consumer_queue);
+    rd_kafka_destroy(self->client);
+    self->client = NULL;
+}
+
+static int subscribe(struct source_kafka *self, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *topics =
+        rd_kafka_topic_partition_list_new((int)self->config->n_topics);
+    for (size_t i = 0; i < self->config->n_topics; i++)
+        rd_kafka_topic_partition_list_add(topics, self->config->topics[i].name,
+                                          RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t rc = rd_kafka_subscribe(self->client, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return rc ? err_set(err, ERR_USAGE, "kafka.topics: %s", rd_kafka_err2str(rc)) : 0;
+}
+
+/* The client has given up (another member has our instance id, …): a new one, after a while. */
+static int renew(struct source_kafka *self, int timeout_ms, struct err *err)
+{
+    if (clock_boot_ms(self->clock) - self->fatal_boot_ms < AGAIN_AFTER_MS) {
+        (void)poll(NULL, 0, timeout_ms);
+        return 0;
+    }
+    self->closing = true; /* our own events tell the collector */
+    for (size_t i = 0; i < self->n_partitions; i++)
+        if (self->partitions[i].queue)
+            self->events->revoked(self->events->context, (int)i, true);
+    client_free(self);
+    self->closing = self->fatal = false;
+    int rc = client_new(self, err);
+    return rc ? rc : subscribe(self, err);
+}
+
 static int kafka_next(struct source *source, int timeout_ms, struct batch *out, struct err *err)
 {
     struct source_kafka *self = kafka_of(source);
     (void)err;
     give_back(self);
+    if (self->fatal) {
+        int rc = renew(self, timeout_ms, err);
+        if (rc || self->fatal)
+            return rc;
+    }
     serve_consumer(self);
     if (clock_boot_ms(self->clock) - self->committed_boot_ms >= COMMIT_EVERY_MS)
         tell_broker(self);
@@ -492,14 +554,7 @@ static int kafka_start(struct source *source, const struct source_events *events
 {
     struct source_kafka *self = kafka_of(source);
     self->events = events;
-    rd_kafka_topic_partition_list_t *topics =
-        rd_kafka_topic_partition_list_new((int)self->config->n_topics);
-    for (size_t i = 0; i < self->config->n_topics; i++)
-        rd_kafka_topic_partition_list_add(topics, self->config->topics[i].name,
-                                          RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t rc = rd_kafka_subscribe(self->client, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return rc ? err_set(err, ERR_USAGE, "kafka.topics: %s", rd_kafka_err2str(rc)) : 0;
+    return subscribe(self, err);
 }
 
 static void kafka_hold(struct source *source, int partition, bool held)
@@ -539,15 +594,7 @@ static void kafka_close(struct source *source)
 {
     struct source_kafka *self = kafka_of(source);
     self->closing = true;
-    give_back(self);
-    if (self->client) {
-        rd_kafka_queue_io_event_enable(self->consumer_queue, -1, NULL, 0);
-        rd_kafka_consumer_close(self->client);
-        for (size_t i = 0; i < self->n_partitions; i++)
-            release(&self->partitions[i]);
-        rd_kafka_queue_destroy(self->consumer_queue);
-        rd_kafka_destroy(self->client);
-    }
+    client_free(self);
     for (size_t i = 0; i < self->n_partitions; i++)
         free(self->partitions[i].topic);
     free(self->partitions);
@@ -556,87 +603,21 @@ static void kafka_close(struct source *source)
     free(self);
 }
 
-struct setting {
-    const char *key;
-    const char *value;
-};
-
-static int set_one(rd_kafka_conf_t *conf, const char *key, const char *value, struct err *err)
+static void name_instance(struct source_kafka *self, const char *instance)
 {
-    char text[256];
-    if (rd_kafka_conf_set(conf, key, value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
-        return err_set(err, ERR_USAGE, "kafka.properties.%s: %s", key, text);
-    return 0;
+    char host[64] = "";
+    char path[PATH_MAX];
+    if (!instance)
+        return;
+    (void)gethostname(host, sizeof(host) - 1);
+    if (!realpath(instance, path))
+        snprintf(path, sizeof(path), "%s", instance);
+    snprintf(self->instance, sizeof(self->instance), "assay-%s-%016" PRIx64, host,
+             (uint64_t)XXH3_64bits(path, strlen(path)));
 }
 
-static int configure(rd_kafka_conf_t *conf, const struct config_kafka *kafka, struct err *err)
-{
-    char kbytes[16], messages[16];
-    snprintf(kbytes, sizeof(kbytes), "%d", QUEUE_KBYTES);
-    snprintf(messages, sizeof(messages), "%d", QUEUE_MESSAGES);
-    const struct setting defaults[] = {
-        {"client.id", "assay"},
-        {"queued.min.messages", messages},
-        {"queued.max.messages.kbytes", kbytes},
-        {"topic.metadata.refresh.interval.ms", "30000"}, /* partitions that are added */
-        {"statistics.interval.ms", "2000"},
-        {"fetch.error.backoff.ms", "100"},
-        {"allow.auto.create.topics", "false"},
-    };
-    const struct setting fixed[] = {
-        {"bootstrap.servers", kafka->brokers},
-        {"group.id", kafka->group},
-        {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "error"},
-        {"isolation.level", "read_committed"},
-        {"partition.assignment.strategy", "range"},
-        {"enable.partition.eof", "false"},
-        {"log.queue", "true"},
-    };
-    int rc = 0;
-    for (size_t i = 0; !rc && i < sizeof(defaults) / sizeof(*defaults); i++)
-        rc = set_one(conf, defaults[i].key, defaults[i].value, err);
-    /* Known from 2.2 on, where it ends the fetch stall; older ones refuse it. */
-    (void)rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "5", NULL, 0);
-    for (size_t i = 0; !rc && i < kafka->n_properties; i++) {
-        rc = source_kafka_property(kafka->properties[i].key, err);
-        if (!rc)
-            rc = set_one(conf, kafka->properties[i].key, kafka->properties[i].value, err);
-    }
-    for (size_t i = 0; !rc && i < sizeof(fixed) / sizeof(*fixed); i++)
-        rc = set_one(conf, fixed[i].key, fixed[i].value, err);
-    return rc;
-}
-
-static int client_new(struct source_kafka *self, struct err *err)
-{
-    char text[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    int rc = configure(conf, self->config, err);
-    if (rc) {
-        rd_kafka_conf_destroy(conf);
-        return rc;
-    }
-    rd_kafka_conf_set_opaque(conf, self);
-    rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    rd_kafka_conf_set_stats_cb(conf, on_statistics);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    self->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    if (!self->client) {
-        rd_kafka_conf_destroy(conf);
-        return err_set(err, ERR_USAGE, "kafka: %s", text);
-    }
-    rd_kafka_set_log_queue(self->client, NULL);
-    rd_kafka_poll_set_consumer(self->client);
-    self->consumer_queue = rd_kafka_queue_get_consumer(self->client);
-    signal_by(self, self->consumer_queue);
-    return 0;
-}
-
-int source_kafka_new(struct source **out, const struct config_kafka *kafka, const struct log *log,
-                     const struct clock *clock, struct err *err)
+int source_kafka_new(struct source **out, const struct config_kafka *kafka, const char *instance,
+                     const struct log *log, const struct clock *clock, struct err *err)
 {
     AUTO(source) struct source *source = NULL;
     struct source_kafka *self = calloc(1, sizeof(*self));
@@ -657,6 +638,7 @@ int source_kafka_new(struct source **out, const struct config_kafka *kafka, cons
     };
     source = &self->source;
     self->config = kafka;
+    name_instance(self, instance);
     self->log = log;
     self->clock = clock ? clock : clock_system();
     self->log_limit = (struct log_limit){.every_ms = LOG_EVERY_MS};

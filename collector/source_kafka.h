@@ -18,9 +18,13 @@
 #include "common/config.h"
 #include "common/log.h"
 
-/* `kafka` and `log` (may be NULL) must outlive the source. */
-int source_kafka_new(struct source **out, const struct config_kafka *kafka, const struct log *log,
-                     const struct clock *clock, struct err *err);
+/*
+ * `kafka` and `log` (may be NULL) must outlive the source. `instance`: a text that no other member
+ * of the group has and that stays over restarts (the database's path): a daemon that was killed is
+ * then given its partitions again at once, not after the dead one's session. NULL: no such thing.
+ */
+int source_kafka_new(struct source **out, const struct config_kafka *kafka, const char *instance,
+                     const struct log *log, const struct clock *clock, struct err *err);
 
 /* 0, or ERR_USAGE when `key` is one that may not be set: for `assay check`. */
 int source_kafka_property(const char *key, struct err *err);

@@ -89,7 +89,8 @@ static void daemon_open(struct daemon *daemon, const struct temp *temp,
              cluster->brokers);
     must(config_parse(&daemon->config, "test.yaml", yaml, strlen(yaml), &err), &err);
     daemon->store = temp_store(temp, STORE_WRITE);
-    must(source_kafka_new(&daemon->source, &daemon->config->kafka, NULL, NULL, &err), &err);
+    must(source_kafka_new(&daemon->source, &daemon->config->kafka, temp->path, NULL, NULL, &err),
+         &err);
     struct collector_options options = {
         .config = daemon->config,
         .store = daemon->store,
@@ -279,7 +280,7 @@ static void properties_that_exactly_once_rests_on_are_refused(void **state)
                                  .topics = &topic,
                                  .n_topics = 1};
     struct source *source = NULL;
-    assert_int_equal(source_kafka_new(&source, &kafka, NULL, NULL, &err), ERR_USAGE);
+    assert_int_equal(source_kafka_new(&source, &kafka, NULL, NULL, NULL, &err), ERR_USAGE);
     assert_non_null(strstr(err.text, "kafka.properties.no.such.property"));
 }
 

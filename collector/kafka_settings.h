@@ -1,0 +1,18 @@
+/*
+ * What the Kafka client is set to: our defaults, then the configuration's properties, then what may
+ * not be otherwise.
+ *
+ * Owner    the conf stays the caller's
+ * Errors   ERR_USAGE names the property
+ * Threads  any
+ */
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include "common/config.h"
+#include "common/err.h"
+
+/* Asks a broker how many partitions there are (waits two seconds at most). instance: "" none. */
+int kafka_configure(rd_kafka_conf_t *conf, const struct config_kafka *kafka, const char *instance,
+                    struct err *err);
