@@ -24,6 +24,7 @@ enum {
 struct remembered {
     char *key; /* target and form; NULL: free */
     char etag[40];
+    size_t bytes;
     struct MHD_Response *response;
 };
 
@@ -39,16 +40,20 @@ int answers_new(struct answers **out, struct err *err)
     return *out ? 0 : err_set(err, -ENOMEM, "web: no memory for answers");
 }
 
+static void forget(struct answers *answers, struct remembered *place)
+{
+    if (!place->key)
+        return;
+    answers->bytes -= place->bytes;
+    free(place->key);
+    MHD_destroy_response(place->response);
+    *place = (struct remembered){0};
+}
+
 static void answers_clear(struct answers *answers)
 {
-    for (size_t i = 0; i < N_REMEMBERED; i++) {
-        if (!answers->items[i].key)
-            continue;
-        free(answers->items[i].key);
-        MHD_destroy_response(answers->items[i].response);
-        answers->items[i] = (struct remembered){0};
-    }
-    answers->bytes = 0;
+    for (size_t i = 0; i < N_REMEMBERED; i++)
+        forget(answers, &answers->items[i]);
 }
 
 void answers_free(struct answers *answers)
@@ -181,24 +186,27 @@ bool respond_cached(struct exchange *exchange, enum MHD_Result *result)
     return true;
 }
 
-/* Keeps the response when nothing has changed since before its handler read anything. */
-static void remember(struct exchange *exchange, struct MHD_Response *response, const char *etag,
+/* Keeps the response when nothing has changed since before its handler read anything; the newer of
+   two questions that share a place stays. True: it is the memory's now. */
+static bool remember(struct exchange *exchange, struct MHD_Response *response, const char *etag,
                      size_t size)
 {
     struct answers *answers = exchange->web->answers;
     char key[TARGET_MAX_BYTES + 8];
-    if (answers->change != exchange->change || answers->bytes + size > REMEMBERED_MAX_BYTES ||
-        exchange->closes)
-        return;
     struct remembered *place = place_of(answers, exchange, key, sizeof(key));
-    if (!place || place->key)
-        return;
+    if (!place || answers->change != exchange->change || exchange->closes)
+        return false;
+    forget(answers, place);
+    if (answers->bytes + size > REMEMBERED_MAX_BYTES)
+        return false;
     place->key = strdup(key);
     if (!place->key)
-        return;
+        return false;
     snprintf(place->etag, sizeof(place->etag), "%s", etag);
+    place->bytes = size;
     place->response = response;
     answers->bytes += size;
+    return true;
 }
 
 enum MHD_Result respond_answer(struct exchange *exchange)
@@ -230,11 +238,7 @@ enum MHD_Result respond_answer(struct exchange *exchange)
     else
         result = queue(exchange, answer->status, response);
     bool cached = tagged && exchange->route->kind == ROUTE_CACHED;
-    struct answers *answers = exchange->web->answers;
-    size_t before = answers->bytes;
-    if (cached)
-        remember(exchange, response, etag, size + 1);
-    if (answers->bytes == before)
+    if (!cached || !remember(exchange, response, etag, size))
         MHD_destroy_response(response);
     return result;
 }
