@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/engine.h"
 #include "cli/options.h"
 #include "collector/collect.h"
 #include "collector/source_file.h"
@@ -61,6 +62,17 @@ static void print_summary(struct collector *collector)
            t->waiting);
 }
 
+static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
+{
+    *next_look_ms = 0; /* the next second in which anything happens */
+    return engine_look(context, look_ms, err);
+}
+
+static void finish_engine(struct engine *engine)
+{
+    engine_close(engine);
+}
+
 static int replay(const struct config *config, const char *db, const struct arguments *files,
                   struct err *err)
 {
@@ -73,12 +85,26 @@ static int replay(const struct config *config, const char *db, const struct argu
     if (rc)
         return rc;
     struct source *const sources[] = {source};
+    __attribute__((cleanup(finish_engine))) struct engine engine = {.replays = true};
     struct collector_options options = {
-        .config = config, .store = store, .sources = sources, .n_sources = 1};
+        .config = config,
+        .store = store,
+        .sources = sources,
+        .n_sources = 1,
+        .context = &engine,
+        .at_look = at_look,
+        .looks_while_observed = true,
+        .observer = &engine.observer,
+    };
     AUTO(collector) struct collector *collector = NULL;
-    rc = collector_new(&collector, &options, err);
+    rc = engine_open(&engine, config, store, NULL, err);
+    if (!rc)
+        rc = collector_new(&collector, &options, err);
+    engine.collector = collector;
     if (!rc)
         rc = run(collector, source, err);
+    if (!rc)
+        rc = run_flush(engine.run, err);
     if (!rc)
         print_summary(collector);
     return rc;

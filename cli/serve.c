@@ -17,6 +17,7 @@
 #include "alerts/deliver.h"
 #include "alerts/run.h"
 #include "cli/commands.h"
+#include "cli/engine.h"
 #include "cli/options.h"
 #include "collector/collect.h"
 #include "collector/event.h"
@@ -44,6 +45,7 @@ struct daemon {
     struct source *http; /* one of sources */
     struct collector *collector;
     struct alerts *alerts;
+    struct engine engine;
     struct deliver *deliver;
     struct web *web;
     int64_t looked_ms;      /* event time of the last look … */
@@ -81,11 +83,19 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
     struct daemon *daemon = context;
     struct outside outside = outside_at(daemon, look_ms);
     int64_t wall_ms = clock_wall_ms(clock_system());
-    int rc = alerts_look(daemon->alerts, &outside, wall_ms, err);
+    bool watched = alerts_wanted(daemon->alerts);
+    bool observed = daemon->engine.observer.active;
+    int rc = engine_look(&daemon->engine, look_ms, err);
+    if (!rc && watched)
+        rc = alerts_look(daemon->alerts, &outside, wall_ms, err);
     daemon->looked_ms = look_ms;
     daemon->looked_wall_ms = wall_ms;
-    *next_look_ms = alerts_next_look(daemon->alerts, look_ms);
-    return rc ? rc : flush_alerts(daemon, err);
+    *next_look_ms = watched ? alerts_next_look(daemon->alerts, look_ms) : 0;
+    if (!rc)
+        rc = flush_alerts(daemon, err);
+    if (observed)
+        deliver_wake(daemon->deliver);
+    return rc;
 }
 
 /* While no event comes, event time is carried on from the last look. */
@@ -99,6 +109,8 @@ static int tick(void *context, struct store *store, struct err *err)
     if (daemon->looked_wall_ms && silent_ms > 2 * TICK_MS) {
         struct outside outside = outside_at(daemon, daemon->looked_ms + silent_ms);
         rc = alerts_tick(daemon->alerts, &outside, wall_ms, err);
+        if (!rc)
+            rc = engine_tick(&daemon->engine, daemon->looked_ms, silent_ms, err);
     }
     return rc ? rc : flush_alerts(daemon, err);
 }
@@ -229,6 +241,36 @@ static int serve_alert(void *context, const char *action, const char *subject, c
     return rc;
 }
 
+static int web_code(int rc)
+{
+    return rc == RUN_CONFLICT ? WEB_CONFLICT : rc;
+}
+
+static int serve_experiment_create(void *context, const char *body, const char *who, char *name,
+                                   struct err *err)
+{
+    struct daemon *daemon = context;
+    int rc = engine_create(&daemon->engine, body, who, name, err);
+    deliver_wake(daemon->deliver);
+    return web_code(rc);
+}
+
+static int serve_experiment_command(void *context, const struct web_order *wanted, const char *who,
+                                    struct err *err)
+{
+    struct daemon *daemon = context;
+    struct run_order order = {
+        .name = wanted->experiment,
+        .command = wanted->command,
+        .step = wanted->step,
+        .reason = wanted->reason,
+        .id = wanted->id,
+    };
+    int rc = engine_command(&daemon->engine, &order, who, err);
+    deliver_wake(daemon->deliver);
+    return web_code(rc);
+}
+
 /* Seam 3: signals. One thread waits for them, so that no handler runs in the middle of anything. */
 static int reload(void *context, struct store *store, struct err *err)
 {
@@ -310,9 +352,12 @@ static int open_parts(struct daemon *daemon, struct err *err)
     if (!rc)
         rc = alerts_new(&daemon->alerts, config, daemon->store, &daemon->log, "", err);
     if (!rc)
+        rc = engine_open(&daemon->engine, config, daemon->store, &daemon->log, err);
+    if (!rc)
         rc = open_sources(daemon, err);
     if (rc)
         return rc;
+    daemon->engine.alerts = daemon->alerts;
 
     struct collector_options collector = {
         .config = config,
@@ -320,11 +365,14 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .sources = daemon->sources,
         .n_sources = daemon->n_sources,
         .context = daemon,
-        .at_look = alerts_wanted(daemon->alerts) ? at_look : NULL,
+        .at_look = at_look,
+        .looks_while_observed = !alerts_wanted(daemon->alerts),
+        .observer = &daemon->engine.observer,
     };
     rc = collector_new(&daemon->collector, &collector, err);
     if (rc)
         return rc;
+    daemon->engine.collector = daemon->collector;
     struct deliver_options deliver = {
         .receivers = alerts_receivers(daemon->alerts),
         .store_path = config->storage_path,
@@ -345,6 +393,9 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .put_version = serve_put_version,
         .reject_name = serve_reject_name,
         .alert = serve_alert,
+        .experiment_create = serve_experiment_create,
+        .experiment_command = serve_experiment_command,
+        .experiment_valid_ms = RUN_SETTLE_MS,
     };
     struct web_options web = {
         .config = config,
@@ -365,6 +416,7 @@ static void close_parts(struct daemon *daemon)
     collector_free(daemon->collector);
     for (size_t i = 0; i < daemon->n_sources; i++)
         source_free(daemon->sources[i]);
+    engine_close(&daemon->engine);
     alerts_free(daemon->alerts);
     store_free(daemon->store);
     changes_free(daemon->changes);

@@ -76,11 +76,23 @@ static bool all_reached(const struct collector *collector, int64_t *head_ms)
     return true;
 }
 
+/* Nobody looks any more: whoever waited for the look goes on. */
+static void end_looks(struct collector *collector)
+{
+    if (collector->look_ms == INT64_MIN)
+        return;
+    set_look(collector, INT64_MAX);
+    collector->look_ms = INT64_MIN;
+    collector->look_wanted = false;
+}
+
 int align_looks(struct collector *collector, struct err *err)
 {
     int64_t head_ms;
-    if (!collector->options.at_look)
+    if (!wants_looks(collector)) {
+        end_looks(collector);
         return 0;
+    }
     for (int i = 0; i < MAX_LOOKS && all_reached(collector, &head_ms); i++) {
         bool more = head_ms != INT64_MAX;
         if (collector->look_ms == INT64_MIN) {
@@ -105,6 +117,8 @@ int align_looks(struct collector *collector, struct err *err)
             return rc;
         collector->look_dirty = false;
         collector->look_wanted = next_ms > collector->look_ms;
+        if (is_observed(collector) && more && second_after(head_ms) < next_ms)
+            collector->look_wanted = false;
         if (!collector->look_wanted)
             next_ms = more ? second_after(head_ms) : collector->look_ms + LOOK_MS;
         set_look(collector, next_ms);

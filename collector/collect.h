@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "collector/event.h"
+#include "collector/observer.h"
 #include "collector/source.h"
 #include "common/buf.h"
 #include "common/cleanup.h"
@@ -66,6 +67,8 @@ struct collector_options {
      * which anything happens. May be NULL: no alignment.
      */
     int (*at_look)(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err);
+    bool looks_while_observed; /* at_look is only wanted while observer->active */
+    struct observer *observer; /* may be NULL; stays the caller's */
 };
 
 int collector_new(struct collector **out, const struct collector_options *options, struct err *err);

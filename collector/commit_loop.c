@@ -111,6 +111,9 @@ static int write_all(struct collector *collector, struct err *err)
         rc = pending_save(collector->pending, &writer, err);
     if (!rc)
         rc = dead_write(collector, err);
+    if (!rc && is_observed(collector))
+        rc = collector->options.observer->in_commit(collector->options.observer->context, store,
+                                                    collector->watermark_ms, err);
     if (!rc)
         rc = write_facts(collector, err);
     if (!rc)

@@ -135,6 +135,76 @@ static struct version *version_of(const struct collector *collector, const struc
     return collector->models->versions[record->series];
 }
 
+/* The low bit is free for "outside" (OBSERVED_OUTSIDE), which labels must find again. */
+static uint64_t unit_of(struct view unit)
+{
+    return class_id(unit.data, unit.size) & ~UINT64_C(1);
+}
+
+/* Tells the observer of a prediction; OBSERVED_OUTSIDE, 0 or < 0. */
+static int observe_prediction(struct collector *collector, const struct version *version,
+                              const struct event *event, const struct sample *sample,
+                              struct err *err)
+{
+    const struct observer *observer = collector->options.observer;
+    struct view unit = event->unit.data ? event->unit : event->id;
+    struct observed observed = {
+        .kind = OBSERVED_PREDICTION,
+        .model = version->model->name,
+        .version = version->name,
+        .ts_ms = event->ts_ms,
+        .unit = unit,
+        .unit_hash = unit_of(unit),
+        .sign = 1,
+        .setup = &version->model->setup,
+        .sample = sample,
+        .event = event,
+    };
+    return observer->observe(observer->context, &observed, err);
+}
+
+/* What is the same in labels and outcomes. The id of the event at hand is the prediction's. */
+static struct observed observed_of(const struct collector *collector, const struct record *record,
+                                   enum observed_kind kind, int sign)
+{
+    const struct version *version = version_of(collector, record);
+    uint64_t unit = record_unit(record);
+    return (struct observed){
+        .kind = kind,
+        .model = version->model->name,
+        .version = version->name,
+        .ts_ms = record->ts_ms,
+        .unit = unit ? (struct view){NULL, 0} : collector->id,
+        .unit_hash = unit ? unit & ~UINT64_C(1) : unit_of(collector->id),
+        .outside = unit & 1,
+        .sign = sign,
+        .setup = &version->model->setup,
+    };
+}
+
+static int observe_label(struct collector *collector, const struct record *record,
+                         const struct sample *sample, int sign, struct err *err)
+{
+    if (!is_observed(collector))
+        return 0;
+    struct observed observed = observed_of(collector, record, OBSERVED_LABEL, sign);
+    observed.sample = sample;
+    const struct observer *observer = collector->options.observer;
+    return observer->observe(observer->context, &observed, err);
+}
+
+static int observe_outcome(struct collector *collector, const struct record *record,
+                           struct view name, double value, int sign, struct err *err)
+{
+    if (!is_observed(collector))
+        return 0;
+    struct observed observed = observed_of(collector, record, OBSERVED_OUTCOME, sign);
+    observed.name = name;
+    observed.value = value;
+    const struct observer *observer = collector->options.observer;
+    return observer->observe(observer->context, &observed, err);
+}
+
 static int target_of(struct collector *collector, const struct record *record,
                      struct fold_target *target, struct err *err)
 {
@@ -167,11 +237,15 @@ static int apply_label(struct collector *collector, struct record *record, struc
         return 0; /* the same again */
     if (had)
         rc = fold_label(collector->fold, &target, &sample, -1, err);
+    if (rc >= 0 && had)
+        rc = observe_label(collector, record, &sample, -1, err);
     if (rc >= 0) {
         sample.label_value = is_value ? number : (double)NAN;
         sample.label_class = class;
         rc = fold_label(collector->fold, &target, &sample, 1, err);
     }
+    if (rc >= 0)
+        rc = observe_label(collector, record, &sample, 1, err);
     if (rc >= 0)
         rc = join_set_label(collector->join, record, is_value, number, class, err);
     if (rc < 0)
@@ -192,10 +266,14 @@ static int apply_outcome(struct collector *collector, const struct record *recor
     if (!rc && there) {
         struct outcome old = {id, there->number};
         rc = fold_outcome(collector->fold, &target, record->ts_ms, &old, -1, err);
+        if (rc >= 0)
+            rc = observe_outcome(collector, record, name, there->number, -1, err);
     }
     struct outcome new = {id, value};
     if (rc >= 0)
         rc = fold_outcome(collector->fold, &target, record->ts_ms, &new, 1, err);
+    if (rc >= 0)
+        rc = observe_outcome(collector, record, name, value, 1, err);
     count_model(model, COUNT_OUTCOMES, there ? 0 : 1);
     return rc < 0 ? rc : 0;
 }
@@ -256,7 +334,7 @@ static void spec_of(const struct sample *sample, const struct event *event, stru
         .number = regression ? sample->value : sample->score,
         .series = version->handle,
         .class = class,
-        .unit = event->unit.data ? class_id(event->unit.data, event->unit.size) : 0,
+        .unit = event->unit.data ? unit_of(event->unit) : 0,
         .scores = sample->scores,
         .n_scores = sample->n_scores,
     };
@@ -313,6 +391,11 @@ static int take_prediction(struct collector *collector, struct partition *partit
     rc = fold_target(collector->models, version, slices, n_slices, &target, err);
     if (!rc)
         rc = fold_prediction(collector->fold, &target, &sample, err);
+    if (rc >= 0 && is_observed(collector)) {
+        rc = observe_prediction(collector, version, event, &sample, err);
+        if (rc == OBSERVED_OUTSIDE && record)
+            record_stand_outside(record);
+    }
     if (rc < 0)
         return rc;
     count_model(model, COUNT_PREDICTIONS, 1);
@@ -372,6 +455,37 @@ static int take_late(struct collector *collector, struct partition *partition,
     return rc ? rc : join_set_outcome(collector->join, record, there, &late, err);
 }
 
+/* Values of a host: counted, and told to the observer. */
+static int take_system(struct collector *collector, const struct event *event,
+                       struct verdict *verdict, struct err *err)
+{
+    struct model *model;
+    int rc = models_admit(collector->models, event->model, &model, err);
+    if (rc > 0)
+        *verdict = dead((enum reject)rc, "model");
+    if (rc)
+        return rc < 0 ? rc : 0;
+    count_model(model, COUNT_SYSTEM, 1);
+    struct version *version;
+    if (!is_observed(collector))
+        return 0;
+    rc = model_version(collector->models, model, event->version, &version, err);
+    if (rc)
+        return rc;
+    struct observed observed = {
+        .kind = OBSERVED_SYSTEM,
+        .model = model->name,
+        .version = version->name,
+        .ts_ms = event->ts_ms,
+        .sign = 1,
+        .setup = &model->setup,
+        .event = event,
+    };
+    const struct observer *observer = collector->options.observer;
+    rc = observer->observe(observer->context, &observed, err);
+    return rc < 0 ? rc : 0;
+}
+
 static int take_event(struct collector *collector, struct partition *partition, struct event *event,
                       struct id_hash id, struct verdict *verdict, struct err *err)
 {
@@ -387,17 +501,12 @@ static int take_event(struct collector *collector, struct partition *partition, 
         return 0;
     }
     collector->look_dirty = true;
+    collector->id = event->id;
     if (event->type == EVENT_PREDICTION)
         return take_prediction(collector, partition, event, id, verdict, err);
     if (event->type != EVENT_SYSTEM)
         return take_late(collector, partition, event, id, verdict, err);
-    struct model *model;
-    int rc = models_admit(collector->models, event->model, &model, err);
-    if (rc > 0)
-        *verdict = dead((enum reject)rc, "model");
-    if (rc == 0)
-        count_model(model, COUNT_SYSTEM, 1);
-    return rc < 0 ? rc : 0;
+    return take_system(collector, event, verdict, err);
 }
 
 static void locate(struct collector *collector, struct decoded *decoded)
@@ -569,7 +678,7 @@ int ingest_messages(struct collector *collector, struct partition *partition,
             break;
         if (place == 1)
             continue;
-        if (collector->options.at_look && !decoded->reason && decoded->n_events &&
+        if (wants_looks(collector) && !decoded->reason && decoded->n_events &&
             decoded->event.ts_ms >= collector->look_ms) {
             partition->blocked = true;
             partition->head_ts_ms = decoded->event.ts_ms;

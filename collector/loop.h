@@ -142,6 +142,7 @@ struct collector {
     struct join *join;
     struct panes *fold;
     struct decoded ring[INGEST_AHEAD];
+    struct view id;             /* of the event at hand */
     struct class_score *scores; /* of the event at hand */
     uint32_t *features;         /* of it: their numbers */
     uint64_t seed;
@@ -218,6 +219,17 @@ void align_watermark(struct collector *collector);
 /* Unblocks partitions and takes looks as far as they are due. */
 int align_looks(struct collector *collector, struct err *err);
 bool align_idle(const struct collector *collector, const struct partition *partition);
+
+/* While an experiment runs, each second in which anything happens is looked at. */
+static inline bool is_observed(const struct collector *collector)
+{
+    return collector->options.observer && collector->options.observer->active;
+}
+static inline bool wants_looks(const struct collector *collector)
+{
+    return collector->options.at_look &&
+           (!collector->options.looks_while_observed || is_observed(collector));
+}
 
 /* stash.c */
 int stash_add(struct stash *stash, const struct message *messages, size_t n, struct err *err);

@@ -339,7 +339,10 @@ int memory_load(struct collector *collector, struct err *err)
     if (!rc)
         rc = panes_new(&collector->fold, &panes_options, err);
     collector->uncommitted = 0;
-    collector->look_dirty = false;
+    if (!rc && collector->options.observer)
+        rc = collector->options.observer->reload(collector->options.observer->context, err);
+    /* The process may have ended between a look's commit and its decision: it is taken again. */
+    collector->look_dirty = is_observed(collector) && collector->look_ms != INT64_MIN;
     return rc;
 }
 

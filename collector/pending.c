@@ -137,6 +137,12 @@ uint64_t record_unit(const struct record *record)
     return record->tail[units_of_slices(record->n_slices)];
 }
 
+void record_stand_outside(struct record *record)
+{
+    if (record->kind == RECORD_PREDICTION && (record->flags & RECORD_UNIT))
+        record->tail[units_of_slices(record->n_slices)] |= 1;
+}
+
 uint32_t record_scores(const struct record *record, const struct class_score **scores)
 {
     *scores = NULL;

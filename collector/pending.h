@@ -159,6 +159,8 @@ static inline const uint16_t *record_slices(const struct record *record)
     return (const uint16_t *)record->tail;
 }
 uint64_t record_unit(const struct record *record); /* 0: none */
+/* Sets the lowest bit of the unit's hash in a record that was just added; without one: nothing. */
+void record_stand_outside(struct record *record);
 uint32_t record_scores(const struct record *record, const struct class_score **scores);
 int64_t record_newest_ts(const struct record *record);
 struct view record_text(const struct record *record);

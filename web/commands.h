@@ -35,6 +35,15 @@ struct web_health {
     int64_t last_commit_ms, longest_commit_ms;
 };
 
+/* A person's command to an experiment. */
+struct web_order {
+    const char *experiment;
+    const char *command; /* start, pause, … */
+    int step;            /* of jump and approve; -1: not given */
+    const char *reason;
+    const char *id; /* idempotency key; "": none */
+};
+
 struct web_commands {
     void *context;
 
@@ -61,4 +70,12 @@ struct web_commands {
      */
     int (*alert)(void *context, const char *action, const char *subject, const char *body,
                  const char *who, struct buf *answer, struct err *err);
+
+    /* POST /experiments; writes the new one's name (at most 128 bytes and a NUL) to `name`. 0,
+       WEB_CONFLICT or < 0. */
+    int (*experiment_create)(void *context, const char *body, const char *who, char *name,
+                             struct err *err);
+    int (*experiment_command)(void *context, const struct web_order *order, const char *who,
+                              struct err *err);
+    int64_t experiment_valid_ms; /* how long an assignment may be kept */
 };

@@ -1,0 +1,101 @@
+/*
+ * The inside of run: what run.c (memory), run_look.c (decisions), run_command.c (people),
+ * run_pending.c (labels that are too young) and run_write.c (transactions) share. Nobody else
+ * includes this.
+ *
+ * Owner    struct run owns its items
+ * Threads  the writer's
+ */
+#pragma once
+
+#include "abtest/run.h"
+
+/* From since_ms on predictions belong to `step`; -1: to none. */
+struct interval {
+    int64_t since_ms;
+    int step;
+};
+
+/* A label or outcome that waits until its prediction is `maturity` old. */
+struct young {
+    int64_t due_ms;
+    struct exposure exposure;
+    struct observation observation;
+    int sign;
+    char name[128]; /* of an outcome; its observation points here */
+};
+
+struct item {
+    struct experiment *experiment;
+    struct ramp_state ramp;
+    struct evidence *evidence; /* NULL: draft or final */
+    int64_t seq, created_ms;
+    bool unclocked; /* started before any event time was known */
+    struct interval *intervals;
+    size_t n_intervals;
+    struct young *young;
+    size_t n_young, young_capacity;
+    int64_t last_ms[N_ARMS]; /* newest event of each version */
+    int64_t lost;            /* messages lost in all, when the step began */
+    enum hold_cause held;    /* of the hold that was told */
+    bool dirty;              /* evidence or clocks differ from what is stored */
+    struct verdict verdict;  /* of the last look */
+    bool looked;
+    bool ticked; /* the silence since the last look was judged */
+    char *verdict_json;
+    int64_t shown_ms; /* real time of verdict_json */
+};
+
+struct run {
+    struct run_options options;
+    struct item **items;
+    size_t n_items;
+    int64_t look_ms; /* of the last look; INT64_MIN: none yet */
+    int64_t watermark_ms;
+};
+
+static inline bool item_active(const struct item *item)
+{
+    return item->ramp.phase == RAMP_RUNNING || item->ramp.phase == RAMP_PAUSED;
+}
+struct item *run_find(struct run *run, const char *name);
+void item_free(struct item *item);
+DEFINE_FREEP(item)
+/* Takes the item; on failure frees it. */
+int run_add(struct run *run, struct item *item, struct err *err);
+int item_enter(struct item *item, int64_t since_ms, int step, struct err *err);
+/* The step that a prediction of ts_ms belongs to; -1: none. */
+int item_step(const struct item *item, int64_t ts_ms);
+
+/* run_pending.c */
+int young_add(struct item *item, const struct young *young, struct err *err);
+/* Counts those that are old enough at look_ms. */
+int young_release(struct item *item, int64_t look_ms, struct err *err);
+void young_save(const struct item *item, struct buf *out);
+int young_load(struct item *item, struct reader *in, struct err *err);
+
+/* run_write.c */
+struct change {
+    const char *verdict; /* "advance", "pause", … */
+    const char *clock;   /* "event" or "wall" */
+    const char *who;
+    const char *command; /* idempotency key or "" */
+    const char *reason;
+    const char *type; /* of the news; NULL: nobody is told */
+    int64_t at_ms;
+    const struct situation *situation; /* NULL: nothing was weighed */
+    struct ramp_state after;
+    int64_t lost;
+};
+/* One transaction, then memory. RUN_CONFLICT: somebody else moved it. */
+int item_change(struct run *run, struct item *item, const struct change *change, struct err *err);
+/* Inside a transaction: evidence, clocks and the last verdict. */
+int item_save(struct item *item, struct store *store, struct err *err);
+/* From storage: state, evidence, clocks. */
+int item_restore(struct item *item, struct store *store, const char *ramp, struct err *err);
+/* Ends the process with SIGKILL when the environment's ASSAY_CRASH_AT names this place: tests. */
+void run_crash_at(const char *place);
+/* The JSON of the last verdict, made anew. */
+int item_show(struct item *item, int64_t at_ms, struct err *err);
+/* In a transaction: a new item's row and its audit row. */
+int item_create(struct run *run, struct item *item, const struct run_actor *actor, struct err *err);

@@ -1,0 +1,219 @@
+/* Looks: what is known now goes into a situation, ab_decide judges, ramp_step moves, and what
+   changed is written. */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "abtest/run_item.h"
+#include "stats/metric.h"
+#include "storage/commit.h"
+#include "storage/series.h"
+
+enum {
+    LOOK_MS = 1000,
+    MINUTE_MS = 60000,
+    BEFORE_MS = 3600000,    /* control's latency is read over so long before the step */
+    QUANTILE_FAILURES = 10, /* expected beyond the quantile, before it is taken for known */
+    SHOW_MS = 1000,         /* a verdict for people is written at most so often */
+};
+
+/* --- the latency that a failure is measured against --- */
+
+static int control_quantile(struct run *run, const struct item *item, const struct measure *measure,
+                            int64_t until_ms, double *out, struct err *err)
+{
+    const struct experiment *experiment = item->experiment;
+    int64_t to_ms = until_ms - until_ms % MINUTE_MS;
+    struct series_query query = {
+        .model = experiment->model,
+        .version = experiment->control,
+        .from_ms = to_ms > BEFORE_MS ? to_ms - BEFORE_MS : 0,
+        .to_ms = to_ms,
+        .window_ms = MINUTE_MS,
+        .step_ms = MINUTE_MS,
+    };
+    struct series_points points = {0};
+    struct err why;
+    *out = (double)NAN;
+    if (to_ms <= 0 || series_read(run->options.store, &query, &points, &why))
+        return 0; /* no such model yet */
+    AUTO(states) struct states *sum = NULL;
+    int rc = states_new(&sum, &points.setup, err);
+    for (size_t i = 0; !rc && i < points.n; i++)
+        if (points.points[i].states)
+            rc = states_merge(sum, points.points[i].states);
+    struct metric_ref ref;
+    struct metric_value value;
+    char name[16];
+    snprintf(name, sizeof(name), "latency_p%.0f", 100 * measure->quantile);
+    if (!rc && metric_find(&ref, name, points.setup.task, &why) == 0) {
+        metric_result(sum, &ref, BEFORE_MS, &value);
+        if ((double)value.n * (1 - measure->quantile) >= QUANTILE_FAILURES)
+            *out = value.value;
+    }
+    series_points_free(&points);
+    return rc;
+}
+
+/* Known before the events that it judges: from the minutes before the step, else, when there were
+   too few, from those before this look; earlier events of the step then stay uncounted. */
+static int set_thresholds(struct run *run, struct item *item, int64_t look_ms, struct err *err)
+{
+    const struct experiment *experiment = item->experiment;
+    int rc = 0;
+    for (int i = 0; !rc && i < experiment->n_metrics; i++) {
+        struct measure measure;
+        struct err why;
+        double q = experiment->metrics[i].hard_limit;
+        int step = item->ramp.step;
+        if (measure_resolve(&measure, experiment->metrics[i].metric, &why) ||
+            isnan(measure.quantile) || !isnan(evidence_threshold(item->evidence, step, i)))
+            continue;
+        if (isnan(q))
+            rc = control_quantile(run, item, &measure, look_ms, &q, err);
+        if (!rc && !isnan(q)) {
+            evidence_set_threshold(item->evidence, step, i, q);
+            item->dirty = true;
+        }
+    }
+    return rc;
+}
+
+/* --- deciding --- */
+
+static const char *news_of(const struct ramp_state *from, const struct ramp_state *to, bool held)
+{
+    if (to->phase == RAMP_PROMOTED)
+        return "experiment.promoted";
+    if (to->phase == RAMP_ROLLED_BACK)
+        return "experiment.rolled_back";
+    if (to->step != from->step)
+        return "experiment.step";
+    return held ? "experiment.held" : NULL;
+}
+
+/* A hold that a person asked for is no news to people. */
+static bool is_news(const struct item *item)
+{
+    const struct verdict *verdict = &item->verdict;
+    return verdict->kind == VERDICT_HOLD && verdict->cause != CAUSE_PAUSED &&
+           verdict->cause != item->held;
+}
+
+static int show(struct run *run, struct item *item, const struct run_now *now, struct err *err)
+{
+    if (now->real_ms - item->shown_ms < SHOW_MS)
+        return 0;
+    item->shown_ms = now->real_ms;
+    struct store *store = run->options.store;
+    int rc = item_show(item, now->look_ms, err);
+    if (!rc)
+        rc = commit_begin(store, err);
+    if (rc)
+        return rc;
+    rc = item_save(item, store, err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    else
+        item->dirty = false;
+    return rc;
+}
+
+static int decide(struct run *run, struct item *item, const struct run_now *now, bool stale,
+                  struct err *err)
+{
+    struct situation situation = {
+        .ramp = item->ramp,
+        .now = {now->look_ms, now->wall_ms},
+        .last_control_ms = item->last_ms[ARM_CONTROL],
+        .last_treatment_ms = item->last_ms[ARM_TREATMENT],
+        .input_stale = stale,
+        .data_lost = now->lost > item->lost,
+    };
+    ab_decide(item->experiment, item->evidence, &situation, &item->verdict);
+    item->looked = true;
+    const struct verdict *verdict = &item->verdict;
+    struct ramp_state after = ramp_step(item->ramp, item->experiment, verdict->kind,
+                                        verdict->one_arm_silent, situation.now);
+    bool held = is_news(item);
+    if (verdict->kind != VERDICT_HOLD)
+        item->held = CAUSE_NONE;
+    else if (verdict->cause != CAUSE_PAUSED)
+        item->held = verdict->cause;
+    bool moved = after.phase != item->ramp.phase || after.step != item->ramp.step;
+    if (!moved && !held) {
+        item->dirty |= after.silent_since_ms != item->ramp.silent_since_ms;
+        item->ramp = after;
+        return show(run, item, now, err);
+    }
+    char reason[VERDICT_REASON_BYTES];
+    memcpy(reason, verdict->reason, sizeof(reason));
+    struct change change = {
+        .verdict = verdict_name(verdict->kind),
+        .clock = verdict->wall_clock || stale ? "wall" : "event",
+        .who = "engine",
+        .command = "",
+        .reason = reason,
+        .type = news_of(&item->ramp, &after, held),
+        .at_ms = now->look_ms,
+        .situation = &situation,
+        .after = after,
+        .lost = moved ? now->lost : item->lost,
+    };
+    int rc = item_change(run, item, &change, err);
+    return rc == RUN_CONFLICT || rc == ERR_FULL ? 0 : rc;
+}
+
+static int look_at(struct run *run, struct item *item, const struct run_now *now, struct err *err)
+{
+    if (item->unclocked) { /* the second that holds the first event is where time begins */
+        item->unclocked = false;
+        item->ramp.started_ms = item->ramp.since_ms = now->look_ms - LOOK_MS;
+        item->dirty = true;
+    }
+    if (now->look_ms <= item->ramp.since_ms)
+        return 0; /* of before its step */
+    item->ticked = false;
+    int rc = young_release(item, now->look_ms, err);
+    if (!rc)
+        rc = set_thresholds(run, item, now->look_ms, err);
+    return rc ? rc : decide(run, item, now, false, err);
+}
+
+int run_look(struct run *run, const struct run_now *now, struct err *err)
+{
+    int rc = 0;
+    run->look_ms = now->look_ms;
+    for (size_t i = 0; !rc && i < run->n_items; i++)
+        if (item_active(run->items[i]))
+            rc = look_at(run, run->items[i], now, err);
+    return rc;
+}
+
+int run_tick(struct run *run, const struct run_now *now, int64_t silent_ms, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < run->n_items; i++) {
+        struct item *item = run->items[i];
+        if (item_active(item) && !item->unclocked && !item->ticked &&
+            now->look_ms > item->ramp.since_ms && silent_ms > item->experiment->stale_after_ms) {
+            item->ticked = true;
+            rc = decide(run, item, now, true, err);
+        }
+    }
+    return rc;
+}
+
+int run_flush(struct run *run, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < run->n_items; i++) {
+        struct item *item = run->items[i];
+        struct run_now now = {.look_ms = run->look_ms, .real_ms = item->shown_ms + SHOW_MS};
+        if (item_active(item) && item->looked)
+            rc = show(run, item, &now, err);
+    }
+    return rc;
+}

@@ -1,0 +1,273 @@
+#include "cli/engine.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "alerts/announce.h"
+
+/* --- an event of the collector as abtest sees it --- */
+
+static double clipped(double p)
+{
+    return fmin(fmax(p, 0x1p-52), 1 - 0x1p-52);
+}
+
+/* As scikit-learn: minus the logarithm of the probability that was given to the true class. */
+static double log_loss_of(const struct metric_setup *setup, const struct sample *sample)
+{
+    if (setup->task == TASK_BINARY && !isnan(sample->score))
+        return -log(
+            clipped(sample->label_class == setup->positive ? sample->score : 1 - sample->score));
+    for (uint32_t i = 0; setup->task == TASK_MULTICLASS && i < sample->n_scores; i++)
+        if (sample->scores[i].class_id == sample->label_class)
+            return -log(clipped(sample->scores[i].score));
+    return (double)NAN;
+}
+
+static const struct observation nothing = {
+    .latency_ms = NAN,
+    .score = NAN,
+    .value = NAN,
+    .label_value = NAN,
+    .log_loss = NAN,
+    .named_value = NAN,
+    .covariate = NAN,
+};
+
+static void take_sample(struct observation *out, const struct metric_setup *setup,
+                        const struct sample *sample)
+{
+    bool binary = setup->task == TASK_BINARY;
+    bool by_threshold = binary && sample->predicted == 0 && !isnan(sample->score);
+    out->failed = sample->failed;
+    out->latency_ms = sample->latency_ms;
+    out->score = sample->score;
+    out->value = sample->value;
+    out->has_predicted = sample->predicted != 0 || by_threshold;
+    out->predicted = by_threshold ? sample->score >= setup->threshold
+                                  : binary && sample->predicted == setup->positive;
+}
+
+/* False when the label says nothing that an experiment measures. */
+static bool take_label(struct observation *out, const struct metric_setup *setup,
+                       const struct sample *sample)
+{
+    if (sample->failed || setup->task > TASK_REGRESSION)
+        return false;
+    take_sample(out, setup, sample);
+    out->positive = sample->label_class == setup->positive;
+    out->correct = setup->task == TASK_BINARY ? out->predicted == out->positive
+                                              : sample->predicted == sample->label_class;
+    out->label_value = sample->label_value;
+    out->log_loss = log_loss_of(setup, sample);
+    return true;
+}
+
+static double feature_of(const void *context, const char *name)
+{
+    const struct event *event = context;
+    for (uint32_t i = 0; i < event->n_features; i++)
+        if (view_is(event->features[i].name, name) && event->features[i].value.kind == VALUE_NUMBER)
+            return event->features[i].value.number;
+    return (double)NAN;
+}
+
+static int observe_values(struct run *run, struct run_event *event, const struct event *values,
+                          struct err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc >= 0 && i < values->n_values; i++) {
+        char name[257];
+        struct view text = values->values[i].name;
+        if (text.size >= sizeof(name))
+            continue;
+        memcpy(name, text.data, text.size);
+        name[text.size] = '\0';
+        event->observation.name = name;
+        event->observation.named_value = values->values[i].value.number;
+        rc = run_observe(run, event, err);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int observe(void *context, const struct observed *observed, struct err *err)
+{
+    struct engine *engine = context;
+    char name[257];
+    struct run_event event = {
+        .model = observed->model,
+        .version = observed->version,
+        .unit = observed->unit,
+        .unit_hash = observed->unit_hash,
+        .ts_ms = observed->ts_ms,
+        .outside = observed->outside,
+        .sign = observed->sign,
+        .observation = nothing,
+    };
+    switch (observed->kind) {
+    case OBSERVED_PREDICTION:
+        event.observation.stage = STAGE_PREDICTION;
+        take_sample(&event.observation, observed->setup, observed->sample);
+        event.feature = feature_of;
+        event.event = observed->event;
+        break;
+    case OBSERVED_LABEL:
+        event.observation.stage = STAGE_LABEL;
+        if (!take_label(&event.observation, observed->setup, observed->sample))
+            return 0;
+        break;
+    case OBSERVED_OUTCOME:
+        if (observed->name.size >= sizeof(name))
+            return 0;
+        memcpy(name, observed->name.data, observed->name.size);
+        name[observed->name.size] = '\0';
+        event.observation.stage = STAGE_OUTCOME;
+        event.observation.name = name;
+        event.observation.named_value = observed->value;
+        break;
+    case OBSERVED_SYSTEM:
+        event.observation.stage = STAGE_SYSTEM;
+        return observe_values(engine->run, &event, observed->event, err);
+    }
+    int rc = run_observe(engine->run, &event, err);
+    return rc == RUN_OUTSIDE ? OBSERVED_OUTSIDE : rc;
+}
+
+static int in_commit(void *context, struct store *store, int64_t watermark_ms, struct err *err)
+{
+    struct engine *engine = context;
+    return run_in_commit(engine->run, store, watermark_ms, err);
+}
+
+static int reload(void *context, struct err *err)
+{
+    struct engine *engine = context;
+    int rc = run_reload(engine->run, err);
+    engine->observer.active = run_active(engine->run);
+    return rc;
+}
+
+/* --- news --- */
+
+static int tell(void *context, const struct run_news *news, struct err *err)
+{
+    struct engine *engine = context;
+    if (!engine->alerts)
+        return 0;
+    struct announcement announcement = {
+        .type = news->type,
+        .name = news->experiment,
+        .model = news->model,
+        .version = news->version,
+        .summary = news->reason,
+        .detail = news->verdict,
+        .at_ms = news->at_ms,
+        .wall_ms = clock_wall_ms(clock_system()),
+    };
+    return alerts_announce(engine->alerts, &announcement, err);
+}
+
+int engine_open(struct engine *engine, const struct config *config, struct store *store,
+                const struct log *log, struct err *err)
+{
+    struct run_options options = {
+        .config = config, .store = store, .log = log, .context = engine, .tell = tell};
+    engine->observer = (struct observer){
+        .context = engine, .observe = observe, .in_commit = in_commit, .reload = reload};
+    int rc = run_new(&engine->run, &options, err);
+    if (!rc)
+        engine->observer.active = run_active(engine->run);
+    return rc;
+}
+
+void engine_close(struct engine *engine)
+{
+    run_free(engine->run);
+    engine->run = NULL;
+}
+
+static struct run_now now_of(const struct engine *engine, int64_t look_ms)
+{
+    struct collector_health health;
+    collector_health(engine->collector, &health);
+    int64_t wall_ms = clock_wall_ms(clock_system());
+    return (struct run_now){
+        .look_ms = look_ms,
+        .wall_ms = engine->replays ? look_ms : wall_ms,
+        .real_ms = wall_ms,
+        .lost = health.totals.lost,
+    };
+}
+
+int engine_look(struct engine *engine, int64_t look_ms, struct err *err)
+{
+    if (!engine->observer.active)
+        return 0;
+    struct run_now now = now_of(engine, look_ms);
+    int rc = run_look(engine->run, &now, err);
+    engine->observer.active = run_active(engine->run);
+    return rc;
+}
+
+int engine_tick(struct engine *engine, int64_t look_ms, int64_t silent_ms, struct err *err)
+{
+    if (!engine->observer.active)
+        return 0;
+    struct run_now now = now_of(engine, look_ms);
+    int rc = run_tick(engine->run, &now, silent_ms, err);
+    engine->observer.active = run_active(engine->run);
+    return rc;
+}
+
+/* --- people --- */
+
+struct call_to_run {
+    struct engine *engine;
+    const char *body;
+    char *name;
+    const struct run_order *order; /* NULL: create */
+    struct run_actor actor;
+};
+
+/* What was read so far is committed first: it belongs to the time before the command. */
+static int call_run(void *context, struct store *store, struct err *err)
+{
+    (void)store;
+    struct call_to_run *call = context;
+    struct engine *engine = call->engine;
+    struct collector_health health;
+    int rc = collector_commit_now(engine->collector, err);
+    if (rc)
+        return rc;
+    collector_health(engine->collector, &health);
+    call->actor.watermark_ms = health.watermark_ms;
+    call->actor.lost = health.totals.lost;
+    rc = call->order ? run_command(engine->run, call->order, &call->actor, err)
+                     : run_create(engine->run, call->body, strlen(call->body), &call->actor,
+                                  call->name, err);
+    engine->observer.active = run_active(engine->run);
+    return rc;
+}
+
+int engine_create(struct engine *engine, const char *body, const char *who,
+                  char name[EXPERIMENT_MAX_NAME_BYTES + 1], struct err *err)
+{
+    struct call_to_run call = {
+        .engine = engine,
+        .body = body,
+        .name = name,
+        .actor = {.who = who, .wall_ms = clock_wall_ms(clock_system())},
+    };
+    return collector_call(engine->collector, call_run, &call, err);
+}
+
+int engine_command(struct engine *engine, const struct run_order *order, const char *who,
+                   struct err *err)
+{
+    struct call_to_run call = {
+        .engine = engine,
+        .order = order,
+        .actor = {.who = who, .wall_ms = clock_wall_ms(clock_system())},
+    };
+    return collector_call(engine->collector, call_run, &call, err);
+}

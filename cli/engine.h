@@ -1,0 +1,34 @@
+/*
+ * The A/B engine beside the collector: what serve and replay wire alike. Turns the collector's
+ * observed events into abtest's, and passes looks, ticks and commands on.
+ *
+ * Owner    engine_open fills, engine_close takes; store, log, collector and alerts are borrowed
+ * Threads  the writer's, but for engine_create and engine_command (any: they call the writer)
+ */
+#pragma once
+
+#include "abtest/run.h"
+#include "alerts/run.h"
+#include "collector/collect.h"
+
+struct engine {
+    struct run *run;
+    struct observer observer;    /* for collector_options; active while an experiment runs */
+    struct collector *collector; /* set once it is there */
+    struct alerts *alerts;       /* NULL: nobody is told */
+    bool replays;                /* decisions know event time alone */
+};
+
+int engine_open(struct engine *engine, const struct config *config, struct store *store,
+                const struct log *log, struct err *err);
+void engine_close(struct engine *engine);
+
+int engine_look(struct engine *engine, int64_t look_ms, struct err *err);
+/* No event since silent_ms, the last look was at look_ms. */
+int engine_tick(struct engine *engine, int64_t look_ms, int64_t silent_ms, struct err *err);
+
+/* 0, RUN_CONFLICT or < 0; the name of what was created or meant goes to `name`. */
+int engine_create(struct engine *engine, const char *body, const char *who,
+                  char name[EXPERIMENT_MAX_NAME_BYTES + 1], struct err *err);
+int engine_command(struct engine *engine, const struct run_order *order, const char *who,
+                   struct err *err);
