@@ -143,6 +143,18 @@ static int64_t on_truncated(void *context, int number, int64_t low, int64_t high
     return partition->stopped ? SOURCE_STOP : SOURCE_EARLIEST;
 }
 
+/* Where "latest" turned out to be: from now on it is stored like any other offset. */
+static void on_starts(void *context, int number, int64_t offset)
+{
+    struct partition *partition = linked(context, number);
+    if (!partition || partition->next >= 0)
+        return;
+    const struct partition_counts *counts = &partition->counts;
+    partition->next = offset;
+    partition->counts.first = offset - counts->consumed - counts->holes - counts->lost;
+    partition->changed = true;
+}
+
 static void on_ended(void *context, int number)
 {
     struct partition *partition = linked(context, number);
@@ -176,6 +188,7 @@ static int start_sources(struct collector *collector, struct err *err)
             .revoked = on_revoked,
             .gap = on_gap,
             .truncated = on_truncated,
+            .starts = on_starts,
             .ended = on_ended,
         };
         if (source->on_data)
@@ -323,7 +336,7 @@ static int poll_source(struct collector *collector, size_t index, int timeout_ms
     struct source *source = collector->options.sources[index];
     struct source_link *link = &collector->links[index];
     struct batch batch;
-    if (link->ended)
+    if (link->ended && source->bounded)
         return 0;
     int rc = source->next(source, timeout_ms, &batch, err);
     if (rc < 0 || collector->deferred)

@@ -402,13 +402,14 @@ static int open_segment(struct pending *pending, const struct record_spec *spec,
                         struct segment **out, struct err *err)
 {
     enum {
-        MIN_RECORDS = 256 /* a trickle need not open a segment each few minutes */
+        MIN_RECORDS = 256, /* a trickle need not open a segment each few minutes */
+        MIN_SPAN_MS = 60000,
     };
     unsigned life = life_class(spec->life_ms);
     struct segment *segment = pending->open[life];
-    int64_t span = spec->life_ms / 4 > 60000 ? spec->life_ms / 4 : 60000;
+    int64_t span = segment && segment->n_records < MIN_RECORDS ? spec->life_ms : spec->life_ms / 4;
     if (segment && segment->used + units <= SEGMENT_UNITS &&
-        (segment->n_records < MIN_RECORDS || spec->expires_ms - segment->first_ms <= span)) {
+        spec->expires_ms - segment->first_ms <= (span > MIN_SPAN_MS ? span : MIN_SPAN_MS)) {
         *out = segment;
         return segment_load(pending, segment, err);
     }

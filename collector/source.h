@@ -61,6 +61,8 @@ struct source_events {
     /* The log ends before the offset we want, at `high`: the topic was made anew or cut. The answer
        is as that of assigned(), or SOURCE_STOP: read this partition no more. */
     int64_t (*truncated)(void *context, int partition, int64_t low, int64_t high);
+    /* SOURCE_LATEST turned out to be this offset. */
+    void (*starts)(void *context, int partition, int64_t offset);
     /* No message will come from it any more (files). */
     void (*ended)(void *context, int partition);
 };

@@ -187,6 +187,19 @@ static void signal_by(struct source_kafka *self, rd_kafka_queue_t *queue)
     rd_kafka_queue_io_event_enable(queue, self->event_fd, &one, sizeof(one));
 }
 
+/* The end of the log as it is now, told to the collector; where no broker says: SOURCE_LATEST. */
+static int64_t latest(struct source_kafka *self, int number)
+{
+    const struct kafka_partition *partition = &self->partitions[number];
+    int64_t low;
+    int64_t high;
+    if (rd_kafka_query_watermark_offsets(self->client, partition->topic, partition->number, &low,
+                                         &high, RESET_WAIT_MS))
+        return SOURCE_LATEST;
+    self->events->starts(self->events->context, number, high);
+    return high;
+}
+
 /* Where the collector wants to go on; adds it to the list unless it is to be left alone. */
 static void ask_offset(struct source_kafka *self, int number, rd_kafka_topic_partition_list_t *list)
 {
@@ -197,6 +210,8 @@ static void ask_offset(struct source_kafka *self, int number, rd_kafka_topic_par
     partition->stopped = from == SOURCE_STOP;
     if (partition->stopped)
         return;
+    if (from == SOURCE_LATEST)
+        from = latest(self, number);
     partition->position = from >= 0 ? from : -1;
     rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
         from == SOURCE_EARLIEST ? RD_KAFKA_OFFSET_BEGINNING

@@ -98,8 +98,10 @@ static void go_to(struct sim_source *self, int at, int64_t offset)
     self->stopped[at] = offset == SOURCE_STOP;
     if (offset == SOURCE_EARLIEST)
         offset = partition->low;
-    else if (offset == SOURCE_LATEST)
+    if (offset == SOURCE_LATEST) {
         offset = partition->next;
+        self->events->starts(self->events->context, at, offset);
+    }
     self->position[at] = offset;
     if (offset == SOURCE_STOP)
         return;
