@@ -150,6 +150,11 @@ int cells_update(struct cells *cells, double value, int sign)
     return add(cells, cells_key(value), 1, sign);
 }
 
+int cells_add(struct cells *cells, double value, uint64_t count)
+{
+    return add(cells, cells_key(value), count, 1);
+}
+
 int cells_merge(struct cells *into, const struct cells *from)
 {
     struct cells copy = {.limit = into->limit, .shift = into->shift};
@@ -258,7 +263,10 @@ int cells_load(struct cells *cells, struct reader *in, struct err *err)
                        (unsigned long long)n);
     struct cells loaded = {.limit = cells->limit, .shift = shift};
     uint64_t key = 0;
-    int rc = 0;
+    int rc = n ? rehash(&loaded,
+                        slots_for((uint32_t)n, cells->limit > n ? cells->limit : (uint32_t)n), 0)
+               : 0;
+    loaded.shift = shift;
     for (uint64_t i = 0; rc == 0 && i < n; i++) {
         uint64_t step = reader_varint(in);
         uint64_t count = reader_varint(in);

@@ -59,6 +59,7 @@ void cells_finish(struct cells *cells);
 
 /* value is finite; sign is 1 or -1. */
 int cells_update(struct cells *cells, double value, int sign);
+int cells_add(struct cells *cells, double value, uint64_t count); /* many times the same */
 int cells_merge(struct cells *into, const struct cells *from);
 /* Whether the next value that has no cell yet would cost single values (shift 0 would end). */
 bool cells_full_for(const struct cells *cells, double value);

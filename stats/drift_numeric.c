@@ -191,8 +191,9 @@ static bool holds_one_value(const struct grid *grid, uint32_t cell)
            grid->cuts[cell] == nextafter(grid->cuts[cell - 1], (double)INFINITY);
 }
 
-static void on_own_grid(const struct drift_numeric_input *in, const struct cell *cells,
-                        size_t n_cells, struct drift_numeric *out)
+/* `ends`: the window's events beyond the grid, n_low of them below it. */
+static void on_own_grid(const struct drift_numeric_input *in, const struct cell *ends, size_t n_low,
+                        size_t n_ends, struct drift_numeric *out)
 {
     const struct reference_feature *ref = in->reference;
     const struct grid *grid = ref->grid;
@@ -215,14 +216,8 @@ static void on_own_grid(const struct drift_numeric_input *in, const struct cell 
         g0 += g;
     }
     out->ks = drift_defined(ks, fmax(most - ks, 0));
-    size_t split = 0; /* the cells of the open ends come first and last */
-    while (split < n_cells && cells[split].high < grid->cuts[0])
-        split++;
-    struct pair low = beyond(cells, split, grid->cuts[0], n);
-    size_t from = n_cells;
-    while (from > split && cells[from - 1].low >= grid->cuts[grid->n_cuts - 1])
-        from--;
-    struct pair high = beyond(cells + from, n_cells - from, grid->cuts[grid->n_cuts - 1], n);
+    struct pair low = beyond(ends, n_low, grid->cuts[0], n);
+    struct pair high = beyond(ends + n_low, n_ends - n_low, grid->cuts[grid->n_cuts - 1], n);
     w.value += low.value + high.value;
     w.bound += low.bound + high.bound;
     out->wasserstein = drift_defined(w.value, w.bound);
@@ -233,7 +228,7 @@ static void on_own_grid(const struct drift_numeric_input *in, const struct cell 
 static void ks_by_cells(const struct reference_feature *ref, const struct cell *cells, size_t n,
                         double total, struct drift_numeric *out)
 {
-    double before = 0, ks = 0, most = 0, slack = 0;
+    double before = 0, ks = 0, most = 0;
     for (size_t i = 0; i < n; i++) {
         double g0 = before / total, g1 = (before + (double)cells[i].count) / total;
         double f0 = reference_cdf_below(ref, cells[i].low), f1 = reference_cdf(ref, cells[i].high);
@@ -243,11 +238,7 @@ static void ks_by_cells(const struct reference_feature *ref, const struct cell *
             most = fmax(most, fmax(fabs(f1 - g0), fabs(g1 - f0)));
         before += (double)cells[i].count;
     }
-    for (uint32_t i = 0; !ref->exact && i < ref->n_cells; i++) {
-        if (ref->cells[i].low < ref->cells[i].high)
-            slack = fmax(slack, (double)ref->cells[i].count / (double)ref->valid);
-    }
-    out->ks = drift_defined(ks, most - ks + slack);
+    out->ks = drift_defined(ks, most - ks + ref->slack);
 }
 
 static double spread_of(const struct cell *cells, size_t n)
@@ -277,7 +268,7 @@ static void wasserstein_by_cells(const struct reference_feature *ref, const stru
         if (y == next)
             g += (double)cells[j++].count;
     }
-    double bound = spread_of(cells, n) + (ref->exact ? 0 : spread_of(ref->cells, ref->n_cells));
+    double bound = spread_of(cells, n) + ref->spread;
     out->wasserstein = drift_defined(sum, bound);
 }
 
@@ -311,6 +302,22 @@ static void all_none(struct drift_numeric *out, const char *why)
     out->ks_p = out->mean = out->std = out->outside_rate = (double)NAN;
 }
 
+/* Single values put on the grid first: a walk over 640 counts instead of the whole reference. */
+static int coarsely(const struct drift_numeric_input *in, struct drift_numeric *out)
+{
+    struct numbers window;
+    struct drift_numeric_input on = *in;
+    int rc = numbers_on_grid(in->window,
+                             (struct numbers_grid){in->reference->grid, in->reference_id}, &window);
+    if (rc)
+        return rc;
+    on.window = &window;
+    on.coarse = false;
+    rc = drift_numeric(&on, out);
+    numbers_finish(&window);
+    return rc;
+}
+
 int drift_numeric(const struct drift_numeric_input *in, struct drift_numeric *out)
 {
     *out = (struct drift_numeric){.n = in->window ? in->window->n : 0};
@@ -322,17 +329,21 @@ int drift_numeric(const struct drift_numeric_input *in, struct drift_numeric *ou
         all_none(out, "no values in the reference");
         return 0;
     }
-    bool on_grid = in->window->n_counts && in->window->reference == in->reference_id &&
+    if (in->coarse && !in->window->overflowed)
+        return coarsely(in, out);
+    bool on_grid = in->reference->grid->n_cuts && in->window->n_counts &&
+                   in->window->reference == in->reference_id &&
                    in->window->n_counts == in->reference->grid->n_cuts + 1;
     const struct grid *grid = on_grid ? in->reference->grid : in->older_grid;
     AUTO_FREE struct cell *cells = malloc(numbers_room(in->window) * sizeof(*cells));
     if (!cells)
         return -ENOMEM;
-    size_t n_cells = numbers_read(in->window, grid, cells);
+    size_t n_low = 0, n_cells = on_grid ? numbers_read_ends(in->window, grid, cells, &n_low)
+                                        : numbers_read(in->window, grid, cells);
 
     by_bins(in, cells, n_cells, on_grid, out);
     if (on_grid) {
-        on_own_grid(in, cells, n_cells, out);
+        on_own_grid(in, cells, n_low, n_cells, out);
     } else {
         ks_by_cells(in->reference, cells, n_cells, (double)out->n, out);
         wasserstein_by_cells(in->reference, cells, n_cells, (double)out->n, out);

@@ -65,28 +65,13 @@ static struct drift_value value_of(enum drift_method method, const struct drift_
 
 /* --- ks --- */
 
-/* Mean share of a grid cell inside which the reference still varies, met by its events. */
-static double cell_share(const struct reference_feature *ref)
-{
-    double squares = 0, n = (double)ref->valid;
-    const struct grid *grid = ref->grid;
-    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
-        bool one_value = i > 0 && i < grid->n_cuts &&
-                         grid->cuts[i] == nextafter(grid->cuts[i - 1], (double)INFINITY);
-        if (!one_value)
-            squares += ref->grid_counts[i] / n * (ref->grid_counts[i] / n);
-    }
-    return squares;
-}
-
 /* What a grid hides of the largest gap, in sqrt(n m / (n + m)) × ks. */
 static double hidden(const struct drift_subject *subject)
 {
     if (subject->numeric->ks.error_bound == 0)
         return 0;
-    double share = cell_share(subject->reference);
     double few = (double)subject->reference->n_cells; /* each value its own cell: nothing hidden */
-    return few * 2 < GRID_MAX_CELLS ? 0 : 0.5 * sqrt(share);
+    return few * 2 < GRID_MAX_CELLS ? 0 : 0.5 * sqrt(subject->reference->cell_share);
 }
 
 static void judge_ks(const struct drift_subject *subject, double level, struct drift_verdict *out)
@@ -95,22 +80,17 @@ static void judge_ks(const struct drift_subject *subject, double level, struct d
     double root = sqrt(n / (n + m) * m), more = hidden(subject) / root;
     out->p_value = more > 0 ? ks_one_sample_sf(out->statistic + more, rint(root * root))
                             : subject->numeric->ks_p;
-    double low = 0, high = 1;
-    for (int i = 0; i < 60; i++) {
-        double d = (low + high) / 2;
-        if (ks_one_sample_sf(d, fmax(rint(root * root), 1)) > level)
-            low = d;
-        else
-            high = d;
-    }
-    out->threshold = fmax(high - more, 0);
+    /* Maag, Dicaire 1971, solved for d: 2 exp(-(6 e d + 1)² / (18 e)) = level */
+    double e = fmax(root * root, 1);
+    double d = (sqrt(18 * e * log(2 / level)) - 1) / (6 * e);
+    out->threshold = fmin(fmax(d - more, 0), 1);
 }
 
 /* --- laws drawn from the reference's shares --- */
 
 enum {
     MOST_BINS = 160,
-    WASSERSTEIN_BINS = 64
+    WASSERSTEIN_BINS = 100
 };
 
 struct null_memory {
@@ -127,26 +107,37 @@ static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of
     return n_bins;
 }
 
-/* Neighbouring values together, until at most 64 groups of about equal mass are left. */
+/*
+ * Neighbouring grid cells together, at most 100 groups: the grid is finer where values lie far
+ * apart, and that is where the distance comes from.
+ */
 static size_t groups_of(const struct reference_feature *ref, struct null_memory *memory)
 {
-    double most = (double)ref->valid / WASSERSTEIN_BINS, std = ref->moments.std;
-    double last = 0;
+    const struct grid *grid = ref->grid;
+    double total = (double)ref->valid, last = 0;
+    uint32_t used = 0, in_group = 0;
+    for (uint32_t i = 0; i < grid->n_cuts; i++)
+        used += ref->grid_counts[i] > 0;
+    uint32_t size = used / WASSERSTEIN_BINS + 1;
+    double count = 0, sum = 0;
     size_t n = 0;
-    uint32_t i = 0;
-    while (i < ref->n_cells) {
-        double count = 0, sum = 0;
-        do {
-            double here = (double)ref->cells[i].count;
-            sum += here * (ref->cells[i].low / 2 + ref->cells[i].high / 2) / (double)ref->valid;
-            count += here;
-            i++;
-        } while (i < ref->n_cells && (count < most || n + 1 == WASSERSTEIN_BINS));
-        double at = sum / count * (double)ref->valid;
+    for (uint32_t i = 0; i < grid->n_cuts; i++) {
+        double here = ref->grid_counts[i];
+        if (here == 0)
+            continue;
+        double mean = grid->cuts[i] - ref->grid_areas[i] / (here / total);
+        count += here;
+        sum += mean * (here / total);
+        used--;
+        if (++in_group < size && used)
+            continue;
+        double at = sum / (count / total);
         if (n)
-            memory->steps[n - 1] = (at - last) / std;
+            memory->steps[n - 1] = (at - last) / ref->moments.std;
         memory->counts[n++] = count;
         last = at;
+        count = sum = 0;
+        in_group = 0;
     }
     return n;
 }

@@ -7,7 +7,8 @@
 #include "stats/distribution.h"
 
 enum {
-    SMIRNOV_TERMS = 4000 /* beyond, the finite sum gives way to its expansion */
+    SMIRNOV_TERMS = 4000, /* beyond, the finite sum gives way to its expansion */
+    QUICK_TERMS = 200     /* … where many p-values are asked for at once */
 };
 
 /* P(D+ >= d), Birnbaum and Tingey's sum; all terms are positive. */
@@ -67,7 +68,7 @@ static double clamp(double p)
     return p < 0 ? 0 : p > 1 ? 1 : p;
 }
 
-double ks_one_sample_sf(double d, double n)
+static double one_sample(double d, double n, double most_terms)
 {
     if (isnan(d) || isnan(n))
         return (double)NAN;
@@ -81,8 +82,13 @@ double ks_one_sample_sf(double d, double n)
     if (t >= n - 1)
         return clamp(2 * pow(1 - d, n));
     if (d >= 0.5 || t * d >= 2.2)
-        return clamp(2 * (n <= SMIRNOV_TERMS ? smirnov_sum(n, d) : smirnov_expanded(n, d)));
+        return clamp(2 * (n <= most_terms ? smirnov_sum(n, d) : smirnov_expanded(n, d)));
     return clamp(1 - pelz_good(n, d * sqrt(n)));
+}
+
+double ks_one_sample_sf(double d, double n)
+{
+    return one_sample(d, n, SMIRNOV_TERMS);
 }
 
 /*
@@ -148,5 +154,5 @@ double ks_two_sample_p_auto(double d, uint64_t n, uint64_t m, uint64_t max_steps
         }
     }
     double both = (double)n / ((double)n + (double)m) * (double)m;
-    return ks_one_sample_sf(d, rint(both));
+    return one_sample(d, rint(both), max_steps ? SMIRNOV_TERMS : QUICK_TERMS);
 }

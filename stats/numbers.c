@@ -324,25 +324,96 @@ static size_t read_end(const struct cell *sketch, uint32_t n_sketch, double low,
     return n + 1;
 }
 
+static int by_low(const void *a, const void *b)
+{
+    const struct cell *x = (const struct cell *)a, *y = (const struct cell *)b;
+    return x->low < y->low ? -1 : x->low > y->low;
+}
+
+size_t numbers_read_ends(const struct numbers *numbers, const struct grid *grid, struct cell *out,
+                         size_t *n_low)
+{
+    *n_low = 0;
+    uint64_t below = numbers_count(numbers, 0), above = numbers_count(numbers, grid->n_cuts);
+    if (grid->n_cuts == 0 || below + above == 0)
+        return 0;
+    const struct cells *cells = &numbers->cells;
+    AUTO_FREE struct cell *sketch = malloc((cells->n_cells + 1) * sizeof(*sketch));
+    if (!sketch)
+        return 0;
+    uint32_t n_sketch = 0;
+    double first = grid->cuts[0], last = grid->cuts[grid->n_cuts - 1];
+    for (uint32_t i = 0; i < cells->n_slots; i++) {
+        if (cells->keys[i] == 0 || cells->counts[i] == 0)
+            continue;
+        uint64_t low = (cells->keys[i] - 1) << cells->shift;
+        uint64_t high = low + ((UINT64_C(1) << cells->shift) - 1);
+        struct cell cell = {cells_value(low), cells_value(high), cells->counts[i]};
+        if (cell.low < first || cell.high >= last)
+            sketch[n_sketch++] = cell;
+    }
+    qsort(sketch, n_sketch, sizeof(*sketch), by_low);
+    double low, high;
+    size_t n = 0;
+    if (below) {
+        grid_bounds(grid, 0, &low, &high);
+        n = *n_low = read_end(sketch, n_sketch, low, high, below, out);
+    }
+    if (above) {
+        grid_bounds(grid, grid->n_cuts, &low, &high);
+        n += read_end(sketch, n_sketch, low, high, above, out + n);
+    }
+    return n;
+}
+
 size_t numbers_read(const struct numbers *numbers, const struct grid *grid, struct cell *out)
 {
-    if (!grid || numbers->n_counts != grid->n_cuts + 1)
+    if (!grid || numbers->n_counts != grid->n_cuts + 1 || grid->n_cuts == 0)
         return cells_read(&numbers->cells, out);
-    AUTO_FREE struct cell *sketch = malloc((numbers->cells.n_cells + 1) * sizeof(*sketch));
-    if (!sketch)
+    AUTO_FREE struct cell *ends = malloc(numbers_room(numbers) * sizeof(*ends));
+    if (!ends)
         return cells_read(&numbers->cells, out);
-    uint32_t n_sketch = cells_read(&numbers->cells, sketch);
-    size_t n = 0;
-    for (uint32_t i = 0; i < numbers->n_counts; i++) {
-        double low, high;
+    size_t n_low, n_ends = numbers_read_ends(numbers, grid, ends, &n_low), n = 0;
+    for (size_t i = 0; i < n_low; i++)
+        out[n++] = ends[i];
+    for (uint32_t i = 1; i < grid->n_cuts; i++) {
         uint64_t count = numbers_count(numbers, i);
         if (count == 0)
             continue;
-        grid_bounds(grid, i, &low, &high);
-        if (i == 0 || i == grid->n_cuts)
-            n += read_end(sketch, n_sketch, low, high, count, out + n);
-        else
-            out[n++] = (struct cell){low, high, count};
+        out[n].count = count;
+        grid_bounds(grid, i, &out[n].low, &out[n].high);
+        n++;
     }
+    for (size_t i = n_low; i < n_ends; i++)
+        out[n++] = ends[i];
     return n;
+}
+
+int numbers_on_grid(const struct numbers *numbers, struct numbers_grid on, struct numbers *out)
+{
+    *out = (struct numbers){0};
+    if (numbers->overflowed || !on.grid)
+        return -EINVAL;
+    out->n_counts = on.grid->n_cuts + 1;
+    out->reference = on.reference;
+    out->overflowed = true;
+    out->n = numbers->n;
+    out->wide = calloc(out->n_counts, sizeof(*out->wide));
+    if (!out->wide)
+        return -ENOMEM;
+    cells_init(&out->cells, numbers->cells.limit);
+    int rc = add_singles(out, numbers, on.grid);
+    double low, high;
+    grid_bounds(on.grid, 0, &low, &high);
+    for (uint32_t i = 0; rc == 0 && i < numbers->cells.n_slots; i++) { /* the ends, singly */
+        if (numbers->cells.keys[i] == 0)
+            continue;
+        double value = cells_value(numbers->cells.keys[i] - 1);
+        uint32_t cell = value <= high ? 0 : on.grid->n_cuts;
+        if (cell == 0 || (on.grid->n_cuts && value >= on.grid->cuts[on.grid->n_cuts - 1]))
+            rc = cells_add(&out->cells, value, numbers->cells.counts[i]);
+    }
+    if (rc)
+        numbers_finish(out);
+    return rc;
 }

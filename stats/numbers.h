@@ -64,6 +64,17 @@ size_t numbers_bytes(const struct numbers *numbers);
 size_t numbers_room(const struct numbers *numbers);
 size_t numbers_read(const struct numbers *numbers, const struct grid *grid, struct cell *out);
 
+/*
+ * The events beyond the ends of the grid they were counted on, by the sketch's cells: those below
+ * come first (*n_low of them), those above after. Few, mostly none.
+ */
+size_t numbers_read_ends(const struct numbers *numbers, const struct grid *grid, struct cell *out,
+                         size_t *n_low);
+
+/* Single values put on a grid, as if they had overflowed there; `out` is the caller's to finish.
+   -EINVAL when they are no longer single. */
+int numbers_on_grid(const struct numbers *numbers, struct numbers_grid on, struct numbers *out);
+
 /* A grid count of numbers, whatever their width. */
 static inline uint32_t numbers_count(const struct numbers *numbers, uint32_t cell)
 {

@@ -104,8 +104,22 @@ static int derive_numbers(struct reference_feature *feature)
         feature->exact = feature->exact && feature->cells[i].low == feature->cells[i].high;
     }
     feature->valid = feature->below[feature->n_cells];
+    for (uint32_t i = 0; i < feature->n_cells; i++) {
+        const struct cell *cell = &feature->cells[i];
+        double share = (double)cell->count / (double)feature->valid;
+        feature->spread += share * (cell->high / 2 - cell->low / 2);
+        if (cell->low < cell->high && share > feature->slack)
+            feature->slack = share;
+    }
     feature->moments = cells_moments(feature->cells, feature->n_cells);
     measure_grid(feature);
+    const struct grid *grid = feature->grid;
+    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
+        bool one_value = i > 0 && i < grid->n_cuts &&
+                         grid->cuts[i] == nextafter(grid->cuts[i - 1], (double)INFINITY);
+        double share = feature->grid_counts[i] / (double)feature->valid;
+        feature->cell_share += one_value ? 0 : share * share;
+    }
     return 0;
 }
 

@@ -34,7 +34,9 @@ struct reference_feature {
     struct cell *cells; /* sorted */
     uint64_t *below;    /* events below cells[i]; below[n_cells] = all */
     uint32_t n_cells;
-    bool exact; /* every cell is a single value */
+    bool exact;           /* every cell is a single value */
+    double slack, spread; /* largest share of an inexact cell; mean half width of all */
+    double cell_share;    /* Σ share² of the grid's cells that hold more than one value */
     struct cell_moments moments;
     struct grid *grid;
     /* on the grid's cells: events; area under (F - F at the cell's start), in shares × units */

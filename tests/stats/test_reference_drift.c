@@ -7,9 +7,10 @@
 #include "tests/stats/monitoring.h"
 
 enum way {
-    SINGLY,  /* one hour pane: single values, nothing lost */
-    MINUTES, /* minute panes merged, as a series is read */
-    ON_GRID, /* one pane with a minute's limits for all of it: counts on the grid, sketch */
+    SINGLY,   /* one hour pane: single values, nothing lost */
+    MINUTES,  /* minute panes merged, as a series is read */
+    ON_GRID,  /* one pane with a minute's limits for all of it: counts on the grid, sketch */
+    COARSELY, /* an hour pane of single values, put on the grid when asked */
     N_WAYS
 };
 
@@ -90,7 +91,7 @@ static struct drift_value exactly(double value)
 
 static void meet_feature(struct found *found, const struct monitoring *m,
                          const struct reference *reference, const struct profile *window,
-                         uint32_t f, json_t *theirs)
+                         uint32_t f, enum way way, json_t *theirs)
 {
     const struct reference_feature *ref = reference_find(reference, m->features[f].name_id);
     assert_non_null(ref);
@@ -100,8 +101,8 @@ static void meet_feature(struct found *found, const struct monitoring *m,
     meet(found, MISSING, theirs, exactly((double)quality.missing / (double)quality.n));
     if (ref->kind == PROFILE_NUMERIC) {
         struct drift_numeric d;
-        struct drift_numeric_input in = {ref, reference->id, window->features[f].numeric, NULL,
-                                         100000000};
+        struct drift_numeric_input in = {ref,  reference->id, window->features[f].numeric,
+                                         NULL, 100000000,     way == COARSELY};
         assert_int_equal(drift_numeric(&in, &d), 0);
         meet(found, PSI, theirs, d.psi);
         meet(found, JS, theirs, d.js_distance);
@@ -137,7 +138,9 @@ static struct profile *record(const struct monitoring *m, enum way way, int64_t 
     for (int64_t from = start; from < end; from += step) {
         AUTO(profile) struct profile *pane = NULL;
         assert_int_equal(
-            profile_new(&pane, &m->layout, way == SINGLY ? PROFILE_HOUR : PROFILE_MINUTE, NULL), 0);
+            profile_new(&pane, &m->layout,
+                        way == SINGLY || way == COARSELY ? PROFILE_HOUR : PROFILE_MINUTE, NULL),
+            0);
         for (size_t i = 0; i < m->stream.n; i++) {
             int64_t ts = m->stream.rows[i].ts_ms;
             if (ts >= from && ts < from + step)
@@ -163,7 +166,7 @@ static void compare(const char *set, enum way way, struct found *found)
         struct profile *ours = record(m, way, json_integer_value(json_object_get(window, "start")),
                                       json_integer_value(json_object_get(window, "end")));
         for (uint32_t f = 0; f < m->n_features; f++)
-            meet_feature(found, m, reference, ours, f,
+            meet_feature(found, m, reference, ours, f, way,
                          reference_at(window, "drift", m->names[f], NULL));
     }
 }
@@ -174,7 +177,7 @@ static void hold(const char *set, enum way way)
     compare(set, way, found);
     for (enum figure i = 0; i < N_FIGURES; i++) {
         bool sketched =
-            way == ON_GRID && (i == KS || i == KS_P || i == WASSERSTEIN || i == WASSERSTEIN_NORM ||
+            way >= ON_GRID && (i == KS || i == KS_P || i == WASSERSTEIN || i == WASSERSTEIN_NORM ||
                                i == EVIDENTLY_KS || i == EVIDENTLY_WASSERSTEIN);
         double limit = sketched ? 0.005 : i == JS || i == HELLINGER ? 5e-8 : 1e-9;
         if (i == WASSERSTEIN && sketched)
@@ -206,6 +209,13 @@ static void panes_on_the_grid_stay_within_their_bounds(void **state)
     (void)state;
     hold("car_loan", ON_GRID);
     hold("car_price", ON_GRID);
+}
+
+static void coarse_answers_stay_within_their_bounds(void **state)
+{
+    (void)state;
+    hold("car_loan", COARSELY);
+    hold("car_price", COARSELY);
 }
 
 /* The reference's own figures: Doane's edges and shares, moments, quantiles, counts. */
@@ -271,7 +281,8 @@ static void a_reference_survives_its_bytes(void **state)
 
 static void print_table(void)
 {
-    static const char *const ways[] = {"hour panes", "minute panes merged", "on the grid"};
+    static const char *const ways[] = {"hour panes", "minute panes merged", "on the grid",
+                                       "hour panes, asked coarsely"};
     printf("| set | recorded as | ours | theirs | compared | largest difference | largest "
            "error_bound |\n|---|---|---|---|---|---|---|\n");
     for (int s = 0; s < 2; s++) {
@@ -299,6 +310,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(hour_panes_equal_the_libraries),
         cmocka_unit_test(merged_minute_panes_equal_the_libraries),
         cmocka_unit_test(panes_on_the_grid_stay_within_their_bounds),
+        cmocka_unit_test(coarse_answers_stay_within_their_bounds),
         cmocka_unit_test(a_reference_survives_its_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
