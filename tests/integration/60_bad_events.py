@@ -83,11 +83,21 @@ def a_stream_with_bad_events_in_it_shows_what_the_good_ones_give(story):
     equal(counted["predictions"], 2000)
 
 
+def _fill(path):
+    """Writes until the disk takes no more."""
+    with open(path, "ab", buffering=0) as filler:
+        try:
+            while filler.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+
+
 def F31_a_full_disk_stops_consuming_and_room_resumes_it_without_loss(story):
     kafka = story.kafka()
     disk = story.path("disk")
     os.makedirs(disk)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=False, capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], check=False, capture_output=True)
     if mounted.returncode:
         story.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
     story.at_end(lambda: subprocess.run(["umount", "-l", disk], check=False))
@@ -98,16 +108,15 @@ def F31_a_full_disk_stops_consuming_and_room_resumes_it_without_loss(story):
     daemon = story.daemon(settings).start()
     story.caught_up(daemon, kafka, topics)
 
-    with open(f"{disk}/filler", "wb") as filler:
-        try:
-            while True:
-                filler.write(b"x" * 4096)
-                filler.flush()
-        except OSError:
-            pass
+    _fill(f"{disk}/filler")
     for topic, kind in zip(topics, ("predictions", "labels")):
         kafka.produce(topic, [(e.key, e.value) for e in events[4000:] if e.kind == kind])
-    wait_until(lambda: not daemon.is_ready(), 60, "the daemon to notice the full disk")
+
+    def full():
+        _fill(f"{disk}/filler")
+        return not daemon.is_ready()
+
+    wait_until(full, 60, "the daemon to notice the full disk")
     status, text = daemon.request("GET", "/-/ready")
     equal(status, 503)
     assert "disk" in text or "full" in text, text

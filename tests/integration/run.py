@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the stories: tests/integration/NN_name.py, each function in a process of its own.
 
-usage: run.py [--short] [--counts FILE] [--list] [NAME…]     NAME: a part of "file::function"
+usage: run.py [--short] [--counts FILE] [--list] [NAME…]
+NAME: how a file's or a function's name begins, or a word within "file::function"
 
 A story is a function with one argument (tests/lib/story.py: Story); its name is a sentence. It
 fails by an exception, skips by story.skip(why). One Kafka is shared by the stories that do not
@@ -74,6 +75,12 @@ def run_one(file, function, marks, environment):
     return word, output
 
 
+def _named(name, file, function):
+    if name[:1].isdigit():
+        return file.startswith(name)
+    return name in f"{file}::{function}"
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--short", action="store_true")
@@ -84,7 +91,7 @@ def main():
     chosen = [
         s
         for s in stories()
-        if (not options.names or any(n in f"{s[0]}::{s[1]}" for n in options.names))
+        if (not options.names or any(_named(n, s[0], s[1]) for n in options.names))
         and (not options.short or "short" in s[2])
     ]
     if options.list:
