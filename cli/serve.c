@@ -364,6 +364,7 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .store = daemon->store,
         .sources = daemon->sources,
         .n_sources = daemon->n_sources,
+        .log = &daemon->log,
         .context = daemon,
         .at_look = at_look,
         .looks_while_observed = !alerts_wanted(daemon->alerts),

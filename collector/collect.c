@@ -121,7 +121,11 @@ static void on_gap(void *context, int number, int64_t from, int64_t to)
 {
     struct source_link *link = context;
     struct partition *partition = linked(link, number);
-    if (!partition || partition->next < 0 || to <= partition->next)
+    if (!partition || partition->next < 0)
+        return;
+    if (partition->counts.last_offset < to)
+        partition->counts.last_offset = -1; /* that message is gone: nothing to recognise it by */
+    if (to <= partition->next)
         return;
     partition->verify = false;
     partition_lost(link->collector, partition,
@@ -401,6 +405,12 @@ static void rest(int timeout_ms)
     (void)poll(NULL, 0, timeout_ms < STEP_MS ? timeout_ms : STEP_MS);
 }
 
+static void refresh_when_due(struct collector *collector)
+{
+    if (clock_boot_ms(collector->clock) - collector->health.refreshed_boot_ms >= HEALTH_EVERY_MS)
+        health_refresh(collector);
+}
+
 static int finish_round(struct collector *collector, bool worked, struct err *err)
 {
     int rc = align_looks(collector, err);
@@ -413,8 +423,7 @@ static int finish_round(struct collector *collector, bool worked, struct err *er
         rc = tidy_idle(collector, err);
     if (!rc && end && !collector->degraded && !collector->reload)
         return COLLECTOR_END;
-    if (clock_boot_ms(collector->clock) - collector->health.refreshed_boot_ms >= HEALTH_EVERY_MS)
-        health_refresh(collector);
+    refresh_when_due(collector);
     return rc ? rc : worked ? COLLECTOR_WORKED : 0;
 }
 
@@ -429,6 +438,7 @@ int collector_step(struct collector *collector, int timeout_ms, struct err *err)
     if (!rc && collector->degraded) {
         if (clock_boot_ms(collector->clock) >= collector->retry_boot_ms)
             rc = commit_now(collector, err);
+        refresh_when_due(collector);
         if (!rc && collector->degraded)
             rest(timeout_ms);
         if (rc || collector->degraded || collector->reload)

@@ -3,7 +3,7 @@
 import sqlite3
 
 from daemon import configuration, run_program, wait_a_moment, yaml
-from database import check_identity, offsets, totals
+from database import check_identity, offsets, query, totals
 from events import START, prediction, stream
 from kafka import wait_until
 from story import equal, short
@@ -70,27 +70,30 @@ def F07_a_daemon_stopped_beyond_the_session_comes_back_without_a_fault(story):
 
 @short
 def F07_a_commit_over_offsets_that_somebody_moved_is_refused(story):
+    """Another head is played by putting an older row of offsets back behind the daemon's back."""
     kafka = story.kafka()
     topic = story.topic("predictions")
     kafka.create_topic(topic)
     daemon = story.daemon(configuration(kafka.brokers, [topic], story.topic("group"))).start()
     kafka.produce(topic, [(f"a{i}", prediction(f"a{i}", START, score=0.5).value) for i in range(100)])
     story.caught_up(daemon, kafka, {topic: 1})
+    row = query(daemon.database, "SELECT * FROM offsets")[0]
+    kafka.produce(topic, [(f"b{i}", prediction(f"b{i}", START, score=0.5).value) for i in range(10)])
+    story.caught_up(daemon, kafka, {topic: 1})
 
     daemon.pause()
     other_head = sqlite3.connect(daemon.database, timeout=10)
     other_head.execute("PRAGMA wal_autocheckpoint=0")
-    other_head.execute(
-        "UPDATE offsets SET next = next + 10, consumed = consumed + 10, folded = folded + 10 WHERE topic = ?", [topic]
-    )
+    other_head.execute(f"REPLACE INTO offsets VALUES({','.join('?' * len(row))})", row)
     other_head.commit()
-    kafka.produce(topic, [(f"b{i}", prediction(f"b{i}", START, score=0.5).value) for i in range(100)])
+    kafka.produce(topic, [(f"c{i}", prediction(f"c{i}", START, score=0.5).value) for i in range(90)])
     daemon.resume()
-    other_head.close()
 
     story.caught_up(daemon, kafka, {topic: 1})
-    equal(totals(daemon.database)["consumed"], 200)
-    equal(daemon.points("credit", ["count"], "1m", START, START + 60_000)["v3", "count", START]["value"], 190)
+    other_head.close()
+    got = totals(daemon.database)
+    equal((got["consumed"], got["folded"], got["duplicate"]), (200, 190, 10))
+    equal(daemon.points("credit", ["count"], "1m", START, START + 60_000)["v3", "count", START]["value"], 200)
     assert daemon.own("fenced") >= 1
 
 

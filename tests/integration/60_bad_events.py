@@ -101,18 +101,22 @@ def F31_a_full_disk_stops_consuming_and_room_resumes_it_without_loss(story):
     if mounted.returncode:
         story.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
     story.at_end(lambda: subprocess.run(["umount", "-l", disk], check=False))
-    events = stream(6000, seed=61)
-    topics = story.topics(kafka, events[:4000], 2)
+    topics = story.topics(kafka, stream(2000, seed=61), 2)
     group = story.topic("group")
     settings = configuration(kafka.brokers, list(topics), group, storage={"path": f"{disk}/assay.db"})
     daemon = story.daemon(settings).start()
     story.caught_up(daemon, kafka, topics)
 
     _fill(f"{disk}/filler")
-    for topic, kind in zip(topics, ("predictions", "labels")):
-        kafka.produce(topic, [(e.key, e.value) for e in events[4000:] if e.kind == kind])
+    more = stream(60_000, seed=610)
+    sent = 0
 
     def full():
+        """What fits into files that are there already is still committed: more, until it does not."""
+        nonlocal sent
+        for topic, kind in zip(topics, ("predictions", "labels")):
+            kafka.produce(topic, [(e.key, e.value) for e in more[sent : sent + 4000] if e.kind == kind])
+        sent += 4000
         _fill(f"{disk}/filler")
         return not daemon.is_ready()
 

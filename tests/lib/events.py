@@ -44,7 +44,7 @@ def _answer(task, random_):
     if task == "multiclass":
         weights = {c: random_.gammavariate(0.6, 1) + 1e-6 for c in CLASSES}
         total = sum(weights.values())
-        scores = {c: round(w / total, 6) for c, w in weights.items()}
+        scores = {c: w / total for c, w in weights.items()}  # not rounded: their sum is 1
         truth = random_.choices(CLASSES, [weights[c] for c in CLASSES])[0]
         wrong = random_.choice([c for c in CLASSES if c != truth])
         return {"scores": scores, "prediction": max(scores, key=scores.get)}, truth, wrong

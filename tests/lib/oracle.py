@@ -154,7 +154,8 @@ class Window:
                 found[f"{name}_micro"] = found["accuracy"]
         losses = []
         for p, l in labelled:
-            losses.append(-math.log(_clip(p["scores"].get(class_text(l), 0.0))))
+            total = math.fsum(p["scores"].values())
+            losses.append(-math.log(_clip(p["scores"].get(class_text(l), 0.0) / total)))
         found["log_loss"] = _mean(losses)
         return found
 
