@@ -132,30 +132,38 @@ static int make_config(struct config **out, const struct demo *demo, const char 
                        long port, struct err *err)
 {
     char yaml[4096];
-    int n =
-        snprintf(yaml, sizeof(yaml),
-                 "storage: {path: %s/demo.db}\n"
-                 "http: {listen: 127.0.0.1:%ld}\n"
-                 "kafka:\n"
-                 "  brokers: %s\n"
-                 "  group: assay-demo\n"
-                 "  topics: [{name: predictions, format: assay}, {name: labels, format: assay}]\n"
-                 "models:\n"
-                 "  - name: credit\n"
-                 "    task: binary\n"
-                 "    positive: 1\n"
-                 "    label_horizon: 2h\n"
-                 "    segments: [country, channel]\n"
-                 "    features:\n"
-                 "      income: {type: numeric, min: 0}\n"
-                 "      debt_ratio: {type: numeric, min: 0, max: 1}\n"
-                 "      city: {type: categorical, values: [berlin, paris, madrid, rome, vienna]}\n"
-                 "      channel: {type: categorical}\n"
-                 "    metrics:\n"
-                 "      - {name: ctr, outcome: click, per: prediction}\n"
-                 "      - {name: revenue_per_click, outcome: revenue, agg: mean, per: prediction}\n"
-                 "      - {name: net_value, expr: \"100*tp - 400*fp\"}\n",
-                 directory, port, demo->brokers);
+    int n = snprintf(
+        yaml, sizeof(yaml),
+        "storage: {path: %s/demo.db}\n"
+        "http: {listen: 127.0.0.1:%ld}\n"
+        "kafka:\n"
+        "  brokers: %s\n"
+        "  group: assay-demo\n"
+        "  properties: {allow.auto.create.topics: 'true'}\n"
+        "  topics: [{name: predictions, format: assay}, {name: labels, format: assay}]\n"
+        "models:\n"
+        "  - name: credit\n"
+        "    task: binary\n"
+        "    positive: 1\n"
+        "    label_horizon: 2h\n"
+        "    segments: [country, channel]\n"
+        "    features:\n"
+        "      income: {type: numeric, min: 0}\n"
+        "      debt_ratio: {type: numeric, min: 0, max: 1}\n"
+        "      city: {type: categorical, values: [berlin, paris, madrid, rome, vienna]}\n"
+        "      channel: {type: categorical}\n"
+        "    metrics:\n"
+        "      - {name: ctr, outcome: click, per: prediction}\n"
+        "      - {name: revenue_per_click, outcome: revenue, agg: mean, per: prediction}\n"
+        "      - {name: net_value, expr: \"100*tp - 400*fp\"}\n"
+        "alerts:\n"
+        "  - {name: v4-failing, model: credit, version: v4, metric: error_rate, window: "
+        "30m, above: 0.02, every: 1m, severity: critical}\n"
+        "  - {name: v4-slow, model: credit, version: v4, metric: latency_p99, window: 30m, "
+        "above: 60, every: 1m}\n"
+        "  - {name: france-auc, model: credit, segment: {country: fr}, metric: roc_auc, "
+        "window: 2h, below: 0.70, clear: 0.72, mature: 0.8, every: 1m, severity: error}\n",
+        directory, port, demo->brokers);
     return config_parse(out, "demo.yaml", yaml, (size_t)n, err);
 }
 
