@@ -1,0 +1,142 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/lib/collector_bench.h"
+#include "tests/lib/credit_log.h"
+#include "tests/test.h"
+
+/* What each look saw: the database's own numbers, read inside the call. */
+struct looks {
+    struct collector_bench *bench;
+    struct buf text;
+    int64_t every_ms; /* 0: the next second in which anything happens */
+    int n;
+};
+
+static int look(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
+{
+    struct looks *looks = context;
+    (void)err;
+    buf_printf(&looks->text, "%lld: %lld %lld\n", (long long)(look_ms - CREDIT_START),
+               (long long)bench_number(looks->bench, "SELECT sum(consumed) FROM offsets"),
+               (long long)bench_number(looks->bench, "SELECT sum(folded) FROM offsets"));
+    if (looks->every_ms)
+        *next_look_ms = look_ms + looks->every_ms;
+    looks->n++;
+    return 0;
+}
+
+static char *run(struct sim_log *log, const struct sim_options *options, int64_t every_ms,
+                 uint64_t crash_seed)
+{
+    struct collector_bench bench;
+    struct looks looks = {.bench = &bench, .every_ms = every_ms};
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    buf_init(&looks.text, 1 << 20);
+    if (crash_seed) {
+        bench_open_looks(&bench, temp, log, options, look, &looks);
+        for (uint64_t i = 0; i < crash_seed; i++)
+            assert_true(collector_step(bench.collector, 0, &err) >= 0);
+        bench_crash(&bench);
+    }
+    bench_open_looks(&bench, temp, log, options, look, &looks);
+    bench_drain(&bench);
+    bench_balanced(&bench);
+    bench_close(&bench);
+    buf_u8(&looks.text, 0);
+    assert_false(buf_failed(&looks.text));
+    assert_true(looks.n > 10);
+    return (char *)looks.text.data;
+}
+
+static void a_look_covers_the_same_messages_whatever_the_batches(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct credit_log plan = {.n_predictions = 150, .n_partitions = 2, .seed = 71};
+    credit_log_fill(&log, &plan);
+    struct sim_options options = {.seed = 1, .max_batch = 4096, .ends = true, .bounded = true};
+
+    for (int every = 0; every < 2; every++) {
+        int64_t every_ms = every ? 10000 : 0;
+        char *expected = run(&log, &options, every_ms, 0);
+        for (uint64_t seed = 2; seed < 8; seed++) {
+            struct sim_options other = {
+                .seed = seed, .max_batch = seed * seed, .ends = true, .bounded = true};
+            char *seen = run(&log, &other, every_ms, 0);
+            assert_string_equal(expected, seen);
+            free(seen);
+        }
+        free(expected);
+    }
+    sim_log_finish(&log);
+}
+
+/* The text after the last occurrence of a line's look, so that a repeated look counts once. */
+static void drop_repeats(char *text)
+{
+    char *out = text;
+    const char *previous = NULL;
+    for (char *line = text; *line;) {
+        char *end = strchr(line, '\n') + 1;
+        size_t n = (size_t)(end - line);
+        if (!previous || strncmp(previous, line, n) != 0) {
+            memmove(out, line, n);
+            previous = out;
+            out += n;
+        }
+        line = end;
+    }
+    *out = 0;
+}
+
+static void after_a_crash_looks_go_on_where_they_were(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct credit_log plan = {.n_predictions = 150, .n_partitions = 2, .seed = 72};
+    credit_log_fill(&log, &plan);
+    struct sim_options options = {.seed = 3, .max_batch = 20, .ends = true, .bounded = true};
+    char *expected = run(&log, &options, 0, 0);
+
+    for (uint64_t seed = 5; seed < 200; seed += 13) {
+        char *seen = run(&log, &options, 0, seed);
+        drop_repeats(seen); /* the look at which it crashed may be taken again */
+        assert_string_equal(expected, seen);
+        free(seen);
+    }
+    free(expected);
+    sim_log_finish(&log);
+}
+
+static void a_wanted_look_is_taken_though_nothing_happened_in_it(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    int at = sim_partition(&log, "events", 0);
+    for (int i = 0; i < 2; i++)
+        sim_add(&log, at, CREDIT_START,
+                "{\"type\":\"label\",\"id\":\"l%d\",\"ts\":%lld,\"label\":1}", i,
+                (long long)CREDIT_START + i * 60000);
+    struct sim_options options = {.seed = 1, .ends = true, .bounded = true};
+
+    char *seen = run(&log, &options, 5000, 0);
+
+    assert_string_equal(seen, "1000: 1 0\n6000: 1 0\n11000: 1 0\n16000: 1 0\n"
+                              "21000: 1 0\n26000: 1 0\n31000: 1 0\n36000: 1 0\n"
+                              "41000: 1 0\n46000: 1 0\n51000: 1 0\n56000: 1 0\n"
+                              "61000: 2 0\n");
+    free(seen);
+    sim_log_finish(&log);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_look_covers_the_same_messages_whatever_the_batches),
+        cmocka_unit_test(after_a_crash_looks_go_on_where_they_were),
+        cmocka_unit_test(a_wanted_look_is_taken_though_nothing_happened_in_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
