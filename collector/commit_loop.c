@@ -166,12 +166,22 @@ static int mark_durable(struct collector *collector, struct err *err)
         if (!partition->changed)
             continue;
         partition->changed = false;
+        partition->tell = true;
         partition->stored = next_of(partition);
-        struct source *source = collector->options.sources[partition->source];
-        if (partition->assigned && source->stored)
-            source->stored(source, partition->source_partition, partition->stored);
     }
     return rc;
+}
+
+/* Sources learn last that it is durable: whoever is answered then finds it everywhere. */
+static void tell_sources(struct collector *collector)
+{
+    for (size_t i = 0; i < collector->n_partitions; i++) {
+        struct partition *partition = collector->partitions[i];
+        struct source *source = collector->options.sources[partition->source];
+        if (partition->tell && partition->assigned && source->stored)
+            source->stored(source, partition->source_partition, partition->stored);
+        partition->tell = false;
+    }
 }
 
 /* Long commits become smaller ones; how events are split over commits changes no bit. */
@@ -231,5 +241,6 @@ int commit_now(struct collector *collector, struct err *err)
     if (!rc && collector->options.after_commit)
         rc = collector->options.after_commit(collector->options.context, &commit, err);
     health_refresh(collector);
+    tell_sources(collector);
     return rc < 0 ? rc : 0;
 }

@@ -124,15 +124,13 @@ static struct letter *place_for(struct dead_letter_topic *topic, int64_t id)
 static rd_kafka_headers_t *headers_of(const struct dead_letter_row *row)
 {
     char number[24];
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(6);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(5);
     rd_kafka_header_add(headers, "assay.topic", -1, row->topic, -1);
     snprintf(number, sizeof(number), "%" PRId32, row->partition);
     rd_kafka_header_add(headers, "assay.partition", -1, number, -1);
     snprintf(number, sizeof(number), "%" PRId64, row->offset);
     rd_kafka_header_add(headers, "assay.offset", -1, number, -1);
     rd_kafka_header_add(headers, "assay.reason", -1, row->reason, -1);
-    if (row->detail)
-        rd_kafka_header_add(headers, "assay.detail", -1, row->detail, -1);
     if (row->payload.size >= CUT_BYTES)
         rd_kafka_header_add(headers, "assay.truncated", -1, "true", -1);
     return headers;

@@ -3,7 +3,7 @@
  * produced, and marked in a later commit. A topic that refuses (missing, too small, no replicas)
  * leaves them where they are, and ingest goes on (failure-matrix.md, F15).
  *
- * Shape    headers: assay.topic, assay.partition, assay.offset, assay.reason, assay.detail; and
+ * Shape    headers: assay.topic, assay.partition, assay.offset, assay.reason; and
  *          assay.truncated = true where only the first 4 KiB were kept. At least once
  * Owner    dead_letter_topic_new gives, dead_letter_topic_free takes (waits a second for what is on
  *          its way)

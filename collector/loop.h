@@ -58,6 +58,7 @@ struct partition {
     bool blocked;      /* aligned: waits for the look, its head is at head_ts_ms */
     bool held;         /* the source was told so */
     bool changed;      /* differs from its row */
+    bool tell;         /* its source is to hear what is durable */
     bool verify;       /* the first message should be the last applied one */
     bool trusts_holes; /* a hole was seen twice since the assignment */
     int64_t hole_at;   /* where a hole was seen once; -1 none */

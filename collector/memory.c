@@ -158,6 +158,7 @@ void partition_lost(struct collector *collector, struct partition *partition, in
              lost, partition->next);
     say(collector, partition, text);
     partition->counts.lost += lost;
+    partition->counts.last_offset = -1; /* it is gone too: nothing to know the log by */
     partition->next += lost;
     partition->changed = true;
 }
