@@ -9,5 +9,6 @@ int command_demo(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_query(int argc, char **argv);
+int command_reference(int argc, char **argv);
 int command_backup(int argc, char **argv);
 int command_verify(int argc, char **argv);

@@ -23,6 +23,8 @@ static const struct command {
      "[--metric a,b] [--segment k:v] [--from T] [--to T] [--window D] "
      "[--step D]",
      "the REST answers as JSON, read straight from the database"},
+    {"reference", command_reference, "load -c FILE --model M [--version V] EVENTS.jsonl[.gz]",
+     "sets what drift is measured against, while no daemon runs (then: PUT /models/M/reference)"},
     {"replay", command_replay, "-c FILE [--db DB] EVENTS.jsonl[.gz]…",
      "runs files of events through the very same pipeline, on event time; - is standard input"},
     {"serve", command_serve, "-c FILE [--web-dir DIR]",
@@ -67,7 +69,7 @@ static int help(const char *name)
     }
     printf("Assay watches machine-learning models in production.\n\nUsage: assay COMMAND …\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+        printf("  %-9s %s\n", commands[i].name, commands[i].summary);
     printf("\n`assay help COMMAND` shows its options. Exit codes: 0 done, 64 usage, 65 bad data, "
            "74 I/O.\n");
     return 0;

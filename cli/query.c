@@ -7,10 +7,11 @@
 #include "common/config.h"
 #include "web/api.h"
 
-static const char usage[] =
-    "usage: assay query (-c FILE | --db DB) models|versions|slices|metrics|alerts|system|"
-    "dead-letters [--model M] [--version V] [--metric a,b] [--segment k:v] [--from T] [--to T] "
-    "[--window D] [--step D]";
+static const char usage[] = "usage: assay query (-c FILE | --db DB) "
+                            "models|versions|slices|metrics|drift|distribution|alerts|system|"
+                            "dead-letters [--model M] [--version V] [--metric a,b] [--feature F] "
+                            "[--segment k:v] [--from T] [--to T] "
+                            "[--window D] [--step D]";
 
 /* Which path of REST a word stands for; below /models/M where `of_model`. */
 static const struct word {
@@ -18,9 +19,14 @@ static const struct word {
     bool of_model;
     const char *tail;
 } words[] = {
-    {"alerts", false, "alerts"},    {"dead-letters", false, "dead-letters"},
-    {"metrics", true, "metrics"},   {"models", false, "models"},
-    {"slices", true, "slices"},     {"system", false, "system"},
+    {"alerts", false, "alerts"},
+    {"dead-letters", false, "dead-letters"},
+    {"distribution", true, "distribution"},
+    {"drift", true, "drift"},
+    {"metrics", true, "metrics"},
+    {"models", false, "models"},
+    {"slices", true, "slices"},
+    {"system", false, "system"},
     {"versions", true, "versions"},
 };
 
@@ -94,8 +100,9 @@ static int run(const struct config *config, const char *db, const char *target, 
 
 int command_query(int argc, char **argv)
 {
-    static const char *const names[] = {"version", "metric", "segment", "from",  "to",    "window",
-                                        "step",    "state",  "reason",  "limit", "after", "alert"};
+    static const char *const names[] = {"version", "metric", "segment", "from",   "to",
+                                        "window",  "step",   "state",   "reason", "limit",
+                                        "after",   "alert",  "feature"};
     enum {
         N_NAMES = sizeof(names) / sizeof(names[0])
     };

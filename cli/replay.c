@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/engine.h"
 #include "cli/options.h"
+#include "cli/reference.h"
 #include "collector/collect.h"
 #include "collector/source_file.h"
 #include "common/log.h"
@@ -78,6 +79,9 @@ static int replay(const struct config *config, const char *db, const struct argu
 {
     AUTO(store) struct store *store = NULL;
     int rc = store_open(&store, db ? db : config->storage_path, STORE_WRITE, err);
+    if (rc)
+        return rc;
+    rc = references_of_config(store, config, err);
     if (rc)
         return rc;
     AUTO(source) struct source *source = NULL;

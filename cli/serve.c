@@ -6,6 +6,7 @@
 #include "cli/serve.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #include "cli/commands.h"
 #include "cli/engine.h"
 #include "cli/options.h"
+#include "cli/reference.h"
 #include "collector/collect.h"
 #include "collector/event.h"
 #include "collector/source_http.h"
@@ -207,6 +209,49 @@ static int serve_put_version(void *context, const char *model, const char *versi
     return collector_call(daemon->collector, write_version, &row, err);
 }
 
+struct reference_command {
+    struct daemon *daemon;
+    struct reference_load load;
+    struct reference_loaded loaded;
+};
+
+static int run_put_reference(void *context, struct store *store, struct err *err)
+{
+    struct reference_command *command = context;
+    int rc = reference_set(store, &command->load, &command->loaded, err);
+    return rc ? rc : collector_references_changed(command->daemon->collector, err);
+}
+
+static int serve_put_reference(void *context, const char *model, const char *version,
+                               const char *body, size_t n, struct buf *answer, struct err *err)
+{
+    struct daemon *daemon = context;
+    struct reference_command command = {
+        .daemon = daemon,
+        .load = {.config = daemon->reloaded ? daemon->reloaded : daemon->options->config,
+                 .model = model,
+                 .version = version,
+                 .text = body,
+                 .n = n,
+                 .source = "api"},
+    };
+    int rc = collector_call(daemon->collector, run_put_reference, &command, err);
+    if (rc)
+        return rc;
+    const struct reference_counts *counts = &command.loaded.counts;
+    buf_printf(answer, "{\"model\":");
+    json_text(answer, model, strlen(model));
+    buf_printf(answer, ",\"version\":");
+    if (version)
+        json_text(answer, version, strlen(version));
+    else
+        buf_printf(answer, "null");
+    buf_printf(answer,
+               ",\"id\":\"%s\",\"n\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"others\":%" PRIu64 "}",
+               command.loaded.id, counts->events, counts->refused, counts->others);
+    return 0;
+}
+
 struct alert_command {
     const char *action;
     const char *subject;
@@ -346,6 +391,8 @@ static int open_parts(struct daemon *daemon, struct err *err)
     const struct config *config = daemon->options->config;
     int rc = store_open(&daemon->store, config->storage_path, STORE_WRITE, err);
     if (!rc)
+        rc = references_of_config(daemon->store, config, err);
+    if (!rc)
         rc = changes_new(&daemon->changes, err);
     if (!rc)
         rc = store_set_changes(daemon->store, daemon->changes, err);
@@ -392,6 +439,7 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .health = serve_health,
         .own_metrics = serve_own_metrics,
         .put_version = serve_put_version,
+        .put_reference = serve_put_reference,
         .reject_name = serve_reject_name,
         .alert = serve_alert,
         .experiment_create = serve_experiment_create,

@@ -221,7 +221,8 @@ int collector_new(struct collector **out, const struct collector_options *option
     collector->links = calloc(options->n_sources + 1, sizeof(*collector->links));
     collector->scores = calloc(EVENT_MAX_KEYS, sizeof(*collector->scores));
     collector->features = calloc(EVENT_MAX_KEYS, sizeof(*collector->features));
-    if (!collector->links || !collector->scores || !collector->features)
+    collector->items = calloc(EVENT_MAX_KEYS + N_OWN_SLOTS, sizeof(*collector->items));
+    if (!collector->links || !collector->scores || !collector->features || !collector->items)
         return err_set(err, -ENOMEM, "collector: no memory");
     if (!rc)
         rc = memory_load(collector, err);
@@ -259,6 +260,7 @@ void collector_free(struct collector *collector)
     free(collector->links);
     free(collector->scores);
     free(collector->features);
+    free(collector->items);
     free(collector->dead);
     free(collector->dead_bytes);
     calls_finish(&collector->calls);
@@ -498,4 +500,9 @@ int collector_reload(struct collector *collector, const struct config *config, s
         rc = join_series(collector->join, (uint32_t)i, model->hash, model->label_horizon_ms, err);
     }
     return rc;
+}
+
+int collector_references_changed(struct collector *collector, struct err *err)
+{
+    return models_read_references(collector->models, collector->options.store, err);
 }

@@ -105,6 +105,10 @@ int collector_call(struct collector *collector,
  */
 int collector_reload(struct collector *collector, const struct config *config, struct err *err);
 
+/* Another reference was set in storage: new values count on its grids. Writer's thread or in a
+ * call. */
+int collector_references_changed(struct collector *collector, struct err *err);
+
 /* Counters summed over partitions since the database was made. */
 struct collector_totals {
     int64_t consumed, folded, duplicate, dead_lettered, late, orphaned, waiting;

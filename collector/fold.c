@@ -18,6 +18,9 @@ struct pane {
     struct series *series;
     int64_t start_ms;
     struct states *states;
+    struct profile *profiles[2]; /* by enum profile_part; NULL: not asked for yet */
+    uint32_t profile_bytes[2];   /* as last written or read */
+    bool profile_changed[2];
     struct pane *next;          /* in the bucket */
     struct pane *older, *newer; /* in the list of clean panes */
     uint32_t bytes;             /* as last written or read */
@@ -41,13 +44,19 @@ enum {
     FIRST_BUCKETS = 1024,
     PANE_COST = 1024,      /* states and links of an empty pane, in bytes */
     NEW_PANE_BYTES = 2048, /* a guess, until it was written once */
-    MEMORY_PER_SAVED = 3,  /* a state in memory takes about this many times its saved bytes */
+    NEW_FEATURE_BYTES = 256,
+    MEMORY_PER_SAVED = 3, /* a state in memory takes about this many times its saved bytes */
     MAX_STATE_BYTES = 64 * 1024 * 1024,
 };
 
+static size_t saved_bytes(const struct pane *pane)
+{
+    return (size_t)pane->bytes + pane->profile_bytes[0] + pane->profile_bytes[1];
+}
+
 static size_t cost_of(const struct pane *pane)
 {
-    return PANE_COST + (size_t)pane->bytes * MEMORY_PER_SAVED;
+    return PANE_COST + saved_bytes(pane) * MEMORY_PER_SAVED;
 }
 
 int panes_new(struct panes **out, const struct panes_options *options, struct err *err)
@@ -67,6 +76,14 @@ int panes_new(struct panes **out, const struct panes_options *options, struct er
     return 0;
 }
 
+static void pane_free(struct pane *pane)
+{
+    states_free(pane->states);
+    profile_free(pane->profiles[0]);
+    profile_free(pane->profiles[1]);
+    free(pane);
+}
+
 void panes_free(struct panes *fold)
 {
     if (!fold)
@@ -76,8 +93,7 @@ void panes_free(struct panes *fold)
             struct pane *next = pane->next;
             if (pane->series->latest == pane)
                 pane->series->latest = NULL;
-            states_free(pane->states);
-            free(pane);
+            pane_free(pane);
             pane = next;
         }
     }
@@ -124,8 +140,7 @@ static void drop(struct panes *fold, struct pane *pane)
         pane->series->latest = NULL;
     fold->clean_bytes -= cost_of(pane);
     fold->n_panes--;
-    states_free(pane->states);
-    free(pane);
+    pane_free(pane);
 }
 
 void panes_rolled_up(struct panes *fold)
@@ -223,7 +238,7 @@ static int mark_changed(struct panes *fold, struct pane *pane, struct err *err)
     }
     fold->changed[fold->n_changed++] = pane;
     fold->clean_bytes -= cost_of(pane);
-    fold->changed_bytes += pane->bytes;
+    fold->changed_bytes += saved_bytes(pane);
     leave_list(pane);
     pane->changed = true;
     return 0;
@@ -307,6 +322,61 @@ int fold_label(struct panes *fold, const struct fold_target *target, const struc
     return result;
 }
 
+/* The profile of a pane, as stored, or new; FOLD_DAMAGED: it stays as it is. */
+static int read_profile(struct panes *fold, struct pane *pane, enum profile_part part,
+                        struct err *err)
+{
+    struct profiling *profiling = &pane->series->version->model->profiling;
+    const struct profile_layout *layout =
+        part == PROFILE_LABEL ? &profiling->label_layout : &profiling->layout;
+    enum profile_level level = pane->level == 0 ? PROFILE_MINUTE : PROFILE_HOUR;
+    void *bytes = NULL;
+    size_t n = 0;
+    int rc = SERIES_NONE;
+    if (pane->series->id)
+        rc = profile_pane(fold->options.store, pane->series->id, levels_ms[pane->level],
+                          pane->start_ms, part, &bytes, &n, err);
+    if (rc == SERIES_NONE) {
+        pane->profile_bytes[part] = NEW_FEATURE_BYTES * layout->n_features;
+        fold->changed_bytes += pane->profile_bytes[part];
+        return profile_new(&pane->profiles[part], layout, level, err);
+    }
+    if (rc == SERIES_DAMAGED)
+        return FOLD_DAMAGED;
+    if (rc)
+        return rc;
+    rc = profile_load(&pane->profiles[part], layout, level, bytes, n, err);
+    free(bytes);
+    pane->profile_bytes[part] = (uint32_t)n;
+    fold->changed_bytes += n;
+    return rc == ERR_CORRUPT ? FOLD_DAMAGED : rc;
+}
+
+int fold_profile(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                 enum profile_part part, const struct profile_item *items, size_t n, int sign,
+                 struct err *err)
+{
+    for (uint32_t i = 0; i < target->n; i++) {
+        struct pane *pane;
+        int rc = pane_for(fold, target->series[i], ts_ms, &pane, err);
+        if (!rc && !pane->profiles[part])
+            rc = read_profile(fold, pane, part, err);
+        if (rc < 0)
+            return rc;
+        if (rc == FOLD_DAMAGED)
+            continue;
+        struct profile *profile = pane->profiles[part];
+        if (profile->n_features < profile->layout->n_features && profile_fit(profile))
+            return no_memory(target->series[i], err);
+        if (part == PROFILE_FEATURES)
+            profile_event(profile, sign);
+        if (profile_take(profile, items, n, sign))
+            return no_memory(target->series[i], err);
+        pane->profile_changed[part] = true;
+    }
+    return 0;
+}
+
 int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
                  const struct outcome *outcome, int sign, struct err *err)
 {
@@ -324,6 +394,20 @@ int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t t
     return result;
 }
 
+static int write_profile(struct panes *fold, struct pane *pane, enum profile_part part,
+                         struct err *err)
+{
+    if (!pane->profile_changed[part])
+        return 0;
+    buf_clear(&fold->state);
+    profile_save(pane->profiles[part], &fold->state);
+    if (buf_failed(&fold->state))
+        return no_memory(pane->series, err);
+    pane->profile_bytes[part] = (uint32_t)fold->state.size;
+    return commit_profile(fold->options.store, pane->series->id, levels_ms[pane->level],
+                          pane->start_ms, part, fold->state.data, fold->state.size, err);
+}
+
 int panes_write(struct panes *fold, struct err *err)
 {
     int rc = 0;
@@ -336,6 +420,8 @@ int panes_write(struct panes *fold, struct err *err)
         pane->bytes = (uint32_t)fold->state.size;
         rc = commit_pane(fold->options.store, pane->series->id, levels_ms[pane->level],
                          pane->start_ms, fold->state.data, fold->state.size, err);
+        for (int part = 0; !rc && part < 2; part++)
+            rc = write_profile(fold, pane, (enum profile_part)part, err);
     }
     return rc;
 }
@@ -344,7 +430,7 @@ void panes_written(struct panes *fold)
 {
     for (size_t i = 0; i < fold->n_changed; i++) {
         struct pane *pane = fold->changed[i];
-        pane->changed = false;
+        pane->changed = pane->profile_changed[0] = pane->profile_changed[1] = false;
         fold->clean_bytes += cost_of(pane);
         join_list(fold, pane);
     }

@@ -15,6 +15,7 @@
 
 #include "collector/models.h"
 #include "stats/metric.h"
+#include "storage/profiles.h"
 #include "storage/store.h"
 
 struct panes;
@@ -48,6 +49,11 @@ int fold_prediction(struct panes *fold, const struct fold_target *target,
                     const struct sample *sample, struct err *err);
 int fold_label(struct panes *fold, const struct fold_target *target, const struct sample *sample,
                int sign, struct err *err);
+/* What an event holds for the profiles: features of a prediction, or (`part` PROFILE_LABEL) its
+   label. */
+int fold_profile(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                 enum profile_part part, const struct profile_item *items, size_t n, int sign,
+                 struct err *err);
 int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
                  const struct outcome *outcome, int sign, struct err *err);
 

@@ -212,6 +212,45 @@ static int target_of(struct collector *collector, const struct record *record,
                        record->n_slices, target, err);
 }
 
+/* The label of the sample into the profiles, or (sign -1) out of them. */
+static int profile_label(struct collector *collector, struct model *model,
+                         const struct fold_target *target, const struct sample *sample, int sign,
+                         struct err *err)
+{
+    if (!profiling_active(&model->profiling))
+        return 0;
+    size_t n = profile_label_items(model->setup.task, sample, collector->items);
+    return n ? fold_profile(collector->fold, target, sample->ts_ms, PROFILE_LABEL, collector->items,
+                            n, sign, err)
+             : 0;
+}
+
+/* Features, score and prediction of an event into the profiles. */
+static int profile_event_of(struct collector *collector, struct model *model,
+                            const struct fold_target *target, const struct event *event,
+                            const struct sample *sample, struct err *err)
+{
+    const struct profiling *profiling = &model->profiling;
+    if (!profiling->wanted && !profiling->reference && event->n_features == 0)
+        return 0;
+    int rc = model->feature_names.n ? 0 : model_own_features(collector->models, model, err);
+    size_t n = profile_own_items(model->setup.task, sample, collector->items);
+    for (uint32_t i = 0; !rc && i < event->n_features; i++) {
+        const struct value *value = &event->features[i].value;
+        uint32_t slot;
+        if (collector->features[i] == FEATURE_NONE || value->kind == VALUE_ABSENT ||
+            value->kind == VALUE_NULL)
+            continue;
+        rc = model_profile_slot(collector->models, model, collector->features[i], &slot, err);
+        if (!rc && value->kind == VALUE_TEXT)
+            rc = model_category(collector->models, model, value->text, err);
+        collector->items[n++] = profile_item_of(value, slot);
+    }
+    return rc ? rc
+              : fold_profile(collector->fold, target, sample->ts_ms, PROFILE_FEATURES,
+                             collector->items, n, 1, err);
+}
+
 /* Gives a prediction a label, in place of the one it may have. 0, or REJECT_WRONG_TASK. */
 static int apply_label(struct collector *collector, struct record *record, struct view text,
                        double number, struct err *err)
@@ -239,6 +278,8 @@ static int apply_label(struct collector *collector, struct record *record, struc
         rc = fold_label(collector->fold, &target, &sample, -1, err);
     if (rc >= 0 && had)
         rc = observe_label(collector, record, &sample, -1, err);
+    if (rc >= 0 && had)
+        rc = profile_label(collector, model, &target, &sample, -1, err);
     if (rc >= 0) {
         sample.label_value = is_value ? number : (double)NAN;
         sample.label_class = class;
@@ -246,6 +287,8 @@ static int apply_label(struct collector *collector, struct record *record, struc
     }
     if (rc >= 0)
         rc = observe_label(collector, record, &sample, 1, err);
+    if (rc >= 0)
+        rc = profile_label(collector, model, &target, &sample, 1, err);
     if (rc >= 0)
         rc = join_set_label(collector->join, record, is_value, number, class, err);
     if (rc < 0)
@@ -391,6 +434,8 @@ static int take_prediction(struct collector *collector, struct partition *partit
     rc = fold_target(collector->models, version, slices, n_slices, &target, err);
     if (!rc)
         rc = fold_prediction(collector->fold, &target, &sample, err);
+    if (rc >= 0)
+        rc = profile_event_of(collector, model, &target, event, &sample, err);
     if (rc >= 0 && is_observed(collector)) {
         rc = observe_prediction(collector, version, event, &sample, err);
         if (rc == OBSERVED_OUTSIDE && record)

@@ -146,6 +146,7 @@ struct collector {
     struct view id;             /* of the event at hand */
     struct class_score *scores; /* of the event at hand */
     uint32_t *features;         /* of it: their numbers */
+    struct profile_item *items; /* of it: what goes into profiles */
     uint64_t seed;
     bool seed_stored;
 

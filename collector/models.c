@@ -63,6 +63,9 @@ static void model_free(struct model *model)
     id_set_finish(&model->version_names);
     id_set_finish(&model->classes);
     id_set_finish(&model->outcome_names);
+    id_set_finish(&model->feature_names);
+    id_set_finish(&model->category_names);
+    profiling_finish(&model->profiling);
     open_finish(&model->open);
     free(model->versions);
     free(model->slices);
@@ -147,6 +150,10 @@ static int set_features(struct model *model, const struct config_model *config, 
     feature_schema_free(model->schema);
     model->schema = NULL;
     int rc = feature_schema_new(&model->schema, config, VALIDATE_MAX_FEATURES, err);
+    profiling_forget_numbers(&model->profiling);
+    model->profiling.wanted =
+        config && (config->n_features || config->reference.file || config->reference.version ||
+                   config->reference.to_ms || config->reference.trailing_ms);
     if (rc)
         return rc;
     for (uint32_t i = 0; i < model->n_keys; i++) {
@@ -222,6 +229,8 @@ static int model_new(struct models *models, struct view name, const struct setup
         rc = set_up(model, words, err);
     if (!rc)
         rc = slice_number(model, "", 0, &overall, err);
+    if (!rc)
+        rc = profiling_init(&model->profiling, err);
     if (!rc)
         rc = set_features(model, NULL, err);
     if (!rc)
@@ -518,6 +527,24 @@ int model_slices(struct models *models, struct model *model, const struct event 
     return 0;
 }
 
+static int record_name(struct models *models, struct model *model, struct id_set *known,
+                       const char *kind, struct view text, uint64_t id, struct err *err)
+{
+    int rc =
+        grow(&models->names, &models->names_capacity, models->n_names, sizeof(*models->names), err);
+    char *copy = rc ? NULL : strndup(text.data, text.size);
+    if (!rc && !copy)
+        rc = err_set(err, -ENOMEM, "collector: no memory for a name");
+    if (!rc)
+        rc = id_set_put(known, id, 0, err);
+    if (rc) {
+        free(copy);
+        return rc;
+    }
+    models->names[models->n_names++] = (struct new_name){model, kind, id, copy, text.size};
+    return 0;
+}
+
 static int name_of(struct models *models, struct model *model, struct id_set *known,
                    const char *kind, struct view text, uint64_t *id, struct err *err)
 {
@@ -530,19 +557,7 @@ static int name_of(struct models *models, struct model *model, struct id_set *kn
         if (id_set_find(known, *id) != ID_NONE)
             return 0;
     }
-    int rc =
-        grow(&models->names, &models->names_capacity, models->n_names, sizeof(*models->names), err);
-    char *copy = rc ? NULL : strndup(text.data, text.size);
-    if (!rc && !copy)
-        rc = err_set(err, -ENOMEM, "collector: no memory for a name");
-    if (!rc)
-        rc = id_set_put(known, *id, 0, err);
-    if (rc) {
-        free(copy);
-        return rc;
-    }
-    models->names[models->n_names++] = (struct new_name){model, kind, *id, copy, text.size};
-    return 0;
+    return record_name(models, model, known, kind, text, *id, err);
 }
 
 int model_class(struct models *models, struct model *model, struct view text, uint64_t *id,
@@ -555,6 +570,43 @@ int model_outcome_name(struct models *models, struct model *model, struct view t
                        struct err *err)
 {
     return name_of(models, model, &model->outcome_names, "outcome", text, id, err);
+}
+
+static int feature_name_of(struct models *models, struct model *model, struct view name,
+                           struct err *err)
+{
+    uint64_t id = id_of(name);
+    return id_set_find(&model->feature_names, id) != ID_NONE
+               ? 0
+               : record_name(models, model, &model->feature_names, "feature", name, id, err);
+}
+
+int model_own_features(struct models *models, struct model *model, struct err *err)
+{
+    static const char *const names[] = {"@score", "@prediction", "@label"};
+    int rc = 0;
+    for (size_t i = 0; !rc && i < sizeof(names) / sizeof(names[0]); i++)
+        rc = feature_name_of(models, model, view_of(names[i]), err);
+    return rc;
+}
+
+int model_profile_slot(struct models *models, struct model *model, uint32_t feature, uint32_t *slot,
+                       struct err *err)
+{
+    bool is_new;
+    int rc = profiling_slot(&model->profiling, model->schema, feature, slot, &is_new, err);
+    return rc || !is_new
+               ? rc
+               : feature_name_of(models, model, feature_name(model->schema, feature), err);
+}
+
+int model_category(struct models *models, struct model *model, struct view text, struct err *err)
+{
+    uint64_t id;
+    if (id_set_find(&model->category_names, class_id(text.data, text.size)) != ID_NONE ||
+        model->category_names.n >= models->config->limits.categories)
+        return 0;
+    return name_of(models, model, &model->category_names, "category", text, &id, err);
 }
 
 int model_open(struct model *model, int64_t ts_ms, int delta, struct err *err)

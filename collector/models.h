@@ -15,6 +15,7 @@
 #include "collector/event.h"
 #include "collector/id_set.h"
 #include "collector/open_minutes.h"
+#include "collector/profiling.h"
 #include "collector/validate.h"
 #include "common/config.h"
 #include "stats/metric.h"
@@ -90,16 +91,18 @@ struct model {
     struct id_set version_names;  /* → index in versions */
     struct version *last_version; /* of the last event: most events repeat it */
     struct id_set classes, outcome_names;
+    struct id_set feature_names, category_names;
+    struct profiling profiling;
     int64_t counts[N_MODEL_COUNTS];
     struct open_minutes open;
     int64_t labels_complete_ms, next_labels_complete_ms; /* as written, as being written */
     bool counts_dirty, dirty;
 };
 
-/* A class or outcome name that is to be written with the next commit. */
+/* A class, outcome, feature or category name that is to be written with the next commit. */
 struct new_name {
     struct model *model;
-    const char *kind; /* "class" or "outcome" */
+    const char *kind; /* "class", "outcome", "feature", "category" */
     uint64_t id;
     char *text;
     uint32_t size;
@@ -152,6 +155,16 @@ int model_class(struct models *models, struct model *model, struct view text, ui
                 struct err *err);
 int model_outcome_name(struct models *models, struct model *model, struct view text, uint64_t *id,
                        struct err *err);
+
+/* Records the names of @score, @prediction and @label; once, before the first profile. */
+int model_own_features(struct models *models, struct model *model, struct err *err);
+/* The slot of an event's feature in the model's profiles; its name is recorded once. */
+int model_profile_slot(struct models *models, struct model *model, uint32_t feature, uint32_t *slot,
+                       struct err *err);
+/* Records the text of a category, up to limits.categories of them; it is counted either way. */
+int model_category(struct models *models, struct model *model, struct view text, struct err *err);
+/* What windows are compared with from now on, as storage has it. */
+int models_read_references(struct models *models, struct store *store, struct err *err);
 
 /* A prediction waits for its label (+1), or has it now (-1). */
 int model_open(struct model *model, int64_t ts_ms, int delta, struct err *err);

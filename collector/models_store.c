@@ -11,6 +11,7 @@
 #include "common/text.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
+#include "storage/references.h"
 #include "storage/restore.h"
 
 struct restoring {
@@ -57,6 +58,37 @@ static int restore_outcome(void *context, uint64_t id, const char *text, struct 
     return id_set_put(&((struct restoring *)context)->model->outcome_names, id, 0, err);
 }
 
+static int restore_feature(void *context, uint64_t id, const char *text, struct err *err)
+{
+    (void)text;
+    return id_set_put(&((struct restoring *)context)->model->feature_names, id, 0, err);
+}
+
+static int restore_category(void *context, uint64_t id, const char *text, struct err *err)
+{
+    (void)text;
+    return id_set_put(&((struct restoring *)context)->model->category_names, id, 0, err);
+}
+
+int models_read_references(struct models *models, struct store *store, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < models->n_models; i++) {
+        struct model *model = models->models[i];
+        struct reference_row row;
+        rc = reference_row_read(store, model->name, NULL, &row, err);
+        if (rc)
+            return rc;
+        const struct reference *known = model->profiling.reference;
+        if ((known ? known->id : 0) != (row.reference ? row.reference->id : 0)) {
+            profiling_reference(&model->profiling, row.reference);
+            row.reference = NULL; /* the model owns it now */
+        }
+        reference_row_finish(&row);
+    }
+    return rc;
+}
+
 /* {"predictions":12,…}: our own writing of models_write. */
 static void parse_counts(struct model *model, const char *json)
 {
@@ -94,8 +126,16 @@ int models_restore(struct models *models, struct store *store, struct err *err)
             rc = names_each(store, restoring.model->name, "outcome", restore_outcome, &restoring,
                             err);
         if (!rc)
+            rc = names_each(store, restoring.model->name, "feature", restore_feature, &restoring,
+                            err);
+        if (!rc)
+            rc = names_each(store, restoring.model->name, "category", restore_category, &restoring,
+                            err);
+        if (!rc)
             rc = restore_counts(store, restoring.model, err);
     }
+    if (!rc)
+        rc = models_read_references(models, store, err);
     return rc ? rc : models_configure(models, models->config, err);
 }
 

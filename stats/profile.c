@@ -69,6 +69,21 @@ int profile_new(struct profile **out, const struct profile_layout *layout, enum 
     return 0;
 }
 
+int profile_fit(struct profile *profile)
+{
+    uint32_t n = profile->layout->n_features;
+    if (n <= profile->n_features)
+        return 0;
+    struct feature_state *features = realloc(profile->features, (n + 1) * sizeof(*features));
+    if (!features)
+        return -ENOMEM;
+    for (uint32_t i = profile->n_features; i < n; i++)
+        features[i] = (struct feature_state){0};
+    profile->features = features;
+    profile->n_features = n;
+    return 0;
+}
+
 void profile_free(struct profile *profile)
 {
     if (!profile)
@@ -375,24 +390,47 @@ static bool is_empty(const struct feature_state *feature)
            feature->present == 0;
 }
 
+struct saved_slot {
+    uint64_t name_id;
+    uint32_t slot;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct saved_slot *x = a, *y = b;
+    return x->name_id < y->name_id ? -1 : x->name_id > y->name_id;
+}
+
+/* Slots that hold something, by name_id: the order in which features came does not matter. */
+static struct saved_slot *saved_slots(const struct profile *profile, uint32_t *n)
+{
+    struct saved_slot *slots = calloc(profile->n_features + 1, sizeof(*slots));
+    *n = 0;
+    for (uint32_t i = 0; slots && i < profile->n_features; i++) {
+        if (!is_empty(&profile->features[i]))
+            slots[(*n)++] = (struct saved_slot){profile->layout->features[i].name_id, i};
+    }
+    if (slots)
+        qsort(slots, *n, sizeof(*slots), by_name);
+    return slots;
+}
+
 void profile_save(const struct profile *profile, struct buf *out)
 {
     size_t start = out->size;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < profile->n_features; i++)
-        n += !is_empty(&profile->features[i]);
+    AUTO_FREE struct saved_slot *slots = saved_slots(profile, &n);
+    out->failed = out->failed || !slots;
     buf_u8(out, SAVED_VERSION);
     buf_u8(out, (uint8_t)profile->level);
     buf_varint(out, profile->events);
     buf_varint(out, n);
     struct buf one;
     buf_init(&one, 1 << 20);
-    for (uint32_t i = 0; i < profile->n_features; i++) {
-        if (is_empty(&profile->features[i]))
-            continue;
+    for (uint32_t i = 0; i < n; i++) {
         buf_clear(&one);
-        feature_save(&profile->features[i], &one);
-        buf_u64(out, profile->layout->features[i].name_id);
+        feature_save(&profile->features[slots[i].slot], &one);
+        buf_u64(out, slots[i].name_id);
         buf_string(out, (const char *)one.data, one.size);
         out->failed = out->failed || buf_failed(&one);
     }

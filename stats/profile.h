@@ -99,6 +99,9 @@ int profile_new(struct profile **out, const struct profile_layout *layout, enum 
 void profile_free(struct profile *profile);
 DEFINE_FREEP(profile)
 
+/* Slots for features that the layout was given since; they count as missing so far. */
+int profile_fit(struct profile *profile);
+
 /* One prediction more (or, sign -1, less). Then one of the calls below for each feature it has. */
 static inline void profile_event(struct profile *profile, int sign)
 {

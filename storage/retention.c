@@ -14,6 +14,7 @@
 #include "storage/connection.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
+#include "storage/profiles.h"
 
 enum {
     NONE_LEFT = 1,
@@ -163,6 +164,8 @@ static int roll_up(struct walk *walk, int64_t *key, struct err *err)
         rc = merge_panes(walk, upper_key, upper_key + 1, states, &upper_revisions, &n, err);
     if (!rc && walk->level == 0 && states_coarsen(states) != 0)
         rc = err_set(err, -ENOMEM, "retention: no memory to make a pane coarser");
+    if (!rc)
+        rc = profiles_roll_up(walk->store, from_key, to_key, upper_key, err);
     if (rc == PANE_DAMAGED) { /* nothing of it may get lost: all of the hour stays as it is */
         walk->done->n_damaged++;
         walk->budget -= 1 + (int)n;
@@ -184,7 +187,9 @@ static int delete_old(struct walk *walk, int64_t *key, struct err *err)
     int64_t end_key = pane_key(series, walk->level, last);
     if (end_key > *key + walk->budget)
         end_key = *key + walk->budget;
-    int rc = delete_panes(walk->store, *key, end_key, err);
+    int rc = profiles_delete(walk->store, *key, end_key, err);
+    if (!rc)
+        rc = delete_panes(walk->store, *key, end_key, err);
     int64_t n = rc ? 0 : sqlite3_changes64(walk->store->db);
     walk->done->n_deleted += n;
     walk->budget -= 1 + (int)n;

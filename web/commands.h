@@ -64,6 +64,10 @@ struct web_commands {
     int (*put_version)(void *context, const char *model, const char *version, const char *facts,
                        const char *who, struct err *err);
 
+    /* PUT /models/M/reference: JSONL of events; version NULL: for all. Writes the JSON answer. */
+    int (*put_reference)(void *context, const char *model, const char *version, const char *body,
+                         size_t n, struct buf *answer, struct err *err);
+
     /*
      * What people do to alerts: action "silence" (body: the silence), "silence-end", "ack",
      * "send-again" with the id as subject. Writes the JSON answer, if there is one.

@@ -1,0 +1,77 @@
+/*
+ * Which slot of a model's profiles a feature has, and an event's values into them.
+ *
+ * Shape    slots: 0 @score, 1 @prediction, then features as they come; they are only added to, so
+ *          that open profiles stay valid. @label has a layout of its own, because labels come late
+ *          and touch old panes. A model is profiled when features or a reference are configured for
+ *          it, when it has a reference, or when its events carry features
+ * Values   a struck value counts as invalid by its reason; a text or a boolean is a category; an
+ *          array is an embedding. @score of a multiclass model is the highest class score
+ * Owner    profiling_init and profiling_finish; profiling_reference takes the reference
+ * Errors   -ENOMEM
+ * Threads  one
+ */
+#pragma once
+
+#include "collector/event.h"
+#include "collector/id_set.h"
+#include "collector/validate.h"
+#include "stats/reference.h"
+#include "stats/sample.h"
+
+struct profiling {
+    struct profile_layout layout; /* of features; its array is `features` */
+    struct profile_layout label_layout;
+    struct profile_feature *features;
+    enum profile_kind *declared; /* by slot, before the reference had a say */
+    struct profile_feature label;
+    struct id_set slots; /* name_id → slot */
+    uint32_t *slot_of;   /* by number of the schema; SLOT_NONE: not asked yet */
+    uint32_t n_numbers;  /* room in slot_of */
+    size_t n_slots_room; /* room in features */
+    bool wanted;         /* by the configuration */
+    struct reference *reference;
+};
+
+enum {
+    SLOT_SCORE,
+    SLOT_PREDICTION,
+    N_OWN_SLOTS
+};
+#define SLOT_NONE UINT32_MAX
+
+int profiling_init(struct profiling *profiling, struct err *err);
+void profiling_finish(struct profiling *profiling);
+
+/* The schema was made anew: its numbers mean other features now. */
+void profiling_forget_numbers(struct profiling *profiling);
+/* The reference whose grids new values are counted on; NULL: none. */
+void profiling_reference(struct profiling *profiling, struct reference *reference);
+
+static inline bool profiling_active(const struct profiling *profiling)
+{
+    return profiling->wanted || profiling->reference || profiling->layout.n_features > N_OWN_SLOTS;
+}
+
+/* The slot of a feature of the schema; *is_new: it was made by this call. */
+int profiling_slot(struct profiling *profiling, const struct feature_schema *schema,
+                   uint32_t number, uint32_t *slot, bool *is_new, struct err *err);
+
+/* One value that goes into a slot, of every pane that the event belongs to. */
+struct profile_item {
+    uint32_t slot;
+    enum value_kind kind; /* NUMBER, TEXT, ARRAY or INVALID */
+    double number;        /* NUMBER; ARRAY: its norm */
+    double mean;
+    uint64_t category;
+    uint32_t n; /* ARRAY: dimensions; INVALID: enum violation */
+};
+
+/* @score and @prediction; at most N_OWN_SLOTS items. Returns how many. */
+size_t profile_own_items(enum task task, const struct sample *sample, struct profile_item *items);
+/* @label; at most one item, for slot 0 of label_layout. */
+size_t profile_label_items(enum task task, const struct sample *sample, struct profile_item *items);
+struct profile_item profile_item_of(const struct value *value, uint32_t slot);
+
+/* 0 or -ENOMEM. The profile fits the layout (profile_fit). */
+int profile_take(struct profile *profile, const struct profile_item *items, size_t n, int sign);

@@ -1,0 +1,240 @@
+#include "collector/reference_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "collector/profiling.h"
+
+struct building {
+    const struct reference_source *source;
+    struct reference_counts *counts;
+    enum task task;
+    struct decoder *decoder;
+    struct feature_schema *schema;
+    struct profiling profiling;
+    struct profile *profile, *labels;
+    uint32_t features[EVENT_MAX_KEYS];
+    struct profile_item items[EVENT_MAX_KEYS + N_OWN_SLOTS];
+    struct class_score scores[EVENT_MAX_KEYS];
+};
+
+static void building_free(struct building *building)
+{
+    if (!building)
+        return;
+    decoder_free(building->decoder);
+    feature_schema_free(building->schema);
+    profile_free(building->profile);
+    profile_free(building->labels);
+    profiling_finish(&building->profiling);
+    free(building);
+}
+DEFINE_FREEP(building)
+
+static int building_new(struct building **out, const struct reference_source *source,
+                        struct reference_counts *counts, struct err *err)
+{
+    AUTO(building) struct building *building = calloc(1, sizeof(*building));
+    if (!building)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    int task = task_parse(source->config ? source->config->task : source->task);
+    if (task < 0)
+        return err_set(err, ERR_USAGE,
+                       "model %s: its task is not known; name it in the "
+                       "configuration",
+                       source->model);
+    building->source = source;
+    building->counts = counts;
+    building->task = (enum task)task;
+    *counts = (struct reference_counts){0};
+    int rc = profiling_init(&building->profiling, err);
+    if (!rc)
+        rc = decoder_new(&building->decoder, err);
+    if (!rc)
+        rc = feature_schema_new(&building->schema, source->config, VALIDATE_MAX_FEATURES, err);
+    if (!rc)
+        rc = profile_new(&building->profile, &building->profiling.layout, PROFILE_REFERENCE, err);
+    if (!rc)
+        rc = profile_new(&building->labels, &building->profiling.label_layout, PROFILE_REFERENCE,
+                         err);
+    if (rc)
+        return rc;
+    *out = building;
+    building = NULL; /* the caller owns it now */
+    return 0;
+}
+
+static bool is_ours(const struct building *building, const struct event *event)
+{
+    const struct reference_source *source = building->source;
+    if (event->model.data && !view_equal(event->model, view_of(source->model)))
+        return false;
+    return !source->version || !event->version.data ||
+           view_equal(event->version, view_of(source->version));
+}
+
+static void sample_of(struct building *building, const struct event *event, struct sample *sample)
+{
+    bool regression = building->task == TASK_REGRESSION;
+    uint64_t class = event->class_text.data && !regression
+                         ? class_id(event->class_text.data, event->class_text.size)
+                         : 0;
+    bool label = event->type == EVENT_LABEL;
+    *sample = (struct sample){
+        .score = building->task == TASK_BINARY ? event->score : (double)NAN,
+        .value = regression && !label ? event->number : (double)NAN,
+        .predicted = label ? 0 : class,
+        .label_value = regression && label ? event->number : (double)NAN,
+        .label_class = label ? class : 0,
+        .scores = building->scores,
+        .n_scores = event->n_scores,
+    };
+    double best = -1;
+    for (uint32_t i = 0; i < event->n_scores; i++) {
+        const struct named_value *score = &event->scores[i];
+        building->scores[i] =
+            (struct class_score){class_id(score->name.data, score->name.size), score->value.number};
+        if (!label && !class && score->value.number > best) {
+            best = score->value.number;
+            sample->predicted = building->scores[i].class_id;
+        }
+    }
+}
+
+static int take_prediction(struct building *building, struct event *event,
+                           const struct sample *sample, struct err *err)
+{
+    size_t n = profile_own_items(building->task, sample, building->items);
+    int rc = 0;
+    event_validate(building->schema, event, building->features);
+    for (uint32_t i = 0; !rc && i < event->n_features; i++) {
+        uint32_t slot;
+        bool is_new;
+        if (building->features[i] == FEATURE_NONE)
+            continue;
+        rc = profiling_slot(&building->profiling, building->schema, building->features[i], &slot,
+                            &is_new, err);
+        if (!rc)
+            building->items[n++] = profile_item_of(&event->features[i].value, slot);
+    }
+    if (rc)
+        return rc;
+    if (profile_fit(building->profile))
+        return err_set(err, -ENOMEM, "reference: no memory");
+    profile_event(building->profile, 1);
+    return profile_take(building->profile, building->items, n, 1)
+               ? err_set(err, -ENOMEM, "reference: no memory")
+               : 0;
+}
+
+static int take_line(struct building *building, const char *line, size_t n, struct err *err)
+{
+    struct event event;
+    struct sample sample;
+    while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+        n--;
+    if (n == 0)
+        return 0;
+    if (event_decode(building->decoder, line, n, &event, NULL)) {
+        building->counts->refused++;
+        return 0;
+    }
+    if ((event.type != EVENT_PREDICTION && event.type != EVENT_LABEL) ||
+        !is_ours(building, &event)) {
+        building->counts->others++;
+        return 0;
+    }
+    building->counts->events++;
+    sample_of(building, &event, &sample);
+    if (event.type == EVENT_PREDICTION)
+        return take_prediction(building, &event, &sample, err);
+    size_t items = profile_label_items(building->task, &sample, building->items);
+    return profile_take(building->labels, building->items, items, 1)
+               ? err_set(err, -ENOMEM, "reference: no memory")
+               : 0;
+}
+
+/* Both profiles in one, and the reference of it. */
+static int finish(struct building *building, struct reference **out, struct err *err)
+{
+    struct profiling *profiling = &building->profiling;
+    uint32_t n = profiling->layout.n_features;
+    if (building->profile->events == 0)
+        return err_set(err, ERR_DATA, "reference: no prediction of model %s in it",
+                       building->source->model);
+    AUTO_FREE struct profile_feature *features = calloc(n + 1, sizeof(*features));
+    if (!features)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    memcpy(features, profiling->features, n * sizeof(*features));
+    features[n] = profiling->label;
+    struct profile_layout all = {0, n + 1, features};
+    AUTO(profile) struct profile *profile = NULL;
+    struct buf bytes;
+    buf_init(&bytes, INT32_MAX);
+    profile_save(building->profile, &bytes);
+    int rc = buf_failed(&bytes)
+                 ? err_set(err, -ENOMEM, "reference: no memory")
+                 : profile_load(&profile, &all, PROFILE_REFERENCE, bytes.data, bytes.size, err);
+    buf_finish(&bytes);
+    if (rc)
+        return rc;
+    struct feature_state label = profile->features[n];
+    profile->features[n] = building->labels->features[0];
+    rc = reference_build(out, profile, profiling->label.name_id, err);
+    profile->features[n] = label;
+    return rc;
+}
+
+static int take_file(struct building *building, gzFile file, const char *path, struct err *err)
+{
+    AUTO_FREE char *line = malloc(EVENT_MAX_BYTES + 2);
+    int rc = line ? 0 : err_set(err, -ENOMEM, "reference: no memory");
+    bool skipping = false; /* the rest of a line that is too long */
+    while (!rc && gzgets(file, line, EVENT_MAX_BYTES + 2)) {
+        size_t n = strlen(line);
+        bool whole = n && line[n - 1] == '\n';
+        if (!skipping && (whole || n <= EVENT_MAX_BYTES))
+            rc = take_line(building, line, n, err);
+        else
+            building->counts->refused += !skipping;
+        skipping = !whole && n > EVENT_MAX_BYTES;
+    }
+    int code;
+    const char *text = gzerror(file, &code);
+    if (!rc && code != Z_OK && code != Z_STREAM_END)
+        rc = err_set(err, ERR_IO, "%s: %s", path, text);
+    return rc;
+}
+
+int reference_from_file(struct reference **out, const struct reference_source *source,
+                        const char *path, struct reference_counts *counts, struct err *err)
+{
+    AUTO(building) struct building *building = NULL;
+    int rc = building_new(&building, source, counts, err);
+    if (rc)
+        return rc;
+    gzFile file = gzopen(path, "rb");
+    if (!file)
+        return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    rc = take_file(building, file, path, err);
+    gzclose(file);
+    return rc ? rc : finish(building, out, err);
+}
+
+int reference_from_text(struct reference **out, const struct reference_source *source,
+                        const char *text, size_t n, struct reference_counts *counts,
+                        struct err *err)
+{
+    AUTO(building) struct building *building = NULL;
+    int rc = building_new(&building, source, counts, err);
+    while (!rc && n) {
+        const char *end = memchr(text, '\n', n);
+        size_t size = end ? (size_t)(end - text) + 1 : n;
+        rc = take_line(building, text, size, err);
+        text += size;
+        n -= size;
+    }
+    return rc ? rc : finish(building, out, err);
+}

@@ -1,0 +1,444 @@
+/*
+ * Profiles share the key of their pane. A window is put together pane by pane: features differ much
+ * in size and drift is asked for by the window, so there is no sliding merge as for metrics.
+ */
+#include "storage/profiles.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/catalog.h"
+#include "storage/commit.h"
+#include "storage/connection.h"
+#include "storage/pane_key.h"
+#include "storage/row_hash.h"
+#include "storage/series.h"
+
+enum {
+    DAMAGED = 1,
+    MAX_WINDOWS = 10000,
+};
+
+static int64_t hash_of(int64_t key, int part, const void *bytes, int64_t n)
+{
+    return row_hash(key * 2 + part, bytes, n);
+}
+
+static int write_row(struct store *store, int64_t key, int part, const void *bytes, size_t n,
+                     struct err *err)
+{
+    static const char sql[] =
+        "INSERT INTO profiles(key, part, hash, bytes) VALUES(?1, ?2, ?3, ?4) "
+        "ON CONFLICT(key, part) DO UPDATE SET hash = excluded.hash, bytes = excluded.bytes";
+    sqlite3_stmt *statement;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, key);
+    sqlite3_bind_int64(statement, 2, part);
+    sqlite3_bind_int64(statement, 3, hash_of(key, part, bytes, (int64_t)n));
+    sqlite3_bind_blob64(statement, 4, bytes, n, SQLITE_STATIC);
+    return statement_run(store, statement, err, "profile");
+}
+
+int commit_profile(struct store *store, int64_t series_id, int64_t level_ms, int64_t start_ms,
+                   enum profile_part part, const void *bytes, size_t n, struct err *err)
+{
+    int rc = store_writing(store, err, "commit_profile");
+    if (rc)
+        return rc;
+    if (!pane_valid(series_id, level_ms, start_ms))
+        return err_set(err, -EINVAL, "profile of a pane that cannot be");
+    return write_row(store, pane_key(series_id, level_of(level_ms), start_ms / level_ms), (int)part,
+                     bytes, n, err);
+}
+
+int profile_pane(struct store *store, int64_t series_id, int64_t level_ms, int64_t start_ms,
+                 enum profile_part part, void **bytes, size_t *n, struct err *err)
+{
+    static const char sql[] = "SELECT hash, bytes FROM profiles WHERE key = ?1 AND part = ?2";
+    int64_t key = pane_key(series_id, level_of(level_ms), start_ms / level_ms);
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, key);
+    sqlite3_bind_int64(statement, 2, (int)part);
+    rc = sqlite3_step(statement);
+    if (rc == SQLITE_DONE)
+        return SERIES_NONE;
+    if (rc != SQLITE_ROW)
+        return store_fail(store, rc, err, "profile");
+    const void *found = sqlite3_column_blob(statement, 1);
+    int size = sqlite3_column_bytes(statement, 1);
+    if (!found || hash_of(key, (int)part, found, size) != sqlite3_column_int64(statement, 0))
+        return SERIES_DAMAGED;
+    *bytes = malloc((size_t)size);
+    if (!*bytes)
+        return err_set(err, -ENOMEM, "profile: no memory for %d bytes", size);
+    memcpy(*bytes, found, (size_t)size);
+    *n = (size_t)size;
+    return 0;
+}
+
+/* --- what a model's features are --- */
+
+static int add_feature(void *context, uint64_t id, const char *text, struct err *err)
+{
+    struct profile_model *model = context;
+    if ((model->n_features & (model->n_features + 1)) == 0) { /* room is for 2^k - 1 */
+        size_t room = 2 * (size_t)model->n_features + 1;
+        char **names = realloc(model->names, room * sizeof(*names));
+        if (names)
+            model->names = names;
+        struct profile_feature *features = realloc(model->features, room * sizeof(*features));
+        if (features)
+            model->features = features;
+        if (!names || !features)
+            return err_set(err, -ENOMEM, "profile: no memory for %zu features", room);
+    }
+    char *name = strdup(text);
+    if (!name)
+        return err_set(err, -ENOMEM, "profile: no memory for a feature");
+    uint32_t at = model->n_features++;
+    for (; at > 0 && model->features[at - 1].name_id > id; at--) {
+        model->features[at] = model->features[at - 1];
+        model->names[at] = model->names[at - 1];
+    }
+    model->names[at] = name;
+    model->features[at] =
+        (struct profile_feature){.name_id = id, .min = (double)NAN, .max = (double)NAN};
+    return 0;
+}
+
+int profile_model_read(struct store *store, const char *model, const char *version,
+                       struct profile_model *out, struct err *err)
+{
+    *out = (struct profile_model){
+        .label_id = class_id(PROFILE_LABEL_NAME, strlen(PROFILE_LABEL_NAME)),
+    };
+    int rc = names_each(store, model, "feature", add_feature, out, err);
+    if (!rc)
+        rc = reference_row_read(store, model, version, &out->reference, err);
+    if (rc) {
+        profile_model_finish(out);
+        return rc;
+    }
+    out->layout = (struct profile_layout){.n_features = out->n_features, .features = out->features};
+    if (out->reference.reference)
+        reference_layout(out->reference.reference, &out->layout, out->features);
+    return 0;
+}
+
+void profile_model_finish(struct profile_model *model)
+{
+    for (uint32_t i = 0; i < model->n_features; i++)
+        free(model->names[i]);
+    free(model->names);
+    free(model->features);
+    reference_row_finish(&model->reference);
+    *model = (struct profile_model){0};
+}
+
+/* --- windows --- */
+
+struct window {
+    struct store *store;
+    const struct profile_model *model;
+    enum profile_level level;
+    struct profile *merged; /* NULL: nothing yet */
+    bool partial;
+    size_t n_damaged;
+};
+
+/* The row's profile into the window's; DAMAGED leaves it out. */
+static int take_profile(struct window *window, sqlite3_stmt *row, struct err *err)
+{
+    int64_t key = sqlite3_column_int64(row, 0);
+    int part = sqlite3_column_int(row, 1);
+    const void *bytes = sqlite3_column_blob(row, 3);
+    int n = sqlite3_column_bytes(row, 3);
+    if (!bytes || hash_of(key, part, bytes, n) != sqlite3_column_int64(row, 2))
+        return DAMAGED;
+    AUTO(profile) struct profile *profile = NULL;
+    int rc = profile_load(&profile, &window->model->layout, window->level, bytes, (size_t)n, err);
+    if (rc)
+        return rc == ERR_CORRUPT ? DAMAGED : rc;
+    if (!window->merged) {
+        window->merged = profile;
+        profile = NULL; /* the window owns it now */
+        return 0;
+    }
+    return profile_merge(window->merged, profile)
+               ? err_set(err, -ENOMEM, "profile: no memory to merge")
+               : 0;
+}
+
+static int take_range(struct window *window, int64_t from_key, int64_t to_key, struct err *err)
+{
+    static const char sql[] =
+        "SELECT key, part, hash, bytes FROM profiles WHERE key >= ?1 AND key < ?2 ORDER BY key";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(window->store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, from_key);
+    sqlite3_bind_int64(statement, 2, to_key);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        int result = take_profile(window, statement, err);
+        if (result < 0)
+            return result;
+        window->n_damaged += result == DAMAGED;
+    }
+    return rc == SQLITE_DONE ? 0 : store_fail(window->store, rc, err, "profile");
+}
+
+/* A longer pane that begins before the window's end or ends after its start cuts it. */
+static int is_cut(struct window *window, int64_t series, int level, int64_t start_ms,
+                  int64_t end_ms, struct err *err)
+{
+    static const char sql[] = "SELECT 1 FROM profiles WHERE key = ?1 LIMIT 1";
+    int64_t length = level_lengths_ms[level];
+    int64_t edges[2] = {start_ms, end_ms};
+    for (int i = 0; i < 2; i++) {
+        if (edges[i] % length == 0)
+            continue;
+        AUTO_RESET sqlite3_stmt *statement = NULL;
+        int rc = statement_get(window->store, sql, &statement, err);
+        if (rc)
+            return rc;
+        sqlite3_bind_int64(statement, 1, pane_key(series, level, edges[i] / length));
+        rc = sqlite3_step(statement);
+        if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+            return store_fail(window->store, rc, err, "profile");
+        window->partial |= rc == SQLITE_ROW;
+    }
+    return 0;
+}
+
+static int read_window(struct window *window, const int64_t *series, size_t n_series,
+                       int64_t start_ms, int64_t end_ms, struct err *err)
+{
+    int rc = read_in_time(window->store, err);
+    for (size_t i = 0; !rc && i < n_series; i++) {
+        for (int level = 0; !rc && level < N_LEVELS; level++) {
+            int64_t length = level_lengths_ms[level];
+            int64_t first = (start_ms + length - 1) / length, last = end_ms / length;
+            if (first < last)
+                rc = take_range(window, pane_key(series[i], level, first),
+                                pane_key(series[i], level, last), err);
+            if (!rc)
+                rc = is_cut(window, series[i], level, start_ms, end_ms, err);
+        }
+    }
+    return rc;
+}
+
+struct series_ids {
+    int64_t *ids;
+    size_t n;
+};
+
+static int add_series(void *context, const struct series_known *series, struct err *err)
+{
+    struct series_ids *all = context;
+    int64_t *more = realloc(all->ids, (all->n + 1) * sizeof(*more));
+    if (!more)
+        return err_set(err, -ENOMEM, "profile: no memory");
+    all->ids = more;
+    all->ids[all->n++] = series->id;
+    return 0;
+}
+
+static int walk(struct store *store, const struct profile_model *model,
+                const struct profile_query *query, const struct series_ids *series,
+                int (*point)(void *context, const struct profile_point *point, struct err *err),
+                void *context, size_t *n_damaged, struct err *err)
+{
+    int64_t window_ms = query->window_ms;
+    int rc = 0;
+    bool single = query->to_ms - query->from_ms == window_ms;
+    int64_t first_ms = single ? query->from_ms : query->from_ms / window_ms * window_ms;
+    for (int64_t start = first_ms; !rc && start < query->to_ms; start += window_ms) {
+        struct window window = {.store = store, .model = model, .level = query->level};
+        rc = read_window(&window, series->ids, series->n, start, start + window_ms, err);
+        struct profile_point given = {start, start + window_ms, window.merged, window.partial};
+        if (!rc)
+            rc = point(context, &given, err);
+        profile_free(window.merged);
+        *n_damaged += window.n_damaged;
+    }
+    return rc;
+}
+
+int profiles_each(struct store *store, const struct profile_model *model,
+                  const struct profile_query *query,
+                  int (*point)(void *context, const struct profile_point *point, struct err *err),
+                  void *context, size_t *n_damaged, struct err *err)
+{
+    *n_damaged = 0;
+    if (query->window_ms <= 0 || query->window_ms % level_lengths_ms[0])
+        return err_set(err, ERR_USAGE, "a window must be whole minutes");
+    if (query->from_ms < 0 || query->from_ms > query->to_ms ||
+        query->to_ms / level_lengths_ms[0] > PANE_MAX_INDEX / 2)
+        return err_set(err, ERR_USAGE, "from and to are no range of time");
+    if ((query->to_ms - query->from_ms) / query->window_ms > MAX_WINDOWS)
+        return err_set(err, ERR_USAGE, "more than %d windows; take a longer window", MAX_WINDOWS);
+    struct series_ids series = {0};
+    int rc = read_begin(store, err);
+    if (rc)
+        return rc;
+    rc = series_list(store, query->model, query->version, query->slice ? query->slice : "",
+                     add_series, &series, err);
+    if (!rc)
+        rc = walk(store, model, query, &series, point, context, n_damaged, err);
+    read_end(store);
+    free(series.ids);
+    return rc;
+}
+
+static int build_reference(void *context, const struct profile_point *point, struct err *err)
+{
+    struct profile_model *model = context;
+    return point->profile
+               ? reference_build(&model->reference.reference, point->profile, model->label_id, err)
+               : 0;
+}
+
+int profile_model_from_panes(struct store *store, struct profile_model *model,
+                             const struct profile_query *span, const char *source, struct err *err)
+{
+    struct profile_query query = *span;
+    size_t n_damaged;
+    query.from_ms = query.from_ms / level_lengths_ms[0] * level_lengths_ms[0];
+    query.to_ms = query.to_ms / level_lengths_ms[0] * level_lengths_ms[0];
+    query.window_ms = query.to_ms - query.from_ms;
+    query.level = PROFILE_REFERENCE;
+    if (query.window_ms <= 0)
+        return 0;
+    reference_row_finish(&model->reference);
+    reference_layout(NULL, &model->layout, model->features);
+    int rc = profiles_each(store, model, &query, build_reference, model, &n_damaged, err);
+    if (rc == ERR_DATA) /* panes without a value are no reference */
+        rc = 0;
+    if (rc || !model->reference.reference)
+        return rc;
+    reference_layout(model->reference.reference, &model->layout, model->features);
+    snprintf(model->reference.id, sizeof(model->reference.id), "%016" PRIx64,
+             model->reference.reference->id);
+    model->reference.created_ms = query.to_ms;
+    model->reference.source = strdup(source);
+    return model->reference.source ? 0 : err_set(err, -ENOMEM, "profile: no memory");
+}
+
+/* --- ageing --- */
+
+static int model_of_series(struct store *store, int64_t series, struct profile_model *out,
+                           struct err *err)
+{
+    static const char sql[] = "SELECT model FROM series WHERE id = ?1";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, series);
+    rc = sqlite3_step(statement);
+    if (rc == SQLITE_DONE)
+        return err_set(err, ERR_CORRUPT, "a profile of a series that is not there");
+    const char *model = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    return model ? profile_model_read(store, model, NULL, out, err)
+                 : store_fail(store, rc == SQLITE_ROW ? SQLITE_NOMEM : rc, err, "profile");
+}
+
+static int any_rows(struct store *store, int64_t from_key, int64_t to_key, bool *out,
+                    struct err *err)
+{
+    static const char sql[] = "SELECT 1 FROM profiles WHERE key >= ?1 AND key < ?2 LIMIT 1";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, from_key);
+    sqlite3_bind_int64(statement, 2, to_key);
+    rc = sqlite3_step(statement);
+    *out = rc == SQLITE_ROW;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "profile");
+}
+
+/* One part of the range, and of what is at upper_key already. */
+static int take_part(struct window *window, int64_t from_key, int64_t to_key, int part,
+                     struct err *err)
+{
+    static const char sql[] =
+        "SELECT key, part, hash, bytes FROM profiles WHERE key >= ?1 AND key < ?2 AND part = ?3";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(window->store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, from_key);
+    sqlite3_bind_int64(statement, 2, to_key);
+    sqlite3_bind_int64(statement, 3, part);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        int result = take_profile(window, statement, err);
+        if (result)
+            return result;
+    }
+    return rc == SQLITE_DONE ? 0 : store_fail(window->store, rc, err, "profile");
+}
+
+static int write_merged(struct store *store, int64_t key, int part, const struct profile *profile,
+                        struct err *err)
+{
+    struct buf bytes;
+    buf_init(&bytes, INT32_MAX);
+    profile_save(profile, &bytes);
+    int rc = buf_failed(&bytes) ? err_set(err, -ENOMEM, "profile: no memory")
+                                : write_row(store, key, part, bytes.data, bytes.size, err);
+    buf_finish(&bytes);
+    return rc;
+}
+
+int profiles_delete(struct store *store, int64_t from_key, int64_t to_key, struct err *err)
+{
+    static const char sql[] = "DELETE FROM profiles WHERE key >= ?1 AND key < ?2";
+    sqlite3_stmt *statement;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, from_key);
+    sqlite3_bind_int64(statement, 2, to_key);
+    return statement_run(store, statement, err, "profile");
+}
+
+int profiles_roll_up(struct store *store, int64_t from_key, int64_t to_key, int64_t upper_key,
+                     struct err *err)
+{
+    struct profile_model model;
+    bool any;
+    int rc = any_rows(store, from_key, to_key, &any, err);
+    if (rc || !any)
+        return rc;
+    rc = model_of_series(store, pane_series(from_key), &model, err);
+    if (rc)
+        return rc;
+    struct window windows[2];
+    for (int part = 0; part < 2; part++)
+        windows[part] = (struct window){.store = store, .model = &model, .level = PROFILE_HOUR};
+    for (int part = 0; !rc && part < 2; part++) {
+        rc = take_part(&windows[part], from_key, to_key, part, err);
+        if (!rc)
+            rc = take_part(&windows[part], upper_key, upper_key + 1, part, err);
+    }
+    for (int part = 0; !rc && part < 2; part++)
+        if (windows[part].merged)
+            rc = write_merged(store, upper_key, part, windows[part].merged, err);
+    if (!rc)
+        rc = profiles_delete(store, from_key, to_key, err);
+    for (int part = 0; part < 2; part++)
+        profile_free(windows[part].merged);
+    profile_model_finish(&model);
+    return rc;
+}

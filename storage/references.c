@@ -1,0 +1,122 @@
+#include "storage/references.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/commit.h"
+#include "storage/connection.h"
+#include "storage/row_hash.h"
+
+enum {
+    MAX_REFERENCE_BYTES = 512 * 1024 * 1024
+};
+
+static void id_text(char out[17], uint64_t id)
+{
+    snprintf(out, 17, "%016" PRIx64, id);
+}
+
+int commit_reference(struct store *store, const char *model, const char *version,
+                     const struct reference *reference, const char *source, int64_t created_ms,
+                     struct err *err)
+{
+    static const char sql[] =
+        "INSERT INTO reference_states(model, version, id, source, created_ms, hash, bytes) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    char id[17];
+    sqlite3_stmt *statement;
+    int rc = store_writing(store, err, "commit_reference");
+    if (!rc)
+        rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    struct buf bytes;
+    buf_init(&bytes, MAX_REFERENCE_BYTES);
+    reference_save(reference, &bytes);
+    if (buf_failed(&bytes)) {
+        buf_finish(&bytes);
+        return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
+    }
+    id_text(id, reference->id);
+    bind_text(statement, 1, model);
+    bind_text(statement, 2, version ? version : "");
+    bind_text(statement, 3, id);
+    bind_text(statement, 4, source);
+    sqlite3_bind_int64(statement, 5, created_ms);
+    sqlite3_bind_int64(statement, 6, row_hash(0, bytes.data, (int64_t)bytes.size));
+    sqlite3_bind_blob64(statement, 7, bytes.data, bytes.size, SQLITE_STATIC);
+    rc = statement_run(store, statement, err, model);
+    buf_finish(&bytes);
+    return rc;
+}
+
+static int take_row(sqlite3_stmt *row, const char *model, struct reference_row *out,
+                    struct err *err)
+{
+    const char *id = (const char *)sqlite3_column_text(row, 0);
+    const char *source = (const char *)sqlite3_column_text(row, 1);
+    const void *bytes = sqlite3_column_blob(row, 4);
+    int n = sqlite3_column_bytes(row, 4);
+    if (!id || !source || !bytes)
+        return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
+    if (row_hash(0, bytes, n) != sqlite3_column_int64(row, 3))
+        return err_set(err, ERR_CORRUPT,
+                       "model %s: its reference is damaged; load it again with `assay reference "
+                       "load`",
+                       model);
+    snprintf(out->id, sizeof(out->id), "%s", id);
+    out->created_ms = sqlite3_column_int64(row, 2);
+    out->source = strdup(source);
+    if (!out->source)
+        return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
+    return reference_load(&out->reference, bytes, (size_t)n, err);
+}
+
+int reference_row_read(struct store *store, const char *model, const char *version,
+                       struct reference_row *out, struct err *err)
+{
+    static const char sql[] =
+        "SELECT id, source, created_ms, hash, bytes FROM reference_states WHERE model = ?1 AND "
+        "version IN ('', ?2) ORDER BY version = '', seq DESC LIMIT 1";
+    *out = (struct reference_row){0};
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, model);
+    bind_text(statement, 2, version ? version : "");
+    rc = sqlite3_step(statement);
+    if (rc == SQLITE_DONE)
+        return 0;
+    if (rc != SQLITE_ROW)
+        return store_fail(store, rc, err, "reference");
+    rc = take_row(statement, model, out, err);
+    if (rc)
+        reference_row_finish(out);
+    return rc;
+}
+
+void reference_row_finish(struct reference_row *row)
+{
+    reference_free(row->reference);
+    free(row->source);
+    *row = (struct reference_row){0};
+}
+
+int reference_known(struct store *store, const char *model, uint64_t id, bool *out, struct err *err)
+{
+    static const char sql[] = "SELECT 1 FROM reference_states WHERE model = ?1 AND id = ?2";
+    char text[17];
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    id_text(text, id);
+    bind_text(statement, 1, model);
+    bind_text(statement, 2, text);
+    rc = sqlite3_step(statement);
+    *out = rc == SQLITE_ROW;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "reference");
+}

@@ -1,0 +1,31 @@
+/*
+ * The references of models, as rows: the newest of a (model, version) counts.
+ *
+ * Owner    reference_row_read gives, reference_row_finish takes
+ * Errors   as in storage/store.h · ERR_CORRUPT: the bytes are not those that were written
+ * Threads  commit_reference: the writer's, in a commit · the others: that of the store
+ */
+#pragma once
+
+#include "stats/reference.h"
+#include "storage/store.h"
+
+struct reference_row {
+    struct reference *reference; /* NULL: there is none */
+    char id[17];
+    char *source;
+    int64_t created_ms;
+};
+
+/* version "": every version without one of its own. */
+int commit_reference(struct store *store, const char *model, const char *version,
+                     const struct reference *reference, const char *source, int64_t created_ms,
+                     struct err *err);
+/* The one of the version, else the model's; version NULL: the model's. */
+int reference_row_read(struct store *store, const char *model, const char *version,
+                       struct reference_row *out, struct err *err);
+void reference_row_finish(struct reference_row *row);
+
+/* Whether a reference of that id was ever set for the model. */
+int reference_known(struct store *store, const char *model, uint64_t id, bool *out,
+                    struct err *err);

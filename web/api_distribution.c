@@ -1,0 +1,307 @@
+/*
+ * GET /models/M/distribution: one feature's reference and window on the same edges, so that a chart
+ * can lay them over each other. Numbers: the reference's Doane bins and what lies outside them;
+ * without a reference the window's own. Categories: by name, the largest first.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/catalog.h"
+#include "storage/series.h"
+#include "web/drift_question.h"
+#include "web/json_out.h"
+#include "web/pairs.h"
+
+enum {
+    MAX_CATEGORIES = 50
+};
+#define HOUR_MS INT64_C(3600000)
+
+struct picture {
+    struct store *store;
+    struct buf *out;
+    const char *name;
+    struct profile_model model;
+    uint32_t feature;
+    const struct reference_feature *known; /* NULL: the reference does not have it */
+};
+
+static void write_bin(struct buf *out, double from, double to, double reference, double current)
+{
+    out_open(out, '{');
+    out_key_double(out, "from", from);
+    out_key_double(out, "to", to);
+    out_key_double(out, "reference", reference);
+    out_key_double(out, "current", current);
+    out_close(out, '}');
+}
+
+static void write_quantiles(struct picture *p, const struct cell *cells, size_t n)
+{
+    static const double levels[] = {0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99};
+    struct buf *out = p->out;
+    out_key(out, "quantiles");
+    out_open(out, '[');
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        out_open(out, '{');
+        out_key_double(out, "q", levels[i]);
+        out_key_double(out, "reference",
+                       p->known ? cells_quantile(p->known->cells, p->known->n_cells, levels[i])
+                                : (double)NAN);
+        out_key_double(out, "current", cells_quantile(cells, n, levels[i]));
+        out_close(out, '}');
+    }
+    out_close(out, ']');
+}
+
+static void write_outside(struct buf *out, double reference, double current)
+{
+    out_key(out, "outside");
+    out_open(out, '{');
+    out_key_double(out, "reference", reference);
+    out_key_double(out, "current", current);
+    out_close(out, '}');
+}
+
+/* Bins of the window alone: Doane's edges of its own. */
+static void write_own_bins(struct picture *p, const struct cell *cells, size_t n)
+{
+    double edges[GRID_MAX_DOANE + 1];
+    double counts[GRID_MAX_DOANE] = {0};
+    uint32_t n_bins = n ? doane_edges(cells, n, edges) : 0;
+    for (size_t i = 0; n_bins && i < n; i++) {
+        double middle = cells[i].low / 2 + cells[i].high / 2;
+        uint32_t bin = 0;
+        while (bin + 1 < n_bins && middle >= edges[bin + 1])
+            bin++;
+        counts[bin] += (double)cells[i].count;
+    }
+    out_key(p->out, "bins");
+    out_open(p->out, '[');
+    for (uint32_t i = 0; i < n_bins; i++)
+        write_bin(p->out, edges[i], edges[i + 1], (double)NAN, counts[i]);
+    out_close(p->out, ']');
+    out_key(p->out, "outside");
+    out_null(p->out);
+}
+
+static int write_numbers(struct picture *p, const struct numbers *numbers, struct err *err)
+{
+    struct buf *out = p->out;
+    AUTO_FREE struct cell *cells =
+        malloc(((numbers ? numbers_room(numbers) : 0) + 1) * sizeof(*cells));
+    if (!cells)
+        return err_set(err, -ENOMEM, "no memory for a distribution");
+    const struct reference *reference = p->model.reference.reference;
+    const struct grid *grid =
+        p->known && numbers && reference && numbers->reference == reference->id ? p->known->grid
+                                                                                : NULL;
+    size_t n = numbers ? numbers_read(numbers, grid, cells) : 0;
+    if (!p->known) {
+        write_own_bins(p, cells, n);
+    } else {
+        struct drift_bin bins[GRID_MAX_DOANE + 1] = {{0, 0}};
+        size_t n_bins = drift_doane_bins(p->known, cells, n, bins);
+        size_t n_doane = p->known->grid->n_doane;
+        out_key(out, "bins");
+        out_open(out, '[');
+        for (size_t i = 0; i < n_doane && i < n_bins; i++)
+            write_bin(out, p->known->grid->doane[i], p->known->grid->doane[i + 1],
+                      bins[i].reference, bins[i].window);
+        out_close(out, ']');
+        bool has_rest = n_bins > n_doane;
+        write_outside(out, has_rest ? bins[n_doane].reference : 0,
+                      has_rest ? bins[n_doane].window : 0);
+    }
+    write_quantiles(p, cells, n);
+    return 0;
+}
+
+struct bar {
+    uint64_t id;
+    double reference, current;
+};
+
+static int by_id(const void *a, const void *b)
+{
+    const struct bar *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct bar *x = a, *y = b;
+    double first = fmax(x->reference, x->current), second = fmax(y->reference, y->current);
+    return first > second ? -1 : first < second ? 1 : by_id(a, b);
+}
+
+static int write_name(struct picture *p, uint64_t id, struct err *err)
+{
+    AUTO_FREE char *text = NULL;
+    int rc = name_read(p->store, p->name, "category", id, &text, err);
+    if (!rc && !text)
+        rc = name_read(p->store, p->name, "class", id, &text, err);
+    out_key_string(p->out, "category", text);
+    return rc;
+}
+
+static int write_bars(struct picture *p, struct bar *bars, size_t n, struct err *err)
+{
+    struct buf *out = p->out;
+    double rest[2] = {0, 0};
+    int rc = 0;
+    qsort(bars, n, sizeof(*bars), by_size);
+    out_key(out, "bins");
+    out_open(out, '[');
+    for (size_t i = 0; !rc && i < n; i++) {
+        if (i >= MAX_CATEGORIES) {
+            rest[0] += bars[i].reference;
+            rest[1] += bars[i].current;
+            continue;
+        }
+        out_open(out, '{');
+        rc = write_name(p, bars[i].id, err);
+        out_key_double(out, "reference", p->known ? bars[i].reference : (double)NAN);
+        out_key_double(out, "current", bars[i].current);
+        out_close(out, '}');
+    }
+    out_close(out, ']');
+    write_outside(out, rest[0], rest[1]);
+    out_key(out, "quantiles");
+    out_open(out, '[');
+    out_close(out, ']');
+    return rc;
+}
+
+static int write_categories(struct picture *p, const struct categories *categories, struct err *err)
+{
+    size_t n_window = categories ? categories_known(categories) : 0;
+    size_t n_reference = p->known ? p->known->n_categories : 0;
+    AUTO_FREE struct category *window = calloc(n_window + 1, sizeof(*window));
+    AUTO_FREE struct bar *bars = calloc(n_window + n_reference + 1, sizeof(*bars));
+    if (!window || !bars)
+        return err_set(err, -ENOMEM, "no memory for a distribution");
+    if (categories)
+        n_window = categories_read(categories, window);
+    size_t n = 0, k = 0;
+    for (size_t i = 0; i < n_reference || k < n_window;) { /* both are sorted by id */
+        bool has_reference = i < n_reference;
+        bool has_window = k < n_window;
+        uint64_t id = has_reference ? p->known->categories[i].id : window[k].id;
+        if (has_window && window[k].id < id)
+            id = window[k].id;
+        bars[n] = (struct bar){.id = id};
+        if (has_reference && p->known->categories[i].id == id)
+            bars[n].reference = (double)p->known->categories[i++].count;
+        if (has_window && window[k].id == id)
+            bars[n].current = (double)window[k++].count;
+        n++;
+    }
+    return write_bars(p, bars, n, err);
+}
+
+static int draw(void *context, const struct profile_point *point, struct err *err)
+{
+    struct picture *p = context;
+    const struct feature_state none = {0};
+    const struct feature_state *state =
+        point->profile ? &point->profile->features[p->feature] : &none;
+    enum profile_kind kind = p->model.features[p->feature].kind;
+    struct profile_quality quality = {.kind = kind};
+    if (point->profile)
+        quality = profile_quality(point->profile, p->feature, false);
+    if (p->known)
+        quality.kind = p->known->kind;
+    out_key_string(p->out, "kind", profile_kind_name(quality.kind));
+    out_key_int(p->out, "n", (int64_t)quality.valid);
+    if (quality.kind == PROFILE_CATEGORICAL)
+        return write_categories(p, state->categories, err);
+    return write_numbers(p,
+                         quality.kind == PROFILE_EMBEDDING
+                             ? state->embedding ? &state->embedding->norm : NULL
+                             : state->numeric,
+                         err);
+}
+
+static int find_feature(struct picture *p, const struct api_input *input, struct api_answer *answer,
+                        struct err *err)
+{
+    const char *wanted = input_param(input, "feature");
+    if (!wanted)
+        return api_refuse(answer, err, "feature", "a feature of the model", "must be given");
+    for (p->feature = 0; p->feature < p->model.n_features; p->feature++) {
+        if (strcmp(p->model.names[p->feature], wanted) == 0) {
+            p->known =
+                reference_find(p->model.reference.reference, p->model.features[p->feature].name_id);
+            return 0;
+        }
+    }
+    return api_refuse(answer, err, "feature", "a feature of the model",
+                      "the model has seen no feature %.100s", wanted);
+}
+
+static int write_picture(struct picture *p, const struct api_input *input,
+                         const struct pairs *pairs, struct profile_query *query, struct err *err)
+{
+    char segment[SEGMENT_BYTES];
+    size_t n_damaged;
+    const struct pair *pair = &pairs->items[0];
+    pair_segment(pair, segment);
+    query->version = pair->version;
+    query->slice = pair->slice;
+    out_open(p->out, '{');
+    out_key_string(p->out, "model", p->name);
+    out_key_string(p->out, "feature", input_param(input, "feature"));
+    out_key_string(p->out, "version", pair->version);
+    out_key_string(p->out, "segment", segment[0] ? segment : NULL);
+    out_key_int(p->out, "from", query->from_ms);
+    out_key_int(p->out, "to", query->to_ms);
+    write_reference(p->out, &p->model.reference);
+    int rc = profiles_each(p->store, &p->model, query, draw, p, &n_damaged, err);
+    return rc;
+}
+
+int api_distribution(struct api_context *context, const struct api_input *input,
+                     struct api_answer *answer, struct err *err)
+{
+    struct picture p = {.out = &answer->body, .name = input_capture(input, "model")};
+    struct pairs pairs = {0};
+    int64_t complete_ms, labels_ms;
+    const char *version = input_param(input, "version");
+    int rc = context_store(context, &p.store, err);
+    if (rc == 0)
+        rc = series_complete(p.store, p.name, &complete_ms, &labels_ms, err);
+    if (rc)
+        return rc;
+    int64_t newest = complete_ms < 0 ? clock_wall_ms(context->clock) : complete_ms;
+    int64_t to = input_time(input, "to", newest / 60000 * 60000 + 60000) / 60000 * 60000;
+    int64_t from = input_time(input, "from", to > HOUR_MS ? to - HOUR_MS : 0) / 60000 * 60000;
+    if (from >= to)
+        return api_refuse(answer, err, "from", "a time before `to`", "must be before to");
+    struct profile_query query = {.model = p.name,
+                                  .from_ms = from,
+                                  .to_ms = to,
+                                  .window_ms = to - from,
+                                  .level = PROFILE_HOUR};
+    rc = drift_model_read(context, p.store, p.name, version, from, &p.model, err);
+    if (rc)
+        return rc;
+    rc = find_feature(&p, input, answer, err);
+    if (rc == 0)
+        rc = pairs_find(&pairs, p.store, input, answer, err);
+    if (rc == 0 && pairs.n != 1)
+        rc = api_refuse(answer, err, "version", "one version and one segment",
+                        "one distribution at a time, not `*`");
+    if (rc == 0)
+        rc = write_picture(&p, input, &pairs, &query, err);
+    if (rc == 0) {
+        out_key_time(p.out, "complete_up_to", complete_ms);
+        out_key_time(p.out, "labels_complete_up_to", labels_ms);
+        out_close(p.out, '}');
+    }
+    pairs_finish(&pairs);
+    profile_model_finish(&p.model);
+    return rc;
+}

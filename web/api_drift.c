@@ -1,0 +1,353 @@
+/*
+ * GET /models/M/drift: for each version and slice asked for, one walk over the windows; each
+ * window's profile is compared with the reference as a whole, because the verdicts of its features
+ * belong together. The points of a feature grow in a buf of their own.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/drift_window.h"
+#include "storage/series.h"
+#include "web/drift_question.h"
+#include "web/json_out.h"
+#include "web/pairs.h"
+
+enum {
+    DEFAULT_WINDOWS = 24,
+    MAX_POINT_BYTES = 32 * 1024 * 1024, /* of one feature */
+};
+
+struct drifting {
+    struct api_context *context;
+    const struct api_input *input;
+    struct api_answer *answer;
+    struct store *store;
+    const char *name;
+    struct profile_model model;
+    struct profile_query query;
+    struct drift_rule rule;
+    struct drift_nulls *nulls;
+    struct pairs pairs;
+    const struct pair *pair;
+    struct buf *points;             /* by feature */
+    bool *wanted;                   /* by feature */
+    enum profile_kind *kinds;       /* by feature, as last seen */
+    struct drift_feature *features; /* of the window at hand */
+    double share;                   /* of the newest window that was judged */
+    int64_t complete_ms, labels_complete_ms;
+    size_t n_damaged, n_partial;
+};
+
+static void drifting_free(struct drifting *d)
+{
+    if (!d)
+        return;
+    for (uint32_t i = 0; d->points && i < d->model.n_features; i++)
+        buf_finish(&d->points[i]);
+    profile_model_finish(&d->model);
+    drift_nulls_free(d->nulls);
+    pairs_finish(&d->pairs);
+    free(d->points);
+    free(d->wanted);
+    free(d->kinds);
+    free(d->features);
+    free(d);
+}
+DEFINE_FREEP(drifting)
+
+static double rate(uint64_t part, uint64_t all)
+{
+    return all ? (double)part / (double)all : (double)NAN;
+}
+
+/* The largest bound of what the point shows; 0: all exact. */
+static double bound_of(const struct drift_feature *feature)
+{
+    const struct drift_numeric *n = &feature->numeric;
+    const struct drift_categorical *c = &feature->categorical;
+    const struct drift_value *numeric[] = {&n->psi, &n->js_distance, &n->ks, &n->wasserstein_norm,
+                                           &n->hellinger};
+    const struct drift_value *categorical[] = {&c->psi, &c->js_distance, &c->hellinger,
+                                               &c->l_infinity, &c->unseen_rate};
+    double bound = 0;
+    for (int i = 0; !feature->why && i < 5; i++) {
+        const struct drift_value *value = feature->is_numeric ? numeric[i] : categorical[i];
+        if (!value->why)
+            bound = fmax(bound, value->error_bound);
+    }
+    return bound;
+}
+
+static void write_statistics(struct buf *out, const struct drift_feature *feature)
+{
+    double none = (double)NAN;
+    bool number = !feature->why && feature->is_numeric;
+    bool category = !feature->why && !feature->is_numeric;
+    const struct drift_numeric *n = &feature->numeric;
+    const struct drift_categorical *c = &feature->categorical;
+    out_key_double(out, "unseen_rate", category ? c->unseen_rate.value : none);
+    out_key_double(out, "outside_rate", number ? n->outside_rate : none);
+    out_key_double(out, "psi", number ? n->psi.value : category ? c->psi.value : none);
+    out_key_double(out, "js_distance",
+                   number     ? n->js_distance.value
+                   : category ? c->js_distance.value
+                              : none);
+    out_key_double(out, "ks", number ? n->ks.value : none);
+    out_key_double(out, "ks_p", number ? n->ks_p : none);
+    out_key_double(out, "wasserstein", number ? n->wasserstein.value : none);
+    out_key_double(out, "wasserstein_norm", number ? n->wasserstein_norm.value : none);
+    out_key_double(out, "hellinger",
+                   number     ? n->hellinger.value
+                   : category ? c->hellinger.value
+                              : none);
+    out_key_double(out, "chi2", category ? c->chi2.value : none);
+    out_key_double(out, "chi2_p", category ? c->chi2_p : none);
+    out_key_double(out, "l_infinity", category ? c->l_infinity.value : none);
+    out_key_double(out, "mean", number ? n->mean : none);
+    out_key_double(out, "std", number ? n->std : none);
+}
+
+static void write_invalid(struct buf *out, const struct profile_quality *quality)
+{
+    out_key(out, "invalid");
+    out_open(out, '{');
+    for (int i = 0; i < N_INVALID; i++)
+        if (quality->invalid[i])
+            out_key_int(out, profile_invalid_name((enum profile_invalid)i),
+                        (int64_t)quality->invalid[i]);
+    out_close(out, '}');
+}
+
+static void write_point(struct buf *out, const struct profile_point *point,
+                        const struct drift_feature *feature)
+{
+    const struct profile_quality *quality = &feature->quality;
+    const struct drift_verdict *verdict = &feature->verdict;
+    out_open(out, '{');
+    out_key_int(out, "start", point->start_ms);
+    out_key_int(out, "end", point->end_ms);
+    out_key_int(out, "n", (int64_t)quality->valid);
+    out_key_double(out, "missing_rate", rate(quality->missing, quality->n));
+    out_key_double(out, "invalid_rate", rate(quality->n_invalid, quality->n));
+    write_invalid(out, quality);
+    write_statistics(out, feature);
+    out_key_double(out, "error_bound", bound_of(feature));
+    out_key_string(out, "method", verdict->method);
+    out_key_double(out, "statistic", verdict->statistic);
+    out_key_double(out, "threshold", verdict->threshold);
+    out_key_double(out, "p_value", verdict->p_value);
+    out_key_double(out, "q_value", verdict->q_value);
+    out_key_bool(out, "drifted", verdict->drifted);
+    if (point->partial)
+        out_key_bool(out, "partial", true);
+    if (feature->why || verdict->why)
+        out_key_string(out, "why", feature->why ? feature->why : verdict->why);
+    out_close(out, '}');
+}
+
+static int add_window(void *context, const struct profile_point *point, struct err *err)
+{
+    struct drifting *d = context;
+    struct drift_summary summary = {.share = (double)NAN};
+    uint32_t n = d->model.n_features;
+    d->n_partial += point->partial;
+    for (uint32_t i = 0; i < n; i++)
+        d->features[i] = (struct drift_feature){
+            .why = "no event in the window",
+            .quality.kind = d->kinds[i],
+            .verdict = {.statistic = (double)NAN,
+                        .threshold = (double)NAN,
+                        .p_value = (double)NAN,
+                        .q_value = (double)NAN},
+        };
+    if (point->profile && drift_window(d->nulls, &d->rule, d->model.reference.reference,
+                                       point->profile, d->model.label_id, d->features, &summary))
+        return err_set(err, -ENOMEM, "no memory to compare a window");
+    if (summary.n_judged)
+        d->share = summary.share;
+    for (uint32_t i = 0; i < n; i++) {
+        if (d->features[i].quality.kind != PROFILE_AUTO)
+            d->kinds[i] = d->features[i].quality.kind;
+        if (d->wanted[i])
+            write_point(&d->points[i], point, &d->features[i]);
+    }
+    return 0;
+}
+
+static int walk_pair(struct drifting *d, const struct pair *pair, struct err *err)
+{
+    struct buf *out = &d->answer->body;
+    struct profile_query query = d->query;
+    char segment[SEGMENT_BYTES];
+    size_t n_damaged;
+    query.version = pair->version;
+    query.slice = pair->slice;
+    d->pair = pair;
+    for (uint32_t i = 0; i < d->model.n_features; i++)
+        buf_clear(&d->points[i]);
+    int rc = profiles_each(d->store, &d->model, &query, add_window, d, &n_damaged, err);
+    if (rc)
+        return rc;
+    d->n_damaged += n_damaged;
+    pair_segment(pair, segment);
+    for (uint32_t i = 0; i < d->model.n_features; i++) {
+        if (!d->wanted[i])
+            continue;
+        out->failed |= d->points[i].failed;
+        out_open(out, '{');
+        out_key_string(out, "feature", d->model.names[i]);
+        out_key_string(out, "kind", profile_kind_name(d->kinds[i]));
+        out_key_string(out, "version", pair->version);
+        out_key_string(out, "segment", segment[0] ? segment : NULL);
+        out_key(out, "points");
+        out_open(out, '[');
+        buf_bytes(out, d->points[i].data, d->points[i].size);
+        out_close(out, ']');
+        out_close(out, '}');
+    }
+    return 0;
+}
+
+static void write_completeness(struct drifting *d)
+{
+    struct buf *out = &d->answer->body;
+    char text[200];
+    out_key_bool(out, "complete", d->n_damaged + d->n_partial == 0);
+    out_key(out, "incomplete_reasons");
+    out_open(out, '[');
+    if (d->n_damaged) {
+        snprintf(text, sizeof(text),
+                 "%zu stored profiles are damaged and left out; run "
+                 "`assay verify`",
+                 d->n_damaged);
+        out_string(out, text);
+    }
+    if (d->n_partial) {
+        snprintf(text, sizeof(text),
+                 "%zu windows cut through older data that is only kept in "
+                 "longer panes; ask for a longer window",
+                 d->n_partial);
+        out_string(out, text);
+    }
+    out_close(out, ']');
+}
+
+static int write_answer(struct drifting *d, struct err *err)
+{
+    struct buf *out = &d->answer->body;
+    int rc = 0;
+    out_open(out, '{');
+    out_key_string(out, "model", d->name);
+    out_key_string(out, "version", input_param(d->input, "version"));
+    out_key_string(out, "segment", input_param(d->input, "segment"));
+    out_key_int(out, "window", d->query.window_ms);
+    out_key_int(out, "from", d->query.from_ms);
+    out_key_int(out, "to", d->query.to_ms);
+    write_reference(out, &d->model.reference);
+    out_key(out, "features");
+    out_open(out, '[');
+    for (size_t i = 0; rc == 0 && i < d->pairs.n; i++)
+        rc = walk_pair(d, &d->pairs.items[i], err);
+    out_close(out, ']');
+    out_key(out, "multivariate");
+    out_open(out, '[');
+    out_close(out, ']');
+    out_key_double(out, "drifted_share", d->share);
+    out_key_time(out, "complete_up_to", d->complete_ms);
+    out_key_time(out, "labels_complete_up_to", d->labels_complete_ms);
+    write_completeness(d);
+    out_close(out, '}');
+    return rc;
+}
+
+static int find_range(struct drifting *d, struct err *err)
+{
+    int64_t window = input_duration(d->input, "window", INT64_C(3600000));
+    int64_t newest = d->complete_ms < 0 ? clock_wall_ms(d->context->clock) : d->complete_ms;
+    int64_t to = input_time(d->input, "to", newest / window * window + window);
+    int64_t span = DEFAULT_WINDOWS * window;
+    int64_t from = input_time(d->input, "from", to > span ? to - span : 0);
+    if (from > to)
+        return api_refuse(d->answer, err, "from", "a time not after `to`",
+                          "%" PRId64 " is after to (%" PRId64 ")", from, to);
+    d->query = (struct profile_query){
+        .model = d->name,
+        .from_ms = from / window * window,
+        .to_ms = (to + window - 1) / window * window,
+        .window_ms = window,
+        .level = PROFILE_HOUR,
+    };
+    return 0;
+}
+
+/* Which features were asked for; an unknown one is refused. */
+static int find_features(struct drifting *d, struct err *err)
+{
+    const char *at = input_param(d->input, "feature");
+    uint32_t all = d->model.n_features;
+    const char *name;
+    size_t n;
+    for (uint32_t i = 0; i < all; i++)
+        d->wanted[i] = !at;
+    while (list_next(&at, &name, &n)) {
+        uint32_t i = 0;
+        while (i < all &&
+               (strlen(d->model.names[i]) != n || memcmp(d->model.names[i], name, n) != 0))
+            i++;
+        if (i == all)
+            return api_refuse(d->answer, err, "feature", "a feature of the model",
+                              "the model has seen no feature %.*s", (int)(n > 100 ? 100 : n), name);
+        d->wanted[i] = true;
+    }
+    return 0;
+}
+
+static int make_room(struct drifting *d, struct err *err)
+{
+    size_t n = (size_t)d->model.n_features + 1;
+    d->points = calloc(n, sizeof(*d->points));
+    d->wanted = calloc(n, sizeof(*d->wanted));
+    d->kinds = calloc(n, sizeof(*d->kinds));
+    d->features = calloc(n, sizeof(*d->features));
+    if (!d->points || !d->wanted || !d->kinds || !d->features)
+        return err_set(err, -ENOMEM, "no memory for %zu features", n);
+    for (uint32_t i = 0; i < d->model.n_features; i++) {
+        buf_init(&d->points[i], MAX_POINT_BYTES);
+        d->kinds[i] = d->model.features[i].kind;
+    }
+    return drift_nulls_new(&d->nulls, err);
+}
+
+int api_drift(struct api_context *context, const struct api_input *input, struct api_answer *answer,
+              struct err *err)
+{
+    AUTO(drifting) struct drifting *d = calloc(1, sizeof(*d));
+    if (!d)
+        return err_set(err, -ENOMEM, "no memory for a question");
+    d->context = context;
+    d->input = input;
+    d->answer = answer;
+    d->name = input_capture(input, "model");
+    d->rule = drift_rule_of(context->config, d->name);
+    d->share = (double)NAN;
+    const char *version = input_param(input, "version");
+    int rc = context_store(context, &d->store, err);
+    if (rc == 0)
+        rc = series_complete(d->store, d->name, &d->complete_ms, &d->labels_complete_ms, err);
+    if (rc == 0)
+        rc = find_range(d, err);
+    if (rc == 0)
+        rc = pairs_find(&d->pairs, d->store, input, answer, err);
+    if (rc == 0)
+        rc = drift_model_read(context, d->store, d->name,
+                              version && strcmp(version, "*") != 0 ? version : NULL,
+                              d->query.from_ms, &d->model, err);
+    if (rc == 0)
+        rc = make_room(d, err);
+    if (rc == 0)
+        rc = find_features(d, err);
+    return rc ? rc : write_answer(d, err);
+}
