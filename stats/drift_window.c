@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum {
+    PRECISE_FEATURES = 50 /* with more of them an answer is quick rather than exact */
+};
+
 static const struct numbers *numbers_of(const struct feature_state *state, enum profile_kind kind)
 {
     if (kind == PROFILE_EMBEDDING)
@@ -12,13 +16,15 @@ static const struct numbers *numbers_of(const struct feature_state *state, enum 
 
 /* Statistics of one feature; why: they cannot be computed. */
 static int compare(const struct reference *reference, const struct reference_feature *known,
-                   const struct feature_state *state, struct drift_feature *out)
+                   const struct feature_state *state, bool quick, struct drift_feature *out)
 {
     out->is_numeric = known->kind != PROFILE_CATEGORICAL;
     if (out->is_numeric) {
         struct drift_numeric_input input = {.reference = known,
                                             .reference_id = reference->id,
-                                            .window = numbers_of(state, known->kind)};
+                                            .window = numbers_of(state, known->kind),
+                                            .coarse = quick,
+                                            .ks_steps = quick ? 0 : 1};
         if (!input.window || input.window->n == 0) {
             out->why = "the window has no value of the reference's kind";
             return 0;
@@ -96,7 +102,8 @@ int drift_window(struct drift_nulls *nulls, const struct drift_rule *rule,
                                    : "the model has no reference";
             continue;
         }
-        int rc = compare(reference, known, &window->features[i], &out[i]);
+        int rc = compare(reference, known, &window->features[i],
+                         window->n_features > PRECISE_FEATURES, &out[i]);
         if (rc)
             return rc;
         summary->n_judged += !out[i].why;

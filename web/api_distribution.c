@@ -206,11 +206,12 @@ static int draw(void *context, const struct profile_point *point, struct err *er
 {
     struct picture *p = context;
     const struct feature_state none = {0};
+    bool known = p->feature < p->model.n_features;
     const struct feature_state *state =
-        point->profile ? &point->profile->features[p->feature] : &none;
-    enum profile_kind kind = p->model.features[p->feature].kind;
-    struct profile_quality quality = {.kind = kind};
-    if (point->profile)
+        known && point->profile ? &point->profile->features[p->feature] : &none;
+    struct profile_quality quality = {.kind = known ? p->model.features[p->feature].kind
+                                                    : PROFILE_AUTO};
+    if (known && point->profile)
         quality = profile_quality(point->profile, p->feature, false);
     if (p->known)
         quality.kind = p->known->kind;
@@ -225,12 +226,16 @@ static int draw(void *context, const struct profile_point *point, struct err *er
                          err);
 }
 
+static const char *feature_asked(const struct api_input *input)
+{
+    const char *feature = input_param(input, "feature");
+    return feature ? feature : "@score";
+}
+
 static int find_feature(struct picture *p, const struct api_input *input, struct api_answer *answer,
                         struct err *err)
 {
-    const char *wanted = input_param(input, "feature");
-    if (!wanted)
-        return api_refuse(answer, err, "feature", "a feature of the model", "must be given");
+    const char *wanted = feature_asked(input);
     for (p->feature = 0; p->feature < p->model.n_features; p->feature++) {
         if (strcmp(p->model.names[p->feature], wanted) == 0) {
             p->known =
@@ -238,6 +243,8 @@ static int find_feature(struct picture *p, const struct api_input *input, struct
             return 0;
         }
     }
+    if (p->model.n_features == 0)
+        return 0; /* nothing has come yet: nothing can be misspelt */
     return api_refuse(answer, err, "feature", "a feature of the model",
                       "the model has seen no feature %.100s", wanted);
 }
@@ -253,7 +260,7 @@ static int write_picture(struct picture *p, const struct api_input *input,
     query->slice = pair->slice;
     out_open(p->out, '{');
     out_key_string(p->out, "model", p->name);
-    out_key_string(p->out, "feature", input_param(input, "feature"));
+    out_key_string(p->out, "feature", feature_asked(input));
     out_key_string(p->out, "version", pair->version);
     out_key_string(p->out, "segment", segment[0] ? segment : NULL);
     out_key_int(p->out, "from", query->from_ms);

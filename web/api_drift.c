@@ -297,6 +297,8 @@ static int find_features(struct drifting *d, struct err *err)
         while (i < all &&
                (strlen(d->model.names[i]) != n || memcmp(d->model.names[i], name, n) != 0))
             i++;
+        if (i == all && all == 0)
+            continue; /* nothing has come yet: nothing can be misspelt */
         if (i == all)
             return api_refuse(d->answer, err, "feature", "a feature of the model",
                               "the model has seen no feature %.*s", (int)(n > 100 ? 100 : n), name);

@@ -62,7 +62,7 @@ static const struct route table[] = {
     {"GET", "/api/v1/models/{model}/distribution", SCOPE_READ, ROUTE_CACHED, api_distribution,
      "getDistribution", "One feature: reference and window on the same edges", "Distribution", NULL,
      200, false,
-     {{"feature", PARAM_TEXT, NULL, 0, 0, "its name", "income"},
+     {{"feature", PARAM_TEXT, NULL, 0, 0, "its name; default @score", "income"},
       P_VERSION, P_SEGMENT,
       {"from", PARAM_TIME, NULL, 0, 0, "start of the window; default: an hour before `to`", "2023-11-14T00:00:00Z"},
       {"to", PARAM_TIME, NULL, 0, 0, "its end; default: up to what is complete", "2023-11-15T00:00:00Z"}}},

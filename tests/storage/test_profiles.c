@@ -1,0 +1,282 @@
+/* Profiles and references as rows: written, merged over windows, rolled up, and damaged. */
+#include "storage/profiles.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/retention.h"
+#include "storage/series.h"
+#include "tests/lib/temp_store.h"
+#include "tests/test.h"
+
+#define START (INT64_C(1700000000000) / HOUR * HOUR)
+
+struct fixture {
+    struct temp *temp;
+    struct store *store;
+    int64_t series;
+    struct profile_feature features[1];
+    struct profile_layout layout;
+};
+
+static struct fixture *fixture_new(void)
+{
+    struct err err = {0};
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    fixture->temp = temp_new();
+    fixture->store = temp_store(fixture->temp, STORE_WRITE);
+    fixture->series = temp_series(fixture->store, "credit", "v1", "");
+    fixture->features[0] = (struct profile_feature){
+        .name_id = class_id("income", 6), .min = (double)NAN, .max = (double)NAN};
+    fixture->layout = (struct profile_layout){0, 1, fixture->features};
+    must(commit_begin(fixture->store, &err), &err);
+    must(commit_name(fixture->store, "credit", "feature", class_id("income", 6), view_of("income"),
+                     &err),
+         &err);
+    must(commit_end(fixture->store, &err), &err);
+    return fixture;
+}
+
+static void fixture_free(struct fixture *fixture)
+{
+    store_free(fixture->store);
+    temp_free(fixture->temp);
+    free(fixture);
+}
+DEFINE_FREEP(fixture)
+
+/* A pane of n values from `first` on, with its (empty) states. */
+static void write_minute(struct fixture *fixture, int64_t start_ms, double first, int n)
+{
+    struct err err = {0};
+    struct metric_setup setup = {
+        .task = TASK_BINARY, .positive = class_id("1", 1), .threshold = 0.5};
+    AUTO(profile) struct profile *profile = NULL;
+    AUTO(states) struct states *states = NULL;
+    struct buf bytes, state;
+    buf_init(&bytes, 1 << 20);
+    buf_init(&state, 1 << 20);
+    must(profile_new(&profile, &fixture->layout, PROFILE_MINUTE, &err), &err);
+    must(states_new(&states, &setup, &err), &err);
+    for (int i = 0; i < n; i++) {
+        profile_event(profile, 1);
+        assert_int_equal(profile_number(profile, 0, first + i, 1), 0);
+    }
+    profile_save(profile, &bytes);
+    states_save(states, &state);
+    must(commit_begin(fixture->store, &err), &err);
+    must(commit_pane(fixture->store, fixture->series, MINUTE, start_ms, state.data, state.size,
+                     &err),
+         &err);
+    must(commit_profile(fixture->store, fixture->series, MINUTE, start_ms, PROFILE_FEATURES,
+                        bytes.data, bytes.size, &err),
+         &err);
+    must(commit_end(fixture->store, &err), &err);
+    buf_finish(&bytes);
+    buf_finish(&state);
+}
+
+struct seen {
+    int n;
+    uint64_t events[8];
+    bool partial[8];
+};
+
+static int see(void *context, const struct profile_point *point, struct err *err)
+{
+    (void)err;
+    struct seen *seen = context;
+    assert_true(seen->n < 8);
+    seen->events[seen->n] = point->profile ? point->profile->events : 0;
+    seen->partial[seen->n++] = point->partial;
+    return 0;
+}
+
+static size_t read_windows(struct fixture *fixture, int64_t from_ms, int64_t to_ms,
+                           int64_t window_ms, struct seen *seen)
+{
+    struct err err = {0};
+    struct profile_model model;
+    struct profile_query query = {.model = "credit",
+                                  .from_ms = from_ms,
+                                  .to_ms = to_ms,
+                                  .window_ms = window_ms,
+                                  .level = PROFILE_HOUR};
+    size_t n_damaged;
+    *seen = (struct seen){0};
+    must(profile_model_read(fixture->store, "credit", NULL, &model, &err), &err);
+    must(profiles_each(fixture->store, &model, &query, see, seen, &n_damaged, &err), &err);
+    profile_model_finish(&model);
+    return n_damaged;
+}
+
+static void minutes_are_merged_into_the_windows_that_hold_them(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    struct seen seen;
+    write_minute(fixture, START, 0, 10);
+    write_minute(fixture, START + 59 * MINUTE, 5, 7);
+    write_minute(fixture, START + 2 * HOUR, 5, 3);
+
+    size_t n_damaged = read_windows(fixture, START, START + 3 * HOUR, HOUR, &seen);
+
+    assert_int_equal(n_damaged, 0);
+    assert_int_equal(seen.n, 3);
+    assert_int_equal(seen.events[0], 17);
+    assert_int_equal(seen.events[1], 0);
+    assert_int_equal(seen.events[2], 3);
+}
+
+static void what_is_rolled_up_shows_the_same_by_the_hour_and_is_partial_by_the_minute(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    static const int64_t keep_ms[3] = {2 * HOUR, 48 * HOUR, 96 * HOUR};
+    struct err err = {0};
+    struct retention_done done;
+    struct seen seen;
+    void *bytes = NULL;
+    size_t n;
+    write_minute(fixture, START, 0, 10);
+    write_minute(fixture, START + MINUTE, 5, 7);
+
+    must(retention_step(fixture->store, keep_ms, START + 10 * HOUR, 1000, &done, &err), &err);
+
+    assert_int_equal(profile_pane(fixture->store, fixture->series, MINUTE, START, PROFILE_FEATURES,
+                                  &bytes, &n, &err),
+                     SERIES_NONE);
+    assert_int_equal(read_windows(fixture, START, START + HOUR, HOUR, &seen), 0);
+    assert_int_equal(seen.events[0], 17);
+    assert_false(seen.partial[0]);
+    assert_int_equal(read_windows(fixture, START + 2 * MINUTE, START + 4 * MINUTE, MINUTE, &seen),
+                     0);
+    assert_int_equal(seen.events[0], 0);
+    assert_true(seen.partial[0]);
+}
+
+static void a_damaged_profile_is_left_out_and_counted(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    struct seen seen;
+    write_minute(fixture, START, 0, 10);
+    write_minute(fixture, START + MINUTE, 5, 7);
+    assert_int_equal(sqlite3_exec(store_db(fixture->store),
+                                  "UPDATE profiles SET bytes = zeroblob(length(bytes)) WHERE "
+                                  "key = (SELECT min(key) FROM profiles)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+
+    size_t n_damaged = read_windows(fixture, START, START + HOUR, HOUR, &seen);
+
+    assert_int_equal(n_damaged, 1);
+    assert_int_equal(seen.events[0], 7);
+}
+
+static void a_range_of_panes_serves_as_reference(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    struct err err = {0};
+    struct profile_model model;
+    struct profile_query span = {.model = "credit", .from_ms = START, .to_ms = START + 2 * MINUTE};
+    write_minute(fixture, START, 0, 10);
+    write_minute(fixture, START + MINUTE, 5, 7);
+    write_minute(fixture, START + 2 * MINUTE, 5, 90);
+    must(profile_model_read(fixture->store, "credit", NULL, &model, &err), &err);
+    assert_null(model.reference.reference);
+
+    must(profile_model_from_panes(fixture->store, &model, &span, "range", &err), &err);
+
+    assert_non_null(model.reference.reference);
+    assert_int_equal(model.reference.reference->events, 17);
+    assert_string_equal(model.reference.source, "range");
+    assert_int_equal(model.layout.reference, model.reference.reference->id);
+    profile_model_finish(&model);
+}
+
+static struct reference *reference_of(struct fixture *fixture, double first)
+{
+    struct err err = {0};
+    struct reference *reference = NULL;
+    AUTO(profile) struct profile *profile = NULL;
+    must(profile_new(&profile, &fixture->layout, PROFILE_REFERENCE, &err), &err);
+    for (int i = 0; i < 100; i++) {
+        profile_event(profile, 1);
+        assert_int_equal(profile_number(profile, 0, first + i, 1), 0);
+    }
+    must(reference_build(&reference, profile, 0, &err), &err);
+    return reference;
+}
+
+static void set_reference(struct fixture *fixture, const char *version,
+                          const struct reference *reference)
+{
+    struct err err = {0};
+    must(commit_begin(fixture->store, &err), &err);
+    must(commit_reference(fixture->store, "credit", version, reference, "file", 7, &err), &err);
+    must(commit_end(fixture->store, &err), &err);
+}
+
+static void the_newest_reference_counts_and_a_versions_own_before_it(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(reference) struct reference *first = reference_of(fixture, 0);
+    AUTO(reference) struct reference *second = reference_of(fixture, 10);
+    AUTO(reference) struct reference *own = reference_of(fixture, 20);
+    struct err err = {0};
+    struct reference_row row;
+    bool known;
+    set_reference(fixture, "", first);
+    set_reference(fixture, "", second);
+    set_reference(fixture, "v2", own);
+
+    must(reference_row_read(fixture->store, "credit", "v1", &row, &err), &err);
+    assert_int_equal(row.reference->id, second->id);
+    assert_string_equal(row.source, "file");
+    assert_int_equal(row.created_ms, 7);
+    reference_row_finish(&row);
+    must(reference_row_read(fixture->store, "credit", "v2", &row, &err), &err);
+    assert_int_equal(row.reference->id, own->id);
+    reference_row_finish(&row);
+    must(reference_known(fixture->store, "credit", first->id, &known, &err), &err);
+    assert_true(known);
+    must(reference_known(fixture->store, "credit", first->id + 1, &known, &err), &err);
+    assert_false(known);
+}
+
+static void a_damaged_reference_is_refused_by_name(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(reference) struct reference *reference = reference_of(fixture, 0);
+    struct err err = {0};
+    struct reference_row row;
+    set_reference(fixture, "", reference);
+    assert_int_equal(sqlite3_exec(store_db(fixture->store),
+                                  "UPDATE reference_states SET bytes = zeroblob(100)", NULL, NULL,
+                                  NULL),
+                     SQLITE_OK);
+
+    int rc = reference_row_read(fixture->store, "credit", NULL, &row, &err);
+
+    assert_int_equal(rc, ERR_CORRUPT);
+    assert_string_equal(err.text, "model credit: its reference is damaged; load it again with "
+                                  "`assay reference load`");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(minutes_are_merged_into_the_windows_that_hold_them),
+        cmocka_unit_test(what_is_rolled_up_shows_the_same_by_the_hour_and_is_partial_by_the_minute),
+        cmocka_unit_test(a_damaged_profile_is_left_out_and_counted),
+        cmocka_unit_test(a_range_of_panes_serves_as_reference),
+        cmocka_unit_test(the_newest_reference_counts_and_a_versions_own_before_it),
+        cmocka_unit_test(a_damaged_reference_is_refused_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
