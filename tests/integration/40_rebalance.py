@@ -100,7 +100,8 @@ def F07_a_commit_over_offsets_that_somebody_moved_is_refused(story):
 def F08_a_second_daemon_on_the_same_database_names_the_first(story):
     kafka = story.kafka()
     topics = story.topics(kafka, stream(100, seed=44), 1)
-    first = story.daemon(configuration(kafka.brokers, list(topics), story.topic("group"))).start()
+    first = story.daemon(configuration(kafka.brokers, list(topics), story.topic("group"), {"properties": QUICK}))
+    first.start()
     second = dict(first.settings, http={"listen": "127.0.0.1:0"})
     with open(first.folder + "/second.yaml", "w", encoding="utf-8") as out:
         out.write(yaml(second))
