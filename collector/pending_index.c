@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum {
     FIRST_BITS = 4
@@ -19,12 +20,96 @@ static uint32_t limit_of(uint32_t capacity, uint32_t shard)
     return (uint32_t)((uint64_t)capacity * (700 + shard * 140 / INDEX_SHARDS) / 1000);
 }
 
+/* n bytes aligned to a huge page, zeroed. */
+static unsigned char *map_huge(size_t n)
+{
+    size_t align = INDEX_CHUNK_BYTES;
+    unsigned char *map = mmap(NULL, n + align, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED)
+        return NULL;
+    unsigned char *bytes =
+        (unsigned char *)(((uintptr_t)map + align - 1) & ~(uintptr_t)(align - 1));
+    if (bytes > map)
+        munmap(map, (size_t)(bytes - map));
+    if (bytes < map + align)
+        munmap(bytes + n, (size_t)(map + align - bytes));
+    (void)madvise(bytes, n, MADV_HUGEPAGE);
+    return bytes;
+}
+
+/* An array of the chunk, marked as taken, or NULL. */
+static void *chunk_take(struct index_chunk *chunk, size_t size)
+{
+    uint32_t n = chunk->size < INDEX_CHUNK_BYTES ? INDEX_CHUNK_BYTES / (uint32_t)chunk->size : 1;
+    for (uint32_t i = 0; chunk->size == size && i < n; i++) {
+        if (chunk->taken >> i & 1)
+            continue;
+        chunk->taken |= UINT64_C(1) << i;
+        return chunk->bytes + i * size;
+    }
+    return NULL;
+}
+
+/* Zeroed slots. */
+static uint64_t *slots_new(struct index *index, uint32_t capacity)
+{
+    size_t size = capacity * sizeof(uint64_t);
+    if (size < INDEX_POOLED_BYTES)
+        return calloc(capacity, sizeof(uint64_t));
+    for (struct index_chunk *chunk = index->chunks; chunk; chunk = chunk->next) {
+        void *slots = chunk_take(chunk, size);
+        if (slots)
+            return slots;
+    }
+    struct index_chunk *chunk = calloc(1, sizeof(*chunk));
+    size_t bytes = size > INDEX_CHUNK_BYTES ? size : INDEX_CHUNK_BYTES;
+    if (chunk)
+        chunk->bytes = map_huge(bytes);
+    if (!chunk || !chunk->bytes) {
+        free(chunk);
+        return NULL;
+    }
+    chunk->size = size;
+    chunk->next = index->chunks;
+    index->chunks = chunk;
+    return chunk_take(chunk, size);
+}
+
+static void chunk_free(struct index_chunk *chunk)
+{
+    munmap(chunk->bytes, chunk->size > INDEX_CHUNK_BYTES ? chunk->size : INDEX_CHUNK_BYTES);
+    free(chunk);
+}
+
+/* A chunk is zero when it is made and goes with its last array: none is used a second time. */
+static void slots_free(struct index *index, uint64_t *slots, uint32_t capacity)
+{
+    size_t size = capacity * sizeof(uint64_t);
+    if (!slots || size < INDEX_POOLED_BYTES) {
+        free(slots);
+        return;
+    }
+    for (struct index_chunk **place = &index->chunks; *place; place = &(*place)->next) {
+        struct index_chunk *chunk = *place;
+        size_t at = (size_t)((unsigned char *)slots - chunk->bytes);
+        if ((unsigned char *)slots < chunk->bytes || at >= INDEX_CHUNK_BYTES || chunk->size != size)
+            continue;
+        chunk->gone |= UINT64_C(1) << at / size;
+        if (chunk->gone == chunk->taken) {
+            *place = chunk->next;
+            chunk_free(chunk);
+        }
+        return;
+    }
+}
+
 int index_init(struct index *index, struct err *err)
 {
     *index = (struct index){.n = 0};
     for (uint32_t i = 0; i < INDEX_SHARDS; i++) {
         struct index_shard *shard = &index->shards[i];
-        shard->slots = calloc(1U << FIRST_BITS, sizeof(*shard->slots));
+        shard->slots = slots_new(index, 1U << FIRST_BITS);
         if (!shard->slots) {
             index_finish(index);
             return err_set(err, -ENOMEM, "join: no memory for the index");
@@ -40,7 +125,7 @@ int index_init(struct index *index, struct err *err)
 void index_finish(struct index *index)
 {
     for (uint32_t i = 0; i < INDEX_SHARDS; i++)
-        free(index->shards[i].slots);
+        slots_free(index, index->shards[i].slots, index->shards[i].mask + 1);
     *index = (struct index){.n = 0};
 }
 
@@ -57,14 +142,14 @@ static int grow(struct index *index, struct index_shard *shard, struct err *err)
     uint32_t capacity = (shard->mask + 1) * 2;
     if (shard->shift == 1)
         return err_set(err, -ENOMEM, "join: too many pending ids in one shard");
-    uint64_t *slots = calloc(capacity, sizeof(*slots));
+    uint64_t *slots = slots_new(index, capacity);
     if (!slots)
         return err_set(err, -ENOMEM, "join: no memory for %u index slots", capacity);
 
     for (uint32_t i = 0; i <= shard->mask; i++)
         if (shard->slots[i])
             put(slots, capacity - 1, shard->shift - 1, shard->slots[i]);
-    free(shard->slots);
+    slots_free(index, shard->slots, shard->mask + 1);
     index->n_slots += capacity / 2;
     shard->slots = slots;
     shard->mask = capacity - 1;

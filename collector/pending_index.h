@@ -27,6 +27,8 @@ static inline int id_hash_equal(struct id_hash a, struct id_hash b)
 
 enum {
     INDEX_SHARDS = 256,
+    INDEX_CHUNK_BYTES = 2 * 1024 * 1024,
+    INDEX_POOLED_BYTES = 32 * 1024, /* smaller arrays are plain memory */
 };
 
 struct index_shard {
@@ -37,7 +39,17 @@ struct index_shard {
     uint32_t limit; /* doubles beyond this many */
 };
 
+/* Arrays of slots of one size lie together in huge pages: a random slot then costs no TLB miss. */
+struct index_chunk {
+    struct index_chunk *next;
+    unsigned char *bytes; /* INDEX_CHUNK_BYTES, aligned to it */
+    size_t size;          /* of each array */
+    uint64_t taken;       /* bit set of arrays that were given */
+    uint64_t gone;        /* … and of those given back */
+};
+
 struct index {
+    struct index_chunk *chunks;
     struct index_shard shards[INDEX_SHARDS];
     uint64_t n;
     uint64_t n_slots;
