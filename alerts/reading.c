@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alerts/drift_reading.h"
 #include "common/text.h"
 #include "storage/restore.h"
 #include "storage/series.h"
@@ -33,6 +34,7 @@ struct readings {
     int64_t kept_end_ms;
     int64_t kept_n_points;
     struct series_points points;
+    struct drift_readings *drift;
 };
 
 static int parse_customs(struct readings *readings, struct err *err)
@@ -78,6 +80,8 @@ int readings_new(struct readings **out, const struct config *config, struct stor
     if (!readings->models)
         return err_set(err, -ENOMEM, "alerts: no memory");
     int rc = parse_customs(readings, err);
+    if (!rc)
+        rc = drift_readings_new(&readings->drift, config, store, err);
     if (rc)
         return rc;
     *out = readings; /* the caller owns it now */
@@ -99,6 +103,7 @@ void readings_free(struct readings *readings)
     forget(readings);
     for (size_t i = 0; readings->models && i < readings->config->n_models; i++)
         custom_set_free(readings->models[i].set);
+    drift_readings_free(readings->drift);
     free(readings->models);
     free(readings);
 }
@@ -362,6 +367,9 @@ int readings_read(struct readings *readings, const struct alert_rule *rule, stru
         break;
     case RULE_ABSENT:
         rc = read_absent(readings, rule, out, &why);
+        break;
+    case RULE_DRIFT:
+        rc = drift_reading(readings->drift, rule, now_ms, out, &why);
         break;
     case RULE_LAG:
         out->value = readings->outside.lag < 0 ? (double)NAN : (double)readings->outside.lag;

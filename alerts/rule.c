@@ -30,7 +30,7 @@ static const char *const keys[] = {
     "name",        "model",     "version", "segment", "metric",   "window",          "below",
     "above",       "clear",     "for",     "trend",   "points",   "keep_firing_for", "absent",
     "relative_to", "min_count", "no_data", "labels",  "interval", "annotations",     "inhibit",
-    "mute",        "severity",  "lag",     "mature",  "every",
+    "mute",        "severity",  "lag",     "mature",  "every",    "drift",           "feature",
 };
 enum {
     N_KEYS = sizeof(keys) / sizeof(keys[0])
@@ -214,13 +214,38 @@ static int read_trend(struct rule_set *set, const json_t *object, struct alert_r
     return rc;
 }
 
+/* `drift: any`, `drift: feature` with its name, or `drift: share` with `above`. */
+static int read_drift(struct rule_set *set, const json_t *object, struct alert_rule *rule)
+{
+    static const char *const ways[] = {"any", "feature", "share"};
+    int way = 0;
+    bool above = false;
+    int rc = part_word(&set->part, object, "drift", ways, 3, &way);
+    if (!rc)
+        rc = part_text(&set->part, object, "feature", &rule->feature);
+    if (!rc && (way == 1) != (rule->feature != NULL))
+        return part_refuse(&set->part, "feature", "is given with `drift: feature`, and only there");
+    rule->kind = RULE_DRIFT;
+    rule->above = true;
+    rule->drift_share = way == 2;
+    if (!rc)
+        rc = part_number(&set->part, object, "above", &rule->level, &above);
+    if (!rc && above != rule->drift_share)
+        return part_refuse(&set->part, "above", "is given with `drift: share`, and only there");
+    if (!rc && above && !(rule->level >= 0 && rule->level < 1))
+        return part_refuse(&set->part, "above", "%g is not in 0..1", rule->level);
+    rule->clear = rule->level;
+    return rc;
+}
+
 static int read_kind(struct rule_set *set, const json_t *object, struct alert_rule *rule)
 {
     bool absent = json_object_get(object, "absent") != NULL;
     bool trend = json_object_get(object, "trend") != NULL;
     bool lag = json_object_get(object, "lag") != NULL;
-    if (absent + trend + lag > 1)
-        return part_refuse(&set->part, "", "is only one of `absent`, `trend` and `lag`");
+    bool drift = json_object_get(object, "drift") != NULL;
+    if (absent + trend + lag + drift > 1)
+        return part_refuse(&set->part, "", "is only one of `absent`, `drift`, `trend` and `lag`");
     if (lag) {
         bool given = false;
         rule->kind = RULE_LAG;
@@ -239,6 +264,8 @@ static int read_kind(struct rule_set *set, const json_t *object, struct alert_ru
                : rule->absent_ms > 0 ? 0
                                      : part_refuse(&set->part, "absent", "must be above 0");
     }
+    if (drift)
+        return read_drift(set, object, rule);
     if (!rule->metric)
         return part_refuse(&set->part, "", "needs `metric`");
     rc = check_metric(set, rule);

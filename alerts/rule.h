@@ -24,6 +24,7 @@ enum rule_kind {
     RULE_LEVEL,  /* metric: below | above, maybe relative_to something */
     RULE_TREND,  /* metric: trend decreasing | increasing over `points` windows */
     RULE_ABSENT, /* no event of the model for absent_ms */
+    RULE_DRIFT,  /* drift of any feature, of one, or of a share of them */
     RULE_LAG,    /* consumer lag in messages above a level */
 };
 
@@ -66,6 +67,9 @@ struct alert_rule {
 
     bool decreasing; /* RULE_TREND */
     int points;
+
+    const char *feature; /* RULE_DRIFT: this one alone; NULL: any, or `level` share of all */
+    bool drift_share;
 
     int64_t absent_ms; /* RULE_ABSENT */
 

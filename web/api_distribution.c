@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "storage/catalog.h"
+#include "storage/drift_model.h"
 #include "storage/series.h"
-#include "web/drift_question.h"
+#include "web/handlers.h"
 #include "web/json_out.h"
 #include "web/pairs.h"
 
@@ -292,7 +293,7 @@ int api_distribution(struct api_context *context, const struct api_input *input,
                                   .to_ms = to,
                                   .window_ms = to - from,
                                   .level = PROFILE_HOUR};
-    rc = drift_model_read(context, p.store, p.name, version, from, &p.model, err);
+    rc = drift_model_read(p.store, context->config, p.name, version, from, &p.model, err);
     if (rc)
         return rc;
     rc = find_feature(&p, input, answer, err);

@@ -10,8 +10,9 @@
 #include <string.h>
 
 #include "stats/drift_window.h"
+#include "storage/drift_model.h"
 #include "storage/series.h"
-#include "web/drift_question.h"
+#include "web/handlers.h"
 #include "web/json_out.h"
 #include "web/pairs.h"
 
@@ -344,7 +345,7 @@ int api_drift(struct api_context *context, const struct api_input *input, struct
     if (rc == 0)
         rc = pairs_find(&d->pairs, d->store, input, answer, err);
     if (rc == 0)
-        rc = drift_model_read(context, d->store, d->name,
+        rc = drift_model_read(d->store, context->config, d->name,
                               version && strcmp(version, "*") != 0 ? version : NULL,
                               d->query.from_ms, &d->model, err);
     if (rc == 0)

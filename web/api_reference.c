@@ -1,5 +1,7 @@
-/* PUT /models/M/reference */
+/* PUT /models/M/reference, and how an answer names the reference. */
+#include "storage/references.h"
 #include "web/handlers.h"
+#include "web/json_out.h"
 
 int api_put_reference(struct api_context *context, const struct api_input *input,
                       struct api_answer *answer, struct err *err)
@@ -14,4 +16,19 @@ int api_put_reference(struct api_context *context, const struct api_input *input
         rc = rc == WEB_UNKNOWN ? ERR_NOT_FOUND : ERR_DATA;
     }
     return rc;
+}
+
+void write_reference(struct buf *out, const struct reference_row *row)
+{
+    out_key(out, "reference");
+    if (!row->reference) {
+        out_null(out);
+        return;
+    }
+    out_open(out, '{');
+    out_key_string(out, "id", row->id);
+    out_key_int(out, "n", (int64_t)row->reference->events);
+    out_key_string(out, "source", row->source);
+    out_key_time(out, "created", row->created_ms);
+    out_close(out, '}');
 }

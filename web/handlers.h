@@ -33,6 +33,10 @@ route_handler api_system;
 route_handler api_dead_letters;
 route_handler api_alerts, api_alert_history, api_silences, api_deliveries;
 route_handler api_post_silence, api_delete_silence, api_ack_alert, api_send_again;
+/* "reference": {"id":…,"n":…,"source":…,"created":…} or null (api_reference.c) */
+struct reference_row;
+void write_reference(struct buf *out, const struct reference_row *row);
+
 route_handler health_healthy, health_ready;
 route_handler openmetrics;
 route_handler openapi;

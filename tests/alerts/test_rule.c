@@ -63,6 +63,12 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
         {"{model: credit, metric: roc_auc, below: 1}", "alerts[0]: needs `name`"},
         {"{name: a, model: credt, metric: roc_auc, below: 1}",
          "alerts[0].model: \"credt\" is not configured; did you mean credit?"},
+        {"{name: a, model: credit, drift: any, above: 0.1}",
+         "alerts[0].above: is given with `drift: share`, and only there"},
+        {"{name: a, model: credit, drift: feature}",
+         "alerts[0].feature: is given with `drift: feature`, and only there"},
+        {"{name: a, model: credit, drift: share, above: 3}", "alerts[0].above: 3 is not in 0..1"},
+        {"{name: a, model: credit, drift: some}", "alerts[0].drift"},
         {"{name: a, model: credit, metric: roc_auc}",
          "alerts[0]: needs exactly one of `below` and `above`"},
         {"{name: a, model: credit, metric: roc_auc, below: 0.8, clear: 0.7}",
@@ -78,7 +84,7 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
         {"{name: a, model: credit, absent: 1m, inhibit: [b]}",
          "alerts[0].inhibit: no rule is named \"b\""},
         {"{name: a, model: credit, absent: 1m, trend: decreasing}",
-         "alerts[0]: is only one of `absent`, `trend` and `lag`"},
+         "alerts[0]: is only one of `absent`, `drift`, `trend` and `lag`"},
         {"{name: a, model: credit, metric: mse, above: 1}", "alerts[0].metric: "},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

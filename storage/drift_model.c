@@ -1,8 +1,4 @@
-#include "web/drift_question.h"
-
-#include <string.h>
-
-#include "web/json_out.h"
+#include "storage/drift_model.h"
 
 struct drift_rule drift_rule_of(const struct config *config, const char *model)
 {
@@ -17,16 +13,15 @@ struct drift_rule drift_rule_of(const struct config *config, const char *model)
     return rule;
 }
 
-int drift_model_read(struct api_context *context, struct store *store, const char *model,
+int drift_model_read(struct store *store, const struct config *config, const char *model,
                      const char *version, int64_t before_ms, struct profile_model *out,
                      struct err *err)
 {
     int rc = profile_model_read(store, model, version, out, err);
-    const struct config_model *config =
-        context->config ? config_model_find(context->config, model) : NULL;
-    if (rc || out->reference.reference || !config)
+    const struct config_model *known = config ? config_model_find(config, model) : NULL;
+    if (rc || out->reference.reference || !known)
         return rc;
-    const struct config_reference *from = &config->reference;
+    const struct config_reference *from = &known->reference;
     struct profile_query span = {.model = model, .to_ms = before_ms};
     const char *source = NULL;
     if (from->to_ms > from->from_ms) {
@@ -44,19 +39,4 @@ int drift_model_read(struct api_context *context, struct store *store, const cha
     if (rc)
         profile_model_finish(out);
     return rc;
-}
-
-void write_reference(struct buf *out, const struct reference_row *row)
-{
-    out_key(out, "reference");
-    if (!row->reference) {
-        out_null(out);
-        return;
-    }
-    out_open(out, '{');
-    out_key_string(out, "id", row->id);
-    out_key_int(out, "n", (int64_t)row->reference->events);
-    out_key_string(out, "source", row->source);
-    out_key_time(out, "created", row->created_ms);
-    out_close(out, '}');
 }

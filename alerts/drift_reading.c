@@ -1,0 +1,169 @@
+#include "alerts/drift_reading.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/drift_window.h"
+#include "storage/drift_model.h"
+
+/* A rule's answer for a window, which does not change any more. */
+struct kept {
+    const struct alert_rule *rule;
+    struct reading reading;
+};
+
+struct drift_readings {
+    const struct config *config;
+    struct store *store;
+    struct kept *kept;
+    size_t n_kept;
+};
+
+int drift_readings_new(struct drift_readings **out, const struct config *config,
+                       struct store *store, struct err *err)
+{
+    struct drift_readings *readings = calloc(1, sizeof(*readings));
+    if (!readings)
+        return err_set(err, -ENOMEM, "alerts: no memory");
+    readings->config = config;
+    readings->store = store;
+    *out = readings; /* the caller owns it now */
+    return 0;
+}
+
+void drift_readings_free(struct drift_readings *readings)
+{
+    if (!readings)
+        return;
+    free(readings->kept);
+    free(readings);
+}
+
+struct judging {
+    const struct alert_rule *rule;
+    struct drift_rule how;
+    const struct profile_model *model;
+    struct reading *out;
+};
+
+/* The strongest of the features that the rule looks at; -1: none has a verdict. */
+static int strongest(const struct judging *judging, const struct drift_feature *features)
+{
+    int best = -1;
+    double most = 0;
+    for (uint32_t i = 0; i < judging->model->n_features; i++) {
+        const struct drift_verdict *verdict = &features[i].verdict;
+        const char *wanted = judging->rule->feature;
+        if (features[i].why || verdict->why ||
+            (wanted && strcmp(judging->model->names[i], wanted) != 0))
+            continue;
+        double effect = (verdict->drifted ? 1e9 : 0) + verdict->statistic / verdict->threshold;
+        if (best < 0 || effect > most) {
+            best = (int)i;
+            most = effect;
+        }
+    }
+    return best;
+}
+
+static void tell(const struct judging *judging, const struct drift_feature *features, int best,
+                 const struct drift_summary *summary)
+{
+    struct reading *out = judging->out;
+    const struct drift_verdict *verdict = &features[best].verdict;
+    bool share = judging->rule->drift_share;
+    bool bad = share ? summary->share > judging->rule->level : verdict->drifted;
+    out->sight = bad ? SIGHT_BAD : SIGHT_CLEAR;
+    out->value = share ? summary->share : verdict->statistic;
+    snprintf(out->why, sizeof(out->why),
+             "%zu of %zu features drifted; the strongest is %.60s: %s %.4g, threshold %.4g",
+             summary->n_drifted, summary->n_judged, judging->model->names[best], verdict->method,
+             verdict->statistic, verdict->threshold);
+}
+
+static int judge(void *context, const struct profile_point *point, struct err *err)
+{
+    struct judging *judging = context;
+    struct reading *out = judging->out;
+    const struct profile_model *model = judging->model;
+    struct drift_summary summary;
+    if (!point->profile || !model->reference.reference) {
+        snprintf(out->why, sizeof(out->why), "%s",
+                 point->profile ? "the model has no reference" : "no event in the window");
+        return 0;
+    }
+    out->n = (int64_t)point->profile->events;
+    if (out->n < judging->rule->min_count) {
+        snprintf(out->why, sizeof(out->why), "%" PRId64 " predictions, %" PRId64 " are needed",
+                 out->n, judging->rule->min_count);
+        return 0;
+    }
+    AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
+    AUTO_FREE struct drift_feature *features = calloc(model->n_features + 1, sizeof(*features));
+    int rc = features ? drift_nulls_new(&nulls, err) : err_set(err, -ENOMEM, "alerts: no memory");
+    if (!rc && drift_window(nulls, &judging->how, model->reference.reference, point->profile,
+                            model->label_id, features, &summary))
+        rc = err_set(err, -ENOMEM, "alerts: no memory to compare a window");
+    if (rc)
+        return rc;
+    int best = strongest(judging, features);
+    if (best < 0)
+        snprintf(out->why, sizeof(out->why), "no feature of the window can be compared");
+    else
+        tell(judging, features, best, &summary);
+    return 0;
+}
+
+static int read_window(struct drift_readings *readings, const struct alert_rule *rule,
+                       struct reading *out, struct err *err)
+{
+    struct profile_model model;
+    size_t n_damaged;
+    int rc = drift_model_read(readings->store, readings->config, rule->model, rule->version,
+                              out->start_ms, &model, err);
+    if (rc)
+        return rc;
+    struct judging judging = {rule, drift_rule_of(readings->config, rule->model), &model, out};
+    struct profile_query query = {
+        .model = rule->model,
+        .version = rule->version,
+        .slice = rule->slice,
+        .from_ms = out->start_ms,
+        .to_ms = out->end_ms,
+        .window_ms = rule->window_ms,
+        .level = PROFILE_HOUR,
+    };
+    rc = profiles_each(readings->store, &model, &query, judge, &judging, &n_damaged, err);
+    profile_model_finish(&model);
+    return rc;
+}
+
+int drift_reading(struct drift_readings *readings, const struct alert_rule *rule, int64_t now_ms,
+                  struct reading *out, struct err *err)
+{
+    out->end_ms = now_ms / rule->window_ms * rule->window_ms;
+    out->start_ms = out->end_ms - rule->window_ms;
+    size_t at = 0;
+    while (at < readings->n_kept && readings->kept[at].rule != rule)
+        at++;
+    if (at < readings->n_kept && readings->kept[at].reading.end_ms == out->end_ms) {
+        *out = readings->kept[at].reading;
+        return 0;
+    }
+    int rc = out->start_ms < 0 ? 0 : read_window(readings, rule, out, err);
+    if (rc)
+        return rc;
+    if (at == readings->n_kept) {
+        struct kept *more = realloc(readings->kept, (at + 1) * sizeof(*more));
+        if (!more)
+            return err_set(err, -ENOMEM, "alerts: no memory");
+        readings->kept = more;
+        readings->n_kept++;
+    }
+    readings->kept[at] = (struct kept){rule, *out};
+    return 0;
+}

@@ -1,0 +1,172 @@
+/* A drift rule judges the last whole window against the reference, and says what is strongest. */
+#include <string.h>
+
+#include "alerts/reading.h"
+#include "storage/profiles.h"
+#include "tests/lib/temp_store.h"
+#include "tests/test.h"
+
+#define START (INT64_C(1700000000000) / HOUR * HOUR)
+
+static const char yaml[] =
+    "models:\n"
+    "  - {name: credit, task: binary}\n"
+    "alerts:\n"
+    "  - {name: any, model: credit, drift: any, window: 1h}\n"
+    "  - {name: income, model: credit, drift: feature, feature: income, window: 1h}\n"
+    "  - {name: half, model: credit, drift: share, above: 0.5, window: 1h}\n";
+
+enum {
+    N_VALUES = 400
+};
+
+struct site {
+    struct temp *temp;
+    struct store *store;
+    struct config *config;
+    struct rule_set *rules;
+    struct readings *readings;
+    struct profile_feature features[2];
+    struct profile_layout layout;
+};
+
+/* Values 0 … 99 over and over, moved by `shift` in income alone. */
+static struct profile *draw(const struct site *site, enum profile_level level, double shift)
+{
+    struct err err = {0};
+    struct profile *profile = NULL;
+    must(profile_new(&profile, &site->layout, level, &err), &err);
+    for (int i = 0; i < N_VALUES; i++) {
+        profile_event(profile, 1);
+        assert_int_equal(profile_number(profile, 0, i % 100 + shift, 1), 0);
+        assert_int_equal(profile_number(profile, 1, i * 7 % 100, 1), 0);
+    }
+    return profile;
+}
+
+static struct site *site_new(bool with_reference)
+{
+    static const char *const names[] = {"income", "age"};
+    struct err err = {0};
+    struct site *site = calloc(1, sizeof(*site));
+    site->temp = temp_new();
+    site->store = temp_store(site->temp, STORE_WRITE);
+    temp_series(site->store, "credit", "v1", "");
+    must(config_parse(&site->config, "assay.yaml", yaml, strlen(yaml), &err), &err);
+    must(rule_set_parse(&site->rules, site->config, &err), &err);
+    must(readings_new(&site->readings, site->config, site->store, &err), &err);
+    must(commit_begin(site->store, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        site->features[i] =
+            (struct profile_feature){.name_id = class_id(names[i], strlen(names[i])),
+                                     .min = (double)NAN,
+                                     .max = (double)NAN};
+        must(commit_name(site->store, "credit", "feature", site->features[i].name_id,
+                         view_of(names[i]), &err),
+             &err);
+    }
+    site->layout = (struct profile_layout){0, 2, site->features};
+    if (with_reference) {
+        AUTO(reference) struct reference *reference = NULL;
+        AUTO(profile) struct profile *profile = draw(site, PROFILE_REFERENCE, 0);
+        must(reference_build(&reference, profile, 0, &err), &err);
+        must(commit_reference(site->store, "credit", "", reference, "file", 1, &err), &err);
+    }
+    must(commit_end(site->store, &err), &err);
+    return site;
+}
+
+static void site_free(struct site *site)
+{
+    readings_free(site->readings);
+    rule_set_free(site->rules);
+    config_free(site->config);
+    store_free(site->store);
+    temp_free(site->temp);
+    free(site);
+}
+DEFINE_FREEP(site)
+
+static void write_minute(struct site *site, int64_t start_ms, double shift)
+{
+    struct err err = {0};
+    struct buf bytes;
+    AUTO(profile) struct profile *profile = draw(site, PROFILE_MINUTE, shift);
+    buf_init(&bytes, 1 << 20);
+    profile_save(profile, &bytes);
+    must(commit_begin(site->store, &err), &err);
+    must(commit_profile(site->store, 1, MINUTE, start_ms, PROFILE_FEATURES, bytes.data, bytes.size,
+                        &err),
+         &err);
+    must(commit_end(site->store, &err), &err);
+    buf_finish(&bytes);
+}
+
+static struct reading look(struct site *site, const char *rule, int64_t now_ms)
+{
+    struct err err = {0};
+    struct reading reading;
+    struct outside outside = {.now_ms = now_ms, .lag = 0};
+    readings_start(site->readings, &outside);
+    must(readings_read(site->readings, rule_set_find(site->rules, rule), &reading, &err), &err);
+    return reading;
+}
+
+static void a_shifted_feature_is_an_alarm_once_its_window_is_whole(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new(true);
+    write_minute(site, START, 0);
+    write_minute(site, START + HOUR, 30);
+
+    struct reading well = look(site, "any", START + HOUR + 1);
+    struct reading still = look(site, "any", START + 2 * HOUR - 1);
+    struct reading bad = look(site, "any", START + 2 * HOUR);
+
+    assert_int_equal(well.sight, SIGHT_CLEAR);
+    assert_int_equal(still.sight, SIGHT_CLEAR);
+    assert_int_equal(bad.sight, SIGHT_BAD);
+    assert_int_equal(bad.start_ms, START + HOUR);
+    assert_int_equal(bad.n, N_VALUES);
+    assert_float_equal(bad.value, 0.3, 1e-2);
+    assert_true(strncmp(bad.why, "1 of 2 features drifted; the strongest is income: ks ", 53) == 0);
+}
+
+static void one_feature_and_a_share_of_them_are_judged_by_themselves(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new(true);
+    write_minute(site, START, 30);
+
+    struct reading income = look(site, "income", START + HOUR);
+    struct reading half = look(site, "half", START + HOUR);
+
+    assert_int_equal(income.sight, SIGHT_BAD);
+    assert_int_equal(half.sight, SIGHT_CLEAR); /* one of two is not more than half */
+    assert_float_equal(half.value, 0.5, 0);
+}
+
+static void without_events_or_a_reference_there_is_no_data_and_it_says_why(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new(false);
+    write_minute(site, START, 0);
+
+    struct reading none = look(site, "any", START + HOUR);
+    struct reading empty = look(site, "any", START + 2 * HOUR);
+
+    assert_int_equal(none.sight, SIGHT_NO_DATA);
+    assert_string_equal(none.why, "the model has no reference");
+    assert_int_equal(empty.sight, SIGHT_NO_DATA);
+    assert_string_equal(empty.why, "no event in the window");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_shifted_feature_is_an_alarm_once_its_window_is_whole),
+        cmocka_unit_test(one_feature_and_a_share_of_them_are_judged_by_themselves),
+        cmocka_unit_test(without_events_or_a_reference_there_is_no_data_and_it_says_why),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
