@@ -78,8 +78,10 @@ static void judge_ks(const struct drift_subject *subject, double level, struct d
 {
     double n = (double)subject->numeric->n, m = (double)subject->reference->valid;
     double root = sqrt(n / (n + m) * m), more = hidden(subject) / root;
-    out->p_value = more > 0 ? ks_one_sample_sf(out->statistic + more, rint(root * root))
-                            : subject->numeric->ks_p;
+    /* at nm / (n + m) itself: rounded as in ks_p it is up to 10% too small for n = 50 */
+    out->p_value = ks_one_sample_sf_quick(out->statistic + more, root * root);
+    if (more == 0)
+        out->p_value = fmax(out->p_value, subject->numeric->ks_p);
     /* Maag, Dicaire 1971, solved for d: 2 exp(-(6 e d + 1)² / (18 e)) = level */
     double e = fmax(root * root, 1);
     double d = (sqrt(18 * e * log(2 / level)) - 1) / (6 * e);

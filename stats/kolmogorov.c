@@ -91,6 +91,11 @@ double ks_one_sample_sf(double d, double n)
     return one_sample(d, n, SMIRNOV_TERMS);
 }
 
+double ks_one_sample_sf_quick(double d, double n)
+{
+    return one_sample(d, n, QUICK_TERMS);
+}
+
 /*
  * P(a path from (0, 0) to (n, m) reaches |i/n - j/m| >= h/lcm), row by row: outside it is 1,
  * inside Q(i, j) = (i Q(i - 1, j) + j Q(i, j - 1)) / (i + j).
