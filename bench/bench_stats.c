@@ -203,19 +203,22 @@ static void one_window(struct bench *b, int r, int n, int n_methods, double p[N_
     }
 }
 
-/* Families of n_features with any q <= rate. */
+/* Families of n_features with any q <= rate, made of p-values from different references. */
 static void report(const char *name, int n, const double *p, size_t n_p, double rate)
 {
+    size_t n_references = n_p / USES;
     static const size_t sizes[] = {5, 50, 200};
     for (int s = 0; s < 3; s++) {
-        size_t n_families = n_p / sizes[s], alarms = 0;
+        size_t n_families = n_references * USES / sizes[s], alarms = 0;
         struct drift_rule rule = {DRIFT_AUTO, rate, 0};
         struct drift_verdict *verdicts = calloc(sizes[s], sizeof(*verdicts));
         for (size_t f = 0; verdicts && f < n_families; f++) {
             bool any = false;
-            for (size_t i = 0; i < sizes[s]; i++)
-                verdicts[i] =
-                    (struct drift_verdict){.p_value = p[f * sizes[s] + i], .statistic = 1};
+            for (size_t i = 0; i < sizes[s]; i++) {
+                size_t at = f * sizes[s] + i;
+                double one = p[at % n_references * USES + at / n_references];
+                verdicts[i] = (struct drift_verdict){.p_value = one, .statistic = 1};
+            }
             drift_family(verdicts, sizes[s], &rule);
             for (size_t i = 0; i < sizes[s]; i++)
                 any = any || verdicts[i].drifted;
