@@ -146,6 +146,15 @@ static bool find_silence(const struct experiment *experiment, const struct situa
 static bool must_hold(const struct experiment *experiment, const struct situation *now,
                       struct verdict *out)
 {
+    if (now->input_stale || now->data_lost) {
+        give(out, VERDICT_HOLD, CAUSE_INPUT,
+             now->data_lost ? "events of this step were lost on their way in"
+                            : "own input is stale: the consumer lags behind");
+        return true;
+    }
+    /* Before the sample ratio: a silent arm breaks it, and only silence ends by max_hold. */
+    if (find_silence(experiment, now, out))
+        return true;
     if (out->srm.mismatch) {
         give(out, VERDICT_HOLD, CAUSE_SRM,
              "sample ratio mismatch: %" PRId64 " control and %" PRId64
@@ -154,17 +163,11 @@ static bool must_hold(const struct experiment *experiment, const struct situatio
              100 * experiment_share(experiment, now->ramp.step), out->srm.p_value);
         return true;
     }
-    if (now->input_stale || now->data_lost) {
-        give(out, VERDICT_HOLD, CAUSE_INPUT,
-             now->data_lost ? "events of this step were lost on their way in"
-                            : "own input is stale: the consumer lags behind");
-        return true;
-    }
     if (now->reconcile_failed) {
         give(out, VERDICT_HOLD, CAUSE_RECONCILE, "an actuator does not confirm the weight");
         return true;
     }
-    return find_silence(experiment, now, out);
+    return false;
 }
 
 /* --- rollback --- */

@@ -3,7 +3,7 @@
  * give the same bits, so that a verdict can be computed again from its audit row.
  *
  * Shape    ab_decide reads; ramp_step (abtest/ramp.h) then makes the next state of the verdict.
- *          The first rule that applies wins: hold (silent arm, own input stale, sample ratio,
+ *          The first rule that applies wins: hold (own input stale, silent arm, sample ratio,
  *          reconcile) · rollback (harm, hard limit, no data for max_hold, time-out) · advance or
  *          promote · hold (paused, undefined guardrail, approval) · continue
  * Feeding  run.c, after a commit, for each whole second of event time (a look):

@@ -11,4 +11,6 @@ int command_check(int argc, char **argv);
 int command_query(int argc, char **argv);
 int command_reference(int argc, char **argv);
 int command_backup(int argc, char **argv);
+int command_gate(int argc, char **argv);
+int command_experiment(int argc, char **argv);
 int command_verify(int argc, char **argv);

@@ -18,6 +18,15 @@ static const struct command {
      "validates a configuration; names file, line and key of what is wrong"},
     {"demo", command_demo, "[--port N]",
      "everything in one process: an embedded Kafka, a simulated model, the dashboard"},
+    {"experiment", command_experiment,
+     "list | create FILE | plan FILE --base-rate P --harm-rate P --traffic N | "
+     "start|pause|resume|jump|freeze|approve|promote|rollback E [--step N] [--reason TEXT] "
+     "[--id KEY] [--url U] [--token-file F]",
+     "operates experiments through the API; plan says what one will need"},
+    {"gate", command_gate,
+     "experiment E | model M [--version V] [--window D] [--url U] [--token-file F] [--wait D] "
+     "[--junit FILE]",
+     "a pipeline's gate; exit 0 passed, 1 failed, 2 usage, 3 undecided in time, 4 cannot reach"},
     {"query", command_query,
      "(-c FILE | --db DB) models|metrics [--model M] [--version V] "
      "[--metric a,b] [--segment k:v] [--from T] [--to T] [--window D] "
@@ -69,7 +78,7 @@ static int help(const char *name)
     }
     printf("Assay watches machine-learning models in production.\n\nUsage: assay COMMAND …\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     printf("\n`assay help COMMAND` shows its options. Exit codes: 0 done, 64 usage, 65 bad data, "
            "74 I/O.\n");
     return 0;

@@ -7,27 +7,36 @@
 #include "common/config.h"
 #include "web/api.h"
 
-static const char usage[] = "usage: assay query (-c FILE | --db DB) "
-                            "models|versions|slices|metrics|drift|distribution|alerts|system|"
-                            "dead-letters [--model M] [--version V] [--metric a,b] [--feature F] "
-                            "[--segment k:v] [--from T] [--to T] "
-                            "[--window D] [--step D]";
+static const char usage[] =
+    "usage: assay query (-c FILE | --db DB) "
+    "models|versions|slices|metrics|drift|distribution|alerts|system|dead-letters|experiments|"
+    "verdict|history|audit [--experiment E] [--model M] [--version V] [--metric a,b] [--feature F] "
+    "[--segment k:v] [--from T] [--to T] [--window D] [--step D]";
 
-/* Which path of REST a word stands for; below /models/M where `of_model`. */
+/* Which path of REST a word stands for, and below what. */
+enum below {
+    BELOW_ROOT,
+    BELOW_MODEL,
+    BELOW_EXPERIMENT
+};
 static const struct word {
     const char *word;
-    bool of_model;
+    enum below below;
     const char *tail;
 } words[] = {
-    {"alerts", false, "alerts"},
-    {"dead-letters", false, "dead-letters"},
-    {"distribution", true, "distribution"},
-    {"drift", true, "drift"},
-    {"metrics", true, "metrics"},
-    {"models", false, "models"},
-    {"slices", true, "slices"},
-    {"system", false, "system"},
-    {"versions", true, "versions"},
+    {"alerts", BELOW_ROOT, "alerts"},
+    {"audit", BELOW_ROOT, "audit"},
+    {"dead-letters", BELOW_ROOT, "dead-letters"},
+    {"distribution", BELOW_MODEL, "distribution"},
+    {"drift", BELOW_MODEL, "drift"},
+    {"experiments", BELOW_ROOT, "experiments"},
+    {"history", BELOW_EXPERIMENT, "history"},
+    {"metrics", BELOW_MODEL, "metrics"},
+    {"models", BELOW_ROOT, "models"},
+    {"slices", BELOW_MODEL, "slices"},
+    {"system", BELOW_ROOT, "system"},
+    {"verdict", BELOW_EXPERIMENT, "verdict"},
+    {"versions", BELOW_MODEL, "versions"},
 };
 
 static const struct word *find_word(const char *text)
@@ -40,21 +49,29 @@ static const struct word *find_word(const char *text)
 }
 
 static int make_target(struct buf *target, const char *text, const char *model,
-                       const struct api_param *params, size_t n_params, struct err *err)
+                       const char *experiment, const struct api_param *params, size_t n_params,
+                       struct err *err)
 {
     const struct word *word = find_word(text);
     if (!word)
         return err_set(err, ERR_USAGE, "query: unknown word \"%s\"; %s", text, usage);
-    if (word->of_model && !model)
+    if (word->below == BELOW_MODEL && !model)
         return err_set(err, ERR_USAGE, "query %s: needs --model M", text);
+    if (word->below == BELOW_EXPERIMENT && !experiment)
+        return err_set(err, ERR_USAGE, "query %s: needs --experiment E", text);
     buf_printf(target, "/api/v1");
-    if (word->of_model) {
+    if (word->below == BELOW_MODEL) {
         api_target_segment(target, "models");
         api_target_segment(target, model);
+    } else if (word->below == BELOW_EXPERIMENT) {
+        api_target_segment(target, "experiments");
+        api_target_segment(target, experiment);
     }
     api_target_segment(target, word->tail);
-    if (!word->of_model && model && strcmp(text, "models") == 0)
+    if (model && strcmp(text, "models") == 0)
         api_target_segment(target, model);
+    if (experiment && strcmp(text, "experiments") == 0)
+        api_target_segment(target, experiment);
     for (size_t i = 0; i < n_params; i++)
         api_target_param(target, params[i].name, params[i].value);
     buf_u8(target, 0);
@@ -102,25 +119,26 @@ int command_query(int argc, char **argv)
 {
     static const char *const names[] = {"version", "metric", "segment", "from",   "to",
                                         "window",  "step",   "state",   "reason", "limit",
-                                        "after",   "alert",  "feature"};
+                                        "after",   "alert",  "feature", "full"};
     enum {
         N_NAMES = sizeof(names) / sizeof(names[0])
     };
-    const char *path = NULL, *db = NULL, *model = NULL;
+    const char *path = NULL, *db = NULL, *model = NULL, *experiment = NULL;
     const char *values[N_NAMES] = {0};
     bool csv = false;
-    struct option_row rows[4 + N_NAMES] = {
+    struct option_row rows[5 + N_NAMES] = {
         {.name = "config", .letter = 'c', .value = &path},
         {.name = "db", .value = &db},
         {.name = "model", .value = &model},
         {.name = "csv", .flag = &csv},
+        {.name = "experiment", .value = &experiment},
     };
     for (size_t i = 0; i < N_NAMES; i++)
-        rows[4 + i] = (struct option_row){.name = names[i], .value = &values[i]};
+        rows[5 + i] = (struct option_row){.name = names[i], .value = &values[i]};
 
     struct err err = {0};
     struct arguments given;
-    if (options_parse(rows, 4 + N_NAMES, argc, argv, &given, &err))
+    if (options_parse(rows, 5 + N_NAMES, argc, argv, &given, &err))
         return fail(&err);
     if (given.n != 1 || (!path && !db)) {
         err_set(&err, ERR_USAGE, "%s", usage);
@@ -138,7 +156,7 @@ int command_query(int argc, char **argv)
         return fail(&err);
     struct buf target;
     buf_init(&target, 64 * 1024);
-    int rc = make_target(&target, given.words[0], model, params, n_params, &err);
+    int rc = make_target(&target, given.words[0], model, experiment, params, n_params, &err);
     if (!rc)
         rc = run(config, db, (const char *)target.data, csv, &err);
     buf_finish(&target);

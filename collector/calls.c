@@ -96,7 +96,7 @@ int collector_call(struct collector *collector,
     while (!call.done)
         pthread_cond_wait(&calls->finished, &calls->lock);
     pthread_mutex_unlock(&calls->lock);
-    if (call.rc < 0 && err)
+    if ((call.rc < 0 || call.err.code) && err) /* outcomes may have something to say as well */
         *err = call.err;
     return call.rc;
 }

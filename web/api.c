@@ -19,6 +19,7 @@ int api_open(struct api_context **out, const struct api_options *options, struct
     context->config = options->config;
     context->clock = options->clock ? options->clock : clock_system();
     context->web_metrics = options->web_metrics;
+    context->stopping = options->stopping;
     context->web = options->web;
     if (options->commands)
         context->commands = *options->commands;

@@ -31,6 +31,7 @@ struct api_options {
     const struct clock *clock;           /* NULL: the system's */
     /* The server's own counters as OpenMetrics lines; NULL without a server. */
     void (*web_metrics)(void *web, struct buf *out);
+    bool (*stopping)(void *web); /* whoever waits should end; NULL: never */
     void *web;
 };
 

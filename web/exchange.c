@@ -411,7 +411,9 @@ static enum MHD_Result step_whole(struct exchange *exchange)
     }
     exchange->job.run = run_on_worker;
     MHD_suspend_connection(exchange->connection);
-    struct work *work = exchange->route->kind == ROUTE_INGEST ? web->ingest : web->readers;
+    struct work *work = exchange->route->kind == ROUTE_INGEST ? web->ingest
+                        : exchange->route->kind == ROUTE_WAIT ? web->waiters
+                                                              : web->readers;
     if (!work_put(work, &exchange->job)) {
         MHD_resume_connection(exchange->connection);
         exchange->answer.status = 429;

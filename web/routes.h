@@ -36,6 +36,7 @@ enum route_kind {
     ROUTE_READ,   /* on a query worker */
     ROUTE_CACHED, /* the same; equal questions have equal answers until the change counter moves */
     ROUTE_INGEST, /* waits for the writer; body up to 8 MiB */
+    ROUTE_WAIT,   /* may wait for something to happen; on threads of its own */
     ROUTE_QUICK,  /* touches no database */
     ROUTE_STREAM, /* server-sent events */
 };

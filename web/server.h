@@ -37,7 +37,7 @@ struct web {
     struct assets *assets;
     struct tokens *tokens;     /* NULL: none asked for */
     struct api_context *quick; /* on the HTTP library's thread */
-    struct work *readers, *ingest;
+    struct work *readers, *ingest, *waiters;
     struct stream *stream;
     struct answers *answers;
     char *certificate, *key; /* PEM */

@@ -21,6 +21,7 @@
 
 enum {
     N_READERS = 3,
+    N_WAITERS = 32,
     N_INGEST = 32, /* each waits for a commit; together they share it */
     MAX_PEM_BYTES = 1024 * 1024,
     KEEPER_MS = 250,
@@ -205,6 +206,12 @@ static void gauge(struct buf *out, const char *name, const char *help, int64_t v
                value);
 }
 
+static bool is_stopping(void *context)
+{
+    struct web *web = context;
+    return atomic_load(&web->stopping);
+}
+
 static void web_metrics(void *context, struct buf *out)
 {
     struct web *web = context;
@@ -238,6 +245,7 @@ static int start_parts(struct web *web, const struct web_options *options, struc
                               .commands = options->commands ? &web->commands : NULL,
                               .clock = web->clock,
                               .web_metrics = web_metrics,
+                              .stopping = is_stopping,
                               .web = web};
     int rc = guard_new(&web->guard, &limits, clock_system(), err);
     if (rc == 0)
@@ -250,6 +258,8 @@ static int start_parts(struct web *web, const struct web_options *options, struc
         rc = work_new(&web->readers, &api, N_READERS, 256, err);
     if (rc == 0)
         rc = work_new(&web->ingest, &api, N_INGEST, 64, err);
+    if (rc == 0)
+        rc = work_new(&web->waiters, &api, N_WAITERS, N_WAITERS, err);
     if (rc == 0)
         rc = stream_new(&web->stream, options, &api, err);
     return rc;
@@ -304,12 +314,14 @@ void web_stop(struct web *web)
         pthread_join(web->keeper, NULL);
     work_stop(web->readers);
     work_stop(web->ingest);
+    work_stop(web->waiters);
     stream_stop(web->stream);
     if (web->daemon)
         MHD_stop_daemon(web->daemon);
     stream_free(web->stream);
     work_free(web->readers);
     work_free(web->ingest);
+    work_free(web->waiters);
     api_close(web->quick);
     answers_free(web->answers);
     assets_free(web->assets);

@@ -46,6 +46,8 @@ def check_get(base, document, path, operation):
         status, kind, body = get(url + "?" + urllib.parse.urlencode(parameters))
         if status == 404 and b"daemon" in body:
             continue  # served by a part of the daemon that this server has not
+        if "{experiment}" in path and status in (400, 404):
+            continue  # this server has no experiments
         assert status == 200, (url, parameters, status, body[:300])
         assert kind in response, (url, kind)
         if kind == "application/json" and "$ref" in response[kind]["schema"]:
