@@ -1,0 +1,173 @@
+/* Experiments at work, on a database of their own: what is created, refused, decided and kept. */
+#include <stdlib.h>
+
+#include "abtest/run.h"
+#include "storage/audit.h"
+#include "storage/commit.h"
+#include "storage/transition.h"
+#include "tests/lib/temp_store.h"
+#include "tests/test.h"
+
+#define OBJECT(name, more)                                                                         \
+    "{\"name\":\"" name "\",\"model\":\"credit\",\"control\":\"v1\",\"treatment\":\"v2\","         \
+    "\"steps\":[{\"weight\":50,\"min_duration\":\"1h\"}],\"metrics\":[{\"metric\":\"error_rate\"," \
+    "\"margin_relative\":0.5}]" more "}"
+
+struct site {
+    struct temp *temp;
+    struct store *store;
+    struct run *run;
+    int told;
+};
+
+static int tell(void *context, const struct run_news *news, struct err *err)
+{
+    (void)news;
+    (void)err;
+    ((struct site *)context)->told++;
+    return 0;
+}
+
+static void open_run(struct site *site)
+{
+    struct err err = {0};
+    struct run_options options = {.store = site->store, .context = site, .tell = tell};
+    must(run_new(&site->run, &options, &err), &err);
+}
+
+static struct site *site_new(void)
+{
+    struct site *site = calloc(1, sizeof(*site));
+    assert_non_null(site);
+    site->temp = temp_new();
+    site->store = temp_store(site->temp, STORE_WRITE);
+    temp_series(site->store, "credit", "v1", "");
+    open_run(site);
+    return site;
+}
+
+static void site_free(struct site *site)
+{
+    run_free(site->run);
+    store_free(site->store);
+    temp_free(site->temp);
+    free(site);
+}
+
+static const struct run_actor person = {"ann", 5, INT64_MIN, 0};
+
+static int create(struct site *site, const char *object, struct err *err)
+{
+    char name[EXPERIMENT_MAX_NAME_BYTES + 1];
+    return run_create(site->run, object, strlen(object), &person, name, err);
+}
+
+/* Units that all fail in treatment, and never in control. */
+static void feed(struct site *site, int64_t ts_ms, int n)
+{
+    struct err err = {0};
+    for (int i = 0; i < n; i++) {
+        char unit[32];
+        int size = snprintf(unit, sizeof(unit), "u%d", i);
+        struct run_event event = {
+            .model = "credit",
+            .unit = {unit, (size_t)size},
+            .unit_hash = (uint64_t)(i + 1) << 1,
+            .ts_ms = ts_ms,
+            .sign = 1,
+            .observation = {.stage = STAGE_PREDICTION, .latency_ms = 1},
+        };
+        event.version = "v1";
+        event.observation.failed = false;
+        int rc = run_observe(site->run, &event, &err);
+        if (rc == RUN_OUTSIDE) { /* its bucket is the treatment's */
+            event.version = "v2";
+            event.observation.failed = true;
+            rc = run_observe(site->run, &event, &err);
+        }
+        assert_int_equal(rc, 0);
+    }
+}
+
+static int take_state(void *context, const struct experiment_row *row, struct err *err)
+{
+    (void)err;
+    snprintf(context, 32, "%s %g", row->state, row->weight);
+    return 0;
+}
+
+static void state_is(struct site *site, const char *name, const char *expected)
+{
+    char state[32] = "";
+    struct err err = {0};
+    must(experiments_read(site->store, name, take_state, state, &err), &err);
+    assert_string_equal(state, expected);
+}
+
+static void harm_rolls_back_and_survives_a_restart_in_the_middle(void **state)
+{
+    (void)state;
+    struct site *site = site_new();
+    struct err err = {0};
+    must(create(site, OBJECT("e", ",\"start\":true"), &err), &err);
+    state_is(site, "e", "running 50");
+    feed(site, 1700000000100, 200);
+    must(commit_begin(site->store, &err), &err);
+    must(run_in_commit(site->run, site->store, 1700000000100, &err), &err);
+    must(commit_end(site->store, &err), &err);
+
+    run_free(site->run);
+    open_run(site);
+    struct run_now now = {1700000001000, 1700000001000, 1700000001000, 0};
+    must(run_look(site->run, &now, &err), &err);
+
+    state_is(site, "e", "rolled_back 0");
+    assert_false(run_active(site->run));
+    assert_int_equal(site->told, 2); /* the start and the rollback */
+    must(audit_verify(site->store, &err), &err);
+    site_free(site);
+}
+
+static void what_cannot_be_run_is_refused_with_its_reason(void **state)
+{
+    (void)state;
+    struct site *site = site_new();
+    struct err err = {0};
+    must(create(site, OBJECT("e", ",\"start\":true"), &err), &err);
+
+    assert_int_equal(create(site, OBJECT("e", ""), &err), RUN_CONFLICT);
+    assert_non_null(strstr(err.text, "exists already"));
+    assert_int_equal(create(site, OBJECT("f", ",\"start\":true"), &err), RUN_CONFLICT);
+    assert_non_null(strstr(err.text, "experiment e is running on model credit already"));
+    struct run_order order = {"g", "pause", -1, "", ""};
+    assert_int_equal(run_command(site->run, &order, &person, &err), ERR_NOT_FOUND);
+    site_free(site);
+}
+
+static void a_command_of_the_same_key_is_carried_out_once(void **state)
+{
+    (void)state;
+    struct site *site = site_new();
+    struct err err = {0};
+    must(create(site, OBJECT("e", ",\"start\":true"), &err), &err);
+    struct run_order pause = {"e", "pause", -1, "why not", "key-1"};
+    struct run_order resume = {"e", "resume", -1, "", ""};
+
+    must(run_command(site->run, &pause, &person, &err), &err);
+    state_is(site, "e", "paused 50");
+    must(run_command(site->run, &resume, &person, &err), &err);
+    must(run_command(site->run, &pause, &person, &err), &err);
+
+    state_is(site, "e", "running 50");
+    site_free(site);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(harm_rolls_back_and_survives_a_restart_in_the_middle),
+        cmocka_unit_test(what_cannot_be_run_is_refused_with_its_reason),
+        cmocka_unit_test(a_command_of_the_same_key_is_carried_out_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
