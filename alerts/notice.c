@@ -143,6 +143,8 @@ char *notice_alert(const struct alert_rule *rule, const struct alert_state *stat
     json_object_set_new(alert, "window",
                         json_pack("{s:I,s:I}", "start", (json_int_t)reading->start_ms, "end",
                                   (json_int_t)reading->end_ms));
+    if (rule->relative_to != RELATIVE_NONE) /* level and value are changes, not values */
+        json_object_set_new(alert, "relative", json_true());
     json_object_set_new(alert, "flapping", json_boolean(state->flapping));
     json_object_set_new(alert, "summary",
                         json_sprintf("%s%s%s%s%s: %s", subject, rule->version ? " " : "",

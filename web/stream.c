@@ -2,7 +2,7 @@
  * A ring of messages, each made once by the maker thread when the change counter moves:
  *
  *        first_seq                      next_seq
- *   … |  window 812  | status 812 | window 813 |        a listener is just the number of the
+ *   … |  window 812  | status 812 | alert 813 |         a listener is just the number of the
  *                                                       next message it wants
  *
  * A listener with nothing to send suspends its connection; a new message resumes all of them.
@@ -16,7 +16,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
+#include "storage/alert_rows.h"
 #include "storage/catalog.h"
 #include "storage/series.h"
 #include "web/handlers.h"
@@ -63,6 +65,7 @@ struct stream {
     uint64_t change_at_start;
     struct web_health health; /* as last told */
     bool health_told;
+    uint64_t alerts; /* fingerprint of the alerts as last told; 0: none */
     bool wanted; /* somebody was away for too long: make a window message though nothing moved */
 };
 
@@ -143,6 +146,58 @@ static void tell_window(struct stream *stream, uint64_t change)
     buf_finish(&data);
 }
 
+struct alert_writer {
+    struct buf *out;
+    int64_t n, n_firing;
+    uint64_t fingerprint;
+};
+
+static int write_alert(void *context, const struct alert_row *row, struct err *err)
+{
+    (void)err;
+    static const char *const states[] = {"inactive", "pending", "firing", "no_data"};
+    struct alert_writer *writer = context;
+    const int64_t facts[] = {row->phase, row->since_ms, row->acked_by ? row->acked_ms : -1,
+                             row->flapping, row->no_data};
+    uint64_t seed = XXH3_64bits_withSeed(row->id, strlen(row->id), writer->fingerprint);
+    writer->fingerprint = XXH3_64bits_withSeed(facts, sizeof(facts), seed);
+    writer->n++;
+    writer->n_firing += row->phase == 2;
+    out_open(writer->out, '{');
+    out_key_string(writer->out, "id", row->id);
+    out_key_string(writer->out, "rule", row->rule);
+    out_key_string(writer->out, "state", states[row->phase & 3]);
+    out_key_string(writer->out, "model", row->model);
+    out_key_string(writer->out, "severity", row->severity);
+    out_key_time(writer->out, "since", row->since_ms);
+    out_close(writer->out, '}');
+    return 0;
+}
+
+/* All alerts that are not inactive, whenever one of them changed: who missed a message lost
+   nothing. `wanted`: also when they are as they were. */
+static void tell_alerts(struct stream *stream, uint64_t change, bool wanted)
+{
+    struct buf data;
+    struct store *store;
+    struct alert_writer writer = {.out = &data};
+    buf_init(&data, MAX_MESSAGE_BYTES);
+    out_open(&data, '{');
+    out_key_int(&data, "change", (int64_t)change);
+    out_key(&data, "alerts");
+    out_open(&data, '[');
+    bool known = context_store(stream->api, &store, NULL) == 0 &&
+                 alerts_read(store, true, write_alert, &writer, NULL) == 0;
+    out_close(&data, ']');
+    out_key_int(&data, "firing", writer.n_firing);
+    out_close(&data, '}');
+    if (known && (writer.fingerprint != stream->alerts || (wanted && writer.n > 0))) {
+        stream->alerts = writer.fingerprint;
+        put_message(stream, change, "alert", &data);
+    }
+    buf_finish(&data);
+}
+
 static void tell_status(struct stream *stream, uint64_t change)
 {
     struct web_health health = {.ready = !stream->commands.health};
@@ -179,8 +234,10 @@ static void *make_messages(void *argument)
         bool moved = now != seen, wanted = stream->wanted;
         stream->wanted = false;
         pthread_mutex_unlock(&stream->lock);
-        if (moved || wanted)
+        if (moved || wanted) {
             tell_window(stream, now);
+            tell_alerts(stream, now, wanted);
+        }
         seen = now;
         if (clock_boot_ms(clock_system()) >= beat_at) {
             beat_at += HEARTBEAT_MS;

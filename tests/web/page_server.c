@@ -6,8 +6,8 @@
  *
  * Two models of two versions each; the newer version of `credit` slows down and, in one country,
  * answers worse; labels of the last two hours are still coming. One model has a hostile name. With
- * --tick-ms a minute of data is committed so often. Prints the address, ends when its standard
- * input does.
+ * --tick-ms a minute of data is committed so often, and with each byte of its standard input; an
+ * "a" makes one more alert fire. Prints the address, ends when its standard input does.
  */
 #include <math.h>
 #include <poll.h>
@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "stats/metric.h"
 #include "tests/test.h"
+#include "tests/web/page_alerts.h"
 #include "tests/web/site.h"
 
 #define HOSTILE "<img src=x onerror=alert(1)>"
@@ -181,6 +182,7 @@ static void write_history(struct site *site, int64_t begin_ms, int64_t end_ms)
                                       .payload = view_of("{\"type\":\"prediction\", " HOSTILE)};
         must(commit_dead_letter(site->store, &row, &err), &err);
     }
+    page_alerts_write(site, end_ms, HOSTILE);
     must(commit_end(site->store, &err), &err);
 }
 
@@ -228,8 +230,10 @@ int main(int argc, char **argv)
     write_history(site, begin_ms, end_ms);
 
     site->now_ms = end_ms;
-    site->commands =
-        (struct web_commands){.context = site, .health = health, .reject_name = reject_word};
+    site->commands = (struct web_commands){.context = site,
+                                           .health = health,
+                                           .reject_name = reject_word,
+                                           .alert = page_alerts_command};
     struct config_http *http = &site->config.http;
     http->port = (int)option(argc, argv, "--port", 0);
     http->tls_cert = text_option(argc, argv, "--tls-cert");
@@ -245,15 +249,20 @@ int main(int argc, char **argv)
     fflush(stdout);
 
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    char byte;
+    char byte = 0;
     while (poll(&input, 1, tick_ms > 0 ? (int)tick_ms : -1) == 0 ||
            read(STDIN_FILENO, &byte, 1) > 0) {
+        pthread_mutex_lock(&page_alerts_lock);
         must(commit_begin(site->store, &err), &err);
+        if (byte == 'a')
+            page_alerts_fire(site, end_ms);
+        byte = 0;
         write_world(site, end_ms, begin_ms, end_ms + MINUTE);
         end_ms += MINUTE;
         site->now_ms = end_ms;
         write_facts(site, end_ms);
         must(commit_end(site->store, &err), &err);
+        pthread_mutex_unlock(&page_alerts_lock);
     }
     site_free(site);
     return 0;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "storage/alert_rows.h"
 #include "tests/test.h"
 #include "tests/web/site.h"
 
@@ -128,6 +129,40 @@ static void who_was_away_for_a_restart_hears_how_things_stand(void **state)
     listener_free(listener);
 }
 
+static void an_alert_that_changes_is_heard_once(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    tick(site, 0);
+    site_serve(site);
+    struct listener *listener = listen_from(site, NULL);
+    hear(listener, "retry: 2000\n\n");
+    struct err err = {0};
+    struct alert_row row = {.id = "00000000000000a1",
+                            .rule = "auc-low",
+                            .model = "credit",
+                            .version = "",
+                            .slice = "",
+                            .severity = "critical",
+                            .phase = 2,
+                            .since_ms = SITE_START,
+                            .data = "{}"};
+
+    must(commit_begin(site->store, &err), &err);
+    must(commit_alert(site->store, &row, &err), &err);
+    must(commit_end(site->store, &err), &err);
+
+    hear(listener, "event: alert\ndata: {\"change\":2,\"alerts\":[{\"id\":\"00000000000000a1\","
+                   "\"rule\":\"auc-low\",\"state\":\"firing\",\"model\":\"credit\","
+                   "\"severity\":\"critical\",\"since\":1700006400000}],\"firing\":1}\n\n");
+    tick(site, 1);
+    hear(listener, "id: 3\nevent: window");
+    tick(site, 2);
+    hear(listener, "id: 4\nevent: window");
+    assert_null(strstr(strstr(listener->text, "event: alert") + 1, "event: alert"));
+    listener_free(listener);
+}
+
 static void a_client_may_hold_only_so_many_streams(void **state)
 {
     (void)state;
@@ -170,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_commit_is_heard_by_everybody_who_listens),
         cmocka_unit_test(who_reconnects_hears_what_was_missed),
         cmocka_unit_test(who_was_away_for_a_restart_hears_how_things_stand),
+        cmocka_unit_test(an_alert_that_changes_is_heard_once),
         cmocka_unit_test(a_client_may_hold_only_so_many_streams),
         cmocka_unit_test(the_server_stops_while_pages_listen),
     };

@@ -20,10 +20,16 @@ export function with_params(path, params) {
     return text ? `${path}?${text}` : path;
 }
 
-export async function get(path, params = {}, signal = undefined) {
+export const get = (path, params = {}, signal = undefined) => ask(with_params(path, params), { signal });
+
+// What changes something: POST or DELETE, with a JSON body or none.
+export const send = (method, path, body = undefined) =>
+    ask(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }, body === undefined ? {} : { "Content-Type": "application/json" });
+
+async function ask(path, options, headers = {}) {
     let response;
     try {
-        response = await fetch(with_params(path, params), { signal, headers: { Accept: "application/json" } });
+        response = await fetch(path, { ...options, headers: { Accept: "application/json", ...headers } });
     } catch (error) {
         if (error.name === "AbortError") throw error;
         throw new Problem(0, { detail: "Assay does not answer. Is the daemon running? This page tries again by itself." });

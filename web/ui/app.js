@@ -1,9 +1,11 @@
 // Finds the page that the URL names, opens it, and closes the one before.
+import { get } from "./api.js";
 import { h, replace } from "./dom.js";
-import { start } from "./live.js";
+import { on_change, start } from "./live.js";
 import { is_dark } from "./palette.js";
 import { href, read } from "./route.js";
 import { failed } from "./states.js";
+import * as alerts from "./alerts.js";
 import * as compare from "./compare.js";
 import * as model from "./model.js";
 import * as overview from "./overview.js";
@@ -14,16 +16,33 @@ const pages = [
     { title: "Overview", key: "o", parts: [], match: (p) => p.length === 0, page: overview },
     { title: "Model", match: (p) => p[0] === "models" && p.length === 2, page: model },
     { title: "Compare", match: (p) => p[0] === "models" && p.length === 3 && p[2] === "compare", page: compare },
+    { title: "Alerts", key: "a", parts: ["alerts"], match: (p) => p[0] === "alerts" && p.length === 1, page: alerts },
     { title: "System", key: "s", parts: ["system"], match: (p) => p[0] === "system" && p.length === 1, page: system },
 ];
 
-let open_path = null, closer = null;
+let open_path = null, closer = null, firing = 0;
+
+// How many alerts fire, next to the word in the navigation.
+function draw_count() {
+    const link = document.querySelector("#nav a[href='#/alerts']");
+    link?.querySelector(".count")?.remove();
+    if (firing) link?.append(h("span", { class: "count" }, String(firing), h("span", { class: "unseen" }, " firing")));
+}
+
+async function count_alerts() {
+    try {
+        const { items } = await get("/api/v1/alerts");
+        firing = items.filter((alert) => alert.state === "firing").length;
+        draw_count();
+    } catch { /* the Alerts page says why */ }
+}
 
 async function show() {
     const { parts } = read(), path = parts.join("/");
     const found = pages.find((entry) => entry.match(parts));
     replace(document.getElementById("nav"), pages.filter((entry) => entry.parts).map((entry) =>
         h("a", { href: href(entry.parts), "aria-current": entry === found || (entry === pages[0] && parts[0] === "models") ? "page" : null }, entry.title)));
+    draw_count();
     if (path === open_path) return; // only parameters changed: the page follows them itself
     open_path = path;
     closer?.abort();
@@ -54,7 +73,7 @@ function theme_button() {
     label();
 }
 
-const keys = [["o", "Overview"], ["s", "System"], ["[ and ]", "Shorter and longer range"], ["← →", "On a chart: through its windows"], ["Esc", "Off the chart"], ["t", "Dark or light"], ["?", "This list"]];
+const keys = [["o", "Overview"], ["a", "Alerts"], ["s", "System"], ["[ and ]", "Shorter and longer range"], ["← →", "On a chart: through its windows"], ["Esc", "Off the chart"], ["t", "Dark or light"], ["?", "This list"]];
 
 function keyboard() {
     const dialog = document.getElementById("keys");
@@ -66,7 +85,7 @@ function keyboard() {
     };
     document.getElementById("help").onclick = help;
     addEventListener("keydown", (event) => {
-        if (event.ctrlKey || event.metaKey || event.altKey || /^(input|select|textarea)$/i.test(event.target.tagName) || dialog.open) return;
+        if (event.ctrlKey || event.metaKey || event.altKey || /^(input|select|textarea)$/i.test(event.target.tagName) || document.querySelector("dialog[open]")) return;
         const entry = pages.find((e) => e.key === event.key);
         if (entry) location.hash = href(entry.parts);
         else if (event.key === "t") document.getElementById("theme").click();
@@ -80,6 +99,10 @@ start((state, word, title) => {
     live.dataset.state = state;
     live.title = title ?? "";
     if (live.lastElementChild.textContent !== word) live.lastElementChild.textContent = word;
+});
+on_change((event) => {
+    if (event.type === "open" || (event.type === "alert" && !event.alerts)) count_alerts();
+    else if (event.type === "alert") { firing = event.firing; draw_count(); }
 });
 theme_button();
 keyboard();

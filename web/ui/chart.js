@@ -97,6 +97,8 @@ export class Chart {
         this.group = group;
         this.on_range = on_range;
         this.rows = [];
+        this.spans = [];
+        this.levels = [];
         this.at = null; // index under the cross-hair
         this.plot = null;
         this.as_table = false;
@@ -121,10 +123,12 @@ export class Chart {
     }
 
     // rows: [{version, index, points}], one grid of windows for all
-    update({ rows, marks, complete, labels_complete, window }) {
+    // spans: when alerts fired, [{rule, from, to, data}]; ends that are null are open
+    update({ rows, marks, spans, complete, labels_complete, window }) {
         const shape = rows.map((r) => r.version).join("\n");
         Object.assign(this, { rows, marks, complete, labels_complete, window });
         [this.low, this.high] = y_range(rows, this.kind, (p) => this.weight(p));
+        this.show_alerts(spans ?? [], rows[0]?.points ?? []);
         this.csv_link.href = this.links("csv");
         this.json_link.href = this.links("json");
         const empty = !rows.some((row) => row.points.some((p) => p.value !== null));
@@ -187,8 +191,54 @@ export class Chart {
         this.plot = new uplot(options, this.columns(), this.canvas);
     }
 
+    // The spans within the range, and the levels of their rules; a level near the values widens the
+    // axis to be seen, one far away stays out.
+    show_alerts(spans, points) {
+        const first = points[0]?.start ?? 0, last = points.at(-1)?.end ?? 0, reach = (this.high - this.low) * 0.8;
+        this.spans = spans.filter((s) => (s.from ?? first) < last && (s.to ?? last) > first);
+        this.levels = [...new Map(this.spans.filter((s) => typeof s.data.level === "number" && !s.data.relative &&
+            s.data.level > this.low - reach && s.data.level < this.high + reach).map((s) => [s.data.level, s])).values()];
+        for (const { data } of this.levels) {
+            this.low = Math.min(this.low, data.level - reach * 0.06);
+            this.high = Math.max(this.high, data.level + reach * 0.06);
+        }
+    }
+
+    draw_alerts(u) {
+        const { left, top, width, height } = u.bbox, context = u.ctx, dpr = devicePixelRatio;
+        const within = (ms, otherwise) => (ms === null ? otherwise : Math.max(left, Math.min(left + width, u.valToPos(ms, "x", true))));
+        context.save();
+        context.fillStyle = context.strokeStyle = css("--bad");
+        context.lineWidth = dpr;
+        context.font = `600 ${11 * dpr}px system-ui, sans-serif`;
+        for (const span of this.spans) {
+            const from = within(span.from, left), to = within(span.to, left + width);
+            context.globalAlpha = 0.13;
+            context.fillRect(from, top, Math.max(2 * dpr, to - from), height);
+            context.globalAlpha = 1;
+            context.fillRect(from, top + height - 3 * dpr, Math.max(2 * dpr, to - from), 3 * dpr);
+        }
+        context.setLineDash([6 * dpr, 4 * dpr]);
+        for (const { rule, data } of this.levels) {
+            const y = u.valToPos(data.level, "y", true);
+            context.beginPath();
+            context.moveTo(left, y);
+            context.lineTo(left + width, y);
+            context.stroke();
+            const text = `${rule.length > 24 ? `${rule.slice(0, 23)}…` : rule} ${format.value(data.level, this.kind)}`;
+            context.fillText(text, left + 4 * dpr, y - 4 * dpr);
+        }
+        context.restore();
+    }
+
+    alert_words() {
+        const one = (s) => `${s.rule} fired ${s.from === null ? "" : `from ${format.time(s.from)} `}${s.to === null ? "and still fires" : `until ${format.time(s.to)}`}`;
+        return this.spans.length ? ` Alerts: ${this.spans.map(one).join("; ")}.` : "";
+    }
+
     draw_below(u) {
         const { left, top, width, height } = u.bbox, context = u.ctx;
+        this.draw_alerts(u);
         if (this.labels_complete !== null && needs_labels(this.metric.name)) {
             const x = Math.max(left, u.valToPos(this.labels_complete, "x", true));
             if (x < left + width) hatch(context, x, top, left + width - x, height, css("--hatch"));
@@ -264,7 +314,7 @@ export class Chart {
             return `${row.version ?? "all versions"}: ${format.value(last.value, this.kind)}${range ? ` (${range})` : ""} at ${format.time(last.end)}, ` +
                 `between ${format.value(Math.min(...values), this.kind)} and ${format.value(Math.max(...values), this.kind)} over ${known.length} windows`;
         });
-        return `${this.metric.name} over time. ${parts.join(". ")}. Arrow keys move through the windows.`;
+        return `${this.metric.name} over time. ${parts.join(". ")}.${this.alert_words()} Arrow keys move through the windows.`;
     }
 
     fill_table() {

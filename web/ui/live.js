@@ -29,6 +29,7 @@ export function start(show) {
         display();
         tell({ type: "window", ...JSON.parse(message.data) });
     });
+    source.addEventListener("alert", (message) => tell({ type: "alert", ...JSON.parse(message.data) }));
     source.addEventListener("status", (message) => {
         ({ ready, reason } = JSON.parse(message.data));
         display();

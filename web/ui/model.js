@@ -1,6 +1,7 @@
 // One model: its metrics over time, versions laid over each other, slices and versions below. The
 // URL holds range, window, segment, metrics and hidden versions.
 import { get, model_path, with_params } from "./api.js";
+import { segment_of, spans_of } from "./alerts_list.js";
 import { Chart, load_charts } from "./chart.js";
 import { h, paced, replace } from "./dom.js";
 import * as format from "./format.js";
@@ -48,10 +49,14 @@ class Page {
     }
 
     get params() { return read().params; }
-    get hidden() { return new Set((this.params.hide ?? "").split("\n").filter(Boolean)); }
+    get hidden() {
+        const { hide, version } = this.params; // `version`: only that one, as alerts link to it
+        if (version && !hide && this.model.versions.includes(version)) return new Set(this.model.versions.filter((v) => v !== version));
+        return new Set((hide ?? "").split("\n").filter(Boolean));
+    }
 
     metric_names() {
-        const asked = split_names(this.params.metrics);
+        const asked = split_names(this.params.metrics ?? this.params.metric);
         return asked.length ? asked : [...this.model.main_metrics].filter((m) => m !== "count").concat("count");
     }
 
@@ -67,12 +72,25 @@ class Page {
         const query = this.query(this.metric_names().join(","));
         const [answer] = await Promise.all([
             get(path("/metrics"), query, this.signal),
+            this.load_alerts(),
             slices_table(this.slices, this, this.signal),
         ]);
         this.draw_notes(answer);
         this.draw_charts(answer);
         this.draw_versions(answer);
         replace(this.message);
+    }
+
+    // When alerts fired for what is shown; without them the charts still stand.
+    async load_alerts() {
+        try {
+            const { items } = await get("/api/v1/alerts/history", { limit: 1000 }, this.signal);
+            const segment = this.params.segment ?? "";
+            this.spans = spans_of(items.filter((e) => e.data.model === this.model.name && segment_of(e.data.segment) === segment));
+        } catch (error) {
+            if (error.name === "AbortError") throw error;
+            this.spans = [];
+        }
     }
 
     query(metric) {
@@ -120,7 +138,7 @@ class Page {
         const press = () => {
             if (hidden.has(version)) hidden.delete(version);
             else hidden.add(version);
-            change({ hide: [...hidden].join("\n") });
+            change({ hide: [...hidden].join("\n"), version: "" });
         };
         return h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!hidden.has(version)), onclick: press, title: hidden.has(version) ? "Show" : "Hide" },
             h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }), version);
@@ -147,7 +165,8 @@ class Page {
             const rows = found.filter((s) => !this.hidden.has(s.version))
                 .map((s) => ({ version: s.version, index: Math.max(0, this.model.versions.indexOf(s.version)), points: s.points }))
                 .filter((row) => row.points.some((p) => p.n > 0) || found.length === 1);
-            this.chart_of(metric, found[0]).update({ rows, marks, complete: answer.complete_up_to, labels_complete: answer.labels_complete_up_to, window: answer.window });
+            const spans = (this.spans ?? []).filter((s) => s.data.metric === metric && !this.hidden.has(s.data.version));
+            this.chart_of(metric, found[0]).update({ rows, marks, spans, complete: answer.complete_up_to, labels_complete: answer.labels_complete_up_to, window: answer.window });
         }
         names.forEach((metric) => this.grid.append(this.charts.get(metric).element));
     }
@@ -213,6 +232,7 @@ export async function open(main, { parts, signal }) {
     const follow = paced(load, 30);
     const stop = on_change((event) => {
         if (event.type === "open") reload();
+        if (event.type === "alert") reload();
         if (event.type !== "window") return;
         const mine = event.models?.find((m) => m.model === parts[1]);
         if ((mine || !event.models) && !page.view?.fixed) reload();

@@ -1,5 +1,6 @@
 // Every model in a line: is it fed, does it answer well, fast and without errors?
 import { get, in_parallel, model_path } from "./api.js";
+import { segment_of, severity_badge } from "./alerts_list.js";
 import { needs_labels } from "./chart.js";
 import { h, paced, replace } from "./dom.js";
 import * as format from "./format.js";
@@ -45,6 +46,16 @@ function cell(label, series, kind, from_zero) {
         h("span", { class: "unseen" }, last ? `${name} over the last ${points.length} hours` : `${name}: no value yet`));
 }
 
+// The worst of what fires for a model, and how much more there is.
+function alert_badge(alerts) {
+    if (!alerts?.length) return null;
+    const worst = ["critical", "warning", "info"].find((s) => alerts.some((a) => a.severity === s)) ?? "info";
+    const said = alerts.map((a) => [a.rule, a.version, segment_of(a.segment)].filter(Boolean).join(" ")).join(", ");
+    const mark = severity_badge(worst);
+    mark.append(` · ${alerts.length} firing`);
+    return h("a", { href: href(["alerts"]), title: said, class: "alert-link" }, mark);
+}
+
 class Row {
     constructor(model) {
         this.element = h("tr", {});
@@ -52,6 +63,10 @@ class Row {
     }
     update(model) {
         this.model = model;
+        this.draw();
+    }
+    show_alerts(alerts) {
+        this.alerts = alerts;
         this.draw();
     }
     async load(signal) {
@@ -67,7 +82,7 @@ class Row {
             h("th", { scope: "row" },
                 h("a", { href: href(["models", model.name]) }, model.name),
                 h("small", {}, model.task, " · ", model.versions.length === 1 ? model.versions[0] : `${model.versions.length} versions`)),
-            h("td", { "data-label": "state" }, badge(state_of(model))),
+            h("td", { "data-label": "state" }, h("div", { class: "badges" }, badge(state_of(model)), alert_badge(this.alerts))),
             cell(quality, s[quality], format.kind_of(quality, s[quality]?.unit), false),
             cell("predictions / h", s.count, "count", true),
             cell("errors", s.error_rate, "percent", true),
@@ -75,6 +90,16 @@ class Row {
             h("td", { "data-label": "labels", class: "number" },
                 h("b", {}, coverage === null ? "–" : format.value(coverage, "percent", 0.05)),
                 h("small", { title: "predictions that wait for their label" }, `${format.count(model.pending)} pending`)));
+    }
+}
+
+// Alerts that cannot be read must not take the models away; their own page says why.
+async function firing(signal) {
+    try {
+        return (await get("/api/v1/alerts", {}, signal)).items.filter((a) => a.state === "firing");
+    } catch (error) {
+        if (error.name === "AbortError") throw error;
+        return [];
     }
 }
 
@@ -96,10 +121,12 @@ export async function open(main, { signal }) {
             table.hidden = items.length === 0;
             const fed = items.filter((m) => state_of(m).level === "good").length;
             title.textContent = items.length ? `${items.length} ${items.length === 1 ? "model" : "models"}, ${fed} receiving · last 24 hours, hour by hour` : "";
+            const alerts = await firing(signal);
             for (const model of items) {
                 const row = rows.get(model.name);
                 if (row) row.update(model);
                 else rows.set(model.name, new Row(model));
+                rows.get(model.name).show_alerts(alerts.filter((a) => a.model === model.name));
             }
             replace(body, items.map((m) => rows.get(m.name).element));
             await in_parallel(items, 4, (m) => rows.get(m.name).load(signal));

@@ -1,0 +1,214 @@
+// What fires, who looks after it, what is silenced, and whether anybody was told.
+import { get, send } from "./api.js";
+import { model_link, segment_of, severity_badge, value_of } from "./alerts_list.js";
+import { h, paced, replace } from "./dom.js";
+import * as format from "./format.js";
+import { on_change } from "./live.js";
+import { failed } from "./states.js";
+
+const words = {
+    pending: "went bad", firing: "fired", resolved: "resolved", no_data: "lost its data",
+    data_back: "has data again", withdrawn: "was withdrawn: its rule is gone",
+};
+const rank = { critical: 0, warning: 1, info: 2 };
+const phases = { firing: 0, no_data: 1, pending: 2 };
+
+const since = (ms) => (ms === null || ms === undefined || ms < 0 ? "–"
+    : h("time", { title: format.utc(ms) }, format.time(ms), ` (${format.duration(Math.max(0, Date.now() - ms))} ago)`));
+
+function subject(data, link) {
+    const name = data.model || "the collector";
+    const parts = [data.version, segment_of(data.segment).replace(":", " = ")].filter(Boolean);
+    return [data.model ? h("a", { href: link }, name) : name, parts.length ? ` ${parts.join(" · ")}` : ""];
+}
+
+// Runs an operation; what the server says against it is shown next to the button.
+async function operate(button, where, work, then) {
+    button.disabled = true;
+    try {
+        await work();
+        replace(where);
+        await then();
+    } catch (error) {
+        replace(where, h("p", { class: "bad", role: "alert" }, error.message,
+            error.allowed?.length ? ` Allowed: ${error.allowed.join(", ")}.` : ""));
+    } finally {
+        button.disabled = false;
+    }
+}
+
+class Page {
+    constructor(main, signal) {
+        Object.assign(this, { main, signal });
+        this.lead = h("p", { class: "lead", role: "status" });
+        this.message = h("div", {});
+        this.active = h("div", {});
+        this.silences = h("div", {});
+        this.deliveries = h("div", {});
+        this.history = h("div", {});
+        this.dialog = h("dialog", { "aria-labelledby": "silence-title" });
+        this.said = { silence: h("div", {}), delivery: h("div", {}) };
+        const section = (title, tool, ...content) => h("section", { class: "part", "aria-label": title },
+            h("div", { class: "part-head" }, h("h2", {}, title), tool), content);
+        replace(main, h("div", { class: "page-head" }, h("h1", {}, "Alerts"), this.lead), this.message, this.active,
+            section("Silences", h("button", { type: "button", onclick: () => this.ask_silence([]) }, "New silence"), this.said.silence, this.silences),
+            section("Notifications", null, this.said.delivery, this.deliveries),
+            section("History", null, this.history), this.dialog);
+    }
+
+    async load() {
+        const [alerts, history, silences, deliveries] = await Promise.all([
+            get("/api/v1/alerts", {}, this.signal), get("/api/v1/alerts/history", { limit: 100 }, this.signal),
+            get("/api/v1/silences", {}, this.signal), get("/api/v1/deliveries", { limit: 30 }, this.signal)]);
+        replace(this.message);
+        this.draw_active(alerts.items, history.items);
+        this.draw_silences(silences.items);
+        this.draw_deliveries(deliveries.items);
+        this.draw_history(history.items);
+    }
+
+    // Redrawing must not take the focus from who works with the keyboard.
+    redraw(element, ...content) {
+        const focus = element.contains(document.activeElement) ? document.activeElement.id : null;
+        replace(element, ...content);
+        if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+    }
+
+    draw_active(items, history) {
+        const sorted = [...items].sort((a, b) => (phases[a.state] - phases[b.state]) || ((rank[a.severity] ?? 3) - (rank[b.severity] ?? 3)) || (b.since ?? 0) - (a.since ?? 0));
+        const n = items.filter((alert) => alert.state === "firing").length;
+        const text = n ? `${n} firing${items.length > n ? `, ${items.length - n} pending or without data` : ""}` : items.length ? `nothing fires, ${items.length} pending or without data` : "nothing fires";
+        if (this.lead.textContent !== text) this.lead.textContent = text;
+        if (!items.length) {
+            this.redraw(this.active, h("section", { class: "message" }, h("h2", {}, "Nothing fires"),
+                history.length ? h("p", { class: "good" }, "Every rule that could be judged is well. What happened before is below.")
+                    : [h("p", {}, "No rule has ever fired. Rules stand under ", h("code", {}, "alerts:"), " in ", h("code", {}, "assay.yaml"), ", for example:"),
+                        h("pre", { tabindex: "0" }, "alerts:\n  - {name: auc-low, model: credit, metric: roc_auc, window: 1h, below: 0.80, for: 10m}"),
+                        h("p", {}, "Then ", h("code", {}, "assay check assay.yaml"), " says whether the rule can be judged.")]));
+            return;
+        }
+        this.redraw(this.active, h("ul", { class: "alerts" }, sorted.map((alert) => this.card(alert))));
+    }
+
+    card(alert) {
+        const data = { name: alert.rule, model: alert.model, version: alert.version, segment: alert.segment, since: alert.bad_since, ...alert.data };
+        const { value, interval, level } = value_of(data);
+        const said = h("div", {}), firing = alert.state === "firing";
+        const notes = Object.entries(data.annotations ?? {});
+        const ack = (event) => operate(event.target, said, () => send("POST", `/api/v1/alerts/${encodeURIComponent(alert.id)}/ack`), () => this.load());
+        return h("li", { class: `alert ${firing ? alert.severity : "waits"}` },
+            h("div", { class: "alert-head" }, severity_badge(alert.severity), h("h2", {}, alert.rule),
+                firing ? null : h("span", { class: "badge" }, alert.state === "pending" ? "pending" : "no data"),
+                alert.flapping ? h("span", { class: "badge warn", title: "changed more than 6 times within an hour" }, "flapping") : null,
+                h("span", { class: "about" }, subject(data, model_link(data)))),
+            h("p", { class: "alert-value" }, data.metric ? [h("code", {}, data.metric), " ", h("b", {}, value)] : h("b", {}, value),
+                interval ? h("span", { class: "range", title: "95% confidence interval" }, ` ${interval}`) : null,
+                level === null ? null : h("span", { class: "range" }, ` · level ${level}`),
+                data.n ? h("span", { class: "range" }, ` · n ${format.count(data.n)}`) : null,
+                alert.no_data && alert.state !== "no_data" ? h("span", { class: "bad" }, " · no data now; it stays as it was") : null),
+            data.summary ? h("p", {}, data.summary) : null,
+            notes.map(([key, text]) => h("p", { class: "what" }, `${key}: ${text}`)),
+            h("p", { class: "what" }, firing ? "firing since " : "bad since ", since(firing ? alert.since : alert.bad_since),
+                alert.acked_by ? [" · acknowledged by ", h("b", {}, alert.acked_by), " ", since(alert.acked_at)] : firing ? " · nobody has acknowledged it" : ""),
+            h("div", { class: "actions" },
+                firing && !alert.acked_by ? h("button", { type: "button", id: `ack-${alert.id}`, "aria-label": `Acknowledge ${alert.rule}`, onclick: ack }, "Acknowledge") : null,
+                h("button", { type: "button", id: `silence-${alert.id}`, "aria-label": `Silence ${alert.rule}`, onclick: () => this.ask_silence(matchers_of(data)) }, "Silence…"),
+                data.model ? h("a", { href: model_link(data) }, "See the chart") : null),
+            said);
+    }
+
+    draw_silences(items) {
+        if (!items.length) {
+            this.redraw(this.silences, h("p", { class: "message" }, "No silence runs: whoever the routes name is told. Silence an alert above while you work on it."));
+            return;
+        }
+        const end = (silence) => (event) => operate(event.target, this.said.silence, () => send("DELETE", `/api/v1/silences/${silence.id}`), () => this.load());
+        this.redraw(this.silences, table("Silences", ["Matches", "Until", "Who and why", ""], items.map((s) => h("tr", {},
+            h("td", {}, s.matchers.map((m) => h("code", { class: "matcher" }, m))),
+            h("td", {}, h("time", { title: format.utc(s.ends) }, format.time(s.ends)), h("small", {}, `${format.duration(Math.max(0, s.ends - Date.now()))} left`)),
+            h("td", {}, h("b", {}, s.created_by), h("small", {}, s.comment)),
+            h("td", { class: "number" }, h("button", { type: "button", id: `end-${s.id}`, "aria-label": `End now: silence ${s.id}`, onclick: end(s) }, "End now"))))));
+    }
+
+    draw_deliveries(items) {
+        if (!items.length) {
+            this.redraw(this.deliveries, h("p", { class: "message" }, "Nobody was told anything yet. Receivers and routes stand under ", h("code", {}, "receivers:"), " and ", h("code", {}, "route:"), "."));
+            return;
+        }
+        const again = (d) => (event) => operate(event.target, this.said.delivery, () => send("POST", `/api/v1/deliveries/${d.id}/again`), () => this.load());
+        const state = (d) => ({ sent: h("span", { class: "badge good" }, h("i", { "aria-hidden": "true" }), "sent"),
+            failed: h("span", { class: "badge bad" }, h("i", { "aria-hidden": "true" }), "failed") }[d.state] ?? h("span", { class: "badge" }, h("i", { "aria-hidden": "true" }), "waiting"));
+        const order = { failed: 0, waiting: 1, sent: 2 };
+        this.redraw(this.deliveries, table("Notifications", ["State", "To", "About", "When", "What came back", ""],
+            [...items].sort((a, b) => order[a.state] - order[b.state]).map((d) => h("tr", {},
+                h("td", {}, state(d)), h("td", {}, d.receiver),
+                h("td", {}, d.type.replace("alert.", ""), h("small", {}, d.group)),
+                h("td", { title: format.utc(d.created) }, format.time(d.created), h("small", {}, `${d.attempts} ${d.attempts === 1 ? "attempt" : "attempts"}${d.next ? `, next ${format.clock_time(d.next)}` : ""}`)),
+                h("td", {}, d.status ? `HTTP ${d.status}` : d.attempts ? "no answer" : "–", d.problem ? h("small", {}, d.problem) : null),
+                h("td", { class: "number" }, d.state === "failed" ? h("button", { type: "button", id: `again-${d.id}`, "aria-label": `Send again: notification ${d.id}`, onclick: again(d) }, "Send again") : null)))));
+    }
+
+    draw_history(items) {
+        if (!items.length) {
+            this.redraw(this.history, h("p", { class: "message" }, "Nothing happened yet."));
+            return;
+        }
+        const line = (e) => {
+            const { value, level } = value_of(e.data), over = e.event === "resolved" || e.event === "withdrawn";
+            return h("li", { class: e.event }, h("time", { title: format.utc(e.at) }, format.time(e.at)), h("i", { "aria-hidden": "true" }),
+                h("span", {}, h("b", {}, e.data.name ?? e.alert), ` ${words[e.event]} · `, subject(e.data, model_link(e.data, over ? e.at : null)),
+                    e.data.metric ? h("span", { class: "range" }, ` ${e.data.metric} ${value}${level === null ? "" : `, level ${level}`}`) : null));
+        };
+        this.redraw(this.history, h("ol", { class: "timeline", tabindex: "0", "aria-label": "What happened, newest first" }, items.map(line)));
+    }
+
+    ask_silence(matchers) {
+        const said = h("div", {});
+        const lines = h("textarea", { id: "silence-matchers", rows: "4", required: true, spellcheck: "false" });
+        lines.value = matchers.join("\n");
+        const duration = h("select", { id: "silence-duration" }, ["30m", "1h", "2h", "8h", "1d", "7d"].map((d) => h("option", { value: d, selected: d === "2h" }, d)));
+        const why = h("input", { id: "silence-comment", type: "text", maxlength: "1000", required: true, autocomplete: "off" });
+        const go = h("button", { type: "submit", class: "primary" }, "Silence");
+        const submit = (event) => {
+            event.preventDefault();
+            const body = { matchers: lines.value.split("\n").map((l) => l.trim()).filter(Boolean), duration: duration.value, comment: why.value };
+            operate(go, said, () => send("POST", "/api/v1/silences", body), () => { this.dialog.close(); return this.load(); });
+        };
+        replace(this.dialog, h("h2", { id: "silence-title" }, "Silence"),
+            h("form", { onsubmit: submit, class: "form" },
+                h("p", { class: "what" }, "Nobody is told of alerts that match every line; they are still shown here. Your name is that of the token you sign in with."),
+                h("label", { for: "silence-matchers" }, "Matchers, one a line: ", h("code", {}, "model=\"credit\"")), lines,
+                h("label", { for: "silence-duration" }, "For"), duration,
+                h("label", { for: "silence-comment" }, "Why"), why, said,
+                h("div", { class: "actions" }, go, h("button", { type: "button", onclick: () => this.dialog.close() }, "Cancel"))));
+        this.dialog.showModal();
+        (matchers.length ? why : lines).focus();
+    }
+}
+
+function matchers_of(data) {
+    return [["alertname", data.name], ["model", data.model], ["version", data.version], ["segment", data.segment]]
+        .filter(([, value]) => value).map(([label, value]) => `${label}="${value}"`);
+}
+
+function table(caption, heads, lines) {
+    return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" }, h("caption", { class: "unseen" }, caption),
+        h("thead", {}, h("tr", {}, heads.map((t) => (t ? h("th", { scope: "col" }, t) : h("td", {}))))), h("tbody", {}, lines)));
+}
+
+export async function open(main, { signal }) {
+    const page = new Page(main, signal);
+    const load = async () => {
+        try {
+            await page.load();
+        } catch (error) {
+            if (error.name === "AbortError") return;
+            replace(page.message, failed(error, load));
+            if (!(error.status >= 0)) console.error(error);
+        }
+    };
+    const now = paced(load, 50), later = paced(load, 2000);
+    const stop = on_change((event) => { if (event.type === "alert" || event.type === "open") now(); else if (event.type === "window") later(); });
+    signal.addEventListener("abort", () => { stop(); now.stop(); later.stop(); });
+    await load();
+}

@@ -1,0 +1,66 @@
+// What alerts are, for every page that shows them: words, marks, links, and when they fired.
+import { h } from "./dom.js";
+import * as format from "./format.js";
+import { href } from "./route.js";
+
+const ranges = ["1h", "6h", "24h", "3d", "7d", "30d", "90d"];
+const windows = ["1m", "5m", "15m", "1h", "6h", "1d"];
+const levels = { critical: "bad", warning: "warn", info: "info" };
+
+// A word and a shape of its own for each severity, so that colour is never all there is.
+export function severity_badge(severity) {
+    return h("span", { class: `badge ${levels[severity] ?? "info"}` }, h("i", { "aria-hidden": "true" }), severity);
+}
+
+// Slices are "country=de" where they are kept, "country:de" where one asks.
+export const segment_of = (slice) => (slice ?? "").replace("=", ":");
+
+export function kind_of(metric) {
+    const unit = /^latency_/.test(metric) ? "ms" : /_rate/.test(metric) ? "fraction" : /^count$/.test(metric) ? "count" : "";
+    return format.kind_of(metric, unit);
+}
+
+export function value_of(data) {
+    const kind = kind_of(data.metric ?? "");
+    const point = { lower: data.lower ?? null, upper: data.upper ?? null };
+    const level = typeof data.level === "number" ? format.value(data.level, kind) : null;
+    return {
+        value: format.value(data.value, kind, format.half_width(point)),
+        interval: format.interval(point, kind),
+        level: level === null ? null : data.relative ? `${format.value(data.level, "percent")} change` : level,
+    };
+}
+
+// The Model page on the alert's metric, version and slice: from well before it went bad up to now,
+// or, once it is over (`until`), to its end.
+export function model_link(data, until = null) {
+    const length = data.window ? data.window.end - data.window.start : format.HOUR;
+    const before = Math.max(12 * length, 2 * format.HOUR);
+    const from = (data.since > 0 ? data.since : data.window?.start ?? Date.now()) - before;
+    const range = ranges.find((r) => format.span_ms(r) >= Date.now() - from) ?? ranges.at(-1);
+    const name = length > 0 && length % format.MINUTE === 0 ? format.span_name(length) : "";
+    const when = until === null ? { range: range === "24h" ? "" : range } : { from: Math.max(1, from), to: until + before / 2 };
+    return href(["models", data.model], {
+        metrics: data.metric, version: data.version, segment: segment_of(data.segment),
+        window: windows.includes(name) ? name : "", ...when,
+    });
+}
+
+// Firing … resolved from the history (newest first): [{alert, rule, severity, from, to, data}];
+// `to` null: it still fires; `from` null: it began before the history that was read.
+export function spans_of(history) {
+    const open = new Map(), spans = [];
+    for (const event of [...history].reverse()) {
+        const base = { alert: event.alert, rule: event.data.name ?? event.alert, severity: event.data.severity, data: event.data };
+        if (event.event === "firing" && !open.has(event.alert)) {
+            const span = { ...base, from: event.at, to: null };
+            open.set(event.alert, span);
+            spans.push(span);
+        } else if (event.event === "resolved" || event.event === "withdrawn") {
+            if (open.has(event.alert)) open.get(event.alert).to = event.at;
+            else spans.push({ ...base, from: null, to: event.at });
+            open.delete(event.alert);
+        }
+    }
+    return spans;
+}
