@@ -86,7 +86,7 @@ static void note(struct deliver *deliver, int64_t id, enum outbox_state state, i
 {
     struct outbox_attempt *attempt = &deliver->attempts[deliver->n_attempts];
     char *text = deliver->problems[deliver->n_attempts];
-    snprintf(text, CURL_ERROR_SIZE, "%s", problem);
+    snprintf(text, CURL_ERROR_SIZE, "%.*s", CURL_ERROR_SIZE - 1, problem);
     *attempt = (struct outbox_attempt){id, state, next_ms, status, text, now(deliver)};
     deliver->n_attempts++;
 }
