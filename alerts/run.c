@@ -98,9 +98,13 @@ int alerts_new(struct alerts **out, const struct config *config, struct store *s
     alerts->config = config;
     alerts->store = store;
     alerts->log = log;
-    alerts->url = url;
+    alerts->url = url ? url : "";
     alerts->unreadable.every_ms = 60000;
     int rc = parse(alerts, err);
+    if (!url) {
+        route_free(alerts->route);
+        alerts->route = NULL;
+    }
     if (!rc)
         rc = readings_new(&alerts->readings, config, store, err);
     if (rc)

@@ -23,6 +23,7 @@ struct alerts;
 /* Rules, receivers and the route of a configuration: what `assay check` looks at. */
 int alerts_check(const struct config *config, struct err *err);
 
+/* `url`: the page's address for links, "" for none; NULL: decide, but tell nobody (a replay). */
 int alerts_new(struct alerts **out, const struct config *config, struct store *store,
                const struct log *log, const char *url, struct err *err);
 void alerts_free(struct alerts *alerts);

@@ -63,15 +63,30 @@ static void print_summary(struct collector *collector)
            t->waiting);
 }
 
+struct deciders { /* who decides at looks, as in a daemon; nobody is told */
+    struct engine engine;
+    struct alerts *alerts;
+};
+
 static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
 {
-    *next_look_ms = 0; /* the next second in which anything happens */
-    return engine_look(context, look_ms, err);
+    struct deciders *deciders = context;
+    struct outside outside = {.now_ms = look_ms, .lag = -1};
+    bool observed = deciders->engine.observer.active;
+    int rc = engine_look(&deciders->engine, look_ms, err);
+    if (!rc && alerts_wanted(deciders->alerts))
+        rc = alerts_look(deciders->alerts, &outside, look_ms, err);
+    /* 0: the next second in which anything happens */
+    *next_look_ms = observed || !alerts_wanted(deciders->alerts)
+                        ? 0
+                        : alerts_next_look(deciders->alerts, look_ms);
+    return rc;
 }
 
-static void finish_engine(struct engine *engine)
+static void finish_deciders(struct deciders *deciders)
 {
-    engine_close(engine);
+    engine_close(&deciders->engine);
+    alerts_free(deciders->alerts);
 }
 
 static int replay(const struct config *config, const char *db, const struct arguments *files,
@@ -89,26 +104,30 @@ static int replay(const struct config *config, const char *db, const struct argu
     if (rc)
         return rc;
     struct source *const sources[] = {source};
-    __attribute__((cleanup(finish_engine))) struct engine engine = {.replays = true};
+    __attribute__((cleanup(finish_deciders))) struct deciders deciders = {
+        .engine = {.replays = true}};
+    rc = alerts_new(&deciders.alerts, config, store, NULL, NULL, err);
+    if (rc)
+        return rc;
     struct collector_options options = {
         .config = config,
         .store = store,
         .sources = sources,
         .n_sources = 1,
-        .context = &engine,
+        .context = &deciders,
         .at_look = at_look,
-        .looks_while_observed = true,
-        .observer = &engine.observer,
+        .looks_while_observed = !alerts_wanted(deciders.alerts),
+        .observer = &deciders.engine.observer,
     };
     AUTO(collector) struct collector *collector = NULL;
-    rc = engine_open(&engine, config, store, NULL, err);
+    rc = engine_open(&deciders.engine, config, store, NULL, err);
     if (!rc)
         rc = collector_new(&collector, &options, err);
-    engine.collector = collector;
+    deciders.engine.collector = collector;
     if (!rc)
         rc = run(collector, source, err);
     if (!rc)
-        rc = run_flush(engine.run, err);
+        rc = run_flush(deciders.engine.run, err);
     if (!rc)
         print_summary(collector);
     return rc;

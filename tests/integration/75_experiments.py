@@ -157,7 +157,7 @@ def through_kafka_a_harmful_release_is_rolled_back(story):
     daemon.start()
     traffic = Traffic(_start(daemon), START, rates=(0.02, 0.8), per_second=100)
 
-    kafka.produce(topic, traffic.seconds(60, 5))
+    kafka.produce(topic, [(event.key, event.value) for event in traffic.seconds(60, 5)])
 
     wait_until(lambda: daemon.get(_path())["state"] == "rolled_back", 30, "the rollback")
 

@@ -10,7 +10,7 @@ import struct
 import time
 
 from daemon import configuration
-from events import MINUTE, prediction
+from events import MINUTE, prediction, write_jsonl
 from kafka import wait_until
 from receiver import Receiver, signature
 from story import equal, short
@@ -225,6 +225,24 @@ def a_silence_is_kept_and_audited(story):
 
     daemon.request("DELETE", f"/api/v1/silences/{made['id']}")
     wait_until(lambda: receiver.taken, 30, "the telling once the silence ended")
+
+
+def a_replay_decides_as_it_would_have_live_and_tells_nobody(story):
+    receiver = _receiver(story)
+    at = _now() - 10 * MINUTE
+    events = _predictions("p", 20, 20, at) + _later("l", at + 2000) + _predictions("h", 400, 0, at + 4000)
+    settings = _settings(story, receiver)
+    story.replay("replayed", settings, [write_jsonl(story.path("events"), events + _later("z", at + 60000))])
+    daemon = story.daemon(settings, "replayed")
+    daemon.start(wait=False)
+    daemon.wait_answering()
+
+    history = daemon.get("/api/v1/alerts/history")["items"]
+
+    equal([(e["event"], e["clock"]) for e in history], [("resolved", "event"), ("firing", "event")])
+    assert at < history[1]["at"] <= at + 3000, history
+    time.sleep(1.5)
+    equal(receiver.attempts, [])
 
 
 def killed_at_random_no_notification_is_lost(story):
