@@ -222,6 +222,7 @@ int routes_find(const struct route **out, const char *method, const struct targe
             continue;
         if (strcmp(table[i].method, want) == 0) {
             *out = &table[i];
+            answer->allowed[0] = '\0'; /* what other methods of the path have left there */
             return 0;
         }
         bool get = strcmp(table[i].method, "GET") == 0;
