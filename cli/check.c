@@ -5,6 +5,7 @@
 #include "alerts/run.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/supported.h"
 #include "common/config.h"
 
 int command_check(int argc, char **argv)
@@ -18,8 +19,8 @@ int command_check(int argc, char **argv)
         return fail(&err);
     }
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, words.words[0], &err) || alerts_check(config, &err) ||
-        run_check(config, &err))
+    if (config_read(&config, words.words[0], &err) || config_supported(config, &err) ||
+        alerts_check(config, &err) || run_check(config, &err))
         return fail(&err);
     printf("%s: fine, %zu model%s, %s\n", words.words[0], config->n_models,
            config->n_models == 1 ? "" : "s",

@@ -21,6 +21,7 @@
 #include "cli/engine.h"
 #include "cli/options.h"
 #include "cli/reference.h"
+#include "cli/supported.h"
 #include "collector/collect.h"
 #include "collector/event.h"
 #include "collector/source_http.h"
@@ -325,6 +326,8 @@ static int reload(void *context, struct store *store, struct err *err)
     AUTO(config) struct config *config = NULL;
     int rc = config_read(&config, daemon->options->config->path, err);
     if (!rc)
+        rc = config_supported(config, err);
+    if (!rc)
         rc = collector_reload(daemon->collector, config, err);
     if (rc)
         return rc;
@@ -528,7 +531,7 @@ int command_serve(int argc, char **argv)
     }
 
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, path, &err))
+    if (config_read(&config, path, &err) || config_supported(config, &err))
         return fail(&err);
     struct serve_options options = {.config = config, .web_dir = web_dir};
     return serve_run(&options, &err) ? fail(&err) : 0;

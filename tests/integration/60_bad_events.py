@@ -4,7 +4,7 @@ import os
 import sqlite3
 import subprocess
 
-from daemon import configuration, run_program
+from daemon import configuration, run_program, yaml
 from database import check_sound, query, totals
 from events import BAD, START, prediction, stream, write_jsonl
 from kafka import wait_until
@@ -190,6 +190,16 @@ def a_wrong_configuration_is_named_by_file_line_and_key(story):
     assert code != 0
     assert "assay.yaml:3" in errors and "thresold" in errors, errors
 
+
+
+def what_this_version_does_not_do_is_refused_by_name(story):
+    for key, part in (("gateway", [{"listen": "127.0.0.1:1"}]), ("sinks", [{"type": "tensorboard"}])):
+        settings = configuration(**{key: part})
+        with open(story.path("assay.yaml"), "w", encoding="utf-8") as out:
+            out.write(yaml(settings))
+        code, _, errors = run_program("check", story.path("assay.yaml"))
+        equal(code, 64, errors)
+        assert f"{key}: not in this version; take the key out" in errors, errors
 
 
 def an_address_beyond_loopback_without_protection_is_refused(story):
