@@ -397,7 +397,8 @@ int series_read(struct store *store, const struct series_query *query, struct se
 
 void series_points_free(struct series_points *points)
 {
-    for (size_t i = 0; i < points->n; i++)
+    /* series_each counts n and keeps no points. */
+    for (size_t i = 0; points->points && i < points->n; i++)
         states_free(points->points[i].states);
     free(points->points);
     *points = (struct series_points){0};
