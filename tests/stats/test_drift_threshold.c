@@ -67,8 +67,8 @@ static struct drift_verdict judge(struct world *world, struct rng *rng, int n, d
                                         reference_find(world->reference, (uint64_t)feature + 1),
                                     .reference_id = world->reference->id};
     if (feature == 0) {
-        struct drift_numeric_input in = {subject.reference, subject.reference_id,
-                                         window->features[0].numeric, NULL, 0, false};
+        struct drift_numeric_input in = {
+            subject.reference, subject.reference_id, window->features[0].numeric, NULL, 0, false};
         drift_numeric(&in, &numeric);
         subject.numeric = &numeric;
         subject.numbers = window->features[0].numeric;
