@@ -10,7 +10,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "collector/loop.h"
+#include "collector/ingest.h"
 
 /* What one event comes to. */
 struct verdict {
@@ -26,12 +26,6 @@ static struct verdict dead(enum reject reason, const char *detail)
     return (struct verdict){TAKEN_DEAD, reason, detail};
 }
 
-static void count_model(struct model *model, enum model_count count, int64_t by)
-{
-    model->counts[count] += by;
-    model->counts_dirty = true;
-}
-
 static bool too_old(const struct collector *collector, const struct partition *partition,
                     int64_t ts_ms)
 {
@@ -39,190 +33,6 @@ static bool too_old(const struct collector *collector, const struct partition *p
     return !__builtin_sub_overflow(partition->counts.newest_ts_ms,
                                    collector->options.config->retention_ms[2], &oldest) &&
            ts_ms < oldest;
-}
-
-static int compare_scores(const void *a, const void *b)
-{
-    const struct class_score *x = a, *y = b;
-    return x->class_id < y->class_id ? -1 : x->class_id > y->class_id;
-}
-
-/* Scores by class, sorted; the class of the highest where the event names none. */
-static int take_scores(struct collector *collector, struct model *model, const struct event *event,
-                       struct sample *sample, struct err *err)
-{
-    for (uint32_t i = 0; i < event->n_scores; i++) {
-        uint64_t id;
-        uint32_t handle;
-        int rc = model_class(collector->models, model, event->scores[i].name, &id, err);
-        if (!rc) /* the record writes classes by their handles */
-            rc = pending_class_handle(collector->pending, id, &handle, err);
-        if (rc)
-            return rc;
-        collector->scores[i] = (struct class_score){id, event->scores[i].value.number};
-    }
-    qsort(collector->scores, event->n_scores, sizeof(*collector->scores), compare_scores);
-    sample->scores = collector->scores;
-    sample->n_scores = event->n_scores;
-    double best = -1;
-    for (uint32_t i = 0; !event->class_text.data && i < event->n_scores; i++) {
-        if (collector->scores[i].score > best) {
-            best = collector->scores[i].score;
-            sample->predicted = collector->scores[i].class_id;
-        }
-    }
-    return 0;
-}
-
-/* Fills the sample of a prediction; REJECT_WRONG_TASK when the model's task cannot use it. */
-static int sample_of_event(struct collector *collector, struct model *model,
-                           const struct event *event, struct sample *sample, struct err *err)
-{
-    *sample = (struct sample){
-        .ts_ms = event->ts_ms,
-        .latency_ms = event->latency_ms,
-        .score = NAN,
-        .value = NAN,
-        .failed = event->failed,
-        .label_value = NAN,
-    };
-    int rc = 0;
-    switch (model->setup.task) {
-    case TASK_BINARY:
-        sample->score = event->score;
-        break;
-    case TASK_MULTICLASS:
-        rc = take_scores(collector, model, event, sample, err);
-        break;
-    case TASK_REGRESSION:
-        if (event->class_text.data && isnan(event->number))
-            return REJECT_WRONG_TASK;
-        sample->value = event->number;
-        return 0;
-    default:
-        return 0;
-    }
-    if (!rc && event->class_text.data)
-        rc = model_class(collector->models, model, event->class_text, &sample->predicted, err);
-    return rc;
-}
-
-/* The same from what the join remembers. */
-static void sample_of_record(const struct collector *collector, const struct model *model,
-                             const struct record *record, struct sample *sample)
-{
-    bool regression = model->setup.task == TASK_REGRESSION;
-    *sample = (struct sample){
-        .ts_ms = record->ts_ms,
-        .latency_ms = NAN,
-        .score = regression ? (double)NAN : record->number,
-        .value = regression ? record->number : (double)NAN,
-        .predicted = pending_class(collector->pending, record->class),
-        .failed = record->flags & RECORD_FAILED,
-        .label_value = NAN,
-    };
-    sample->n_scores = record_scores(record, &sample->scores);
-    if (!(record->flags & RECORD_LABELLED))
-        return;
-    if (record->flags & RECORD_LABEL_VALUE)
-        sample->label_value = record->label.value;
-    else
-        sample->label_class = pending_class(collector->pending, record->label.class);
-}
-
-static struct version *version_of(const struct collector *collector, const struct record *record)
-{
-    return collector->models->versions[record->series];
-}
-
-/* The low bit is free for "outside" (OBSERVED_OUTSIDE), which labels must find again. */
-static uint64_t unit_of(struct view unit)
-{
-    return class_id(unit.data, unit.size) & ~UINT64_C(1);
-}
-
-/* Tells the observer of a prediction; OBSERVED_OUTSIDE, 0 or < 0. */
-static int observe_prediction(struct collector *collector, const struct version *version,
-                              const struct event *event, const struct sample *sample,
-                              struct err *err)
-{
-    const struct observer *observer = collector->options.observer;
-    struct view unit = event->unit.data ? event->unit : event->id;
-    struct observed observed = {
-        .kind = OBSERVED_PREDICTION,
-        .model = version->model->name,
-        .version = version->name,
-        .ts_ms = event->ts_ms,
-        .unit = unit,
-        .unit_hash = unit_of(unit),
-        .sign = 1,
-        .setup = &version->model->setup,
-        .sample = sample,
-        .event = event,
-    };
-    return observer->observe(observer->context, &observed, err);
-}
-
-/* What is the same in labels and outcomes. The id of the event at hand is the prediction's. */
-static struct observed observed_of(const struct collector *collector, const struct record *record,
-                                   enum observed_kind kind, int sign)
-{
-    const struct version *version = version_of(collector, record);
-    uint64_t unit = record_unit(record);
-    return (struct observed){
-        .kind = kind,
-        .model = version->model->name,
-        .version = version->name,
-        .ts_ms = record->ts_ms,
-        .unit = unit ? (struct view){NULL, 0} : collector->id,
-        .unit_hash = unit ? unit & ~UINT64_C(1) : unit_of(collector->id),
-        .outside = unit & 1,
-        .sign = sign,
-        .setup = &version->model->setup,
-    };
-}
-
-static int observe_label(struct collector *collector, const struct record *record,
-                         const struct sample *sample, int sign, struct err *err)
-{
-    if (!is_observed(collector))
-        return 0;
-    struct observed observed = observed_of(collector, record, OBSERVED_LABEL, sign);
-    observed.sample = sample;
-    const struct observer *observer = collector->options.observer;
-    return observer->observe(observer->context, &observed, err);
-}
-
-static int observe_outcome(struct collector *collector, const struct record *record,
-                           struct view name, double value, int sign, struct err *err)
-{
-    if (!is_observed(collector))
-        return 0;
-    struct observed observed = observed_of(collector, record, OBSERVED_OUTCOME, sign);
-    observed.name = name;
-    observed.value = value;
-    const struct observer *observer = collector->options.observer;
-    return observer->observe(observer->context, &observed, err);
-}
-
-static int target_of(struct collector *collector, const struct record *record,
-                     struct fold_target *target, struct err *err)
-{
-    return fold_target(collector->models, version_of(collector, record), record_slices(record),
-                       record->n_slices, target, err);
-}
-
-/* The label of the sample into the profiles, or (sign -1) out of them. */
-static int profile_label(struct collector *collector, struct model *model,
-                         const struct fold_target *target, const struct sample *sample, int sign,
-                         struct err *err)
-{
-    if (!profiling_active(&model->profiling))
-        return 0;
-    size_t n = profile_label_items(model->setup.task, sample, collector->items);
-    return n ? fold_profile(collector->fold, target, sample->ts_ms, PROFILE_LABEL, collector->items,
-                            n, sign, err)
-             : 0;
 }
 
 /* Features, score and prediction of an event into the profiles. */
@@ -251,121 +61,6 @@ static int profile_event_of(struct collector *collector, struct model *model,
                              collector->items, n, 1, err);
 }
 
-/* Gives a prediction a label, in place of the one it may have. 0, or REJECT_WRONG_TASK. */
-static int apply_label(struct collector *collector, struct record *record, struct view text,
-                       double number, struct err *err)
-{
-    struct model *model = version_of(collector, record)->model;
-    bool is_value = model->setup.task == TASK_REGRESSION;
-    uint64_t class = 0;
-    if (is_value && isnan(number))
-        return REJECT_WRONG_TASK;
-    if (!is_value && !text.data && model->setup.task <= TASK_MULTICLASS)
-        return REJECT_WRONG_TASK;
-    int rc = is_value || !text.data ? 0 : model_class(collector->models, model, text, &class, err);
-    struct fold_target target;
-    if (!rc)
-        rc = target_of(collector, record, &target, err);
-    if (rc)
-        return rc;
-
-    struct sample sample;
-    bool had = record->flags & RECORD_LABELLED;
-    sample_of_record(collector, model, record, &sample);
-    if (had && (is_value ? sample.label_value == number : sample.label_class == class))
-        return 0; /* the same again */
-    if (had)
-        rc = fold_label(collector->fold, &target, &sample, -1, err);
-    if (rc >= 0 && had)
-        rc = observe_label(collector, record, &sample, -1, err);
-    if (rc >= 0 && had)
-        rc = profile_label(collector, model, &target, &sample, -1, err);
-    if (rc >= 0) {
-        sample.label_value = is_value ? number : (double)NAN;
-        sample.label_class = class;
-        rc = fold_label(collector->fold, &target, &sample, 1, err);
-    }
-    if (rc >= 0)
-        rc = observe_label(collector, record, &sample, 1, err);
-    if (rc >= 0)
-        rc = profile_label(collector, model, &target, &sample, 1, err);
-    if (rc >= 0)
-        rc = join_set_label(collector->join, record, is_value, number, class, err);
-    if (rc < 0)
-        return rc;
-    count_model(model, had ? COUNT_CORRECTIONS : COUNT_JOINED, 1);
-    return had || (record->flags & RECORD_FAILED) ? 0 : model_open(model, record->ts_ms, -1, err);
-}
-
-static int apply_outcome(struct collector *collector, const struct record *record, struct view name,
-                         double value, const struct record *there, struct err *err)
-{
-    struct model *model = version_of(collector, record)->model;
-    struct fold_target target;
-    uint64_t id;
-    int rc = model_outcome_name(collector->models, model, name, &id, err);
-    if (!rc)
-        rc = target_of(collector, record, &target, err);
-    if (!rc && there) {
-        struct outcome old = {id, there->number};
-        rc = fold_outcome(collector->fold, &target, record->ts_ms, &old, -1, err);
-        if (rc >= 0)
-            rc = observe_outcome(collector, record, name, there->number, -1, err);
-    }
-    struct outcome new = {id, value};
-    if (rc >= 0)
-        rc = fold_outcome(collector->fold, &target, record->ts_ms, &new, 1, err);
-    if (rc >= 0)
-        rc = observe_outcome(collector, record, name, value, 1, err);
-    count_model(model, COUNT_OUTCOMES, there ? 0 : 1);
-    return rc < 0 ? rc : 0;
-}
-
-/* Moves one event of its partition from `waiting` to where it ended. */
-static void end_waiting(struct collector *collector, const struct record *waiting, enum taken taken)
-{
-    struct partition *partition = collector->partitions[waiting->series];
-    partition->changed = true;
-    partition->counts.waiting--;
-    if (taken == TAKEN_FOLDED)
-        partition->counts.folded++;
-    else if (taken == TAKEN_DEAD)
-        partition->counts.dead_lettered++;
-    else
-        partition->counts.orphaned++;
-}
-
-static int take_waiting(void *context, struct record *prediction, const struct record *waiting,
-                        enum waiting_end end, struct err *err)
-{
-    struct collector *collector = context;
-    struct model *model = version_of(collector, prediction)->model;
-    if (end == WAITING_ORPHANED) {
-        count_model(model, COUNT_ORPHANED, 1);
-        end_waiting(collector, waiting, TAKEN_ORPHANED);
-        return 0;
-    }
-    int rc = 0;
-    if (waiting->kind == RECORD_LABEL)
-        count_model(model, COUNT_LABELS, 1);
-    if (end == WAITING_APPLIES)
-        rc = waiting->kind == RECORD_LABEL
-                 ? apply_label(collector, prediction, record_text(waiting), waiting->number, err)
-                 : apply_outcome(collector, prediction, record_text(waiting), waiting->number, NULL,
-                                 err);
-    if (rc != REJECT_WRONG_TASK) {
-        end_waiting(collector, waiting, TAKEN_FOLDED);
-        return rc;
-    }
-    struct partition *partition = collector->partitions[waiting->series];
-    struct view text = record_text(waiting);
-    struct message message = {text.data, text.size, -1, waiting->ts_ms, NULL, NULL, 0};
-    partition->counts.rejects[REJECT_WRONG_TASK]++;
-    count_model(model, COUNT_REJECTED, 1);
-    end_waiting(collector, waiting, TAKEN_DEAD);
-    return dead_add(collector, partition, &message, REJECT_WRONG_TASK, "label", err);
-}
-
 static void spec_of(const struct sample *sample, const struct event *event, struct id_hash id,
                     const struct version *version, uint32_t class, struct record_spec *spec)
 {
@@ -377,7 +72,7 @@ static void spec_of(const struct sample *sample, const struct event *event, stru
         .number = regression ? sample->value : sample->score,
         .series = version->handle,
         .class = class,
-        .unit = event->unit.data ? unit_of(event->unit) : 0,
+        .unit = event->unit.data ? unit_of_text(event->unit) : 0,
         .scores = sample->scores,
         .n_scores = sample->n_scores,
     };
@@ -517,17 +212,7 @@ static int take_system(struct collector *collector, const struct event *event,
     rc = model_version(collector->models, model, event->version, &version, err);
     if (rc)
         return rc;
-    struct observed observed = {
-        .kind = OBSERVED_SYSTEM,
-        .model = model->name,
-        .version = version->name,
-        .ts_ms = event->ts_ms,
-        .sign = 1,
-        .setup = &model->setup,
-        .event = event,
-    };
-    const struct observer *observer = collector->options.observer;
-    rc = observer->observe(observer->context, &observed, err);
+    rc = observe_system(collector, version, event, err);
     return rc < 0 ? rc : 0;
 }
 

@@ -29,6 +29,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "collector/json_number.hh"
+
 extern "C" {
 #include "collector/event.h"
 #include "common/text.h"
@@ -69,11 +71,6 @@ struct json_walk {
 bool is_blank(char c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
 }
 
 /* ---- complaints ---- */
@@ -222,109 +219,6 @@ bool is_literal(view token, const char *text, uint32_t size)
 
 /* ---- numbers ---- */
 
-/* Powers of ten that a double holds exactly. */
-constexpr double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
-struct number_scan {
-    uint64_t digits;   /* all digits, without the point; meaningful up to 19 of them */
-    uint32_t n_digits; /* without leading zeros */
-    int32_t n_fraction;
-    int64_t exponent; /* as written after the e */
-    bool whole;       /* neither point nor exponent */
-    bool minus;
-};
-
-struct number {
-    double value;
-    bool valid;  /* it is one */
-    bool finite; /* and a double can hold it */
-    view token;
-    number_scan scan;
-};
-
-inline const char *digits_scan(const char *p, uint64_t *digits)
-{
-    for (unsigned digit; (digit = (unsigned char)*p - (unsigned)'0') <= 9; p++)
-        *digits = *digits * 10 + digit;
-    return p;
-}
-
-const char *exponent_scan(const char *p, int64_t *exponent)
-{
-    const bool minus = *p == '-';
-    p += *p == '-' || *p == '+';
-    if (!is_digit(*p))
-        return nullptr;
-    for (; is_digit(*p); p++)
-        if (*exponent < INT32_MAX)
-            *exponent = *exponent * 10 + (*p - '0');
-    if (minus)
-        *exponent = -*exponent;
-    return p;
-}
-
-/* JSON's grammar for a number, all of the token. What follows a token is never a digit. */
-inline bool number_scan_token(view token, number_scan *scan)
-{
-    const char *p = token.data, *const end = token.data + token.size;
-    *scan = {};
-    scan->minus = *p == '-';
-    scan->whole = true;
-    p += scan->minus;
-    const char *first = p;
-    p = digits_scan(p, &scan->digits);
-    const int64_t n_whole = p - first;
-    if (n_whole == 0 || (n_whole > 1 && *first == '0'))
-        return false;
-    scan->n_digits = (uint32_t)n_whole;
-    if (*p == '.') {
-        const char *fraction = p + 1;
-        p = digits_scan(fraction, &scan->digits);
-        scan->n_fraction = (int32_t)(p - fraction);
-        if (p == fraction)
-            return false;
-        scan->whole = false;
-        scan->n_digits += (uint32_t)scan->n_fraction;
-    }
-    if (*first == '0') /* leading zeros do not count */
-        for (const char *zero = first; scan->n_digits && (*zero == '0' || *zero == '.'); zero++)
-            scan->n_digits -= *zero == '0';
-    if (*p == 'e' || *p == 'E') {
-        scan->whole = false;
-        p = exponent_scan(p + 1, &scan->exponent);
-    }
-    return p == end;
-}
-
-bool number_value_slow(view token, const number_scan &scan, double *out)
-{
-    auto result = std::from_chars(token.data, token.data + token.size, *out);
-    if (result.ec == std::errc())
-        return std::isfinite(*out);
-    /* Out of range: too near to zero is zero, too large is not a number we can keep. */
-    *out = scan.minus ? -0.0 : 0.0;
-    return scan.n_digits == 0 || scan.exponent - scan.n_fraction + scan.n_digits <= 0;
-}
-
-/* False: beyond what a double can hold. */
-inline bool number_value(view token, const number_scan &scan, double *out)
-{
-    /* Digits and power are both exact doubles: one rounding, the right one (Clinger 1990). */
-    const int64_t power = scan.exponent - scan.n_fraction;
-    if (scan.n_digits <= 19 && scan.digits <= (UINT64_C(1) << 53) && power >= -22 && power <= 22) {
-        double value = (double)scan.digits;
-        if (power < 0)
-            value /= exact_powers[-power];
-        else if (power > 0)
-            value *= exact_powers[power];
-        *out = scan.minus ? -value : value;
-        return true;
-    }
-    return number_value_slow(token, scan, out);
-}
-
 /*
  * The number as a class. Most tokens already are in the one form that number_print gives: whole
  * numbers, and decimals of up to 15 digits without an exponent or a zero at the end (no shorter
@@ -378,7 +272,6 @@ inline number take_number(json_walk *w)
     out.finite = number_value(out.token, out.scan, &out.value);
     return out;
 }
-
 /* ---- containers ---- */
 
 bool enter(json_walk *w)

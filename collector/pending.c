@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <xxhash.h>
 
 int grow_array(void *array, size_t *capacity, size_t n, size_t size, struct err *err)
@@ -31,90 +30,6 @@ int grow_array(void *array, size_t *capacity, size_t n, size_t size, struct err 
     *place = grown;
     *capacity = wanted;
     return 0;
-}
-
-static int classes_init(struct class_table *table, struct err *err)
-{
-    *table = (struct class_table){.n = 1, .capacity = 64, .mask = 127};
-    table->ids = calloc(table->capacity, sizeof(*table->ids));
-    table->codes = calloc(table->capacity, sizeof(*table->codes));
-    table->epochs = calloc(table->capacity, sizeof(*table->epochs));
-    table->slots = calloc(table->mask + 1, sizeof(*table->slots));
-    if (!table->ids || !table->codes || !table->epochs || !table->slots)
-        return err_set(err, -ENOMEM, "join: no memory for classes");
-    return 0;
-}
-
-static void classes_finish(struct class_table *table)
-{
-    free(table->ids);
-    free(table->codes);
-    free(table->epochs);
-    free(table->slots);
-}
-
-static int classes_grow(struct class_table *table, struct err *err)
-{
-    uint32_t capacity = table->capacity * 2;
-    uint32_t *slots = calloc((size_t)capacity * 2, sizeof(*slots));
-    uint64_t *ids = realloc(table->ids, capacity * sizeof(*ids));
-    if (ids)
-        table->ids = ids;
-    uint16_t *codes = realloc(table->codes, capacity * sizeof(*codes));
-    if (codes)
-        table->codes = codes;
-    uint32_t *epochs = realloc(table->epochs, capacity * sizeof(*epochs));
-    if (epochs)
-        table->epochs = epochs;
-    if (!slots || !ids || !codes || !epochs) {
-        free(slots);
-        return err_set(err, -ENOMEM, "join: no memory for %u classes", capacity);
-    }
-    memset(epochs + table->capacity, 0, table->capacity * sizeof(*epochs));
-    free(table->slots);
-    table->slots = slots;
-    table->capacity = capacity;
-    table->mask = capacity * 2 - 1;
-    for (uint32_t handle = 1; handle < table->n; handle++) {
-        uint32_t at = (uint32_t)(table->ids[handle] >> 32) & table->mask;
-        while (slots[at])
-            at = (at + 1) & table->mask;
-        slots[at] = handle;
-    }
-    return 0;
-}
-
-int pending_class_handle(struct pending *pending, uint64_t class_id, uint32_t *handle,
-                         struct err *err)
-{
-    struct class_table *table = &pending->classes;
-    *handle = 0;
-    if (class_id == 0)
-        return 0;
-    uint32_t at = (uint32_t)(class_id >> 32) & table->mask;
-    for (; table->slots[at]; at = (at + 1) & table->mask) {
-        if (table->ids[table->slots[at]] == class_id) {
-            *handle = table->slots[at];
-            return 0;
-        }
-    }
-    if (table->n == table->capacity) {
-        int rc = classes_grow(table, err);
-        if (rc)
-            return rc;
-        at = (uint32_t)(class_id >> 32) & table->mask;
-        while (table->slots[at])
-            at = (at + 1) & table->mask;
-    }
-    table->ids[table->n] = class_id;
-    table->slots[at] = table->n;
-    *handle = table->n++;
-    return 0;
-}
-
-uint64_t pending_class(const struct pending *pending, uint32_t handle)
-{
-    return handle < pending->classes.n ? pending->classes.ids[handle] : 0;
 }
 
 uint32_t record_units(const struct record *record)
@@ -165,111 +80,6 @@ struct view record_text(const struct record *record)
     return (struct view){(const char *)&record->tail[1], record->class};
 }
 
-static int arena_new(struct pending *pending, struct err *err)
-{
-    enum {
-        EACH = ARENA_BYTES / SEGMENT_BYTES
-    };
-    int rc = grow_array(&pending->arenas, &pending->arenas_capacity, pending->n_arenas,
-                        sizeof(*pending->arenas), err);
-    /* Room for every segment of every arena: they may all be free at once, and then segment_evict
-       must not fail. */
-    for (size_t i = 0; !rc && i < (pending->n_arenas + 1) * EACH; i++)
-        rc = grow_array(&pending->free_segments, &pending->free_capacity, i,
-                        sizeof(*pending->free_segments), err);
-    if (rc)
-        return rc;
-    /* Twice the size, then cut to the aligned half. */
-    unsigned char *map = mmap(NULL, (size_t)ARENA_BYTES * 2, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (map == MAP_FAILED)
-        return err_set(err, -ENOMEM, "join: no memory for pending predictions");
-    unsigned char *arena =
-        (unsigned char *)(((uintptr_t)map + ARENA_BYTES - 1) & ~(uintptr_t)(ARENA_BYTES - 1));
-    size_t before = (size_t)(arena - map);
-    if (before)
-        munmap(map, before);
-    munmap(arena + ARENA_BYTES, ARENA_BYTES - before);
-    if (pending->n_arenas) /* a small collector need not take 2 MiB at its first record */
-        (void)madvise(arena, ARENA_BYTES, MADV_HUGEPAGE);
-    pending->arenas[pending->n_arenas++] = arena;
-    for (size_t i = EACH; i-- > 0;)
-        pending->free_segments[pending->n_free++] = arena + i * SEGMENT_BYTES;
-    return 0;
-}
-
-int segment_memory(struct pending *pending, struct segment *segment, struct err *err)
-{
-    if (pending->n_free == 0) {
-        int rc = arena_new(pending, err);
-        if (rc)
-            return rc;
-    }
-    segment->bytes = pending->free_segments[--pending->n_free];
-    *(uint64_t *)(void *)segment->bytes = segment->number;
-    pending->in_memory++;
-    return 0;
-}
-
-void segment_evict(struct pending *pending, struct segment *segment)
-{
-    if (!segment->bytes)
-        return;
-    /* arena_new made room in free_segments for every segment there is. */
-    (void)madvise(segment->bytes, SEGMENT_BYTES, MADV_DONTNEED);
-    pending->free_segments[pending->n_free++] = segment->bytes;
-    segment->bytes = NULL;
-    pending->in_memory--;
-}
-
-int segment_new(struct pending *pending, uint32_t number, struct segment **out, struct err *err)
-{
-    if (pending->slots[number % SEGMENT_SLOTS])
-        return err_set(err, -ENOMEM, "join: all %d segments are in use", SEGMENT_SLOTS);
-    int rc = grow_array(&pending->live, &pending->live_capacity, pending->n_live,
-                        sizeof(*pending->live), err);
-    if (rc)
-        return rc;
-    struct segment *segment = calloc(1, sizeof(*segment));
-    if (!segment)
-        return err_set(err, -ENOMEM, "join: no memory for a segment");
-    segment->number = number;
-    segment->used = 1;
-    segment->expires_ms = INT64_MIN;
-    rc = segment_memory(pending, segment, err);
-    if (rc) {
-        free(segment);
-        return rc;
-    }
-    pending->slots[number % SEGMENT_SLOTS] = segment;
-    pending->live[pending->n_live++] = segment;
-    *out = segment; /* pending owns it */
-    return 0;
-}
-
-int segment_load(struct pending *pending, struct segment *segment, struct err *err)
-{
-    if (segment->bytes)
-        return 0;
-    if (!pending->options.load)
-        return err_set(err, ERR_DATA, "join: segment %u is not in memory", segment->number);
-    int rc = segment_memory(pending, segment, err);
-    if (rc)
-        return rc;
-    uint32_t expected = segment->used;
-    segment->used = 1;
-    segment->n_records = 0;
-    rc = pending->options.load(pending->options.context, pending, segment->number, err);
-    if (!rc && segment->used != expected)
-        rc = err_set(err, ERR_CORRUPT,
-                     "join: segment %u has %u units in the database, expected %u; run assay verify",
-                     segment->number, segment->used, expected);
-    segment->used = expected;
-    if (rc)
-        segment_evict(pending, segment);
-    return rc;
-}
-
 int pending_new(struct pending **out, const struct pending_options *options, struct err *err)
 {
     AUTO(pending) struct pending *pending = calloc(1, sizeof(*pending));
@@ -283,7 +93,7 @@ int pending_new(struct pending **out, const struct pending_options *options, str
         return err_set(err, -ENOMEM, "join: no memory for the table of segments");
     int rc = index_init(&pending->index, err);
     if (!rc)
-        rc = classes_init(&pending->classes, err);
+        rc = pending_classes_init(&pending->classes, err);
     if (rc)
         return rc;
     *out = pending;
@@ -299,10 +109,9 @@ void pending_free(struct pending *pending)
         free(pending->live[i]->changed);
         free(pending->live[i]);
     }
-    for (size_t i = 0; i < pending->n_arenas; i++)
-        munmap(pending->arenas[i], ARENA_BYTES);
+    arenas_free(pending);
     index_finish(&pending->index);
-    classes_finish(&pending->classes);
+    pending_classes_finish(&pending->classes);
     buf_finish(&pending->row);
     free(pending->arenas);
     free(pending->free_segments);

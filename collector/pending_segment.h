@@ -95,6 +95,9 @@ static inline uint32_t address_of(const struct segment *segment, uint32_t unit)
     return (segment->number % SEGMENT_SLOTS) << UNIT_BITS | unit;
 }
 
+int pending_classes_init(struct class_table *table, struct err *err);
+void pending_classes_finish(struct class_table *table);
+
 /* Makes a segment of that number (not there yet) with memory; -ENOMEM. */
 int segment_new(struct pending *pending, uint32_t number, struct segment **out, struct err *err);
 /* Gives its memory back, keeps the rest. */
@@ -110,5 +113,8 @@ void pending_evict(struct pending *pending);
 /* The head of the chain of waiting records of an id, or NULL. */
 int waiting_head(struct pending *pending, struct id_hash id, struct record **head, struct err *err);
 uint32_t record_address(const struct pending *pending, const struct record *record);
+
+/* Gives all arenas back. */
+void arenas_free(struct pending *pending);
 
 int grow_array(void *array, size_t *capacity, size_t n, size_t size, struct err *err);

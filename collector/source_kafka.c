@@ -8,7 +8,7 @@
  * queue that has sunk below a third while the log has more asks for its watermarks, and does not
  * wait for the answer.
  */
-#include "collector/source_kafka.h"
+#include "collector/kafka_inside.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,86 +24,25 @@
 
 #include "collector/kafka_settings.h"
 
-enum {
-    MAX_BATCH_MESSAGES = 2048,
-    HEADERS_A_MESSAGE = 8,  /* on average, of a batch; what is beyond is not seen */
-    COMMIT_EVERY_MS = 5000, /* the broker's copy of our offsets, for lag tools */
-    AGAIN_AFTER_MS = 1000,  /* a client that failed for good is made anew */
-    RESET_EVERY_MS = 1000,  /* asking for watermarks after "offset out of range" */
-    RESET_WAIT_MS = 1000,
-    NUDGE_EVERY_MS = 5,
-    LOG_EVERY_MS = 1000,
-    TROUBLE_BYTES = 256,
-};
-
-struct kafka_partition {
-    char *topic;
-    int32_t number;
-    rd_kafka_queue_t *queue; /* NULL: not assigned */
-    bool held;
-    bool stopped;
-    bool headers;     /* wanted */
-    bool reset;       /* the offset we want is out of range */
-    int64_t position; /* after the last message handed out; -1 unknown */
-    int64_t stored;   /* durable; -1 nothing new */
-    int64_t reset_boot_ms;
-    int64_t nudged_boot_ms;
-};
-
-struct source_kafka {
-    struct source source;
-    const struct config_kafka *config;
-    const struct log *log;
-    const struct clock *clock;
-    const struct source_events *events;
-    rd_kafka_t *client;
-    rd_kafka_queue_t *consumer_queue;
-    struct kafka_partition *partitions;
-    size_t n_partitions, capacity;
-    int n_assigned;
-    bool has_assignment;
-    bool closing;
-    bool fatal; /* the client gave up */
-    bool up;
-    char instance[128]; /* group.instance.id; "" none */
-    int64_t fatal_boot_ms;
-    int event_fd;
-    size_t next;
-    rd_kafka_message_t *taken[MAX_BATCH_MESSAGES];
-    size_t n_taken;
-    struct message messages[MAX_BATCH_MESSAGES];
-    struct header headers[MAX_BATCH_MESSAGES * HEADERS_A_MESSAGE];
-    size_t n_headers;
-    int64_t committed_boot_ms;
-    char trouble[TROUBLE_BYTES];
-    int64_t trouble_since_ms;
-    struct log_limit log_limit;
-};
-
-static struct source_kafka *kafka_of(struct source *source)
-{
-    return (struct source_kafka *)source;
-}
-
-static void say(struct source_kafka *self, enum log_level level, const char *text)
+void kafka_say(struct source_kafka *self, enum log_level level, const char *text)
 {
     uint64_t suppressed;
     if (self->log && log_allowed(&self->log_limit, clock_boot_ms(self->clock), &suppressed))
         log_write(self->log, level, "kafka", "%s", text);
 }
 
-static void set_trouble(struct source_kafka *self, const char *text)
+void kafka_trouble(struct source_kafka *self, const char *text)
 {
     if (!self->trouble[0])
         self->trouble_since_ms = clock_wall_ms(self->clock);
     snprintf(self->trouble, sizeof(self->trouble), "%s", text);
-    say(self, LEVEL_WARNING, text);
+    kafka_say(self, LEVEL_WARNING, text);
 }
 
 static void clear_trouble(struct source_kafka *self)
 {
     if (self->trouble[0])
-        say(self, LEVEL_INFO, "the broker answers again");
+        kafka_say(self, LEVEL_INFO, "the broker answers again");
     self->trouble[0] = 0;
 }
 
@@ -112,7 +51,7 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
     struct source_kafka *self = rd_kafka_opaque(client);
     char line[512];
     snprintf(line, sizeof(line), "%s: %s", facility, text);
-    say(self, level <= 3 ? LEVEL_ERROR : level <= 4 ? LEVEL_WARNING : LEVEL_INFO, line);
+    kafka_say(self, level <= 3 ? LEVEL_ERROR : level <= 4 ? LEVEL_WARNING : LEVEL_INFO, line);
 }
 
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
@@ -127,7 +66,7 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
         self->fatal_boot_ms = clock_boot_ms(self->clock);
         rd_kafka_fatal_error(client, text, sizeof(text));
     }
-    set_trouble(self, text);
+    kafka_trouble(self, text);
 }
 
 /* The client's statistics say which brokers are up: an idle topic gives no other sign. */
@@ -143,203 +82,11 @@ static int on_statistics(rd_kafka_t *client, char *json, size_t n, void *opaque)
     return 0; /* the client frees it */
 }
 
-/* The number of a partition for life; < 0: no memory. */
-static int partition_number(struct source_kafka *self, const char *topic, int32_t number)
-{
-    for (size_t i = 0; i < self->n_partitions; i++)
-        if (self->partitions[i].number == number && strcmp(self->partitions[i].topic, topic) == 0)
-            return (int)i;
-    if (self->n_partitions == self->capacity) {
-        size_t wanted = self->capacity ? self->capacity * 2 : 16;
-        struct kafka_partition *grown = realloc(self->partitions, wanted * sizeof(*grown));
-        if (!grown)
-            return -1;
-        self->partitions = grown;
-        self->capacity = wanted;
-    }
-    char *copy = strdup(topic);
-    if (!copy)
-        return -1;
-    self->partitions[self->n_partitions] =
-        (struct kafka_partition){.topic = copy, .number = number, .position = -1, .stored = -1};
-    return (int)self->n_partitions++;
-}
-
-static void give_back(struct source_kafka *self)
+void kafka_give_back(struct source_kafka *self)
 {
     for (size_t i = 0; i < self->n_taken; i++)
         rd_kafka_message_destroy(self->taken[i]);
     self->n_taken = 0;
-}
-
-static void release(struct kafka_partition *partition)
-{
-    if (!partition->queue)
-        return;
-    rd_kafka_queue_io_event_enable(partition->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(partition->queue);
-    partition->queue = NULL;
-}
-
-static void signal_by(struct source_kafka *self, rd_kafka_queue_t *queue)
-{
-    static const uint64_t one = 1;
-    rd_kafka_queue_io_event_enable(queue, self->event_fd, &one, sizeof(one));
-}
-
-/* The end of the log as it is now, told to the collector; where no broker says: SOURCE_LATEST. */
-static int64_t latest(struct source_kafka *self, int number)
-{
-    const struct kafka_partition *partition = &self->partitions[number];
-    int64_t low;
-    int64_t high;
-    if (rd_kafka_query_watermark_offsets(self->client, partition->topic, partition->number, &low,
-                                         &high, RESET_WAIT_MS))
-        return SOURCE_LATEST;
-    self->events->starts(self->events->context, number, high);
-    return high;
-}
-
-/* Where the collector wants to go on; adds it to the list unless it is to be left alone. */
-static void ask_offset(struct source_kafka *self, int number, rd_kafka_topic_partition_list_t *list)
-{
-    struct kafka_partition *partition = &self->partitions[number];
-    int64_t from =
-        self->events->assigned(self->events->context, number, partition->topic, partition->number);
-    partition->held = partition->reset = false;
-    partition->stopped = from == SOURCE_STOP;
-    if (partition->stopped)
-        return;
-    if (from == SOURCE_LATEST)
-        from = latest(self, number);
-    partition->position = from >= 0 ? from : -1;
-    rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-        from == SOURCE_EARLIEST ? RD_KAFKA_OFFSET_BEGINNING
-        : from == SOURCE_LATEST ? RD_KAFKA_OFFSET_END
-                                : from;
-    if (!partition->queue)
-        partition->queue =
-            rd_kafka_queue_get_partition(self->client, partition->topic, partition->number);
-    if (!partition->queue)
-        return;
-    rd_kafka_queue_forward(partition->queue, NULL);
-    signal_by(self, partition->queue);
-}
-
-static void assign(struct source_kafka *self, rd_kafka_topic_partition_list_t *list)
-{
-    rd_kafka_resp_err_t rc = rd_kafka_assign(self->client, list);
-    if (rc)
-        set_trouble(self, rd_kafka_err2str(rc));
-}
-
-static void on_assigned(struct source_kafka *self, const rd_kafka_topic_partition_list_t *given)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(given->cnt);
-    for (int i = 0; i < given->cnt; i++) {
-        int number = partition_number(self, given->elems[i].topic, given->elems[i].partition);
-        if (number >= 0)
-            ask_offset(self, number, list);
-    }
-    self->n_assigned = given->cnt;
-    self->has_assignment = true;
-    assign(self, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    char text[64];
-    snprintf(text, sizeof(text), "%d partitions assigned", given->cnt);
-    say(self, LEVEL_INFO, text);
-}
-
-static void tell_broker(struct source_kafka *self)
-{
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)self->n_partitions);
-    for (size_t i = 0; i < self->n_partitions; i++) {
-        struct kafka_partition *partition = &self->partitions[i];
-        if (partition->stored < 0 || !partition->queue)
-            continue;
-        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-            partition->stored;
-        partition->stored = -1;
-    }
-    if (list->cnt)
-        rd_kafka_commit(self->client, list, 1);
-    rd_kafka_topic_partition_list_destroy(list);
-    self->committed_boot_ms = clock_boot_ms(self->clock);
-}
-
-static void on_revoked(struct source_kafka *self, const rd_kafka_topic_partition_list_t *taken)
-{
-    bool lost = rd_kafka_assignment_lost(self->client);
-    for (int i = 0; i < taken->cnt && !self->closing; i++) {
-        int number = partition_number(self, taken->elems[i].topic, taken->elems[i].partition);
-        if (number >= 0)
-            self->events->revoked(self->events->context, number, lost);
-    }
-    if (!lost)
-        tell_broker(self);
-    for (size_t i = 0; i < self->n_partitions; i++)
-        release(&self->partitions[i]);
-    self->n_assigned = 0;
-    self->has_assignment = false;
-    assign(self, NULL);
-}
-
-static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *list, void *opaque)
-{
-    struct source_kafka *self = opaque;
-    (void)client;
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !self->closing) {
-        on_assigned(self, list);
-    } else {
-        on_revoked(self, list);
-        if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS && !self->closing)
-            set_trouble(self, rd_kafka_err2str(code));
-    }
-}
-
-/* All partitions again, from the collector's offsets. */
-static int kafka_restart(struct source *source, struct err *err)
-{
-    struct source_kafka *self = kafka_of(source);
-    (void)err;
-    give_back(self);
-    if (!self->has_assignment)
-        return 0;
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)self->n_partitions);
-    for (size_t i = 0; i < self->n_partitions; i++)
-        if (self->partitions[i].queue || self->partitions[i].stopped)
-            ask_offset(self, (int)i, list);
-    assign(self, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    return 0;
-}
-
-/* The broker says that our offset is out of range: has retention passed us, or is it another log?
- */
-static void settle_reset(struct source_kafka *self, size_t number)
-{
-    struct kafka_partition *partition = &self->partitions[number];
-    int64_t now = clock_boot_ms(self->clock);
-    int64_t low = 0;
-    int64_t high = 0;
-    if (now - partition->reset_boot_ms < RESET_EVERY_MS)
-        return;
-    partition->reset_boot_ms = now;
-    rd_kafka_resp_err_t rc = rd_kafka_query_watermark_offsets(
-        self->client, partition->topic, partition->number, &low, &high, RESET_WAIT_MS);
-    if (rc) {
-        set_trouble(self, rd_kafka_err2str(rc));
-        return;
-    }
-    int64_t wanted = partition->position;
-    if (wanted >= 0 && wanted < low)
-        self->events->gap(self->events->context, (int)number, wanted, low);
-    else if (wanted > high)
-        self->events->truncated(self->events->context, (int)number, low, high);
-    kafka_restart(&self->source, NULL);
 }
 
 /* An error in place of a message, of a partition or of the consumer. */
@@ -351,14 +98,14 @@ static void take_error(struct source_kafka *self, const rd_kafka_message_t *mess
         return;
     if (topic && (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
                   message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)) {
-        int number = partition_number(self, topic, message->partition);
+        int number = kafka_partition_number(self, topic, message->partition);
         if (number >= 0)
             self->partitions[number].reset = true;
         return;
     }
     snprintf(text, sizeof(text), "%s%s%s", topic ? topic : "", topic ? ": " : "",
              rd_kafka_message_errstr(message));
-    set_trouble(self, text);
+    kafka_trouble(self, text);
 }
 
 /* Rebalances, errors, logs and statistics. */
@@ -461,12 +208,12 @@ static bool take_any(struct source_kafka *self, struct batch *out)
         if (!partition->queue || partition->stopped)
             continue;
         if (partition->reset) {
-            settle_reset(self, number);
+            kafka_settle_reset(self, number);
             continue;
         }
         if (!partition->held && take_batch(self, number, out))
             return true;
-        give_back(self);
+        kafka_give_back(self);
     }
     return false;
 }
@@ -484,7 +231,7 @@ static int client_new(struct source_kafka *self, struct err *err)
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_stats_cb(conf, on_statistics);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_rebalance_cb(conf, kafka_on_rebalance);
     self->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!self->client) {
         rd_kafka_conf_destroy(conf);
@@ -493,19 +240,19 @@ static int client_new(struct source_kafka *self, struct err *err)
     rd_kafka_set_log_queue(self->client, NULL);
     rd_kafka_poll_set_consumer(self->client);
     self->consumer_queue = rd_kafka_queue_get_consumer(self->client);
-    signal_by(self, self->consumer_queue);
+    kafka_signal_by(self, self->consumer_queue);
     return 0;
 }
 
 static void client_free(struct source_kafka *self)
 {
-    give_back(self);
+    kafka_give_back(self);
     if (!self->client)
         return;
     rd_kafka_queue_io_event_enable(self->consumer_queue, -1, NULL, 0);
     rd_kafka_consumer_close(self->client);
     for (size_t i = 0; i < self->n_partitions; i++)
-        release(&self->partitions[i]);
+        kafka_release(&self->partitions[i]);
     rd_kafka_queue_destroy(self->consumer_queue);
     rd_kafka_destroy(self->client);
     self->client = NULL;
@@ -544,7 +291,7 @@ static int kafka_next(struct source *source, int timeout_ms, struct batch *out, 
 {
     struct source_kafka *self = kafka_of(source);
     (void)err;
-    give_back(self);
+    kafka_give_back(self);
     if (self->fatal) {
         int rc = renew(self, timeout_ms, err);
         if (rc || self->fatal)
@@ -552,7 +299,7 @@ static int kafka_next(struct source *source, int timeout_ms, struct batch *out, 
     }
     serve_consumer(self);
     if (clock_boot_ms(self->clock) - self->committed_boot_ms >= COMMIT_EVERY_MS)
-        tell_broker(self);
+        kafka_tell_broker(self);
     if (take_any(self, out))
         return SOURCE_BATCH;
     if (timeout_ms <= 0)
