@@ -2,7 +2,7 @@
 
     cli -> {collector, abtest, alerts, web} -> storage -> stats -> common
 
-usage: check_arrows.py ROOT       prints "file:line: …" for each arrow that points the wrong way
+usage: check_arrows.py [ROOT]     prints "file:line: …" for each arrow that points the wrong way
        check_arrows.py --bites    checks the check itself on trees made to be wrong
 """
 
@@ -86,10 +86,10 @@ def bites():
 def main():
     if sys.argv[1:] == ["--bites"]:
         return 1 if bites() else 0
-    if len(sys.argv) != 2:
+    if len(sys.argv) > 2:
         print(__doc__, file=sys.stderr)
         return 2
-    found = check(sys.argv[1])
+    found = check(sys.argv[1] if len(sys.argv) == 2 else os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     print("\n".join(found) if found else "every include points downwards")
     return 1 if found else 0
 
