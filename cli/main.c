@@ -38,6 +38,8 @@ static const struct command {
      "runs files of events through the very same pipeline, on event time; - is standard input"},
     {"serve", command_serve, "-c FILE [--web-dir DIR]",
      "the daemon: collector, alerts, HTTP; SIGHUP reloads, SIGTERM drains and commits"},
+    {"token", command_token, "new NAME SCOPES [--expires 90d] [--file tokens.txt]",
+     "makes a token of http.tokens; scopes are some of read, ingest, operate, admin"},
     {"verify", command_verify, "DB", "integrity of the database, down to each saved state"},
 };
 enum {

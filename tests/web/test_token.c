@@ -11,6 +11,7 @@
 #include "tests/test.h"
 #include "tests/web/site.h"
 #include "web/routes.h"
+#include "web/token_new.h"
 
 /* by sha256sum of the text in the comment */
 /* clang-format off */
@@ -43,6 +44,44 @@ static void a_token_is_found_by_its_text_until_it_expires(void **state)
     assert_null(tokens_find(tokens, "was-it", 6, SITE_START));
     assert_string_equal(tokens_find(tokens, "run-it", 6, INT64_C(1704067199999))->name, "pipeline");
     assert_null(tokens_find(tokens, "run-it", 6, INT64_C(1704067200000)));
+}
+
+static void a_new_token_opens_what_its_line_says(void **state)
+{
+    (void)state;
+    char text[TOKEN_TEXT_BYTES], other[TOKEN_TEXT_BYTES], line[TOKEN_LINE_BYTES];
+    struct err err = {0};
+    must(token_new_line(other, line, "ci", "read", INT64_MAX, &err), &err);
+    must(token_new_line(text, line, "ci", "ingest,operate", SITE_START, &err), &err);
+    AUTO(tokens) struct tokens *tokens = NULL;
+    must(tokens_parse(&tokens, "t", line, strlen(line), &err), &err);
+
+    const struct token *token = tokens_find(tokens, text, strlen(text), SITE_START - 1);
+
+    assert_string_not_equal(text, other);
+    assert_int_equal(strlen(text), 6 + 43);
+    assert_null(strstr(line, text + 6));
+    assert_non_null(token);
+    assert_string_equal(token->name, "ci");
+    assert_true(token_allows(token, SCOPE_INGEST) && token_allows(token, SCOPE_OPERATE));
+    assert_false(token_allows(token, SCOPE_ADMIN));
+    assert_null(tokens_find(tokens, other, strlen(other), SITE_START - 1));
+    assert_null(tokens_find(tokens, text, strlen(text), SITE_START));
+}
+
+static void a_token_that_the_file_would_refuse_is_not_made(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"", "read"},    {"a:b", "read"}, {"a\nb", "read"},
+        {"ci", "write"}, {"ci", ""},      {"ci", "read:x"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char text[TOKEN_TEXT_BYTES], line[TOKEN_LINE_BYTES];
+        struct err err = {0};
+        assert_int_equal(token_new_line(text, line, bad[i][0], bad[i][1], INT64_MAX, &err),
+                         ERR_USAGE);
+    }
 }
 
 static void a_bad_line_is_named(void **state)
@@ -188,6 +227,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_is_found_by_its_text_until_it_expires),
+        cmocka_unit_test(a_new_token_opens_what_its_line_says),
+        cmocka_unit_test(a_token_that_the_file_would_refuse_is_not_made),
         cmocka_unit_test(a_bad_line_is_named),
         cmocka_unit_test(each_route_lets_in_its_scope_and_no_other),
         cmocka_unit_test(guessing_is_slowed_down),
