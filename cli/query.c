@@ -9,9 +9,10 @@
 
 static const char usage[] =
     "usage: assay query (-c FILE | --db DB) "
-    "models|versions|slices|metrics|drift|distribution|alerts|system|dead-letters|experiments|"
+    "models|versions|slices|metrics|drift|distribution|explain|alerts|system|dead-letters|"
+    "experiments|"
     "verdict|history|audit [--experiment E] [--model M] [--version V] [--metric a,b] [--feature F] "
-    "[--segment k:v] [--from T] [--to T] [--window D] [--step D]";
+    "[--segment k:v] [--from T] [--to T] [--before_from T] [--before_to T] [--window D] [--step D]";
 
 /* Which path of REST a word stands for, and below what. */
 enum below {
@@ -30,6 +31,7 @@ static const struct word {
     {"distribution", BELOW_MODEL, "distribution"},
     {"drift", BELOW_MODEL, "drift"},
     {"experiments", BELOW_ROOT, "experiments"},
+    {"explain", BELOW_MODEL, "explain"},
     {"history", BELOW_EXPERIMENT, "history"},
     {"metrics", BELOW_MODEL, "metrics"},
     {"models", BELOW_ROOT, "models"},
@@ -117,9 +119,9 @@ static int run(const struct config *config, const char *db, const char *target, 
 
 int command_query(int argc, char **argv)
 {
-    static const char *const names[] = {"version", "metric", "segment", "from",   "to",
-                                        "window",  "step",   "state",   "reason", "limit",
-                                        "after",   "alert",  "feature", "full"};
+    static const char *const names[] = {
+        "version", "metric", "segment", "from",  "to",      "window", "step",        "state",
+        "reason",  "limit",  "after",   "alert", "feature", "full",   "before_from", "before_to"};
     enum {
         N_NAMES = sizeof(names) / sizeof(names[0])
     };

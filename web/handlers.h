@@ -28,7 +28,7 @@ int context_store(struct api_context *context, struct store **out, struct err *e
 
 route_handler api_models, api_model, api_versions, api_put_version, api_slices;
 route_handler api_metrics, api_curves;
-route_handler api_drift, api_distribution, api_put_reference;
+route_handler api_drift, api_distribution, api_explain, api_put_reference;
 route_handler api_events;
 route_handler api_system;
 route_handler api_dead_letters;
@@ -41,6 +41,9 @@ route_handler ofrep_flag, ofrep_flags;
 /* "reference": {"id":…,"n":…,"source":…,"created":…} or null (api_reference.c) */
 struct reference_row;
 void write_reference(struct buf *out, const struct reference_row *row);
+/* "KEY": {"before":…,"now":…,"difference":…,"lower":…,"upper":…} (api_explain.c) */
+struct rate_change;
+void write_rate_change(struct buf *out, const char *key, const struct rate_change *change);
 
 route_handler health_healthy, health_ready;
 route_handler openmetrics;

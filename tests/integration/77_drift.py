@@ -111,3 +111,35 @@ def a_reference_loaded_by_hand_replaces_the_former_and_is_named_in_the_answer(st
     after, _ = _drift(database, expected)
     equal(after["reference"]["id"], json.loads(out)["id"])
     equal(after["reference"]["source"], "file")
+
+
+def an_alarm_is_explained_by_the_slices_and_features_that_moved(story):
+    """Windows of car_loan from the sixth on have other car values (the data's own README)."""
+    folder, expected = _load(story, "car_loan")
+    model = {"name": "car_loan", "task": "binary", "label_horizon": "7d"}
+    model["segments"] = ["salary_range", "repaid_loan_on_prev_car"]
+    model["reference"] = {"file": os.path.join(folder, "reference.jsonl.gz")}
+    settings = configuration(models=[model])
+    database = story.replay("replayed", settings, [os.path.join(folder, "events.jsonl.gz")])
+    first, late = expected["windows"][0], expected["windows"][8]
+    asked = [
+        "--model", "car_loan", "--metric", "accuracy", "--from", str(late["start"]), "--to", str(late["end"]),
+        "--before_from", str(first["start"]), "--before_to", str(first["end"]),
+    ]
+
+    answer = Offline(database).query("explain", *asked)
+
+    for side, window in (("before", first), ("now", late)):
+        assert abs(answer[side]["value"] - window["metrics"]["accuracy"]) < 1e-12, (side, answer[side])
+    for key in ("salary_range:", "repaid_loan_on_prev_car:"):
+        parts = [s["contribution"] for s in answer["slices"] if s["segment"].startswith(key)]
+        assert len(parts) > 1 and abs(sum(parts) - answer["change"]) < 1e-12, (key, parts)
+    sizes = [abs(s["contribution"]) for s in answer["slices"]]
+    equal(sizes, sorted(sizes, reverse=True))
+    equal(answer["slices"][0]["segment"], "repaid_loan_on_prev_car:true")
+    strongest = max(late["drift"], key=lambda name: late["drift"][name].get("scipy", {}).get("ks", 0))
+    equal(answer["features"][0]["feature"], strongest)
+    assert answer["features"][0]["drifted"] and answer["n_drifted"] >= 4, answer["n_drifted"]
+    assert answer["cause"].startswith("car_value drifted most: ks 0.426"), answer["cause"]
+    quiet = Offline(database).query("explain", *asked[:2], "--from", str(first["start"]), "--to", str(first["end"]))
+    equal((quiet["n_drifted"], quiet["cause"]), (0, None))

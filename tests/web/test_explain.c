@@ -1,0 +1,206 @@
+/*
+ * GET /models/M/explain: contributions by hand.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/test.h"
+#include "tests/web/site.h"
+#include "web/api.h"
+
+static int call(const struct site *site, const char *method, const char *target, const char *body,
+                struct api_answer *answer, struct err *err)
+{
+    struct api_context *context = NULL;
+    struct api_options options = {
+        .store_path = site->temp->path, .commands = &site->commands, .clock = &site->clock};
+    must(api_open(&context, &options, err), err);
+    struct api_request request = {.method = method,
+                                  .target = target,
+                                  .body = body ? body : "",
+                                  .body_size = body ? strlen(body) : 0};
+    api_answer_init(answer);
+    int rc = api_call(context, &request, answer, err);
+    api_close(context);
+    return rc;
+}
+
+/* The answer as JSON; fails the test when there is none. */
+static json_t *get(const struct site *site, const char *target)
+{
+    struct api_answer answer;
+    struct err err = {0};
+    json_error_t where;
+    must(call(site, "GET", target, NULL, &answer, &err), &err);
+    assert_int_equal(answer.status, 200);
+    json_t *json =
+        json_loadb((char *)answer.body.data, answer.body.size, JSON_REJECT_DUPLICATES, &where);
+    if (!json)
+        fail_msg("%s: %s: %.*s", target, where.text, (int)answer.body.size, answer.body.data);
+    api_answer_finish(&answer);
+    return json;
+}
+
+static json_t *at(json_t *json, const char *path)
+{
+    char copy[200];
+    snprintf(copy, sizeof(copy), "%s", path);
+    for (char *save, *part = strtok_r(copy, ".", &save); part; part = strtok_r(NULL, ".", &save)) {
+        json = part[0] >= '0' && part[0] <= '9'
+                   ? json_array_get(json, (size_t)strtol(part, NULL, 10))
+                   : json_object_get(json, part);
+        if (!json)
+            fail_msg("no %s in the answer", path);
+    }
+    return json;
+}
+
+static double number(json_t *json, const char *path)
+{
+    return json_number_value(at(json, path));
+}
+
+static const char *text(json_t *json, const char *path)
+{
+    return json_string_value(at(json, path));
+}
+
+static const char *refusal(const struct site *site, const char *target)
+{
+    static char said[ERR_TEXT_BYTES];
+    struct api_answer answer;
+    struct err err = {0};
+    assert_true(call(site, "GET", target, NULL, &answer, &err) < 0);
+    api_answer_finish(&answer);
+    snprintf(said, sizeof(said), "%s", err.text);
+    return said;
+}
+
+/* Σ of what the slices of one key contribute. */
+static double contributions(json_t *answer, const char *key)
+{
+    double sum = 0;
+    size_t i;
+    json_t *slice;
+    json_array_foreach(at(answer, "slices"), i, slice)
+    {
+        const char *segment = json_string_value(json_object_get(slice, "segment"));
+        if (key ? segment && strncmp(segment, key, strlen(key)) == 0 : !segment)
+            sum += json_number_value(json_object_get(slice, "contribution"));
+    }
+    return sum;
+}
+
+static struct site *worse_in_de(void)
+{
+    struct site *site = site_new();
+    const struct minute minutes[] = {
+        {"credit", "v3", "", SITE_START, 9, 1, 9, 1, 0, 0},
+        {"credit", "v3", "country=de", SITE_START, 5, 0, 5, 0, 0, 0},
+        {"credit", "v3", "country=fr", SITE_START, 4, 1, 4, 1, 0, 0},
+        {"credit", "v3", "", SITE_START + MINUTE, 6, 4, 8, 2, 0, 0},
+        {"credit", "v3", "country=de", SITE_START + MINUTE, 2, 3, 3, 1, 0, 0},
+        {"credit", "v3", "country=fr", SITE_START + MINUTE, 4, 1, 5, 1, 0, 0},
+        {"credit", "v4", "", SITE_START + MINUTE, 5, 5, 5, 5, 0, 0},
+        {"credit", "v4", "country=fr", SITE_START + MINUTE, 5, 5, 5, 5, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof(minutes) / sizeof(minutes[0]); i++)
+        site_minute(site, &minutes[i]);
+    return site;
+}
+
+#define EXPLAIN "/api/v1/models/credit/explain?from=1700006460000&to=1700006520000"
+
+static void a_change_of_a_mean_is_split_exactly_over_the_slices(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = worse_in_de();
+
+    json_t *answer = get(site, EXPLAIN "&version=v3&metric=accuracy");
+
+    assert_close(number(answer, "before.value"), 0.9, 1e-12);
+    assert_close(number(answer, "now.value"), 0.7, 1e-12);
+    assert_close(number(answer, "change"), -0.2, 1e-12);
+    assert_int_equal(number(answer, "compared_with.from"), SITE_START);
+    assert_int_equal(json_array_size(at(answer, "slices")), 2);
+    assert_string_equal(text(answer, "slices.0.segment"), "country:de");
+    assert_string_equal(text(answer, "slices.0.split"), "mean");
+    /* de: 1 to 5/9, its share 10/20 to 9/20; fr: 8/10 to 9/11, 10/20 to 11/20 */
+    assert_close(number(answer, "slices.0.within"), 0.475 * (5.0 / 9 - 1), 1e-12);
+    assert_close(number(answer, "slices.0.between"), -0.05 * ((1 + 5.0 / 9) / 2 - 0.8), 1e-12);
+    assert_close(number(answer, "slices.1.within"), 0.525 * (9.0 / 11 - 0.8), 1e-12);
+    assert_close(contributions(answer, "country:"), -0.2, 1e-12);
+    assert_string_equal(text(answer, "cause"),
+                        "country:de carries 105% of the change of accuracy (1 to 0.556 there, with "
+                        "45% of the predictions)");
+    assert_int_equal(number(answer, "n_features"), 0);
+    json_decref(answer);
+}
+
+static void versions_are_slices_too_when_all_are_merged(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = worse_in_de();
+
+    json_t *answer = get(site, EXPLAIN "&metric=accuracy");
+
+    assert_close(number(answer, "now.value"), 24.0 / 40, 1e-12);
+    assert_close(contributions(answer, NULL), 24.0 / 40 - 0.9, 1e-12);
+    assert_close(contributions(answer, "country:"), 24.0 / 40 - 0.9, 1e-12);
+    json_decref(answer);
+}
+
+static void an_auc_is_explained_by_what_it_were_with_a_slice_as_before(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = worse_in_de();
+
+    json_t *answer = get(site, EXPLAIN "&version=v3&metric=roc_auc");
+    json_t *count = get(site, EXPLAIN "&version=v3&metric=tp");
+
+    assert_string_equal(text(answer, "slices.0.segment"), "country:de");
+    assert_string_equal(text(answer, "slices.0.split"), "replace");
+    /* with de as before: positives 9 at 0.9, 1 at 0.2; negatives 10 at 0.1, 1 at 0.7 */
+    double replaced = (9 * 11 + 1 * 10) / 110.0;
+    assert_close(number(answer, "slices.0.contribution"), number(answer, "now.value") - replaced,
+                 1e-12);
+    assert_true(json_is_null(at(answer, "slices.0.within")));
+    assert_string_equal(text(count, "slices.0.split"), "sum");
+    assert_close(number(count, "slices.0.contribution"), -3, 0);
+    assert_close(number(count, "change"), -3, 0);
+    json_decref(answer);
+    json_decref(count);
+}
+
+static void what_cannot_be_explained_is_null_and_never_a_number(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = worse_in_de();
+
+    json_t *answer = get(site, "/api/v1/models/credit/explain?metric=accuracy&from=0&to=60000");
+
+    assert_true(json_is_null(at(answer, "before.value")));
+    assert_true(json_is_null(at(answer, "change")));
+    assert_true(json_is_null(at(answer, "cause")));
+    assert_int_equal(json_array_size(at(answer, "slices")), 0);
+    assert_int_equal(json_array_size(at(answer, "features")), 0);
+    json_decref(answer);
+    assert_string_equal(refusal(site, EXPLAIN "&metric=acuracy"),
+                        "metric 'acuracy' is unknown; did you mean 'accuracy'?");
+    assert_string_equal(refusal(site, EXPLAIN "&before_from=2000&before_to=1000"),
+                        "before_from: must be before before_to");
+    assert_string_equal(refusal(site, EXPLAIN "&version=*"),
+                        "version: one explanation at a time, not `*`");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_change_of_a_mean_is_split_exactly_over_the_slices),
+        cmocka_unit_test(versions_are_slices_too_when_all_are_merged),
+        cmocka_unit_test(an_auc_is_explained_by_what_it_were_with_a_slice_as_before),
+        cmocka_unit_test(what_cannot_be_explained_is_null_and_never_a_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
