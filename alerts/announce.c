@@ -1,6 +1,7 @@
 #include "alerts/announce.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "alerts/keeper.h"
@@ -21,24 +22,41 @@ static const char *severity_of(const char *type)
     return strcmp(type, "experiment.held") == 0 ? "warning" : "info";
 }
 
+static const char *action_of(const char *type)
+{
+    static const char *const actions[][2] = {
+        {"experiment.rolled_back", "rolled back: everyone is served the control again"},
+        {"experiment.promoted", "promoted: everyone is served the treatment"},
+        {"experiment.held", "held: the share of the treatment stays as it is; not rolled back"},
+        {"experiment.step", "raised the treatment's share by a step; not rolled back"},
+    };
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (strcmp(actions[i][0], type) == 0)
+            return actions[i][1];
+    }
+    return "";
+}
+
 /* The same shape as an alert's message, so that every kind of receiver can show it. */
 static char *print(const struct telling *telling, const char *group_key)
 {
     const struct announcement *news = telling->news;
     char id[NOTICE_ID_BYTES];
     notice_group_id(id, group_key);
+    json_t *url = notice_model_url(telling->alerts->url, news->model, news->version);
     json_t *labels = json_pack("{s:s,s:s}", "experiment", news->name, "model", news->model);
     json_t *alert =
-        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:o,s:{}}", "key", id, "name", news->name,
-                  "status", "firing", "severity", telling->severity, "model", news->model,
-                  "version", news->version, "summary", news->summary, "cause", news->summary,
-                  "since", (json_int_t)news->at_ms, "labels", labels, "annotations");
-    json_t *data = json_pack(
-        "{s:s,s:I,s:s,s:s,s:s,s:o,s:i,s:i,s:i,s:[o],s:s,s:o}", "type", news->type, "at",
-        (json_int_t)news->at_ms, "group", group_key, "group_id", id, "url", telling->alerts->url,
-        "summary", json_sprintf("%s: %s (%s)", news->type, news->name, news->summary), "firing", 1,
-        "resolved", 0, "more", 0, "alerts", alert, "experiment", news->name, "verdict",
-        json_loads(news->detail ? news->detail : "{}", 0, NULL));
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:O,s:I,s:o,s:{}}", "key", id, "name",
+                  news->name, "status", "firing", "severity", telling->severity, "model",
+                  news->model, "version", news->version, "summary", news->summary, "cause",
+                  news->summary, "action", action_of(news->type), "url", url, "since",
+                  (json_int_t)news->at_ms, "labels", labels, "annotations");
+    json_t *data =
+        json_pack("{s:s,s:I,s:s,s:s,s:o,s:o,s:i,s:i,s:i,s:[o],s:s,s:o}", "type", news->type, "at",
+                  (json_int_t)news->at_ms, "group", group_key, "group_id", id, "url", url,
+                  "summary", json_sprintf("%s: %s (%s)", news->type, news->name, news->summary),
+                  "firing", 1, "resolved", 0, "more", 0, "alerts", alert, "experiment", news->name,
+                  "verdict", json_loads(news->detail ? news->detail : "{}", 0, NULL));
     char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
     json_decref(data);
     return text;

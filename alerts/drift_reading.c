@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "stats/drift_window.h"
 #include "storage/drift_model.h"
 
@@ -79,10 +80,22 @@ static void tell(const struct judging *judging, const struct drift_feature *feat
     bool bad = share ? summary->share > judging->rule->level : verdict->drifted;
     out->sight = bad ? SIGHT_BAD : SIGHT_CLEAR;
     out->value = share ? summary->share : verdict->statistic;
+    const char *name = judging->model->names[best];
+    int n = (int)text_fit(name, 80);
     snprintf(out->why, sizeof(out->why),
-             "%zu of %zu features drifted; the strongest is %.60s: %s %.4g, threshold %.4g",
-             summary->n_drifted, summary->n_judged, judging->model->names[best], verdict->method,
-             verdict->statistic, verdict->threshold);
+             "%zu of %zu features drifted; the strongest is %.*s: %s %.4g, threshold %.4g",
+             summary->n_drifted, summary->n_judged, n, name, verdict->method, verdict->statistic,
+             verdict->threshold);
+    if (!isnan(verdict->q_value))
+        snprintf(out->confidence, sizeof(out->confidence),
+                 "q %.2g; of windows without drift %.3g are called drifted", verdict->q_value,
+                 judging->how.false_alarm_rate);
+    if (bad)
+        snprintf(out->cause, sizeof(out->cause),
+                 "feature %.*s moved most: %s %.4g, %.1f times its "
+                 "threshold",
+                 n, name, verdict->method, verdict->statistic,
+                 verdict->statistic / verdict->threshold);
 }
 
 static int judge(void *context, const struct profile_point *point, struct err *err)

@@ -18,7 +18,7 @@ struct alerts {
     const struct config *config;
     struct store *store;
     const struct log *log;
-    const char *url;
+    char url[512]; /* of the page; "": no links */
     struct rule_set *rules;
     struct receiver_set *receivers;
     struct route *route; /* NULL: nobody is told */
@@ -26,6 +26,7 @@ struct alerts {
     struct alert *alerts;
     size_t n;
     struct log_limit unreadable;
+    int n_backgrounds;      /* looked up in this look */
     int64_t looked_ms;      /* event time of the last look */
     atomic_int by_phase[4]; /* for other threads */
 };

@@ -110,24 +110,105 @@ static json_t *label_object(const struct alert_rule *rule)
     return labels;
 }
 
+/* What may be cut in the midst of a character still becomes JSON. */
+static json_t *sentence(const char *text)
+{
+    size_t n = text_fit(text, strlen(text));
+    if (text_is_utf8(text, n))
+        return json_stringn(text, n);
+    char plain[512];
+    size_t i = 0;
+    for (; i < n && i < sizeof(plain) - 1; i++)
+        plain[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+    return json_stringn(plain, i);
+}
+
+static void write_escaped(struct buf *out, const char *text)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+    for (; *text; text++) {
+        if (strchr(plain, *text))
+            buf_u8(out, (uint8_t)*text);
+        else
+            buf_printf(out, "%%%02X", (unsigned char)*text);
+    }
+}
+
+static void write_param(struct buf *out, const char *name, const char *value)
+{
+    if (!value || !*value)
+        return;
+    buf_printf(out, "&%s=", name);
+    write_escaped(out, value);
+}
+
+json_t *notice_model_url(const char *url, const char *model, const char *version)
+{
+    if (!*url)
+        return json_string("");
+    struct buf out;
+    buf_init(&out, 16 * 1024);
+    buf_printf(&out, "%s/#/models/", url);
+    write_escaped(&out, model);
+    if (version && *version) {
+        buf_printf(&out, "?version=");
+        write_escaped(&out, version);
+    }
+    json_t *text = buf_failed(&out) ? NULL : json_stringn((const char *)out.data, out.size);
+    buf_finish(&out);
+    return text;
+}
+
+/* The page's own address of the model, version, slice and window (web/ui/alerts_list.js). */
 static json_t *page_url(const struct alert_rule *rule, const struct reading *reading,
                         const char *url)
 {
-    if (!*url || !rule->model)
-        return json_string(url);
-    return json_sprintf("%s/#/models/%s?metric=%s&version=%s&segment=%s&from=%lld&to=%lld", url,
-                        rule->model, rule->metric ? rule->metric : "",
-                        rule->version ? rule->version : "", rule->slice ? rule->slice : "",
-                        (long long)(reading->start_ms - rule->window_ms),
-                        (long long)reading->end_ms);
+    if (!*url)
+        return json_string("");
+    if (!rule->model)
+        return json_sprintf("%s/#/alerts", url);
+    char window[TEXT_DURATION_BYTES], slice[512];
+    int64_t length_ms = reading->end_ms - reading->start_ms;
+    snprintf(slice, sizeof(slice), "%s", rule->slice ? rule->slice : "");
+    char *equals = strchr(slice, '=');
+    if (equals)
+        *equals = ':';
+    struct buf out;
+    buf_init(&out, 16 * 1024);
+    buf_printf(&out, "%s/#/models/", url);
+    write_escaped(&out, rule->model);
+    buf_printf(&out, "?window=%s", duration_print(window, rule->window_ms));
+    write_param(&out, "metrics", rule->metric);
+    write_param(&out, "version", rule->version);
+    write_param(&out, "segment", slice);
+    buf_printf(&out, "&from=%lld&to=%lld", (long long)(reading->start_ms - 11 * length_ms),
+               (long long)reading->end_ms);
+    json_t *text = buf_failed(&out) ? NULL : json_stringn((const char *)out.data, out.size);
+    buf_finish(&out);
+    return text ? text : json_string("");
 }
 
-char *notice_alert(const struct alert_rule *rule, const struct alert_state *state,
-                   const struct reading *reading, const char *url)
+static json_t *confidence(const struct alert_rule *rule, const struct reading *reading)
 {
+    if (reading->confidence[0] || !isfinite(reading->value))
+        return sentence(reading->confidence);
+    if (!isfinite(reading->lower) || !isfinite(reading->upper))
+        return reading->n > 0 ? json_sprintf("no interval is known; n %lld", (long long)reading->n)
+                              : json_string("");
+    bool whole = rule->relative_to == RELATIVE_NONE &&
+                 (rule->above ? reading->lower > rule->level : reading->upper < rule->level);
+    return json_sprintf("95%% interval %.4g to %.4g%s, n %lld", reading->lower, reading->upper,
+                        whole ? ", all of it beyond the level" : "", (long long)reading->n);
+}
+
+char *notice_alert(const struct alert_rule *rule, const struct notice_facts *facts)
+{
+    static const struct background unknown = {.cause = "", .action = ""};
+    const struct background *background = facts->background ? facts->background : &unknown;
+    const struct reading *reading = facts->reading;
     char id[NOTICE_ID_BYTES];
     notice_id(id, rule);
-    const char *subject = rule->model ? rule->model : "collector";
     json_t *alert =
         json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:o}", "key", id,
                   "name", rule->name, "severity", severity_name(rule->severity), "model",
@@ -136,8 +217,8 @@ char *notice_alert(const struct alert_rule *rule, const struct alert_state *stat
                   rule->metric ? rule->metric : "", "value", number_or_null(reading->value),
                   "lower", number_or_null(reading->lower), "upper", number_or_null(reading->upper),
                   "level", number_or_null(rule->level), "n", (json_int_t)reading->n, "labelled",
-                  (json_int_t)reading->labelled, "since", (json_int_t)state->bad_since_ms, "url",
-                  page_url(rule, reading, url), "labels", label_object(rule));
+                  (json_int_t)reading->labelled, "since", (json_int_t)facts->state->bad_since_ms,
+                  "url", page_url(rule, reading, facts->url), "labels", label_object(rule));
     if (!alert)
         return NULL;
     json_object_set_new(alert, "window",
@@ -145,12 +226,19 @@ char *notice_alert(const struct alert_rule *rule, const struct alert_state *stat
                                   (json_int_t)reading->end_ms));
     if (rule->relative_to != RELATIVE_NONE) /* level and value are changes, not values */
         json_object_set_new(alert, "relative", json_true());
-    json_object_set_new(alert, "flapping", json_boolean(state->flapping));
+    if (facts->over_ms >= 0)
+        json_object_set_new(alert, "over", json_integer((json_int_t)facts->over_ms));
+    json_object_set_new(alert, "flapping", json_boolean(facts->state->flapping));
+    json_t *why = sentence(reading->why);
     json_object_set_new(alert, "summary",
-                        json_sprintf("%s%s%s%s%s: %s", subject, rule->version ? " " : "",
-                                     rule->version ? rule->version : "",
+                        json_sprintf("%s%s%s%s%s: %s", rule->model ? rule->model : "collector",
+                                     rule->version ? " " : "", rule->version ? rule->version : "",
                                      rule->slice && *rule->slice ? " " : "",
-                                     rule->slice ? rule->slice : "", reading->why));
+                                     rule->slice ? rule->slice : "", json_string_value(why)));
+    json_decref(why);
+    json_object_set_new(alert, "confidence", confidence(rule, reading));
+    json_object_set_new(alert, "cause", sentence(background->cause));
+    json_object_set_new(alert, "action", sentence(background->action));
     add_annotations(alert, rule);
     char *text = json_dumps(alert, JSON_COMPACT);
     json_decref(alert);
@@ -189,7 +277,11 @@ char *notice_finish(struct notice *notice, int64_t at_ms, const char **type)
     const json_t *first = json_array_get(notice->alerts, 0);
     const char *said = json_string_value(json_object_get(first, "summary"));
     const char *name = json_string_value(json_object_get(first, "name"));
-    const char *url = n == 1 ? json_string_value(json_object_get(first, "url")) : notice->url;
+    const char *url = json_string_value(json_object_get(first, "url"));
+    char all[1024] = "";
+    if (n != 1 && *notice->url)
+        snprintf(all, sizeof(all), "%s/#/alerts", notice->url);
+    url = n == 1 ? url : all;
     json_t *summary = n == 1 ? json_sprintf("[%s] %s: %s", notice->n_firing ? "FIRING" : "RESOLVED",
                                             name ? name : "", said ? said : "")
                              : json_sprintf("[%s] %zu firing, %zu resolved; first: %s",

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "alerts/reading.h"
+#include "alerts/background.h"
 #include "alerts/route.h"
 #include "alerts/rule.h"
 
@@ -23,9 +23,18 @@ void notice_id(char out[NOTICE_ID_BYTES], const struct alert_rule *rule);
 /* A group's: what PagerDuty and Opsgenie deduplicate on. */
 void notice_group_id(char out[NOTICE_ID_BYTES], const char *group_key);
 
-/* One alert as JSON text; `url` is the page's base, may be "". NULL: no memory. */
-char *notice_alert(const struct alert_rule *rule, const struct alert_state *state,
-                   const struct reading *reading, const char *url);
+/* One alert as JSON text; NULL: no memory. */
+struct notice_facts {
+    const struct alert_state *state;
+    const struct reading *reading;
+    const struct background *background; /* NULL: none */
+    int64_t over_ms;                     /* wall clock at which it was resolved; -1: it was not */
+    const char *url;                     /* of the page, may be "" */
+};
+char *notice_alert(const struct alert_rule *rule, const struct notice_facts *facts);
+
+/* The page of a model's version; "" without the page's address. */
+json_t *notice_model_url(const char *url, const char *model, const char *version);
 
 /* Sorted labels of a rule's alert, for routes and silences; pairs has NOTICE_MAX_LABELS places. */
 size_t notice_labels(const struct alert_rule *rule, struct part_pair *pairs);

@@ -27,7 +27,9 @@ struct reading {
     double compared; /* relative_to: the value compared with; NaN else */
     int64_t n, labelled;
     int64_t start_ms, end_ms; /* the window */
-    char why[192];            /* one sentence: what was compared with what */
+    char why[320];            /* one sentence: what was compared with what */
+    char confidence[128];     /* how sure it is; "" when there is nothing to say */
+    char cause[320];          /* what moved, where the reading itself knows */
 };
 
 struct readings;

@@ -11,7 +11,7 @@
 
 enum {
     MAX_RECEIVERS = 256,
-    MAX_SECRET_BYTES = 4096,
+    MAX_KEY_BYTES = 256, /* whsec_ and 64 bytes in Base64 are far less */
     DEFAULT_TIMEOUT_MS = 15000,
     MAX_TIMEOUT_MS = 60000
 };
@@ -32,27 +32,20 @@ const char *receiver_type_name(enum receiver_type type)
     return types[type];
 }
 
-/* The whole file without its last newline; part_keep'd. The message never shows its content. */
+/* The message names the file, never its content; part_keep'd. */
 static int read_secret(struct part *part, const json_t *object, const char *key, const char **out)
 {
     const char *path = NULL;
     int rc = part_text(part, object, key, &path);
     if (rc || !path)
         return rc;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return part_refuse(part, key, "cannot read %s: %s", path, strerror(errno));
-    char *text = part_keep(part, calloc(1, MAX_SECRET_BYTES));
-    size_t n = text ? fread(text, 1, MAX_SECRET_BYTES - 1, file) : 0;
-    fclose(file);
-    if (!text)
-        return part_no_memory(part);
-    while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))
-        text[--n] = '\0';
-    if (n == 0)
-        return part_refuse(part, key, "%s is empty", path);
-    *out = text;
-    return 0;
+    char *text = NULL;
+    struct err why = {0};
+    rc = config_secret_read(&text, path, &why);
+    if (rc)
+        return rc == -ENOMEM ? part_no_memory(part) : part_refuse(part, key, "%s", why.text);
+    *out = part_keep(part, text);
+    return *out ? 0 : part_no_memory(part);
 }
 
 static int read_keys(struct part *part, const json_t *object, struct receiver *receiver)
@@ -61,18 +54,21 @@ static int read_keys(struct part *part, const json_t *object, struct receiver *r
     int rc = read_secret(part, object, "secret_file", &text);
     if (rc || !text)
         return rc;
-    char copy[MAX_SECRET_BYTES];
-    snprintf(copy, sizeof(copy), "%s", text);
-    char *rest = NULL;
-    for (char *line = strtok_r(copy, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) {
+    for (size_t n; *text; text += n + (text[n] != '\0')) {
+        char line[MAX_KEY_BYTES];
         struct err why = {0};
+        n = strcspn(text, "\r\n");
+        if (n == 0)
+            continue;
         if (receiver->n_keys == SIGN_MAX_KEYS)
             return part_refuse(part, "secret_file", "has more than %d secrets", SIGN_MAX_KEYS);
-        if (sign_key_parse(&receiver->keys[receiver->n_keys], line, &why))
+        snprintf(line, sizeof(line), "%.*s", n < sizeof(line) ? (int)n : 0, text);
+        rc = sign_key_parse(&receiver->keys[receiver->n_keys], line, &why);
+        OPENSSL_cleanse(line, sizeof(line));
+        if (rc)
             return part_refuse(part, "secret_file", "%s", why.text);
         receiver->n_keys++;
     }
-    OPENSSL_cleanse(copy, sizeof(copy));
     return 0;
 }
 
@@ -188,6 +184,7 @@ int receiver_set_parse(struct receiver_set **out, const struct config *config, s
         return part_no_memory(&set->part);
     for (size_t i = 0; i < n; i++) {
         snprintf(set->part.where, sizeof(set->part.where), "receivers[%zu]", i);
+        set->part.line = config->receivers.item_lines[i];
         struct receiver *receiver = &set->receivers[i];
         int rc = read_receiver(&set->part, json_array_get(set->json, i), receiver);
         if (rc)

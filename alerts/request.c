@@ -113,10 +113,11 @@ static int set_options(struct request *request, struct err *err)
     const struct receiver *receiver = request->receiver;
     CURL *curl = request->curl;
     char url[MAX_URL_BYTES];
-    size_t n = strlen(receiver->url);
-    while (request->payload.url_suffix[0] && n && receiver->url[n - 1] == '/')
+    const char *base = request->payload.url[0] ? request->payload.url : receiver->url;
+    size_t n = strlen(base);
+    while (request->payload.url_suffix[0] && n && base[n - 1] == '/')
         n--;
-    if (snprintf(url, sizeof(url), "%.*s%s", (int)n, receiver->url, request->payload.url_suffix) >=
+    if (snprintf(url, sizeof(url), "%.*s%s", (int)n, base, request->payload.url_suffix) >=
         (int)sizeof(url))
         return err_set(err, ERR_DATA, "receiver %s: the URL is too long", receiver->name);
 

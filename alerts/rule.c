@@ -380,6 +380,7 @@ static int check_names(struct rule_set *set)
     for (size_t i = 0; i < set->n; i++) {
         const struct alert_rule *rule = &set->rules[i];
         snprintf(set->part.where, sizeof(set->part.where), "alerts[%zu]", i);
+        set->part.line = set->config->alerts.item_lines[i];
         if (rule_set_find(set, rule->name) != rule)
             return part_refuse(&set->part, "name", "\"%s\" is there twice", rule->name);
         for (size_t j = 0; j < rule->n_inhibit; j++) {
@@ -413,6 +414,7 @@ int rule_set_parse(struct rule_set **out, const struct config *config, struct er
         return err_set(err, -ENOMEM, "alerts: no memory for %zu rules", n);
     for (; set->n < n; set->n++) {
         snprintf(set->part.where, sizeof(set->part.where), "alerts[%zu]", set->n);
+        set->part.line = config->alerts.item_lines[set->n];
         int rc = read_rule(set, json_array_get(set->json, set->n), &set->rules[set->n]);
         if (rc)
             return rc;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,14 @@
 #include "storage/alert_rows.h"
 #include "storage/commit.h"
 
-static const char *const fields[] = {"name",   "severity", "model", "version", "segment",
-                                     "metric", "value",    "lower", "upper",   "level",
-                                     "n",      "labelled", "since", "summary", "url"};
+enum {
+    MAX_BACKGROUNDS = 64 /* looked up in one look: of thousands of alerts the first ones must do */
+};
+
+static const char *const fields[] = {"name",   "severity", "model",     "version", "segment",
+                                     "metric", "value",    "lower",     "upper",   "level",
+                                     "n",      "labelled", "since",     "summary", "url",
+                                     "cause",  "action",   "confidence"};
 
 static int check_annotations(const struct config *config, const struct rule_set *rules,
                              struct err *err)
@@ -29,8 +35,8 @@ static int check_annotations(const struct config *config, const struct rule_set 
             if (template_check(rule->annotations[a].value, fields,
                                sizeof(fields) / sizeof(fields[0]), &why))
                 return err_set(err, ERR_USAGE, "%s:%d: alerts[%zu].annotations.%s: %s",
-                               config->path, config->alerts.line, i, rule->annotations[a].key,
-                               why.text);
+                               config->path, config->alerts.item_lines[i], i,
+                               rule->annotations[a].key, why.text);
         }
     }
     return 0;
@@ -98,7 +104,7 @@ int alerts_new(struct alerts **out, const struct config *config, struct store *s
     alerts->config = config;
     alerts->store = store;
     alerts->log = log;
-    alerts->url = url ? url : "";
+    snprintf(alerts->url, sizeof(alerts->url), "%s", url ? url : "");
     alerts->unreadable.every_ms = 60000;
     int rc = parse(alerts, err);
     if (!url) {
@@ -137,6 +143,14 @@ void alerts_free(struct alerts *alerts)
     rule_set_free(alerts->rules);
     free(alerts->alerts);
     free(alerts);
+}
+
+void alerts_set_url(struct alerts *alerts, const char *url)
+{
+    size_t n = strlen(url);
+    while (n && url[n - 1] == '/')
+        n--;
+    snprintf(alerts->url, sizeof(alerts->url), "%.*s", (int)n, url);
 }
 
 bool alerts_wanted(const struct alerts *alerts)
@@ -218,7 +232,19 @@ static int write_change(struct glance *glance, enum alert_event event,
     struct alert *alert = glance->alert;
     const struct alert_rule *rule = alert->rule;
     struct store *store = glance->alerts->store;
-    AUTO_FREE char *data = notice_alert(rule, &alert->state, reading, glance->alerts->url);
+    bool over = event == ALERT_RESOLVED || event == ALERT_CAME_BACK;
+    struct background background = {.cause = "", .action = ""};
+    if ((over || event == ALERT_FIRED || event == ALERT_WENT_SILENT) &&
+        glance->alerts->n_backgrounds++ < MAX_BACKGROUNDS)
+        background_read(&background, store, glance->alerts->config, rule, reading);
+    struct notice_facts facts = {
+        .state = &alert->state,
+        .reading = reading,
+        .background = &background,
+        .over_ms = over ? glance->wall_ms : -1,
+        .url = glance->alerts->url,
+    };
+    AUTO_FREE char *data = notice_alert(rule, &facts);
     if (!data)
         return err_set(glance->err, -ENOMEM, "alert %s: no memory", rule->name);
     const struct alert_state *s = &alert->state;
@@ -282,6 +308,7 @@ static int look(struct alerts *alerts, const struct outside *outside, int64_t wa
 {
     bool begun = false;
     int rc = 0;
+    alerts->n_backgrounds = 0;
     readings_start(alerts->readings, outside);
     for (size_t i = 0; i < alerts->n && !rc; i++) {
         struct alert *alert = &alerts->alerts[i];

@@ -29,6 +29,9 @@ int alerts_new(struct alerts **out, const struct config *config, struct store *s
 void alerts_free(struct alerts *alerts);
 DEFINE_FREEP(alerts)
 
+/* The page's address for links, once it is known. The writer's thread, or before it runs. */
+void alerts_set_url(struct alerts *alerts, const char *url);
+
 /* Are there rules at all? Without, no look is needed. */
 bool alerts_wanted(const struct alerts *alerts);
 

@@ -390,6 +390,13 @@ static int open_sources(struct daemon *daemon, struct err *err)
     return rc;
 }
 
+/* Where notifications lead: what the configuration says, else where it listens. */
+static const char *page_url(const struct daemon *daemon)
+{
+    const struct config *config = daemon->reloaded ? daemon->reloaded : daemon->options->config;
+    return config->http.public_url ? config->http.public_url : web_url(daemon->web);
+}
+
 static int open_parts(struct daemon *daemon, struct err *err)
 {
     const struct config *config = daemon->options->config;
@@ -457,7 +464,10 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .commands = &commands,
         .web_dir = daemon->options->web_dir,
     };
-    return web_start(&daemon->web, &web, err);
+    rc = web_start(&daemon->web, &web, err);
+    if (!rc)
+        alerts_set_url(daemon->alerts, page_url(daemon));
+    return rc;
 }
 
 static void close_parts(struct daemon *daemon)

@@ -54,6 +54,10 @@ static bool is_loopback(const char *address)
 static void check_http(struct config_reader *r, const struct yaml_node *node,
                        const struct place *place, const struct config_http *http)
 {
+    const char *url = http->public_url;
+    if (url && ((strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0) ||
+                url[strcspn(url, " \"<>#?")] != '\0'))
+        complain_key(r, node, place, "public_url", "is not like https://assay.example");
     if (!http->address || is_loopback(http->address) || http->insecure ||
         (http->tls_cert && http->tls_key && http->tokens))
         return;

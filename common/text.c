@@ -447,3 +447,16 @@ const char *text_near(const char *word, const char *const *words, size_t n_words
     }
     return nearest;
 }
+
+size_t text_fit(const char *text, size_t n)
+{
+    n = strnlen(text, n);
+    size_t start = n;
+    while (start && n - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+        start--;
+    if (start == 0)
+        return n;
+    unsigned char lead = (unsigned char)text[start - 1];
+    size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+    return start - 1 + size > n ? start - 1 : n;
+}

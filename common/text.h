@@ -52,6 +52,8 @@ const char *number_print(char out[TEXT_NUMBER_BYTES], double value);
 const char *number_print_scientific(char out[TEXT_NUMBER_BYTES], const char *scientific);
 
 bool text_is_utf8(const char *text, size_t n);
+/* How many of the first n bytes of `text` end with a whole character: where it may be cut. */
+size_t text_fit(const char *text, size_t n);
 
 /* Appends `text` as a JSON string with its quotes. What is not UTF-8 becomes U+FFFD. */
 void json_text(struct buf *buf, const char *text, size_t n);

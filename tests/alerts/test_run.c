@@ -8,6 +8,7 @@
 #include "alerts/command.h"
 #include "storage/alert_rows.h"
 #include "storage/outbox.h"
+#include "storage/transition.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
 
@@ -42,6 +43,7 @@ static void begin(struct world *w)
     w->series_id = temp_series(w->store, "credit", "v1", "");
     must(config_parse(&w->config, "assay.yaml", yaml, strlen(yaml), &err), &err);
     must(alerts_new(&w->alerts, w->config, w->store, NULL, "http://page", &err), &err);
+    alerts_set_url(w->alerts, "http://page/");
 }
 
 static void end(struct world *w)
@@ -146,6 +148,80 @@ static void an_alert_is_told_after_its_group_wait_and_again_when_it_ends(void **
     assert_string_equal(text(data, "type"), "alert.resolved");
     json_decref(data);
     end(&w);
+}
+
+static void a_message_says_since_when_how_sure_what_was_done_and_where_to_look(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    begin(&w);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 1000);
+    assert_int_equal(flush(&w, 11000), 1);
+
+    json_t *data = newest(&w);
+    const json_t *alert = json_array_get(json_object_get(data, "alerts"), 0);
+    char url[256];
+    int64_t end_ms = start + MINUTE;
+    snprintf(url, sizeof(url),
+             "http://page/#/models/credit?window=5m&metrics=error_rate&from=%lld&to=%lld",
+             (long long)(end_ms - 60 * MINUTE), (long long)end_ms);
+    assert_string_equal(text((json_t *)(uintptr_t)alert, "url"), url);
+    assert_string_equal(text(data, "url"), url);
+    assert_string_equal(text((json_t *)(uintptr_t)alert, "confidence"),
+                        "95% interval 0.3094 to 0.498, all of it beyond the level, n 100");
+    assert_string_equal(text((json_t *)(uintptr_t)alert, "action"),
+                        "nothing rolled back: no experiment runs on the model");
+    json_decref(data);
+    end(&w);
+}
+
+static void write_experiment(struct world *w, const char *name, const char *state, int64_t at_ms)
+{
+    struct err err = {0};
+    struct experiment_row row = {
+        .name = name,
+        .model = "credit",
+        .object = "{\"control\":\"v3\",\"treatment\":\"v4\"}",
+        .state = state,
+        .weight = 5,
+        .since_ms = at_ms,
+        .created_ms = at_ms,
+        .ramp = "{}",
+        .verdict = "{\"verdict\":\"rollback\",\"reason\":\"guardrail error_rate: harm\"}",
+    };
+    must(commit_begin(w->store, &err), &err);
+    must(commit_experiment_new(w->store, &row, &err), &err);
+    must(commit_end(w->store, &err), &err);
+}
+
+static void a_message_says_what_the_newest_experiment_on_the_model_came_to(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *state, *action;
+    } rows[] = {
+        {"draft", "nothing rolled back: no experiment runs on the model"},
+        {"running", "not rolled back: experiment b is running with v4 at 5%"},
+        {"promoted", "nothing rolled back: experiment b promoted v4 at 2023-11-14T22:12:40.000Z"},
+        {"rolled_back", "rolled v4 back to v3 at 2023-11-14T22:12:40.000Z (experiment b: "
+                        "guardrail error_rate: harm)"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct world w = {0};
+        begin(&w);
+        if (i > 0)
+            write_experiment(&w, "a", "promoted", start - 60 * MINUTE);
+        write_experiment(&w, "b", rows[i].state, start - MINUTE + 40000);
+        fill(&w, start, 100, 40, 10);
+        look(&w, start + 30000, 1000);
+        assert_int_equal(flush(&w, 11000), 1);
+        json_t *data = newest(&w);
+        json_t *alert = json_array_get(json_object_get(data, "alerts"), 0);
+        assert_string_equal(text(alert, "action"), rows[i].action);
+        json_decref(data);
+        end(&w);
+    }
 }
 
 static void what_still_fires_is_repeated(void **state)
@@ -265,6 +341,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_alert_is_told_after_its_group_wait_and_again_when_it_ends),
+        cmocka_unit_test(a_message_says_since_when_how_sure_what_was_done_and_where_to_look),
+        cmocka_unit_test(a_message_says_what_the_newest_experiment_on_the_model_came_to),
         cmocka_unit_test(what_still_fires_is_repeated),
         cmocka_unit_test(a_restart_forgets_nothing),
         cmocka_unit_test(a_silence_holds_the_telling_back_and_not_the_state),

@@ -307,6 +307,10 @@ static void what_is_wrong_is_told_with_file_line_and_key(void **state)
          "assay.yaml:3: http.listen: is an address that others can reach: give tls and tokens, or "
          "insecure: true"},
         {"http: {insecure: yes}", "assay.yaml:1: http.insecure: yes is not true or false"},
+        {"http: {public_url: assay.example}",
+         "assay.yaml:1: http.public_url: is not like https://assay.example"},
+        {"http: {public_url: 'https://a.example/#x'}",
+         "assay.yaml:1: http.public_url: is not like https://assay.example"},
         {"http: {tls: {cert: a}}", "assay.yaml:1: http.tls.key: is missing: its private key, PEM"},
         {"kafka: {topics: [{name: a}]}",
          "assay.yaml:1: kafka.brokers: is missing: `host:port`, with commas between"},

@@ -259,6 +259,19 @@ static void the_nearest_word_is_offered_only_when_it_is_near(void **state)
     assert_null(text_near(endless, words, 5));
 }
 
+static void a_text_is_cut_where_a_character_ends(void **state)
+{
+    (void)state;
+    assert_int_equal(text_fit("abc", 10), 3);
+    assert_int_equal(text_fit("abc", 2), 2);
+    assert_int_equal(text_fit("", 2), 0);
+    assert_int_equal(text_fit("aé", 2), 1); /* é is two bytes */
+    assert_int_equal(text_fit("aé", 3), 3);
+    assert_int_equal(text_fit("🔥🔥", 7), 4);
+    assert_int_equal(text_fit("🔥🔥", 8), 8);
+    assert_int_equal(text_fit("€\xe2\x82", 9), 3); /* cut before */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +286,7 @@ int main(void)
         cmocka_unit_test(utf8_is_told_from_what_only_looks_like_it),
         cmocka_unit_test(json_text_is_always_json),
         cmocka_unit_test(the_nearest_word_is_offered_only_when_it_is_near),
+        cmocka_unit_test(a_text_is_cut_where_a_character_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

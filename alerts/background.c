@@ -1,0 +1,81 @@
+#include "alerts/background.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "storage/transition.h"
+
+struct choice { /* the experiment on the model that changed last */
+    const struct alert_rule *rule;
+    int64_t since_ms;
+    char *out;
+    size_t n_out;
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static void tell(const struct choice *choice, const struct experiment_row *row,
+                 const json_t *object, const json_t *verdict)
+{
+    const char *control = text_of(object, "control"), *treatment = text_of(object, "treatment");
+    const char *reason = text_of(verdict, "reason");
+    char at[TEXT_TIME_BYTES];
+    time_print(at, row->since_ms);
+    if (strcmp(row->state, "rolled_back") == 0)
+        snprintf(choice->out, choice->n_out,
+                 "rolled %.60s back to %.60s at %s (experiment %.60s%s%s)", treatment, control, at,
+                 row->name, *reason ? ": " : "", reason);
+    else if (strcmp(row->state, "promoted") == 0)
+        snprintf(choice->out, choice->n_out,
+                 "nothing rolled back: experiment %.60s promoted %.60s at %s", row->name, treatment,
+                 at);
+    else
+        snprintf(choice->out, choice->n_out,
+                 "not rolled back: experiment %.60s is %.20s with %.60s at %.4g%%%s", row->name,
+                 row->state, treatment, row->weight,
+                 strcmp(text_of(verdict, "verdict"), "hold") == 0 ? ", and holds" : "");
+    choice->out[text_fit(choice->out, choice->n_out - 1)] = '\0';
+}
+
+static int choose(void *context, const struct experiment_row *row, struct err *err)
+{
+    (void)err;
+    struct choice *choice = context;
+    const struct alert_rule *rule = choice->rule;
+    if (strcmp(row->model, rule->model) != 0 || strcmp(row->state, "draft") == 0 ||
+        row->since_ms < choice->since_ms)
+        return 0;
+    json_t *object = json_loads(row->object, 0, NULL);
+    json_t *verdict = json_loads(row->verdict, 0, NULL);
+    bool other = rule->version && strcmp(rule->version, text_of(object, "control")) != 0 &&
+                 strcmp(rule->version, text_of(object, "treatment")) != 0;
+    if (object && !other) {
+        choice->since_ms = row->since_ms;
+        tell(choice, row, object, verdict);
+    }
+    json_decref(object);
+    json_decref(verdict);
+    return 0;
+}
+
+void background_read(struct background *out, struct store *store, const struct config *config,
+                     const struct alert_rule *rule, const struct reading *reading)
+{
+    (void)config;
+    *out = (struct background){.cause = "", .action = ""};
+    snprintf(out->cause, sizeof(out->cause), "%s", reading->cause);
+    if (!rule->model)
+        return;
+    struct choice choice = {rule, INT64_MIN, out->action, sizeof(out->action)};
+    struct err err = {0};
+    snprintf(out->action, sizeof(out->action),
+             "nothing rolled back: no experiment runs on the model");
+    if (experiments_read(store, NULL, choose, &choice, &err))
+        out->action[0] = '\0';
+}
