@@ -220,9 +220,12 @@ int collector_new(struct collector **out, const struct collector_options *option
         return rc;
     collector->links = calloc(options->n_sources + 1, sizeof(*collector->links));
     collector->scores = calloc(EVENT_MAX_KEYS, sizeof(*collector->scores));
+    collector->shown = calloc(EVENT_MAX_ITEMS, sizeof(*collector->shown));
+    collector->content = calloc(2, CONTENT_MAX_BYTES);
     collector->features = calloc(EVENT_MAX_KEYS, sizeof(*collector->features));
     collector->items = calloc(EVENT_MAX_KEYS + N_OWN_SLOTS, sizeof(*collector->items));
-    if (!collector->links || !collector->scores || !collector->features || !collector->items)
+    if (!collector->links || !collector->scores || !collector->shown || !collector->content ||
+        !collector->features || !collector->items)
         return err_set(err, -ENOMEM, "collector: no memory");
     if (!rc)
         rc = memory_load(collector, err);
@@ -259,6 +262,8 @@ void collector_free(struct collector *collector)
     free(collector->partitions);
     free(collector->links);
     free(collector->scores);
+    free(collector->shown);
+    free(collector->content);
     free(collector->features);
     free(collector->items);
     free(collector->dead);

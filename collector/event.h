@@ -24,6 +24,7 @@ enum event_type {
 };
 
 #define EVENT_NO_TS INT64_MIN
+#define EVENT_MAX_PIXELS 1e12 /* of a class: a million by a million */
 
 /* Limits of the contract and of the security checklist (failure-matrix.md, line 6). */
 enum {
@@ -32,6 +33,7 @@ enum {
     EVENT_MAX_NAME_BYTES = 256, /* model, version, feature, class, segment … */
     EVENT_MAX_KEYS = 1024,
     EVENT_MAX_DEPTH = 16,
+    EVENT_MAX_ITEMS = 1024, /* of a ranking */
 };
 
 enum value_kind {
@@ -80,12 +82,13 @@ struct event {
 
     const struct named_value *scores; /* multiclass: class → p (NUMBER) */
     uint32_t n_scores;
-    const struct view *ranking; /* items in shown order */
+    const struct view *ranking; /* items in shown order; NULL: absent, not empty */
     uint32_t n_ranking;
     const struct named_value *relevance; /* label of a ranking: item → relevance (NUMBER) */
     uint32_t n_relevance;
     const struct class_confusion *confusion; /* label of a segmentation */
     uint32_t n_confusion;
+    bool is_relevance, is_confusion; /* they were given, be they empty */
 
     struct named_value *features; /* event_validate strikes bad values out */
     uint32_t n_features;
@@ -103,7 +106,7 @@ struct event {
 
 struct class_confusion {
     struct view name;
-    double tp, fp, fn; /* pixels */
+    double tp, fp, fn; /* pixels: whole ones, up to EVENT_MAX_PIXELS */
 };
 
 /* Why an event was not taken: the words in metrics, dead letters and API answers. */

@@ -22,10 +22,6 @@ struct decoder : values_walk {
 namespace
 {
 
-enum {
-    MAX_RANKING = EVENT_MAX_BYTES / 2,
-};
-
 /* An object name → value, each by `one`. Null is absent. */
 template <typename One>
 bool take_map(decoder *d, field at, named_value *items, uint32_t *n, One one)
@@ -77,6 +73,7 @@ bool take_ranking(decoder *d, event *out)
             return false;
         return other.kind == VALUE_NULL || fault(d, F_RANKING, REJECT_WRONG_TYPE);
     }
+    out->ranking = d->ranking;
     return each_item(d, [&]() {
         view item = {nullptr, 0};
         double ignored;
@@ -84,7 +81,9 @@ bool take_ranking(decoder *d, event *out)
             return false;
         if (!item.data)
             return fault(d, F_RANKING, REJECT_WRONG_TYPE);
-        d->ranking[out->n_ranking++] = item; /* fewer than MAX_RANKING: two bytes an item */
+        if (out->n_ranking == EVENT_MAX_ITEMS)
+            return fault(d, F_RANKING, REJECT_TOO_LARGE);
+        d->ranking[out->n_ranking++] = item;
         return true;
     });
 }
@@ -97,10 +96,12 @@ bool take_confusion_of(decoder *d, view name, class_confusion *out)
         return skip_wrong(d, F_CONFUSION, name);
     if (!each_item(d, [&]() {
             double count = NAN;
-            if (!take_double(d, F_CONFUSION, name, 0, HUGE_VAL, &count))
+            if (!take_double(d, F_CONFUSION, name, 0, EVENT_MAX_PIXELS, &count))
                 return false;
             if (std::isnan(count))
                 fault(d, F_CONFUSION, REJECT_WRONG_TYPE, name);
+            else if (count != std::trunc(count))
+                fault(d, F_CONFUSION, REJECT_OUT_OF_RANGE, name);
             if (n < 3)
                 counts[n] = count;
             n++;
@@ -119,6 +120,7 @@ bool take_confusion(decoder *d, event *out)
             return false;
         return other.kind == VALUE_NULL || fault(d, F_CONFUSION, REJECT_WRONG_TYPE);
     }
+    out->is_confusion = true;
     return each_member(d, [&](view name) {
         if (too_long(name))
             return fault(d, F_CONFUSION, REJECT_TOO_LARGE) && skip(d);
@@ -230,8 +232,10 @@ bool take_field(decoder *d, field f, event *out, classes *classes)
     case F_SEGMENT:
         return take_segment(d, d->segment, &out->n_segment);
     case F_LABEL:
-        if (peek(d) == '{')
+        if (peek(d) == '{') {
+            out->is_relevance = true;
             return take_numbers(d, f, -HUGE_VAL, HUGE_VAL, d->relevance, &out->n_relevance);
+        }
         return take_class(d, f, none, &classes->label, &classes->label_number);
     case F_CONFUSION:
         return take_confusion(d, out);
@@ -314,6 +318,7 @@ void event_strip(event *out, uint32_t seen)
         out->failed = all.failed;
         out->error = all.error;
         out->n_scores = all.n_scores;
+        out->ranking = all.ranking;
         out->n_ranking = all.n_ranking;
         out->n_features = all.n_features;
         out->n_segment = all.n_segment;
@@ -321,6 +326,8 @@ void event_strip(event *out, uint32_t seen)
     case EVENT_LABEL:
         out->n_relevance = all.n_relevance;
         out->n_confusion = all.n_confusion;
+        out->is_relevance = all.is_relevance;
+        out->is_confusion = all.is_confusion;
         break;
     case EVENT_OUTCOME:
         out->name = all.name;
@@ -345,7 +352,6 @@ void event_finish(const decoder *d, event *out, const classes *classes)
         out->class_text = classes->prediction;
         out->number = classes->prediction_number;
         out->scores = d->scores;
-        out->ranking = d->ranking;
         out->features = d->features;
         out->segment = d->segment;
         break;
@@ -436,7 +442,7 @@ bool decoder_allocate(decoder *d)
     return walk_init(d) && allocate(&d->features, EVENT_MAX_KEYS) &&
            allocate(&d->scores, EVENT_MAX_KEYS) && allocate(&d->segment, EVENT_MAX_KEYS) &&
            allocate(&d->values, EVENT_MAX_KEYS) && allocate(&d->relevance, EVENT_MAX_KEYS) &&
-           allocate(&d->confusion, EVENT_MAX_KEYS) && allocate(&d->ranking, MAX_RANKING);
+           allocate(&d->confusion, EVENT_MAX_KEYS) && allocate(&d->ranking, EVENT_MAX_ITEMS);
 }
 
 } // namespace

@@ -75,6 +75,8 @@ static void spec_of(const struct sample *sample, const struct event *event, stru
         .unit = event->unit.data ? unit_of_text(event->unit) : 0,
         .scores = sample->scores,
         .n_scores = sample->n_scores,
+        .items = sample->items,
+        .n_items = sample->n_items,
     };
 }
 
@@ -89,8 +91,11 @@ static int take_prediction(struct collector *collector, struct partition *partit
     if (rc == 0)
         rc = sample_of_event(collector, model, event, &sample, err);
     if (rc > 0) {
-        *verdict = dead((enum reject)rc, rc == REJECT_WRONG_TASK ? "prediction" : "model");
-        if (rc == REJECT_WRONG_TASK)
+        bool ours = rc == REJECT_WRONG_TASK || rc == REJECT_DUPLICATE_KEY;
+        *verdict = dead((enum reject)rc, !ours                               ? "model"
+                                         : model->setup.task == TASK_RANKING ? "ranking"
+                                                                             : "prediction");
+        if (ours)
             count_model(model, COUNT_REJECTED, 1);
     }
     if (rc)
@@ -166,6 +171,15 @@ static int take_late(struct collector *collector, struct partition *partition,
         .number = label ? event->number : event->outcome_value,
         .text = label ? event->class_text : event->name,
     };
+    if (label && content_is(event)) {
+        late.text = (struct view){(char *)collector->content, 0};
+        late.is_content = true;
+        enum reject reason = content_pack(event, collector->content, &late.text.size);
+        if (reason) {
+            *verdict = dead(reason, "label");
+            return 0;
+        }
+    }
     struct record *record = NULL, *there = NULL;
     int rc = label ? join_label(collector->join, &late, &record, err)
                    : join_outcome(collector->join, &late, &record, &there, err);
@@ -183,7 +197,7 @@ static int take_late(struct collector *collector, struct partition *partition,
     }
     if (label) {
         count_model(model, COUNT_LABELS, 1);
-        rc = apply_label(collector, record, event->class_text, event->number, err);
+        rc = apply_label(collector, record, &late, err);
         if (rc > 0) {
             count_model(model, COUNT_REJECTED, 1);
             *verdict = dead((enum reject)rc, "label");

@@ -30,7 +30,8 @@ static inline uint64_t unit_of_text(struct view unit)
 }
 
 /* samples.c */
-/* Fills the sample of a prediction; REJECT_WRONG_TASK when the model's task cannot use it. */
+/* Fills the sample of a prediction; REJECT_WRONG_TASK when the model's task cannot use it,
+   REJECT_DUPLICATE_KEY when a ranking shows an item twice. */
 int sample_of_event(struct collector *collector, struct model *model, const struct event *event,
                     struct sample *sample, struct err *err);
 /* The same from what the join remembers. */
@@ -50,7 +51,7 @@ int observe_system(struct collector *collector, const struct version *version,
 
 /* apply.c */
 /* Gives a prediction a label, in place of the one it may have. 0, or REJECT_WRONG_TASK. */
-int apply_label(struct collector *collector, struct record *record, struct view text, double number,
+int apply_label(struct collector *collector, struct record *record, const struct join_event *label,
                 struct err *err);
 /* Gives it an outcome, in place of `there` (NULL: none of that name yet). */
 int apply_outcome(struct collector *collector, const struct record *record, struct view name,

@@ -247,7 +247,7 @@ static int put_aside(struct join *join, const struct join_event *event, enum rec
     int64_t life_ms = life_of(join->longest_ms);
     struct record_spec spec = {
         .kind = kind,
-        .flags = RECORD_WAITING,
+        .flags = (uint8_t)(RECORD_WAITING | (event->is_content ? RECORD_CONTENT : 0)),
         .id = event->id,
         .ts_ms = event->ts_ms,
         .life_ms = life_ms,
@@ -305,6 +305,18 @@ int join_set_label(struct join *join, struct record *prediction, bool is_value, 
     return 0;
 }
 
+/* A record in the prediction's chain: it must not go before the prediction, which names it. */
+static int add_owned(struct join *join, struct record *prediction, struct record_spec *spec,
+                     struct err *err)
+{
+    int64_t from_ms = spec->ts_ms > prediction->ts_ms ? spec->ts_ms : prediction->ts_ms;
+    struct record *record;
+    spec->id = prediction->id;
+    spec->life_ms = life_of(model_of(join, prediction->series).horizon_ms);
+    spec->expires_ms = later(from_ms, spec->life_ms);
+    return pending_add(join->pending, spec, prediction, &record, err);
+}
+
 int join_set_outcome(struct join *join, struct record *prediction, struct record *there,
                      const struct join_event *event, struct err *err)
 {
@@ -312,21 +324,62 @@ int join_set_outcome(struct join *join, struct record *prediction, struct record
         there->number = event->number;
         return pending_changed(join->pending, there, err);
     }
-    /* It must not go before its prediction, whose chain names it. */
-    int64_t life_ms = life_of(model_of(join, prediction->series).horizon_ms);
-    int64_t from_ms = event->ts_ms > prediction->ts_ms ? event->ts_ms : prediction->ts_ms;
     struct record_spec spec = {
         .kind = RECORD_OUTCOME,
-        .id = prediction->id,
         .ts_ms = event->ts_ms,
-        .life_ms = life_ms,
-        .expires_ms = later(from_ms, life_ms),
         .number = event->number,
         .label_hash = class_id(event->text.data, event->text.size),
         .series = event->partition,
     };
+    return add_owned(join, prediction, &spec, err);
+}
+
+/* The record with the content of a prediction's label, or PENDING_NONE. */
+static int find_content(struct join *join, const struct record *prediction, struct record **out,
+                        struct err *err)
+{
+    uint32_t chain = prediction->chain;
+    int rc;
+    while ((rc = pending_chain(join->pending, prediction->id, chain, out, err)) == 0) {
+        chain = (*out)->chain;
+        if ((*out)->kind == RECORD_LABEL && !((*out)->flags & (RECORD_DEAD | RECORD_WAITING)))
+            return 0;
+    }
+    return rc;
+}
+
+int join_content(struct join *join, const struct record *prediction, struct view *out,
+                 struct err *err)
+{
     struct record *record;
-    return pending_add(join->pending, &spec, prediction, &record, err);
+    int rc = find_content(join, prediction, &record, err);
+    if (!rc)
+        *out = record_text(record);
+    return rc;
+}
+
+int join_set_content(struct join *join, struct record *prediction, const struct join_event *event,
+                     struct err *err)
+{
+    struct record *old;
+    int rc = find_content(join, prediction, &old, err);
+    if (rc == 0) {
+        rc = pending_changed(join->pending, old, err);
+        if (!rc)
+            old->flags |= RECORD_DEAD;
+    }
+    if (rc && rc != PENDING_NONE)
+        return rc;
+    struct record_spec spec = {
+        .kind = RECORD_LABEL,
+        .flags = RECORD_CONTENT,
+        .ts_ms = event->ts_ms,
+        .number = NAN,
+        .series = event->partition,
+        .text = event->text,
+    };
+    rc = add_owned(join, prediction, &spec, err);
+    return rc ? rc : join_set_label(join, prediction, false, 0, 0, err);
 }
 
 int join_next_outcome(struct join *join, const struct record *prediction, uint32_t *chain,

@@ -69,7 +69,8 @@ struct join_event {
     uint64_t model_hash;  /* class_id of `model`; 0: not given */
     uint32_t partition;
     double number;    /* label as a number, or the outcome's value */
-    struct view text; /* label as a class, or the outcome's name */
+    struct view text; /* label as a class or a content, or the outcome's name */
+    bool is_content;
 };
 
 /* On JOIN_MATCHED *out is its prediction; JOIN_WAITS: it was put aside. */
@@ -82,6 +83,12 @@ int join_outcome(struct join *join, const struct join_event *event, struct recor
 /* Gives the prediction its label: a class (0: none) or, with is_value, a number. */
 int join_set_label(struct join *join, struct record *prediction, bool is_value, double value,
                    uint64_t class_id, struct err *err);
+/* The content that a prediction has as its label; PENDING_NONE: none. */
+int join_content(struct join *join, const struct record *prediction, struct view *out,
+                 struct err *err);
+/* Gives it another one: the text of `event`. */
+int join_set_content(struct join *join, struct record *prediction, const struct join_event *event,
+                     struct err *err);
 /* Gives it an outcome, or `there` another value. */
 int join_set_outcome(struct join *join, struct record *prediction, struct record *there,
                      const struct join_event *event, struct err *err);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "collector/collect.h"
+#include "collector/content.h"
 #include "collector/dead_letter_topic.h"
 #include "collector/fold.h"
 #include "collector/format.h"
@@ -145,6 +146,8 @@ struct collector {
     struct decoded ring[INGEST_AHEAD];
     struct view id;             /* of the event at hand */
     struct class_score *scores; /* of the event at hand */
+    uint64_t *shown;            /* of it: the items of its ranking */
+    unsigned char *content;     /* of it: its label's, CONTENT_MAX_BYTES; and once more, settled */
     uint32_t *features;         /* of it: their numbers */
     struct profile_item *items; /* of it: what goes into profiles */
     uint64_t seed;

@@ -40,8 +40,10 @@ uint32_t record_units(const struct record *record)
     units += units_of_slices(record->n_slices);
     if (record->flags & RECORD_UNIT)
         units++;
-    if (record->flags & RECORD_SCORES)
-        units += 1 + 2 * (uint32_t)((const uint64_t *)record)[units];
+    if (record->flags & RECORD_SCORES) {
+        uint64_t count = ((const uint64_t *)record)[units];
+        units += 1 + (uint32_t)(count & COUNTS_ITEMS ? count & ~COUNTS_ITEMS : 2 * count);
+    }
     return units;
 }
 
@@ -58,14 +60,28 @@ void record_stand_outside(struct record *record)
         record->tail[units_of_slices(record->n_slices)] |= 1;
 }
 
+/* The word that counts a prediction's scores or items; they follow it. NULL: it has none. */
+static const uint64_t *scores_of(const struct record *record)
+{
+    if (record->kind != RECORD_PREDICTION || !(record->flags & RECORD_SCORES))
+        return NULL;
+    return &record->tail[units_of_slices(record->n_slices) + (record->flags & RECORD_UNIT ? 1 : 0)];
+}
+
 uint32_t record_scores(const struct record *record, const struct class_score **scores)
 {
-    *scores = NULL;
-    if (record->kind != RECORD_PREDICTION || !(record->flags & RECORD_SCORES))
-        return 0;
-    uint32_t at = units_of_slices(record->n_slices) + (record->flags & RECORD_UNIT ? 1 : 0);
-    *scores = (const struct class_score *)(const void *)&record->tail[at + 1];
-    return (uint32_t)record->tail[at];
+    const uint64_t *count = scores_of(record);
+    bool there = count && !(*count & COUNTS_ITEMS);
+    *scores = there ? (const struct class_score *)(const void *)(count + 1) : NULL;
+    return there ? (uint32_t)*count : 0;
+}
+
+uint32_t record_items(const struct record *record, const uint64_t **items)
+{
+    const uint64_t *count = scores_of(record);
+    bool there = count && (*count & COUNTS_ITEMS);
+    *items = there ? count + 1 : NULL;
+    return there ? (uint32_t)(*count & ~COUNTS_ITEMS) : 0;
 }
 
 int64_t record_newest_ts(const struct record *record)
@@ -236,6 +252,12 @@ static int open_segment(struct pending *pending, const struct record_spec *spec,
     return 0;
 }
 
+/* A label or outcome that waits, or a label's content: with text behind the record's head. */
+static bool has_tail(const struct record_spec *spec)
+{
+    return (spec->flags & RECORD_WAITING) || spec->text.size;
+}
+
 static void record_fill(struct record *record, const struct record_spec *spec)
 {
     *record = (struct record){
@@ -252,7 +274,7 @@ static void record_fill(struct record *record, const struct record_spec *spec)
     if (spec->kind != RECORD_PREDICTION) {
         record->class = spec->text.size;
         record->n_slices = 0;
-        if (spec->flags & RECORD_WAITING) {
+        if (has_tail(spec)) {
             record->n_slices = (uint16_t)(1 + (spec->text.size + 7) / 8);
             record->tail[0] = (uint64_t)spec->newest_ts_ms;
             if (record->n_slices > 1)
@@ -275,6 +297,10 @@ static void record_fill(struct record *record, const struct record_spec *spec)
         record->flags |= RECORD_SCORES;
         record->tail[at++] = spec->n_scores;
         memcpy(&record->tail[at], spec->scores, spec->n_scores * sizeof(*spec->scores));
+    } else if (spec->n_items) {
+        record->flags |= RECORD_SCORES;
+        record->tail[at++] = spec->n_items | COUNTS_ITEMS;
+        memcpy(&record->tail[at], spec->items, spec->n_items * sizeof(*spec->items));
     }
 }
 
@@ -282,9 +308,11 @@ static uint32_t units_of_spec(const struct record_spec *spec)
 {
     uint32_t units = sizeof(struct record) / 8;
     if (spec->kind != RECORD_PREDICTION)
-        return units + (spec->flags & RECORD_WAITING ? 1 + (spec->text.size + 7) / 8 : 0);
+        return units + (has_tail(spec) ? 1 + (spec->text.size + 7) / 8 : 0);
     units += units_of_slices(spec->n_slices) + (spec->unit ? 1 : 0);
-    return units + (spec->n_scores ? 1 + 2 * spec->n_scores : 0);
+    if (spec->n_scores)
+        return units + 1 + 2 * spec->n_scores;
+    return units + (spec->n_items ? 1 + spec->n_items : 0);
 }
 
 int waiting_head(struct pending *pending, struct id_hash id, struct record **head, struct err *err)

@@ -37,7 +37,8 @@ enum record_flag {
     RECORD_LABELLED = 1 << 1,    /* prediction: its label is known */
     RECORD_LABEL_VALUE = 1 << 2, /* … and is label.value, not label.class */
     RECORD_UNIT = 1 << 3,        /* prediction: carries the hash of its unit */
-    RECORD_SCORES = 1 << 4,      /* prediction: carries scores by class */
+    RECORD_SCORES = 1 << 4,      /* prediction: carries scores by class, or the items shown */
+    RECORD_CONTENT = 1 << 4,     /* label: its text is a content (collector/content.h) */
     RECORD_WAITING = 1 << 5,     /* label, outcome: no prediction yet */
     RECORD_DEAD = 1 << 6,        /* used up, replaced or orphaned: only holds its place */
     RECORD_CHANGED = 1 << 7,     /* changed since it was last saved (never saved itself) */
@@ -48,8 +49,9 @@ enum record_flag {
  *             number = score or value, slices = numbers of its slices, tail = unit, scores
  * label, outcome: series = index of the partition it came from, class = bytes of text in the tail,
  *             number = value; waiting: label.hash = model's hash or 0, tail = newest ts of its
- *             partition on arrival, then the text (class or name); outcome of a prediction:
- *             label.hash = id of the name
+ *             partition on arrival, then the text (class, content or name); outcome of a
+ *             prediction: label.hash = id of the name; label of a prediction: only where it is a
+ *             content, which is the text
  */
 struct record {
     struct id_hash id;
@@ -86,6 +88,8 @@ struct record_spec {
     uint64_t unit;
     const struct class_score *scores;
     uint32_t n_scores;
+    const uint64_t *items; /* instead of scores: what a ranking showed, in order */
+    uint32_t n_items;
     int64_t newest_ts_ms;
     struct view text;
 };
@@ -129,8 +133,8 @@ int pending_next(struct pending *pending, struct id_hash id, uint32_t *position,
 
 /*
  * Appends a record. Predictions and waiting records are found by id from then on: a waiting one is
- * put before those that wait already (chain, newest first). An outcome of a prediction is put into
- * the chain of `owner`; else owner is NULL.
+ * put before those that wait already (chain, newest first). An outcome or a label's content of a
+ * prediction is put into the chain of `owner`; else owner is NULL.
  */
 int pending_add(struct pending *pending, const struct record_spec *spec, struct record *owner,
                 struct record **out, struct err *err);
@@ -162,6 +166,7 @@ uint64_t record_unit(const struct record *record); /* 0: none */
 /* Sets the lowest bit of the unit's hash in a record that was just added; without one: nothing. */
 void record_stand_outside(struct record *record);
 uint32_t record_scores(const struct record *record, const struct class_score **scores);
+uint32_t record_items(const struct record *record, const uint64_t **items);
 int64_t record_newest_ts(const struct record *record);
 struct view record_text(const struct record *record);
 

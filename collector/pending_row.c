@@ -7,6 +7,7 @@
  *              · owner varint · parts
  *   patch   := tag u8 · unit varint · flags u8 · chain varint · label or number
  *   class   := 0 absent · 1 + id u64 (takes the next number) · 2 + number
+ *   scores  := n varint · n × (class · score); with HAS_TAIL they are items: n × u64
  *
  * A prediction of a binary model with two slices takes about 40 bytes. Records keep their place
  * when a row is read back, so that chains and patches may name units.
@@ -71,7 +72,13 @@ static void write_prediction(struct pending *pending, const struct record *recor
         write_label(pending, record, n_codes);
     if (record->flags & RECORD_UNIT)
         buf_u64(row, record_unit(record));
-    if (record->flags & RECORD_SCORES) {
+    const uint64_t *items;
+    uint32_t n_items = record_items(record, &items);
+    if (n_items) {
+        buf_varint(row, n_items);
+        for (uint32_t i = 0; i < n_items; i++)
+            buf_u64(row, items[i]);
+    } else if (record->flags & RECORD_SCORES) {
         const struct class_score *scores;
         uint32_t n = record_scores(record, &scores);
         buf_varint(row, n);
@@ -93,12 +100,14 @@ static void write_record(struct pending *pending, const struct record *record, i
     struct buf *row = &pending->row;
     bool prediction = record->kind == RECORD_PREDICTION;
     bool has_number = !isnan(record->number);
-    buf_u8(row, (uint8_t)(record->kind | (has_number ? HAS_NUMBER : 0) |
-                          (prediction && record->class ? HAS_CLASS : 0) |
-                          (record->chain ? HAS_CHAIN : 0) |
-                          (prediction && record->n_slices ? HAS_SLICES : 0) |
-                          (!prediction && record->label.hash ? HAS_HASH : 0) |
-                          (!prediction && record->n_slices ? HAS_TAIL : 0)));
+    const uint64_t *items;
+    bool has_tail = prediction ? record_items(record, &items) > 0 : record->n_slices > 0;
+    buf_u8(
+        row,
+        (uint8_t)(record->kind | (has_number ? HAS_NUMBER : 0) |
+                  (prediction && record->class ? HAS_CLASS : 0) | (record->chain ? HAS_CHAIN : 0) |
+                  (prediction && record->n_slices ? HAS_SLICES : 0) |
+                  (!prediction && record->label.hash ? HAS_HASH : 0) | (has_tail ? HAS_TAIL : 0)));
     buf_u8(row, record->flags & (uint8_t)~RECORD_CHANGED);
     buf_u64(row, record->id.high);
     buf_u64(row, record->id.low);
@@ -308,10 +317,15 @@ static int read_prediction(struct pending *pending, struct segment *segment, str
     if (rc || !(record->flags & RECORD_SCORES))
         return rc;
     uint64_t n = reader_varint(&row->in);
-    if (n > SEGMENT_UNITS || !has_room(row, segment, units + 1 + 2 * n))
+    bool items = tag & HAS_TAIL;
+    if (n > SEGMENT_UNITS || !has_room(row, segment, units + 1 + (items ? n : 2 * n)))
         return 0;
     uint64_t *at = &record->tail[units - sizeof(*record) / 8];
-    *at++ = n;
+    *at++ = items ? n | COUNTS_ITEMS : n;
+    for (uint64_t i = 0; items && i < n; i++)
+        *at++ = reader_u64(&row->in);
+    if (items)
+        return 0;
     struct class_score *scores = (struct class_score *)(void *)at;
     for (uint64_t i = 0; !rc && i < n; i++) {
         uint32_t handle = 0;

@@ -16,6 +16,9 @@ enum {
     LIFE_CLASSES = 64,
 };
 
+/* In the word that counts a prediction's scores: it counts items, of one word each, instead. */
+#define COUNTS_ITEMS (UINT64_C(1) << 63)
+
 struct segment {
     uint32_t number;
     uint32_t used;        /* units; unit 0 holds the number */

@@ -3,6 +3,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/ingest.h"
 
@@ -39,6 +40,32 @@ static int take_scores(struct collector *collector, struct model *model, const s
     return 0;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* The items shown; each of them once, or its worth would count twice. */
+static int take_ranking(struct collector *collector, const struct event *event,
+                        struct sample *sample)
+{
+    const uint32_t n = event->n_ranking;
+    uint64_t sorted[EVENT_MAX_ITEMS];
+    if (!event->ranking)
+        return event->failed ? 0 : REJECT_WRONG_TASK;
+    for (uint32_t i = 0; i < n; i++)
+        collector->shown[i] = class_id(event->ranking[i].data, event->ranking[i].size);
+    memcpy(sorted, collector->shown, n * sizeof(sorted[0]));
+    qsort(sorted, n, sizeof(sorted[0]), compare_ids);
+    for (uint32_t i = 1; i < n; i++)
+        if (sorted[i] == sorted[i - 1])
+            return REJECT_DUPLICATE_KEY;
+    sample->items = collector->shown;
+    sample->n_items = n;
+    return 0;
+}
+
 int sample_of_event(struct collector *collector, struct model *model, const struct event *event,
                     struct sample *sample, struct err *err)
 {
@@ -63,6 +90,8 @@ int sample_of_event(struct collector *collector, struct model *model, const stru
             return REJECT_WRONG_TASK;
         sample->value = event->number;
         return 0;
+    case TASK_RANKING:
+        return take_ranking(collector, event, sample);
     default:
         return 0;
     }
@@ -85,6 +114,8 @@ void sample_of_record(const struct collector *collector, const struct model *mod
         .label_value = NAN,
     };
     sample->n_scores = record_scores(record, &sample->scores);
+    if (model->setup.task == TASK_RANKING)
+        sample->n_items = record_items(record, &sample->items);
     if (!(record->flags & RECORD_LABELLED))
         return;
     if (record->flags & RECORD_LABEL_VALUE)

@@ -1,6 +1,7 @@
 #include "storage/values.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -80,6 +81,14 @@ static int add_family(struct store *store, struct columns *columns, const char *
     return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "names");
 }
 
+/* `ndcg_k` makes `ndcg_10`. */
+static int add_ten(struct columns *columns, const char *family, struct err *err)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%.*s10", (int)strlen(family) - 1, family);
+    return add_metric(columns, name, err);
+}
+
 static int choose_metrics(struct store *store, struct columns *columns, int64_t series_id,
                           struct err *err)
 {
@@ -100,7 +109,7 @@ static int choose_metrics(struct store *store, struct columns *columns, int64_t 
         if (name[length - 1] == '=')
             rc = add_family(store, columns, name, err);
         else if (length > 2 && strcmp(name + length - 2, "_k") == 0)
-            rc = 0; /* any k: those in use are asked for by name */
+            rc = add_ten(columns, name, err); /* of any k, the one the contract names */
         else
             rc = add_metric(columns, name, err);
     }

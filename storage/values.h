@@ -4,7 +4,8 @@
  *
  * Shape    a commit marks the panes that it changes as stale; in idle time the writer computes
  *          their values anew, so the view runs a little behind the REST answers. All metrics of the
- *          model's task, families (`precision{class="x"}`) for its first 32 names.
+ *          model's task, families (`precision{class="x"}`) for its first 32 names, ndcg_k
+ *          and its like for k = 10.
  * Owner    nothing
  * Errors   as in storage/commit.h; a pane whose bytes are damaged loses its values and is marked
  *          (panes.stale = 2), the rest goes on

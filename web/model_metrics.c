@@ -19,7 +19,7 @@ const char *main_metrics(enum task task)
     case TASK_REGRESSION:
         return "count,mae,rmse,r2,bias,prediction_mean,labelled_rate,error_rate,latency_p99";
     case TASK_RANKING:
-        return "count,ndcg_10,mrr,hit_rate_10,labelled_rate,error_rate,latency_p99";
+        return "count,ndcg_10,mrr,hit_rate_10,map_10,labelled_rate,error_rate,latency_p99";
     case TASK_SEGMENTATION:
         return "count,mean_iou,dice,labelled_rate,error_rate,latency_p99";
     case N_TASKS:

@@ -526,21 +526,45 @@ static void F14_limits_hold_at_their_very_edge(void **state)
     free(large);
 }
 
-static void the_largest_ranking_of_numbers_fits(void **state)
+/* A ranking of n numbers that are long as text. */
+static enum reject decode_ranking(uint32_t n, struct event *out, const char **detail)
 {
-    (void)state;
     struct buf json;
     buf_init(&json, 1 << 20);
     buf_printf(&json, PREDICTION "\"ranking\":[9e20");
-    uint32_t n = 1;
-    for (; json.size < EVENT_MAX_BYTES - 8; n++)
+    for (uint32_t i = 1; i < n; i++)
         buf_bytes(&json, ",9e20", 5);
     buf_printf(&json, "]}");
-    struct event e;
-    assert_int_equal(decode_bytes((char *)json.data, json.size, &e, NULL), REJECT_NONE);
-    assert_int_equal(e.n_ranking, n);
-    assert_view(e.ranking[n - 1], "900000000000000000000");
+    assert_false(buf_failed(&json));
+    enum reject reason = decode_bytes((char *)json.data, json.size, out, detail);
     buf_finish(&json);
+    return reason;
+}
+
+static void the_largest_ranking_of_numbers_fits(void **state)
+{
+    (void)state;
+    struct event e;
+    const char *detail;
+    assert_int_equal(decode_ranking(EVENT_MAX_ITEMS, &e, &detail), REJECT_NONE);
+    assert_int_equal(e.n_ranking, EVENT_MAX_ITEMS);
+    assert_view(e.ranking[EVENT_MAX_ITEMS - 1], "900000000000000000000");
+
+    assert_int_equal(decode_ranking(EVENT_MAX_ITEMS + 1, &e, &detail), REJECT_TOO_LARGE);
+    assert_string_equal(detail, "ranking");
+    assert_int_equal(decode_ranking(EVENT_MAX_BYTES / 5 - 20, &e, &detail), REJECT_TOO_LARGE);
+}
+
+static void an_empty_ranking_is_not_an_absent_one(void **state)
+{
+    (void)state;
+    struct event e = decode(PREDICTION "\"ranking\":[]}");
+    assert_non_null(e.ranking);
+    assert_int_equal(e.n_ranking, 0);
+    e = decode(PREDICTION "\"ranking\":null}");
+    assert_null(e.ranking);
+    e = decode(LABEL "\"label\":{}}");
+    assert_true(e.is_relevance && !e.is_confusion);
 }
 
 static void reasons_have_the_names_of_the_metrics(void **state)
@@ -569,6 +593,7 @@ int main(void)
         cmocka_unit_test(F14_a_bad_event_is_refused_by_its_reason),
         cmocka_unit_test(F14_limits_hold_at_their_very_edge),
         cmocka_unit_test(the_largest_ranking_of_numbers_fits),
+        cmocka_unit_test(an_empty_ranking_is_not_an_absent_one),
         cmocka_unit_test(reasons_have_the_names_of_the_metrics),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -114,6 +114,61 @@ static void unit_and_scores_come_back_from_disk(void **state)
     rows_finish(&rows);
 }
 
+static void shown_items_and_a_content_come_back_from_disk(void **state)
+{
+    (void)state;
+    struct rows rows = {0};
+    AUTO(pending) struct pending *pending = NULL;
+    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    const uint64_t items[4] = {7, 0, UINT64_MAX, 9};
+    struct record_spec spec = {
+        .kind = RECORD_PREDICTION,
+        .id = hash_of(pending, 1),
+        .ts_ms = 1,
+        .expires_ms = 100,
+        .life_ms = 100,
+        .number = NAN,
+        .unit = 0xfeed,
+        .items = items,
+        .n_items = 4,
+    };
+    struct record_spec content = {
+        .kind = RECORD_LABEL,
+        .flags = RECORD_CONTENT,
+        .id = spec.id,
+        .ts_ms = 2,
+        .expires_ms = 100,
+        .life_ms = 100,
+        .number = NAN,
+        .text = {"\0\1\2 nine", 8},
+    };
+    struct record *record = NULL, *label = NULL;
+    assert_int_equal(pending_add(pending, &spec, NULL, &record, NULL), 0);
+    save(pending, &rows); /* the chain to the label is then a patch */
+    assert_int_equal(pending_add(pending, &content, record, &label, NULL), 0);
+    add_prediction(pending, 2, 2);
+    save(pending, &rows);
+
+    AUTO(pending) struct pending *again = NULL;
+    assert_int_equal(rows_pending(&rows, 0, &again, NULL), 0);
+    assert_int_equal(rows_restore(&rows, again, NULL), 0);
+
+    record = find(again, 1);
+    assert_non_null(record);
+    assert_int_equal(record_unit(record), 0xfeed);
+    const uint64_t *shown;
+    assert_int_equal(record_items(record, &shown), 4);
+    assert_memory_equal(shown, items, sizeof(items));
+    const struct class_score *none;
+    assert_int_equal(record_scores(record, &none), 0);
+    assert_int_equal(pending_chain(again, record->id, record->chain, &label, NULL), 0);
+    assert_int_equal(label->kind, RECORD_LABEL);
+    assert_int_equal(record_text(label).size, 8);
+    assert_memory_equal(record_text(label).data, content.text.data, 8);
+    assert_non_null(find(again, 2));
+    rows_finish(&rows);
+}
+
 static void a_label_on_a_saved_record_is_a_small_patch(void **state)
 {
     (void)state;
@@ -365,6 +420,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_is_found_by_its_id_with_all_it_had),
         cmocka_unit_test(unit_and_scores_come_back_from_disk),
+        cmocka_unit_test(shown_items_and_a_content_come_back_from_disk),
         cmocka_unit_test(a_label_on_a_saved_record_is_a_small_patch),
         cmocka_unit_test(a_pending_prediction_takes_100_bytes_in_memory_and_64_on_disk),
         cmocka_unit_test(expired_segments_go_whole_from_memory_and_disk),
