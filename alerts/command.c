@@ -1,5 +1,6 @@
 #include "alerts/command.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -161,25 +162,52 @@ int alerts_silence_end(struct store *store, int64_t id, const struct actor *acto
     return finish(store, rc, err);
 }
 
-int alerts_ack(struct store *store, const char *alert, const struct actor *actor, struct err *err)
+/* What the audit row says of a command whose body is {"reason": "…"}, or empty. */
+static int read_reason(const char *body, char **detail, struct err *err)
 {
-    int rc = commit_begin(store, err);
+    json_error_t why;
+    json_t *given = json_loads(body, JSON_REJECT_DUPLICATES, &why);
+    json_t *reason = json_object_get(given, "reason");
+    json_t *kept = json_object();
+    int rc = 0;
+    if (!json_is_object(given) || (reason && !json_is_string(reason)))
+        rc = err_set(err, ERR_DATA, "the body must be a JSON object such as {\"reason\":\"…\"}");
+    if (!rc && reason)
+        json_object_set(kept, "reason", reason);
+    *detail = rc ? NULL : json_dumps(kept, JSON_COMPACT);
+    json_decref(given);
+    json_decref(kept);
+    return rc || *detail ? rc : err_set(err, -ENOMEM, "no memory for a command");
+}
+
+int alerts_ack(struct store *store, const char *alert, const char *body, const struct actor *actor,
+               struct err *err)
+{
+    AUTO_FREE char *detail = NULL;
+    int rc = read_reason(body, &detail, err);
+    if (rc)
+        return rc;
+    rc = commit_begin(store, err);
     if (!rc)
         rc = commit_alert_ack(store, alert, actor->who, actor->now_ms, err);
     if (!rc)
-        rc = write_audit(store, actor, "alert.ack", alert, "{}", err);
+        rc = write_audit(store, actor, "alert.ack", alert, detail, err);
     return finish(store, rc, err);
 }
 
-int alerts_send_again(struct store *store, int64_t outbox_id, const struct actor *actor,
-                      struct err *err)
+int alerts_send_again(struct store *store, int64_t outbox_id, const char *body,
+                      const struct actor *actor, struct err *err)
 {
     char subject[32];
+    AUTO_FREE char *detail = NULL;
     snprintf(subject, sizeof(subject), "%" PRId64, outbox_id);
-    int rc = commit_begin(store, err);
+    int rc = read_reason(body, &detail, err);
+    if (rc)
+        return rc;
+    rc = commit_begin(store, err);
     if (!rc)
         rc = commit_outbox_again(store, outbox_id, actor->now_ms, err);
     if (!rc)
-        rc = write_audit(store, actor, "notification.again", subject, "{}", err);
+        rc = write_audit(store, actor, "notification.again", subject, detail, err);
     return finish(store, rc, err);
 }

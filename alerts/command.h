@@ -27,6 +27,8 @@ struct actor {
 int alerts_silence(struct store *store, const char *body, const struct actor *actor,
                    struct buf *answer, struct err *err);
 int alerts_silence_end(struct store *store, int64_t id, const struct actor *actor, struct err *err);
-int alerts_ack(struct store *store, const char *alert, const struct actor *actor, struct err *err);
-int alerts_send_again(struct store *store, int64_t outbox_id, const struct actor *actor,
-                      struct err *err);
+/* `body`: {"reason": "…"} or {}; the reason goes to the audit log. */
+int alerts_ack(struct store *store, const char *alert, const char *body, const struct actor *actor,
+               struct err *err);
+int alerts_send_again(struct store *store, int64_t outbox_id, const char *body,
+                      const struct actor *actor, struct err *err);

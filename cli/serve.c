@@ -268,13 +268,13 @@ static int run_alert_command(void *context, struct store *store, struct err *err
     if (strcmp(command->action, "silence") == 0)
         return alerts_silence(store, command->body, &command->actor, command->answer, err);
     if (strcmp(command->action, "ack") == 0)
-        return alerts_ack(store, command->subject, &command->actor, err);
+        return alerts_ack(store, command->subject, command->body, &command->actor, err);
     int64_t id = 0;
     if (int_parse(&id, command->subject, strlen(command->subject)))
         return err_set(err, ERR_NOT_FOUND, "\"%s\" is no id", command->subject);
     if (strcmp(command->action, "silence-end") == 0)
         return alerts_silence_end(store, id, &command->actor, err);
-    return alerts_send_again(store, id, &command->actor, err);
+    return alerts_send_again(store, id, command->body, &command->actor, err);
 }
 
 static int serve_alert(void *context, const char *action, const char *subject, const char *body,

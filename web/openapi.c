@@ -9,28 +9,52 @@
 #include "web/handlers.h"
 #include "web/json_out.h"
 
+/* Bytes that no text of a request may hold: web/target.c refuses them. */
+#define TEXT "[^\\u0000-\\u001f\\u007f]"
+
+static void write_choices(struct buf *out, const char *choices)
+{
+    const char *name;
+    size_t n;
+    out_open(out, '{');
+    out_key(out, "enum");
+    out_open(out, '[');
+    while (list_next(&choices, &name, &n))
+        out_bytes(out, name, n);
+    out_close(out, ']');
+    out_close(out, '}');
+}
+
 static void write_param_schema(struct buf *out, const struct route_param *param)
 {
-    out_open(out, '{');
-    out_key_string(out, "type", param->type == PARAM_INTEGER ? "integer" : "string");
-    if (param->type == PARAM_INTEGER) {
+    static const char *const schemas[] = {
+        [PARAM_TEXT] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":500}",
+        [PARAM_NEEDED] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":500}",
+        [PARAM_LIST] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":500}",
+        [PARAM_TIME] = "{\"oneOf\":[{\"type\":\"integer\",\"minimum\":0,"
+                       "\"maximum\":253402300799999},"
+                       "{\"type\":\"string\",\"format\":\"date-time\"}]}",
+        [PARAM_DURATION] = "{\"oneOf\":[{\"type\":\"integer\",\"multipleOf\":60000,"
+                           "\"minimum\":60000,\"maximum\":31622400000},"
+                           "{\"type\":\"string\",\"pattern\":"
+                           "\"^([1-9][0-9]{0,3}m|[1-9][0-9]{0,2}h|"
+                           "([1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|36[0-6])d)$\"}]}",
+        [PARAM_SEGMENT] = "{\"type\":\"string\",\"pattern\":\"^[^:\\u0000-\\u001f\\u007f]+:" TEXT
+                          "+$\",\"maxLength\":200}",
+        [PARAM_WAIT] = "{\"type\":\"string\",\"pattern\":\"^[0-9]{1,4}(ms|s|m)$\"}",
+    };
+    if (param->type == PARAM_CHOICE) {
+        write_choices(out, param->choices);
+    } else if (param->type == PARAM_INTEGER) {
+        out_open(out, '{');
+        out_key_string(out, "type", "integer");
         out_key_int(out, "minimum", param->min);
         out_key_int(out, "maximum", param->max);
+        out_close(out, '}');
+    } else {
+        const char *schema = schemas[param->type];
+        out_raw(out, schema, strlen(schema));
     }
-    if (param->type == PARAM_TEXT || param->type == PARAM_LIST)
-        out_key_int(out, "minLength", 1);
-    if (param->type == PARAM_DURATION)
-        out_key_string(out, "pattern", "^[0-9]+(ms|s|m|h|d)?$");
-    if (param->choices) {
-        out_key(out, "enum");
-        out_open(out, '[');
-        const char *at = param->choices, *name;
-        size_t n;
-        while (list_next(&at, &name, &n))
-            out_bytes(out, name, n);
-        out_close(out, ']');
-    }
-    out_close(out, '}');
 }
 
 static void write_param(struct buf *out, const struct route_param *param)
@@ -38,7 +62,7 @@ static void write_param(struct buf *out, const struct route_param *param)
     out_open(out, '{');
     out_key_string(out, "name", param->name);
     out_key_string(out, "in", "query");
-    out_key_bool(out, "required", false);
+    out_key_bool(out, "required", param->type == PARAM_NEEDED);
     out_key_string(out, "description", param->help);
     out_key(out, "schema");
     write_param_schema(out, param);
@@ -59,10 +83,8 @@ static void write_path_params(struct buf *out, const char *pattern)
         out_key_string(out, "in", "path");
         out_key_bool(out, "required", true);
         out_key(out, "schema");
-        out_open(out, '{');
-        out_key_string(out, "type", "string");
-        out_key_int(out, "minLength", 1);
-        out_close(out, '}');
+        static const char schema[] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\"}";
+        out_raw(out, schema, strlen(schema));
         out_close(out, '}');
     }
 }
@@ -84,6 +106,51 @@ static void write_content(struct buf *out, const char *type, const char *schema)
     out_close(out, '}');
 }
 
+/* Other statuses whose body is no problem. */
+static const struct {
+    const char *name; /* of the route */
+    const char *answers;
+} also[] = {
+    {"ready", "503:Health"},
+    {"gateExperiment", "409:Gate 503:Gate"},
+    {"hookExperiment", "409:Gate 503:Gate"},
+    {"gateModel", "409:Gate 503:Gate"},
+    {"hookModel", "409:Gate 503:Gate"},
+    {"gateRollback", "409:RollbackHook"},
+    {"hookRollback", "409:RollbackHook"},
+    {"evaluateFlag", "400:FlagError 404:FlagError"},
+    {"evaluateFlags", "400:FlagError"},
+};
+
+static const char *also_of(const struct route *route)
+{
+    for (size_t i = 0; i < sizeof(also) / sizeof(also[0]); i++)
+        if (strcmp(also[i].name, route->name) == 0)
+            return also[i].answers;
+    return "";
+}
+
+static void write_also(struct buf *out, const struct route *route)
+{
+    for (const char *at = also_of(route); *at; at += strspn(at, " ")) {
+        char status[4] = "", schema[40] = "";
+        size_t n = strcspn(at, " ");
+        snprintf(status, sizeof(status), "%.3s", at);
+        snprintf(schema, sizeof(schema), "%.*s", (int)(n - 4), at + 4);
+        out_key(out, status);
+        out_open(out, '{');
+        out_key_string(out, "description", route->summary);
+        out_key(out, "content");
+        out_open(out, '{');
+        write_content(out, "application/json", schema);
+        if (strncmp(status, "40", 2) == 0) /* what is refused before its handler sees it */
+            write_content(out, "application/problem+json", "Problem");
+        out_close(out, '}');
+        out_close(out, '}');
+        at += n;
+    }
+}
+
 static void write_responses(struct buf *out, const struct route *route)
 {
     bool text = strchr(route->answer, '/') != NULL;
@@ -101,16 +168,7 @@ static void write_responses(struct buf *out, const struct route *route)
         write_content(out, "text/csv", NULL);
     out_close(out, '}');
     out_close(out, '}');
-    if (strcmp(route->pattern, "/-/ready") == 0) {
-        out_key(out, "503");
-        out_open(out, '{');
-        out_key_string(out, "description", "Not ready; `reason` says why");
-        out_key(out, "content");
-        out_open(out, '{');
-        write_content(out, "application/json", "Health");
-        out_close(out, '}');
-        out_close(out, '}');
-    }
+    write_also(out, route);
     out_key(out, "default");
     out_open(out, '{');
     out_key_string(out, "$ref", "#/components/responses/Problem");
@@ -144,10 +202,12 @@ static void write_operation(struct buf *out, const struct route *route)
     for (int i = 0; i < ROUTE_MAX_PARAMS && route->params[i].name; i++)
         write_param(out, &route->params[i]);
     out_close(out, ']');
-    if (route->body) {
+    if (route->body && strcmp(route->body, "Hook") != 0) {
+        bool optional =
+            strcmp(route->body, "Nothing") == 0 || strcmp(route->body, "ExperimentCommand") == 0;
         out_key(out, "requestBody");
         out_open(out, '{');
-        out_key_bool(out, "required", true);
+        out_key_bool(out, "required", !optional);
         out_key(out, "content");
         out_open(out, '{');
         write_content(out, "application/json", route->body);

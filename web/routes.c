@@ -15,7 +15,7 @@
 #define P_LIMIT(MOST) {"limit", PARAM_INTEGER, NULL, 1, MOST, "items a page", "100"}
 #define P_VERSION {"version", PARAM_TEXT, NULL, 0, 0, "one version; `*`: each on its own; omitted: all merged", "v3"}
 #define P_STATUS {"status", PARAM_INTEGER, NULL, 0, 1, "1: the result as HTTP status 200, 409 or 503", "0"}
-#define P_SEGMENT {"segment", PARAM_TEXT, NULL, 0, 0, "one slice, as key:value; `key:*`: each value of the key; omitted: everything", "country:de"}
+#define P_SEGMENT {"segment", PARAM_SEGMENT, NULL, 0, 0, "one slice, as key:value; `key:*`: each value of the key; omitted: everything", "country:de"}
 
 static const struct route table[] = {
     {"GET", "/-/healthy", SCOPE_NONE, ROUTE_QUICK, health_healthy, "healthy",
@@ -126,10 +126,10 @@ static const struct route table[] = {
      "getExperiment", "One experiment", "Experiment", NULL, 200, false, {{0}}},
     {"GET", "/api/v1/experiments/{experiment}/verdict", SCOPE_READ, ROUTE_WAIT, api_verdict,
      "getVerdict", "The decision with its evidence", "Verdict", NULL, 200, false,
-     {{"wait", PARAM_TEXT, NULL, 0, 0, "holds the answer until the state changes, at most 60s", "0s"}}},
+     {{"wait", PARAM_WAIT, NULL, 0, 0, "holds the answer until the state changes, at most 60s", "0s"}}},
     {"GET", "/api/v1/experiments/{experiment}/assignment", SCOPE_READ, ROUTE_READ, api_assignment,
      "getAssignment", "Which version serves a unit", "Assignment", NULL, 200, false,
-     {{"unit", PARAM_TEXT, NULL, 0, 0, "who is to be served", "user-42"}}},
+     {{"unit", PARAM_NEEDED, NULL, 0, 0, "who is to be served", "user-42"}}},
     {"GET", "/api/v1/experiments/{experiment}/history", SCOPE_READ, ROUTE_READ,
      api_experiment_history, "listTransitions", "What was decided, by whom and on which evidence",
      "TransitionList", NULL, 200, false,
@@ -146,20 +146,20 @@ static const struct route table[] = {
      "gateExperiment", "May a pipeline go on? pass, fail or unknown", "Gate", NULL, 200, false,
      {P_STATUS}},
     {"POST", "/api/v1/gate/experiments/{experiment}", SCOPE_READ, ROUTE_READ, api_gate_experiment,
-     "hookExperiment", "The same for webhooks that send a body", "Gate", "Nothing", 200, false,
+     "hookExperiment", "The same for webhooks that send a body", "Gate", "Hook", 200, false,
      {P_STATUS}},
     {"GET", "/api/v1/gate/experiments/{experiment}/rollback", SCOPE_READ, ROUTE_READ,
      api_gate_rollback, "gateRollback", "2xx when a rollback is due, else 409", "RollbackHook", NULL,
      200, false, {{0}}},
     {"POST", "/api/v1/gate/experiments/{experiment}/rollback", SCOPE_READ, ROUTE_READ,
      api_gate_rollback, "hookRollback", "The same for webhooks that send a body", "RollbackHook",
-     "Nothing", 200, false, {{0}}},
+     "Hook", 200, false, {{0}}},
     {"GET", "/api/v1/gate/models/{model}", SCOPE_READ, ROUTE_READ, api_gate_model, "gateModel",
      "fail while a rule of the model fires, pass when all have data and none is pending", "Gate",
      NULL, 200, false,
      {{"version", PARAM_TEXT, NULL, 0, 0, "only what concerns this version", "v3"}, P_WINDOW, P_STATUS}},
     {"POST", "/api/v1/gate/models/{model}", SCOPE_READ, ROUTE_READ, api_gate_model, "hookModel",
-     "The same for webhooks that send a body", "Gate", "Nothing", 200, false,
+     "The same for webhooks that send a body", "Gate", "Hook", 200, false,
      {{"version", PARAM_TEXT, NULL, 0, 0, "only what concerns this version", "v3"}, P_WINDOW, P_STATUS}},
     {"POST", "/ofrep/v1/evaluate/flags/{key}", SCOPE_READ, ROUTE_READ, ofrep_flag, "evaluateFlag",
      "OFREP: an experiment as a flag", "Flag", "FlagContext", 200, false, {{0}}},
@@ -171,6 +171,7 @@ static const struct route table[] = {
 };
 /* clang-format on */
 enum {
+    MAX_TEXT = 500, /* characters of a parameter */
     N_ROUTES = sizeof(table) / sizeof(table[0])
 };
 
@@ -204,6 +205,15 @@ static bool matches(const char *pattern, const struct target *target, const char
     return i == target->n_segments;
 }
 
+/* How much of a pattern is said: `…/assignment` is nearer to a path than `…/{command}`. */
+static int literals(const char *pattern)
+{
+    int n = 0;
+    for (; *pattern; pattern++)
+        n += pattern[0] == '/' && pattern[1] != '{';
+    return n;
+}
+
 static void near_path(const struct target *target, struct err *err)
 {
     char path[300] = "";
@@ -227,8 +237,14 @@ int routes_find(const struct route **out, const char *method, const struct targe
     const char *want = strcmp(method, "HEAD") == 0 ? "GET" : method;
     size_t at = 0;
     bool path_known = false;
+    int nearest = 0;
     for (size_t i = 0; i < N_ROUTES; i++) {
-        if (!matches(table[i].pattern, target, NULL, NULL))
+        int n = literals(table[i].pattern);
+        if (n > nearest && matches(table[i].pattern, target, NULL, NULL))
+            nearest = n;
+    }
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        if (literals(table[i].pattern) < nearest || !matches(table[i].pattern, target, NULL, NULL))
             continue;
         if (strcmp(table[i].method, want) == 0) {
             *out = &table[i];
@@ -313,6 +329,15 @@ static int parse_duration(int64_t *out, const char *value)
     return int_parse(out, value, n) == 0 ? 0 : duration_parse(out, value, n);
 }
 
+/* Of UTF-8: all bytes but those that go on with a character. */
+static size_t characters(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += (*text & 0xc0) != 0x80;
+    return n;
+}
+
 static int check_param(const struct route_param *param, const char *value,
                        struct api_answer *answer, struct err *err)
 {
@@ -320,10 +345,13 @@ static int check_param(const struct route_param *param, const char *value,
     char range[80];
     switch (param->type) {
     case PARAM_TEXT:
+    case PARAM_NEEDED:
     case PARAM_LIST:
-        if (value[0] == '\0' || strlen(value) > 2000)
-            return api_refuse(answer, err, param->name, "text of 1 to 2000 bytes",
-                              "must be a text of 1 to 2000 bytes");
+    case PARAM_SEGMENT:
+    case PARAM_WAIT: /* what is in these two, their handlers know */
+        if (value[0] == '\0' || characters(value) > MAX_TEXT)
+            return api_refuse(answer, err, param->name, "a text of 1 to 500 characters",
+                              "must be a text of 1 to 500 characters");
         return 0;
     case PARAM_TIME:
         /* The year 9999, so that arithmetic on times cannot overflow. */
@@ -369,6 +397,14 @@ int routes_check(const struct route *route, const struct target *target, struct 
         int rc = check_param(param, given->value, answer, err);
         if (rc)
             return rc;
+    }
+    for (int i = 0; i < ROUTE_MAX_PARAMS && route->params[i].name; i++) {
+        bool given = route->params[i].type != PARAM_NEEDED;
+        for (size_t k = 0; k < target->n_params; k++)
+            given |= strcmp(target->params[k].name, route->params[i].name) == 0;
+        if (!given)
+            return api_refuse(answer, err, route->params[i].name, "", "is needed: %s",
+                              route->params[i].help);
     }
     return 0;
 }

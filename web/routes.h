@@ -16,11 +16,14 @@
 
 enum param_type {
     PARAM_TEXT,
+    PARAM_NEEDED,   /* text that has to be given */
     PARAM_LIST,     /* names separated by commas; commas inside {…} and "…" do not separate */
     PARAM_TIME,     /* ms since the epoch or RFC 3339 */
     PARAM_DURATION, /* "1h" or ms; a multiple of a minute above 0 */
     PARAM_INTEGER,  /* within min..max */
     PARAM_CHOICE,   /* one of `choices` */
+    PARAM_SEGMENT,  /* key:value */
+    PARAM_WAIT,     /* "60s": how long an answer may be held back */
 };
 
 struct route_param {

@@ -154,11 +154,11 @@ int page_alerts_command(void *context, const char *action, const char *subject, 
     if (strcmp(action, "silence") == 0)
         rc = alerts_silence(site->store, body, &actor, answer, err);
     else if (strcmp(action, "ack") == 0)
-        rc = alerts_ack(site->store, subject, &actor, err);
+        rc = alerts_ack(site->store, subject, body, &actor, err);
     else if (strcmp(action, "silence-end") == 0)
         rc = alerts_silence_end(site->store, id, &actor, err);
     else
-        rc = alerts_send_again(site->store, id, &actor, err);
+        rc = alerts_send_again(site->store, id, body, &actor, err);
     pthread_mutex_unlock(&page_alerts_lock);
     return rc;
 }

@@ -11,7 +11,6 @@ import { colour, dash } from "./palette.js";
 import { change, href, read } from "./route.js";
 import { slices_table } from "./slices.js";
 import { failed } from "./states.js";
-import { model_head, quiet_range } from "./tabs.js";
 
 const { MINUTE, HOUR, DAY } = format;
 const ranges = ["1h", "6h", "24h", "3d", "7d", "30d", "90d"];
@@ -100,13 +99,14 @@ class Page {
     }
 
     draw_head() {
-        const m = this.model;
+        const m = this.model, segment = this.params.segment;
         replace(this.head,
-            model_head(m, "", this.params, badge(state_of(m))),
+            h("h1", {}, m.name, segment ? h("small", {}, ` ${segment}`) : null), badge(state_of(m)),
             h("p", { class: "lead" }, m.task, m.task === "binary" ? `, positive ${m.positive}, threshold ${m.threshold}` : "", " · ",
                 `${format.count(m.predictions)} predictions, ${format.count(m.labels)} labels, ${format.count(m.pending)} pending`,
                 m.duplicates ? `, ${format.count(m.duplicates)} duplicates` : "", m.rejected ? `, ${format.count(m.rejected)} refused` : "",
-                " · complete up to ", h("time", { title: format.utc(m.complete_up_to) }, format.time(m.complete_up_to))));
+                " · ", m.task === "binary" || m.versions.length > 1 ? [h("a", { href: href(["models", m.name, "compare"], { segment, range: this.params.range }) }, "Compare versions"), " · "] : null,
+                "complete up to ", h("time", { title: format.utc(m.complete_up_to) }, format.time(m.complete_up_to))));
     }
 
     draw_controls() {
