@@ -203,6 +203,33 @@ static int write_categories(struct picture *p, const struct categories *categori
     return write_bars(p, bars, n, err);
 }
 
+static void write_rates(struct buf *out, const char *key, uint64_t n, uint64_t missing,
+                        uint64_t invalid)
+{
+    out_key(out, key);
+    out_open(out, '{');
+    out_key_int(out, "n", (int64_t)n);
+    out_key_double(out, "missing_rate", n ? (double)missing / (double)n : (double)NAN);
+    out_key_double(out, "invalid_rate", n ? (double)invalid / (double)n : (double)NAN);
+    out_close(out, '}');
+}
+
+/* What did not become a value, in the reference and in the window. */
+static void write_both_rates(struct picture *p, const struct profile_quality *quality)
+{
+    const struct reference_feature *known = p->known;
+    out_key(p->out, "rates");
+    out_open(p->out, '{');
+    if (known) {
+        write_rates(p->out, "reference", known->n, known->missing, known->n_invalid);
+    } else {
+        out_key(p->out, "reference");
+        out_null(p->out);
+    }
+    write_rates(p->out, "current", quality->n, quality->missing, quality->n_invalid);
+    out_close(p->out, '}');
+}
+
 static int draw(void *context, const struct profile_point *point, struct err *err)
 {
     struct picture *p = context;
@@ -213,11 +240,13 @@ static int draw(void *context, const struct profile_point *point, struct err *er
     struct profile_quality quality = {.kind = known ? p->model.features[p->feature].kind
                                                     : PROFILE_AUTO};
     if (known && point->profile)
-        quality = profile_quality(point->profile, p->feature, false);
+        quality = profile_quality(point->profile, p->feature,
+                                  p->model.features[p->feature].name_id == p->model.label_id);
     if (p->known)
         quality.kind = p->known->kind;
     out_key_string(p->out, "kind", profile_kind_name(quality.kind));
     out_key_int(p->out, "n", (int64_t)quality.valid);
+    write_both_rates(p, &quality);
     if (quality.kind == PROFILE_CATEGORICAL)
         return write_categories(p, state->categories, err);
     return write_numbers(p,

@@ -245,9 +245,8 @@ static int check_token(struct exchange *exchange, const char *host, const char *
 static int check_body(struct exchange *exchange, const struct header_scan *scan, const char **why)
 {
     const struct route *route = exchange->route;
-    exchange->body_limit = route && route->kind == ROUTE_INGEST && route->scope == SCOPE_INGEST
-                               ? INGEST_MAX_BYTES
-                               : BODY_MAX_BYTES;
+    bool events = route && route->body && strcmp(route->body, "Events") == 0;
+    exchange->body_limit = events ? INGEST_MAX_BYTES : BODY_MAX_BYTES;
     bool takes = route && (route->body || strcmp(route->method, "GET") != 0);
     if (!takes && (scan->length > 0 || scan->n_encoding)) {
         *why = "no body is taken here";

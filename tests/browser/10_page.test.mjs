@@ -110,7 +110,7 @@ export async function the_worst_slice_stands_first({ page, open }) {
 export async function versions_are_compared_side_by_side({ page, open, axe }) {
     const check = strict(page);
     await open_model(page, open);
-    await page.locator("a", { hasText: "Compare versions" }).click();
+    await page.locator(".tabs a", { hasText: "Compare" }).click();
     await page.locator(".curve").first().waitFor();
 
     const auc = page.locator("tr", { has: page.locator("th", { hasText: /^roc_auc/ }) });

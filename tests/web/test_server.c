@@ -212,6 +212,14 @@ static void sizes_have_limits(void **state)
     assert_int_equal(reply.status, 413);
     assert_non_null(strstr(reply.body, "larger than 8 MiB"));
     reply_finish(&reply);
+
+    /* A reference is a body of events, too. */
+    const char reference[] = "PUT /api/v1/models/m/reference HTTP/1.1\r\nHost: localhost\r\n"
+                             "Content-Length: 9000000\r\nExpect: 100-continue\r\n\r\n";
+    site_send(site, reference, sizeof(reference) - 1, 5000, &reply);
+    assert_int_equal(reply.status, 413);
+    assert_non_null(strstr(reply.body, "larger than 8 MiB"));
+    reply_finish(&reply);
 }
 
 static void a_chunked_body_beyond_the_limit_is_refused_once_it_is_in(void **state)

@@ -7,6 +7,7 @@ import { href, read } from "./route.js";
 import { failed } from "./states.js";
 import * as alerts from "./alerts.js";
 import * as compare from "./compare.js";
+import * as drift from "./drift.js";
 import * as model from "./model.js";
 import * as overview from "./overview.js";
 import * as system from "./system.js";
@@ -16,6 +17,7 @@ const pages = [
     { title: "Overview", key: "o", parts: [], match: (p) => p.length === 0, page: overview },
     { title: "Model", match: (p) => p[0] === "models" && p.length === 2, page: model },
     { title: "Compare", match: (p) => p[0] === "models" && p.length === 3 && p[2] === "compare", page: compare },
+    { title: "Drift", match: (p) => p[0] === "models" && p.length === 3 && p[2] === "drift", page: drift },
     { title: "Alerts", key: "a", parts: ["alerts"], match: (p) => p[0] === "alerts" && p.length === 1, page: alerts },
     { title: "System", key: "s", parts: ["system"], match: (p) => p[0] === "system" && p.length === 1, page: system },
 ];

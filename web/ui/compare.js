@@ -6,8 +6,9 @@ import * as format from "./format.js";
 import { on_change } from "./live.js";
 import { view_of } from "./model.js";
 import { colour, dash } from "./palette.js";
-import { change, href, read } from "./route.js";
+import { change, read } from "./route.js";
 import { failed } from "./states.js";
+import { model_head, quiet_range } from "./tabs.js";
 
 export const name = (parts) => `${parts[1]}: compare`;
 
@@ -147,7 +148,7 @@ class Page {
         const versions = [...new Set(metrics.series.filter((s) => !hidden.has(s.version) && s.points.some((p) => p.n > 0)).map((s) => s.version))];
         const rows = versions.map((version) => ({ version, index: model.versions.indexOf(version) }));
         const defs = new Map(model.metrics.map((m) => [m.name, m.help]));
-        if (!rows.length) { replace(this.table, h("section", { class: "message" }, h("h2", {}, "Nothing in this range"), h("p", {}, "No version served predictions in it. Choose a longer range."))); replace(this.curves); replace(this.matrices); return; }
+        if (!rows.length) { replace(this.table, quiet_range(model, { from, to, window: view.step })); replace(this.curves); replace(this.matrices); return; }
         replace(this.table, table(metrics, rows, defs));
         const by = Object.fromEntries(kinds.map((kind, i) => [kind, rows_of(curves[i].series)]));
         replace(this.curves, by.roc ? roc(by.roc) : null, by.pr ? precision_recall(by.pr) : null, by.calibration ? calibration(by.calibration) : null);
@@ -163,8 +164,8 @@ class Page {
             change({ hide: [...hidden].join("\n") });
         };
         const focus = document.activeElement?.id;
-        replace(this.head, h("h1", {}, model.name, h("small", {}, ` compare${params.segment ? ` · ${params.segment}` : ""}`)),
-            h("p", { class: "lead" }, h("a", { href: href(["models", model.name], { segment: params.segment, range: params.range }) }, "Over time"), " · one window, ",
+        replace(this.head, model_head(model, "compare", params),
+            h("p", { class: "lead" }, "one window, ",
                 h("time", { title: format.utc(view.shown_from) }, format.time(view.shown_from)), " – ", h("time", { title: format.utc(view.to) }, format.time(view.to))));
         replace(this.controls,
             h("div", { class: "segmented", role: "group", "aria-label": "Range" }, ranges.map((r) => h("button", { type: "button", id: `range-${r}`, "aria-pressed": String(!view.fixed && view.range === format.span_ms(r)), onclick: () => change({ range: r === "24h" ? "" : r, from: "", to: "" }) }, r))),

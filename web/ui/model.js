@@ -11,6 +11,7 @@ import { colour, dash } from "./palette.js";
 import { change, href, read } from "./route.js";
 import { slices_table } from "./slices.js";
 import { failed } from "./states.js";
+import { model_head, quiet_range } from "./tabs.js";
 
 const { MINUTE, HOUR, DAY } = format;
 const ranges = ["1h", "6h", "24h", "3d", "7d", "30d", "90d"];
@@ -99,14 +100,13 @@ class Page {
     }
 
     draw_head() {
-        const m = this.model, segment = this.params.segment;
+        const m = this.model;
         replace(this.head,
-            h("h1", {}, m.name, segment ? h("small", {}, ` ${segment}`) : null), badge(state_of(m)),
+            model_head(m, "", this.params, badge(state_of(m))),
             h("p", { class: "lead" }, m.task, m.task === "binary" ? `, positive ${m.positive}, threshold ${m.threshold}` : "", " · ",
                 `${format.count(m.predictions)} predictions, ${format.count(m.labels)} labels, ${format.count(m.pending)} pending`,
                 m.duplicates ? `, ${format.count(m.duplicates)} duplicates` : "", m.rejected ? `, ${format.count(m.rejected)} refused` : "",
-                " · ", m.task === "binary" || m.versions.length > 1 ? [h("a", { href: href(["models", m.name, "compare"], { segment, range: this.params.range }) }, "Compare versions"), " · "] : null,
-                "complete up to ", h("time", { title: format.utc(m.complete_up_to) }, format.time(m.complete_up_to))));
+                " · complete up to ", h("time", { title: format.utc(m.complete_up_to) }, format.time(m.complete_up_to))));
     }
 
     draw_controls() {

@@ -1,0 +1,199 @@
+// The Drift page against a live daemon: a made-up model whose income moves at a known hour, with a
+// hostile feature and category, and (with the reference data) real car loans.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { HOSTILE, HOUR, MINUTE, fits, random, shot, start, strict } from "./daemon.mjs";
+
+const HOURS = 30, MOVES_AT = 22; // the hour from which income is higher and city has a new value
+let daemon, begin;
+
+function event(random, i, ts, moved) {
+    const features = {
+        income: Math.exp(10 + 0.5 * random.normal() + (moved ? 0.5 : 0)),
+        age: random() < (moved ? 0.2 : 0.01) ? null : 20 + 50 * random(),
+        city: moved && random() < 0.2 ? HOSTILE : ["berlin", "paris", "rome"][Math.floor(random() * 3)],
+        [HOSTILE]: random(),
+    };
+    const version = random() < 0.5 ? "v1" : "v2";
+    return { type: "prediction", id: `e${i}`, ts, model: "credit", version, features, score: random(), segment: { country: random() < 0.5 ? "de" : HOSTILE } };
+}
+
+export async function setup(context) {
+    daemon = await start(context, { models: [
+        { name: "credit", task: "binary", positive: 1, segments: ["country"], features: { age: { type: "numeric", min: 0, max: 60 } } },
+        { name: "bare", task: "binary", positive: 1 },
+        { name: "silent", task: "binary", positive: 1 },
+    ] });
+    const next = random(7), events = [];
+    begin = Math.floor((Date.now() - HOURS * HOUR) / HOUR) * HOUR;
+    for (let i = 0; i < HOURS * 240; i++) events.push(event(next, i, begin + i * MINUTE / 4, i >= MOVES_AT * 240));
+    const reference = random(8);
+    await daemon.put("/models/credit/reference", Array.from({ length: 4000 }, (_, i) => event(reference, `r${i}`, begin - 4_000_000 + i, false)));
+    await daemon.post(events);
+    await daemon.post(Array.from({ length: 300 }, (_, i) => ({ type: "prediction", id: `b${i}`, ts: begin + i * MINUTE, model: "bare", version: "v1", features: { x: i }, score: 0.5 })));
+    return daemon.address;
+}
+
+const row = (page, name) => page.locator(".heat tbody tr", { has: page.locator("th", { hasText: name }) });
+
+async function open_drift(page, open, params = "", model = "credit") {
+    await open(`/#/models/${model}/drift${params}`);
+    await page.locator(".detail-grid").waitFor();
+}
+
+export async function what_moved_stands_first_and_its_distributions_are_open({ page, open, axe }) {
+    const check = strict(page);
+
+    await open_drift(page, open);
+
+    const names = await page.locator(".heat tbody th").allTextContents();
+    assert.deepEqual(names.slice(0, 2).sort(), ["city", "income"]);
+    assert.ok(names.includes(HOSTILE), "every feature has a row");
+    assert.match(await page.locator(".block-head p").first().textContent(), /^2 of \d+ drifted in the newest window/);
+    const income = row(page, /^income$/).locator("td[data-level]");
+    const marks = await income.evaluateAll((cells) => cells.map((cell) => cell.querySelector("i") !== null));
+    assert.equal(marks.lastIndexOf(false), marks.length - 1 - (HOURS - MOVES_AT), "marked from the hour it moved");
+    assert.match(await income.last().getAttribute("aria-label"), /^income, .*: (ks|psi|js_distance|wasserstein_norm|hellinger) 0\.\d+, [\d.]+ × its threshold, drifted, n 240$/);
+    assert.match(await page.locator(".notes").textContent(), /^Compared with reference [0-9a-f]{16}, 4,000 events, set by the API/);
+    await shot(page, "drift");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function a_cell_opens_its_window_and_the_address_keeps_it({ page, open }) {
+    const check = strict(page);
+    await open_drift(page, open);
+
+    await row(page, /^income$/).locator("td[data-level]").nth(-12).click();
+    await page.locator(".detail-head .badge", { hasText: "as the reference" }).waitFor();
+    const url = page.url();
+    assert.match(url, /feature=income&at=\d+/);
+
+    await page.goto("about:blank");
+    await page.goto(url);
+    await page.locator(".detail-head .badge", { hasText: "as the reference" }).waitFor();
+    assert.equal(await page.locator(".detail-head h2").textContent(), "income numeric");
+    assert.equal(await page.locator(".heat td[aria-selected=true]").count(), 1);
+    check();
+}
+
+export async function the_numbers_are_those_of_the_api({ page, open }) {
+    const check = strict(page);
+    await open_drift(page, open, "?feature=income");
+    const at = Number(new URL(page.url().replace("#/", "")).searchParams.get("at")) || begin + (HOURS - 1) * HOUR;
+    const d = await daemon.get(`/models/credit/distribution?feature=income&from=${at}&to=${at + HOUR}`);
+
+    const median = await page.locator("section[aria-label=Quantiles] tr", { hasText: "median" }).locator("td").allTextContents();
+
+    const number = (text) => Number(text.replace(/[,+]/g, ""));
+    const wanted = d.quantiles.find((q) => q.q === 0.5);
+    assert.ok(Math.abs(number(median[0]) - wanted.reference) <= 0.5, `${median[0]} is ${wanted.reference}`);
+    assert.ok(Math.abs(number(median[1]) - wanted.current) <= 0.5, `${median[1]} is ${wanted.current}`);
+    assert.equal(d.rates.reference.n, 4000);
+    check();
+}
+
+export async function missing_and_invalid_values_show_with_their_change({ page, open }) {
+    const check = strict(page);
+    await open_drift(page, open, `?feature=age&at=${begin + (HOURS - 1) * HOUR}`);
+
+    const cells = async (name) => page.locator("section[aria-label=Rates] tr", { hasText: name }).locator("td").allTextContents();
+    const percent = (text) => Number(/[\d.]+/.exec(text)[0]);
+    const missing = await cells("missing"), invalid = await cells("invalid");
+    assert.ok(percent(missing[0]) < 2 && percent(missing[1]) > 12, missing.join(" | "));
+    assert.match(missing[2], /^\+1\d(\.\d)? %|^\+2\d(\.\d)? %/);
+    assert.ok(percent(invalid[0]) > 15, `a fifth of the ages is over 60: ${invalid[0]}`);
+    assert.match(await page.locator("section[aria-label=Rates] tr", { hasText: "invalid" }).textContent(), /range \d+/);
+    check();
+}
+
+export async function arrow_keys_walk_the_map_and_enter_opens({ page, open }) {
+    const check = strict(page);
+    await open_drift(page, open);
+    await page.locator(".heat td[tabindex='0']").focus();
+
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press("Home");
+    await page.keyboard.press("ArrowRight");
+    const label = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+    await page.keyboard.press("Enter");
+    await page.waitForFunction((name) => document.querySelector(".detail-head h2")?.textContent.startsWith(name), label.split(",")[0]);
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), label, "the focus stays where it was");
+    assert.equal(await page.locator(".heat td[tabindex='0']").count(), 1);
+    check();
+}
+
+export async function hostile_names_are_only_text({ page, open, axe }) {
+    const check = strict(page);
+    await open_drift(page, open, "?feature=city");
+    assert.ok((await page.locator(".overlay text").allTextContents()).some((text) => text.includes("<img src=x onerror")));
+
+    await open_drift(page, open, `?feature=${encodeURIComponent(HOSTILE)}&segment=${encodeURIComponent(`country:${HOSTILE}`)}`);
+    await page.locator(".detail-head h2", { hasText: HOSTILE }).waitFor();
+    assert.equal(await page.locator("h1").textContent(), `credit country:${HOSTILE}`);
+    assert.equal(await page.locator("main img").count(), 0);
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function version_statistic_and_window_are_in_the_address({ page, open }) {
+    const check = strict(page);
+    await open_drift(page, open);
+
+    await page.locator("#statistic").selectOption("psi");
+    await page.waitForFunction(() => /psi/.test(location.hash));
+    await page.locator("#version").selectOption("v2");
+    await page.locator("#window").selectOption("6h");
+    await page.waitForFunction(() => document.querySelectorAll(".heat tbody tr:first-child td[data-level]").length < 8);
+    assert.match(page.url(), /statistic=psi/);
+    assert.match(page.url(), /version=v2/);
+    const answer = await daemon.get("/models/credit/drift?feature=income&version=v2&window=6h");
+    const last = answer.features[0].points.findLast((p) => p.n > 0);
+    assert.equal(await row(page, /^income$/).locator(".heat-last").textContent(), String(Number(last.psi.toPrecision(4))));
+    check();
+}
+
+export async function files_hold_what_is_shown({ page, open }) {
+    const check = strict(page);
+    await open_drift(page, open);
+    const saved = async (name) => {
+        const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name, exact: true }).click()]);
+        return readFileSync(await download.path());
+    };
+
+    const csv = String(await saved("CSV of drift of credit")).split("\r\n");
+    assert.match(csv[0], /^feature,kind,start,end,n,missing_rate,invalid_rate,/);
+    assert.ok(csv.length > 7 * 24, `${csv.length} lines`);
+    for (const name of ["PNG of drift of credit", `PNG of distribution of ${await page.locator(".detail-head h2").evaluate((e) => e.firstChild.textContent)}`])
+        assert.equal((await saved(name)).subarray(1, 4).toString(), "PNG");
+    check();
+}
+
+export async function without_a_reference_or_data_it_says_what_to_do({ page, open }) {
+    const check = strict(page);
+    await open("/#/models/bare/drift");
+    await page.locator(".notes", { hasText: "There is no reference to compare with" }).waitFor();
+    assert.match(await page.locator(".notes").textContent(), /assay reference load --model bare FILE\.jsonl/);
+
+    await open(`/#/models/credit/drift?from=${begin - 40 * HOUR}&to=${begin - 16 * HOUR}`);
+    await page.locator("h2", { hasText: "No predictions in this range" }).waitFor();
+    await page.locator("button", { hasText: "Show the newest" }).click();
+    await page.locator(".heat td[data-level='0']").first().waitFor();
+    check();
+}
+
+export async function the_dark_and_a_phone_show_it_all({ page, open, axe }) {
+    const check = strict(page);
+    await page.emulateMedia({ colorScheme: "dark" });
+    await open_drift(page, open);
+    await shot(page, "drift-dark");
+    assert.deepEqual(await axe(), []);
+
+    await page.setViewportSize({ width: 390, height: 844 });
+    await open_drift(page, open, "?feature=city");
+    await fits(page);
+    await shot(page, "drift-phone", { fullPage: true });
+    assert.deepEqual(await axe(), []);
+    check();
+}

@@ -1,0 +1,52 @@
+// The pages over real car loans, whose drift other libraries have computed (see 77_drift.py): what
+// the page shows is what they say.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { HOUR, shared, shot, start, strict } from "./daemon.mjs";
+
+let expected;
+
+export async function setup(context) {
+    const file = (name) => shared(context, "monitoring", "car_loan", name);
+    expected = JSON.parse(readFileSync(file("expected.json")));
+    const model = { name: "car_loan", task: "binary", label_horizon: "7d", reference: { file: file("reference.jsonl.gz") } };
+    const daemon = await start(context, { models: [model] }, { replay: [file("events.jsonl.gz")] });
+    return daemon.address;
+}
+
+const last_range = () => {
+    const to = expected.windows.at(-1).end;
+    return `from=${to - 24 * HOUR}&to=${to}`;
+};
+
+export async function statistics_of_a_window_are_those_of_scipy_and_nannyml({ page, open, axe }) {
+    const check = strict(page), window = expected.windows.at(-1), peers = window.drift.car_value;
+
+    await open(`/#/models/car_loan/drift?${last_range()}&feature=car_value&at=${window.start}`);
+    await page.locator(".detail-grid").waitFor();
+
+    const value = async (name) => Number((await page.locator("section[aria-label=Statistics] tr", { has: page.locator("code", { hasText: new RegExp(`^${name}$`) }) }).locator("td.number").first().textContent()).replaceAll(",", ""));
+    const near = (got, wanted) => assert.ok(Math.abs(got - wanted) <= Math.abs(wanted) * 6e-4, `${got}, expected ${wanted}`);
+    near(await value("psi"), peers.psi_deciles);
+    near(await value("ks"), peers.scipy.ks);
+    near(await value("js_distance"), peers.nannyml.jensen_shannon);
+    near(await value("hellinger"), peers.nannyml.hellinger);
+    near(await value("wasserstein_norm"), peers.scipy.wasserstein_norm);
+    const outside = await page.locator("section[aria-label=Rates] tr", { hasText: "outside the range" }).locator("td").nth(1).textContent();
+    assert.equal(outside, `${peers.outside_reference_range * 100} %`);
+    await shot(page, "drift-car-loan");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function the_other_pages_show_it_too({ page, open, axe }) {
+    const check = strict(page);
+    for (const [path, wanted] of [["/#/models/car_loan", ".chart canvas"], ["/#/models/car_loan/compare", ".curve"]]) {
+        await open(`${path}?${last_range()}`);
+        await page.locator(wanted).first().waitFor();
+        assert.deepEqual(await axe(), []);
+    }
+    await page.locator(".tabs a", { hasText: "Drift" }).click();
+    await page.locator(".message h2, .heat").first().waitFor();
+    check();
+}
