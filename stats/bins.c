@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "stats/sort.h"
 
 enum {
     MIN_INDEX_BITS = 3,
@@ -146,11 +147,7 @@ void bins_rekey(struct bins *bins, bins_map *map, void *context)
     }
 }
 
-static int compare_rows(const void *a, const void *b)
-{
-    const uint64_t x = ((const struct bins_row *)a)->key, y = ((const struct bins_row *)b)->key;
-    return (x > y) - (x < y);
-}
+DEFINE_SORT(sort_rows, struct bins_row, key)
 
 int bins_sorted(const struct bins *bins, struct bins_row **out, size_t *n)
 {
@@ -158,7 +155,7 @@ int bins_sorted(const struct bins *bins, struct bins_row **out, size_t *n)
     *n = 0;
     if (bins->n == 0)
         return 0;
-    struct bins_row *rows = malloc(bins->n * sizeof(*rows));
+    struct bins_row *rows = malloc((size_t)bins->n * 2 * sizeof(*rows));
     if (!rows)
         return -ENOMEM;
     for (uint32_t i = 0; i < bins->n; i++) {
@@ -166,7 +163,7 @@ int bins_sorted(const struct bins *bins, struct bins_row **out, size_t *n)
         if (!is_absent(row + 1, bins->width))
             rows[(*n)++] = (struct bins_row){(uint64_t)row[0], row + 1};
     }
-    qsort(rows, *n, sizeof(*rows), compare_rows);
+    sort_rows(rows, *n, rows + bins->n);
     *out = rows; /* the caller owns it now */
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/cleanup.h"
+#include "stats/sort.h"
 
 double cells_value(uint64_t key)
 {
@@ -79,40 +80,83 @@ static int rehash(struct cells *cells, uint32_t n_slots, uint32_t by)
     return 0;
 }
 
-static int by_key(const void *a, const void *b)
+enum {
+    FEW_KEYS = 128 /* their scratch lies on the stack */
+};
+
+/* A place for each key and a free one beside it: a power of two of them. */
+static uint32_t places_for(uint32_t n)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    uint32_t places = 2 * FEW_KEYS;
+    while (places < 2 * n)
+        places *= 2;
+    return places;
 }
 
-/* The smallest number of bits to drop so that at most `limit` of the n sorted keys differ. */
-static uint32_t bits_to_drop(const uint64_t *keys, uint32_t n, uint32_t limit, uint32_t most)
+/* Do the n keys make at most `limit` cells when `by` bits are dropped? */
+static bool fits_without(const uint64_t *keys, uint32_t n, uint32_t by, uint32_t limit,
+                         uint64_t *scratch, uint32_t places)
 {
-    for (uint32_t by = 0; by < most; by++) {
-        uint32_t different = 0;
-        for (uint32_t i = 0; i < n && different <= limit; i++)
-            different += i == 0 || (keys[i] - 1) >> by != (keys[i - 1] - 1) >> by;
-        if (different <= limit)
-            return by;
+    uint32_t different = 0;
+    memset(scratch, 0, places * sizeof(*scratch));
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t key = ((keys[i] - 1) >> by) + 1;
+        uint32_t at = (uint32_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (places - 1);
+        while (scratch[at] != key && scratch[at] != 0)
+            at = (at + 1) & (places - 1);
+        different += scratch[at] == 0;
+        scratch[at] = key;
     }
-    return most;
+    return different <= limit;
+}
+
+/*
+ * The smallest number of bits to drop so that at most `limit` of the keys differ. The more bits are
+ * dropped the fewer differ, so it is looked for by halves; where bits were dropped before, the next
+ * one or two nearly always do.
+ */
+static uint32_t bits_to_drop(const struct cells *cells, const uint64_t *keys, uint32_t n,
+                             uint32_t limit, uint64_t *scratch)
+{
+    uint32_t places = places_for(n), low = 0, high = CELLS_COARSEST - cells->shift;
+    if (cells->shift && high) {
+        uint32_t step = 1;
+        while (low + step < high && !fits_without(keys, n, low + step, limit, scratch, places)) {
+            low += step;
+            step *= 2;
+        }
+        high = low + step < high ? low + step : high;
+        low++;
+    }
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (fits_without(keys, n, middle, limit, scratch, places))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
 }
 
 /* Drops bits until `limit` holds for the cells and one more key (0: none). */
 static int coarsen(struct cells *cells, uint64_t more, uint32_t limit)
 {
-    AUTO_FREE uint64_t *keys = malloc((cells->n_cells + 1) * sizeof(*keys));
-    if (!keys)
-        return -ENOMEM;
-    uint32_t n = 0;
+    uint64_t few[FEW_KEYS + 2 * FEW_KEYS];
+    AUTO_FREE uint64_t *many = NULL;
+    uint64_t *keys = few;
+    uint32_t n = 0, most = cells->n_cells + 1;
+    if (most > FEW_KEYS) {
+        keys = many = malloc((most + (size_t)places_for(most)) * sizeof(*keys));
+        if (!many)
+            return -ENOMEM;
+    }
     for (uint32_t i = 0; i < cells->n_slots; i++) {
         if (cells->keys[i])
             keys[n++] = cells->keys[i];
     }
     if (more)
         keys[n++] = more;
-    qsort(keys, n, sizeof(*keys), by_key);
-    uint32_t by = bits_to_drop(keys, n, limit, CELLS_COARSEST - cells->shift);
+    uint32_t by = bits_to_drop(cells, keys, n, limit, keys + (many ? most : FEW_KEYS));
     return rehash(cells, slots_for(limit, limit), by);
 }
 
@@ -231,26 +275,32 @@ uint32_t cells_read(const struct cells *cells, struct cell *out)
     return n;
 }
 
+struct counted {
+    uint64_t key;
+    uint32_t count;
+};
+DEFINE_SORT(sort_by_key, struct counted, key)
+
 void cells_save(const struct cells *cells, struct buf *out)
 {
-    AUTO_FREE uint64_t *keys = malloc((cells->n_cells + 1) * sizeof(*keys));
-    if (!keys) {
+    AUTO_FREE struct counted *items = malloc((cells->n_cells + 1) * 2 * sizeof(*items));
+    if (!items) {
         out->failed = true;
         return;
     }
     uint32_t n = 0;
     for (uint32_t i = 0; i < cells->n_slots; i++) {
         if (cells->keys[i])
-            keys[n++] = cells->keys[i];
+            items[n++] = (struct counted){cells->keys[i], cells->counts[i]};
     }
-    qsort(keys, n, sizeof(*keys), by_key);
+    sort_by_key(items, n, items + n);
     buf_u8(out, (uint8_t)cells->shift);
     buf_varint(out, n);
     uint64_t before = 0;
     for (uint32_t i = 0; i < n; i++) {
-        buf_varint(out, keys[i] - before);
-        buf_varint(out, cells->counts[find_slot(cells->keys, cells->n_slots, keys[i])]);
-        before = keys[i];
+        buf_varint(out, items[i].key - before);
+        buf_varint(out, items[i].count);
+        before = items[i].key;
     }
 }
 

@@ -119,6 +119,49 @@ static void order_and_split_change_nothing(void **state)
     cells_finish(&whole);
 }
 
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The definition itself: the fewest bits without which at most `limit` of all values differ. */
+static uint32_t fewest_bits(const double *values, uint32_t n, uint32_t limit)
+{
+    uint64_t keys[2000];
+    for (uint32_t i = 0; i < n; i++)
+        keys[i] = cells_key(values[i]);
+    qsort(keys, n, sizeof(*keys), by_size);
+    for (uint32_t bits = 0;; bits++) {
+        uint32_t different = 1;
+        for (uint32_t i = 1; i < n; i++)
+            different += keys[i] >> bits != keys[i - 1] >> bits;
+        if (different <= limit || bits == CELLS_COARSEST)
+            return bits;
+    }
+}
+
+static void the_grid_is_the_finest_that_holds_all_values(void **state)
+{
+    (void)state;
+    static const uint32_t limits[] = {2, 7, 32, 96, 127, 128, 300};
+    for (uint64_t seed = 1; seed <= 70; seed++) {
+        struct rng rng = rng_of(seed);
+        uint32_t limit = limits[seed % 7];
+        double values[2000];
+        struct cells cells;
+        cells_init(&cells, limit);
+        for (uint32_t n = 0; n < 2000; n++) {
+            double spread = seed % 3 ? 1000 : pow(10, 20 * rng_uniform(&rng) - 10);
+            values[n] = spread * (seed % 5 ? rng_uniform(&rng) : rng_uniform(&rng) - 0.5);
+            assert_int_equal(cells_update(&cells, values[n], 1), 0);
+            if (n % 97 == 0 || n == limit)
+                assert_int_equal(cells.shift, fewest_bits(values, n + 1, limit));
+        }
+        cells_finish(&cells);
+    }
+}
+
 static void what_is_taken_out_is_gone_from_the_counts(void **state)
 {
     (void)state;
@@ -176,6 +219,7 @@ int main(void)
         cmocka_unit_test(few_values_are_kept_singly),
         cmocka_unit_test(many_values_become_cells_that_hold_them),
         cmocka_unit_test(order_and_split_change_nothing),
+        cmocka_unit_test(the_grid_is_the_finest_that_holds_all_values),
         cmocka_unit_test(what_is_taken_out_is_gone_from_the_counts),
         cmocka_unit_test(the_ends_of_the_numbers_are_numbers),
         cmocka_unit_test(damaged_bytes_are_refused),
