@@ -178,6 +178,24 @@ static int count_unit(struct evidence *e, const struct exposure *x, const struct
     return 0;
 }
 
+static bool contributes(const struct measure *measure, const struct observation *o, int metric,
+                        struct term *term)
+{
+    if (!o->contributions)
+        return measure_ratio(measure, o, &term->numerator, &term->denominator);
+    term->numerator = o->contributions[metric].numerator;
+    term->denominator = o->contributions[metric].denominator;
+    return term->denominator != 0;
+}
+
+void evidence_contributions(const struct evidence *e, const struct observation *o,
+                            struct contribution *out)
+{
+    for (int m = 0; m < e->n_metrics; m++)
+        if (!measure_ratio(&e->measures[m], o, &out[m].numerator, &out[m].denominator))
+            out[m] = (struct contribution){0, 0};
+}
+
 static void count_cell(struct evidence *e, const struct exposure *x, const struct observation *o,
                        int metric, int sign)
 {
@@ -189,7 +207,7 @@ static void count_cell(struct evidence *e, const struct exposure *x, const struc
         return;
     }
     struct term term = {0, 0, 0};
-    if (measure_ratio(measure, o, &term.numerator, &term.denominator)) {
+    if (contributes(measure, o, metric, &term)) {
         term.covariate = isnan(o->covariate) ? 0 : o->covariate;
         sums_add(cell->sums, x->unit, &term, sign);
         if (cell->limit) {

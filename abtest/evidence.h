@@ -52,6 +52,9 @@ struct exposure {
 
 int evidence_observe(struct evidence *e, const struct exposure *x, const struct observation *o,
                      int sign, struct err *err);
+/* What a label's content brings to each metric, for when the content itself is gone. */
+void evidence_contributions(const struct evidence *evidence, const struct observation *o,
+                            struct contribution *out);
 void evidence_set_threshold(struct evidence *evidence, int step, int metric, double threshold);
 double evidence_threshold(const struct evidence *evidence, int step, int metric);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "stats/metric_ranking.h"
 
 enum row {
     ROW_ERROR_RATE,
@@ -27,6 +28,11 @@ enum row {
     ROW_OUTCOME_RATE,
     ROW_OUTCOME_MEAN,
     ROW_SYSTEM,
+    ROW_NDCG,
+    ROW_MRR,
+    ROW_HIT_RATE,
+    ROW_MAP,
+    ROW_IOU,
 };
 
 #define NONE ((double)NAN)
@@ -62,6 +68,10 @@ static const struct {
     {"gpu_utilization", ROW_SYSTEM,           MEASURE_RATIO,   STAGE_SYSTEM,     true,  false, false, NONE},
     {"cpu_utilization", ROW_SYSTEM,           MEASURE_RATIO,   STAGE_SYSTEM,     true,  false, false, NONE},
     {"memory_bytes",    ROW_SYSTEM,           MEASURE_RATIO,   STAGE_SYSTEM,     true,  false, false, NONE},
+    {"ndcg_k",          ROW_NDCG,             MEASURE_RATIO,   STAGE_LABEL,      false, false, false, NONE},
+    {"mrr",             ROW_MRR,              MEASURE_RATIO,   STAGE_LABEL,      false, false, false, NONE},
+    {"hit_rate_k",      ROW_HIT_RATE,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
+    {"map_k",           ROW_MAP,              MEASURE_RATIO,   STAGE_LABEL,      false, false, false, NONE},
 };
 /* clang-format on */
 enum {
@@ -69,28 +79,53 @@ enum {
 };
 
 static const char OUTCOME_RATE[] = "outcome_rate{name=\"", OUTCOME_MEAN[] = "outcome_mean{name=\"";
+static const char IOU[] = "iou{class=\"";
 
-static bool resolve_outcome(struct measure *out, const char *name, const char *family, bool rate)
+/* `name` as a row has it; ndcg_k stands for any k up to what a ranking keeps. */
+static bool row_is(int i, const char *name, uint32_t *k)
+{
+    const char *row = rows[i].name;
+    size_t n = strlen(row);
+    int64_t number;
+    *k = 0;
+    if (n < 3 || strcmp(row + n - 2, "_k") != 0)
+        return strcmp(row, name) == 0;
+    if (strncmp(row, name, n - 1) != 0 || name[n - 1] < '1' || name[n - 1] > '9' ||
+        int_parse(&number, name + n - 1, strlen(name + n - 1)) || number > RANKING_MAX_K)
+        return false;
+    *k = (uint32_t)number;
+    return true;
+}
+
+/* What stands between `family` and the closing quote. */
+static bool resolve_family(struct measure *out, const char *name, const char *family,
+                           struct measure wanted)
 {
     size_t head = strlen(family), n = strlen(name);
     if (n < head + 3 || strncmp(name, family, head) != 0 || strcmp(name + n - 2, "\"}") != 0)
         return false;
-    *out = (struct measure){
-        .kind = MEASURE_RATIO,
-        .stage = STAGE_OUTCOME,
-        .binary = rate,
-        .quantile = NONE,
-        .row = rate ? ROW_OUTCOME_RATE : ROW_OUTCOME_MEAN,
-        .outcome = name + head,
-        .outcome_bytes = (int)(n - head - 2),
-    };
+    *out = wanted;
+    out->kind = MEASURE_RATIO;
+    out->quantile = NONE;
+    out->outcome = name + head;
+    out->outcome_bytes = (int)(n - head - 2);
     return true;
+}
+
+static bool resolve_any_family(struct measure *out, const char *name)
+{
+    const struct measure rate = {.stage = STAGE_OUTCOME, .binary = true, .row = ROW_OUTCOME_RATE};
+    const struct measure mean = {.stage = STAGE_OUTCOME, .row = ROW_OUTCOME_MEAN};
+    const struct measure iou = {.stage = STAGE_LABEL, .row = ROW_IOU};
+    return resolve_family(out, name, OUTCOME_RATE, rate) ||
+           resolve_family(out, name, OUTCOME_MEAN, mean) || resolve_family(out, name, IOU, iou);
 }
 
 int measure_resolve(struct measure *out, const char *name, struct err *err)
 {
     for (int i = 0; i < N_ROWS; i++) {
-        if (strcmp(rows[i].name, name) != 0)
+        uint32_t k;
+        if (!row_is(i, name, &k))
             continue;
         *out = (struct measure){.kind = rows[i].kind,
                                 .stage = rows[i].stage,
@@ -100,11 +135,11 @@ int measure_resolve(struct measure *out, const char *name, struct err *err)
                                 .quantile = rows[i].quantile,
                                 .row = (int)rows[i].row,
                                 .outcome = name,
-                                .outcome_bytes = (int)strlen(name)};
+                                .outcome_bytes = (int)strlen(name),
+                                .k = k};
         return 0;
     }
-    if (resolve_outcome(out, name, OUTCOME_RATE, true) ||
-        resolve_outcome(out, name, OUTCOME_MEAN, false))
+    if (resolve_any_family(out, name))
         return 0;
     const char *words[N_ROWS];
     for (int i = 0; i < N_ROWS; i++)
@@ -165,6 +200,28 @@ static bool outcome_ratio(const struct measure *measure, const struct observatio
     return true;
 }
 
+static bool ranking_ratio(const struct measure *measure, const struct observation *o,
+                          enum ranking_value value, double *n, double *d)
+{
+    return o->content && give(ranking_of_list(o->content, value, measure->k), 1, n, d);
+}
+
+/* Pixels of one class: an event is a share of the class's pixels, not one. */
+static bool iou_ratio(const struct measure *measure, const struct observation *o, double *n,
+                      double *d)
+{
+    const uint64_t class = class_id(measure->outcome, (size_t)measure->outcome_bytes);
+    double tp = 0, all = 0;
+    for (uint32_t i = 0; o->content && i < o->content->n_pixels; i++) {
+        const struct class_pixels *pixels = &o->content->pixels[i];
+        if (pixels->class_id != class)
+            continue;
+        tp += pixels->tp;
+        all += pixels->tp + pixels->fp + pixels->fn;
+    }
+    return give(tp, all, n, d);
+}
+
 bool measure_ratio(const struct measure *measure, const struct observation *o, double *n, double *d)
 {
     if (measure->stage == STAGE_OUTCOME)
@@ -202,6 +259,16 @@ bool measure_ratio(const struct measure *measure, const struct observation *o, d
         return give(isfinite(o->score) ? o->score : o->value, 1, n, d);
     case ROW_SYSTEM:
         return named(measure, o) && give(o->named_value, 1, n, d);
+    case ROW_NDCG:
+        return ranking_ratio(measure, o, RANKING_NDCG, n, d);
+    case ROW_MRR:
+        return ranking_ratio(measure, o, RANKING_MRR, n, d);
+    case ROW_HIT_RATE:
+        return ranking_ratio(measure, o, RANKING_HIT_RATE, n, d);
+    case ROW_MAP:
+        return ranking_ratio(measure, o, RANKING_MAP, n, d);
+    case ROW_IOU:
+        return iou_ratio(measure, o, n, d);
     case ROW_ROC_AUC:
     case ROW_OUTCOME_RATE:
     case ROW_OUTCOME_MEAN:

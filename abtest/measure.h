@@ -5,8 +5,8 @@
  * Shape    MEASURE_FAILURE  an event either fails or not (error_rate, "slower than q" for
  *                           latency_p99, a bad outcome): the conditional e-process
  *          MEASURE_RATIO    Σ numerator / Σ denominator over events, variance between units:
- *                           accuracy, f1, log_loss, latency_mean, outcome_mean … Σ may carry a
- *                           square root at the end (rmse)
+ *                           accuracy, f1, log_loss, latency_mean, outcome_mean, ndcg_10,
+ *                           iou{class="x"} … Σ may carry a square root at the end (rmse)
  *          MEASURE_AUC      positives and negatives in score bins
  * Errors   -EINVAL: no such metric for experiments; the message has the nearest one
  * Threads  any; no state
@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "stats/sample.h"
 
 enum measure_kind {
     MEASURE_FAILURE,
@@ -33,22 +34,29 @@ enum measure_stage {
     STAGE_SYSTEM
 };
 
+/* What an event brings to one metric; no denominator and no numerator: nothing. */
+struct contribution {
+    double numerator, denominator;
+};
+
 /* One event as measures see it; NaN and false mean absent. */
 struct observation {
     enum measure_stage stage;
-    bool failed;        /* `error` was set */
-    double latency_ms;  /* NaN: absent */
-    double score;       /* binary: P(positive) */
-    bool has_predicted; /* prediction as a class is known */
-    bool predicted;     /* binary: it is the positive class · multiclass: unused */
-    bool positive;      /* label is the positive class */
-    bool correct;       /* label equals prediction */
-    double value;       /* regression: prediction */
-    double label_value; /* regression: label */
-    double log_loss;    /* of this event, clipped as scikit-learn; NaN: absent */
-    const char *name;   /* outcome or system value: its name */
-    double named_value; /* … and value */
-    double covariate;   /* the metric's covariate, fixed before assignment; NaN: absent */
+    bool failed;                  /* `error` was set */
+    double latency_ms;            /* NaN: absent */
+    double score;                 /* binary: P(positive) */
+    bool has_predicted;           /* prediction as a class is known */
+    bool predicted;               /* binary: it is the positive class · multiclass: unused */
+    bool positive;                /* label is the positive class */
+    bool correct;                 /* label equals prediction */
+    double value;                 /* regression: prediction */
+    double label_value;           /* regression: label */
+    double log_loss;              /* of this event, clipped as scikit-learn; NaN: absent */
+    const struct sample *content; /* label of a ranking or a segmentation: the whole; else NULL */
+    const struct contribution *contributions; /* or what it brings to each metric (evidence) */
+    const char *name;                         /* outcome or system value: its name */
+    double named_value;                       /* … and value */
+    double covariate; /* the metric's covariate, fixed before assignment; NaN: absent */
 };
 
 struct measure {
@@ -60,7 +68,8 @@ struct measure {
     double quantile;     /* latency_p99: 0.99; else NaN */
     int row;             /* of the table in measure.c */
     const char *outcome; /* outcome_rate{name="x"}: borrowed from the name, to the closing quote */
-    int outcome_bytes;
+    int outcome_bytes;   /* … the class of iou{class="x"} likewise */
+    uint32_t k;          /* ndcg_10: 10 */
 };
 
 /* `name` must outlive the measure. */

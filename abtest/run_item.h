@@ -23,6 +23,8 @@ struct young {
     struct observation observation;
     int sign;
     char name[128]; /* of an outcome; its observation points here */
+    struct contribution contributions[EXPERIMENT_MAX_METRICS]; /* of a content; likewise */
+    bool contributes;
 };
 
 struct item {

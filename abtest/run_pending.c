@@ -6,6 +6,10 @@
 
 #include "abtest/run_item.h"
 
+enum {
+    CONTRIBUTES = 0x80 /* in the saved stage: contributions follow */
+};
+
 int young_add(struct item *item, const struct young *young, struct err *err)
 {
     if (item->n_young == item->young_capacity) {
@@ -19,6 +23,11 @@ int young_add(struct item *item, const struct young *young, struct err *err)
     }
     struct young *place = &item->young[item->n_young++];
     *place = *young;
+    if (young->observation.content) { /* it goes with its event */
+        evidence_contributions(item->evidence, &young->observation, place->contributions);
+        place->observation.content = NULL;
+        place->contributes = true;
+    }
     place->name[0] = '\0';
     if (young->observation.name)
         strncat(place->name, young->observation.name, sizeof(place->name) - 1);
@@ -38,6 +47,7 @@ int young_release(struct item *item, int64_t look_ms, struct err *err)
             continue;
         }
         young->observation.name = young->name[0] ? young->name : NULL;
+        young->observation.contributions = young->contributes ? young->contributions : NULL;
         rc = evidence_observe(item->evidence, &young->exposure, &young->observation, young->sign,
                               err);
         item->dirty = true;
@@ -58,7 +68,7 @@ void young_save(const struct item *item, struct buf *out)
         buf_u8(out, (uint8_t)(y->exposure.arm | y->exposure.crossover << 4));
         buf_u64(out, y->exposure.unit);
         buf_zigzag(out, y->exposure.ts_ms);
-        buf_u8(out, (uint8_t)o->stage);
+        buf_u8(out, (uint8_t)(o->stage | (y->contributes ? CONTRIBUTES : 0)));
         buf_u8(out, (uint8_t)(o->failed | o->has_predicted << 1 | o->predicted << 2 |
                               o->positive << 3 | o->correct << 4));
         const double numbers[] = {o->latency_ms, o->score,       o->value,    o->label_value,
@@ -66,10 +76,14 @@ void young_save(const struct item *item, struct buf *out)
         for (size_t j = 0; j < sizeof(numbers) / sizeof(numbers[0]); j++)
             buf_double(out, numbers[j]);
         buf_string(out, y->name, strlen(y->name));
+        for (int m = 0; y->contributes && m < item->experiment->n_metrics; m++) {
+            buf_double(out, y->contributions[m].numerator);
+            buf_double(out, y->contributions[m].denominator);
+        }
     }
 }
 
-static void load_one(struct young *y, struct reader *in)
+static void load_one(struct young *y, int n_metrics, struct reader *in)
 {
     struct observation *o = &y->observation;
     y->due_ms = reader_zigzag(in);
@@ -80,7 +94,9 @@ static void load_one(struct young *y, struct reader *in)
     y->exposure.crossover = arm >> 4;
     y->exposure.unit = reader_u64(in);
     y->exposure.ts_ms = reader_zigzag(in);
-    o->stage = (enum measure_stage)reader_u8(in);
+    uint8_t stage = reader_u8(in);
+    y->contributes = stage & CONTRIBUTES;
+    o->stage = (enum measure_stage)(stage & ~CONTRIBUTES);
     uint8_t flags = reader_u8(in);
     o->failed = flags & 1;
     o->has_predicted = flags >> 1 & 1;
@@ -95,6 +111,10 @@ static void load_one(struct young *y, struct reader *in)
     const char *name = reader_string(in, &n);
     if (name && n < sizeof(y->name))
         memcpy(y->name, name, n);
+    for (int m = 0; y->contributes && m < n_metrics; m++) {
+        y->contributions[m].numerator = reader_double(in);
+        y->contributions[m].denominator = reader_double(in);
+    }
 }
 
 int young_load(struct item *item, struct reader *in, struct err *err)
@@ -103,7 +123,7 @@ int young_load(struct item *item, struct reader *in, struct err *err)
     int rc = 0;
     for (uint64_t i = 0; !rc && !reader_failed(in) && i < n; i++) {
         struct young young = {0};
-        load_one(&young, in);
+        load_one(&young, item->experiment->n_metrics, in);
         if (reader_failed(in) || young.exposure.step >= item->experiment->n_steps ||
             young.exposure.step < 0 || young.exposure.arm > ARM_OUTSIDE)
             break;

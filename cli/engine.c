@@ -52,9 +52,13 @@ static void take_sample(struct observation *out, const struct metric_setup *setu
 static bool take_label(struct observation *out, const struct metric_setup *setup,
                        const struct sample *sample)
 {
-    if (sample->failed || setup->task > TASK_REGRESSION)
+    if (sample->failed)
         return false;
     take_sample(out, setup, sample);
+    if (setup->task > TASK_REGRESSION) {
+        out->content = sample;
+        return true;
+    }
     out->positive = sample->label_class == setup->positive;
     out->correct = setup->task == TASK_BINARY ? out->predicted == out->positive
                                               : sample->predicted == sample->label_class;

@@ -115,34 +115,71 @@ static void step_to(struct fixed_sum *sum, double now, double before, int sign)
     sum->units += sign > 0 ? units : -units;
 }
 
-/* Walks down the places; each step's sums get what that place adds to the event's values. */
+/* One list, walked down place by place: its values when only those so far are looked at. */
+struct walk {
+    const struct sample *sample;
+    double best[RANKING_MAX_K];
+    double unit; /* one scale for both sums: 1e308 would overflow them */
+    uint32_t relevant;
+    double gain, ideal, precisions, hits;
+    double ndcg, map;
+};
+
+static void walk_start(struct walk *walk, const struct sample *sample)
+{
+    walk->sample = sample;
+    walk->relevant = best_order(sample, walk->best);
+    walk->unit = walk->best[0] > 0 ? walk->best[0] : 1;
+    walk->gain = walk->ideal = walk->precisions = walk->hits = walk->ndcg = walk->map = 0;
+}
+
+static void walk_step(struct walk *walk, uint32_t i)
+{
+    const struct sample *sample = walk->sample;
+    const double discount = 1 / log2(i + 2.0);
+    const double relevance =
+        i < sample->n_items ? relevance_of(sample, sample->items[i]) / walk->unit : 0;
+    walk->gain += relevance * discount;
+    walk->ideal += walk->best[i] / walk->unit * discount;
+    if (relevance > 0) {
+        walk->hits++;
+        walk->precisions += walk->hits / (i + 1.0);
+    }
+    const double most = walk->relevant < i + 1 ? walk->relevant : i + 1;
+    walk->ndcg = walk->ideal > 0 ? fmin(1, walk->gain / walk->ideal) : 0;
+    walk->map = most > 0 ? fmin(1, walk->precisions / most) : 0;
+}
+
+/* Each step's sums get what that place adds to the event's values. */
 static void add_steps(struct ranking_state *s, const struct sample *sample, int sign)
 {
-    double best[RANKING_MAX_K], gain = 0, ideal = 0, precisions = 0, hits = 0;
-    double ndcg = 0, map = 0;
-    const uint32_t relevant = best_order(sample, best), places = places_of(sample);
-    /* One scale for both sums: 1e308 would overflow them. */
-    const double unit = best[0] > 0 ? best[0] : 1;
+    struct walk walk;
+    const uint32_t places = places_of(sample);
+    walk_start(&walk, sample);
     for (uint32_t i = 0; i < places && i < RANKING_MAX_K; i++) {
-        const double discount = 1 / log2(i + 2.0);
-        const double relevance =
-            i < sample->n_items ? relevance_of(sample, sample->items[i]) / unit : 0;
-        gain += relevance * discount;
-        ideal += best[i] / unit * discount;
-        if (relevance > 0) {
-            hits++;
-            precisions += hits / (i + 1.0);
-        }
-        const double most = relevant < i + 1 ? relevant : i + 1;
-        const double ndcg_now = ideal > 0 ? fmin(1, gain / ideal) : 0;
-        const double map_now = most > 0 ? fmin(1, precisions / most) : 0;
-        step_to(&s->steps[i].ndcg, ndcg_now, ndcg, sign);
-        step_to(&s->steps[i].ndcg_squares, ndcg_now * ndcg_now, ndcg * ndcg, sign);
-        step_to(&s->steps[i].map, map_now, map, sign);
-        step_to(&s->steps[i].map_squares, map_now * map_now, map * map, sign);
-        ndcg = ndcg_now;
-        map = map_now;
+        const double ndcg = walk.ndcg, map = walk.map;
+        walk_step(&walk, i);
+        step_to(&s->steps[i].ndcg, walk.ndcg, ndcg, sign);
+        step_to(&s->steps[i].ndcg_squares, walk.ndcg * walk.ndcg, ndcg * ndcg, sign);
+        step_to(&s->steps[i].map, walk.map, map, sign);
+        step_to(&s->steps[i].map_squares, walk.map * walk.map, map * map, sign);
     }
+}
+
+double ranking_of_list(const struct sample *sample, enum ranking_value value, uint32_t k)
+{
+    const uint32_t first = first_hit(sample), places = places_of(sample);
+    struct walk walk;
+    if (value == RANKING_MRR)
+        return first ? 1.0 / first : 0;
+    if (value == RANKING_HIT_RATE)
+        return first && first <= k;
+    if (k > RANKING_MAX_K)
+        return (double)NAN;
+    walk_start(&walk, sample);
+    for (uint32_t i = 0; i < places && i < k; i++)
+        walk_step(&walk, i);
+    return value == RANKING_NDCG ? walk.ndcg : walk.map;
 }
 
 static void ranking_label(void *state, const struct metric_setup *setup,

@@ -33,4 +33,14 @@ struct ranking_state {
 
 extern const struct state_kind ranking_kind;
 
+enum ranking_value {
+    RANKING_NDCG,
+    RANKING_MRR,
+    RANKING_HIT_RATE,
+    RANKING_MAP
+};
+
+/* What one labelled list adds to the mean; NaN: k is above what is kept. k is unused by mrr. */
+double ranking_of_list(const struct sample *sample, enum ranking_value value, uint32_t k);
+
 metric_result_fn ranking_ndcg, ranking_mrr, ranking_hit_rate, ranking_map;

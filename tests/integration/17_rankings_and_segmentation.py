@@ -13,6 +13,7 @@ from database import query, totals
 from events import HOUR, MINUTE, START, label, prediction
 from kafka import wait_until
 from story import equal, short
+from traffic import bucket
 from undisturbed import check_as_undisturbed
 
 K = 5
@@ -131,6 +132,36 @@ def a_ranking_is_on_every_surface_and_fires_an_alert(story):
     equal(query(daemon.database, sql, "map_10", START), [(0.5,)])
     text = daemon.request("GET", "/metrics")[1]
     assert 'assay_model_mrr_ratio{model="shop",version="v1"} 0.5' in text, [s for s in text.splitlines() if "shop" in s]
+
+
+def a_release_that_ranks_worse_is_rolled_back_on_its_labels(story):
+    metric = {"metric": "mrr", "role": "guardrail", "direction": "higher", "margin": 0.05}
+    steps = [{"weight": 50, "min_duration": "1h", "min_units": 100}]
+    made = {"name": "order", "model": "shop", "control": "v1", "treatment": "v2", "salt": "order", "maturity": "5s"}
+    settings = configuration(models=models("ranking", "shop"))
+    settings["experiments"] = [{**made, "steps": steps, "metrics": [metric], "start": True}]
+    daemon = story.daemon(settings).start()
+    rng = random.Random(5)
+
+    for batch in range(40):
+        events = []
+        for i in range(100):
+            id, ts = f"{batch}-{i}", START + batch * 10_000 + i * 100
+            treated = bucket("order", f"u{id}") < 0.5
+            shown = ["good", "x", "y", "z"]
+            rng.shuffle(shown)
+            if not treated:  # control mostly knows best
+                shown.sort(key=lambda item: item != "good" and rng.random() < 0.9)
+            events.append(prediction(id, ts, "shop", "v2" if treated else "v1", unit=f"u{id}", ranking=shown))
+            events.append(label(id, ts, {"good": 1}))
+        daemon.post("/api/v1/events", "\n".join(event.value for event in events).encode())
+        now = daemon.get("/api/v1/experiments/order")
+        if now["state"] != "running":
+            break
+
+    equal((now["state"], now["verdict"]["reason"]), ("rolled_back", "guardrail mrr: harm beyond harm_margin"))
+    measured = now["verdict"]["metrics"][0]
+    assert measured["control"]["value"] > 0.7 > 0.6 > measured["treatment"]["value"], measured
 
 
 # --- segmentation ---
