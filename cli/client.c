@@ -66,6 +66,8 @@ int client_call(const struct client *client, const struct client_request *reques
         curl_easy_setopt(curl, CURLOPT_URL, (const char *)url.data);
         curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+        if (request->body_size)
+            curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
         if (request->body)
             curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

@@ -21,6 +21,7 @@ struct client_request {
     const char *path; /* "/api/v1/…", escaped */
     const char *body; /* JSON; NULL: none */
     long timeout_s;
+    size_t body_size; /* of bytes that are no text; 0: body ends with its NUL */
 };
 
 int client_call(const struct client *client, const struct client_request *request, long *status,

@@ -28,7 +28,7 @@ struct words {
 static int call(const struct words *words, const char *method, const char *path, const char *body,
                 struct err *err)
 {
-    struct client_request request = {method, path, body, 60};
+    struct client_request request = {.method = method, .path = path, .body = body, .timeout_s = 60};
     struct buf answer;
     long status;
     buf_init(&answer, 64 << 20);

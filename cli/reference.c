@@ -4,22 +4,89 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <zlib.h>
 
+#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "common/clock.h"
+#include "common/text.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
+#include "storage/lock.h"
 #include "storage/references.h"
+#include "storage/restore.h"
+#include "web/api.h"
 
-static int store_it(struct store *store, const struct reference_load *load,
-                    const struct reference *reference, struct err *err)
+enum {
+    MAX_FILE_BYTES = 64 * 1024 * 1024 /* that a daemon takes */
+};
+
+int reference_task(struct store *store, const struct reference_load *load, char *out, size_t n,
+                   struct err *err)
 {
-    int rc = commit_begin(store, err);
+    const struct config_model *config =
+        load->config ? config_model_find(load->config, load->model) : NULL;
+    struct model_known known = {0};
+    int rc = config ? 0 : model_read(store, load->model, &known, err);
     if (!rc)
+        snprintf(out, n, "%s", config ? config->task : known.row.task);
+    model_finish(&known);
+    return rc;
+}
+
+int reference_make(const struct reference_load *load, const char *task,
+                   struct reference_loaded *out, struct err *err)
+{
+    struct reference_source source = {
+        .model = load->model,
+        .version = load->version,
+        .config = load->config ? config_model_find(load->config, load->model) : NULL,
+        .task = task,
+    };
+    *out = (struct reference_loaded){0};
+    int rc =
+        load->path
+            ? reference_from_file(&out->reference, &source, load->path, &out->counts, err)
+            : reference_from_text(&out->reference, &source, load->text, load->n, &out->counts, err);
+    if (!rc)
+        snprintf(out->id, sizeof(out->id), "%016" PRIx64, out->reference->id);
+    return rc;
+}
+
+/* The fact that remembers what the configuration's file held when it was read last. */
+static void fact_of(const struct reference_load *load, char *out, size_t n)
+{
+    snprintf(out, n, "reference_file/%s", load->model);
+}
+
+static int is_the_last(struct store *store, const struct reference_load *load, uint64_t id,
+                       bool *out, struct err *err)
+{
+    char fact[400];
+    int64_t last;
+    fact_of(load, fact, sizeof(fact));
+    int rc = restore_fact(store, fact, &last, err);
+    if (rc == RESTORE_NONE) /* older databases have no such fact */
+        return reference_known(store, load->model, id, out, err);
+    *out = rc == 0 && (uint64_t)last == id;
+    return rc;
+}
+
+static int write_it(struct store *store, const struct reference_load *load,
+                    const struct reference *reference, bool is_new, struct err *err)
+{
+    char fact[400];
+    fact_of(load, fact, sizeof(fact));
+    int rc = commit_begin(store, err);
+    if (!rc && is_new)
         rc = commit_reference(store, load->model, load->version, reference, load->source,
                               clock_wall_ms(clock_system()), err);
+    if (!rc && load->of_config)
+        rc = commit_fact(store, fact, (int64_t)reference->id, err);
     if (!rc)
         rc = commit_end(store, err);
     if (rc)
@@ -27,43 +94,14 @@ static int store_it(struct store *store, const struct reference_load *load,
     return rc;
 }
 
-/* What is known of the model, from the configuration or else from the database. */
-static int describe(struct store *store, const struct reference_load *load,
-                    struct reference_source *source, struct model_known *known, struct err *err)
+int reference_keep(struct store *store, const struct reference_load *load,
+                   struct reference_loaded *loaded, struct err *err)
 {
-    *source = (struct reference_source){.model = load->model, .version = load->version};
-    source->config = load->config ? config_model_find(load->config, load->model) : NULL;
-    if (source->config)
-        return 0;
-    int rc = model_read(store, load->model, known, err);
-    if (!rc)
-        source->task = known->row.task;
-    return rc;
-}
-
-int reference_set(struct store *store, const struct reference_load *load,
-                  struct reference_loaded *out, struct err *err)
-{
-    struct reference_source source;
-    struct model_known known = {0};
-    AUTO(reference) struct reference *reference = NULL;
-    *out = (struct reference_loaded){0};
-    int rc = describe(store, load, &source, &known, err);
-    if (!rc)
-        rc = load->path
-                 ? reference_from_file(&reference, &source, load->path, &out->counts, err)
-                 : reference_from_text(&reference, &source, load->text, load->n, &out->counts, err);
-    model_finish(&known);
-    if (rc)
-        return rc;
     bool is_known = false;
-    snprintf(out->id, sizeof(out->id), "%016" PRIx64, reference->id);
-    if (load->once)
-        rc = reference_known(store, load->model, reference->id, &is_known, err);
-    if (!rc && !is_known) {
-        rc = store_it(store, load, reference, err);
-        out->stored = rc == 0;
-    }
+    int rc = load->of_config ? is_the_last(store, load, loaded->reference->id, &is_known, err) : 0;
+    if (!rc)
+        rc = write_it(store, load, loaded->reference, !is_known, err);
+    loaded->stored = !rc && !is_known;
     return rc;
 }
 
@@ -72,57 +110,191 @@ int references_of_config(struct store *store, const struct config *config, struc
     int rc = 0;
     for (size_t i = 0; !rc && i < config->n_models; i++) {
         const struct config_model *model = &config->models[i];
-        struct reference_loaded loaded;
+        struct reference_loaded loaded = {0};
         struct reference_load load = {.config = config,
                                       .model = model->name,
                                       .path = model->reference.file,
                                       .source = "file",
-                                      .once = true};
+                                      .of_config = true};
         if (load.path)
-            rc = reference_set(store, &load, &loaded, err);
+            rc = reference_make(&load, model->task, &loaded, err);
+        if (!rc && loaded.reference)
+            rc = reference_keep(store, &load, &loaded, err);
+        reference_free(loaded.reference);
     }
     return rc;
 }
 
-static int load_file(const struct config *config, const char *db, const char *model,
-                     const char *version, const char *path, struct err *err)
+void reference_told(const struct reference_load *load, const struct reference_loaded *loaded,
+                    struct buf *out)
+{
+    const struct reference_counts *counts = &loaded->counts;
+    buf_printf(out, "{\"model\":");
+    json_text(out, load->model, strlen(load->model));
+    buf_printf(out, ",\"version\":");
+    if (load->version)
+        json_text(out, load->version, strlen(load->version));
+    else
+        buf_printf(out, "null");
+    buf_printf(out,
+               ",\"id\":\"%s\",\"n\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"others\":%" PRIu64 "}",
+               loaded->id, counts->events, counts->refused, counts->others);
+}
+
+/* --- the subcommand --- */
+
+struct words {
+    const char *path, *db, *model, *version;
+    struct client client;
+};
+
+static int load_direct(const struct config *config, const struct words *words, const char *file,
+                       struct buf *answer, struct err *err)
 {
     AUTO(store) struct store *store = NULL;
-    int rc = store_open(&store, db ? db : config->storage_path, STORE_WRITE, err);
-    if (rc)
-        return rc;
-    struct reference_loaded loaded;
-    struct reference_load load = {
-        .config = config, .model = model, .version = version, .path = path, .source = "file"};
-    rc = reference_set(store, &load, &loaded, err);
+    char task[40];
+    int rc = store_open(&store, words->db ? words->db : config->storage_path, STORE_WRITE, err);
+    struct reference_loaded loaded = {0};
+    struct reference_load load = {.config = config,
+                                  .model = words->model,
+                                  .version = words->version,
+                                  .path = file,
+                                  .source = "file"};
     if (!rc)
-        printf("{\"model\":\"%s\",\"id\":\"%s\",\"n\":%" PRIu64 ",\"refused\":%" PRIu64
-               ",\"others\":%" PRIu64 "}\n",
-               model, loaded.id, loaded.counts.events, loaded.counts.refused, loaded.counts.others);
+        rc = reference_task(store, &load, task, sizeof(task), err);
+    if (!rc)
+        rc = reference_make(&load, task, &loaded, err);
+    if (!rc)
+        rc = reference_keep(store, &load, &loaded, err);
+    if (!rc)
+        reference_told(&load, &loaded, answer);
+    reference_free(loaded.reference);
+    return rc;
+}
+
+/* The file, gzipped if it was not. */
+static int read_packed(const char *path, struct buf *out, struct err *err)
+{
+    gzFile file = gzopen(path, "rb");
+    AUTO_FREE unsigned char *plain = malloc(1 << 16), *packed = malloc(1 << 17);
+    z_stream stream = {0};
+    if (!file || !plain || !packed ||
+        deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+        if (file)
+            gzclose(file);
+        return file ? err_set(err, -ENOMEM, "%s: no memory to send it", path)
+                    : err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    int n = 1, code = Z_OK;
+    while (code == Z_OK) {
+        n = n > 0 ? gzread(file, plain, 1 << 16) : n;
+        if (n < 0)
+            break;
+        stream.next_in = plain;
+        stream.avail_in = (unsigned)n;
+        do { /* 128 KiB take what 64 KiB become */
+            stream.next_out = packed;
+            stream.avail_out = 1 << 17;
+            code = deflate(&stream, n ? Z_NO_FLUSH : Z_FINISH);
+            buf_bytes(out, packed, (1 << 17) - stream.avail_out);
+        } while (code == Z_OK && stream.avail_out == 0);
+    }
+    deflateEnd(&stream);
+    int number;
+    const char *text = n < 0 ? gzerror(file, &number) : "";
+    int rc = n < 0             ? err_set(err, ERR_IO, "%s: %s", path, text)
+             : buf_failed(out) ? err_set(err, ERR_DATA,
+                                         "%s: more than 64 MiB gzipped, which a daemon does not "
+                                         "take; stop it and load the file then",
+                                         path)
+                               : 0;
+    gzclose(file);
+    return rc;
+}
+
+static int load_through(const struct words *words, const char *file, struct buf *answer,
+                        struct err *err)
+{
+    struct buf body, path;
+    long status = 0;
+    buf_init(&body, MAX_FILE_BYTES);
+    buf_init(&path, 8192);
+    buf_printf(&path, "/api/v1/models");
+    api_target_segment(&path, words->model);
+    api_target_segment(&path, "reference");
+    if (words->version)
+        api_target_param(&path, "version", words->version);
+    buf_u8(&path, 0);
+    int rc = read_packed(file, &body, err);
+    struct client_request request = {"PUT", (const char *)path.data, (const char *)body.data, 120,
+                                     body.size};
+    if (!rc && buf_failed(&path))
+        rc = err_set(err, -ENOMEM, "no memory");
+    if (!rc)
+        rc = client_call(&words->client, &request, &status, answer, err);
+    if (!rc && status >= 400)
+        rc = client_refused((const char *)answer->data, answer->size, status, err);
+    buf_finish(&body);
+    buf_finish(&path);
+    return rc;
+}
+
+/* A daemon has the database when its lock is held. */
+static bool daemon_runs(const char *database)
+{
+    AUTO_FREE char *real = realpath(database, NULL);
+    int fd;
+    struct err err = {0};
+    if (!real || lock_take(real, &fd, &err))
+        return real && err.code == ERR_USAGE;
+    close(fd);
+    return false;
+}
+
+static int load_file(const struct config *config, struct words *words, const char *file,
+                     struct err *err)
+{
+    struct buf answer;
+    char url[400];
+    buf_init(&answer, 1 << 20);
+    bool through = words->client.url || daemon_runs(words->db ? words->db : config->storage_path);
+    if (!words->client.url) {
+        bool any = strcmp(config->http.address, "0.0.0.0") == 0;
+        snprintf(url, sizeof(url), "%s://%s:%d", config->http.tls_cert ? "https" : "http",
+                 any ? "127.0.0.1" : config->http.address, config->http.port);
+        words->client.url = url;
+    }
+    int rc = through ? load_through(words, file, &answer, err)
+                     : load_direct(config, words, file, &answer, err);
+    if (!rc)
+        printf("%.*s\n", (int)answer.size, (const char *)answer.data);
+    buf_finish(&answer);
     return rc;
 }
 
 int command_reference(int argc, char **argv)
 {
-    const char *path = NULL, *db = NULL, *model = NULL, *version = NULL;
+    struct words given = {0};
     const struct option_row rows[] = {
-        {.name = "config", .letter = 'c', .value = &path},
-        {.name = "db", .value = &db},
-        {.name = "model", .value = &model},
-        {.name = "version", .value = &version},
+        {.name = "config", .letter = 'c', .value = &given.path},
+        {.name = "db", .value = &given.db},
+        {.name = "model", .value = &given.model},
+        {.name = "version", .value = &given.version},
+        {.name = "url", .value = &given.client.url},
+        {.name = "token-file", .value = &given.client.token_file},
     };
     struct err err = {0};
     struct arguments words;
-    if (options_parse(rows, 4, argc, argv, &words, &err))
+    if (options_parse(rows, 6, argc, argv, &words, &err))
         return fail(&err);
-    if (!path || !model || words.n != 2 || strcmp(words.words[0], "load") != 0) {
+    if (!given.path || !given.model || words.n != 2 || strcmp(words.words[0], "load") != 0) {
         err_set(&err, ERR_USAGE,
-                "usage: assay reference load -c FILE --model M [--version V] EVENTS.jsonl[.gz]");
+                "usage: assay reference load -c FILE --model M [--version V] [--url U] "
+                "[--token-file F] EVENTS.jsonl[.gz]");
         return fail(&err);
     }
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, path, &err) ||
-        load_file(config, db, model, version, words.words[1], &err))
+    if (config_read(&config, given.path, &err) || load_file(config, &given, words.words[1], &err))
         return fail(&err);
     return 0;
 }

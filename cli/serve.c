@@ -56,7 +56,8 @@ struct daemon {
     atomic_bool stopping;
     pthread_t ticks;
     bool ticks_running;
-    struct config *reloaded; /* the configuration of the last SIGHUP; NULL: still the first */
+    struct config *reloaded;   /* the configuration of the last SIGHUP; NULL: still the first */
+    pthread_mutex_t reloading; /* held by who replaces `reloaded`, and who reads it elsewhere */
     pthread_t signals;
     bool signals_running;
 };
@@ -211,16 +212,30 @@ static int serve_put_version(void *context, const char *model, const char *versi
     return collector_call(daemon->collector, write_version, &row, err);
 }
 
+static const struct config *config_now(const struct daemon *daemon)
+{
+    return daemon->reloaded ? daemon->reloaded : daemon->options->config;
+}
+
+/* What the writer must do is short: the events are read on the asker's thread. */
 struct reference_command {
     struct daemon *daemon;
     struct reference_load load;
     struct reference_loaded loaded;
+    char task[40];
 };
 
-static int run_put_reference(void *context, struct store *store, struct err *err)
+static int run_reference_task(void *context, struct store *store, struct err *err)
 {
     struct reference_command *command = context;
-    int rc = reference_set(store, &command->load, &command->loaded, err);
+    command->load.config = config_now(command->daemon);
+    return reference_task(store, &command->load, command->task, sizeof(command->task), err);
+}
+
+static int run_reference_keep(void *context, struct store *store, struct err *err)
+{
+    struct reference_command *command = context;
+    int rc = reference_keep(store, &command->load, &command->loaded, err);
     return rc ? rc : collector_references_changed(command->daemon->collector, err);
 }
 
@@ -230,28 +245,21 @@ static int serve_put_reference(void *context, const char *model, const char *ver
     struct daemon *daemon = context;
     struct reference_command command = {
         .daemon = daemon,
-        .load = {.config = daemon->reloaded ? daemon->reloaded : daemon->options->config,
-                 .model = model,
-                 .version = version,
-                 .text = body,
-                 .n = n,
-                 .source = "api"},
+        .load = {.model = model, .version = version, .text = body, .n = n, .source = "api"},
     };
-    int rc = collector_call(daemon->collector, run_put_reference, &command, err);
-    if (rc)
-        return rc;
-    const struct reference_counts *counts = &command.loaded.counts;
-    buf_printf(answer, "{\"model\":");
-    json_text(answer, model, strlen(model));
-    buf_printf(answer, ",\"version\":");
-    if (version)
-        json_text(answer, version, strlen(version));
-    else
-        buf_printf(answer, "null");
-    buf_printf(answer,
-               ",\"id\":\"%s\",\"n\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"others\":%" PRIu64 "}",
-               command.loaded.id, counts->events, counts->refused, counts->others);
-    return 0;
+    int rc = collector_call(daemon->collector, run_reference_task, &command, err);
+    pthread_mutex_lock(&daemon->reloading);
+    command.load.config = config_now(daemon);
+    if (!rc)
+        rc = reference_make(&command.load, command.task, &command.loaded, err);
+    pthread_mutex_unlock(&daemon->reloading);
+    command.load.config = NULL; /* the next SIGHUP may free it */
+    if (!rc)
+        rc = collector_call(daemon->collector, run_reference_keep, &command, err);
+    if (!rc)
+        reference_told(&command.load, &command.loaded, answer);
+    reference_free(command.loaded.reference);
+    return rc;
 }
 
 struct alert_command {
@@ -321,18 +329,23 @@ static int serve_experiment_command(void *context, const struct web_order *wante
 /* Seam 3: signals. One thread waits for them, so that no handler runs in the middle of anything. */
 static int reload(void *context, struct store *store, struct err *err)
 {
-    (void)store;
     struct daemon *daemon = context;
     AUTO(config) struct config *config = NULL;
     int rc = config_read(&config, daemon->options->config->path, err);
     if (!rc)
         rc = config_supported(config, err);
     if (!rc)
+        rc = references_of_config(store, config, err);
+    if (!rc)
         rc = collector_reload(daemon->collector, config, err);
+    if (!rc)
+        rc = collector_references_changed(daemon->collector, err);
     if (rc)
         return rc;
+    pthread_mutex_lock(&daemon->reloading);
     config_free(daemon->reloaded);
     daemon->reloaded = config; /* the daemon owns it now */
+    pthread_mutex_unlock(&daemon->reloading);
     config = NULL;
     return 0;
 }
@@ -490,6 +503,7 @@ int serve_run(const struct serve_options *options, struct err *err)
 {
     struct daemon daemon = {
         .options = options,
+        .reloading = PTHREAD_MUTEX_INITIALIZER,
         .log = {.fd = 2,
                 .level = options->quiet ? LEVEL_WARNING : LEVEL_INFO,
                 .clock = clock_system()},

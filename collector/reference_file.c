@@ -3,9 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "collector/profiling.h"
+
+#define MAX_UNPACKED_BYTES (INT64_C(2) << 30)
 
 struct building {
     const struct reference_source *source;
@@ -192,8 +196,12 @@ static int take_file(struct building *building, gzFile file, const char *path, s
     AUTO_FREE char *line = malloc(EVENT_MAX_BYTES + 2);
     int rc = line ? 0 : err_set(err, -ENOMEM, "reference: no memory");
     bool skipping = false; /* the rest of a line that is too long */
+    int64_t read = 0;
     while (!rc && gzgets(file, line, EVENT_MAX_BYTES + 2)) {
         size_t n = strlen(line);
+        read += (int64_t)n;
+        if (read > MAX_UNPACKED_BYTES)
+            return err_set(err, ERR_DATA, "%s: more than 2 GiB of text", path);
         bool whole = n && line[n - 1] == '\n';
         if (!skipping && (whole || n <= EVENT_MAX_BYTES))
             rc = take_line(building, line, n, err);
@@ -223,12 +231,38 @@ int reference_from_file(struct reference **out, const struct reference_source *s
     return rc ? rc : finish(building, out, err);
 }
 
+/* zlib reads files: the bytes become one that only lives in memory. */
+static int take_packed(struct building *building, const char *bytes, size_t n, struct err *err)
+{
+    AUTO_CLOSE int fd = memfd_create("reference", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, -errno, "reference: no room to unpack it: %s", strerror(errno));
+    while (n) {
+        ssize_t written = write(fd, bytes, n);
+        if (written <= 0)
+            return err_set(err, -ENOMEM, "reference: no memory to unpack it");
+        bytes += written;
+        n -= (size_t)written;
+    }
+    gzFile file = lseek(fd, 0, SEEK_SET) == 0 ? gzdopen(fd, "rb") : NULL;
+    if (!file)
+        return err_set(err, -ENOMEM, "reference: no memory to unpack it");
+    fd = -1; /* gzclose closes it */
+    int rc = take_file(building, file, "the reference", err);
+    gzclose(file);
+    return rc;
+}
+
 int reference_from_text(struct reference **out, const struct reference_source *source,
                         const char *text, size_t n, struct reference_counts *counts,
                         struct err *err)
 {
     AUTO(building) struct building *building = NULL;
     int rc = building_new(&building, source, counts, err);
+    if (!rc && n > 2 && (unsigned char)text[0] == 0x1f && (unsigned char)text[1] == 0x8b) {
+        rc = take_packed(building, text, n, err);
+        n = 0;
+    }
     while (!rc && n) {
         const char *end = memchr(text, '\n', n);
         size_t size = end ? (size_t)(end - text) + 1 : n;

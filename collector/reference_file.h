@@ -6,6 +6,7 @@
  *          read, are counted and left out. Labels are counted by themselves, without their
  *          predictions
  * Owner    reference_from_file and reference_from_text give; reference_free takes
+ * Limits   a text of 2 GiB, unpacked
  * Errors   ERR_IO: the file cannot be read · ERR_DATA: no event of the model in it
  * Threads  any
  */

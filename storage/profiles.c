@@ -442,3 +442,63 @@ int profiles_roll_up(struct store *store, int64_t from_key, int64_t to_key, int6
     profile_model_finish(&model);
     return rc;
 }
+
+/* --- integrity --- */
+
+/* The profile's series: its model's layout in *model, read anew where the model is another. */
+static int layout_of(struct store *store, int64_t key, struct profile_model *model, int64_t *series,
+                     struct err *err)
+{
+    if (pane_series(key) == *series)
+        return 0;
+    profile_model_finish(model);
+    *series = pane_series(key);
+    return model_of_series(store, *series, model, err);
+}
+
+static int verify_row(struct store *store, sqlite3_stmt *row, struct profile_model *model,
+                      int64_t *series, struct err *err)
+{
+    static const char name_sql[] = "SELECT model, version, slice FROM series WHERE id = ?1";
+    struct window window = {.store = store, .model = model, .level = PROFILE_REFERENCE};
+    int rc = layout_of(store, sqlite3_column_int64(row, 0), model, series, err);
+    if (!rc)
+        rc = take_profile(&window, row, err);
+    profile_free(window.merged);
+    if (rc != DAMAGED)
+        return rc;
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    rc = statement_get(store, name_sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, *series);
+    const char *names[3] = {"(unknown)", "", ""};
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        for (int i = 0; i < 3; i++)
+            names[i] = (const char *)sqlite3_column_text(statement, i);
+    return err_set(err, ERR_CORRUPT,
+                   "%s: a profile of model %.100s, version %.100s, slice \"%.100s\" is damaged; "
+                   "restore a backup, or go on without it",
+                   store->path, names[0] ? names[0] : "", names[1] ? names[1] : "",
+                   names[2] ? names[2] : "");
+}
+
+int profiles_verify(struct store *store, struct err *err)
+{
+    static const char sql[] = "SELECT key, part, hash, bytes FROM profiles ORDER BY key, part";
+    struct profile_model model = {0};
+    int64_t series = -1;
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        int result = verify_row(store, statement, &model, &series, err);
+        if (result) {
+            profile_model_finish(&model);
+            return result;
+        }
+    }
+    profile_model_finish(&model);
+    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "profile");
+}

@@ -73,3 +73,6 @@ int profile_model_from_panes(struct store *store, struct profile_model *model,
 int profiles_roll_up(struct store *store, int64_t from_key, int64_t to_key, int64_t upper_key,
                      struct err *err);
 int profiles_delete(struct store *store, int64_t from_key, int64_t to_key, struct err *err);
+
+/* For `assay verify`: every row's hash, place and shape. ERR_CORRUPT names the first fault. */
+int profiles_verify(struct store *store, struct err *err);

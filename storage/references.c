@@ -120,3 +120,34 @@ int reference_known(struct store *store, const char *model, uint64_t id, bool *o
     *out = rc == SQLITE_ROW;
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "reference");
 }
+
+int references_verify(struct store *store, struct err *err)
+{
+    static const char sql[] = "SELECT id, source, created_ms, hash, bytes, model, version FROM "
+                              "reference_states ORDER BY seq";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct reference_row row = {0};
+        struct err why = {0};
+        const char *model = (const char *)sqlite3_column_text(statement, 5);
+        const char *version = (const char *)sqlite3_column_text(statement, 6);
+        char id[17] = "";
+        int taken = take_row(statement, model ? model : "", &row, &why);
+        if (!taken)
+            id_text(id, row.reference->id);
+        bool same = taken || strcmp(id, row.id) == 0;
+        reference_row_finish(&row);
+        if (taken && taken != ERR_CORRUPT)
+            return err_set(err, taken, "%s", why.text);
+        if (taken || !same)
+            return err_set(err, ERR_CORRUPT,
+                           "%s: the reference of model %.100s%s%.100s is damaged; load it again "
+                           "with `assay reference load`",
+                           store->path, model ? model : "(unknown)",
+                           version && version[0] ? ", version " : "", version ? version : "");
+    }
+    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "reference");
+}

@@ -29,3 +29,6 @@ void reference_row_finish(struct reference_row *row);
 /* Whether a reference of that id was ever set for the model. */
 int reference_known(struct store *store, const char *model, uint64_t id, bool *out,
                     struct err *err);
+
+/* For `assay verify`: every reference's hash and shape. ERR_CORRUPT names the first fault. */
+int references_verify(struct store *store, struct err *err);

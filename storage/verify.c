@@ -11,6 +11,7 @@
 #include "storage/migrate.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
+#include "storage/profiles.h"
 #include "storage/restore.h"
 
 static int fault(struct store *store, struct err *err, const char *what)
@@ -200,8 +201,8 @@ static int verify_names(struct store *store, struct err *err)
 int store_verify(const char *path, struct err *err)
 {
     static int (*const checks[])(struct store * store, struct err * err) = {
-        verify_pages,   verify_schema, verify_panes, verify_offsets,
-        verify_pending, verify_names,  audit_verify,
+        verify_pages, verify_schema,     verify_panes,    verify_offsets, verify_pending,
+        verify_names, references_verify, profiles_verify, audit_verify,
     };
     AUTO(store) struct store *store = NULL;
     int rc = store_open(&store, path, STORE_READ, err);

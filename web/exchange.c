@@ -72,7 +72,7 @@ void *exchange_begin(void *context, const char *uri, struct MHD_Connection *conn
     if (memcmp(uri + n + 1, "HTTP/1.", 7) == 0)
         exchange->bare_newline = ends_with_bare_newline(uri + n + 1, 8);
     api_answer_init(&exchange->answer);
-    buf_init(&exchange->body, INGEST_MAX_BYTES);
+    buf_init(&exchange->body, UPLOAD_MAX_BYTES);
     buf_init(&exchange->gzip, 64 * 1024 * 1024);
     if (exchange->guarded)
         guard_phase(web->guard, exchange->guarded, GUARD_HEADER);
@@ -242,19 +242,27 @@ static int check_token(struct exchange *exchange, const char *host, const char *
     return 0;
 }
 
+static const char *too_large(const struct exchange *exchange)
+{
+    return exchange->body_limit == UPLOAD_MAX_BYTES   ? "the body is larger than 64 MiB; gzip it"
+           : exchange->body_limit == INGEST_MAX_BYTES ? "the body is larger than 8 MiB"
+                                                      : "the body is larger than 256 KiB";
+}
+
 static int check_body(struct exchange *exchange, const struct header_scan *scan, const char **why)
 {
     const struct route *route = exchange->route;
     bool events = route && route->body && strcmp(route->body, "Events") == 0;
-    exchange->body_limit = events ? INGEST_MAX_BYTES : BODY_MAX_BYTES;
+    exchange->body_limit = route && route->kind == ROUTE_UPLOAD ? UPLOAD_MAX_BYTES
+                           : events                             ? INGEST_MAX_BYTES
+                                                                : BODY_MAX_BYTES;
     bool takes = route && (route->body || strcmp(route->method, "GET") != 0);
     if (!takes && (scan->length > 0 || scan->n_encoding)) {
         *why = "no body is taken here";
         return 400;
     }
     if (scan->length > (long long)exchange->body_limit) {
-        *why = exchange->body_limit == INGEST_MAX_BYTES ? "the body is larger than 8 MiB"
-                                                        : "the body is larger than 256 KiB";
+        *why = too_large(exchange);
         return 413;
     }
     return 0;
@@ -391,10 +399,7 @@ static enum MHD_Result step_whole(struct exchange *exchange)
 {
     struct web *web = exchange->web;
     if (exchange->too_large)
-        return respond_problem(exchange, 413,
-                               exchange->body_limit == INGEST_MAX_BYTES
-                                   ? "the body is larger than 8 MiB"
-                                   : "the body is larger than 256 KiB");
+        return respond_problem(exchange, 413, too_large(exchange));
     guard_phase(web->guard, exchange->guarded, GUARD_WORKING);
     if (exchange->route->kind == ROUTE_STREAM)
         return respond_stream(exchange);
@@ -410,7 +415,9 @@ static enum MHD_Result step_whole(struct exchange *exchange)
     }
     exchange->job.run = run_on_worker;
     MHD_suspend_connection(exchange->connection);
-    struct work *work = exchange->route->kind == ROUTE_INGEST ? web->ingest
+    bool waits_for_writer =
+        exchange->route->kind == ROUTE_INGEST || exchange->route->kind == ROUTE_UPLOAD;
+    struct work *work = waits_for_writer                      ? web->ingest
                         : exchange->route->kind == ROUTE_WAIT ? web->waiters
                                                               : web->readers;
     if (!work_put(work, &exchange->job)) {

@@ -24,6 +24,7 @@ enum {
     TARGET_MAX_BYTES = 8 * 1024,
     BODY_MAX_BYTES = 256 * 1024,
     INGEST_MAX_BYTES = 8 * 1024 * 1024,
+    UPLOAD_MAX_BYTES = 64 * 1024 * 1024,
 };
 
 struct answers;

@@ -213,12 +213,12 @@ static void sizes_have_limits(void **state)
     assert_non_null(strstr(reply.body, "larger than 8 MiB"));
     reply_finish(&reply);
 
-    /* A reference is a body of events, too. */
+    /* A reference is many events. */
     const char reference[] = "PUT /api/v1/models/m/reference HTTP/1.1\r\nHost: localhost\r\n"
-                             "Content-Length: 9000000\r\nExpect: 100-continue\r\n\r\n";
+                             "Content-Length: 70000000\r\nExpect: 100-continue\r\n\r\n";
     site_send(site, reference, sizeof(reference) - 1, 5000, &reply);
     assert_int_equal(reply.status, 413);
-    assert_non_null(strstr(reply.body, "larger than 8 MiB"));
+    assert_non_null(strstr(reply.body, "larger than 64 MiB"));
     reply_finish(&reply);
 }
 

@@ -1,0 +1,129 @@
+"""What drift is measured against: loaded through a running daemon, by SIGHUP, kept over restarts.
+
+car_loan's reference (../shared/reference/monitoring) has 12,500 predictions.
+"""
+
+import gzip
+import json
+import os
+import shutil
+import sqlite3
+
+from daemon import configuration, run_program
+from events import Event
+from kafka import wait_until
+from reference import reference_folder
+from story import equal
+
+
+def _lines(folder, name):
+    with gzip.open(os.path.join(folder, name), "rt", encoding="utf-8") as lines:
+        return [line.rstrip("\n") for line in lines]
+
+
+def _write(path, lines):
+    with open(path, "w", encoding="utf-8") as out:
+        out.writelines(line + "\n" for line in lines)
+
+
+def _load(story):
+    folder, tried = reference_folder("monitoring", "car_loan")
+    if not folder:
+        story.skip(f"no reference data in {tried}")
+    with open(os.path.join(folder, "expected.json"), encoding="utf-8") as file:
+        return folder, json.load(file)
+
+
+def _first_window(folder, expected):
+    end = expected["windows"][0]["end"]
+    events = [(json.loads(line), line) for line in _lines(folder, "events.jsonl.gz")]
+    return [
+        Event("predictions", event["id"], line)
+        for event, line in events
+        if event["type"] == "prediction" and event["ts"] < end
+    ]
+
+
+def _drift(daemon, expected):
+    window = expected["windows"][0]
+    return daemon.get(f"/api/v1/models/car_loan/drift?window=1h&from={window['start']}&to={window['end']}")
+
+
+def a_reference_is_replaced_while_the_daemon_runs(story):
+    folder, expected = _load(story)
+    kafka = story.kafka()
+    few = [line for line in _lines(folder, "reference.jsonl.gz") if '"prediction"' in line]
+    named = story.path("named.jsonl")
+    _write(named, few[:2000])
+    model = {"name": "car_loan", "task": "binary", "label_horizon": "7d", "reference": {"file": named}}
+    events = _first_window(folder, expected)
+    topics = story.topics(kafka, events, 2)
+    daemon = story.daemon(configuration(kafka.brokers, list(topics), story.topic("group"), models=[model])).start()
+    story.caught_up(daemon, kafka, topics)
+    first = _drift(daemon, expected)["reference"]
+    equal((first["n"], first["source"]), (2000, "file"))
+
+    # the whole one, by the command, which finds the daemon by itself
+    whole = os.path.join(folder, "reference.jsonl.gz")
+    code, out, errors = run_program("reference", "load", "-c", "assay.yaml", "--model", "car_loan", whole, cwd=daemon.folder)
+    assert code == 0, errors
+    answer = _drift(daemon, expected)
+    equal(answer["reference"]["id"], json.loads(out)["id"])
+    equal((answer["reference"]["n"], answer["reference"]["source"]), (expected["reference_rows"], "api"))
+    wanted = expected["windows"][0]["drift"]["car_value"]["scipy"]
+    point = next(f for f in answer["features"] if f["feature"] == "car_value")["points"][0]
+    assert abs(point["ks"] - wanted["ks"]) < 1e-9, (point["ks"], wanted)
+
+    # a file without an event of the model changes nothing
+    empty = story.path("empty.jsonl")
+    _write(empty, ['{"type":"prediction","id":"1","ts":1,"model":"other","version":"1","score":0.5}'])
+    code, _, errors = run_program("reference", "load", "-c", "assay.yaml", "--model", "car_loan", empty, cwd=daemon.folder)
+    assert code != 0 and "no prediction of model car_loan" in errors, (code, errors)
+    equal(_drift(daemon, expected)["reference"]["id"], answer["reference"]["id"])
+
+    # SIGHUP reads the configured file again: the same is no news, another one is
+    daemon.hangup()
+    wait_until(lambda: "configuration read again" in daemon.log(), 20, "the hangup")
+    equal(_drift(daemon, expected)["reference"]["id"], answer["reference"]["id"])
+    _write(named, few[:3000])
+    daemon.hangup()
+    wait_until(lambda: _drift(daemon, expected)["reference"]["n"] == 3000, 20, "the new reference")
+    _write(named, few[:2000])
+    daemon.hangup()
+    wait_until(lambda: _drift(daemon, expected)["reference"]["id"] == first["id"], 20, "the first one again")
+
+    # a version's own counts for that version, and all of it outlives the process
+    code, _, errors = run_program(
+        "reference", "load", "-c", "assay.yaml", "--model", "car_loan", "--version", "v1", whole, cwd=daemon.folder
+    )
+    assert code == 0, errors
+    daemon.kill9()
+    daemon.start()
+    equal(_drift(daemon, expected)["reference"]["id"], first["id"])
+    window = expected["windows"][0]
+    one = daemon.get(f"/api/v1/models/car_loan/drift?version=v1&from={window['start']}&to={window['end']}")
+    equal(one["reference"]["id"], answer["reference"]["id"])
+
+
+def a_damaged_profile_or_reference_is_found_by_verify(story):
+    folder, expected = _load(story)
+    model = {"name": "car_loan", "task": "binary", "label_horizon": "7d"}
+    model["reference"] = {"file": os.path.join(folder, "reference.jsonl.gz")}
+    events = story.path("events.jsonl")
+    _write(events, [event.value for event in _first_window(folder, expected)])
+    database = story.replay("replayed", configuration(models=[model]), [events])
+    equal(run_program("verify", database)[0], 0)
+
+    for table, words in (("profiles", "profile of model car_loan"), ("reference_states", "reference of model car_loan")):
+        copy = story.path(table + ".db")
+        shutil.copy(database, copy)
+        with sqlite3.connect(copy) as connection:
+            row, size = connection.execute(f"SELECT rowid, length(bytes) FROM {table} ORDER BY length(bytes) DESC").fetchone()
+            blob = bytearray(connection.execute(f"SELECT bytes FROM {table} WHERE rowid = ?", (row,)).fetchone()[0])
+            blob[size // 2] ^= 1
+            connection.execute(f"UPDATE {table} SET bytes = ? WHERE rowid = ?", (bytes(blob), row))
+        connection.close()
+
+        code, _, errors = run_program("verify", copy)
+
+        assert code != 0 and words in errors, (code, errors)
