@@ -45,7 +45,8 @@ struct item {
     bool looked;
     bool ticked; /* the silence since the last look was judged */
     char *verdict_json;
-    int64_t shown_ms; /* real time of verdict_json */
+    int64_t shown_ms;    /* real time of verdict_json */
+    int64_t recorded_ms; /* event time of the newest look that is kept; INT64_MIN: none */
 };
 
 struct run {
@@ -75,6 +76,13 @@ int young_add(struct item *item, const struct young *young, struct err *err);
 int young_release(struct item *item, int64_t look_ms, struct err *err);
 void young_save(const struct item *item, struct buf *out);
 int young_load(struct item *item, struct reader *in, struct err *err);
+
+/* run_record.c */
+bool record_due(const struct item *item, int64_t look_ms);
+/* In a transaction; the verdict must have been shown (ab_show). */
+int record_look(struct item *item, struct store *store, int64_t look_ms, struct err *err);
+/* Shows the verdict and records it in a transaction of its own. */
+int record_apart(struct item *item, struct store *store, int64_t look_ms, struct err *err);
 
 /* run_write.c */
 struct change {

@@ -146,7 +146,10 @@ static int decide(struct run *run, struct item *item, const struct run_now *now,
     if (!moved && !held) {
         item->dirty |= after.silent_since_ms != item->ramp.silent_since_ms;
         item->ramp = after;
-        return show(run, item, now, err);
+        int rc = show(run, item, now, err);
+        if (!rc && !stale && record_due(item, now->look_ms))
+            rc = record_apart(item, run->options.store, now->look_ms, err);
+        return rc;
     }
     char reason[VERDICT_REASON_BYTES];
     memcpy(reason, verdict->reason, sizeof(reason));

@@ -14,6 +14,7 @@
 #include "storage/audit.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
+#include "storage/looks.h"
 #include "storage/transition.h"
 
 enum {
@@ -120,6 +121,8 @@ int item_restore(struct item *item, struct store *store, const char *ramp, struc
     json_t *json = json_loads(ramp, 0, NULL);
     int rc = parse_ramp(item, json, err);
     json_decref(json);
+    if (!rc)
+        rc = looks_last(store, item->experiment->name, &item->recorded_ms, err);
     if (rc || !item_active(item))
         return rc;
     AUTO_FREE void *bytes = NULL;
@@ -340,6 +343,8 @@ static int write_all(struct run *run, struct item *item, const struct ramp_state
         rc = commit_transition(store, &row, &transition, err);
     if (!rc && item->evidence)
         rc = write_evidence(item, store, err);
+    if (!rc && change->situation && item->looked && item->evidence)
+        rc = record_look(item, store, change->at_ms, err);
     if (!rc && change->type && run->options.tell)
         rc = run->options.tell(run->options.context, &news, err);
     run_crash_at("inside-transition");

@@ -92,18 +92,10 @@ static const char *text_at(sqlite3_stmt *s, int column)
     return text ? text : "";
 }
 
-int audit_read(struct store *store, int64_t after, int limit,
-               int (*row)(void *context, const struct audit_row *row, struct err *err),
-               void *context, struct err *err)
+static int each_row(struct store *store, sqlite3_stmt *s,
+                    int (*row)(void *context, const struct audit_row *row, struct err *err),
+                    void *context, struct err *err)
 {
-    static const char sql[] = "SELECT seq, at_ms, clock, who, action, subject, detail, hash FROM "
-                              "audit WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-    AUTO_RESET sqlite3_stmt *s = NULL;
-    int rc = statement_get(store, sql, &s, err);
-    if (rc)
-        return rc;
-    sqlite3_bind_int64(s, 1, after);
-    sqlite3_bind_int(s, 2, limit);
     int step;
     while ((step = sqlite3_step(s)) == SQLITE_ROW) {
         static const unsigned char none[AUDIT_HASH_BYTES] = {0};
@@ -118,11 +110,40 @@ int audit_read(struct store *store, int64_t after, int limit,
             .detail = text_at(s, 6),
             .hash = whole ? sqlite3_column_blob(s, 7) : none,
         };
-        rc = row(context, &out, err);
+        int rc = row(context, &out, err);
         if (rc)
             return rc;
     }
     return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "audit");
+}
+
+int audit_read(struct store *store, int64_t after, int limit,
+               int (*row)(void *context, const struct audit_row *row, struct err *err),
+               void *context, struct err *err)
+{
+    static const char sql[] = "SELECT seq, at_ms, clock, who, action, subject, detail, hash FROM "
+                              "audit WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(s, 1, after);
+    sqlite3_bind_int(s, 2, limit);
+    return each_row(store, s, row, context, err);
+}
+
+int audit_of(struct store *store, const char *subject,
+             int (*row)(void *context, const struct audit_row *row, struct err *err), void *context,
+             struct err *err)
+{
+    static const char sql[] = "SELECT seq, at_ms, clock, who, action, subject, '', hash FROM "
+                              "audit WHERE subject = ?1 ORDER BY seq";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, subject);
+    return each_row(store, s, row, context, err);
 }
 
 struct walk {

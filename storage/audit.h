@@ -38,6 +38,11 @@ int audit_read(struct store *store, int64_t after, int limit,
                int (*row)(void *context, const struct audit_row *row, struct err *err),
                void *context, struct err *err);
 
+/* All rows about a subject, oldest first, without their detail. */
+int audit_of(struct store *store, const char *subject,
+             int (*row)(void *context, const struct audit_row *row, struct err *err), void *context,
+             struct err *err);
+
 /* The last row's seq (0: none) and hash: to be told to others, who can then prove a cut tail. */
 int audit_head(struct store *store, int64_t *seq, unsigned char hash[AUDIT_HASH_BYTES],
                struct err *err);

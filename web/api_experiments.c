@@ -7,6 +7,7 @@
 #include "common/text.h"
 #include "stats/bucket.h"
 #include "storage/audit.h"
+#include "storage/looks.h"
 #include "web/experiment_json.h"
 #include "web/json_out.h"
 
@@ -259,7 +260,36 @@ int api_command_experiment(struct api_context *context, const struct api_input *
 struct history {
     json_t *items;
     bool full;
+    size_t at; /* the first item that has no audit row yet */
 };
+
+static void print_hash(char *out, const unsigned char *hash)
+{
+    for (int i = 0; i < AUDIT_HASH_BYTES; i++)
+        snprintf(out + (size_t)i * 2, 3, "%02x", hash[i]);
+}
+
+/* Rows and transitions come in the same order; other rows about the subject lie between. */
+static int join_audit(void *context, const struct audit_row *row, struct err *err)
+{
+    struct history *history = context;
+    json_t *item = json_array_get(history->items, history->at);
+    const char *verdict = json_string_value(json_object_get(item, "verdict"));
+    const char prefix[] = "experiment.";
+    size_t n = sizeof(prefix) - 1;
+    bool same = verdict && strncmp(row->action, prefix, n) == 0 &&
+                strcmp(row->action + n, verdict) == 0 &&
+                json_integer_value(json_object_get(item, "at")) == row->at_ms;
+    if (!same)
+        return 0;
+    char hash[2 * AUDIT_HASH_BYTES + 1];
+    print_hash(hash, row->hash);
+    json_t *audit = json_pack("{s:I,s:s}", "seq", (json_int_t)row->seq, "hash", hash);
+    history->at++;
+    return json_object_set_new(item, "audit", audit)
+               ? err_set(err, -ENOMEM, "no memory for the answer")
+               : 0;
+}
 
 /* Without `full` the packed evidence stays out: the verdict says what people read. */
 static json_t *evidence_of(const char *text, bool full)
@@ -277,12 +307,12 @@ static int take_transition(void *context, const struct transition_row *row, stru
 {
     struct history *history = context;
     json_t *json = json_pack(
-        "{s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:{s:s,s:i,s:f},s:{s:s,s:i,s:f},s:s,s:o}", "id",
+        "{s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:{s:s,s:i,s:f},s:{s:s,s:i,s:f},s:s,s:o,s:n}", "id",
         (json_int_t)row->id, "seq", (json_int_t)row->seq, "at", (json_int_t)row->at_ms, "clock",
         row->clock, "who", row->who, "command", row->command, "verdict", row->verdict, "from",
         "state", row->from_state, "step", row->from_step, "weight", row->from_weight, "to", "state",
         row->to_state, "step", row->to_step, "weight", row->to_weight, "reason", row->reason,
-        "evidence", evidence_of(row->evidence, history->full));
+        "evidence", evidence_of(row->evidence, history->full), "audit");
     return json_array_append_new(history->items, json)
                ? err_set(err, -ENOMEM, "no memory for the answer")
                : 0;
@@ -301,12 +331,58 @@ int api_experiment_history(struct api_context *context, const struct api_input *
     stored_finish(&experiment);
     if (rc)
         return rc;
-    struct history history = {json_array(), input_integer(input, "full", 0) == 1};
+    struct history history = {json_array(), input_integer(input, "full", 0) == 1, 0};
     rc = transitions_read(store, name, take_transition, &history, err);
+    if (!rc)
+        rc = audit_of(store, name, join_audit, &history, err);
     json_t *list = json_pack("{s:o,s:n}", "items", history.items, "next");
     if (!rc)
         return answer_json(answer, list, err);
     json_decref(list);
+    return rc;
+}
+
+struct look_list {
+    json_t *items;
+    int64_t n, last_ms;
+};
+
+static int take_look(void *context, const struct look_row *row, struct err *err)
+{
+    struct look_list *list = context;
+    json_t *json = json_loads(row->detail, 0, NULL);
+    json_t *more = json_pack("{s:I,s:i,s:f}", "at", (json_int_t)row->at_ms, "step", row->step,
+                             "weight", row->weight);
+    int rc =
+        !json || !more || json_object_update(json, more) || json_array_append(list->items, json);
+    json_decref(more);
+    json_decref(json);
+    list->n++;
+    list->last_ms = row->at_ms;
+    return rc ? err_set(err, -ENOMEM, "no memory for the answer") : 0;
+}
+
+int api_experiment_looks(struct api_context *context, const struct api_input *input,
+                         struct api_answer *answer, struct err *err)
+{
+    const char *name = input_capture(input, "experiment");
+    int64_t limit = input_integer(input, "limit", 2000);
+    struct stored_experiment experiment;
+    struct store *store;
+    int rc = context_store(context, &store, err);
+    if (rc)
+        return rc;
+    rc = stored_read(store, name, &experiment, err);
+    stored_finish(&experiment);
+    if (rc)
+        return rc;
+    struct look_list list = {.items = json_array()};
+    rc = looks_read(store, name, input_time(input, "after", -1), (int)limit, take_look, &list, err);
+    json_t *next = list.n == limit ? json_integer(list.last_ms) : json_null();
+    json_t *json = json_pack("{s:o,s:o}", "items", list.items, "next", next);
+    if (!rc)
+        return answer_json(answer, json, err);
+    json_decref(json);
     return rc;
 }
 
@@ -321,8 +397,7 @@ static int write_audit(void *context, const struct audit_row *row, struct err *e
     struct audit_list *list = context;
     struct buf *out = list->out;
     char hash[2 * AUDIT_HASH_BYTES + 1];
-    for (int i = 0; i < AUDIT_HASH_BYTES; i++)
-        snprintf(hash + (size_t)i * 2, 3, "%02x", row->hash[i]);
+    print_hash(hash, row->hash);
     out_open(out, '{');
     out_key_int(out, "seq", row->seq);
     out_key_time(out, "at", row->at_ms);

@@ -21,6 +21,7 @@
 #include "storage/alert_rows.h"
 #include "storage/catalog.h"
 #include "storage/series.h"
+#include "storage/transition.h"
 #include "web/handlers.h"
 #include "web/json_out.h"
 
@@ -65,7 +66,8 @@ struct stream {
     uint64_t change_at_start;
     struct web_health health; /* as last told */
     bool health_told;
-    uint64_t alerts; /* fingerprint of the alerts as last told; 0: none */
+    uint64_t alerts;   /* fingerprint of the alerts as last told; 0: none */
+    uint64_t releases; /* of the experiments */
     bool wanted; /* somebody was away for too long: make a window message though nothing moved */
 };
 
@@ -198,6 +200,69 @@ static void tell_alerts(struct stream *stream, uint64_t change, bool wanted)
     buf_finish(&data);
 }
 
+struct release_writer {
+    struct buf *out;
+    uint64_t fingerprint;
+};
+
+static int write_release(void *context, const struct experiment_row *row, struct err *err)
+{
+    (void)err;
+    struct release_writer *writer = context;
+    const int64_t facts[] = {row->seq, row->applying};
+    uint64_t seed = XXH3_64bits_withSeed(row->name, strlen(row->name), writer->fingerprint);
+    writer->fingerprint = XXH3_64bits_withSeed(facts, sizeof(facts), seed);
+    out_open(writer->out, '{');
+    out_key_string(writer->out, "name", row->name);
+    out_key_string(writer->out, "model", row->model);
+    out_key_string(writer->out, "state", row->state);
+    out_key_int(writer->out, "step", row->step);
+    out_key_double(writer->out, "weight", row->weight);
+    out_key_time(writer->out, "since", row->since_ms);
+    out_key_int(writer->out, "seq", row->seq);
+    out_key_bool(writer->out, "applying", row->applying);
+    out_close(writer->out, '}');
+    return 0;
+}
+
+/* Writes all experiments; their fingerprint, or 0 when they cannot be read now. */
+static uint64_t write_releases(struct stream *stream, uint64_t change, struct buf *out)
+{
+    struct store *store;
+    struct release_writer writer = {.out = out, .fingerprint = 1};
+    out_open(out, '{');
+    out_key_int(out, "change", (int64_t)change);
+    out_key(out, "experiments");
+    out_open(out, '[');
+    bool known = context_store(stream->api, &store, NULL) == 0 &&
+                 experiments_read(store, NULL, write_release, &writer, NULL) == 0;
+    out_close(out, ']');
+    out_close(out, '}');
+    return known ? writer.fingerprint : 0;
+}
+
+/* All experiments, whenever one of them was created or moved: who missed a message lost nothing. */
+static void tell_transitions(struct stream *stream, uint64_t change, bool wanted)
+{
+    struct buf data;
+    buf_init(&data, MAX_MESSAGE_BYTES);
+    uint64_t now = write_releases(stream, change, &data);
+    if (now && (now != stream->releases || (wanted && now != 1))) {
+        stream->releases = now;
+        put_message(stream, change, "transition", &data);
+    }
+    buf_finish(&data);
+}
+
+/* What stands at the start is no news. */
+static void remember_releases(struct stream *stream)
+{
+    struct buf data;
+    buf_init(&data, MAX_MESSAGE_BYTES);
+    stream->releases = write_releases(stream, 0, &data);
+    buf_finish(&data);
+}
+
 static void tell_status(struct stream *stream, uint64_t change)
 {
     struct web_health health = {.ready = !stream->commands.health};
@@ -237,6 +302,7 @@ static void *make_messages(void *argument)
         if (moved || wanted) {
             tell_window(stream, now);
             tell_alerts(stream, now, wanted);
+            tell_transitions(stream, now, wanted);
         }
         seen = now;
         if (clock_boot_ms(clock_system()) >= beat_at) {
@@ -267,6 +333,7 @@ int stream_new(struct stream **out, const struct web_options *options,
         return rc;
     /* Read here, not by the thread: whoever connects before it runs must not miss anything. */
     stream->change_at_start = changes_now(options->changes);
+    remember_releases(stream);
     if (pthread_create(&stream->maker, NULL, make_messages, stream))
         return err_set(err, -EAGAIN, "web: no thread for event streams");
     stream->maker_runs = true;

@@ -2,7 +2,8 @@
  * Server-sent events: what changed, to every page that is open, as soon as it is committed.
  *
  * Shape    `id` is the change counter. Events: `window` (data in windows changed: the models with
- *          their complete_up_to), `status` (readiness changed), later `transition` and `alert`.
+ *          their complete_up_to), `alert` and `transition` (an alert or an experiment changed: all
+ *          of them as they stand), `status` (readiness changed).
  *          One thread makes each message once, however many listen; the last 256 are kept, so
  *          that a page that reconnects with Last-Event-ID misses nothing; one that was away for
  *          longer gets a `window` event with everything

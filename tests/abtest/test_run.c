@@ -4,6 +4,7 @@
 #include "abtest/run.h"
 #include "storage/audit.h"
 #include "storage/commit.h"
+#include "storage/looks.h"
 #include "storage/transition.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
@@ -128,6 +129,55 @@ static void harm_rolls_back_and_survives_a_restart_in_the_middle(void **state)
     site_free(site);
 }
 
+static int count_look(void *context, const struct look_row *row, struct err *err)
+{
+    (void)err;
+    char *text = context;
+    size_t n = strlen(text);
+    snprintf(text + n, 400 - n, "%lld ", (long long)(row->at_ms - 1700000000000) / 1000);
+    assert_int_equal(row->step, 0);
+    assert_float_equal(row->weight, 50, 0);
+    assert_non_null(strstr(row->detail, "\"metrics\":[{\"metric\":\"error_rate\""));
+    return 0;
+}
+
+/* Looks of 40 s, one a second; `real_step` is how fast the wall clock goes meanwhile. */
+static void look_for_a_while(struct site *site, int64_t real_step, char *kept)
+{
+    struct err err = {0};
+    must(create(site, OBJECT("e", ",\"start\":true"), &err), &err);
+    for (int64_t at = 1700000001000; at <= 1700000040000; at += 1000) {
+        struct run_event event = {
+            .model = "credit",
+            .version = "v1",
+            .unit = {"u", 1},
+            .unit_hash = 2,
+            .ts_ms = at - 500,
+            .sign = 1,
+            .observation = {.stage = STAGE_PREDICTION, .latency_ms = 1},
+        };
+        assert_true(run_observe(site->run, &event, &err) >= 0);
+        struct run_now now = {at, at, 1 + (at - 1700000000000) / 1000 * real_step, 0};
+        must(run_look(site->run, &now, &err), &err);
+    }
+    must(looks_read(site->store, "e", -1, 100, count_look, kept, &err), &err);
+}
+
+static void kept_looks_depend_on_event_time_alone(void **state)
+{
+    (void)state;
+    struct site *live = site_new(), *replayed = site_new();
+    char slow[400] = "", fast[400] = "";
+
+    look_for_a_while(live, 1000, slow);
+    look_for_a_while(replayed, 1, fast);
+
+    assert_string_equal(slow, "1 11 21 31 ");
+    assert_string_equal(fast, slow);
+    site_free(live);
+    site_free(replayed);
+}
+
 static void what_cannot_be_run_is_refused_with_its_reason(void **state)
 {
     (void)state;
@@ -166,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(harm_rolls_back_and_survives_a_restart_in_the_middle),
+        cmocka_unit_test(kept_looks_depend_on_event_time_alone),
         cmocka_unit_test(what_cannot_be_run_is_refused_with_its_reason),
         cmocka_unit_test(a_command_of_the_same_key_is_carried_out_once),
     };

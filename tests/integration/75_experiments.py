@@ -87,6 +87,10 @@ def a_harmful_release_is_rolled_back_by_itself_and_told(story):
     equal(answers, {"v3"}, "after a rollback everyone is in control")
     actions = [row["action"] for row in daemon.get("/api/v1/audit")["items"]]
     equal(actions, ["experiment.create", "experiment.start", "experiment.rollback"])
+    looks = daemon.get(_path("looks"))["items"]
+    equal((looks[-1]["verdict"], looks[-1]["weight"]), ("rollback", 5), "the look that decided is kept")
+    equal(looks[-1]["metrics"][0]["status"], "harmed")
+    assert looks[-1]["metrics"][0]["difference"] > 0.1, looks[-1]
     wait_until(lambda: len(receiver.taken) == 2, 20, "start and rollback told")
     equal([body["type"] for body in receiver.bodies()], ["experiment.step", "experiment.rolled_back"])
     daemon.terminate()
@@ -103,7 +107,15 @@ def an_equal_release_goes_up_step_by_step_and_is_promoted(story):
     ended = _drive(daemon, traffic, ["promoted"], seconds=30, most=100)
 
     equal((ended["weight"], ended["verdict"]["verdict"]), (100, "promote"))
+    looks = daemon.get(_path("looks"))["items"]
+    widths = [look["metrics"][0]["upper"] - look["metrics"][0]["lower"] for look in looks if None not in (look["metrics"][0]["upper"], look["metrics"][0]["lower"])]
+    assert len(widths) > 5 and widths[-1] < widths[0] / 2, f"the interval narrows: {widths}"
+    equal(daemon.get(_path("looks") + f"?after={looks[2]['at']}&limit=1")["items"], [looks[3]])
     history = daemon.get(_path("history"))["items"]
+    rows = {row["seq"]: row for row in daemon.get("/api/v1/audit?limit=1000")["items"]}
+    for item in history:
+        row = rows[item["audit"]["seq"]]
+        equal((row["hash"], row["action"], row["at"]), (item["audit"]["hash"], "experiment." + item["verdict"], item["at"]))
     equal([item["verdict"] for item in history if item["verdict"] != "hold"], ["start", "advance", "advance", "promote"])
     equal([item["to"]["weight"] for item in history if item["verdict"] == "advance"], [50, 95])
     equal(daemon.get(f"/api/v1/gate/experiments/{NAME}")["result"], "pass")

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "storage/alert_rows.h"
+#include "storage/transition.h"
 #include "tests/test.h"
 #include "tests/web/site.h"
 
@@ -163,6 +164,57 @@ static void an_alert_that_changes_is_heard_once(void **state)
     listener_free(listener);
 }
 
+static void a_transition_is_heard_once(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    struct err err = {0};
+    struct experiment_row row = {.name = "credit-v4",
+                                 .model = "credit",
+                                 .object = "{}",
+                                 .state = "draft",
+                                 .created_ms = SITE_START,
+                                 .since_ms = SITE_START,
+                                 .ramp = "{}",
+                                 .verdict = "{}"};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_experiment_new(site->store, &row, &err), &err);
+    must(commit_end(site->store, &err), &err);
+    tick(site, 0);
+    site_serve(site);
+    struct listener *listener = listen_from(site, NULL);
+    hear(listener, "retry: 2000\n\n");
+    row.state = "running";
+    row.seq = 1;
+    row.weight = 5;
+    struct transition_row transition = {.experiment = "credit-v4",
+                                        .seq = 1,
+                                        .at_ms = SITE_START,
+                                        .clock = "wall",
+                                        .who = "ann",
+                                        .command = "",
+                                        .verdict = "start",
+                                        .from_state = "draft",
+                                        .to_state = "running",
+                                        .to_weight = 5,
+                                        .reason = "go",
+                                        .evidence = "{}"};
+
+    must(commit_begin(site->store, &err), &err);
+    must(commit_transition(site->store, &row, &transition, &err), &err);
+    must(commit_end(site->store, &err), &err);
+
+    hear(listener, "event: transition\ndata: {\"change\":3,\"experiments\":[{\"name\":"
+                   "\"credit-v4\",\"model\":\"credit\",\"state\":\"running\",\"step\":0,"
+                   "\"weight\":5,\"since\":1700006400000,\"seq\":1,\"applying\":false}]}\n\n");
+    tick(site, 1);
+    hear(listener, "id: 4\nevent: window");
+    tick(site, 2);
+    hear(listener, "id: 5\nevent: window");
+    assert_null(strstr(strstr(listener->text, "event: transition") + 1, "event: transition"));
+    listener_free(listener);
+}
+
 static void a_client_may_hold_only_so_many_streams(void **state)
 {
     (void)state;
@@ -206,6 +258,7 @@ int main(void)
         cmocka_unit_test(who_reconnects_hears_what_was_missed),
         cmocka_unit_test(who_was_away_for_a_restart_hears_how_things_stand),
         cmocka_unit_test(an_alert_that_changes_is_heard_once),
+        cmocka_unit_test(a_transition_is_heard_once),
         cmocka_unit_test(a_client_may_hold_only_so_many_streams),
         cmocka_unit_test(the_server_stops_while_pages_listen),
     };
