@@ -40,22 +40,6 @@ void exchange_connection(void *context, struct MHD_Connection *connection, void 
         *socket_context = guard_open(web->guard, fd->connect_fd, address->client_addr);
 }
 
-/*
- * libmicrohttpd 0.9.75 takes a bare LF for the end of a line, which other programs may not. It
- * cuts lines in place, putting a NUL for each byte of the line's end: two after CRLF, one after
- * LF. In its buffer the target is followed by its NUL, the version and the end of that line.
- */
-static bool ends_with_bare_newline(const char *text, size_t n)
-{
-#if MHD_VERSION < 0x00097600
-    return text[n] == '\0' && text[n + 1] != '\0';
-#else
-    (void)text;
-    (void)n;
-    return false;
-#endif
-}
-
 void *exchange_begin(void *context, const char *uri, struct MHD_Connection *connection)
 {
     struct web *web = context;
@@ -68,9 +52,7 @@ void *exchange_begin(void *context, const char *uri, struct MHD_Connection *conn
     exchange->connection = connection;
     exchange->guarded = info ? info->socket_context : NULL;
     exchange->text = strdup(uri);
-    size_t n = strlen(uri);
-    if (memcmp(uri + n + 1, "HTTP/1.", 7) == 0)
-        exchange->bare_newline = ends_with_bare_newline(uri + n + 1, 8);
+    exchange->bare_newline = framing_line_is_bare(uri);
     api_answer_init(&exchange->answer);
     buf_init(&exchange->body, UPLOAD_MAX_BYTES);
     buf_init(&exchange->gzip, 64 * 1024 * 1024);
@@ -103,73 +85,6 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **state
         guard_phase(web->guard, exchange->guarded, GUARD_IDLE);
     exchange_free(exchange);
     *state = NULL;
-}
-
-struct header_scan {
-    size_t bytes;
-    int n_length, n_encoding, n_host;
-    bool dirty, bare_newline;
-    const char *encoding, *host;
-    long long length; /* -1: none */
-};
-
-static enum MHD_Result scan_header(void *context, enum MHD_ValueKind kind, const char *name,
-                                   size_t name_size, const char *value, size_t value_size)
-{
-    (void)kind;
-    struct header_scan *scan = context;
-    scan->bytes += name_size + value_size + 4;
-    if (!value)
-        value = "";
-    if (!header_is_clean(name, name_size, value, value_size))
-        scan->dirty = true;
-    else if (value_size > 0 && ends_with_bare_newline(value, value_size))
-        scan->bare_newline = true;
-    if (strcasecmp(name, "Content-Length") == 0) {
-        int64_t length;
-        scan->n_length++;
-        scan->dirty |=
-            strspn(value, "0123456789") != value_size || int_parse(&length, value, value_size);
-        scan->length = scan->dirty ? -1 : (long long)length;
-    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        scan->n_encoding++;
-        scan->encoding = value;
-    } else if (strcasecmp(name, "Host") == 0) {
-        scan->n_host++;
-        scan->host = value;
-    }
-    return MHD_YES;
-}
-
-/* 0, or the status to refuse with. */
-static int check_framing(struct exchange *exchange, const struct header_scan *scan,
-                         const char *version, const char **why)
-{
-    if (strlen(exchange->text) > TARGET_MAX_BYTES) {
-        *why = "the request target is longer than 8 KiB";
-        return 414;
-    }
-    if (scan->bytes > HEADER_MAX_BYTES) {
-        *why = "the header is larger than 32 KiB";
-        return 431;
-    }
-    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
-        *why = "only HTTP/1.1 and HTTP/1.0 are spoken here";
-    else if (exchange->bare_newline || scan->bare_newline)
-        *why = "lines of the header must end with CR LF";
-    else if (scan->dirty)
-        *why = "a header has a name or value that HTTP does not allow";
-    else if (scan->n_length > 1)
-        *why = "Content-Length was given more than once";
-    else if (scan->n_length && scan->n_encoding)
-        *why = "both Content-Length and Transfer-Encoding were given";
-    else if (scan->n_encoding > 1 ||
-             (scan->n_encoding &&
-              (strcasecmp(scan->encoding, "chunked") != 0 || strcmp(version, "HTTP/1.1") != 0)))
-        *why = "Transfer-Encoding can only be chunked, once, in HTTP/1.1";
-    else if (scan->n_host > 1 || (scan->n_host == 0 && strcmp(version, "HTTP/1.1") == 0))
-        *why = "exactly one Host header is needed";
-    return *why ? 400 : 0;
 }
 
 static bool host_allowed(const struct web *web, const char *host)
@@ -249,7 +164,7 @@ static const char *too_large(const struct exchange *exchange)
                                                       : "the body is larger than 256 KiB";
 }
 
-static int check_body(struct exchange *exchange, const struct header_scan *scan, const char **why)
+static int check_body(struct exchange *exchange, const struct framing *scan, const char **why)
 {
     const struct route *route = exchange->route;
     bool events = route && route->body && strcmp(route->body, "Events") == 0;
@@ -319,11 +234,12 @@ static bool step_route(struct exchange *exchange, enum MHD_Result *result)
 static enum MHD_Result step_header(struct exchange *exchange, const char *version)
 {
     struct web *web = exchange->web;
-    struct header_scan scan = {.length = -1};
+    struct framing scan;
     atomic_fetch_add(&web->n_requests, 1);
-    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, scan_header, &scan);
+    framing_read(&scan, exchange->connection);
+    scan.bare_newline |= exchange->bare_newline;
     const char *why = NULL;
-    int status = check_framing(exchange, &scan, version, &why);
+    int status = framing_check(&scan, exchange->text, version, &why);
     if (status) {
         exchange->closes = true;
         return respond_problem(exchange, status, why);

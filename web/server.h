@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "web/assets.h"
+#include "web/framing.h"
 #include "web/guard.h"
 #include "web/handlers.h"
 #include "web/stream.h"
@@ -20,8 +21,6 @@
 #include "web/work.h"
 
 enum {
-    HEADER_MAX_BYTES = 32 * 1024,
-    TARGET_MAX_BYTES = 8 * 1024,
     BODY_MAX_BYTES = 256 * 1024,
     INGEST_MAX_BYTES = 8 * 1024 * 1024,
     UPLOAD_MAX_BYTES = 64 * 1024 * 1024,
