@@ -24,6 +24,7 @@
 #include "cli/supported.h"
 #include "collector/collect.h"
 #include "collector/event.h"
+#include "collector/producer.h"
 #include "collector/source_http.h"
 #include "collector/source_kafka.h"
 #include "common/log.h"
@@ -31,6 +32,7 @@
 #include "storage/changes.h"
 #include "storage/commit.h"
 #include "storage/store.h"
+#include "web/gateway/gateway.h"
 #include "web/web.h"
 
 enum {
@@ -51,6 +53,8 @@ struct daemon {
     struct engine engine;
     struct deliver *deliver;
     struct web *web;
+    struct producer *producer; /* NULL: no gateway, or no Kafka */
+    struct gateways *gateways;
     int64_t looked_ms;      /* event time of the last look … */
     int64_t looked_wall_ms; /* … and when that was */
     atomic_bool stopping;
@@ -182,6 +186,8 @@ static void serve_own_metrics(void *context, struct buf *out)
     collector_own_metrics(daemon->collector, out);
     alerts_own_metrics(daemon->alerts, out);
     deliver_own_metrics(daemon->deliver, out);
+    gateways_metrics(daemon->gateways, out);
+    producer_metrics(daemon->producer, out);
 }
 
 struct version_facts {
@@ -335,11 +341,15 @@ static int reload(void *context, struct store *store, struct err *err)
     if (!rc)
         rc = config_supported(config, err);
     if (!rc)
+        rc = gateways_check(daemon->gateways, config, err);
+    if (!rc)
         rc = references_of_config(store, config, err);
     if (!rc)
         rc = collector_reload(daemon->collector, config, err);
     if (!rc)
         rc = collector_references_changed(daemon->collector, err);
+    if (!rc)
+        rc = gateways_reload(daemon->gateways, config, err);
     if (rc)
         return rc;
     pthread_mutex_lock(&daemon->reloading);
@@ -410,6 +420,30 @@ static const char *page_url(const struct daemon *daemon)
     return config->http.public_url ? config->http.public_url : web_url(daemon->web);
 }
 
+/* An event of a gateway: to Kafka, from where it comes back like everybody's. */
+static bool emit_event(void *context, const char *topic, const char *key, const void *event,
+                       size_t n)
+{
+    struct daemon *daemon = context;
+    return daemon->producer && topic && producer_send(daemon->producer, topic, key, event, n);
+}
+
+static int open_gateways(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = daemon->options->config;
+    struct gateways_options options = {
+        .store_path = config->storage_path,
+        .changes = daemon->changes,
+        .log = &daemon->log,
+        .context = daemon,
+        .emit = emit_event,
+    };
+    int rc = 0;
+    if (config->gateway.n_items && config->kafka.brokers)
+        rc = producer_new(&daemon->producer, &config->kafka, &daemon->log, err);
+    return rc ? rc : gateways_start(&daemon->gateways, config, &options, err);
+}
+
 static int open_parts(struct daemon *daemon, struct err *err)
 {
     const struct config *config = daemon->options->config;
@@ -477,7 +511,9 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .commands = &commands,
         .web_dir = daemon->options->web_dir,
     };
-    rc = web_start(&daemon->web, &web, err);
+    rc = open_gateways(daemon, err);
+    if (!rc)
+        rc = web_start(&daemon->web, &web, err);
     if (!rc)
         alerts_set_url(daemon->alerts, page_url(daemon));
     return rc;
@@ -485,9 +521,12 @@ static int open_parts(struct daemon *daemon, struct err *err)
 
 static void close_parts(struct daemon *daemon)
 {
+    gateways_stop(daemon->gateways); /* requests end, before anything that they need goes */
     if (daemon->http)
         source_http_stop(daemon->http);
     web_stop(daemon->web);
+    gateways_free(daemon->gateways);
+    producer_free(daemon->producer);
     deliver_stop(daemon->deliver);
     collector_free(daemon->collector);
     for (size_t i = 0; i < daemon->n_sources; i++)

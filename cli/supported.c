@@ -8,7 +8,6 @@ int config_supported(const struct config *config, struct err *err)
         const char *key;
         const struct config_part *part;
     } parts[] = {
-        {"gateway", &config->gateway},
         {"actuators", &config->actuators},
         {"sinks", &config->sinks},
     };

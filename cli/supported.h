@@ -1,6 +1,6 @@
 /*
  * What a configuration may ask for and this version does not do yet: refused by name, so that
- * nobody believes in a gateway that is not there.
+ * nobody believes in a sink that is not there.
  *
  * Errors   ERR_USAGE with file, line and key
  */

@@ -81,9 +81,11 @@ static int64_t on_assigned(void *context, int number, const char *topic, int32_t
     partition->assigned = true;
     partition->ended = partition->blocked = partition->held = false;
     partition->trusts_holes = false;
-    partition->active_boot_ms = clock_boot_ms(collector->clock);
-    stash_clear(&partition->stash);
     struct source *source = collector->options.sources[link->index];
+    /* What is posted is here at once: nothing is on its way that a look would have to wait for. */
+    partition->active_boot_ms =
+        clock_boot_ms(collector->clock) - (source->prompt ? IDLE_AFTER_MS : 0);
+    stash_clear(&partition->stash);
     if (source->want_headers && format_wants_headers(partition->format->ring[0]))
         source->want_headers(source, number);
     if (partition->stopped)

@@ -17,35 +17,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "web/pem.h"
 #include "web/server.h"
 
 enum {
     N_READERS = 3,
     N_WAITERS = 32,
     N_INGEST = 32, /* each waits for a commit; together they share it */
-    MAX_PEM_BYTES = 1024 * 1024,
     KEEPER_MS = 250,
     CONNECTION_BYTES = 96 * 1024, /* header limits with room for the library's own needs */
     LIBRARY_SLACK = 64,           /* connections that are ending while others come */
 };
-
-static int read_pem(char **out, const char *key, const char *path, struct err *err)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return err_set(err, ERR_USAGE, "%s: %s: %s", key, path, strerror(errno));
-    char *text = calloc(1, MAX_PEM_BYTES + 1);
-    size_t n = text ? fread(text, 1, MAX_PEM_BYTES, file) : 0;
-    fclose(file);
-    if (!text)
-        return err_set(err, -ENOMEM, "%s: no memory to read %s", key, path);
-    if (n == 0 || !strstr(text, "-----BEGIN")) {
-        free(text);
-        return err_set(err, ERR_USAGE, "%s: %s is not in PEM form", key, path);
-    }
-    *out = text; /* the caller owns it now */
-    return 0;
-}
 
 static int load_tls(struct web *web, const struct config_http *http, struct err *err)
 {
@@ -53,9 +35,9 @@ static int load_tls(struct web *web, const struct config_http *http, struct err 
         return 0;
     if (!http->tls_cert || !http->tls_key)
         return err_set(err, ERR_USAGE, "http.tls: needs both cert and key");
-    int rc = read_pem(&web->certificate, "http.tls.cert", http->tls_cert, err);
+    int rc = pem_read(&web->certificate, "http.tls.cert", http->tls_cert, err);
     if (rc == 0)
-        rc = read_pem(&web->key, "http.tls.key", http->tls_key, err);
+        rc = pem_read(&web->key, "http.tls.key", http->tls_key, err);
     if (rc)
         return rc;
     BIO *bio = BIO_new_mem_buf(web->certificate, -1);

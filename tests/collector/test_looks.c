@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "collector/source_http.h"
 #include "tests/lib/collector_bench.h"
 #include "tests/lib/credit_log.h"
 #include "tests/test.h"
@@ -131,12 +132,68 @@ static void a_wanted_look_is_taken_though_nothing_happened_in_it(void **state)
     sim_log_finish(&log);
 }
 
+static int count_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
+{
+    (void)look_ms;
+    (void)next_look_ms;
+    (void)err;
+    ++*(int *)context;
+    return 0;
+}
+
+/* What is posted arrives at once, so a look has nothing to wait for where nobody ever posted. */
+static void looks_do_not_wait_for_posts_that_never_came(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct err err = {0};
+    struct fake_clock clock;
+    int n_looks = 0;
+    int at = sim_partition(&log, "events", 0);
+    for (int i = 0; i < 5; i++)
+        sim_add(&log, at, CREDIT_START,
+                "{\"type\":\"label\",\"id\":\"l%d\",\"ts\":%lld,\"label\":1}", i,
+                (long long)CREDIT_START + i * 1000);
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(config) struct config *config = NULL;
+    const char *yaml = "models: [{name: credit, task: binary}]\n";
+    must(config_parse(&config, "test.yaml", yaml, strlen(yaml), &err), &err);
+    struct sim_options options = {.seed = 1};
+    struct source *sources[2];
+    fake_clock_init(&clock, CREDIT_START);
+    must(sim_source_new(&sources[0], &log, &options, &err), &err);
+    must(source_http_new(&sources[1], &clock.clock, &err), &err);
+    struct store *store = temp_store(temp, STORE_WRITE);
+    struct collector *collector = NULL;
+    struct collector_options wanted = {
+        .config = config,
+        .store = store,
+        .clock = &clock.clock,
+        .sources = sources,
+        .n_sources = 2,
+        .at_look = count_look,
+        .context = &n_looks,
+    };
+    must(collector_new(&collector, &wanted, &err), &err);
+
+    for (int i = 0; i < 200; i++) /* the clock stands still: nobody becomes idle */
+        assert_true(collector_step(collector, 0, &err) >= 0);
+
+    assert_int_equal(n_looks, 4);
+    collector_free(collector);
+    source_free(sources[0]);
+    source_free(sources[1]);
+    store_free(store);
+    sim_log_finish(&log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_look_covers_the_same_messages_whatever_the_batches),
         cmocka_unit_test(after_a_crash_looks_go_on_where_they_were),
         cmocka_unit_test(a_wanted_look_is_taken_though_nothing_happened_in_it),
+        cmocka_unit_test(looks_do_not_wait_for_posts_that_never_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

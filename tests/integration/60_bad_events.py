@@ -193,7 +193,7 @@ def a_wrong_configuration_is_named_by_file_line_and_key(story):
 
 
 def what_this_version_does_not_do_is_refused_by_name(story):
-    for key, part in (("gateway", [{"listen": "127.0.0.1:1"}]), ("sinks", [{"type": "tensorboard"}])):
+    for key, part in (("actuators", [{"name": "edge"}]), ("sinks", [{"type": "tensorboard"}])):
         settings = configuration(**{key: part})
         with open(story.path("assay.yaml"), "w", encoding="utf-8") as out:
             out.write(yaml(settings))

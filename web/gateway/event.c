@@ -1,0 +1,140 @@
+#include "web/gateway/event.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+
+enum {
+    NAME_MAX_BYTES = 256,
+    VALUE_MAX_BYTES = 4096,
+    EMBEDDING_MAX = 4096,
+};
+
+static void text(struct buf *out, const char *value)
+{
+    json_text(out, value, strlen(value));
+}
+
+static bool is_embedding(json_t *value)
+{
+    size_t i;
+    json_t *item;
+    if (!json_is_array(value) || json_array_size(value) > EMBEDDING_MAX)
+        return false;
+    json_array_foreach(value, i, item)
+    {
+        if (!json_is_number(item) && !is_embedding(item))
+            return false;
+    }
+    return true;
+}
+
+static bool is_scalar(json_t *value)
+{
+    return json_is_number(value) || json_is_boolean(value) ||
+           (json_is_string(value) && json_string_length(value) <= VALUE_MAX_BYTES);
+}
+
+static bool may_be_feature(json_t *value)
+{
+    return json_is_null(value) || is_scalar(value) || is_embedding(value);
+}
+
+static bool may_be_segment(json_t *value)
+{
+    return is_scalar(value) &&
+           (!json_is_string(value) || json_string_length(value) <= NAME_MAX_BYTES);
+}
+
+static bool may_be_share(json_t *value)
+{
+    return json_is_number(value) && json_number_value(value) >= 0 && json_number_value(value) <= 1;
+}
+
+static void value_write(struct buf *out, json_t *value)
+{
+    char *made = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    buf_printf(out, "%s", made ? made : "null");
+    free(made);
+}
+
+struct members {
+    struct buf *out;
+    const char *key;
+    bool (*fits)(json_t *value);
+    size_t n;
+};
+
+static void add_member(struct members *to, const char *name, json_t *value)
+{
+    size_t n = strlen(name);
+    if (!value || !to->fits(value) || n == 0 || n > NAME_MAX_BYTES || to->n >= FIELDS_MAX)
+        return;
+    buf_printf(to->out, to->n++ ? "," : ",\"%s\":{", to->key);
+    text(to->out, name);
+    buf_printf(to->out, ":");
+    value_write(to->out, value);
+}
+
+static void fields_write(struct members *to, const struct fields *fields, json_t *from)
+{
+    json_t *whole = fields->pointer ? pointer_get(from, fields->pointer) : NULL, *value;
+    const char *name;
+    json_object_foreach(whole, name, value)
+    {
+        add_member(to, name, value);
+    }
+    for (size_t i = 0; i < fields->n; i++)
+        add_member(to, fields->items[i].name, pointer_get(from, fields->items[i].pointer));
+    if (to->n)
+        buf_printf(to->out, "}");
+}
+
+static void answer_write(struct buf *out, const struct gateway_settings *s, json_t *answer)
+{
+    json_t *value = s->prediction ? pointer_get(answer, s->prediction) : NULL;
+    if (is_scalar(value)) {
+        buf_printf(out, ",\"prediction\":");
+        value_write(out, value);
+    }
+    value = s->score ? pointer_get(answer, s->score) : NULL;
+    if (may_be_share(value)) {
+        buf_printf(out, ",\"score\":");
+        value_write(out, value);
+    }
+    struct members scores = {out, "scores", may_be_share, 0};
+    struct fields where = {.pointer = s->scores};
+    fields_write(&scores, &where, answer);
+}
+
+void event_write(struct buf *out, const struct event_facts *facts)
+{
+    const struct gateway_settings *s = facts->settings;
+    buf_printf(out, "{\"type\":\"prediction\",\"id\":");
+    text(out, facts->id);
+    buf_printf(out, ",\"ts\":%" PRId64 ",\"model\":", facts->ts_ms);
+    text(out, s->model);
+    buf_printf(out, ",\"version\":");
+    text(out, facts->version);
+    if (facts->unit) {
+        buf_printf(out, ",\"unit\":");
+        text(out, facts->unit);
+    }
+    struct members features = {out, "features", may_be_feature, 0};
+    fields_write(&features, &s->features, facts->request);
+    struct members segment = {out, "segment", may_be_segment, 0};
+    fields_write(&segment, &s->segment, facts->request);
+    if (facts->error) {
+        buf_printf(out, ",\"error\":");
+        text(out, facts->error);
+    } else {
+        answer_write(out, s, facts->answer);
+        if (facts->latency_us >= 0)
+            buf_printf(out, ",\"latency_ms\":%" PRId64 ".%03d", facts->latency_us / 1000,
+                       (int)(facts->latency_us % 1000));
+    }
+    buf_printf(out, "}");
+}
