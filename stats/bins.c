@@ -186,6 +186,11 @@ static void save_columns(const int64_t *columns, int width, struct buf *out)
 
 void bins_save(const struct bins *bins, struct buf *out)
 {
+    bins_save_columns(bins, bins->width, out);
+}
+
+void bins_save_columns(const struct bins *bins, int n_columns, struct buf *out)
+{
     AUTO_FREE struct bins_row *rows = NULL;
     size_t n;
     if (bins_sorted(bins, &rows, &n)) {
@@ -197,7 +202,7 @@ void bins_save(const struct bins *bins, struct buf *out)
     for (size_t i = 0; i < n; i++) {
         buf_varint(out, rows[i].key - before);
         before = rows[i].key;
-        save_columns(rows[i].columns, bins->width, out);
+        save_columns(rows[i].columns, n_columns, out);
     }
 }
 
@@ -213,6 +218,12 @@ static void load_columns(int64_t *columns, int width, struct reader *in)
 }
 
 int bins_load(struct bins *bins, int width, struct reader *in, struct err *err)
+{
+    return bins_load_columns(bins, width, width, in, err);
+}
+
+int bins_load_columns(struct bins *bins, int width, int n_columns, struct reader *in,
+                      struct err *err)
 {
     bins_init(bins, width);
     const uint64_t n = reader_varint(in);
@@ -231,8 +242,8 @@ int bins_load(struct bins *bins, int width, struct reader *in, struct err *err)
             return err_set(err, ERR_CORRUPT, "state: the keys of a table do not ascend");
         key += step;
         int64_t *columns = bins_at(bins, key);
-        load_columns(columns, width, in);
-        if (reader_failed(in) || is_absent(columns, width))
+        load_columns(columns, n_columns, in);
+        if (reader_failed(in) || is_absent(columns, n_columns))
             return err_set(err, ERR_CORRUPT, "state: a table has a row that is no row");
     }
     return 0;

@@ -20,7 +20,7 @@
 #include "common/err.h"
 
 enum {
-    BINS_MAX_WIDTH = 3
+    BINS_MAX_WIDTH = 4
 };
 
 struct bins {
@@ -68,3 +68,8 @@ int bins_sorted(const struct bins *bins, struct bins_row **out, size_t *n);
  * byte. */
 void bins_save(const struct bins *bins, struct buf *out);
 int bins_load(struct bins *bins, int width, struct reader *in, struct err *err);
+/* The same with the first `n_columns` alone; the others are 0 when they are loaded. Rows stand by
+ * ascending key after a load. */
+void bins_save_columns(const struct bins *bins, int n_columns, struct buf *out);
+int bins_load_columns(struct bins *bins, int width, int n_columns, struct reader *in,
+                      struct err *err);

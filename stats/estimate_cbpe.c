@@ -143,150 +143,85 @@ int cbpe_load(struct cbpe *out, struct reader *in, struct err *err)
     return out->calibrated ? isotonic_load(&out->map, in, err) : 0;
 }
 
-/* --- windows --- */
-
-void cbpe_window_init(struct cbpe_window *window, uint32_t limit)
-{
-    cells_init(&window->positive, limit);
-    cells_init(&window->negative, limit);
-}
-
-void cbpe_window_finish(struct cbpe_window *window)
-{
-    cells_finish(&window->positive);
-    cells_finish(&window->negative);
-}
-
-int cbpe_window_update(struct cbpe_window *window, double score, bool predicted)
-{
-    return isfinite(score)
-               ? cells_update(predicted ? &window->positive : &window->negative, score, 1)
-               : 0;
-}
-
-int cbpe_window_merge(struct cbpe_window *into, const struct cbpe_window *from)
-{
-    int rc = cells_merge(&into->positive, &from->positive);
-    return rc ? rc : cells_merge(&into->negative, &from->negative);
-}
-
-void cbpe_window_save(const struct cbpe_window *window, struct buf *out)
-{
-    cells_save(&window->positive, out);
-    cells_save(&window->negative, out);
-}
-
-int cbpe_window_load(struct cbpe_window *window, struct reader *in, struct err *err)
-{
-    int rc = cells_load(&window->positive, in, err);
-    return rc ? rc : cells_load(&window->negative, in, err);
-}
-
 /* --- estimate --- */
 
 struct scored {
-    double score, probability, count;
+    double probability, count;
     bool single;
 };
 
-static int by_falling_score(const void *a, const void *b)
-{
-    const struct scored *x = (const struct scored *)a, *y = (const struct scored *)b;
-    return x->score > y->score ? -1 : x->score < y->score;
-}
-
-static size_t read_scores(const struct cbpe *cbpe, const struct cells *cells, struct cell *room,
-                          struct scored *out)
-{
-    uint32_t n = cells_read(cells, room);
-    for (uint32_t i = 0; i < n; i++) {
-        double middle =
-            room[i].low == room[i].high ? room[i].low : room[i].low / 2 + room[i].high / 2;
-        out[i] = (struct scored){middle, cbpe_probability(cbpe, middle), (double)room[i].count,
-                                 room[i].low == room[i].high};
-    }
-    return n;
-}
-
 /* AUC and average precision of expected positives along falling scores. */
-static void ranks(struct scored *all, size_t n, struct cbpe_estimate *out)
+static void ranks(const struct scored *bins, size_t n, double slack, struct cbpe_estimate *out)
 {
-    qsort(all, n, sizeof(*all), by_falling_score);
     double positives = 0, negatives = 0, area = 0, precision = 0, ties = 0;
-    for (size_t i = 0; i < n;) {
-        double up = 0, down = 0;
-        bool single = true;
-        size_t j = i;
-        for (; j < n && all[j].score == all[i].score; j++) {
-            up += all[j].probability * all[j].count;
-            down += (1 - all[j].probability) * all[j].count;
-            single = single && all[j].single;
-        }
+    for (size_t i = n; i-- > 0;) {
+        double up = bins[i].probability * bins[i].count, down = bins[i].count - up;
         area += down * (positives + up / 2);
-        ties += single ? 0 : up * down / 2;
+        ties += bins[i].single ? 0 : up * down / 2;
         positives += up;
         negatives += down;
         precision += positives > 0 ? up * positives / (positives + negatives) : 0;
-        i = j;
     }
-    out->roc_auc = area / (positives * negatives);
-    out->roc_auc_bound = ties / (positives * negatives);
+    const double pairs = positives * negatives, blur = slack * (out->n + slack);
+    out->roc_auc = area / pairs;
+    out->roc_auc_bound = pairs > blur ? (ties + blur * (1 + out->roc_auc)) / (pairs - blur) : (double)NAN;
+    if (slack == 0 && ties == 0)
+        out->roc_auc_bound = 0;
     out->pr_auc = precision / positives;
+    out->pr_auc_bound = slack == 0 && ties == 0 ? 0 : (double)NAN;
 }
 
-static void ratios(struct cbpe_estimate *e)
+/* a / b, where a is off by at most da and b by db. */
+static double ratio_bound(double a, double b, double da, double db)
 {
-    e->accuracy = (e->tp + e->tn) / e->n;
-    e->precision = e->tp / (e->tp + e->fp);
-    e->recall = e->tp / (e->tp + e->fn);
-    e->specificity = e->tn / (e->tn + e->fp);
-    e->f1 = 2 * e->tp / (2 * e->tp + e->fp + e->fn);
+    if (da == 0 && db == 0)
+        return 0;
+    return b > db ? (da + a / b * db) / (b - db) : (double)NAN;
 }
 
-int cbpe_estimate(const struct cbpe *cbpe, const struct cbpe_window *window,
+static void ratios(struct cbpe_estimate *e, double slack, double slack_flagged)
+{
+    const double flagged = e->tp + e->fp, negatives = e->n - e->positives;
+    e->count_bound = slack;
+    e->accuracy = (e->tp + e->tn) / e->n;
+    e->accuracy_bound = slack / e->n;
+    e->precision = e->tp / flagged;
+    e->precision_bound = ratio_bound(e->tp, flagged, slack_flagged, 0);
+    e->recall = e->tp / e->positives;
+    e->recall_bound = ratio_bound(e->tp, e->positives, slack_flagged, slack);
+    e->specificity = e->tn / negatives;
+    e->specificity_bound = ratio_bound(e->tn, negatives, slack - slack_flagged, slack);
+    e->f1 = 2 * e->tp / (flagged + e->positives);
+    e->f1_bound = ratio_bound(2 * e->tp, flagged + e->positives, 2 * slack_flagged, slack);
+}
+
+int cbpe_estimate(const struct cbpe *cbpe, const struct score_bin *bins, size_t n_bins,
                   struct cbpe_estimate *out)
 {
-    size_t room = window->positive.n_cells + window->negative.n_cells + 1;
-    AUTO_FREE struct scored *all = malloc(room * sizeof(*all));
-    AUTO_FREE struct cell *cells = malloc(room * sizeof(*cells));
+    AUTO_FREE struct scored *scored = malloc((n_bins + 1) * sizeof(*scored));
     *out = (struct cbpe_estimate){0};
-    if (!all || !cells)
+    if (!scored)
         return -ENOMEM;
-    double variance = 0;
-    size_t n_positive = read_scores(cbpe, &window->positive, cells, all);
-    size_t n = n_positive + read_scores(cbpe, &window->negative, cells, all + n_positive);
-    for (size_t i = 0; i < n; i++) {
-        double p = all[i].probability, count = all[i].count;
-        *(i < n_positive ? &out->tp : &out->fn) += p * count;
-        *(i < n_positive ? &out->fp : &out->tn) += (1 - p) * count;
-        variance += p * (1 - p) * count;
-        out->n += count;
+    double slack = 0, slack_flagged = 0;
+    for (size_t i = 0; i < n_bins; i++) {
+        const struct score_bin *bin = &bins[i];
+        const bool single = bin->lo == bin->hi;
+        const double p = cbpe_probability(cbpe, single ? bin->lo : bin->lo / 2 + bin->hi / 2);
+        const double n = (double)bin->n, flagged = (double)bin->flagged;
+        const double off =
+            single ? 0
+                   : fmax(p - cbpe_probability(cbpe, bin->lo), cbpe_probability(cbpe, bin->hi) - p);
+        scored[i] = (struct scored){p, n, single};
+        out->tp += p * flagged;
+        out->fp += (1 - p) * flagged;
+        out->fn += p * (n - flagged);
+        out->tn += (1 - p) * (n - flagged);
+        out->n += n;
+        slack += off * n;
+        slack_flagged += off * flagged;
     }
-    out->sampling_error = sqrt(variance) / out->n;
-    ratios(out);
-    ranks(all, n, out);
+    out->positives = out->tp + out->fn;
+    ratios(out, slack, slack_flagged);
+    ranks(scored, n_bins, slack, out);
     return 0;
-}
-
-struct cbpe_estimate cbpe_macro(const struct cbpe_estimate *classes, size_t n_classes)
-{
-    struct cbpe_estimate out = {0};
-    double k = (double)n_classes;
-    for (size_t i = 0; i < n_classes; i++) {
-        out.n = classes[i].n;
-        out.tp += classes[i].tp;
-        out.fp += classes[i].fp;
-        out.fn += classes[i].fn;
-        out.tn += classes[i].tn;
-        out.roc_auc += classes[i].roc_auc / k;
-        out.pr_auc += classes[i].pr_auc / k;
-        out.roc_auc_bound += classes[i].roc_auc_bound / k;
-        out.f1 += classes[i].f1 / k;
-        out.precision += classes[i].precision / k;
-        out.recall += classes[i].recall / k;
-        out.specificity += classes[i].specificity / k;
-    }
-    out.accuracy = out.tp / out.n;
-    out.sampling_error = sqrt(out.accuracy * (1 - out.accuracy) / out.n);
-    return out;
 }

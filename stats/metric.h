@@ -25,11 +25,14 @@ enum {
     TASK_ANY = (1 << N_TASKS) - 1
 };
 
-/* What a state must know of its model; fixed for the life of a series. */
+struct estimator;
+
+/* What a state must know of its model; fixed for the life of a series, but for the estimator. */
 struct metric_setup {
     enum task task;
     uint64_t positive; /* binary: class id of the positive class */
     double threshold;  /* binary: predicted = positive when score >= threshold, if not given */
+    const struct estimator *estimator; /* borrowed; of estimated metrics (stats/estimator.h) */
 };
 
 enum fold {

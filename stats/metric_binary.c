@@ -75,7 +75,7 @@ static void binary_predict(void *state, const struct metric_setup *setup,
     fixed_add(&s->score_squares, p * p, SCALE, 1);
     fixed_add(&s->confidence, confidence, SCALE, 1);
     fixed_add(&s->confidence_squares, confidence * confidence, SCALE, 1);
-    score_bins_predict(&s->scores, p);
+    score_bins_predict(&s->scores, p, verdict == POSITIVE);
 }
 
 static double loss_of(double p, bool positive)

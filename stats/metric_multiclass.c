@@ -210,10 +210,13 @@ static void multiclass_predict(void *state, const struct metric_setup *setup,
     fixed_add(&s->confidence, scores.top, SCALE, 1);
     fixed_add(&s->confidence_squares, scores.top * scores.top, SCALE, 1);
     histogram_add(&s->confidences, scores.top, 1);
+    const uint64_t predicted = sample->predicted ? sample->predicted : scores.top_class;
     for (uint32_t i = 0; i < sample->n_scores; i++) {
-        struct class_counts *class = find(s, sample->scores[i].class_id);
+        const struct class_score *score = &sample->scores[i];
+        struct class_counts *class = find(s, score->class_id);
         if (class->id != MULTICLASS_OTHER)
-            score_bins_predict(&class->scores, sample->scores[i].score / scores.sum);
+            score_bins_predict(&class->scores, score->score / scores.sum,
+                               score->class_id == predicted);
     }
 }
 

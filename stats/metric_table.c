@@ -5,6 +5,7 @@
  */
 #include "stats/metric_binary.h"
 #include "stats/metric_common.h"
+#include "stats/metric_estimated.h"
 #include "stats/metric_multiclass.h"
 #include "stats/metric_outcome.h"
 #include "stats/metric_ranking.h"
@@ -26,7 +27,7 @@ enum {
 /* By ascending tag; the first counts predictions and labels for everyone. */
 static const struct state_kind *const kinds[] = {
     &common_kind,  &binary_kind,  &multiclass_kind,   &regression_kind,
-    &outcome_kind, &ranking_kind, &segmentation_kind,
+    &outcome_kind, &ranking_kind, &segmentation_kind, &expected_kind,
 };
 
 /* clang-format off */
@@ -200,6 +201,55 @@ static const struct metric_def table[] = {
      ANY, BETTER_LOWER, &common_kind, common_error_rate},
     {"throughput", "1/s", "Predictions a second.",
      ANY, BETTER_NONE, &common_kind, common_throughput},
+
+    {"estimated_roc_auc", "fraction", "Expected ROC-AUC, before the labels come (CBPE).",
+     BINARY, BETTER_HIGHER, &binary_kind, estimated_binary_roc_auc},
+    {"estimated_pr_auc", "fraction", "Expected average precision, before the labels come (CBPE).",
+     BINARY, BETTER_HIGHER, &binary_kind, estimated_binary_pr_auc},
+    {"estimated_accuracy", "fraction", "Expected accuracy, before the labels come (CBPE).",
+     BINARY, BETTER_HIGHER, &binary_kind, estimated_binary_accuracy},
+    {"estimated_accuracy", "fraction", "Expected accuracy, before the labels come (CBPE).",
+     MULTICLASS, BETTER_HIGHER, &multiclass_kind, estimated_multiclass_accuracy},
+    {"estimated_precision", "fraction", "Expected precision, before the labels come (CBPE).",
+     BINARY, BETTER_HIGHER, &binary_kind, estimated_binary_precision},
+    {"estimated_recall", "fraction", "Expected recall, before the labels come (CBPE).",
+     BINARY, BETTER_HIGHER, &binary_kind, estimated_binary_recall},
+    {"estimated_specificity", "fraction", "Expected specificity, before the labels come (CBPE).",
+     BINARY, BETTER_HIGHER, &binary_kind, estimated_binary_specificity},
+    {"estimated_f1", "fraction", "Expected F1, before the labels come (CBPE).",
+     BINARY, BETTER_HIGHER, &binary_kind, estimated_binary_f1},
+    {"estimated_tp", "count", "Expected number of true positives (CBPE).",
+     BINARY, BETTER_NONE, &binary_kind, estimated_binary_tp},
+    {"estimated_fp", "count", "Expected number of false positives (CBPE).",
+     BINARY, BETTER_NONE, &binary_kind, estimated_binary_fp},
+    {"estimated_tn", "count", "Expected number of true negatives (CBPE).",
+     BINARY, BETTER_NONE, &binary_kind, estimated_binary_tn},
+    {"estimated_fn", "count", "Expected number of false negatives (CBPE).",
+     BINARY, BETTER_NONE, &binary_kind, estimated_binary_fn},
+    {"estimated_precision_macro", "fraction", "Expected mean of the classes' precisions (CBPE).",
+     MULTICLASS, BETTER_HIGHER, &multiclass_kind, estimated_multiclass_precision_macro},
+    {"estimated_recall_macro", "fraction", "Expected mean of the classes' recalls (CBPE).",
+     MULTICLASS, BETTER_HIGHER, &multiclass_kind, estimated_multiclass_recall_macro},
+    {"estimated_f1_macro", "fraction", "Expected mean of the classes' F1 scores (CBPE).",
+     MULTICLASS, BETTER_HIGHER, &multiclass_kind, estimated_multiclass_f1_macro},
+    {"estimated_roc_auc_ovr_macro", "fraction", "Expected mean of the classes' one-versus-rest ROC-AUC (CBPE).",
+     MULTICLASS, BETTER_HIGHER, &multiclass_kind, estimated_multiclass_roc_auc_macro},
+    {"estimated_roc_auc_ovr_weighted", "fraction", "The same, weighted by the expected labels of each class (CBPE).",
+     MULTICLASS, BETTER_HIGHER, &multiclass_kind, estimated_multiclass_roc_auc_weighted},
+    {"estimated_precision{class=", "fraction", "Expected precision of one class against the rest (CBPE).",
+     MULTICLASS, BETTER_HIGHER, &multiclass_kind, estimated_multiclass_class_precision},
+    {"estimated_recall{class=", "fraction", "Expected recall of one class against the rest (CBPE).",
+     MULTICLASS, BETTER_HIGHER, &multiclass_kind, estimated_multiclass_class_recall},
+    {"estimated_f1{class=", "fraction", "Expected F1 of one class against the rest (CBPE).",
+     MULTICLASS, BETTER_HIGHER, &multiclass_kind, estimated_multiclass_class_f1},
+    {"estimated_mae", "value", "Expected mean absolute error, before the labels come (DLE).",
+     REGRESSION, BETTER_LOWER, &expected_kind, estimated_mae},
+    {"estimated_mse", "value^2", "Expected mean squared error, before the labels come (DLE).",
+     REGRESSION, BETTER_LOWER, &expected_kind, estimated_mse},
+    {"estimated_rmse", "value", "Expected root of the mean squared error, before the labels come (DLE).",
+     REGRESSION, BETTER_LOWER, &expected_kind, estimated_rmse},
+    {"reconstruction_error", "value", "How badly the reference's principal components rebuild the features.",
+     ANY, BETTER_LOWER, &expected_kind, expected_reconstruction_error},
 
     {"outcome_rate{name=", "fraction", "Share of predictions with an outcome of that name that is not 0.",
      ANY, BETTER_NONE, &outcome_kind, outcome_rate},

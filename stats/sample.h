@@ -62,6 +62,12 @@ struct sample {
                       not counted. Needed where custom_needs_units says so */
     bool failed;   /* the request failed: counts in error_rate, not in quality metrics */
 
+    /* what models fitted on the reference say of the event; of predictions alone */
+    bool expected;                             /* regression: the two that follow are known */
+    double expected_absolute, expected_square; /* |error| and error² */
+    uint64_t reconstruction_model;             /* id of the reference; 0: not looked at */
+    double reconstruction_error;               /* finite */
+
     /* the label; only read by label() */
     uint64_t label_class; /* class id; 0: absent */
     double label_value;   /* regression; NaN: absent */

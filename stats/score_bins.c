@@ -8,6 +8,10 @@
  * Why the level does not depend on order: it is the first of the ladder on which the set of
  * scores has no more keys than the ladder allows. Adding scores never makes a set fit a finer
  * level, so going up the ladder as scores come, or as sets are merged, ends at the same one.
+ *
+ * Saved:  level u8, FLAGGED set where any prediction said "positive" · the table without that
+ *         column · with FLAGGED, the column as runs: varint(length * 4 + kind), kind NONE or ALL
+ *         of the row's predictions, or MIXED with the counts behind it
  */
 #include "stats/score_bins.h"
 
@@ -28,6 +32,22 @@ enum {
     N_LEVELS = 2 + FINEST_BITS,
     SCRATCH_BITS = 14, /* twice as many places as keys, or more */
 };
+
+enum { /* columns of the table */
+    PREDICTIONS,
+    POSITIVES,
+    NEGATIVES,
+    SAYS_POSITIVE,
+    COLUMNS,
+    STRIDE = 1 + COLUMNS,
+    FLAGGED = 0x80
+};
+
+enum run {
+    RUN_NONE,
+    RUN_ALL,
+    RUN_MIXED
+};
 #define KEY_NONE UINT64_C(0)
 #define KEY_ALL UINT64_MAX
 
@@ -43,7 +63,7 @@ static uint32_t most_keys(const struct score_bins *s, int level)
 
 void score_bins_init(struct score_bins *s, int thrift)
 {
-    bins_init(&s->bins, 3);
+    bins_init(&s->bins, COLUMNS);
     s->level = 0;
     s->thrift = (uint8_t)thrift;
 }
@@ -128,7 +148,7 @@ static bool has_too_many(const struct score_bins *s, int level, uint64_t *scratc
     uint32_t n = 0;
     memset(scratch, 0, sizeof(*scratch) << SCRATCH_BITS);
     for (uint32_t i = 0; i < s->bins.n && n <= most; i++) {
-        const int64_t *row = s->bins.rows + i * (size_t)4;
+        const int64_t *row = s->bins.rows + i * (size_t)STRIDE;
         /* No key is UINT64_MAX - 1, so none is 0 after the addition of 2. */
         const uint64_t key = key_of(code_in((uint64_t)row[0], s->level), level) + 2;
         uint64_t place = key * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SCRATCH_BITS);
@@ -169,15 +189,17 @@ static inline void fit(struct score_bins *s)
         fit_now(s);
 }
 
-void score_bins_predict(struct score_bins *s, double score)
+void score_bins_predict(struct score_bins *s, double score, bool flagged)
 {
-    bins_at(&s->bins, key_of(code_of(score), s->level))[0]++;
+    int64_t *columns = bins_at(&s->bins, key_of(code_of(score), s->level));
+    columns[PREDICTIONS]++;
+    columns[SAYS_POSITIVE] += flagged;
     fit(s);
 }
 
 void score_bins_label(struct score_bins *s, double score, bool positive, int sign)
 {
-    bins_at(&s->bins, key_of(code_of(score), s->level))[positive ? 1 : 2] += sign;
+    bins_at(&s->bins, key_of(code_of(score), s->level))[positive ? POSITIVES : NEGATIVES] += sign;
     fit(s);
 }
 
@@ -195,40 +217,92 @@ void score_bins_merge(struct score_bins *into, const struct score_bins *from)
     } else {
         struct coarser c = {from->level, into->level};
         for (uint32_t i = 0; i < from->bins.n; i++) {
-            const int64_t *row = from->bins.rows + i * (size_t)4;
-            if (!row[1] && !row[2] && !row[3])
+            const int64_t *row = from->bins.rows + i * (size_t)STRIDE;
+            if (!row[1] && !row[2] && !row[3] && !row[4])
                 continue;
             uint64_t key = (uint64_t)row[0];
             coarser_bin(&c, &key, NULL);
             int64_t *columns = bins_at(&into->bins, key);
-            for (int j = 0; j < 3; j++)
+            for (int j = 0; j < COLUMNS; j++)
                 columns[j] += row[1 + j];
         }
     }
     fit(into);
 }
 
+static enum run run_of(const int64_t *columns)
+{
+    if (columns[SAYS_POSITIVE] == 0)
+        return RUN_NONE;
+    return columns[SAYS_POSITIVE] == columns[PREDICTIONS] ? RUN_ALL : RUN_MIXED;
+}
+
+static bool any_flagged(const struct score_bins *s)
+{
+    for (uint32_t i = 0; i < s->bins.n; i++)
+        if (s->bins.rows[i * (size_t)STRIDE + 1 + SAYS_POSITIVE])
+            return true;
+    return false;
+}
+
+static void save_runs(const struct score_bins *s, struct buf *out)
+{
+    AUTO_FREE struct bins_row *rows = NULL;
+    size_t n;
+    if (bins_sorted(&s->bins, &rows, &n)) {
+        out->failed = true;
+        return;
+    }
+    for (size_t from = 0, to; from < n; from = to) {
+        const enum run kind = run_of(rows[from].columns);
+        for (to = from + 1; to < n && run_of(rows[to].columns) == kind; to++)
+            continue;
+        buf_varint(out, (to - from) * 4 + kind);
+        for (size_t i = from; kind == RUN_MIXED && i < to; i++)
+            buf_zigzag(out, rows[i].columns[SAYS_POSITIVE]);
+    }
+}
+
 void score_bins_save(const struct score_bins *s, struct buf *out)
 {
-    buf_u8(out, s->level);
-    bins_save(&s->bins, out);
+    const bool flagged = any_flagged(s);
+    buf_u8(out, (uint8_t)(s->level | (flagged ? FLAGGED : 0)));
+    bins_save_columns(&s->bins, SAYS_POSITIVE, out);
+    if (flagged)
+        save_runs(s, out);
+}
+
+static int load_runs(struct score_bins *s, struct reader *in, struct err *err)
+{
+    for (uint32_t at = 0; at < s->bins.n;) {
+        const uint64_t head = reader_varint(in);
+        const uint64_t length = head / 4, kind = head % 4;
+        if (reader_failed(in) || length == 0 || length > s->bins.n - at || kind > RUN_MIXED)
+            return err_set(err, ERR_CORRUPT, "state: predicted classes of score bins are damaged");
+        for (uint64_t i = 0; i < length; i++, at++) {
+            int64_t *columns = s->bins.rows + at * (size_t)STRIDE + 1;
+            if (kind != RUN_NONE)
+                columns[SAYS_POSITIVE] = kind == RUN_ALL ? columns[PREDICTIONS] : reader_zigzag(in);
+        }
+    }
+    return 0;
 }
 
 int score_bins_load(struct score_bins *s, struct reader *in, struct err *err)
 {
-    const uint8_t level = reader_u8(in);
+    const uint8_t head = reader_u8(in), level = head & (FLAGGED - 1);
     if (level >= N_LEVELS)
         return err_set(err, ERR_CORRUPT, "state: score bins of level %d", level);
-    const int rc = bins_load(&s->bins, 3, in, err);
+    int rc = bins_load_columns(&s->bins, COLUMNS, SAYS_POSITIVE, in, err);
     if (rc)
         return rc;
     s->level = level;
     for (uint32_t i = 0; i < s->bins.n; i++) {
-        const uint64_t key = (uint64_t)s->bins.rows[i * (size_t)4];
+        const uint64_t key = (uint64_t)s->bins.rows[i * (size_t)STRIDE];
         if (key != (level ? KEY_ALL : top) && code_in(key, level) >= top)
             return err_set(err, ERR_CORRUPT, "state: a score above 1");
     }
-    return 0;
+    return head & FLAGGED ? load_runs(s, in, err) : 0;
 }
 
 /* Both ends of a bin's scores. Below the middle its code counts up from 0, above down from 1. */
@@ -257,9 +331,10 @@ int score_bins_list(const struct score_bins *s, struct score_bin **out, size_t *
         return -ENOMEM;
     for (size_t i = 0; i < *n; i++) {
         const int64_t *columns = rows[i].columns;
-        bins[i] = (struct score_bin){.n = columns[0],
-                                     .positives = columns[1] > 0 ? columns[1] : 0,
-                                     .negatives = columns[2] > 0 ? columns[2] : 0};
+        bins[i] = (struct score_bin){.n = columns[PREDICTIONS],
+                                     .positives = columns[POSITIVES] > 0 ? columns[POSITIVES] : 0,
+                                     .negatives = columns[NEGATIVES] > 0 ? columns[NEGATIVES] : 0,
+                                     .flagged = columns[SAYS_POSITIVE]};
         ends_of(rows[i].key, s->level, &bins[i].lo, &bins[i].hi);
     }
     *out = bins; /* the caller owns it now */

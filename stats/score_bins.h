@@ -1,6 +1,7 @@
 /*
- * Probabilities with their labels: how many predictions, positives and negatives had which score.
- * ROC-AUC, average precision, their proven error bounds and DeLong's variance come from it.
+ * Probabilities with their labels: how many predictions, positives and negatives had which score,
+ * and how many of the predictions said "positive". ROC-AUC, average precision, their proven error
+ * bounds and DeLong's variance come from it, and what is estimated before the labels come.
  *
  * Shape    up to 1,024 different scores are kept exactly (level 0). A set with more is kept in
  *          bins, the finest of a ladder of grids on which it has at most 4,096 (both shifted
@@ -23,7 +24,7 @@
 #include "stats/quantile.h"
 
 struct score_bins {
-    struct bins bins; /* predictions, positives, negatives */
+    struct bins bins; /* predictions, positives, negatives, predictions of the positive class */
     uint8_t level;    /* 0: exact */
     uint8_t thrift;
 };
@@ -35,7 +36,7 @@ static inline int score_bins_room(struct score_bins *s)
     return bins_room(&s->bins, 1);
 }
 /* A score outside 0..1 counts as the nearer end; NaN must not come. */
-void score_bins_predict(struct score_bins *s, double score);
+void score_bins_predict(struct score_bins *s, double score, bool flagged);
 void score_bins_label(struct score_bins *s, double score, bool positive, int sign);
 
 int score_bins_room_merge(struct score_bins *into, const struct score_bins *from);
@@ -47,6 +48,8 @@ int score_bins_load(struct score_bins *s, struct reader *in, struct err *err);
 struct score_bin {
     double lo, hi;
     int64_t n, positives, negatives;
+    int64_t
+        flagged; /* predictions of the positive class; 0 in what was saved before they were kept */
 };
 /* In memory for free(); -ENOMEM or 0. */
 int score_bins_list(const struct score_bins *s, struct score_bin **out, size_t *n);

@@ -9,7 +9,7 @@
 
 static const struct metric_setup *setup(void)
 {
-    static struct metric_setup credit = {TASK_BINARY, 0, 0.5};
+    static struct metric_setup credit = {TASK_BINARY, 0, 0.5, NULL};
     credit.positive = class_id("1", 1);
     return &credit;
 }

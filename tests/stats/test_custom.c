@@ -6,7 +6,7 @@
 
 #include "tests/test.h"
 
-static const struct metric_setup setup = {TASK_BINARY, 77, 0.5};
+static const struct metric_setup setup = {TASK_BINARY, 77, 0.5, NULL};
 
 static struct states *ten_predictions(void)
 {

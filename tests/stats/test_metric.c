@@ -15,7 +15,7 @@ static uint64_t id_of(const char *text)
 
 static struct metric_setup binary_setup(void)
 {
-    return (struct metric_setup){TASK_BINARY, id_of("1"), 0.5};
+    return (struct metric_setup){TASK_BINARY, id_of("1"), 0.5, NULL};
 }
 
 static struct sample sample_of(double score, const char *label)
@@ -160,7 +160,7 @@ static void saved_states_are_read_back_and_damage_is_told(void **state)
     assert_non_null(strstr(err.text, "checksum"));
     assert_int_equal(states_load(&none, &setup, saved.data, 3, &err), ERR_CORRUPT);
     assert_string_equal(err.text, "state: 3 bytes are too few");
-    const struct metric_setup other = {TASK_REGRESSION, 0, 0};
+    const struct metric_setup other = {TASK_REGRESSION, 0, 0, NULL};
     assert_int_equal(states_load(&none, &other, twice.data, twice.size, &err), ERR_NEWER);
     assert_string_equal(err.text, "state: tag 2 is unknown for regression models: written by a "
                                   "newer version, or for another task");

@@ -37,7 +37,7 @@ static uint64_t id_of(const char *text)
 
 static struct metric_setup setup_of(enum task task)
 {
-    return (struct metric_setup){task, id_of("1"), 0.5};
+    return (struct metric_setup){task, id_of("1"), 0.5, NULL};
 }
 
 static int by_id(const void *a, const void *b)

@@ -12,7 +12,7 @@ enum {
 };
 
 static const char *const names[K] = {"ant", "bee", "cat", "dog"};
-static const struct metric_setup setup = {TASK_MULTICLASS, 0, 0};
+static const struct metric_setup setup = {TASK_MULTICLASS, 0, 0, NULL};
 
 /* scikit-learn 1.9.1 over the same events: tests/reference/multiclass.py */
 static const struct {

@@ -59,7 +59,7 @@ enum {
 #endif
 
 static const struct metric_setup setups[] = {
-    {TASK_BINARY, 1, 0.5}, {TASK_MULTICLASS, 0, 0}, {TASK_REGRESSION, 0, 0}};
+    {TASK_BINARY, 1, 0.5, NULL}, {TASK_MULTICLASS, 0, 0, NULL}, {TASK_REGRESSION, 0, 0, NULL}};
 
 static struct sample sample_of(enum task task, struct rng *rng,
                                struct class_score scores[N_CLASSES])

@@ -6,7 +6,7 @@
 #include "stats/metric_segmentation.h"
 #include "tests/test.h"
 
-static const struct metric_setup setup = {TASK_RANKING, 0, 0};
+static const struct metric_setup setup = {TASK_RANKING, 0, 0, NULL};
 
 /* Shows items 1, 2, 3 …; relevances of them in that order, and of `unseen` items beside. */
 static void fold(struct states *states, const double *relevance, uint32_t n, uint32_t unseen,
@@ -97,7 +97,7 @@ static void a_k_is_a_number_from_one(void **state)
 static void overlaps_are_summed_before_they_are_divided(void **state)
 {
     (void)state;
-    const struct metric_setup of_pixels = {TASK_SEGMENTATION, 0, 0};
+    const struct metric_setup of_pixels = {TASK_SEGMENTATION, 0, 0, NULL};
     AUTO(states) struct states *states = NULL, *again = NULL;
     assert_int_equal(states_new(&states, &of_pixels, NULL), 0);
     const uint64_t road = class_id("road", 4), sky = class_id("sky", 3);

@@ -168,7 +168,7 @@ static void check_set(const char *set, enum task task, int n_metrics)
     struct stream *stream = stream_read(set, task);
     if (!file || !stream)
         reference_skip(name);
-    const struct metric_setup setup = {task, class_id("1", 1), 0.5};
+    const struct metric_setup setup = {task, class_id("1", 1), 0.5, NULL};
     const int64_t window_ms = json_integer_value(json_object_get(file, "window_ms"));
     json_t *windows = json_object_get(file, "windows"), *window;
     struct states *total = NULL;

@@ -6,7 +6,7 @@
 #include "stats/metric_outcome.h"
 #include "tests/test.h"
 
-static const struct metric_setup setup = {TASK_REGRESSION, 0, 0};
+static const struct metric_setup setup = {TASK_REGRESSION, 0, 0, NULL};
 
 static void fold(struct states *states, double value, double label, int sign)
 {

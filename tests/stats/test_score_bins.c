@@ -43,7 +43,7 @@ static void exact_areas(struct scored *x, size_t n, double *roc, double *precisi
 static void fold(struct score_bins *s, const struct scored *x)
 {
     assert_int_equal(score_bins_room(s), 0);
-    score_bins_predict(s, x->score);
+    score_bins_predict(s, x->score, x->score >= 0.5);
     assert_int_equal(score_bins_room(s), 0);
     score_bins_label(s, x->score, x->positive, 1);
 }

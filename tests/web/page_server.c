@@ -88,7 +88,7 @@ static void write_pane(struct site *site, const struct shape *shape, const char 
 static void write_minute(struct site *site, const struct shape *shape, int64_t start_ms)
 {
     struct err err = {0};
-    struct metric_setup setup = {TASK_BINARY, class_id("1", 1), 0.5};
+    struct metric_setup setup = {TASK_BINARY, class_id("1", 1), 0.5, NULL};
     struct model_row model = {shape->model, "binary", "1", 0.5, 2 * HOUR};
     struct states *overall = NULL, *slices[N_COUNTRIES] = {NULL};
     must(commit_model(site->store, &model, &err), &err);

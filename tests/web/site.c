@@ -87,7 +87,7 @@ static void add_failed(struct states *states, int n)
 void site_minute(struct site *site, const struct minute *minute)
 {
     struct err err = {0};
-    struct metric_setup setup = {TASK_BINARY, class_id("1", 1), 0.5};
+    struct metric_setup setup = {TASK_BINARY, class_id("1", 1), 0.5, NULL};
     AUTO(states) struct states *states = NULL;
     must(states_new(&states, &setup, &err), &err);
     add(states, minute->tp, 0.9, "1");
