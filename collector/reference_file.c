@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "collector/profiling.h"
+#include "collector/reference_rows.h"
 
 #define MAX_UNPACKED_BYTES (INT64_C(2) << 30)
 
@@ -19,6 +20,7 @@ struct building {
     struct feature_schema *schema;
     struct profiling profiling;
     struct profile *profile, *labels;
+    struct rows *rows; /* what is fitted on */
     uint32_t features[EVENT_MAX_KEYS];
     struct profile_item items[EVENT_MAX_KEYS + N_OWN_SLOTS];
     struct class_score scores[EVENT_MAX_KEYS];
@@ -32,6 +34,7 @@ static void building_free(struct building *building)
     feature_schema_free(building->schema);
     profile_free(building->profile);
     profile_free(building->labels);
+    rows_free(building->rows);
     profiling_finish(&building->profiling);
     free(building);
 }
@@ -63,6 +66,10 @@ static int building_new(struct building **out, const struct reference_source *so
     if (!rc)
         rc = profile_new(&building->labels, &building->profiling.label_layout, PROFILE_REFERENCE,
                          err);
+    if (!rc)
+        rc = rows_new(&building->rows, building->task,
+                      source->config ? source->config->positive : "1",
+                      source->config ? source->config->threshold : 0.5, err);
     if (rc)
         return rc;
     *out = building;
@@ -128,9 +135,11 @@ static int take_prediction(struct building *building, struct event *event,
     if (profile_fit(building->profile))
         return err_set(err, -ENOMEM, "reference: no memory");
     profile_event(building->profile, 1);
-    return profile_take(building->profile, building->items, n, 1)
-               ? err_set(err, -ENOMEM, "reference: no memory")
-               : 0;
+    if (profile_take(building->profile, building->items, n, 1))
+        return err_set(err, -ENOMEM, "reference: no memory");
+    return event->failed
+               ? 0
+               : rows_prediction(building->rows, event->id, sample, building->items, n, err);
 }
 
 static int take_line(struct building *building, const char *line, size_t n, struct err *err)
@@ -155,9 +164,9 @@ static int take_line(struct building *building, const char *line, size_t n, stru
     if (event.type == EVENT_PREDICTION)
         return take_prediction(building, &event, &sample, err);
     size_t items = profile_label_items(building->task, &sample, building->items);
-    return profile_take(building->labels, building->items, items, 1)
-               ? err_set(err, -ENOMEM, "reference: no memory")
-               : 0;
+    if (profile_take(building->labels, building->items, items, 1))
+        return err_set(err, -ENOMEM, "reference: no memory");
+    return rows_label(building->rows, event.id, &sample, err);
 }
 
 /* Both profiles in one, and the reference of it. */
@@ -186,9 +195,16 @@ static int finish(struct building *building, struct reference **out, struct err 
         return rc;
     struct feature_state label = profile->features[n];
     profile->features[n] = building->labels->features[0];
-    rc = reference_build(out, profile, profiling->label.name_id, err);
+    AUTO(reference) struct reference *reference = NULL;
+    rc = reference_build(&reference, profile, profiling->label.name_id, err);
     profile->features[n] = label;
-    return rc;
+    if (!rc)
+        rc = rows_fit(building->rows, reference, features, n, &reference->fitted, err);
+    if (rc)
+        return rc;
+    *out = reference;
+    reference = NULL; /* the caller owns it now */
+    return 0;
 }
 
 static int take_file(struct building *building, gzFile file, const char *path, struct err *err)

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -18,8 +19,9 @@ enum {
     MAX_COST = 4096, /* metrics that one value may have to read */
 };
 
-struct operand {               /* a name in a formula */
-    struct metric_ref builtin; /* def NULL: the custom metric below */
+struct operand {                /* a name in a formula */
+    struct metric_ref builtin;  /* def NULL: the custom metric below */
+    struct metric_ref expected; /* before the labels come; def NULL: there is no such estimate */
     int custom;
 };
 
@@ -29,6 +31,7 @@ struct custom_metric {
     struct operand *operands;
     size_t n_operands;
     int levels, cost;
+    bool estimable; /* every name in it has an estimate, or needs no labels */
     uint64_t outcome_id;
     enum outcome_agg agg;
     enum outcome_per per;
@@ -85,6 +88,23 @@ static int check_name(const struct custom_set *set, const char *name, struct err
     return 0;
 }
 
+static const char prefix[] = "estimated_";
+
+/* The estimate of a built-in metric: one of its own, or itself where it needs no labels. */
+static bool expect(struct metric_ref *out, const struct metric_ref *metric, enum task task)
+{
+    char name[sizeof(out->text)];
+    if (metric->def->state == &common_kind || metric->def->state == &outcome_kind) {
+        *out = *metric;
+        return true;
+    }
+    if (snprintf(name, sizeof(name), "%s%s", prefix, metric->text) < (int)sizeof(name) &&
+        metric_find(out, name, task, NULL) == 0)
+        return true;
+    out->def = NULL;
+    return false;
+}
+
 struct naming {                   /* while a formula is parsed */
     const struct custom_set *set; /* the metrics before this one */
     const struct custom_rule *rules;
@@ -107,6 +127,8 @@ static int resolve(void *context, const char *name, struct err *err)
     struct custom_metric *metric = naming->metric;
     const struct custom_metric *inner =
         operand.custom >= 0 ? &naming->set->metrics[operand.custom] : NULL;
+    metric->estimable &= inner ? !inner->expr || inner->estimable
+                               : expect(&operand.expected, &operand.builtin, naming->set->task);
     metric->cost += 1 + (inner ? inner->cost : 0);
     if (inner && inner->levels >= metric->levels)
         metric->levels = inner->levels + 1;
@@ -142,6 +164,7 @@ static int add_rule(struct custom_set *set, const struct custom_rule *rules, siz
         metric->outcome_id = class_id(rule->outcome, strlen(rule->outcome));
     } else {
         struct naming naming = {set, rules, n_rules, metric};
+        metric->estimable = true;
         const struct expr_names names = {&naming, resolve};
         rc = expr_parse(&metric->expr, rule->expr, &names, err);
         if (rc) {
@@ -199,11 +222,31 @@ static const char *unit_of(const struct custom_metric *metric)
     return metric->per == PER_UNIT ? "1/unit" : "fraction";
 }
 
+static int resolve_expected(struct metric_query *out, int custom, const char *name, struct err *err)
+{
+    if (!out->set->metrics[custom].estimable)
+        return err_set(err, -EINVAL, "metric '%.100s': something in its formula has no estimate",
+                       name);
+    out->custom = custom;
+    out->expected = true;
+    snprintf(out->builtin.text, sizeof(out->builtin.text), "%s", name);
+    out->name = out->builtin.text;
+    out->unit = unit_of(&out->set->metrics[custom]);
+    out->better = BETTER_NONE;
+    return 0;
+}
+
 int metric_resolve(struct metric_query *out, const struct custom_set *set, enum task task,
                    const char *name, struct err *err)
 {
-    const int custom = find_custom(set, name);
+    int custom = find_custom(set, name);
     *out = (struct metric_query){.set = set, .custom = custom};
+    if (custom < 0 && strncmp(name, prefix, strlen(prefix)) == 0) {
+        custom = find_custom(set, name + strlen(prefix));
+        if (custom >= 0 && set->metrics[custom].expr)
+            return resolve_expected(out, custom, name, err);
+        custom = -1;
+    }
     if (custom >= 0) {
         out->name = set->metrics[custom].name;
         out->unit = unit_of(&set->metrics[custom]);
@@ -264,11 +307,12 @@ struct evaluation {
     const struct custom_set *set;
     const struct custom_metric *metric;
     int64_t window_ms;
+    bool expected;
     const char *why; /* of the first null */
 };
 
 static void evaluate(const struct states *states, const struct custom_set *set, int custom,
-                     int64_t window_ms, struct metric_value *out);
+                     bool expected, int64_t window_ms, struct metric_value *out);
 
 static struct expr_number look_up(void *context, int name)
 {
@@ -276,16 +320,17 @@ static struct expr_number look_up(void *context, int name)
     const struct operand *operand = &e->metric->operands[name];
     struct metric_value value;
     if (operand->custom >= 0)
-        evaluate(e->states, e->set, operand->custom, e->window_ms, &value);
+        evaluate(e->states, e->set, operand->custom, e->expected, e->window_ms, &value);
     else
-        metric_result(e->states, &operand->builtin, e->window_ms, &value);
+        metric_result(e->states, e->expected ? &operand->expected : &operand->builtin, e->window_ms,
+                      &value);
     if (isnan(value.value) && !e->why)
         e->why = value.why;
     return (struct expr_number){value.value, value.error_bound};
 }
 
 static void evaluate(const struct states *states, const struct custom_set *set, int custom,
-                     int64_t window_ms, struct metric_value *out)
+                     bool expected, int64_t window_ms, struct metric_value *out)
 {
     const struct custom_metric *metric = &set->metrics[custom];
     const double none = (double)NAN;
@@ -295,7 +340,7 @@ static void evaluate(const struct states *states, const struct custom_set *set, 
         of_outcome(states, metric, out);
         return;
     }
-    struct evaluation e = {states, set, metric, window_ms, NULL};
+    struct evaluation e = {states, set, metric, window_ms, expected, NULL};
     const struct expr_number number = expr_value(metric->expr, look_up, &e);
     if (isnan(number.value)) {
         result_none(out, e.why ? e.why : "division by zero, or beyond the range of numbers");
@@ -311,5 +356,5 @@ void metric_evaluate(const struct states *states, const struct metric_query *que
     if (query->builtin.def)
         metric_result(states, &query->builtin, window_ms, out);
     else
-        evaluate(states, query->set, query->custom, window_ms, out);
+        evaluate(states, query->set, query->custom, query->expected, window_ms, out);
 }

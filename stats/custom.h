@@ -10,6 +10,8 @@
  * Rules    rate, per prediction: share of predictions with that outcome and a value other than 0;
  *          mean, per prediction: their values' sum by all predictions; per unit: the same by
  *          different units (exact up to 1,024 of them in the window); sum: the sum of the values
+ *          A formula has an estimate of the same name with `estimated_` before it, made of the
+ *          estimates of the metrics in it; those that need no labels stand for themselves
  * Source   contract §7 ("expr: + - * / ( ), min, max, numbers, metric names; x/0 is null";
  *          "custom outcomes: agg: rate|sum|mean, per: prediction|unit")
  */
@@ -48,6 +50,7 @@ struct metric_query {
     struct metric_ref builtin;    /* builtin.def NULL: a custom one */
     const struct custom_set *set; /* borrowed */
     int custom;                   /* index into the set */
+    bool expected;                /* the formula over estimates: `estimated_` before its name */
     const char *name;             /* for answers; lives as long as the query and the set */
     const char *unit;
     enum better better;

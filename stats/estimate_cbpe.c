@@ -164,7 +164,8 @@ static void ranks(const struct scored *bins, size_t n, double slack, struct cbpe
     }
     const double pairs = positives * negatives, blur = slack * (out->n + slack);
     out->roc_auc = area / pairs;
-    out->roc_auc_bound = pairs > blur ? (ties + blur * (1 + out->roc_auc)) / (pairs - blur) : (double)NAN;
+    out->roc_auc_bound =
+        pairs > blur ? (ties + blur * (1 + out->roc_auc)) / (pairs - blur) : (double)NAN;
     if (slack == 0 && ties == 0)
         out->roc_auc_bound = 0;
     out->pr_auc = precision / positives;

@@ -18,6 +18,8 @@ const char *estimator_why(enum estimator_state state)
         [ESTIMATOR_ONE_CLASS] = "the reference has labels of one class only",
         [ESTIMATOR_NO_SCORES] = "the reference has no scores",
         [ESTIMATOR_TASK] = "nothing is estimated for models of this task",
+        [ESTIMATOR_DAMAGED] = "what was fitted on the reference is damaged; load it again with "
+                              "`assay reference load`",
     };
     return words[state];
 }

@@ -31,7 +31,8 @@ enum estimator_state {
     ESTIMATOR_FEW_LABELS, /* fewer than ESTIMATOR_MIN_LABELLED */
     ESTIMATOR_ONE_CLASS,
     ESTIMATOR_NO_SCORES,
-    ESTIMATOR_TASK, /* no estimate for this task */
+    ESTIMATOR_TASK,    /* no estimate for this task */
+    ESTIMATOR_DAMAGED, /* its stored bytes are not those that were written */
     N_ESTIMATOR_STATES
 };
 /* In words, for `why`. */

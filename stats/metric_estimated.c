@@ -15,9 +15,8 @@ static const char *const recorded_before =
 static const char *obstacle(const struct metric_input *in)
 {
     const struct estimator *estimator = in->setup->estimator;
-    if (!estimator || estimator->task != in->setup->task)
-        return no_reference;
-    return estimator_why(estimator->state);
+    const char *why = estimator ? estimator_why(estimator->state) : no_reference;
+    return why || estimator->task == in->setup->task ? why : no_reference;
 }
 
 static struct interval interval_of(double value, const struct spread *spread, double n)

@@ -1,5 +1,7 @@
 #include "stats/reference.h"
 
+#include "stats/fitted.h"
+
 #include <errno.h>
 #include <float.h>
 #include <stdlib.h>
@@ -27,6 +29,7 @@ void reference_free(struct reference *reference)
     for (uint32_t i = 0; reference->features && i < reference->n_features; i++)
         feature_finish(&reference->features[i]);
     free(reference->features);
+    fitted_free(reference->fitted);
     free(reference);
 }
 

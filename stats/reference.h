@@ -56,11 +56,14 @@ struct reference_feature {
     uint32_t dimensions;
 };
 
+struct fitted;
+
 struct reference {
     uint64_t id;
     uint64_t events;
     uint32_t n_features;
     struct reference_feature *features; /* sorted by name_id */
+    struct fitted *fitted; /* of a reference just made from events; NULL: none. Stored beside */
 };
 
 /* only_present: name_id of @label (0: none), whose absent values are not missing. */

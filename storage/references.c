@@ -7,6 +7,7 @@
 
 #include "storage/commit.h"
 #include "storage/connection.h"
+#include "storage/estimates.h"
 #include "storage/row_hash.h"
 
 enum {
@@ -49,6 +50,8 @@ int commit_reference(struct store *store, const char *model, const char *version
     sqlite3_bind_blob64(statement, 7, bytes.data, bytes.size, SQLITE_STATIC);
     rc = statement_run(store, statement, err, model);
     buf_finish(&bytes);
+    if (!rc && reference->fitted)
+        rc = commit_fitted(store, sqlite3_last_insert_rowid(store->db), reference->fitted, err);
     return rc;
 }
 

@@ -13,6 +13,7 @@
 
 #include "storage/catalog.h"
 #include "storage/connection.h"
+#include "storage/estimates.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
 #include "storage/restore.h"
@@ -331,6 +332,10 @@ static int read_all(struct store *store, const struct series_query *query,
         return rc;
     about->setup = model.setup;
     model_finish(&model);
+    rc = estimator_read(store, query->model, query->version, &about->estimator, err);
+    if (rc)
+        return rc;
+    about->setup.estimator = about->estimator;
 
     AUTO(reading) struct reading *reading = calloc(1, sizeof(*reading));
     if (!reading)
@@ -341,7 +346,15 @@ static int read_all(struct store *store, const struct series_query *query,
     return rc ? rc : walk(reading, point, context, about, err);
 }
 
-int series_each(struct store *store, const struct series_query *query,
+static void drop_estimator(struct series_points *about)
+{
+    estimator_free(about->estimator);
+    about->estimator = NULL;
+    about->setup.estimator = NULL;
+}
+
+/* As series_each, but for the estimator, which the caller takes. */
+static int each(struct store *store, const struct series_query *query,
                 int (*point)(void *context, const struct series_point *point, struct err *err),
                 void *context, struct series_points *about, struct err *err)
 {
@@ -353,6 +366,15 @@ int series_each(struct store *store, const struct series_query *query,
         return rc;
     rc = read_all(store, query, point, context, about, err);
     read_end(store);
+    return rc;
+}
+
+int series_each(struct store *store, const struct series_query *query,
+                int (*point)(void *context, const struct series_point *point, struct err *err),
+                void *context, struct series_points *about, struct err *err)
+{
+    int rc = each(store, query, point, context, about, err);
+    drop_estimator(about);
     return rc;
 }
 
@@ -384,7 +406,8 @@ int series_read(struct store *store, const struct series_query *query, struct se
 {
     struct series_points about;
     *out = (struct series_points){0};
-    int rc = series_each(store, query, keep_point, out, &about, err);
+    int rc = each(store, query, keep_point, out, &about, err);
+    out->estimator = about.estimator;
     if (rc) {
         series_points_free(out);
         return rc;
@@ -401,6 +424,7 @@ void series_points_free(struct series_points *points)
     for (size_t i = 0; points->points && i < points->n; i++)
         states_free(points->points[i].states);
     free(points->points);
+    estimator_free(points->estimator);
     *points = (struct series_points){0};
 }
 

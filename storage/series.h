@@ -50,6 +50,7 @@ struct series_points {
     /* Oldest pane level that had to be used (ms): a window finer than it cannot be shown. */
     int64_t coarsest_level_ms;
     size_t n_damaged; /* panes in the range whose bytes are damaged: the answer is incomplete */
+    struct estimator *estimator; /* that the setup refers to */
 };
 
 int series_read(struct store *store, const struct series_query *query, struct series_points *out,
@@ -59,7 +60,7 @@ void series_points_free(struct series_points *points);
 /*
  * The same without keeping more than one point: `point` is called for each window, oldest first,
  * and borrows its states until it returns (0 to go on, else series_each ends with that value).
- * about->points stays NULL, about->n counts the calls.
+ * about->points stays NULL, about->n counts the calls; about->setup has no estimator any more.
  */
 int series_each(struct store *store, const struct series_query *query,
                 int (*point)(void *context, const struct series_point *point, struct err *err),

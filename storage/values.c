@@ -7,6 +7,7 @@
 #include "common/text.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
+#include "storage/estimates.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
 
@@ -19,6 +20,7 @@ enum {
 struct columns {
     int64_t series_id;
     struct metric_setup setup;
+    struct estimator *estimator;
     struct metric_ref *metrics;
     size_t n;
     size_t capacity;
@@ -89,6 +91,27 @@ static int add_ten(struct columns *columns, const char *family, struct err *err)
     return add_metric(columns, name, err);
 }
 
+static int choose_estimator(struct store *store, struct columns *columns, int64_t series_id,
+                            struct err *err)
+{
+    static const char sql[] = "SELECT model, version FROM series WHERE id = ?1";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    estimator_free(columns->estimator);
+    columns->estimator = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, series_id);
+    rc = sqlite3_step(statement);
+    const char *model = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    const char *version = model ? (const char *)sqlite3_column_text(statement, 1) : NULL;
+    if (!version)
+        return store_fail(store, rc == SQLITE_ROW ? SQLITE_NOMEM : rc, err, "series");
+    rc = estimator_read(store, model, version, &columns->estimator, err);
+    columns->setup.estimator = columns->estimator;
+    return rc;
+}
+
 static int choose_metrics(struct store *store, struct columns *columns, int64_t series_id,
                           struct err *err)
 {
@@ -99,6 +122,8 @@ static int choose_metrics(struct store *store, struct columns *columns, int64_t 
     int rc = setup_of_series(store, series_id, &columns->setup, err);
     if (rc == SETUP_NONE)
         return err_set(err, ERR_CORRUPT, "values: a series without its model");
+    if (!rc)
+        rc = choose_estimator(store, columns, series_id, err);
     size_t n;
     const struct metric_def *table = metric_table(&n);
     for (size_t i = 0; !rc && i < n; i++) {
@@ -262,6 +287,7 @@ int values_refresh(struct store *store, int budget_rows, bool *more, struct err 
         commit_rollback(store);
     store->quiet = false;
     buf_finish(&columns.json);
+    estimator_free(columns.estimator);
     free(columns.metrics);
     return rc;
 }

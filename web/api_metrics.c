@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "stats/estimator.h"
 #include "storage/catalog.h"
 #include "storage/restore.h"
 #include "storage/series.h"
@@ -41,6 +42,7 @@ struct question {
 
     /* of the walk under way */
     const struct pair *pair;
+    uint64_t reference; /* that estimates were made by; 0: none */
     struct buf points[MODEL_METRICS_MAX];
 };
 
@@ -100,9 +102,27 @@ static void cap_points(struct question *q)
     query->from_ms += q->n_capped * query->step_ms;
 }
 
-static void write_json_point(struct buf *out, const struct series_point *point,
+/* What came true beside an estimate. Numbers of events can only be compared once all labels are in.
+ */
+static void write_realised(struct question *q, size_t metric, const struct series_point *point,
+                           const struct metric_value *estimate)
+{
+    const struct metric_query *query = q->metrics.realised[metric];
+    const bool of_events = strcmp(q->metrics.queries[metric].unit, "count") == 0 ||
+                           q->metrics.queries[metric].expected;
+    struct metric_value value = {.value = NAN};
+    if (point->states && states_labelled(point->states) > 0)
+        metric_evaluate(point->states, query, q->query.window_ms, &value);
+    const bool comparable = !of_events || value.n == value.labelled;
+    out_key_double(&q->points[metric], "realised", value.value);
+    out_key_double(&q->points[metric], "difference",
+                   comparable ? estimate->value - value.value : (double)NAN);
+}
+
+static void write_json_point(struct question *q, size_t metric, const struct series_point *point,
                              const struct metric_value *value)
 {
+    struct buf *out = &q->points[metric];
     out_open(out, '{');
     out_key_int(out, "start", point->start_ms);
     out_key_int(out, "end", point->end_ms);
@@ -112,6 +132,8 @@ static void write_json_point(struct buf *out, const struct series_point *point,
     out_key_double(out, "lower", value->lower);
     out_key_double(out, "upper", value->upper);
     out_key_double(out, "error_bound", value->error_bound);
+    if (q->metrics.realised[metric])
+        write_realised(q, metric, point, value);
     out_key_int(out, "revision", point->revision);
     if (point->partial)
         out_key_bool(out, "partial", true);
@@ -162,6 +184,10 @@ static int add_point(void *context, const struct series_point *point, struct err
     (void)err;
     struct question *q = context;
     q->n_partial += point->partial;
+    const struct estimator *estimator =
+        point->states ? states_setup(point->states)->estimator : NULL;
+    if (estimator)
+        q->reference = estimator->reference;
     for (size_t i = 0; i < q->metrics.n; i++) {
         struct metric_value value = {.value = NAN, .lower = NAN, .upper = NAN};
         if (point->states)
@@ -169,9 +195,17 @@ static int add_point(void *context, const struct series_point *point, struct err
         if (q->csv)
             write_csv_point(q, i, point, &value);
         else
-            write_json_point(&q->points[i], point, &value);
+            write_json_point(q, i, point, &value);
     }
     return 0;
+}
+
+/* Which reference the estimates of this series rest on. */
+static void write_reference_id(struct question *q)
+{
+    char id[17];
+    snprintf(id, sizeof(id), "%016" PRIx64, q->reference);
+    out_key_string(&q->answer->body, "reference", q->reference ? id : NULL);
 }
 
 static void write_series(struct question *q)
@@ -193,6 +227,8 @@ static void write_series(struct question *q)
         out_key_string(out, "segment", segment[0] ? segment : NULL);
         out_key_string(out, "unit", metric->unit);
         out_key_string(out, "better", better_word(metric->better));
+        if (q->metrics.realised[i])
+            write_reference_id(q);
         out_key(out, "points");
         out_open(out, '[');
         buf_bytes(out, points->data, points->size);
@@ -209,6 +245,7 @@ static int walk_pair(struct question *q, const struct pair *pair, struct err *er
     query.version = pair->version;
     query.slice = pair->slice;
     q->pair = pair;
+    q->reference = 0;
     for (size_t i = 0; i < q->metrics.n; i++)
         buf_clear(&q->points[i]);
     int rc = series_each(q->store, &query, add_point, q, &about, err);

@@ -58,6 +58,25 @@ static int make_set(struct model_metrics *out, enum task task, const struct conf
     return custom_set_new(&out->set, task, rules, config->n_metrics, err);
 }
 
+/* What an estimate, just resolved, is an estimate of. */
+static int add_realised(struct model_metrics *out, enum task task, struct err *err)
+{
+    static const char prefix[] = "estimated_";
+    const char *name = out->names[out->n];
+    struct metric_query *realised = NULL;
+    if (strncmp(name, prefix, sizeof(prefix) - 1) == 0) {
+        realised = calloc(1, sizeof(*realised));
+        if (!realised)
+            return err_set(err, -ENOMEM, "no memory for metrics");
+        if (metric_resolve(realised, out->set, task, name + sizeof(prefix) - 1, NULL)) {
+            free(realised); /* a custom metric that only looks like an estimate */
+            realised = NULL;
+        }
+    }
+    out->realised[out->n] = realised;
+    return 0;
+}
+
 static int add(struct model_metrics *out, enum task task, const char *name, size_t n,
                struct err *err)
 {
@@ -73,8 +92,9 @@ static int add(struct model_metrics *out, enum task task, const char *name, size
         err->code = ERR_USAGE; /* the same words: the name is the asker's */
     if (rc)
         return rc == -EINVAL ? ERR_USAGE : rc;
-    out->n++;
-    return 0;
+    rc = add_realised(out, task, err);
+    out->n += rc == 0;
+    return rc;
 }
 
 int model_metrics_open(struct model_metrics *out, enum task task, const struct config_model *config,
@@ -101,6 +121,8 @@ int model_metrics_open(struct model_metrics *out, enum task task, const struct c
 void model_metrics_finish(struct model_metrics *metrics)
 {
     custom_set_free(metrics->set);
+    for (size_t i = 0; i < metrics->n; i++)
+        free(metrics->realised[i]);
     free(metrics->queries);
     free(metrics->names);
     *metrics = (struct model_metrics){0};

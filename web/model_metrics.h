@@ -19,6 +19,8 @@ struct model_metrics {
     struct metric_query *queries;
     char (*names)[320];
     size_t n;
+    /* Of an estimate: what came true, once labels are there; NULL: of no estimate. */
+    struct metric_query *realised[MODEL_METRICS_MAX];
 };
 
 /* The names that a chart of this task begins with, separated by commas. */

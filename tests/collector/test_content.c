@@ -78,7 +78,7 @@ static void label(struct bench *bench, const char *id, const char *fields)
 static double value_of(struct bench *bench, const char *model, enum task task, const char *metric)
 {
     struct collector_bench *open = &bench->collector;
-    struct metric_setup setup = {task, 0, 0.5};
+    struct metric_setup setup = {task, 0, 0.5, NULL};
     AUTO(states) struct states *states = NULL;
     struct metric_ref ref;
     struct metric_value value;

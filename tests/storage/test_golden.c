@@ -122,6 +122,27 @@ static void make_golden(int number)
     fclose(out);
 }
 
+/* Newer states keep more beside (predicted classes by score), so values are compared, not bytes. */
+static void same_values(const struct states *got, const struct states *expected)
+{
+    size_t n, compared = 0;
+    const struct metric_def *table = metric_table(&n);
+    assert_non_null(got);
+    for (size_t i = 0; i < n; i++) {
+        struct metric_value a, b;
+        struct metric_ref ref;
+        if (metric_find(&ref, table[i].name, TASK_BINARY, NULL) ||
+            strncmp(table[i].name, "estimated_", 10) == 0)
+            continue;
+        metric_result(got, &ref, HOUR, &a);
+        metric_result(expected, &ref, HOUR, &b);
+        assert_memory_equal(&a.value, &b.value, sizeof(a.value));
+        assert_memory_equal(&a.error_bound, &b.error_bound, sizeof(a.error_bound));
+        compared++;
+    }
+    assert_true(compared > 20);
+}
+
 static int check_offset(void *context, const struct restored_offset *row, struct err *err)
 {
     (void)err;
@@ -171,7 +192,7 @@ static void check_contents(struct store *store)
         AUTO(states)
         struct states *expected =
             scored_states(events, N_EVENTS, -1, points.points[i].start_ms, points.points[i].end_ms);
-        same_states(points.points[i].states, expected);
+        same_values(points.points[i].states, expected);
     }
     series_points_free(&points);
     must(restore_offsets(store, check_offset, &n, &err), &err);

@@ -1,0 +1,172 @@
+#include "storage/estimates.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/connection.h"
+#include "storage/row_hash.h"
+
+enum {
+    MAX_PART_BYTES = 256 * 1024 * 1024,
+    DAMAGED = 1,
+    ABSENT = 2
+};
+
+static const char part_estimator[] = "estimator", part_loss[] = "loss",
+                  part_components[] = "components";
+
+static int write_part(struct store *store, int64_t seq, const char *part, const struct buf *bytes,
+                      const char *why, struct err *err)
+{
+    static const char sql[] = "INSERT INTO reference_models(reference, part, hash, bytes, why) "
+                              "VALUES(?1, ?2, ?3, ?4, ?5)";
+    sqlite3_stmt *statement;
+    if (buf_failed(bytes))
+        return err_set(err, -ENOMEM, "reference: no memory for its %s", part);
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    const void *data = bytes->size ? bytes->data : (const void *)"";
+    sqlite3_bind_int64(statement, 1, seq);
+    bind_text(statement, 2, part);
+    sqlite3_bind_int64(statement, 3, row_hash(seq, data, (int64_t)bytes->size));
+    sqlite3_bind_blob64(statement, 4, data, bytes->size, SQLITE_STATIC);
+    bind_text(statement, 5, why);
+    return statement_run(store, statement, err, "reference");
+}
+
+int commit_fitted(struct store *store, int64_t reference_seq, const struct fitted *fitted,
+                  struct err *err)
+{
+    struct buf bytes;
+    buf_init(&bytes, MAX_PART_BYTES);
+    estimator_save(fitted->estimator, &bytes);
+    int rc = write_part(store, reference_seq, part_estimator, &bytes, "", err);
+    if (!rc && (fitted->loss || fitted->no_loss[0])) {
+        buf_clear(&bytes);
+        if (fitted->loss)
+            dle_save(fitted->loss, &bytes);
+        rc = write_part(store, reference_seq, part_loss, &bytes, fitted->no_loss, err);
+    }
+    if (!rc) {
+        buf_clear(&bytes);
+        if (fitted->components)
+            multivariate_save(fitted->components, &bytes);
+        rc = write_part(store, reference_seq, part_components, &bytes, fitted->no_components, err);
+    }
+    buf_finish(&bytes);
+    return rc;
+}
+
+/* The part of the reference that counts, ready to be read: 0, ABSENT or DAMAGED. `row` is to be
+   reset by the caller, who then has done with the bytes. */
+static int find_part(struct store *store, const char *model, const char *version, const char *part,
+                     sqlite3_stmt **row, struct reader *out, struct err *err)
+{
+    static const char sql[] =
+        "SELECT reference, hash, bytes, why FROM reference_models WHERE part = ?3 AND reference = "
+        "(SELECT seq FROM reference_states WHERE model = ?1 AND version IN ('', ?2) "
+        "ORDER BY version = '', seq DESC LIMIT 1)";
+    int rc = statement_get(store, sql, row, err);
+    if (rc)
+        return rc;
+    bind_text(*row, 1, model);
+    bind_text(*row, 2, version ? version : "");
+    bind_text(*row, 3, part);
+    rc = sqlite3_step(*row);
+    if (rc == SQLITE_DONE)
+        return ABSENT;
+    if (rc != SQLITE_ROW)
+        return store_fail(store, rc, err, "reference");
+    const void *bytes = sqlite3_column_blob(*row, 2);
+    const int n = sqlite3_column_bytes(*row, 2);
+    if (row_hash(sqlite3_column_int64(*row, 0), bytes ? bytes : "", n) !=
+        sqlite3_column_int64(*row, 1))
+        return DAMAGED;
+    *out = reader_of(bytes ? bytes : "", (size_t)n);
+    return n ? 0 : ABSENT;
+}
+
+static void take_why(sqlite3_stmt *row, int found, char *why, size_t n)
+{
+    const char *text = found == ABSENT && sqlite3_data_count(row) == 4
+                           ? (const char *)sqlite3_column_text(row, 3)
+                           : NULL;
+    if (found == DAMAGED)
+        text = "what was fitted on the reference is damaged; load it again";
+    snprintf(why, n, "%s", text ? text : "");
+}
+
+static int damaged_estimator(struct estimator **out, struct err *err)
+{
+    *out = calloc(1, sizeof(**out));
+    if (!*out)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    (*out)->state = ESTIMATOR_DAMAGED;
+    return 0;
+}
+
+int estimator_read(struct store *store, const char *model, const char *version,
+                   struct estimator **out, struct err *err)
+{
+    AUTO_RESET sqlite3_stmt *row = NULL;
+    struct reader in;
+    *out = NULL;
+    int rc = find_part(store, model, version, part_estimator, &row, &in, err);
+    if (rc == 0)
+        rc = estimator_load(out, in.next, reader_left(&in), err);
+    if (rc == DAMAGED || rc == ERR_CORRUPT)
+        return damaged_estimator(out, err);
+    return rc == ABSENT ? 0 : rc;
+}
+
+int components_read(struct store *store, const char *model, const char *version,
+                    struct multivariate **out, char *why, size_t n, struct err *err)
+{
+    AUTO_RESET sqlite3_stmt *row = NULL;
+    struct reader in;
+    *out = NULL;
+    int rc = find_part(store, model, version, part_components, &row, &in, err);
+    if (rc == 0)
+        rc = multivariate_load(out, &in, err);
+    if (rc < 0 && rc != ERR_CORRUPT)
+        return rc;
+    take_why(row, rc == ERR_CORRUPT ? DAMAGED : rc, why, n);
+    return 0;
+}
+
+static int loss_read(struct store *store, const char *model, const char *version,
+                     struct fitted *fitted, struct err *err)
+{
+    AUTO_RESET sqlite3_stmt *row = NULL;
+    struct reader in;
+    int rc = find_part(store, model, version, part_loss, &row, &in, err);
+    if (rc == 0)
+        rc = dle_load(&fitted->loss, &in, err);
+    if (rc < 0 && rc != ERR_CORRUPT)
+        return rc;
+    take_why(row, rc == ERR_CORRUPT ? DAMAGED : rc, fitted->no_loss, sizeof(fitted->no_loss));
+    return 0;
+}
+
+int fitted_read(struct store *store, const char *model, const char *version, struct fitted **out,
+                struct err *err)
+{
+    *out = NULL;
+    AUTO(fitted) struct fitted *fitted = calloc(1, sizeof(*fitted));
+    if (!fitted)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    int rc = estimator_read(store, model, version, &fitted->estimator, err);
+    if (rc || !fitted->estimator)
+        return rc;
+    rc = loss_read(store, model, version, fitted, err);
+    if (!rc)
+        rc = components_read(store, model, version, &fitted->components, fitted->no_components,
+                             sizeof(fitted->no_components), err);
+    if (rc)
+        return rc;
+    *out = fitted;
+    fitted = NULL; /* the caller owns it now */
+    return 0;
+}

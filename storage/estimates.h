@@ -1,0 +1,29 @@
+/*
+ * What was fitted on the rows of a reference, beside it in the database.
+ *
+ * Shape    it belongs to one row of reference_states, and is found as that is: the newest of the
+ *          version, else of the model. References made of stored panes have none: rows are not kept
+ * Owner    estimator_read and fitted_read give; estimator_free and fitted_free take
+ * Errors   as in storage/store.h. Damaged bytes are no error: the estimator then says so
+ *          (ESTIMATOR_DAMAGED), and what is damaged of `fitted` is missing with the reason
+ * Threads  commit_fitted: the writer's, in a commit · the others: that of the store
+ */
+#pragma once
+
+#include "stats/fitted.h"
+#include "storage/store.h"
+
+/* Beside the reference that was committed last, in the same transaction. */
+int commit_fitted(struct store *store, int64_t reference_seq, const struct fitted *fitted,
+                  struct err *err);
+
+/* *out NULL: the reference has none, or there is no reference. version NULL: the model's. */
+int estimator_read(struct store *store, const char *model, const char *version,
+                   struct estimator **out, struct err *err);
+/* The same with everything that folding needs. */
+int fitted_read(struct store *store, const char *model, const char *version, struct fitted **out,
+                struct err *err);
+/* The components alone, for judging windows; *out NULL: there are none, `why` (of n bytes) says
+   why when that is known. */
+int components_read(struct store *store, const char *model, const char *version,
+                    struct multivariate **out, char *why, size_t n, struct err *err);

@@ -1,0 +1,161 @@
+"""Quality before the labels come: what is estimated, beside what came true.
+
+The car-loan stream and its labelled reference lie beside the project (../shared/reference/monitoring)
+with NannyML's estimates of every window; the windows of the second half have other applicants.
+"""
+
+import gzip
+import json
+import os
+
+from daemon import Offline, configuration, run_program
+from events import Event
+from reference import reference_folder
+from story import equal
+
+ESTIMATES = {  # ours: NannyML's
+    "estimated_roc_auc": "roc_auc",
+    "estimated_accuracy": "accuracy",
+    "estimated_f1": "f1",
+    "estimated_precision": "precision",
+    "estimated_recall": "recall",
+    "estimated_specificity": "specificity",
+}
+
+
+def _load(story, name):
+    folder, tried = reference_folder("monitoring", name)
+    if not folder:
+        story.skip(f"no reference data in {tried}")
+    with open(os.path.join(folder, "expected.json"), encoding="utf-8") as file:
+        return folder, json.load(file)
+
+
+def _lines(folder, file, kind):
+    """Those events of a packed file."""
+    with gzip.open(os.path.join(folder, file), "rt", encoding="utf-8") as lines:
+        return [line for line in lines if json.loads(line)["type"] == kind]
+
+
+def _events(folder):
+    with gzip.open(os.path.join(folder, "events.jsonl.gz"), "rt", encoding="utf-8") as lines:
+        for line in lines:
+            event = json.loads(line)
+            kind = "predictions" if event["type"] == "prediction" else "labels"
+            yield Event(kind, event["id"], line.rstrip("\n"))
+
+
+def _car_loan(folder, **more):
+    reference = {"file": os.path.join(folder, "reference.jsonl.gz")}
+    return {"name": "car_loan", "task": "binary", "positive": 1, "label_horizon": "7d", "reference": reference} | more
+
+
+def _config(database, models):
+    path = os.path.join(os.path.dirname(database), "again.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"storage": {"path": database}, "models": models}, file)
+    return path
+
+
+def _compare(asked, expected):
+    """Largest distance from NannyML and from what came true, by metric, over all windows."""
+    windows = expected["windows"]
+    points = asked.points("car_loan", sorted(ESTIMATES), "1h", windows[0]["start"], windows[-1]["end"], version="v1")
+    theirs, realised = dict.fromkeys(ESTIMATES, 0.0), dict.fromkeys(ESTIMATES, 0.0)
+    for window in windows:
+        for ours, name in ESTIMATES.items():
+            point = points["v1", ours, window["start"]]
+            peer = window["estimated"][name]
+            theirs[ours] = max(theirs[ours], abs(point["value"] - peer["value"]))
+            equal(point["error_bound"], 0)
+            half = (point["upper"] - point["lower"]) / 2 / 1.959964
+            limit = 1e-9 if point["upper"] < 1 and name != "roc_auc" else 0.05 * peer["sampling_error"]
+            assert abs(half - peer["sampling_error"]) <= limit, (ours, half, peer)
+            assert abs(point["realised"] - window["metrics"][name]) < 1e-9, (ours, point)
+            assert abs(point["difference"] - (point["value"] - point["realised"])) < 1e-15
+            realised[ours] = max(realised[ours], abs(point["difference"]))
+    return theirs, realised
+
+
+def _tell(theirs, realised):
+    for name, distance in theirs.items():
+        print(f"{name}: from NannyML at most {distance:.1e}, from what came true {realised[name]:.4f}")
+        assert distance <= 1e-7, name
+
+
+def the_car_loans_through_kafka_are_estimated_as_nannyml_estimates_them(story):
+    kafka = story.kafka()
+    folder, expected = _load(story, "car_loan")
+    topics = story.topics(kafka, list(_events(folder)), 3)
+    settings = configuration(kafka.brokers, list(topics), story.topic("group"), models=[_car_loan(folder)])
+    daemon = story.daemon(settings).start()
+    story.caught_up(daemon, kafka, topics)
+
+    theirs, realised = _compare(daemon, expected)
+
+    _tell(theirs, realised)
+
+
+def no_label_is_needed_and_windows_of_any_length_agree(story):
+    """Predictions alone: the estimate is there, the realised value is not."""
+    folder, expected = _load(story, "car_loan")
+    path = os.path.join(story.path("."), "predictions.jsonl")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(_lines(folder, "events.jsonl.gz", "prediction"))
+    money = {"name": "net_value", "expr": "100*tp - 20*fp"}
+    models = [_car_loan(folder, metrics=[money])]
+    database = story.replay("replayed", configuration(models=models), [path])
+    config = _config(database, models)
+    offline, windows = Offline(database), expected["windows"]
+    start, end = windows[0]["start"], windows[1]["end"]
+
+    hours = offline.points("car_loan", ["estimated_roc_auc", "roc_auc"], "1h", start, end, version="v1")
+    minutes = offline.points("car_loan", ["estimated_tp"], "1m", start, end, version="v1")
+    code, out, errors = run_program(
+        "query", "-c", config, "metrics", "--model", "car_loan", "--window", "2h", "--step", "1m", "--from", str(start),
+        "--to", str(end), "--metric", "estimated_tp,estimated_fp,estimated_net_value",
+    )
+
+    for window in windows[:2]:
+        point = hours["v1", "estimated_roc_auc", window["start"]]
+        assert abs(point["value"] - window["estimated"]["roc_auc"]["value"]) < 1e-7
+        equal((point["realised"], point["difference"], point["labelled"]), (None, None, 0))
+        equal(hours["v1", "roc_auc", window["start"]]["value"], None)
+    assert code == 0, errors
+    rolling = {series["metric"]: series["points"][0]["value"] for series in json.loads(out)["series"]}
+    wanted = 100 * rolling["estimated_tp"] - 20 * rolling["estimated_fp"]
+    assert abs(rolling["estimated_net_value"] - wanted) < 1e-6, rolling
+    together = sum(point["value"] or 0 for point in minutes.values())
+    assert abs(together - rolling["estimated_tp"]) < 1e-6, (together, rolling)
+
+
+def without_a_labelled_reference_the_answer_says_what_is_missing(story):
+    folder, expected = _load(story, "car_loan")
+    model = {"name": "car_loan", "task": "binary", "positive": 1, "label_horizon": "7d"}
+    database = story.replay("replayed", configuration(models=[model]), [os.path.join(folder, "events.jsonl.gz")])
+    config = _config(database, [model])
+    unlabelled = os.path.join(os.path.dirname(database), "unlabelled.jsonl")
+    with open(unlabelled, "w", encoding="utf-8") as file:
+        file.writelines(_lines(folder, "reference.jsonl.gz", "prediction"))
+    start = expected["windows"][0]["start"]
+
+    def asked():
+        points = Offline(database).points("car_loan", ["estimated_roc_auc"], "1h", start, start + 3600000, version="v1")
+        return points["v1", "estimated_roc_auc", start]
+
+    def load(path):
+        code, _, errors = run_program("reference", "load", "-c", config, "--model", "car_loan", path)
+        assert code == 0, errors
+
+    before = asked()
+    load(unlabelled)
+    no_labels = asked()
+    load(os.path.join(folder, "reference.jsonl.gz"))
+    after = asked()
+
+    equal((before["value"], before["lower"]), (None, None))
+    equal(before["why"], "no labelled reference; load one with `assay reference load`")
+    equal(no_labels["value"], None)
+    assert no_labels["why"].startswith("the reference has no labels"), no_labels
+    peer = expected["windows"][0]["estimated"]["roc_auc"]["value"]
+    assert abs(after["value"] - peer) < 1e-7, "windows from before the reference are estimated too"
