@@ -430,8 +430,12 @@ static int finish_round(struct collector *collector, bool worked, struct err *er
         rc = tidy_dead_topic(collector, err);
     if (!rc && !worked)
         rc = tidy_idle(collector, err);
-    if (!rc && end && !collector->degraded && !collector->reload)
+    if (!rc && end && !collector->degraded && (collector->aging || collector->stale_values)) {
+        rc = tidy_idle(collector, err); /* a replay ends as tidy as a daemon is */
+        worked = true;
+    } else if (!rc && end && !collector->degraded && !collector->reload) {
         return COLLECTOR_END;
+    }
     refresh_when_due(collector);
     return rc ? rc : worked ? COLLECTOR_WORKED : 0;
 }

@@ -237,7 +237,7 @@ int commit_now(struct collector *collector, struct err *err)
     if (!rc && store_wal_bytes(collector->options.store) > MAX_WAL_BYTES)
         rc = store_checkpoint(collector->options.store, err);
     if (!rc)
-        rc = tidy_after_commit(collector, err);
+        rc = tidy_after_commit(collector, commit.n_panes, err);
     if (!rc && collector->options.after_commit)
         rc = collector->options.after_commit(collector->options.context, &commit, err);
     health_refresh(collector);

@@ -175,6 +175,7 @@ struct collector {
     int deferred;     /* error of a callback that could not return one */
     struct err deferred_err;
     int64_t next_aging_ms;       /* event time: panes are looked through again */
+    bool aging;                  /* the last step of retention left something */
     int64_t dead_tidied_boot_ms; /* old dead letters were removed */
     bool stale_values;           /* some pane has changed since its values were computed */
     int64_t fenced, commits, last_commit_ms, longest_commit_ms, last_commit_panes;

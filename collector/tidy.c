@@ -41,6 +41,7 @@ static int age_panes(struct collector *collector, struct err *err)
                             watermark_ms, RETENTION_PANES, &done, err);
     if (rc)
         return rc;
+    collector->aging = done.more;
     if (!done.more)
         collector->next_aging_ms = watermark_ms - watermark_ms % 60000 + 60000;
     panes_rolled_up(collector->fold);
@@ -53,10 +54,21 @@ static int unless_full(int rc)
     return rc == ERR_FULL ? 0 : rc;
 }
 
-int tidy_after_commit(struct collector *collector, struct err *err)
+int tidy_after_commit(struct collector *collector, int64_t n_panes, struct err *err)
 {
-    int rc = unless_full(age_panes(collector, err));
+    int rc = 0;
+    /* Twice as many as were written, so that catching up on a year does not leave its minutes. */
+    int64_t steps = 1 + 2 * n_panes / RETENTION_PANES;
+    collector->aging = true;
+    while (!rc && collector->aging && steps-- > 0)
+        rc = tidy_aging(collector, err);
     return rc ? rc : unless_full(expire_dead_letters(collector, err));
+}
+
+int tidy_aging(struct collector *collector, struct err *err)
+{
+    collector->aging = false;
+    return unless_full(age_panes(collector, err));
 }
 
 int tidy_dead_topic(struct collector *collector, struct err *err)
@@ -68,9 +80,14 @@ int tidy_dead_topic(struct collector *collector, struct err *err)
 int tidy_idle(struct collector *collector, struct err *err)
 {
     bool more;
-    if (!collector->stale_values || collector->degraded)
+    if (collector->degraded)
         return 0;
-    int rc = unless_full(values_refresh(collector->options.store, VALUE_ROWS, &more, err));
+    int rc = 0;
+    if (collector->aging && collector->uncommitted == 0)
+        rc = tidy_aging(collector, err);
+    if (rc || !collector->stale_values)
+        return rc;
+    rc = unless_full(values_refresh(collector->options.store, VALUE_ROWS, &more, err));
     collector->stale_values = !rc && more;
     return rc;
 }

@@ -4,12 +4,16 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "common/err.h"
 
 struct collector;
 
-/* After a commit; everything is written. */
-int tidy_after_commit(struct collector *collector, struct err *err);
+/* After a commit that wrote n_panes; everything is written. */
+int tidy_after_commit(struct collector *collector, int64_t n_panes, struct err *err);
+/* A step more of what has to age, while collector->aging; everything must be written. */
+int tidy_aging(struct collector *collector, struct err *err);
 /* Rejected events on to their topic. */
 int tidy_dead_topic(struct collector *collector, struct err *err);
 /* In a round in which nothing came. */

@@ -1,7 +1,7 @@
 """Labels come when they come: before, after, days after, or never. Rows F21, F22, F26 and F27."""
 
 from daemon import Offline, configuration, models
-from database import check_identity, panes, totals
+from database import check_identity, panes, query, totals
 from events import HOUR, MINUTE, START, label, prediction, write_jsonl
 from story import equal, short
 
@@ -86,3 +86,15 @@ def F27_labels_days_late_update_the_windows_of_their_predictions(story):
     equal(_confusion(replayed, START, "1h", HOUR), [25, 25, 0, 0])
     hour = replayed.points("credit", ["count"], "1h", START, START + HOUR)["v3", "count", START]
     equal((hour["n"], hour["labelled"]), (50, 50))
+
+
+def a_replay_of_the_past_keeps_no_more_minutes_than_retention_says(story):
+    kept = {"path": "assay.db", "retention": {"1m": "2h", "1h": "1d", "1d": "400d"}}
+    events = [prediction(f"p{i}", START + i * MINUTE, score=0.5) for i in range(3 * 1440)]
+
+    database = _replayed(story, events, storage=kept).database
+
+    levels = dict(query(database, "SELECT level_ms, count(DISTINCT start_ms) FROM metric_values GROUP BY 1"))
+    assert 0 < levels[MINUTE] <= 2 * 60 + 60 and 0 < levels[HOUR] <= 24 + 24, levels
+    counted = query(database, "SELECT sum(value) FROM metric_values WHERE metric = 'count' AND slice = ''")
+    equal(counted, [(len(events),)])
