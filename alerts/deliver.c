@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alerts/backoff.h"
 #include "alerts/request.h"
+#include "common/backoff.h"
 #include "storage/commit.h"
 #include "storage/outbox.h"
 
@@ -94,7 +94,7 @@ static void note(struct deliver *deliver, int64_t id, enum outbox_state state, i
 static void note_outcome(struct deliver *deliver, const struct flight *flight, int status)
 {
     struct post *post = &deliver->posts[flight->receiver];
-    const char *problem = flight->request->problem;
+    const char *problem = flight->request->http.problem;
     enum delivery delivery = delivery_judge(status);
     int64_t now_ms = now(deliver);
     if (delivery == DELIVERY_DONE) {
@@ -115,7 +115,8 @@ static void note_outcome(struct deliver *deliver, const struct flight *flight, i
     atomic_fetch_add(&post->retried, 1);
     if (++post->failures >= BREAKER_FAILURES)
         post->rests_until_ms = now_ms + BREAKER_REST_MS;
-    int64_t delay = backoff_delay(flight->attempts, flight->request->retry_after_ms, &deliver->rng);
+    int64_t delay =
+        backoff_delay(flight->attempts, flight->request->http.retry_after_ms, &deliver->rng);
     note(deliver, flight->id, OUTBOX_WAITING, now_ms + delay, status, problem);
 }
 
@@ -123,9 +124,9 @@ static void land(struct deliver *deliver, CURL *curl, CURLcode result)
 {
     for (size_t i = 0; i < deliver->n_flights; i++) {
         struct flight *flight = &deliver->flights[i];
-        if (flight->request->curl != curl)
+        if (flight->request->http.curl != curl)
             continue;
-        note_outcome(deliver, flight, request_status(flight->request, result));
+        note_outcome(deliver, flight, http_out_status(&flight->request->http, result));
         deliver->posts[flight->receiver].flying--;
         curl_multi_remove_handle(deliver->multi, curl);
         request_free(flight->request);
@@ -150,7 +151,7 @@ static void take_off(struct deliver *deliver, const struct outbox_row *row, size
     struct err err = {0};
     int rc = request_new(&flight->request, receiver_set_at(deliver->options.receivers, receiver),
                          row->webhook_id, row->data, now(deliver), &err);
-    if (!rc && curl_multi_add_handle(deliver->multi, flight->request->curl) != CURLM_OK) {
+    if (!rc && curl_multi_add_handle(deliver->multi, flight->request->http.curl) != CURLM_OK) {
         request_free(flight->request);
         rc = err_set(&err, -ENOMEM, "no memory for a request");
     }
@@ -275,7 +276,7 @@ void deliver_stop(struct deliver *deliver)
         pthread_join(deliver->thread, NULL);
     }
     for (size_t i = 0; i < deliver->n_flights; i++) {
-        curl_multi_remove_handle(deliver->multi, deliver->flights[i].request->curl);
+        curl_multi_remove_handle(deliver->multi, deliver->flights[i].request->http.curl);
         request_free(deliver->flights[i].request);
     }
     if (deliver->multi)
@@ -325,7 +326,8 @@ int deliver_test(const struct receiver *receiver, const char *data, const struct
     int rc = request_new(&request, receiver, "msg_test", data, clock_wall_ms(clock), err);
     if (rc)
         return rc;
-    *status = request_status(request, curl_easy_perform(request->curl));
-    buf_bytes(answer, request->answer.data, request->answer.size);
-    return *status ? 0 : err_set(err, ERR_IO, "receiver %s: %s", receiver->name, request->problem);
+    *status = http_out_status(&request->http, curl_easy_perform(request->http.curl));
+    buf_bytes(answer, request->http.answer.data, request->http.answer.size);
+    return *status ? 0
+                   : err_set(err, ERR_IO, "receiver %s: %s", receiver->name, request->http.problem);
 }

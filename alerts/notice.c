@@ -6,7 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "alerts/template.h"
+#include "common/template.h"
 #include "common/text.h"
 
 struct notice {

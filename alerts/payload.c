@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "alerts/payload_forms.h"
-#include "alerts/template.h"
+#include "common/template.h"
 #include "common/text.h"
 
 enum {

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "alerts/payload.h"
-#include "alerts/template.h"
+#include "common/http_out.h"
+#include "common/template.h"
 #include "common/text.h"
 
 enum {
@@ -74,11 +75,12 @@ static int read_keys(struct part *part, const json_t *object, struct receiver *r
 
 static int check_url(struct part *part, const char *key, const char *url)
 {
-    if (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)
-        return part_refuse(part, key, "\"%s\" does not begin with http:// or https://", url);
-    if (strchr(strstr(url, "//") + 2, '@'))
-        return part_refuse(part, key, "must not hold a password; use token_file");
-    return 0;
+    const char *problem = http_url_problem(url);
+    if (!problem)
+        return 0;
+    /* a URL with a password inside is not shown */
+    return strncmp(url, "http", 4) == 0 ? part_refuse(part, key, "%s", problem)
+                                        : part_refuse(part, key, "\"%s\" %s", url, problem);
 }
 
 static int read_url(struct part *part, const json_t *object, struct receiver *receiver)

@@ -7,10 +7,10 @@
  */
 #pragma once
 
-#include "alerts/part.h"
 #include "alerts/sign.h"
 #include "common/cleanup.h"
 #include "common/config.h"
+#include "common/part.h"
 
 enum receiver_type {
     RECEIVER_WEBHOOK,

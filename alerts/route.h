@@ -12,10 +12,10 @@
  */
 #pragma once
 
-#include "alerts/part.h"
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/config.h"
+#include "common/part.h"
 
 struct label_set { /* sorted by key */
     const struct part_pair *pairs;

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "alerts/part.h"
+#include "common/part.h"
 #include "common/text.h"
 #include "stats/custom.h"
 

@@ -15,10 +15,10 @@
 #include <stdint.h>
 
 #include "alerts/alert.h"
-#include "alerts/part.h"
 #include "common/cleanup.h"
 #include "common/config.h"
 #include "common/err.h"
+#include "common/part.h"
 
 enum rule_kind {
     RULE_LEVEL,  /* metric: below | above, maybe relative_to something */

@@ -12,7 +12,7 @@
 
 #include "alerts/keeper.h"
 #include "alerts/payload.h"
-#include "alerts/template.h"
+#include "common/template.h"
 #include "storage/alert_rows.h"
 #include "storage/commit.h"
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alerts/template.h"
 #include "common/cleanup.h"
+#include "common/template.h"
 #include "tests/test.h"
 
 static const char data[] =

@@ -1,4 +1,4 @@
-#include "alerts/part.h"
+#include "common/part.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "alerts/template.h"
+#include "common/template.h"
 
 #include <stdbool.h>
 #include <string.h>

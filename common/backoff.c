@@ -1,4 +1,4 @@
-#include "alerts/backoff.h"
+#include "common/backoff.h"
 
 enum delivery delivery_judge(int status)
 {

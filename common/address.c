@@ -1,4 +1,4 @@
-#include "alerts/address.h"
+#include "common/address.h"
 
 #include <netinet/in.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "alerts/backoff.h"
+#include "common/backoff.h"
 
 #include "tests/test.h"
 
