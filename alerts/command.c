@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerts/notice.h"
 #include "alerts/route.h"
 #include "common/text.h"
 #include "storage/alert_rows.h"
@@ -108,7 +109,7 @@ static int make_silence(struct store *store, const json_t *body, const struct ac
     AUTO_FREE char *texts = json_dumps(matchers, JSON_COMPACT);
     AUTO_FREE char *detail = json_dumps(body, JSON_COMPACT);
     if (!texts || !detail)
-        return err_set(err, -12, "silence: no memory");
+        return err_set(err, -ENOMEM, "silence: no memory");
     row.matchers = texts;
     rc = commit_begin(store, err);
     if (!rc)
@@ -180,9 +181,60 @@ static int read_reason(const char *body, char **detail, struct err *err)
     return rc || *detail ? rc : err_set(err, -ENOMEM, "no memory for a command");
 }
 
-int alerts_ack(struct store *store, const char *alert, const char *body, const struct actor *actor,
-               struct err *err)
+struct acking {
+    struct store *store;
+    const struct actor *actor;
+    const struct receiver_set *receivers;
+    size_t n_open; /* of the group: firing, told, and nobody looks after them */
+};
+
+static int count_open(void *context, const struct alert_member *member, struct err *err)
 {
+    (void)err;
+    struct acking *acking = context;
+    acking->n_open += !member->told || (member->phase >= ALERT_FIRING && !member->acked);
+    return 0;
+}
+
+static int write_ack(const struct acking *acking, const struct alert_group_row *group,
+                     struct err *err)
+{
+    char id[NOTICE_ID_BYTES];
+    notice_group_id(id, group->key);
+    const struct actor *actor = acking->actor;
+    json_t *data = json_pack("{s:s,s:I,s:s,s:s,s:s,s:o,s:s,s:[]}", "type", "alert.acknowledged",
+                             "at", (json_int_t)actor->now_ms, "group", group->key, "group_id", id,
+                             "url", "", "summary", json_sprintf("acknowledged by %s", actor->who),
+                             "by", actor->who, "alerts");
+    AUTO_FREE char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+    json_decref(data);
+    if (!text)
+        return err_set(err, -ENOMEM, "group %s: no memory", group->key);
+    struct outbox_row row = {.receiver = group->receiver,
+                             .group_key = group->key,
+                             .type = "alert.acknowledged",
+                             .data = text,
+                             .created_ms = actor->now_ms,
+                             .next_ms = actor->now_ms};
+    return commit_outbox(acking->store, &row, err);
+}
+
+/* A page is acknowledged once everything in it is. */
+static int tell_ack(void *context, const struct alert_group_row *group, struct err *err)
+{
+    struct acking *acking = context;
+    const struct receiver *receiver = receiver_set_find(acking->receivers, group->receiver);
+    if (!receiver || (receiver->type != RECEIVER_PAGERDUTY && receiver->type != RECEIVER_OPSGENIE))
+        return 0;
+    acking->n_open = 0;
+    int rc = alert_members_read(acking->store, group->key, count_open, acking, err);
+    return rc || acking->n_open ? rc : write_ack(acking, group, err);
+}
+
+int alerts_ack(struct store *store, const char *alert, const char *body, const struct actor *actor,
+               const struct receiver_set *receivers, struct err *err)
+{
+    struct acking acking = {store, actor, receivers, 0};
     AUTO_FREE char *detail = NULL;
     int rc = read_reason(body, &detail, err);
     if (rc)
@@ -192,6 +244,8 @@ int alerts_ack(struct store *store, const char *alert, const char *body, const s
         rc = commit_alert_ack(store, alert, actor->who, actor->now_ms, err);
     if (!rc)
         rc = write_audit(store, actor, "alert.ack", alert, detail, err);
+    if (!rc && receivers)
+        rc = alert_groups_of(store, alert, tell_ack, &acking, err);
     return finish(store, rc, err);
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "alerts/receiver.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "storage/store.h"
@@ -27,8 +28,11 @@ struct actor {
 int alerts_silence(struct store *store, const char *body, const struct actor *actor,
                    struct buf *answer, struct err *err);
 int alerts_silence_end(struct store *store, int64_t id, const struct actor *actor, struct err *err);
-/* `body`: {"reason": "…"} or {}; the reason goes to the audit log. */
+/*
+ * `body`: {"reason": "…"} or {}; the reason goes to the audit log. `receivers`: those that know
+ * acknowledgement (PagerDuty, Opsgenie) are told; NULL: nobody is.
+ */
 int alerts_ack(struct store *store, const char *alert, const char *body, const struct actor *actor,
-               struct err *err);
+               const struct receiver_set *receivers, struct err *err);
 int alerts_send_again(struct store *store, int64_t outbox_id, const char *body,
                       const struct actor *actor, struct err *err);

@@ -31,7 +31,8 @@ struct flight { /* one attempt under way */
     int64_t id;
     int64_t attempts; /* with this one */
     int64_t created_ms;
-    size_t receiver;
+    size_t receiver;          /* in the present set; SIZE_MAX: it is there no more */
+    struct receiver_set *set; /* that the request belongs to; held */
     struct request *request;
 };
 
@@ -46,7 +47,11 @@ struct post { /* what is known of one receiver */
 struct deliver {
     struct deliver_options options;
     struct store *store;
-    struct post *posts; /* one a receiver, in the set's order */
+    pthread_mutex_t lock;           /* receivers and posts change under it, next_receivers too */
+    struct receiver_set *receivers; /* held */
+    struct post *posts;             /* one a receiver, in the set's order */
+    struct receiver_set *next_receivers; /* of a reload; held; NULL: none */
+    char url[512];                       /* of the page, for test messages */
     CURLM *multi;
     struct rng rng;
     struct flight flights[MAX_FLIGHTS];
@@ -93,7 +98,8 @@ static void note(struct deliver *deliver, int64_t id, enum outbox_state state, i
 
 static void note_outcome(struct deliver *deliver, const struct flight *flight, int status)
 {
-    struct post *post = &deliver->posts[flight->receiver];
+    struct post removed = {0};
+    struct post *post = flight->receiver == SIZE_MAX ? &removed : &deliver->posts[flight->receiver];
     const char *problem = flight->request->http.problem;
     enum delivery delivery = delivery_judge(status);
     int64_t now_ms = now(deliver);
@@ -120,6 +126,15 @@ static void note_outcome(struct deliver *deliver, const struct flight *flight, i
     note(deliver, flight->id, OUTBOX_WAITING, now_ms + delay, status, problem);
 }
 
+static void end_flight(struct deliver *deliver, struct flight *flight)
+{
+    if (flight->receiver != SIZE_MAX)
+        deliver->posts[flight->receiver].flying--;
+    curl_multi_remove_handle(deliver->multi, flight->request->http.curl);
+    request_free(flight->request);
+    receiver_set_free(flight->set);
+}
+
 static void land(struct deliver *deliver, CURL *curl, CURLcode result)
 {
     for (size_t i = 0; i < deliver->n_flights; i++) {
@@ -127,12 +142,49 @@ static void land(struct deliver *deliver, CURL *curl, CURLcode result)
         if (flight->request->http.curl != curl)
             continue;
         note_outcome(deliver, flight, http_out_status(&flight->request->http, result));
-        deliver->posts[flight->receiver].flying--;
-        curl_multi_remove_handle(deliver->multi, curl);
-        request_free(flight->request);
+        end_flight(deliver, flight);
         *flight = deliver->flights[--deliver->n_flights];
         return;
     }
+}
+
+static size_t place_of(const struct receiver_set *set, const char *name)
+{
+    size_t n = receiver_set_count(set), i = 0;
+    while (i < n && strcmp(receiver_set_at(set, i)->name, name) != 0)
+        i++;
+    return i;
+}
+
+/* On the thread itself: between two rounds nothing else looks at posts without the lock. */
+static void take_receivers(struct deliver *deliver)
+{
+    pthread_mutex_lock(&deliver->lock);
+    struct receiver_set *next = deliver->next_receivers;
+    size_t n = next ? receiver_set_count(next) : 0;
+    struct post *posts = next ? calloc(n + 1, sizeof(*posts)) : NULL;
+    if (posts) {
+        for (size_t i = 0; i < n; i++) {
+            size_t old = place_of(deliver->receivers, receiver_set_at(next, i)->name);
+            if (old < receiver_set_count(deliver->receivers))
+                posts[i] = deliver->posts[old];
+            posts[i].gone = false;
+        }
+        for (size_t i = 0; i < deliver->n_flights; i++) {
+            struct flight *flight = &deliver->flights[i];
+            size_t at =
+                flight->receiver == SIZE_MAX
+                    ? n
+                    : place_of(next, receiver_set_at(deliver->receivers, flight->receiver)->name);
+            flight->receiver = at < n ? at : SIZE_MAX;
+        }
+        receiver_set_free(deliver->receivers);
+        free(deliver->posts);
+        deliver->receivers = next;
+        deliver->posts = posts;
+        deliver->next_receivers = NULL;
+    }
+    pthread_mutex_unlock(&deliver->lock);
 }
 
 static bool is_flying(const struct deliver *deliver, int64_t id)
@@ -147,9 +199,9 @@ static bool is_flying(const struct deliver *deliver, int64_t id)
 static void take_off(struct deliver *deliver, const struct outbox_row *row, size_t receiver)
 {
     struct flight *flight = &deliver->flights[deliver->n_flights];
-    *flight = (struct flight){row->id, row->attempts + 1, row->created_ms, receiver, NULL};
+    *flight = (struct flight){row->id, row->attempts + 1, row->created_ms, receiver, NULL, NULL};
     struct err err = {0};
-    int rc = request_new(&flight->request, receiver_set_at(deliver->options.receivers, receiver),
+    int rc = request_new(&flight->request, receiver_set_at(deliver->receivers, receiver),
                          row->webhook_id, row->data, now(deliver), &err);
     if (!rc && curl_multi_add_handle(deliver->multi, flight->request->http.curl) != CURLM_OK) {
         request_free(flight->request);
@@ -160,6 +212,7 @@ static void take_off(struct deliver *deliver, const struct outbox_row *row, size
     } else if (rc) {
         note(deliver, row->id, OUTBOX_WAITING, now(deliver) + BACKOFF_FIRST_MS, 0, err.text);
     } else {
+        flight->set = receiver_set_hold(deliver->receivers);
         deliver->posts[receiver].flying++;
         deliver->n_flights++;
     }
@@ -169,10 +222,8 @@ static int start_due(void *context, const struct outbox_row *row, struct err *er
 {
     (void)err;
     struct deliver *deliver = context;
-    size_t n = receiver_set_count(deliver->options.receivers);
-    size_t i = 0;
-    while (i < n && strcmp(receiver_set_at(deliver->options.receivers, i)->name, row->receiver))
-        i++;
+    size_t n = receiver_set_count(deliver->receivers);
+    size_t i = place_of(deliver->receivers, row->receiver);
     if (deliver->n_flights == MAX_FLIGHTS || deliver->n_attempts == MAX_ATTEMPTS)
         return 0;
     if (i == n) {
@@ -218,6 +269,7 @@ static void *run(void *context)
     struct deliver *deliver = context;
     while (!atomic_load(&deliver->stopping)) {
         int running = 0, left = 0;
+        take_receivers(deliver);
         curl_multi_perform(deliver->multi, &running);
         CURLMsg *message;
         while ((message = curl_multi_info_read(deliver->multi, &left))) {
@@ -242,6 +294,8 @@ int deliver_start(struct deliver **out, const struct deliver_options *options, s
         return err_set(err, -ENOMEM, "deliver: no memory");
     deliver->options = *options;
     deliver->rng = rng_of(options->seed);
+    pthread_mutex_init(&deliver->lock, NULL);
+    deliver->receivers = receiver_set_hold(options->receivers);
     size_t n = receiver_set_count(options->receivers);
     deliver->posts = calloc(n + 1, sizeof(*deliver->posts));
     deliver->attempts = calloc(MAX_ATTEMPTS, sizeof(*deliver->attempts));
@@ -275,17 +329,28 @@ void deliver_stop(struct deliver *deliver)
         curl_multi_wakeup(deliver->multi);
         pthread_join(deliver->thread, NULL);
     }
-    for (size_t i = 0; i < deliver->n_flights; i++) {
-        curl_multi_remove_handle(deliver->multi, deliver->flights[i].request->http.curl);
-        request_free(deliver->flights[i].request);
-    }
+    for (size_t i = 0; i < deliver->n_flights; i++)
+        end_flight(deliver, &deliver->flights[i]);
     if (deliver->multi)
         curl_multi_cleanup(deliver->multi);
     store_free(deliver->store);
+    receiver_set_free(deliver->receivers);
+    receiver_set_free(deliver->next_receivers);
+    pthread_mutex_destroy(&deliver->lock);
     free(deliver->posts);
     free(deliver->attempts);
     free(deliver->problems);
     free(deliver);
+}
+
+void deliver_reload(struct deliver *deliver, struct receiver_set *receivers, const char *url)
+{
+    pthread_mutex_lock(&deliver->lock);
+    snprintf(deliver->url, sizeof(deliver->url), "%s", url);
+    receiver_set_free(deliver->next_receivers);
+    deliver->next_receivers = receiver_set_hold(receivers);
+    pthread_mutex_unlock(&deliver->lock);
+    deliver_wake(deliver);
 }
 
 void deliver_wake(struct deliver *deliver)
@@ -298,12 +363,11 @@ static void metric(struct deliver *deliver, struct buf *out, const char *name, c
                    size_t offset)
 {
     buf_printf(out, "# TYPE %s counter\n# HELP %s %s\n", name, name, help);
-    for (size_t i = 0; i < receiver_set_count(deliver->options.receivers); i++) {
+    for (size_t i = 0; i < receiver_set_count(deliver->receivers); i++) {
         const char *post = (const char *)&deliver->posts[i];
         const atomic_int_fast64_t *count = (const void *)(post + offset);
         buf_printf(out, "%s_total{receiver=\"%s\"} %" PRId64 "\n", name,
-                   receiver_set_at(deliver->options.receivers, i)->name,
-                   (int64_t)atomic_load(count));
+                   receiver_set_at(deliver->receivers, i)->name, (int64_t)atomic_load(count));
     }
 }
 
@@ -311,23 +375,24 @@ void deliver_own_metrics(struct deliver *deliver, struct buf *out)
 {
     if (!deliver)
         return;
+    pthread_mutex_lock(&deliver->lock);
     metric(deliver, out, "assay_notifications_sent", "Notifications that a receiver took.",
            offsetof(struct post, sent));
     metric(deliver, out, "assay_notifications_failed", "Notifications that failed for good.",
            offsetof(struct post, failed));
     metric(deliver, out, "assay_notifications_retried", "Attempts that will be repeated.",
            offsetof(struct post, retried));
+    pthread_mutex_unlock(&deliver->lock);
 }
 
-int deliver_test(const struct receiver *receiver, const char *data, const struct clock *clock,
-                 int *status, struct buf *answer, struct err *err)
+int deliver_test_now(struct deliver *deliver, const char *name, struct buf *answer, struct err *err)
 {
-    AUTO(request) struct request *request = NULL;
-    int rc = request_new(&request, receiver, "msg_test", data, clock_wall_ms(clock), err);
-    if (rc)
-        return rc;
-    *status = http_out_status(&request->http, curl_easy_perform(request->http.curl));
-    buf_bytes(answer, request->http.answer.data, request->http.answer.size);
-    return *status ? 0
-                   : err_set(err, ERR_IO, "receiver %s: %s", receiver->name, request->http.problem);
+    char url[sizeof(deliver->url)];
+    pthread_mutex_lock(&deliver->lock);
+    struct receiver_set *receivers = receiver_set_hold(deliver->receivers);
+    memcpy(url, deliver->url, sizeof(url));
+    pthread_mutex_unlock(&deliver->lock);
+    int rc = deliver_test(receivers, name, url, deliver->options.clock, answer, err);
+    receiver_set_free(receivers);
+    return rc;
 }

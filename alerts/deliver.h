@@ -21,9 +21,9 @@
 struct deliver;
 
 struct deliver_options {
-    const struct receiver_set *receivers; /* outlives it */
-    const char *store_path;               /* read by the thread */
-    struct writer writer;                 /* for what attempts came to */
+    struct receiver_set *receivers; /* held by it */
+    const char *store_path;         /* read by the thread */
+    struct writer writer;           /* for what attempts came to */
     const struct clock *clock;
     const struct log *log;
     uint64_t seed; /* of the jitter */
@@ -32,6 +32,12 @@ struct deliver_options {
 int deliver_start(struct deliver **out, const struct deliver_options *options, struct err *err);
 void deliver_stop(struct deliver *deliver);
 
+/*
+ * Other receivers from now on (SIGHUP): what is under way is finished with the old ones, counters
+ * and rests go on under the same name; one that was gone (410) is tried again. `url`: the page's.
+ */
+void deliver_reload(struct deliver *deliver, struct receiver_set *receivers, const char *url);
+
 /* Something new may be in the outbox. */
 void deliver_wake(struct deliver *deliver);
 
@@ -39,8 +45,12 @@ void deliver_wake(struct deliver *deliver);
 void deliver_own_metrics(struct deliver *deliver, struct buf *out);
 
 /*
- * `assay alert test`: sends one message to the receiver now, without the outbox. Fills `answer`
- * with status and body (at most 16 KiB). < 0 when no answer came.
+ * `assay alert test`: sends one message to the receiver now, without the outbox, and writes what
+ * came of it as JSON: {"receiver","type","status","ms","answer","problem"}, status null when no
+ * answer came. `url`: the page's. ERR_NOT_FOUND: no such receiver.
  */
-int deliver_test(const struct receiver *receiver, const char *data, const struct clock *clock,
-                 int *status, struct buf *answer, struct err *err);
+int deliver_test(const struct receiver_set *receivers, const char *name, const char *url,
+                 const struct clock *clock, struct buf *answer, struct err *err);
+/* The same with the receivers that are in use now. Any thread. */
+int deliver_test_now(struct deliver *deliver, const char *name, struct buf *answer,
+                     struct err *err);

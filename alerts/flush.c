@@ -16,7 +16,10 @@
 
 enum {
     FLUSH_AT_ONCE = 256,
-    MAX_SILENCES = 1000
+    MAX_SILENCES = 1000,
+    /* Alertmanager wants to hear of what fires every minute, and of what ended for five more. */
+    RESEND_MS = 60 * 1000,
+    LINGER_MS = 5 * 60 * 1000,
 };
 
 struct hold { /* what keeps alerts from being told now */
@@ -78,61 +81,65 @@ static bool inhibited(const struct alerts *alerts, const struct alert_rule *rule
 static bool held_back(const struct alerts *alerts, const struct hold *hold, const char *id,
                       int64_t wall_ms)
 {
-    for (size_t i = 0; i < alerts->n; i++) {
-        const struct alert_rule *rule = alerts->alerts[i].rule;
-        if (strcmp(alerts->alerts[i].id, id) != 0)
-            continue;
-        struct part_pair pairs[NOTICE_MAX_LABELS];
-        struct label_set labels = {pairs, notice_labels(rule, pairs)};
-        return rule_muted(rule, wall_ms) || inhibited(alerts, rule) || silenced(hold, &labels);
-    }
-    return false; /* its rule is gone from the configuration: tell the end of it */
+    const struct alert *alert = alert_find(alerts, id);
+    if (!alert) /* its rule is gone from the configuration: tell the end of it */
+        return false;
+    struct part_pair pairs[NOTICE_MAX_LABELS];
+    struct label_set labels = {pairs, notice_labels(alert->rule, pairs)};
+    return rule_muted(alert->rule, wall_ms) || inhibited(alerts, alert->rule) ||
+           silenced(hold, &labels);
 }
 
 struct telling { /* one group's message while it is put together */
     struct alerts *alerts;
     const struct hold *hold;
     const struct alert_group_row *group;
+    bool every_alert; /* the receiver is a program that keeps the alerts itself: Alertmanager */
     struct notice *notice;
     int64_t wall_ms;
     bool news; /* something that the receiver does not know */
     size_t n_firing;
-    size_t n_held; /* firing, but not to be told now */
-    int rc;
+    size_t n_unacked;   /* of them, nobody looks after */
+    size_t n_lingering; /* ended, and to be told again */
+    size_t n_held;      /* firing, but not to be told now */
 };
 
-static bool is_told_now(const struct telling *t, const struct alert_member *member, bool firing)
+static bool is_firing(const struct alert_member *member)
 {
-    return !firing || !held_back(t->alerts, t->hold, member->alert, t->wall_ms);
+    return member->phase >= ALERT_FIRING; /* no data under policy `alert` is told like it */
 }
 
-static int gather(void *context, const struct alert_member *member, struct err *err)
+static bool is_told_now(const struct telling *t, const struct alert_member *member)
 {
+    return !is_firing(member) || !held_back(t->alerts, t->hold, member->alert, t->wall_ms);
+}
+
+/* Ended, told, and not yet long enough ago for a receiver that may have forgotten it. */
+static bool lingers(const struct telling *t, const struct alert_member *member)
+{
+    if (!t->every_alert || is_firing(member))
+        return false;
+    json_t *data = json_loads(member->data, 0, NULL);
+    const json_t *over = json_object_get(data, "over");
+    bool recent = json_is_integer(over) && t->wall_ms - json_integer_value(over) < LINGER_MS;
+    json_decref(data);
+    return recent;
+}
+
+static int count(void *context, const struct alert_member *member, struct err *err)
+{
+    (void)err;
     struct telling *t = context;
-    bool firing = member->phase >= ALERT_FIRING; /* no data under policy `alert` is told like it */
-    if (!is_told_now(t, member, firing)) {
+    if (!is_told_now(t, member)) {
         t->n_held++;
         return 0;
     }
-    if (!firing && !member->told && !member->untold)
-        return 0;
-    t->news = t->news || member->untold || !firing;
+    bool firing = is_firing(member);
     t->n_firing += firing;
-    return notice_add(t->notice, member->data, firing)
-               ? err_set(err, ERR_CORRUPT, "alert %s: its stored JSON is damaged", member->alert)
-               : 0;
-}
-
-/* After the message: firing ones are known, resolved ones leave; held ones wait. */
-static int settle(void *context, const struct alert_member *member, struct err *err)
-{
-    struct telling *t = context;
-    bool firing = member->phase >= ALERT_FIRING;
-    if (!is_told_now(t, member, firing))
-        return 0;
-    const char *key = t->group->key;
-    return firing ? commit_alert_member(t->alerts->store, key, member->alert, true, false, err)
-                  : commit_alert_member_leave(t->alerts->store, key, member->alert, err);
+    t->n_unacked += firing && !member->acked;
+    t->n_lingering += lingers(t, member);
+    t->news = t->news || member->untold || (!firing && member->told);
+    return 0;
 }
 
 static int write_notice(struct telling *t, struct err *err)
@@ -148,37 +155,116 @@ static int write_notice(struct telling *t, struct err *err)
                              .data = data,
                              .created_ms = t->wall_ms,
                              .next_ms = t->wall_ms};
-    int rc = commit_outbox(t->alerts->store, &row, err);
-    return rc ? rc : alert_members_read(t->alerts->store, t->group->key, settle, t, err);
+    return commit_outbox(t->alerts->store, &row, err);
+}
+
+static int begin_notice(struct telling *t, struct err *err)
+{
+    t->notice = notice_start(t->group->key, t->alerts->url,
+                             t->every_alert ? NOTICE_WIDE_BYTES : NOTICE_BYTES);
+    return t->notice ? 0 : err_set(err, -ENOMEM, "group %s: no memory", t->group->key);
+}
+
+static int gather(void *context, const struct alert_member *member, struct err *err)
+{
+    struct telling *t = context;
+    bool firing = is_firing(member);
+    bool over = !firing && !member->told && !member->untold; /* its end was told already */
+    if (!is_told_now(t, member) || (over && !lingers(t, member)))
+        return 0;
+    int rc = notice_add(t->notice, member->data, firing);
+    if (rc == NOTICE_FULL && t->every_alert) { /* nothing is left out: another message */
+        rc = write_notice(t, err);
+        if (!rc)
+            rc = begin_notice(t, err);
+        if (!rc)
+            rc = notice_add(t->notice, member->data, firing);
+    } else if (rc == NOTICE_FULL) {
+        notice_count(t->notice, firing);
+        rc = 0;
+    }
+    return rc < 0 ? err_set(err, ERR_CORRUPT, "alert %s: its stored JSON is damaged", member->alert)
+                  : 0;
+}
+
+/* After the message: firing ones are known, ended ones leave; held ones wait. */
+static int settle(void *context, const struct alert_member *member, struct err *err)
+{
+    struct telling *t = context;
+    if (!is_told_now(t, member))
+        return 0;
+    const char *key = t->group->key;
+    if (!is_firing(member) && !lingers(t, member))
+        return commit_alert_member_leave(t->alerts->store, key, member->alert, err);
+    return commit_alert_member(t->alerts->store, key, member->alert, is_firing(member), false, err);
+}
+
+static int write_group(struct telling *t, struct err *err)
+{
+    struct store *store = t->alerts->store;
+    int rc = begin_notice(t, err);
+    if (!rc)
+        rc = alert_members_read(store, t->group->key, gather, t, err);
+    if (!rc)
+        rc = write_notice(t, err);
+    if (t->notice) {
+        const char *type;
+        free(notice_finish(t->notice, t->wall_ms, &type));
+    }
+    return rc ? rc : alert_members_read(store, t->group->key, settle, t, err);
+}
+
+/* Is it time to say the same again? Not while the last message still waits: it says the same. */
+static int is_repeat(const struct telling *t, bool *repeat, struct err *err)
+{
+    const struct alert_group_row *group = t->group;
+    int64_t every_ms = t->every_alert ? RESEND_MS : group->repeat_ms;
+    size_t n = t->every_alert ? t->n_firing + t->n_lingering : t->n_unacked;
+    bool waits = false;
+    *repeat = group->told_ms >= 0 && n && t->wall_ms - group->told_ms >= every_ms;
+    int rc = *repeat && t->every_alert
+                 ? outbox_group_waits(t->alerts->store, group->receiver, group->key, &waits, err)
+                 : 0;
+    *repeat = *repeat && !waits;
+    return rc;
+}
+
+static int64_t next_time(const struct telling *t, int64_t told_ms)
+{
+    const struct alert_group_row *group = t->group;
+    int64_t due_ms = -1;
+    if (t->every_alert && (t->n_firing || t->n_lingering)) {
+        due_ms = told_ms + RESEND_MS;
+        if (due_ms <= t->wall_ms)
+            due_ms = t->wall_ms + RESEND_MS;
+    } else if (t->n_unacked) {
+        due_ms = told_ms + group->repeat_ms;
+    }
+    if (t->n_held && (due_ms < 0 || due_ms > t->wall_ms + group->interval_ms))
+        due_ms = t->wall_ms + (group->interval_ms > 1000 ? group->interval_ms : 1000);
+    return due_ms;
 }
 
 /* 1: a message was written · 0: none was due after all. */
 static int flush_group(struct alerts *alerts, const struct hold *hold,
                        const struct alert_group_row *group, int64_t wall_ms, struct err *err)
 {
+    const struct receiver *receiver = receiver_set_find(alerts->receivers, group->receiver);
     struct telling t = {.alerts = alerts,
                         .hold = hold,
                         .group = group,
-                        .wall_ms = wall_ms,
-                        .notice = notice_start(group->key, alerts->url)};
-    if (!t.notice)
-        return err_set(err, -ENOMEM, "group %s: no memory", group->key);
-    int rc = alert_members_read(alerts->store, group->key, gather, &t, err);
-    bool repeat = group->told_ms >= 0 && t.n_firing && wall_ms - group->told_ms >= group->repeat_ms;
+                        .every_alert = receiver && receiver->type == RECEIVER_ALERTMANAGER,
+                        .wall_ms = wall_ms};
+    bool repeat = false;
+    int rc = alert_members_read(alerts->store, group->key, count, &t, err);
+    if (!rc)
+        rc = is_repeat(&t, &repeat, err);
     bool tell = !rc && (t.news || repeat);
-    if (tell) {
-        rc = write_notice(&t, err);
-    } else {
-        const char *type;
-        free(notice_finish(t.notice, wall_ms, &type));
-    }
+    if (tell)
+        rc = write_group(&t, err);
     struct alert_group_row next = *group;
     next.told_ms = tell ? wall_ms : group->told_ms;
-    next.due_ms = -1;
-    if (t.n_firing)
-        next.due_ms = next.told_ms + group->repeat_ms;
-    if (t.n_held && (next.due_ms < 0 || next.due_ms > wall_ms + group->interval_ms))
-        next.due_ms = wall_ms + (group->interval_ms > 1000 ? group->interval_ms : 1000);
+    next.due_ms = next_time(&t, next.told_ms);
     if (!rc)
         rc = commit_alert_group(alerts->store, &next, err);
     return rc ? rc : tell;

@@ -7,6 +7,7 @@
 
 #include "alerts/notice.h"
 #include "alerts/run.h"
+#include "storage/alert_rows.h"
 
 struct alert { /* a rule's alert: one a rule in this version of the state */
     const struct alert_rule *rule;
@@ -24,9 +25,26 @@ struct alerts {
     struct route *route; /* NULL: nobody is told */
     struct readings *readings;
     struct alert *alerts;
+    struct alert **by_id; /* the same, sorted */
     size_t n;
     struct log_limit unreadable;
     int n_backgrounds;      /* looked up in this look */
     int64_t looked_ms;      /* event time of the last look */
     atomic_int by_phase[4]; /* for other threads */
 };
+
+/* NULL: no rule has an alert of that id (any more). */
+struct alert *alert_find(const struct alerts *alerts, const char *id);
+
+/* How many are in each phase, for other threads. */
+void alerts_count(struct alerts *alerts);
+
+/* run.c, for reload.c: the alert's groups are due; a group that it is not yet in is joined. */
+struct glance {
+    struct alerts *alerts;
+    struct alert *alert;
+    int64_t wall_ms;
+    struct err *err;
+};
+int glance_join_group(void *context, const struct route_target *target, const char *group_key);
+int glance_wake_group(void *context, const struct alert_group_row *row, struct err *err);

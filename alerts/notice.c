@@ -14,6 +14,7 @@ struct notice {
     size_t n_firing, n_resolved;
     const char *group_key;
     const char *url;
+    size_t n_bytes, max_bytes;
 };
 
 static void print_hash(char out[NOTICE_ID_BYTES], XXH64_hash_t hash)
@@ -245,22 +246,30 @@ char *notice_alert(const struct alert_rule *rule, const struct notice_facts *fac
     return text;
 }
 
-struct notice *notice_start(const char *group_key, const char *url)
+struct notice *notice_start(const char *group_key, const char *url, size_t max_bytes)
 {
     struct notice *notice = calloc(1, sizeof(*notice));
     if (!notice)
         return NULL;
     notice->group_key = group_key;
     notice->url = url;
+    notice->max_bytes = max_bytes;
     notice->alerts = json_array();
     return notice;
 }
 
-int notice_add(struct notice *notice, const char *alert_json, bool firing)
+void notice_count(struct notice *notice, bool firing)
 {
     *(firing ? &notice->n_firing : &notice->n_resolved) += 1;
-    if (json_array_size(notice->alerts) >= NOTICE_MAX_ALERTS)
-        return 0;
+}
+
+int notice_add(struct notice *notice, const char *alert_json, bool firing)
+{
+    size_t n_bytes = strlen(alert_json) + 24; /* with the status that is added */
+    if (json_array_size(notice->alerts) && notice->n_bytes + n_bytes > notice->max_bytes)
+        return NOTICE_FULL;
+    notice_count(notice, firing);
+    notice->n_bytes += n_bytes;
     json_t *alert = json_loads(alert_json, 0, NULL);
     if (!alert)
         return -1;

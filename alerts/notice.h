@@ -13,8 +13,7 @@
 #include "alerts/rule.h"
 
 enum {
-    NOTICE_ID_BYTES = 17,   /* 16 hex digits and a NUL */
-    NOTICE_MAX_ALERTS = 50, /* in one message; `more` counts the rest */
+    NOTICE_ID_BYTES = 17, /* 16 hex digits and a NUL */
     NOTICE_MAX_LABELS = 64,
 };
 
@@ -40,10 +39,18 @@ json_t *notice_model_url(const char *url, const char *model, const char *version
 size_t notice_labels(const struct alert_rule *rule, struct part_pair *pairs);
 
 /*
- * A group's message from its alerts' JSON texts; each is marked firing or resolved by the caller
- * with notice_add. notice_finish gives the text and takes the builder.
+ * A group's message from its alerts' JSON texts, each marked firing or resolved. notice_finish
+ * gives the text and takes the builder. Beyond `max_bytes` of alerts (the first one always fits)
+ * notice_add adds nothing and says NOTICE_FULL; notice_count then puts it into `more`.
  */
+enum {
+    NOTICE_FULL = 1,
+    NOTICE_BYTES = 18 * 1000,      /* Standard Webhooks: bodies below 20 kB */
+    NOTICE_WIDE_BYTES = 200 * 1000 /* for programs that have to get every single alert */
+};
 struct notice;
-struct notice *notice_start(const char *group_key, const char *url);
+struct notice *notice_start(const char *group_key, const char *url, size_t max_bytes);
+/* 0, NOTICE_FULL, or < 0: its JSON is damaged. */
 int notice_add(struct notice *notice, const char *alert_json, bool firing);
+void notice_count(struct notice *notice, bool firing);
 char *notice_finish(struct notice *notice, int64_t at_ms, const char **type);

@@ -18,6 +18,11 @@ static bool is_experiment(const json_t *data)
     return strncmp(form_text(data, "type"), "experiment.", strlen("experiment.")) == 0;
 }
 
+static bool is_acknowledged(const json_t *data)
+{
+    return strcmp(form_text(data, "type"), "alert.acknowledged") == 0;
+}
+
 static json_t *pagerduty_links(const json_t *data)
 {
     const struct {
@@ -58,9 +63,9 @@ json_t *form_pagerduty(struct payload *out, json_t *data, const struct receiver 
         return pagerduty_change(out, data, receiver);
     char dedup[256];
     snprintf(dedup, sizeof(dedup), "assay/%s", form_text(data, "group_id"));
-    if (form_is_resolved(data))
-        return json_pack("{s:s,s:s,s:s}", "routing_key", receiver->token, "event_action", "resolve",
-                         "dedup_key", dedup);
+    if (form_is_resolved(data) || is_acknowledged(data))
+        return json_pack("{s:s,s:s,s:s}", "routing_key", receiver->token, "event_action",
+                         form_is_resolved(data) ? "resolve" : "acknowledge", "dedup_key", dedup);
     char time[TEXT_TIME_BYTES];
     const char *at = form_time(data, "at", time), *summary = form_text(data, "summary");
     json_t *body =
@@ -118,9 +123,9 @@ json_t *form_opsgenie(struct payload *out, const json_t *data)
 {
     const json_t *alert = form_first_alert(data);
     const char *group = form_text(data, "group_id");
-    if (form_is_resolved(data)) {
-        snprintf(out->url_suffix, sizeof(out->url_suffix),
-                 "/v2/alerts/%s/close?identifierType=alias", group);
+    if (form_is_resolved(data) || is_acknowledged(data)) {
+        snprintf(out->url_suffix, sizeof(out->url_suffix), "/v2/alerts/%s/%s?identifierType=alias",
+                 group, form_is_resolved(data) ? "close" : "acknowledge");
         return json_pack("{s:s,s:s}", "source", "Assay", "note", form_text(data, "summary"));
     }
     static const char *const priorities[][2] = {

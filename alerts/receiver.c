@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ static const char *const types[] = {"webhook",      "slack", "pagerduty", "opsge
                                     "alertmanager", "teams", "template"};
 
 struct receiver_set {
+    atomic_int holders; /* beside the first */
     json_t *json;
     struct part part;
     struct receiver *receivers;
@@ -202,9 +204,15 @@ int receiver_set_parse(struct receiver_set **out, const struct config *config, s
     return 0;
 }
 
+struct receiver_set *receiver_set_hold(struct receiver_set *set)
+{
+    atomic_fetch_add(&set->holders, 1);
+    return set;
+}
+
 void receiver_set_free(struct receiver_set *set)
 {
-    if (!set)
+    if (!set || atomic_fetch_sub(&set->holders, 1) > 0)
         return;
     for (size_t i = 0; set->receivers && i < set->n; i++) {
         for (size_t k = 0; k < set->receivers[i].n_keys; k++)

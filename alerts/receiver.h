@@ -1,9 +1,10 @@
 /*
  * The receivers of `receivers:`, parsed and checked: where notifications go.
  *
- * Owner    receiver_set_parse gives, receiver_set_free takes and wipes the secrets
+ * Owner    receiver_set_parse and receiver_set_hold give, receiver_set_free takes; the last one
+ *          wipes the secrets: a request under way keeps its set over a reload
  * Errors   ERR_USAGE with file, line and key
- * Threads  read-only after parsing
+ * Threads  read-only after parsing; hold and free: any
  */
 #pragma once
 
@@ -43,6 +44,7 @@ struct receiver {
 struct receiver_set;
 
 int receiver_set_parse(struct receiver_set **out, const struct config *config, struct err *err);
+struct receiver_set *receiver_set_hold(struct receiver_set *set); /* the same one */
 void receiver_set_free(struct receiver_set *set);
 DEFINE_FREEP(receiver_set)
 

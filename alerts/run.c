@@ -64,14 +64,26 @@ int alerts_check(const struct config *config, struct err *err)
     return parse(alerts, err);
 }
 
+static int by_id(const void *a, const void *b)
+{
+    return strcmp((*(struct alert *const *)a)->id, (*(struct alert *const *)b)->id);
+}
+
+struct alert *alert_find(const struct alerts *alerts, const char *id)
+{
+    struct alert wanted;
+    const struct alert *key = &wanted;
+    snprintf(wanted.id, sizeof(wanted.id), "%s", id);
+    struct alert **found =
+        alerts->n ? bsearch(&key, alerts->by_id, alerts->n, sizeof(*alerts->by_id), by_id) : NULL;
+    return found ? *found : NULL;
+}
+
 static int take_row(void *context, const struct alert_row *row, struct err *err)
 {
     (void)err;
-    struct alerts *alerts = context;
-    for (size_t i = 0; i < alerts->n; i++) {
-        struct alert *alert = &alerts->alerts[i];
-        if (strcmp(alert->id, row->id) != 0)
-            continue;
+    struct alert *alert = alert_find(context, row->id);
+    if (alert)
         alert->state = (struct alert_state){
             .phase = (enum alert_phase)row->phase,
             .since_ms = row->since_ms,
@@ -82,11 +94,10 @@ static int take_row(void *context, const struct alert_row *row, struct err *err)
             .flapping = row->flapping,
             .no_data = row->no_data,
         };
-    }
     return 0;
 }
 
-static void count_phases(struct alerts *alerts)
+void alerts_count(struct alerts *alerts)
 {
     int counts[4] = {0};
     for (size_t i = 0; i < alerts->n; i++)
@@ -117,17 +128,20 @@ int alerts_new(struct alerts **out, const struct config *config, struct store *s
         return rc;
     alerts->n = rule_set_count(alerts->rules);
     alerts->alerts = calloc(alerts->n + 1, sizeof(*alerts->alerts));
-    if (!alerts->alerts)
+    alerts->by_id = calloc(alerts->n + 1, sizeof(struct alert *));
+    if (!alerts->alerts || !alerts->by_id)
         return err_set(err, -ENOMEM, "alerts: no memory for %zu rules", alerts->n);
     for (size_t i = 0; i < alerts->n; i++) {
         alerts->alerts[i].rule = rule_set_at(alerts->rules, i);
         alerts->alerts[i].state = alert_start(0);
         notice_id(alerts->alerts[i].id, alerts->alerts[i].rule);
+        alerts->by_id[i] = &alerts->alerts[i];
     }
+    qsort(alerts->by_id, alerts->n, sizeof(struct alert *), by_id);
     rc = alerts_read(store, false, take_row, alerts, err);
     if (rc)
         return rc;
-    count_phases(alerts);
+    alerts_count(alerts);
     *out = alerts; /* the caller owns it now */
     alerts = NULL;
     return 0;
@@ -142,6 +156,7 @@ void alerts_free(struct alerts *alerts)
     receiver_set_free(alerts->receivers);
     rule_set_free(alerts->rules);
     free(alerts->alerts);
+    free(alerts->by_id);
     free(alerts);
 }
 
@@ -158,17 +173,10 @@ bool alerts_wanted(const struct alerts *alerts)
     return alerts->n > 0;
 }
 
-const struct receiver_set *alerts_receivers(const struct alerts *alerts)
+struct receiver_set *alerts_receivers(const struct alerts *alerts)
 {
     return alerts->receivers;
 }
-
-struct glance {
-    struct alerts *alerts;
-    struct alert *alert;
-    int64_t wall_ms;
-    struct err *err;
-};
 
 static int64_t group_due(const struct alert_group_row *group, int64_t wall_ms, int64_t wait_ms)
 {
@@ -182,7 +190,7 @@ static int64_t group_due(const struct alert_group_row *group, int64_t wall_ms, i
 }
 
 /* For each receiver that the route names: the alert joins its group, and the group is due. */
-static int join_group(void *context, const struct route_target *target, const char *group_key)
+int glance_join_group(void *context, const struct route_target *target, const char *group_key)
 {
     struct glance *glance = context;
     struct store *store = glance->alerts->store;
@@ -201,7 +209,7 @@ static int join_group(void *context, const struct route_target *target, const ch
     return rc;
 }
 
-static int wake_group(void *context, const struct alert_group_row *row, struct err *err)
+int glance_wake_group(void *context, const struct alert_group_row *row, struct err *err)
 {
     struct glance *glance = context;
     struct alert_group_row group = *row;
@@ -217,10 +225,11 @@ static int tell_receivers(struct glance *glance, enum alert_event event)
     if (event == ALERT_FIRED || event == ALERT_WENT_SILENT) {
         struct part_pair pairs[NOTICE_MAX_LABELS];
         struct label_set labels = {pairs, notice_labels(glance->alert->rule, pairs)};
-        return route_match(alerts->route, &labels, join_group, glance);
+        return route_match(alerts->route, &labels, glance_join_group, glance);
     }
     if (event == ALERT_RESOLVED || event == ALERT_CAME_BACK)
-        return alert_groups_of(alerts->store, glance->alert->id, wake_group, glance, glance->err);
+        return alert_groups_of(alerts->store, glance->alert->id, glance_wake_group, glance,
+                               glance->err);
     return 0;
 }
 
@@ -337,7 +346,7 @@ static int look(struct alerts *alerts, const struct outside *outside, int64_t wa
         remember(alerts);
     }
     if (begun)
-        count_phases(alerts);
+        alerts_count(alerts);
     return rc;
 }
 

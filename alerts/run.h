@@ -29,6 +29,20 @@ int alerts_new(struct alerts **out, const struct config *config, struct store *s
 void alerts_free(struct alerts *alerts);
 DEFINE_FREEP(alerts)
 
+/*
+ * Another configuration (SIGHUP), whole or not at all: alerts of rules that are still there keep
+ * their state; those that fire are told to receivers that only the new route names. `config` is
+ * borrowed from now on instead of the former one.
+ */
+int alerts_reload(struct alerts *alerts, const struct config *config, int64_t wall_ms,
+                  struct err *err);
+
+/*
+ * Alerts whose rule is gone are closed: their history says "withdrawn", whoever was told that they
+ * fire is told that they ended. After alerts_new, and part of alerts_reload.
+ */
+int alerts_close_removed(struct alerts *alerts, int64_t wall_ms, struct err *err);
+
 /* The page's address for links, once it is known. The writer's thread, or before it runs. */
 void alerts_set_url(struct alerts *alerts, const char *url);
 
@@ -57,7 +71,7 @@ int alerts_tick(struct alerts *alerts, const struct outside *outside, int64_t wa
  */
 int alerts_flush(struct alerts *alerts, int64_t wall_ms, int64_t *next_ms, struct err *err);
 
-const struct receiver_set *alerts_receivers(const struct alerts *alerts);
+struct receiver_set *alerts_receivers(const struct alerts *alerts);
 
 /* OpenMetrics lines: alerts by state. */
 void alerts_own_metrics(const struct alerts *alerts, struct buf *out);

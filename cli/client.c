@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,5 +99,19 @@ int client_refused(const char *body, size_t n, long status, struct err *err)
     int rc = detail ? err_set(err, code, "%s", detail)
                     : err_set(err, code, "the daemon answered with HTTP status %ld", status);
     json_decref(json);
+    return rc;
+}
+
+int client_print(const struct client *client, const struct client_request *request, struct err *err)
+{
+    struct buf answer;
+    long status;
+    buf_init(&answer, 64 << 20);
+    int rc = client_call(client, request, &status, &answer, err);
+    if (!rc && status >= 400)
+        rc = client_refused((const char *)answer.data, answer.size, status, err);
+    if (!rc)
+        printf("%.*s\n", (int)answer.size, (const char *)answer.data);
+    buf_finish(&answer);
     return rc;
 }

@@ -29,3 +29,8 @@ int client_call(const struct client *client, const struct client_request *reques
 
 /* What a problem+json says, or the status alone. */
 int client_refused(const char *body, size_t n, long status, struct err *err);
+
+/* The call, and its answer on standard output as it is; an HTTP status of 400 and more is an error.
+ */
+int client_print(const struct client *client, const struct client_request *request,
+                 struct err *err);

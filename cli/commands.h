@@ -14,4 +14,5 @@ int command_backup(int argc, char **argv);
 int command_gate(int argc, char **argv);
 int command_experiment(int argc, char **argv);
 int command_token(int argc, char **argv);
+int command_alert(int argc, char **argv);
 int command_verify(int argc, char **argv);

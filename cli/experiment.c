@@ -29,16 +29,7 @@ static int call(const struct words *words, const char *method, const char *path,
                 struct err *err)
 {
     struct client_request request = {.method = method, .path = path, .body = body, .timeout_s = 60};
-    struct buf answer;
-    long status;
-    buf_init(&answer, 64 << 20);
-    int rc = client_call(&words->client, &request, &status, &answer, err);
-    if (!rc && status >= 400)
-        rc = client_refused((const char *)answer.data, answer.size, status, err);
-    if (!rc)
-        printf("%.*s\n", (int)answer.size, (const char *)answer.data);
-    buf_finish(&answer);
-    return rc;
+    return client_print(&words->client, &request, err);
 }
 
 static int read_file(const char *path, char **out, struct err *err)

@@ -12,6 +12,11 @@ static const struct command {
     const char *usage;
     const char *summary;
 } commands[] = {
+    {"alert", command_alert,
+     "list | history [--alert ID] | silences | deliveries | silence MATCHER… --duration D "
+     "--comment WHY | unsilence ID | ack ID | again DELIVERY | test RECEIVER [-c FILE] [--json] "
+     "[--url U] [--token-file F]",
+     "what fires, who looks after it, who is told; test sends a real message to a receiver"},
     {"backup", command_backup, "(-c FILE | --db DB) OUT.db|-",
      "copies the database while the daemon goes on; - writes to standard output"},
     {"check", command_check, "FILE",

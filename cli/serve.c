@@ -66,6 +66,12 @@ struct daemon {
     bool signals_running;
 };
 
+/* The configuration of the last SIGHUP, or the first. */
+static const struct config *config_now(const struct daemon *daemon)
+{
+    return daemon->reloaded ? daemon->reloaded : daemon->options->config;
+}
+
 /*
  * Seam 1: the collector tells of looks. The change counter that web's stream sleeps on goes up with
  * each commit by itself (store_set_changes).
@@ -218,11 +224,6 @@ static int serve_put_version(void *context, const char *model, const char *versi
     return collector_call(daemon->collector, write_version, &row, err);
 }
 
-static const struct config *config_now(const struct daemon *daemon)
-{
-    return daemon->reloaded ? daemon->reloaded : daemon->options->config;
-}
-
 /* What the writer must do is short: the events are read on the asker's thread. */
 struct reference_command {
     struct daemon *daemon;
@@ -269,6 +270,7 @@ static int serve_put_reference(void *context, const char *model, const char *ver
 }
 
 struct alert_command {
+    const struct daemon *daemon;
     const char *action;
     const char *subject;
     const char *body;
@@ -282,7 +284,8 @@ static int run_alert_command(void *context, struct store *store, struct err *err
     if (strcmp(command->action, "silence") == 0)
         return alerts_silence(store, command->body, &command->actor, command->answer, err);
     if (strcmp(command->action, "ack") == 0)
-        return alerts_ack(store, command->subject, command->body, &command->actor, err);
+        return alerts_ack(store, command->subject, command->body, &command->actor,
+                          alerts_receivers(command->daemon->alerts), err);
     int64_t id = 0;
     if (int_parse(&id, command->subject, strlen(command->subject)))
         return err_set(err, ERR_NOT_FOUND, "\"%s\" is no id", command->subject);
@@ -291,12 +294,21 @@ static int run_alert_command(void *context, struct store *store, struct err *err
     return alerts_send_again(store, id, command->body, &command->actor, err);
 }
 
+/* Where notifications lead: what the configuration says, else where it listens. */
+static const char *page_url(const struct daemon *daemon)
+{
+    const struct config *config = config_now(daemon);
+    return config->http.public_url ? config->http.public_url : web_url(daemon->web);
+}
+
 static int serve_alert(void *context, const char *action, const char *subject, const char *body,
                        const char *who, struct buf *answer, struct err *err)
 {
     struct daemon *daemon = context;
+    if (strcmp(action, "test") == 0) /* waits for the receiver: not on the writer's thread */
+        return deliver_test_now(daemon->deliver, subject, answer, err);
     struct alert_command command = {
-        action, subject, body, {who, clock_wall_ms(clock_system())}, answer};
+        daemon, action, subject, body, {who, clock_wall_ms(clock_system())}, answer};
     int rc = collector_call(daemon->collector, run_alert_command, &command, err);
     deliver_wake(daemon->deliver);
     return rc;
@@ -337,6 +349,8 @@ static int reload(void *context, struct store *store, struct err *err)
 {
     struct daemon *daemon = context;
     AUTO(config) struct config *config = NULL;
+    const struct config *former = config_now(daemon);
+    int64_t wall_ms = clock_wall_ms(clock_system());
     int rc = config_read(&config, daemon->options->config->path, err);
     if (!rc)
         rc = config_supported(config, err);
@@ -345,11 +359,16 @@ static int reload(void *context, struct store *store, struct err *err)
     if (!rc)
         rc = references_of_config(store, config, err);
     if (!rc)
+        rc = alerts_reload(daemon->alerts, config, wall_ms, err);
+    bool alerts_changed = !rc;
+    if (!rc)
         rc = collector_reload(daemon->collector, config, err);
     if (!rc)
         rc = collector_references_changed(daemon->collector, err);
     if (!rc)
         rc = gateways_reload(daemon->gateways, config, err);
+    if (rc && alerts_changed)
+        alerts_reload(daemon->alerts, former, wall_ms, NULL);
     if (rc)
         return rc;
     pthread_mutex_lock(&daemon->reloading);
@@ -357,7 +376,10 @@ static int reload(void *context, struct store *store, struct err *err)
     daemon->reloaded = config; /* the daemon owns it now */
     pthread_mutex_unlock(&daemon->reloading);
     config = NULL;
-    return 0;
+    collector_looks_while_observed(daemon->collector, !alerts_wanted(daemon->alerts));
+    alerts_set_url(daemon->alerts, page_url(daemon));
+    deliver_reload(daemon->deliver, alerts_receivers(daemon->alerts), page_url(daemon));
+    return flush_alerts(daemon, err);
 }
 
 static void *wait_for_signals(void *context)
@@ -413,13 +435,6 @@ static int open_sources(struct daemon *daemon, struct err *err)
     return rc;
 }
 
-/* Where notifications lead: what the configuration says, else where it listens. */
-static const char *page_url(const struct daemon *daemon)
-{
-    const struct config *config = daemon->reloaded ? daemon->reloaded : daemon->options->config;
-    return config->http.public_url ? config->http.public_url : web_url(daemon->web);
-}
-
 /* An event of a gateway: to Kafka, from where it comes back like everybody's. */
 static bool emit_event(void *context, const char *topic, const char *key, const void *event,
                        size_t n)
@@ -456,6 +471,8 @@ static int open_parts(struct daemon *daemon, struct err *err)
         rc = store_set_changes(daemon->store, daemon->changes, err);
     if (!rc)
         rc = alerts_new(&daemon->alerts, config, daemon->store, &daemon->log, "", err);
+    if (!rc)
+        rc = alerts_close_removed(daemon->alerts, clock_wall_ms(clock_system()), err);
     if (!rc)
         rc = engine_open(&daemon->engine, config, daemon->store, &daemon->log, err);
     if (!rc)
@@ -514,9 +531,11 @@ static int open_parts(struct daemon *daemon, struct err *err)
     rc = open_gateways(daemon, err);
     if (!rc)
         rc = web_start(&daemon->web, &web, err);
-    if (!rc)
-        alerts_set_url(daemon->alerts, page_url(daemon));
-    return rc;
+    if (rc)
+        return rc;
+    alerts_set_url(daemon->alerts, page_url(daemon));
+    deliver_reload(daemon->deliver, alerts_receivers(daemon->alerts), page_url(daemon));
+    return 0;
 }
 
 static void close_parts(struct daemon *daemon)

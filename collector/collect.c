@@ -513,6 +513,11 @@ int collector_reload(struct collector *collector, const struct config *config, s
     return rc;
 }
 
+void collector_looks_while_observed(struct collector *collector, bool only)
+{
+    collector->options.looks_while_observed = only;
+}
+
 int collector_references_changed(struct collector *collector, struct err *err)
 {
     return models_read_references(collector->models, collector->options.store, err);

@@ -105,6 +105,10 @@ int collector_call(struct collector *collector,
  */
 int collector_reload(struct collector *collector, const struct config *config, struct err *err);
 
+/* Whether at_look is only wanted while observer->active, from now on. Writer's thread or in a call.
+ */
+void collector_looks_while_observed(struct collector *collector, bool only);
+
 /* Another reference was set in storage: new values count on its grids. Writer's thread or in a
  * call. */
 int collector_references_changed(struct collector *collector, struct err *err);

@@ -341,8 +341,9 @@ int alert_members_read(struct store *store, const char *group_key,
                        void *context, struct err *err)
 {
     static const char sql[] =
-        "SELECT m.alert, m.told, m.untold, a.phase, a.data FROM alert_members AS m JOIN alerts AS "
-        "a ON a.id = m.alert WHERE m.group_key = ?1 ORDER BY a.phase = 2 DESC, a.since_ms, a.id";
+        "SELECT m.alert, m.told, m.untold, a.acked_by IS NOT NULL, a.phase, a.data FROM "
+        "alert_members AS m JOIN alerts AS a ON a.id = m.alert WHERE m.group_key = ?1 ORDER BY "
+        "a.phase = 2 DESC, a.since_ms, a.id";
     AUTO_RESET sqlite3_stmt *s = NULL;
     int rc = statement_get(store, sql, &s, err);
     if (rc)
@@ -350,9 +351,12 @@ int alert_members_read(struct store *store, const char *group_key,
     bind_text(s, 1, group_key);
     int step;
     while ((step = sqlite3_step(s)) == SQLITE_ROW) {
-        struct alert_member out = {text_at(s, 0), sqlite3_column_int(s, 1) != 0,
-                                   sqlite3_column_int(s, 2) != 0, sqlite3_column_int(s, 3),
-                                   text_at(s, 4)};
+        struct alert_member out = {text_at(s, 0),
+                                   sqlite3_column_int(s, 1) != 0,
+                                   sqlite3_column_int(s, 2) != 0,
+                                   sqlite3_column_int(s, 3) != 0,
+                                   sqlite3_column_int(s, 4),
+                                   text_at(s, 5)};
         rc = row(context, &out, err);
         if (rc)
             return rc;

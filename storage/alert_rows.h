@@ -94,6 +94,7 @@ struct alert_member {
     const char *alert;
     bool told;   /* the receiver believes it fires */
     bool untold; /* it has fired since the receiver was last told */
+    bool acked;  /* somebody looks after it */
     int phase;   /* of the alert, now */
     const char *data;
 };

@@ -153,6 +153,23 @@ int outbox_due(struct store *store, int64_t now_ms, int limit,
     return each_row(store, statement, row, context, err);
 }
 
+int outbox_group_waits(struct store *store, const char *receiver, const char *group_key,
+                       bool *waits, struct err *err)
+{
+    static const char sql[] = "SELECT 1 FROM outbox WHERE state = 0 AND receiver = ?1 AND "
+                              "group_key = ?2 LIMIT 1";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    *waits = false;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, receiver);
+    bind_text(statement, 2, group_key);
+    int step = sqlite3_step(statement);
+    *waits = step == SQLITE_ROW;
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : store_fail(store, step, err, "outbox");
+}
+
 int outbox_next(struct store *store, int64_t *next_ms, struct err *err)
 {
     static const char sql[] = "SELECT min(next_ms) FROM outbox WHERE id IN (SELECT min(id) FROM "

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
@@ -64,6 +65,10 @@ int commit_outbox_expire(struct store *store, int64_t before_ms, struct err *err
 int outbox_due(struct store *store, int64_t now_ms, int limit,
                int (*row)(void *context, const struct outbox_row *row, struct err *err),
                void *context, struct err *err);
+
+/* Does a row of the group wait? */
+int outbox_group_waits(struct store *store, const char *receiver, const char *group_key,
+                       bool *waits, struct err *err);
 
 /* When the next row is due; INT64_MAX: none waits. */
 int outbox_next(struct store *store, int64_t *next_ms, struct err *err);

@@ -228,3 +228,9 @@ int api_send_again(struct api_context *context, const struct api_input *input,
 {
     return operate(context, input, "send-again", input_capture(input, "delivery"), answer, err);
 }
+
+int api_test_receiver(struct api_context *context, const struct api_input *input,
+                      struct api_answer *answer, struct err *err)
+{
+    return operate(context, input, "test", input_capture(input, "receiver"), answer, err);
+}

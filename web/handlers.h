@@ -34,6 +34,7 @@ route_handler api_system;
 route_handler api_dead_letters;
 route_handler api_alerts, api_alert_history, api_silences, api_deliveries;
 route_handler api_post_silence, api_delete_silence, api_ack_alert, api_send_again;
+route_handler api_test_receiver;
 route_handler api_experiments, api_experiment, api_create_experiment, api_command_experiment;
 route_handler api_experiment_history, api_experiment_looks, api_audit, api_assignment, api_verdict;
 route_handler api_gate_experiment, api_gate_rollback, api_gate_model;

@@ -35,15 +35,20 @@ struct world {
     struct states *pane;
 };
 
-static void begin(struct world *w)
+static void begin_with(struct world *w, const char *text)
 {
     struct err err = {0};
     w->temp = temp_new();
     w->store = temp_store(w->temp, STORE_WRITE);
     w->series_id = temp_series(w->store, "credit", "v1", "");
-    must(config_parse(&w->config, "assay.yaml", yaml, strlen(yaml), &err), &err);
+    must(config_parse(&w->config, "assay.yaml", text, strlen(text), &err), &err);
     must(alerts_new(&w->alerts, w->config, w->store, NULL, "http://page", &err), &err);
     alerts_set_url(w->alerts, "http://page/");
+}
+
+static void begin(struct world *w)
+{
+    begin_with(w, yaml);
 }
 
 static void end(struct world *w)
@@ -237,6 +242,214 @@ static void what_still_fires_is_repeated(void **state)
     end(&w);
 }
 
+static void what_somebody_looks_after_is_not_repeated(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    begin(&w);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+    assert_int_equal(flush(&w, 10000), 1);
+    json_t *data = newest(&w);
+    const char *id = text(json_array_get(json_object_get(data, "alerts"), 0), "key");
+    struct actor ann = {"ann", 20000};
+    must(alerts_ack(w.store, id, "{}", &ann, alerts_receivers(w.alerts), &err), &err);
+    json_decref(data);
+
+    assert_int_equal(flush(&w, 10000 + HOUR), 0);
+
+    fill(&w, start + MINUTE, 10000, 0, 10);
+    look(&w, start + 90000, 2 * HOUR);
+    assert_int_equal(flush(&w, 2 * HOUR), 1); /* its end is told all the same */
+    end(&w);
+}
+
+static const char alertmanager[] =
+    "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+    "alerts:\n"
+    "  - {name: errors, model: credit, metric: error_rate, window: 5m, above: 0.2, interval: "
+    "false}\n"
+    "receivers: [{name: am, type: alertmanager, url: 'http://127.0.0.1:1/', allow_private: true}]\n"
+    "route: {receiver: am, group_wait: 0s, group_interval: 0s, repeat_interval: 4h}\n";
+
+static int mark_sent(void *context, const struct outbox_row *row, struct err *err)
+{
+    struct outbox_attempt sent = {
+        .id = row->id, .state = OUTBOX_SENT, .status = 200, .problem = ""};
+    return commit_outbox_attempt(context, &sent, err);
+}
+
+static void send_all(struct world *w)
+{
+    struct err err = {0};
+    must(commit_begin(w->store, &err), &err);
+    must(outbox_due(w->store, INT64_MAX, 1000, mark_sent, w->store, &err), &err);
+    must(commit_end(w->store, &err), &err);
+}
+
+static void alertmanager_hears_every_minute_what_fires_and_five_more_what_ended(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    begin_with(&w, alertmanager);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+    assert_int_equal(flush(&w, 0), 1);
+    send_all(&w);
+    assert_int_equal(flush(&w, MINUTE - 1), 0);
+    assert_int_equal(flush(&w, MINUTE), 1);
+    assert_int_equal(flush(&w, 2 * MINUTE), 0); /* the last one still waits: it says the same */
+    send_all(&w);
+    assert_int_equal(flush(&w, 3 * MINUTE), 1);
+    send_all(&w);
+
+    fill(&w, start + MINUTE, 10000, 0, 10);
+    look(&w, start + 90000, 3 * MINUTE + 1000); /* resolved now */
+    int told = 0;
+    for (int64_t at_ms = 3 * MINUTE + 1000; at_ms < 20 * MINUTE; at_ms += 1000) {
+        int n = flush(&w, at_ms);
+        told += n;
+        if (!n)
+            continue;
+        json_t *data = newest(&w);
+        json_t *alert = json_array_get(json_object_get(data, "alerts"), 0);
+        assert_string_equal(text(alert, "status"), "resolved");
+        assert_int_equal(json_integer_value(json_object_get(alert, "over")), 3 * MINUTE + 1000);
+        json_decref(data);
+        send_all(&w);
+    }
+    assert_int_equal(told, 5); /* at once, and each minute for less than five */
+
+    fill(&w, start + 6 * MINUTE, 100, 90, 10);
+    look(&w, start + 6 * MINUTE + 30000, 20 * MINUTE);
+    assert_int_equal(flush(&w, 20 * MINUTE), 1); /* again: news */
+    end(&w);
+}
+
+static int count_alerts(void *context, const struct outbox_row *row, struct err *err)
+{
+    (void)err;
+    int64_t *counts = context; /* rows, alerts, more, largest row */
+    json_t *data = json_loads(row->data, 0, NULL);
+    counts[0]++;
+    counts[1] += (int64_t)json_array_size(json_object_get(data, "alerts"));
+    counts[2] += json_integer_value(json_object_get(data, "more"));
+    if ((int64_t)strlen(row->data) > counts[3])
+        counts[3] = (int64_t)strlen(row->data);
+    json_decref(data);
+    return 0;
+}
+
+static char *many_rules(const char *receivers)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    buf_printf(&out, "models: [{name: credit, task: binary, label_horizon: 1h}]\nalerts:\n");
+    for (int i = 0; i < 600; i++)
+        buf_printf(&out,
+                   "  - {name: e%d, model: credit, metric: error_rate, window: 5m, above: 0.2, "
+                   "interval: false}\n",
+                   i);
+    buf_printf(&out, "%s", receivers);
+    buf_u8(&out, 0);
+    return (char *)out.data;
+}
+
+static void
+six_hundred_at_once_are_one_page_for_people_and_all_of_them_for_alertmanager(void **state)
+{
+    (void)state;
+    AUTO_FREE char *people =
+        many_rules("receivers: [{name: r, type: webhook, url: 'http://127.0.0.1:1/'}]\n"
+                   "route: {receiver: r, group_wait: 0s}\n");
+    AUTO_FREE char *program =
+        many_rules("receivers: [{name: r, type: alertmanager, url: 'http://127.0.0.1:1/'}]\n"
+                   "route: {receiver: r, group_wait: 0s}\n");
+    for (int i = 0; i < 2; i++) {
+        struct world w = {0};
+        int64_t counts[4] = {0};
+        begin_with(&w, i == 0 ? people : program);
+        fill(&w, start, 100, 40, 10);
+        look(&w, start + 30000, 0);
+        assert_int_equal(flush(&w, 0), 1);
+        assert_int_equal(outbox_read(w.store, INT64_MAX, 1000, count_alerts, counts, NULL), 0);
+        assert_int_equal(counts[1] + counts[2], 600);
+        if (i == 0) {
+            assert_int_equal(counts[0], 1);
+            assert_true(counts[1] >= 10);
+            assert_true(counts[3] < 20000);
+        } else {
+            assert_true(counts[0] > 1);
+            assert_int_equal(counts[2], 0);
+        }
+        end(&w);
+    }
+}
+
+static void a_rule_that_is_gone_after_a_restart_ends_its_alert(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    begin(&w);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+    assert_int_equal(flush(&w, 10000), 1);
+    alerts_free(w.alerts);
+    config_free(w.config);
+    static const char less[] =
+        "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+        "receivers: [{name: oncall, type: webhook, url: 'http://127.0.0.1:1/'}]\n"
+        "route: {receiver: oncall}\n";
+    must(config_parse(&w.config, "assay.yaml", less, strlen(less), &err), &err);
+    must(alerts_new(&w.alerts, w.config, w.store, NULL, "", &err), &err);
+
+    must(alerts_close_removed(w.alerts, 2 * MINUTE, &err), &err);
+    must(alerts_close_removed(w.alerts, 3 * MINUTE, &err), &err); /* once is enough */
+
+    assert_int_equal(flush(&w, 4 * MINUTE), 1);
+    json_t *data = newest(&w);
+    assert_string_equal(text(data, "type"), "alert.resolved");
+    assert_non_null(strstr(text(data, "summary"), "its rule was removed from the configuration"));
+    json_decref(data);
+    assert_int_equal(flush(&w, 2 * HOUR), 0);
+    end(&w);
+}
+
+static void a_reload_keeps_what_memory_alone_knows(void **state)
+{
+    (void)state;
+    static const char patient[] =
+        "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+        "alerts:\n"
+        "  - {name: errors, model: credit, metric: error_rate, window: 5m, above: 0.2, interval: "
+        "false, keep_firing_for: 2m}\n"
+        "receivers: [{name: oncall, type: webhook, url: 'http://127.0.0.1:1/'}]\n"
+        "route: {receiver: oncall, group_wait: 0s, group_interval: 0s}\n";
+    struct world w = {0};
+    struct err err = {0};
+    begin_with(&w, patient);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+    fill(&w, start + MINUTE, 10000, 0, 10);
+    look(&w, start + 2 * MINUTE, 1000); /* clear since here: no row says so */
+    AUTO(config) struct config *again = NULL;
+    must(config_parse(&again, "assay.yaml", patient, strlen(patient), &err), &err);
+
+    must(alerts_reload(w.alerts, again, 2000, &err), &err);
+
+    assert_int_equal(flush(&w, 3000), 1);
+    look(&w, start + 4 * MINUTE - 1000, 4000);
+    assert_int_equal(flush(&w, 5000), 0);
+    look(&w, start + 4 * MINUTE, 6000);
+    assert_int_equal(flush(&w, 7000), 1);
+    json_t *data = newest(&w);
+    assert_string_equal(text(data, "type"), "alert.resolved");
+    json_decref(data);
+    end(&w);
+}
+
 static void a_restart_forgets_nothing(void **state)
 {
     (void)state;
@@ -344,6 +557,12 @@ int main(void)
         cmocka_unit_test(a_message_says_since_when_how_sure_what_was_done_and_where_to_look),
         cmocka_unit_test(a_message_says_what_the_newest_experiment_on_the_model_came_to),
         cmocka_unit_test(what_still_fires_is_repeated),
+        cmocka_unit_test(what_somebody_looks_after_is_not_repeated),
+        cmocka_unit_test(alertmanager_hears_every_minute_what_fires_and_five_more_what_ended),
+        cmocka_unit_test(
+            six_hundred_at_once_are_one_page_for_people_and_all_of_them_for_alertmanager),
+        cmocka_unit_test(a_rule_that_is_gone_after_a_restart_ends_its_alert),
+        cmocka_unit_test(a_reload_keeps_what_memory_alone_knows),
         cmocka_unit_test(a_restart_forgets_nothing),
         cmocka_unit_test(a_silence_holds_the_telling_back_and_not_the_state),
         cmocka_unit_test(an_inhibited_rule_waits_for_the_other),

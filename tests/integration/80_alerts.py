@@ -5,81 +5,22 @@ Rows F46 and F47, and the first figures of docs/alerts.md.
 
 import os
 import random
-import socket
-import struct
 import time
 
-from daemon import configuration
-from events import MINUTE, prediction, write_jsonl
+import alerting
+from events import MINUTE, write_jsonl
 from kafka import wait_until
-from receiver import Receiver, signature
+from receiver import signature
 from story import equal, short
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-def _now():
-    return int(time.time() * 1000)
-
-
-def _rules(**more):
-    rule = {"name": "errors", "model": "credit", "metric": "error_rate", "window": "5m", "above": 0.2}
-    return [{**rule, "interval": False, "severity": "critical", **more}]
-
-
-def _settings(story, receiver, rules=None, **more):
-    secret = story.path("hook.key")
-    with open(secret, "w", encoding="utf-8") as out:
-        out.write(SECRET + "\n")
-    hook = {"name": "oncall", "type": "webhook", "url": receiver.url, "secret_file": secret, "allow_private": True}
-    return configuration(
-        alerts=rules or _rules(),
-        receivers=[{**hook, **more}],
-        route={"receiver": "oncall", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "1s"},
-    )
-
-
-def _receiver(story, answer=lambda request, n: 200):
-    receiver = Receiver(answer)
-    story.at_end(receiver.close)
-    return receiver
-
-
-def _predictions(prefix, n, failed, at=None):
-    at = at or _now() - 1000
-    return [
-        prediction(f"{prefix}{i}", at + i, score=0.9, prediction=1, **({"error": "down"} if i < failed else {}))
-        for i in range(n)
-    ]
-
-
-def _later(prefix, at):
-    """An event beyond the second, so that its look is taken."""
-    return [prediction(prefix, at, score=0.9, prediction=1)]
-
-
-def _post(daemon, events):
-    status, text = daemon.request("POST", "/api/v1/events", "\n".join(event.value for event in events).encode())
-    equal(status, 200, text)
-
-
-def _harm(daemon, prefix="p"):
-    at = _now() - 3000
-    _post(daemon, _predictions(prefix, 20, 20, at) + _later(prefix + "later", at + 2000))
-
-
-def _heal(daemon, prefix="h"):
-    at = _now() - 1500
-    _post(daemon, _predictions(prefix, 400, 0, at) + _later(prefix + "later", at + 1400))
 
 
 @short
 def a_bad_release_is_told_within_seconds_and_signed(story):
-    receiver = _receiver(story)
-    daemon = story.daemon(_settings(story, receiver))
+    receiver = alerting.receiver(story)
+    daemon = story.daemon(alerting.settings(story, receiver))
     daemon.start()
 
-    _harm(daemon)
+    alerting.harm(daemon)
 
     wait_until(lambda: receiver.taken, 20, "the notification")
     headers, body = receiver.taken[0]
@@ -89,7 +30,7 @@ def a_bad_release_is_told_within_seconds_and_signed(story):
     equal((alert["name"], alert["status"], alert["model"]), ("errors", "firing", "credit"))
     assert alert["value"] > 0.9, alert
     low = {key.lower(): value for key, value in headers.items()}
-    equal(low["webhook-signature"], signature(SECRET, headers, body))
+    equal(low["webhook-signature"], signature(alerting.SECRET, headers, body))
     firing = daemon.get("/api/v1/alerts")["items"]
     equal([(a["rule"], a["state"]) for a in firing], [("errors", "firing")])
     deliveries = daemon.get("/api/v1/deliveries")["items"]
@@ -98,15 +39,15 @@ def a_bad_release_is_told_within_seconds_and_signed(story):
 
 def F46_failures_are_retried_with_the_same_id_and_in_order(story):
     def answer(request, n):
-        return [500, 429, _reset, 503, 200][n] if n < 5 else 200
+        return [500, 429, alerting.reset, 503, 200][n] if n < 5 else 200
 
-    receiver = _receiver(story, answer)
-    daemon = story.daemon(_settings(story, receiver))
+    receiver = alerting.receiver(story, answer)
+    daemon = story.daemon(alerting.settings(story, receiver))
     daemon.start()
 
-    _harm(daemon)
+    alerting.harm(daemon)
     wait_until(lambda: daemon.get("/api/v1/alerts")["items"], 20, "the alert")
-    _heal(daemon)
+    alerting.heal(daemon)
 
     wait_until(lambda: len(receiver.taken) >= 2, 90, "both notifications")
     ids = [headers["webhook-id"] for _, headers, _ in receiver.attempts]
@@ -114,19 +55,12 @@ def F46_failures_are_retried_with_the_same_id_and_in_order(story):
     equal([said["type"] for said in receiver.bodies()], ["alert.firing", "alert.resolved"])
 
 
-def _reset(handler):
-    """The connection ends with a TCP reset in the middle of everything."""
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.connection.close()
-    handler.close_connection = True
-
-
 def F46_other_4xx_fail_for_good_are_shown_and_can_be_sent_again(story):
     wanted = {"status": 404}
-    receiver = _receiver(story, lambda request, n: wanted["status"])
-    daemon = story.daemon(_settings(story, receiver))
+    receiver = alerting.receiver(story, lambda request, n: wanted["status"])
+    daemon = story.daemon(alerting.settings(story, receiver))
     daemon.start()
-    _harm(daemon)
+    alerting.harm(daemon)
 
     def failed():
         rows = daemon.get("/api/v1/deliveries")["items"]
@@ -150,10 +84,10 @@ def F46_an_answer_that_never_ends_or_is_huge_costs_nothing(story):
         except OSError:
             pass
 
-    receiver = _receiver(story, lambda request, n: endless)
-    daemon = story.daemon(_settings(story, receiver))
+    receiver = alerting.receiver(story, lambda request, n: endless)
+    daemon = story.daemon(alerting.settings(story, receiver))
     daemon.start()
-    _harm(daemon)
+    alerting.harm(daemon)
 
     def sent():
         rows = daemon.get("/api/v1/deliveries")["items"]
@@ -163,9 +97,9 @@ def F46_an_answer_that_never_ends_or_is_huge_costs_nothing(story):
 
 
 def F46_a_dead_receiver_delays_no_other(story):
-    hang = _receiver(story, lambda request, n: lambda handler: time.sleep(60))
-    good = _receiver(story)
-    settings = _settings(story, good)
+    hang = alerting.receiver(story, lambda request, n: lambda handler: time.sleep(60))
+    good = alerting.receiver(story)
+    settings = alerting.settings(story, good)
     settings["receivers"].append({**settings["receivers"][0], "name": "dead", "url": hang.url, "timeout": "5s"})
     settings["route"]["routes"] = [
         {"matchers": ['severity="critical"'], "receiver": "dead", "continue": True},
@@ -174,17 +108,17 @@ def F46_a_dead_receiver_delays_no_other(story):
     daemon = story.daemon(settings)
     daemon.start()
 
-    _harm(daemon)
+    alerting.harm(daemon)
 
     wait_until(lambda: good.taken, 20, "the good receiver")
     assert hang.attempts, "the dead one was tried, too"
 
 
 def private_addresses_are_refused_unless_allowed(story):
-    receiver = _receiver(story)
-    daemon = story.daemon(_settings(story, receiver, allow_private=False))
+    receiver = alerting.receiver(story)
+    daemon = story.daemon(alerting.settings(story, receiver, allow_private=False))
     daemon.start()
-    _harm(daemon)
+    alerting.harm(daemon)
 
     def problem():
         rows = daemon.get("/api/v1/deliveries")["items"]
@@ -196,12 +130,12 @@ def private_addresses_are_refused_unless_allowed(story):
 
 
 def F47_no_event_at_all_is_told_by_the_wall_clock(story):
-    receiver = _receiver(story)
+    receiver = alerting.receiver(story)
     rules = [{"name": "silent", "model": "credit", "absent": "3s"}]
-    daemon = story.daemon(_settings(story, receiver, rules=rules))
+    daemon = story.daemon(alerting.settings(story, receiver, alerts=rules))
     daemon.start()
-    at = _now() - 2000
-    _post(daemon, _predictions("a", 5, 0, at) + _later("b", at + 1500))
+    at = alerting.now() - 2000
+    alerting.post(daemon, alerting.predictions("a", 5, 0, at) + alerting.later("b", at + 1500))
 
     wait_until(lambda: receiver.taken, 30, "the alert on silence")
     equal(receiver.bodies()[0]["data"]["alerts"][0]["name"], "silent")
@@ -210,13 +144,13 @@ def F47_no_event_at_all_is_told_by_the_wall_clock(story):
 
 
 def a_silence_is_kept_and_audited(story):
-    receiver = _receiver(story)
-    daemon = story.daemon(_settings(story, receiver))
+    receiver = alerting.receiver(story)
+    daemon = story.daemon(alerting.settings(story, receiver))
     daemon.start()
     silence = {"matchers": ["alertname=errors"], "duration": "1h", "comment": "known"}
     daemon.request("POST", "/api/v1/silences", silence)
 
-    _harm(daemon)
+    alerting.harm(daemon)
     wait_until(lambda: daemon.get("/api/v1/alerts")["items"], 20, "the alert")
     time.sleep(2)
     equal(receiver.attempts, [])
@@ -228,11 +162,11 @@ def a_silence_is_kept_and_audited(story):
 
 
 def a_replay_decides_as_it_would_have_live_and_tells_nobody(story):
-    receiver = _receiver(story)
-    at = _now() - 10 * MINUTE
-    events = _predictions("p", 20, 20, at) + _later("l", at + 2000) + _predictions("h", 400, 0, at + 4000)
-    settings = _settings(story, receiver)
-    story.replay("replayed", settings, [write_jsonl(story.path("events"), events + _later("z", at + 60000))])
+    receiver = alerting.receiver(story)
+    at = alerting.now() - 10 * MINUTE
+    events = alerting.predictions("p", 20, 20, at) + alerting.later("l", at + 2000) + alerting.predictions("h", 400, 0, at + 4000)
+    settings = alerting.settings(story, receiver)
+    story.replay("replayed", settings, [write_jsonl(story.path("events"), events + alerting.later("z", at + 60000))])
     daemon = story.daemon(settings, "replayed")
     daemon.start(wait=False)
     daemon.wait_answering()
@@ -251,15 +185,15 @@ def killed_at_random_no_notification_is_lost(story):
     chance = random.Random(7)
 
     def answer(request, n):
-        return chance.choice([200, 200, 200, 500, 429, _reset])
+        return chance.choice([200, 200, 200, 500, 429, alerting.reset])
 
-    receiver = _receiver(story, answer)
-    daemon = story.daemon(_settings(story, receiver))
+    receiver = alerting.receiver(story, answer)
+    daemon = story.daemon(alerting.settings(story, receiver))
     for turn in range(rounds):
         daemon.start()
-        base = _now() - 8000
-        harm = _predictions(f"h{turn}-", 2000, 2000, base)
-        _post(daemon, harm + _later(f"l{turn}", base + 3000))
+        base = alerting.now() - 8000
+        harm = alerting.predictions(f"h{turn}-", 2000, 2000, base)
+        alerting.post(daemon, harm + alerting.later(f"l{turn}", base + 3000))
         time.sleep(chance.uniform(0, 0.7))
         daemon.kill9()
     daemon.start()

@@ -154,7 +154,7 @@ int page_alerts_command(void *context, const char *action, const char *subject, 
     if (strcmp(action, "silence") == 0)
         rc = alerts_silence(site->store, body, &actor, answer, err);
     else if (strcmp(action, "ack") == 0)
-        rc = alerts_ack(site->store, subject, body, &actor, err);
+        rc = alerts_ack(site->store, subject, body, &actor, NULL, err);
     else if (strcmp(action, "silence-end") == 0)
         rc = alerts_silence_end(site->store, id, &actor, err);
     else
