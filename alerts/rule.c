@@ -12,6 +12,7 @@
 #include "common/part.h"
 #include "common/text.h"
 #include "stats/custom.h"
+#include "stats/metric_system.h"
 
 enum {
     MAX_RULES = 10000,
@@ -318,9 +319,10 @@ static int read_timing(struct rule_set *set, const json_t *object, struct alert_
 static int read_limits(struct rule_set *set, const json_t *object, struct alert_rule *rule)
 {
     bool given = false;
-    double min_count = 1;
+    bool of_hosts = rule->metric && system_metric_is(rule->metric);
+    double min_count = of_hosts ? 0 : 1; /* hosts speak of themselves without predictions too */
     int rc = part_number(&set->part, object, "min_count", &min_count, &given);
-    if (!rc && (min_count < 1 || min_count != floor(min_count)))
+    if (!rc && ((given && min_count < 1) || min_count != floor(min_count)))
         return part_refuse(&set->part, "min_count", "%g is not a whole number above 0", min_count);
     rule->min_count = (int64_t)min_count;
     if (!rc)

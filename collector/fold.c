@@ -394,6 +394,19 @@ int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t t
     return result;
 }
 
+int fold_system(struct panes *fold, struct models *models, struct version *version, int64_t ts_ms,
+                const struct outcome *value, struct err *err)
+{
+    struct fold_target target;
+    struct pane *pane;
+    int rc = fold_target(models, version, NULL, 0, &target, err);
+    if (!rc)
+        rc = pane_for(fold, target.series[0], ts_ms, &pane, err);
+    if (rc)
+        return rc;
+    return states_system(pane->states, value, 1) ? no_memory(target.series[0], err) : 0;
+}
+
 static int write_profile(struct panes *fold, struct pane *pane, enum profile_part part,
                          struct err *err)
 {

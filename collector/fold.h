@@ -57,6 +57,10 @@ int fold_profile(struct panes *fold, const struct fold_target *target, int64_t t
 int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
                  const struct outcome *outcome, int sign, struct err *err);
 
+/* A value of a host: into the version as a whole, for it has no segment. */
+int fold_system(struct panes *fold, struct models *models, struct version *version, int64_t ts_ms,
+                const struct outcome *value, struct err *err);
+
 /* Writes every changed pane into the open transaction. */
 int panes_write(struct panes *fold, struct err *err);
 /* The transaction is durable: they are clean, and the oldest leave beyond the bound. */

@@ -209,24 +209,31 @@ static int take_late(struct collector *collector, struct partition *partition,
     return rc ? rc : join_set_outcome(collector->join, record, there, &late, err);
 }
 
-/* Values of a host: counted, and told to the observer. */
+/* Values of a host: into the version's panes, and told to the observer. */
 static int take_system(struct collector *collector, const struct event *event,
                        struct verdict *verdict, struct err *err)
 {
     struct model *model;
+    struct version *version;
     int rc = models_admit(collector->models, event->model, &model, err);
     if (rc > 0)
         *verdict = dead((enum reject)rc, "model");
     if (rc)
         return rc < 0 ? rc : 0;
     count_model(model, COUNT_SYSTEM, 1);
-    struct version *version;
-    if (!is_observed(collector))
-        return 0;
     rc = model_version(collector->models, model, event->version, &version, err);
-    if (rc)
-        return rc;
-    rc = observe_system(collector, version, event, err);
+    for (uint32_t i = 0; rc >= 0 && i < event->n_values; i++) {
+        struct outcome value = {.value = event->values[i].value.number};
+        if (event->values[i].value.kind != VALUE_NUMBER)
+            continue;
+        rc =
+            model_system_name(collector->models, model, event->values[i].name, &value.name_id, err);
+        if (!rc)
+            rc =
+                fold_system(collector->fold, collector->models, version, event->ts_ms, &value, err);
+    }
+    if (rc >= 0 && is_observed(collector))
+        rc = observe_system(collector, version, event, err);
     return rc < 0 ? rc : 0;
 }
 

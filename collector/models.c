@@ -55,6 +55,7 @@ static void model_free(struct model *model)
     id_set_finish(&model->version_names);
     id_set_finish(&model->classes);
     id_set_finish(&model->outcome_names);
+    id_set_finish(&model->system_names);
     id_set_finish(&model->feature_names);
     id_set_finish(&model->category_names);
     profiling_finish(&model->profiling);

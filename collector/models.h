@@ -90,7 +90,7 @@ struct model {
     size_t versions_capacity;
     struct id_set version_names;  /* → index in versions */
     struct version *last_version; /* of the last event: most events repeat it */
-    struct id_set classes, outcome_names;
+    struct id_set classes, outcome_names, system_names;
     struct id_set feature_names, category_names;
     struct profiling profiling;
     int64_t counts[N_MODEL_COUNTS];
@@ -102,7 +102,7 @@ struct model {
 /* A class, outcome, feature or category name that is to be written with the next commit. */
 struct new_name {
     struct model *model;
-    const char *kind; /* "class", "outcome", "feature", "category" */
+    const char *kind; /* "class", "outcome", "system", "feature", "category" */
     uint64_t id;
     char *text;
     uint32_t size;
@@ -149,12 +149,15 @@ int model_slices(struct models *models, struct model *model, const struct event 
 int version_series(struct models *models, struct version *version, uint32_t slice,
                    struct series **out, struct err *err);
 
-/* The id of a class or outcome name; its text is recorded once, and beyond limits.categories it is
+/* The id of a class, outcome's or system value's name; its text is recorded once, and beyond
+   limits.categories it is
    `__other__`. */
 int model_class(struct models *models, struct model *model, struct view text, uint64_t *id,
                 struct err *err);
 int model_outcome_name(struct models *models, struct model *model, struct view text, uint64_t *id,
                        struct err *err);
+int model_system_name(struct models *models, struct model *model, struct view text, uint64_t *id,
+                      struct err *err);
 
 /* Records the names of @score, @prediction and @label; once, before the first profile. */
 int model_own_features(struct models *models, struct model *model, struct err *err);

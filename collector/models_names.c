@@ -139,6 +139,12 @@ int model_outcome_name(struct models *models, struct model *model, struct view t
     return name_of(models, model, &model->outcome_names, "outcome", text, id, err);
 }
 
+int model_system_name(struct models *models, struct model *model, struct view text, uint64_t *id,
+                      struct err *err)
+{
+    return name_of(models, model, &model->system_names, "system", text, id, err);
+}
+
 static int feature_name_of(struct models *models, struct model *model, struct view name,
                            struct err *err)
 {

@@ -58,6 +58,12 @@ static int restore_outcome(void *context, uint64_t id, const char *text, struct 
     return id_set_put(&((struct restoring *)context)->model->outcome_names, id, 0, err);
 }
 
+static int restore_system(void *context, uint64_t id, const char *text, struct err *err)
+{
+    (void)text;
+    return id_set_put(&((struct restoring *)context)->model->system_names, id, 0, err);
+}
+
 static int restore_feature(void *context, uint64_t id, const char *text, struct err *err)
 {
     (void)text;
@@ -125,6 +131,9 @@ int models_restore(struct models *models, struct store *store, struct err *err)
         if (!rc)
             rc = names_each(store, restoring.model->name, "outcome", restore_outcome, &restoring,
                             err);
+        if (!rc)
+            rc =
+                names_each(store, restoring.model->name, "system", restore_system, &restoring, err);
         if (!rc)
             rc = names_each(store, restoring.model->name, "feature", restore_feature, &restoring,
                             err);

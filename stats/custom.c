@@ -272,9 +272,9 @@ int metric_resolve(struct metric_query *out, const struct custom_set *set, enum 
 static void of_outcome(const struct states *states, const struct custom_metric *metric,
                        struct metric_value *out)
 {
-    static const struct outcome_sums none = {0};
-    const struct outcome_sums *sums =
-        outcome_find(states_get(states, &outcome_kind), metric->outcome_id);
+    static const struct named_sum none = {0};
+    const struct named_sum *sums =
+        named_sums_find(states_get(states, &outcome_kind), metric->outcome_id);
     if (!sums)
         sums = &none;
     if (metric->agg == AGG_SUM) {

@@ -30,7 +30,9 @@ struct part {
 struct states {
     struct metric_setup setup;
     size_t n_parts;
-    struct part parts[MAX_PARTS]; /* the first is the common one */
+    struct part parts[MAX_PARTS];   /* the first is the common one */
+    struct part folding[MAX_PARTS]; /* of them, those that predictions and labels may change */
+    size_t n_folding;
 };
 
 static size_t aligned(size_t n)
@@ -58,6 +60,8 @@ int states_new(struct states **out, const struct metric_setup *setup, struct err
             continue;
         assert(states->n_parts < MAX_PARTS);
         states->parts[states->n_parts++] = (struct part){kinds[i], place};
+        if (kinds[i]->predict || kinds[i]->label)
+            states->folding[states->n_folding++] = (struct part){kinds[i], place};
         if (kinds[i]->init)
             kinds[i]->init(place, setup);
         place += aligned(kinds[i]->size);
@@ -79,8 +83,8 @@ void states_free(struct states *states)
 
 static int room_for(struct states *states, const struct sample *sample, enum fold fold)
 {
-    for (size_t i = 0; i < states->n_parts; i++) {
-        const struct part *part = &states->parts[i];
+    for (size_t i = 0; i < states->n_folding; i++) {
+        const struct part *part = &states->folding[i];
         if (part->kind->room && part->kind->room(part->state, sample, fold))
             return -ENOMEM;
     }
@@ -91,8 +95,8 @@ int states_predict(struct states *states, const struct sample *sample)
 {
     if (room_for(states, sample, FOLD_PREDICTION))
         return -ENOMEM;
-    for (size_t i = 0; i < states->n_parts; i++) {
-        const struct part *part = &states->parts[i];
+    for (size_t i = 0; i < states->n_folding; i++) {
+        const struct part *part = &states->folding[i];
         if (part->kind->predict)
             part->kind->predict(part->state, &states->setup, sample);
     }
@@ -103,8 +107,8 @@ int states_label(struct states *states, const struct sample *sample, int sign)
 {
     if (room_for(states, sample, FOLD_LABEL))
         return -ENOMEM;
-    for (size_t i = 0; i < states->n_parts; i++) {
-        const struct part *part = &states->parts[i];
+    for (size_t i = 0; i < states->n_folding; i++) {
+        const struct part *part = &states->folding[i];
         if (part->kind->label)
             part->kind->label(part->state, &states->setup, sample, sign);
     }
@@ -120,6 +124,18 @@ int states_outcome(struct states *states, const struct outcome *outcome, int sig
         const int rc = part->kind->outcome(part->state, &states->setup, outcome, sign);
         if (rc)
             return rc; /* one kind keeps outcomes: nothing before it has changed */
+    }
+    return 0;
+}
+
+int states_system(struct states *states, const struct outcome *value, int sign)
+{
+    for (size_t i = 0; i < states->n_parts; i++) {
+        const struct part *part = &states->parts[i];
+        const int rc =
+            part->kind->system ? part->kind->system(part->state, &states->setup, value, sign) : 0;
+        if (rc)
+            return rc; /* as above */
     }
     return 0;
 }

@@ -57,6 +57,9 @@ struct state_kind {
                   int sign);
     int (*outcome)(void *state, const struct metric_setup *setup, const struct outcome *outcome,
                    int sign);
+    /* A value that a host tells of itself, by its name. */
+    int (*system)(void *state, const struct metric_setup *setup, const struct outcome *value,
+                  int sign);
     void (*merge)(void *into, const void *from);
     /* An empty state writes nothing: states grow new kinds without touching what is stored. */
     void (*save)(const void *state, struct buf *out);
@@ -74,6 +77,7 @@ DEFINE_FREEP(states)
 int states_predict(struct states *states, const struct sample *sample);
 int states_label(struct states *states, const struct sample *sample, int sign);
 int states_outcome(struct states *states, const struct outcome *outcome, int sign);
+int states_system(struct states *states, const struct outcome *value, int sign);
 int states_merge(struct states *into, const struct states *from); /* same setup; else -EINVAL */
 int states_coarsen(struct states *states);                        /* 0; never fails */
 

@@ -11,6 +11,7 @@
 #include "stats/metric_ranking.h"
 #include "stats/metric_regression.h"
 #include "stats/metric_segmentation.h"
+#include "stats/metric_system.h"
 
 enum {
     ANY = TASK_ANY,
@@ -26,8 +27,8 @@ enum {
 
 /* By ascending tag; the first counts predictions and labels for everyone. */
 static const struct state_kind *const kinds[] = {
-    &common_kind,  &binary_kind,  &multiclass_kind,   &regression_kind,
-    &outcome_kind, &ranking_kind, &segmentation_kind, &expected_kind,
+    &common_kind,  &binary_kind,       &multiclass_kind, &regression_kind, &outcome_kind,
+    &ranking_kind, &segmentation_kind, &system_kind,     &expected_kind,
 };
 
 /* clang-format off */
@@ -255,6 +256,15 @@ static const struct metric_def table[] = {
      ANY, BETTER_NONE, &outcome_kind, outcome_rate},
     {"outcome_mean{name=", "value", "Mean of the outcomes of that name.",
      ANY, BETTER_NONE, &outcome_kind, outcome_mean},
+
+    {"gpu_utilization", "fraction", "Mean utilisation of the GPUs that serve it.",
+     ANY, BETTER_NONE, &system_kind, system_gpu_utilization},
+    {"cpu_utilization", "fraction", "Mean utilisation of the CPUs that serve it.",
+     ANY, BETTER_NONE, &system_kind, system_cpu_utilization},
+    {"memory_bytes", "bytes", "Mean memory in use.",
+     ANY, BETTER_NONE, &system_kind, system_memory_bytes},
+    {"system{name=", "value", "Mean of a system value of any name.",
+     ANY, BETTER_NONE, &system_kind, system_value},
 };
 /* clang-format on */
 

@@ -71,7 +71,10 @@ static int add_family(struct store *store, struct columns *columns, const char *
     if (rc)
         return rc;
     sqlite3_bind_int64(statement, 1, columns->series_id);
-    bind_text(statement, 2, strstr(family, "{class=") ? "class" : "outcome");
+    bind_text(statement, 2,
+              strstr(family, "{class=")            ? "class"
+              : strncmp(family, "system{", 7) == 0 ? "system"
+                                                   : "outcome");
     sqlite3_bind_int(statement, 3, MAX_FAMILY_NAMES);
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);

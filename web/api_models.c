@@ -141,8 +141,18 @@ int api_models(struct api_context *context, const struct api_input *input,
     return rc;
 }
 
-static void write_metric_names(struct api_context *context, const struct model_row *model,
-                               struct buf *out)
+static int write_system_metric(void *context, uint64_t id, const char *text, struct err *err)
+{
+    (void)id;
+    (void)err;
+    char name[320];
+    if (system_metric(name, text))
+        out_string(context, name);
+    return 0;
+}
+
+static int write_metric_names(struct api_context *context, struct store *store,
+                              const struct model_row *model, struct buf *out, struct err *err)
 {
     out_key(out, "metrics");
     out_open(out, '[');
@@ -178,7 +188,9 @@ static void write_metric_names(struct api_context *context, const struct model_r
         list_next(&at, &name, &size);
         out_bytes(out, name, size);
     }
+    int rc = names_each(store, model->name, "system", write_system_metric, out, err);
     out_close(out, ']');
+    return rc;
 }
 
 int api_model(struct api_context *context, const struct api_input *input, struct api_answer *answer,
@@ -194,7 +206,8 @@ int api_model(struct api_context *context, const struct api_input *input, struct
         return rc;
     out_open(&answer->body, '{');
     rc = write_model(context, store, &known.row, &answer->body, err);
-    write_metric_names(context, &known.row, &answer->body);
+    if (!rc)
+        rc = write_metric_names(context, store, &known.row, &answer->body, err);
     out_close(&answer->body, '}');
     model_finish(&known);
     return rc;

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buf.h"
+#include "stats/metric_system.h"
+#include "storage/catalog.h"
 #include "web/routes.h"
 
 const char *main_metrics(enum task task)
@@ -116,6 +119,48 @@ int model_metrics_open(struct model_metrics *out, enum task task, const struct c
     if (rc)
         model_metrics_finish(out);
     return rc;
+}
+
+bool system_metric(char name[320], const char *value)
+{
+    struct buf text;
+    if (!strchr(value, '{') && system_metric_is(value))
+        return snprintf(name, 320, "%s", value) > 0;
+    buf_init(&text, 319);
+    buf_printf(&text, "system{name=\"");
+    for (const char *c = value; *c; c++) {
+        if (*c == '"' || *c == '\\' || *c == '\n')
+            buf_u8(&text, '\\');
+        buf_u8(&text, (uint8_t)(*c == '\n' ? 'n' : *c));
+    }
+    buf_printf(&text, "\"}");
+    bool fits = !buf_failed(&text);
+    if (fits)
+        snprintf(name, 320, "%.*s", (int)text.size, (const char *)text.data);
+    buf_finish(&text);
+    return fits;
+}
+
+struct adding {
+    struct model_metrics *metrics;
+    enum task task;
+};
+
+static int add_system(void *context, uint64_t id, const char *text, struct err *err)
+{
+    (void)id;
+    struct adding *adding = context;
+    char name[320];
+    return adding->metrics->n < MODEL_METRICS_MAX && system_metric(name, text)
+               ? add(adding->metrics, adding->task, name, strlen(name), err)
+               : 0;
+}
+
+int model_metrics_add_system(struct model_metrics *metrics, struct store *store, const char *model,
+                             enum task task, struct err *err)
+{
+    struct adding adding = {metrics, task};
+    return names_each(store, model, "system", add_system, &adding, err);
 }
 
 void model_metrics_finish(struct model_metrics *metrics)

@@ -9,6 +9,7 @@
 
 #include "common/config.h"
 #include "stats/custom.h"
+#include "storage/store.h"
 
 enum {
     MODEL_METRICS_MAX = 64, /* names in one question */
@@ -32,4 +33,11 @@ const char *better_word(enum better better);
    when the model is not configured. */
 int model_metrics_open(struct model_metrics *out, enum task task, const struct config_model *config,
                        const char *names, struct err *err);
+
+/* How the mean of a system value is called: gpu_utilization, or `system{name="x"}`. False: its name
+   is too long for a metric. */
+bool system_metric(char name[320], const char *value);
+/* Adds those that hosts told of this model, as far as there is room. */
+int model_metrics_add_system(struct model_metrics *metrics, struct store *store, const char *model,
+                             enum task task, struct err *err);
 void model_metrics_finish(struct model_metrics *metrics);

@@ -92,11 +92,17 @@ static struct family *family_of(struct page *page, const struct metric_query *me
     made.unit = base_unit(metric->unit, &made.scale);
     char name[150];
     size_t n = 0;
+    const bool family = strchr(metric->name, '{'); /* system{name="x"} is system_name_x */
     for (const char *c = metric->name; *c && n < sizeof(name) - 1; c++)
-        name[n++] = isalnum((unsigned char)*c) ? *c : '_';
+        if (isalnum((unsigned char)*c) || !family || (n && name[n - 1] != '_'))
+            name[n++] = isalnum((unsigned char)*c) ? *c : '_';
+    while (family && n && name[n - 1] == '_')
+        n--;
     name[n] = '\0';
-    snprintf(made.name, sizeof(made.name), "assay_model_%s%s%s", name, made.unit ? "_" : "",
-             made.unit ? made.unit : "");
+    size_t u = made.unit ? strlen(made.unit) : 0;
+    bool has_unit = u && n > u && name[n - u - 1] == '_' && strcmp(name + n - u, made.unit) == 0;
+    snprintf(made.name, sizeof(made.name), "assay_model_%s%s%s", name, u && !has_unit ? "_" : "",
+             u && !has_unit ? made.unit : "");
     for (size_t i = 0; i < page->n; i++)
         if (strcmp(page->families[i].name, made.name) == 0)
             return &page->families[i];
@@ -164,11 +170,13 @@ static int add_model(void *context, const struct model_row *model, struct err *e
     rc = model_metrics_open(&page->metrics, (enum task)task, config, NULL, err);
     if (rc)
         return rc;
+    rc = model_metrics_add_system(&page->metrics, page->store, model->name, (enum task)task, err);
     page->model = model;
     page->to_ms = complete / STEP_MS * STEP_MS;
     for (size_t i = 0; i < page->metrics.n; i++)
         page->of_metric[i] = family_of(page, &page->metrics.queries[i]);
-    rc = versions_each(page->store, model->name, add_version, page, err);
+    if (!rc)
+        rc = versions_each(page->store, model->name, add_version, page, err);
     model_metrics_finish(&page->metrics);
     return rc;
 }

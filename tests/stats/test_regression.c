@@ -154,9 +154,9 @@ static void names_beyond_the_limit_are_left_out_in_any_order(void **state)
     states_save(down, &of_down);
     assert_int_equal(of_up.size, of_down.size);
     assert_memory_equal(of_up.data, of_down.data, of_up.size);
-    const struct outcome_state *s = states_get(up, &outcome_kind);
-    assert_non_null(outcome_find(s, 256 * 1000));
-    assert_null(outcome_find(s, 257 * 1000));
+    const struct named_sums *s = states_get(up, &outcome_kind);
+    assert_non_null(named_sums_find(s, 256 * 1000));
+    assert_null(named_sums_find(s, 257 * 1000));
     buf_finish(&of_up);
     buf_finish(&of_down);
 }

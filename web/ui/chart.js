@@ -51,7 +51,7 @@ function y_range(rows, kind, weight) {
     highs.sort((a, b) => a - b);
     let low = Math.min(...values, lows[Math.floor(lows.length * 0.05)] ?? Infinity);
     let high = Math.max(...values, highs[Math.floor(highs.length * 0.95)] ?? -Infinity);
-    if (kind === "count" || kind === "ms" || kind === "percent") low = Math.min(0, low);
+    if (["count", "ms", "bytes", "percent"].includes(kind)) low = Math.min(0, low);
     const pad = (high - low || Math.abs(high) || 1) * 0.08;
     return [low === 0 ? 0 : low - pad, high + pad];
 }

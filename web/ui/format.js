@@ -24,9 +24,9 @@ function digits_of(half_width) {
 
 const is_rate = (metric) => /(_rate|^coverage)$/.test(metric.replace(/\{.*$/, ""));
 
-// What a metric's value is written in: "percent", "ms", "count" or "number".
+// What a metric's value is written in: "percent", "ms", "bytes", "count" or "number".
 export function kind_of(metric, unit) {
-    if (unit === "ms") return "ms";
+    if (unit === "ms" || unit === "bytes") return unit;
     if (unit === "count") return "count";
     if (unit === "fraction" && is_rate(metric)) return "percent";
     return "number";
@@ -36,6 +36,7 @@ export function value(v, kind, half_width) {
     if (v === null || v === undefined || Number.isNaN(v)) return missing;
     if (kind === "count") return count(v);
     if (kind === "ms") return duration_fine(v);
+    if (kind === "bytes") return bytes(v);
     if (kind === "percent") return `${trim((v * 100).toFixed(Math.min(3, digits_of((half_width || 0.0005) * 100))))} %`;
     if (half_width > 0) return v.toFixed(digits_of(half_width));
     const size = Math.abs(v);
