@@ -121,6 +121,21 @@ enum class as {
     CLASS /* numbers are wanted as text too */
 };
 
+/* A number of any kind. */
+bool take_scalar_number(values_walk *d, field at, view name, as wanted, value *out)
+{
+    const number number = take_number(d);
+    if (!number.valid)
+        return false;
+    out->kind = VALUE_NUMBER;
+    out->number = number.value;
+    if (!number.finite)
+        return fault(d, at, REJECT_NOT_FINITE, name);
+    if (wanted == as::CLASS)
+        out->text = number_class(d, number);
+    return true;
+}
+
 /*
  * A string, number, bool or null. A text that says NaN or Infinity is VALUE_INVALID, and so is a
  * text beyond the size of a name. A number that is not finite is a fault of the field.
@@ -145,18 +160,13 @@ bool take_scalar(values_walk *d, field at, view name, as wanted, value *out)
     case '[':
         out->kind = VALUE_INVALID;
         return skip_wrong(d, at, name);
-    default: {
-        const number number = take_number(d);
-        if (!number.valid)
-            return false;
-        out->kind = VALUE_NUMBER;
-        out->number = number.value;
-        if (!number.finite)
-            return fault(d, at, REJECT_NOT_FINITE, name);
-        if (wanted == as::CLASS)
-            out->text = number_class(d, number);
-        return true;
-    }
+    default:
+        if (wanted == as::VALUE && plain_value(look(d), &out->number)) {
+            out->kind = VALUE_NUMBER;
+            d->token++;
+            return true;
+        }
+        return take_scalar_number(d, at, name, wanted, out);
     }
 }
 

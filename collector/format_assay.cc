@@ -17,14 +17,16 @@ struct decoder : values_walk {
     named_value *features, *scores, *segment, *values, *relevance;
     class_confusion *confusion;
     view *ranking;
+    key_hints feature_names;
 };
 
 namespace
 {
 
 /* An object name → value, each by `one`. Null is absent. */
-template <typename One>
-bool take_map(decoder *d, field at, named_value *items, uint32_t *n, One one)
+template <typename Members, typename One>
+inline bool take_members(decoder *d, field at, named_value *items, uint32_t *n, Members each,
+                         One one)
 {
     if (peek(d) != '{') {
         value other;
@@ -32,12 +34,27 @@ bool take_map(decoder *d, field at, named_value *items, uint32_t *n, One one)
             return false;
         return other.kind == VALUE_NULL || fault(d, at, REJECT_WRONG_TYPE);
     }
-    return each_member(d, [&](view name) {
+    return each([&](view name) {
         if (too_long(name))
             return fault(d, at, REJECT_TOO_LARGE) && skip(d);
         items[*n].name = name;
         return one(name, &items[(*n)++].value);
     });
+}
+
+template <typename One>
+bool take_map(decoder *d, field at, named_value *items, uint32_t *n, One one)
+{
+    return take_members(
+        d, at, items, n, [&](auto member) { return each_member(d, member); }, one);
+}
+
+bool take_features(decoder *d, event *out)
+{
+    return take_members(
+        d, F_FEATURES, d->features, &out->n_features,
+        [&](auto member) { return each_member(d, &d->feature_names, member); },
+        [&](view name, value *value) { return take_feature(d, F_FEATURES, name, value); });
 }
 
 bool take_numbers(decoder *d, field at, double min, double max, named_value *items, uint32_t *n)
@@ -215,8 +232,7 @@ bool take_field(decoder *d, field f, event *out, classes *classes)
     case F_UNIT:
         return take_text(d, f, EVENT_MAX_ID_BYTES, &out->unit);
     case F_FEATURES:
-        return take_map(d, f, d->features, &out->n_features,
-                        [&](view name, value *value) { return take_feature(d, f, name, value); });
+        return take_features(d, out);
     case F_SCORE:
         return take_double(d, f, none, 0, 1, &out->score);
     case F_SCORES:
@@ -421,7 +437,8 @@ extern "C" enum reject event_decode(struct decoder *d, const char *bytes, size_t
             if ((root.now == F_LABEL || root.now == F_CONFUSION) && peek(d) != 'n')
                 root.labelled = true;
             return take_field(d, root.now, out, &classes);
-        });
+        },
+        [](const key_scope *) {});
     if (!whole || !walk_at_end(d) || judge(d, out, classes.type, root.labelled))
         return d->failure;
     assert(classes.type >= 0); /* judge refuses it otherwise */

@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 extern "C" {
 #include "collector/event.h"
@@ -65,6 +66,88 @@ const char *exponent_scan(const char *p, int64_t *exponent)
     if (minus)
         *exponent = -*exponent;
     return p;
+}
+
+/* Eight digits (0..9, not '0'..'9'), the first in the lowest byte. */
+inline uint32_t eight_digits(uint64_t digits)
+{
+    digits = digits * 10 + (digits >> 8);
+    constexpr uint64_t mask = UINT64_C(0x000000ff000000ff);
+    return (uint32_t)(((digits & mask) * UINT64_C(0x000f424000000064) +
+                       ((digits >> 16) & mask) * UINT64_C(0x0000271000000001)) >>
+                      32);
+}
+
+inline uint64_t load_8(const char *p)
+{
+    uint64_t eight;
+    memcpy(&eight, p, 8);
+    return eight;
+}
+
+/* A number without exponent: its digits without the point, and how many stand behind that. */
+struct plain_number {
+    uint64_t digits;
+    uint32_t n_fraction;
+};
+
+/*
+ * The n characters at p (n ≤ 8 or 16, as many as Word has) as a plain number without a loop: the
+ * branches of one follow the length of each number, which nobody can foretell. False: it is not of
+ * that kind, or no number at all, or one that starts with a 0 it should not have.
+ */
+template <typename Word> inline bool plain_scan(const char *p, uint32_t n, plain_number *out)
+{
+    constexpr uint32_t room = sizeof(Word);
+    constexpr Word ones = ~(Word)0 / 255;
+    Word digits;
+    memcpy(&digits, p, room);
+    digits ^= ones * '0';
+    digits &= ~(Word)0 >> (8 * (room - n));
+    /* Seven bits of a byte above 9, or its eighth: not a digit. */
+    const Word others = ((digits + ones * 0x76) | digits) & (ones * 0x80);
+    uint32_t n_whole = n;
+    if (others) {
+        const uint64_t low = (uint64_t)others;
+        const uint32_t at = low ? (uint32_t)__builtin_ctzll(low) / 8
+                                : 8 + (uint32_t)__builtin_ctzll((uint64_t)(others >> 4 * room)) / 8;
+        if ((others & (others - 1)) || p[at] != '.' || at == 0 || at + 1 == n)
+            return false;
+        const Word before = digits & (((Word)1 << (8 * at)) - 1);
+        digits = before | (digits >> (8 * at) >> 8) << (8 * at);
+        n_whole = at;
+        n--;
+    }
+    if (n_whole > 1 && ((uint32_t)digits & 0xff) == 0)
+        return false;
+    digits <<= 8 * (room - n);
+    out->digits = eight_digits((uint64_t)digits);
+    if (room == 16)
+        out->digits = out->digits * 100000000 + eight_digits((uint64_t)(digits >> 4 * room));
+    out->n_fraction = n - n_whole;
+    return true;
+}
+
+/*
+ * The value of a number of at most 16 digits and no exponent, as most are. 16 bytes can be read
+ * from its start. False: it may be any other number, or none.
+ */
+inline bool plain_value(view token, double *out)
+{
+    const bool minus = token.data[0] == '-';
+    const char *p = token.data + minus;
+    const uint32_t n = token.size - minus;
+    plain_number number;
+    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || n - 1 >= 16)
+        return false;
+    if (!(n <= 8 ? plain_scan<uint64_t>(p, n, &number)
+                 : plain_scan<unsigned __int128>(p, n, &number)) ||
+        number.digits > UINT64_C(1) << 53)
+        return false;
+    /* Digits and power are both exact doubles: one rounding, the right one (Clinger 1990). */
+    const double value = (double)(int64_t)number.digits / exact_powers[number.n_fraction];
+    *out = minus ? -value : value;
+    return true;
 }
 
 /* JSON's grammar for a number, all of the token. What follows a token is never a digit. */

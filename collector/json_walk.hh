@@ -97,14 +97,21 @@ inline char peek(const json_walk *w)
 }
 
 /* The bytes of the token, to the start of the next one less the blanks between. */
-inline view take(json_walk *w)
+inline view look(const json_walk *w)
 {
     const char *start = w->input + w->token[0];
     const char *end = w->input + w->token[1];
-    while (end > start && is_blank(end[-1]))
-        end--;
-    w->token++;
+    if (end > start && end[-1] <= ' ') /* rare: producers write no blanks */
+        while (end > start && is_blank(end[-1]))
+            end--;
     return {start, (uint32_t)(end - start)};
+}
+
+inline view take(json_walk *w)
+{
+    const view token = look(w);
+    w->token++;
+    return token;
 }
 
 int hex_digit(char c)
@@ -258,8 +265,7 @@ view number_class(json_walk *w, const number &of)
     return {text, (uint32_t)(w->texts_next - text)};
 }
 
-/* By value and inline: what goes through memory costs more than the digits do. */
-inline number take_number(json_walk *w)
+number take_number(json_walk *w)
 {
     number out = {};
     out.token = take(w);
@@ -286,25 +292,19 @@ bool enter(json_walk *w)
 struct key_scope {
     uint32_t first;
     uint64_t seen; /* one bit of each hash: a clear bit proves a key new */
+    bool hinted;   /* all keys so far are those of the hints; their hashes are not known */
 };
-
-inline uint64_t load8(const char *p)
-{
-    uint64_t eight;
-    memcpy(&eight, p, 8);
-    return eight;
-}
 
 /* Short keys, as nearly all are, from two overlapping loads; the bytes behind them are ours. */
 inline uint32_t key_hash(const json_walk *w, view key)
 {
     if (key.size > 16)
         return (uint32_t)XXH3_64bits_withSeed(key.data, key.size, w->seed);
-    uint64_t head = load8(key.data), tail = 0;
+    uint64_t head = load_8(key.data), tail = 0;
     if (key.size < 8)
         head &= (UINT64_C(1) << (8 * key.size)) - 1;
     else
-        tail = load8(key.data + key.size - 8);
+        tail = load_8(key.data + key.size - 8);
     const unsigned __int128 product =
         (unsigned __int128)(head ^ w->seed) * ((tail + key.size) ^ UINT64_C(0x9e3779b97f4a7c15));
     return (uint32_t)(product >> 64) ^ (uint32_t)product;
@@ -338,11 +338,79 @@ inline bool key_is_new(json_walk *w, key_scope *scope, view key)
 }
 
 /*
+ * The keys of an object as they came last time. Producers write the same keys in the same order,
+ * event after event: while they do, a comparison takes the place of looking for duplicates, as
+ * what is remembered was looked through once.
+ */
+enum {
+    MAX_HINTS = 64
+};
+struct key_hints {
+    uint32_t n;
+    struct {
+        uint64_t head, tail; /* the key, up to 16 bytes */
+        uint32_t size;
+    } at[MAX_HINTS];
+};
+
+inline uint64_t key_head(view key)
+{
+    const uint64_t head = load_8(key.data);
+    return key.size < 8 ? head & ((UINT64_C(1) << (8 * key.size)) - 1) : head;
+}
+
+inline uint64_t key_tail(view key)
+{
+    return key.size < 8 ? 0 : load_8(key.data + key.size - 8);
+}
+
+inline bool key_as_hinted(const json_walk *w, const key_scope *scope, const key_hints *hints,
+                          view key)
+{
+    const uint32_t i = w->n_keys - scope->first;
+    return i < hints->n && hints->at[i].size == key.size && hints->at[i].head == key_head(key) &&
+           hints->at[i].tail == key_tail(key);
+}
+
+/* Another key than last time: from here on as without hints. */
+bool key_leaves_hints(json_walk *w, key_scope *scope, view key)
+{
+    const uint32_t n = w->n_keys;
+    scope->hinted = false;
+    w->n_keys = scope->first;
+    for (uint32_t i = scope->first; i < n; i++)
+        if (!key_is_new(w, scope, w->keys[i])) /* never: they were */
+            return false;
+    return key_is_new(w, scope, key);
+}
+
+inline bool key_is_new(json_walk *w, key_scope *scope, const key_hints *hints, view key)
+{
+    if (!scope->hinted)
+        return key_is_new(w, scope, key);
+    if (!key_as_hinted(w, scope, hints, key))
+        return key_leaves_hints(w, scope, key);
+    w->keys[w->n_keys++] = key;
+    return true;
+}
+
+void hints_remember(const json_walk *w, const key_scope *scope, key_hints *hints)
+{
+    hints->n = 0;
+    for (uint32_t i = scope->first; i < w->n_keys && hints->n < MAX_HINTS; i++) {
+        const view key = w->keys[i];
+        if (key.size > 16)
+            return;
+        hints->at[hints->n++] = {key_head(key), key_tail(key), key.size};
+    }
+}
+
+/*
  * Calls value(key) for each member of the object that starts here; it has to take the value. May
  * the key be there? is_new(scope, key) says.
  */
-template <typename New, typename Value>
-inline bool each_member(json_walk *w, New is_new, Value value)
+template <typename New, typename Value, typename Done>
+inline bool each_member(json_walk *w, New is_new, Value value, Done done)
 {
     if (!enter(w))
         return false;
@@ -351,7 +419,7 @@ inline bool each_member(json_walk *w, New is_new, Value value)
         w->depth--;
         return true;
     }
-    key_scope scope = {w->n_keys, 0};
+    key_scope scope = {w->n_keys, 0, true};
     for (;;) {
         if (peek(w) != '"')
             return fail_at(w, REJECT_NOT_JSON, "expected a key");
@@ -370,6 +438,7 @@ inline bool each_member(json_walk *w, New is_new, Value value)
         if (c == '}')
             break;
     }
+    done(&scope);
     w->n_keys = scope.first;
     w->depth--;
     return true;
@@ -378,7 +447,19 @@ inline bool each_member(json_walk *w, New is_new, Value value)
 template <typename Value> inline bool each_member(json_walk *w, Value value)
 {
     return each_member(
-        w, [&](key_scope *scope, view key) { return key_is_new(w, scope, key); }, value);
+        w, [&](key_scope *scope, view key) { return key_is_new(w, scope, key); }, value,
+        [](const key_scope *) {});
+}
+
+/* The same for an object whose keys repeat from event to event. */
+template <typename Value> inline bool each_member(json_walk *w, key_hints *hints, Value value)
+{
+    return each_member(
+        w, [&](key_scope *scope, view key) { return key_is_new(w, scope, hints, key); }, value,
+        [&](const key_scope *scope) {
+            if (!scope->hinted)
+                hints_remember(w, scope, hints);
+        });
 }
 
 /* Calls item() for each item of the array that starts here; it has to take the item. */

@@ -57,11 +57,6 @@ void buf_bytes(struct buf *buf, const void *bytes, size_t n)
     buf->size += n;
 }
 
-void buf_u8(struct buf *buf, uint8_t value)
-{
-    buf_bytes(buf, &value, 1);
-}
-
 void buf_u32(struct buf *buf, uint32_t value)
 {
     unsigned char bytes[4];
@@ -92,9 +87,17 @@ static void buf_varint128(struct buf *buf, unsigned __int128 value)
     buf_bytes(buf, bytes, n);
 }
 
-void buf_varint(struct buf *buf, uint64_t value)
+void buf_varint_slow(struct buf *buf, uint64_t value)
 {
-    buf_varint128(buf, value);
+    if (buf->failed || buf->capacity - buf->size < VARINT_BYTES) {
+        buf_varint128(buf, value); /* it may just fit */
+        return;
+    }
+    unsigned char *to = buf->data + buf->size;
+    for (; value >= 0x80; value >>= 7)
+        *to++ = (unsigned char)(value | 0x80);
+    *to++ = (unsigned char)value;
+    buf->size = (size_t)(to - buf->data);
 }
 
 void buf_zigzag(struct buf *buf, int64_t value)
@@ -150,12 +153,6 @@ const void *reader_bytes(struct reader *r, size_t n)
     return bytes;
 }
 
-uint8_t reader_u8(struct reader *r)
-{
-    const unsigned char *bytes = reader_bytes(r, 1);
-    return bytes ? bytes[0] : 0;
-}
-
 uint32_t reader_u32(struct reader *r)
 {
     const unsigned char *bytes = reader_bytes(r, 4);
@@ -189,7 +186,7 @@ static unsigned __int128 reader_varint128(struct reader *r, int max_bytes)
     return 0;
 }
 
-uint64_t reader_varint(struct reader *r)
+uint64_t reader_varint_slow(struct reader *r)
 {
     return (uint64_t)reader_varint128(r, 10);
 }

@@ -35,10 +35,27 @@ static inline bool buf_failed(const struct buf *buf)
 unsigned char *buf_reserve(struct buf *buf, size_t n);
 
 void buf_bytes(struct buf *buf, const void *bytes, size_t n);
-void buf_u8(struct buf *buf, uint8_t value);
+static inline void buf_u8(struct buf *buf, uint8_t value)
+{
+    if (buf->failed || buf->size == buf->capacity) {
+        buf_bytes(buf, &value, 1);
+        return;
+    }
+    buf->data[buf->size++] = value;
+}
 void buf_u32(struct buf *buf, uint32_t value); /* 4 bytes, little-endian */
 void buf_u64(struct buf *buf, uint64_t value); /* 8 bytes, little-endian */
-void buf_varint(struct buf *buf, uint64_t value);
+enum {
+    VARINT_BYTES = 10 /* of 64 bits, at most */
+};
+void buf_varint_slow(struct buf *buf, uint64_t value);
+static inline void buf_varint(struct buf *buf, uint64_t value) /* mostly one byte */
+{
+    if (value < 0x80)
+        buf_u8(buf, (uint8_t)value);
+    else
+        buf_varint_slow(buf, value);
+}
 void buf_zigzag(struct buf *buf, int64_t value);
 void buf_int128(struct buf *buf, __int128 value); /* zigzag varint of up to 19 bytes */
 void buf_double(struct buf *buf, double value);
@@ -66,10 +83,23 @@ static inline size_t reader_left(const struct reader *r)
 }
 
 const void *reader_bytes(struct reader *r, size_t n); /* NULL when fewer are left */
-uint8_t reader_u8(struct reader *r);
+static inline uint8_t reader_u8(struct reader *r)
+{
+    if (r->failed || r->next == r->end) {
+        r->failed = true;
+        return 0;
+    }
+    return *r->next++;
+}
 uint32_t reader_u32(struct reader *r);
 uint64_t reader_u64(struct reader *r);
-uint64_t reader_varint(struct reader *r);
+uint64_t reader_varint_slow(struct reader *r);
+static inline uint64_t reader_varint(struct reader *r)
+{
+    if (!r->failed && r->next != r->end && *r->next < 0x80)
+        return *r->next++;
+    return reader_varint_slow(r);
+}
 int64_t reader_zigzag(struct reader *r);
 __int128 reader_int128(struct reader *r);
 double reader_double(struct reader *r);

@@ -1,6 +1,7 @@
 #include "collector/event.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,6 +241,132 @@ static void a_number_has_one_text_wherever_it_is_printed(void **state)
         if (!memchr(number, '.', strlen(number)) && !memchr(number, 'e', strlen(number)))
             continue; /* a whole number keeps its digits, and may have more than a double */
         assert_view(e.class_text, number_print(text, e.number));
+    }
+}
+
+/* JSON's grammar for a number, read letter by letter. */
+static bool is_number(const char *p)
+{
+    p += *p == '-';
+    size_t n_whole = strspn(p, "0123456789");
+    if (n_whole == 0 || (n_whole > 1 && *p == '0'))
+        return false;
+    p += n_whole;
+    if (*p == '.') {
+        size_t n = strspn(p + 1, "0123456789");
+        if (n == 0)
+            return false;
+        p += 1 + n;
+    }
+    if (*p == 'e' || *p == 'E') {
+        p++;
+        p += *p == '+' || *p == '-';
+        size_t n = strspn(p, "0123456789");
+        if (n == 0)
+            return false;
+        p += n;
+    }
+    return *p == 0;
+}
+
+/* The text as a feature's value: refused unless it is a number, then the double that C reads. */
+static void assert_read_as_number(const char *text)
+{
+    char json[200];
+    struct event event;
+    snprintf(json, sizeof(json),
+             "{\"type\":\"prediction\",\"id\":\"a\",\"model\":\"m\",\"ts\":1,"
+             "\"features\":{\"f\":%s}}",
+             text);
+    enum reject reason = decode_bytes(json, strlen(json), &event, NULL);
+    if (!is_number(text)) {
+        if (reason != REJECT_NOT_JSON)
+            fail_msg("%s was taken", text);
+        return;
+    }
+    double want = strtod(text, NULL);
+    if (isinf(want)) {
+        assert_int_equal(reason, REJECT_NOT_FINITE);
+        return;
+    }
+    if (reason || event.features[0].value.kind != VALUE_NUMBER ||
+        memcmp(&event.features[0].value.number, &want, sizeof(want)) != 0)
+        fail_msg("%s: %s, %.17g", text, reject_name(reason), event.features[0].value.number);
+}
+
+static void every_short_text_is_a_number_or_refused(void **state)
+{
+    (void)state;
+    static const char letters[] = "019.-e";
+    for (int n = 1; n <= 6; n++) {
+        int many = 1;
+        for (int i = 0; i < n; i++)
+            many *= 6;
+        for (int which = 0; which < many; which++) {
+            char text[8] = "";
+            for (int i = 0, left = which; i < n; i++, left /= 6)
+                text[i] = letters[left % 6];
+            assert_read_as_number(text);
+        }
+    }
+}
+
+static void numbers_of_any_length_are_read_to_the_last_bit(void **state)
+{
+    (void)state;
+    uint64_t random = 1;
+    for (int i = 0; i < 200000; i++) {
+        char text[40];
+        int n = 1 + i % 20, at = 0;
+        int point = i / 20 % (n + 4); /* beyond n: none */
+        if (i % 7 == 0)
+            text[at++] = '-';
+        for (int k = 0; k < n; k++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+            if (k == point && k > 0)
+                text[at++] = '.';
+            text[at++] = (char)('0' + (random >> 33) % 10);
+        }
+        text[at] = 0;
+        assert_read_as_number(text);
+    }
+}
+
+static void features_named_as_before_are_still_looked_through_for_duplicates(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *features;
+        enum reject want;
+    } events[] = {
+        {"\"a\":1,\"b\":2,\"c\":3", REJECT_NONE},
+        {"\"a\":1,\"b\":2,\"c\":3", REJECT_NONE},
+        {"\"a\":1,\"b\":2,\"a\":3", REJECT_DUPLICATE_KEY},
+        {"\"a\":1,\"b\":2", REJECT_NONE},
+        {"\"a\":1,\"b\":2,\"c\":3,\"c\":4", REJECT_DUPLICATE_KEY},
+        {"\"a\":1,\"b\":2,\"c\":3,\"b\":4", REJECT_DUPLICATE_KEY},
+        {"\"b\":1,\"a\":2,\"c\":3", REJECT_NONE},
+        {"\"a\":1,\"b\":2,\"c\":3,\"d\":[[1],[2]]", REJECT_NONE},
+        {"\"a_name_of_more_than_16_bytes\":1,\"a\":2", REJECT_NONE},
+        {"\"a_name_of_more_than_16_bytes\":1,\"a_name_of_more_than_16_bytes\":2",
+         REJECT_DUPLICATE_KEY},
+        {"\"a\":1,\"\\u0061\":2", REJECT_DUPLICATE_KEY},
+        {"\"\":1,\"a\":2", REJECT_NONE},
+        {"\"\":1,\"\":2", REJECT_DUPLICATE_KEY},
+    };
+    for (size_t i = 0; i < 3 * sizeof(events) / sizeof(*events); i++) {
+        size_t which = i % (sizeof(events) / sizeof(*events));
+        char json[300];
+        struct event event;
+        snprintf(json, sizeof(json),
+                 "{\"type\":\"prediction\",\"id\":\"a\",\"model\":\"m\",\"ts\":1,"
+                 "\"features\":{%s}}",
+                 events[which].features);
+
+        enum reject reason = decode_bytes(json, strlen(json), &event, NULL);
+
+        if (reason != events[which].want)
+            fail_msg("{%s}: %s", events[which].features, reject_name(reason));
     }
 }
 
@@ -585,6 +712,9 @@ int main(void)
         cmocka_unit_test(labels_outcomes_and_system_events_are_read),
         cmocka_unit_test(classes_that_mean_the_same_are_the_same_text),
         cmocka_unit_test(a_number_has_one_text_wherever_it_is_printed),
+        cmocka_unit_test(every_short_text_is_a_number_or_refused),
+        cmocka_unit_test(numbers_of_any_length_are_read_to_the_last_bit),
+        cmocka_unit_test(features_named_as_before_are_still_looked_through_for_duplicates),
         cmocka_unit_test(times_are_milliseconds_or_rfc_3339),
         cmocka_unit_test(a_feature_that_is_no_number_spoils_only_itself),
         cmocka_unit_test(an_endless_text_is_an_invalid_value),
