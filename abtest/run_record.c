@@ -28,11 +28,13 @@ static json_t *print_metrics(const struct item *item)
     for (int i = 0; metrics && i < verdict->n_metrics; i++) {
         const struct metric_verdict *m = &verdict->metrics[i];
         json_array_append_new(
-            metrics, json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:s}", "metric",
-                               item->experiment->metrics[i].metric, "control",
-                               number(m->control_value), "treatment", number(m->treatment_value),
-                               "difference", number(m->difference), "lower", number(m->lower),
-                               "upper", number(m->upper), "status", metric_status_name(m->status)));
+            metrics,
+            json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:s,s:o,s:o}", "metric",
+                      item->experiment->metrics[i].metric, "control", number(m->control_value),
+                      "treatment", number(m->treatment_value), "difference", number(m->difference),
+                      "lower", number(m->lower), "upper", number(m->upper), "status",
+                      metric_status_name(m->status), "log_e_harm", number(m->log_e_harm),
+                      "log_e_non_inferior", number(m->log_e_safe)));
     }
     return metrics;
 }

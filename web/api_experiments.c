@@ -33,6 +33,10 @@ void stored_take(struct stored_experiment *out, const struct experiment_row *row
         .created_ms = row->created_ms,
         .applying = row->applying,
     };
+    json_t *ramp = json_loads(row->ramp, 0, NULL);
+    out->frozen = json_is_true(json_object_get(ramp, "frozen"));
+    out->approved = ramp ? (int)json_integer_value(json_object_get(ramp, "approved")) : -1;
+    json_decref(ramp);
     strncat(out->name, row->name, sizeof(out->name) - 1);
     strncat(out->state, row->state, sizeof(out->state) - 1);
 }
@@ -115,9 +119,11 @@ json_t *stored_print(const struct stored_experiment *experiment)
     json_t *json = json_deep_copy(experiment->object);
     json_t *units = json_object_get(experiment->verdict, "units");
     json_t *more = json_pack(
-        "{s:s,s:i,s:f,s:I,s:I,s:b,s:O?}", "state", experiment->state, "step", experiment->step,
-        "weight", experiment->weight, "since", (json_int_t)experiment->since_ms, "created",
-        (json_int_t)experiment->created_ms, "applying", (int)experiment->applying, "units", units);
+        "{s:s,s:i,s:f,s:I,s:I,s:b,s:b,s:i,s:I,s:O?}", "state", experiment->state, "step",
+        experiment->step, "weight", experiment->weight, "since", (json_int_t)experiment->since_ms,
+        "created", (json_int_t)experiment->created_ms, "applying", (int)experiment->applying,
+        "frozen", (int)experiment->frozen, "approved", experiment->approved, "seq",
+        (json_int_t)experiment->seq, "units", units);
     if (json && more) {
         json_object_update(json, more);
         json_object_set(json, "verdict",

@@ -20,6 +20,8 @@ struct stored_experiment {
     double weight;
     int64_t since_ms, seq, created_ms;
     bool applying;
+    bool frozen;  /* the engine does nothing until resume */
+    int approved; /* the last step that a person has approved; -1: none */
 };
 int stored_read(struct store *store, const char *name, struct stored_experiment *out,
                 struct err *err);

@@ -10,6 +10,8 @@ import * as compare from "./compare.js";
 import * as drift from "./drift.js";
 import * as model from "./model.js";
 import * as overview from "./overview.js";
+import * as release from "./release.js";
+import * as releases from "./releases.js";
 import * as system from "./system.js";
 
 const main = document.getElementById("main");
@@ -18,6 +20,8 @@ const pages = [
     { title: "Model", match: (p) => p[0] === "models" && p.length === 2, page: model },
     { title: "Compare", match: (p) => p[0] === "models" && p.length === 3 && p[2] === "compare", page: compare },
     { title: "Drift", match: (p) => p[0] === "models" && p.length === 3 && p[2] === "drift", page: drift },
+    { title: "Releases", key: "r", parts: ["releases"], match: (p) => p[0] === "releases" && p.length === 1, page: releases },
+    { title: "Release", within: "releases", match: (p) => p[0] === "releases" && p.length === 2, page: release },
     { title: "Alerts", key: "a", parts: ["alerts"], match: (p) => p[0] === "alerts" && p.length === 1, page: alerts },
     { title: "System", key: "s", parts: ["system"], match: (p) => p[0] === "system" && p.length === 1, page: system },
 ];
@@ -43,7 +47,7 @@ async function show() {
     const { parts } = read(), path = parts.join("/");
     const found = pages.find((entry) => entry.match(parts));
     replace(document.getElementById("nav"), pages.filter((entry) => entry.parts).map((entry) =>
-        h("a", { href: href(entry.parts), "aria-current": entry === found || (entry === pages[0] && parts[0] === "models") ? "page" : null }, entry.title)));
+        h("a", { href: href(entry.parts), "aria-current": entry === found || (entry === pages[0] && parts[0] === "models") || (found?.within && entry.parts[0] === found.within) ? "page" : null }, entry.title)));
     draw_count();
     if (path === open_path) return; // only parameters changed: the page follows them itself
     open_path = path;
@@ -75,7 +79,7 @@ function theme_button() {
     label();
 }
 
-const keys = [["o", "Overview"], ["a", "Alerts"], ["s", "System"], ["[ and ]", "Shorter and longer range"], ["← →", "On a chart: through its windows"], ["Esc", "Off the chart"], ["t", "Dark or light"], ["?", "This list"]];
+const keys = [["o", "Overview"], ["r", "Releases"], ["a", "Alerts"], ["s", "System"], ["[ and ]", "Shorter and longer range"], ["← →", "On a chart: through its windows"], ["Esc", "Off the chart"], ["t", "Dark or light"], ["?", "This list"]];
 
 function keyboard() {
     const dialog = document.getElementById("keys");

@@ -176,4 +176,4 @@ export function statistics(point) {
     return lines.length ? block("Statistics", ["", "", "value", "p"], lines) : null;
 }
 
-export const p_text = (p) => (p === null || p === undefined ? "–" : p < 1e-12 ? "< 1e-12" : p < 0.001 ? p.toExponential(0) : p.toPrecision(2));
+export const p_text = (p) => (p === null || p === undefined ? "–" : p < 1e-12 ? "< 1e-12" : p < 0.001 ? p.toExponential(0) : String(Number(p.toPrecision(2))));

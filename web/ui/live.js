@@ -30,6 +30,7 @@ export function start(show) {
         tell({ type: "window", ...JSON.parse(message.data) });
     });
     source.addEventListener("alert", (message) => tell({ type: "alert", ...JSON.parse(message.data) }));
+    source.addEventListener("transition", (message) => tell({ type: "transition", ...JSON.parse(message.data) }));
     source.addEventListener("status", (message) => {
         ({ ready, reason } = JSON.parse(message.data));
         display();

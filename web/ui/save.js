@@ -84,7 +84,7 @@ export function save_svgs(name, title, ...svgs) {
             const scale = root.getCTM()?.inverse();
             for (const element of root.querySelectorAll("rect, circle, line, path, text")) {
                 const style = getComputedStyle(element), at = element.getCTM();
-                if (!at || !scale || style.display === "none") continue;
+                if (!at || !scale || style.display === "none" || style.visibility === "hidden") continue;
                 const m = scale.multiply(at);
                 context.save();
                 context.transform(1, 0, 0, 1, 10, top);
