@@ -35,16 +35,17 @@ static bool too_old(const struct collector *collector, const struct partition *p
            ts_ms < oldest;
 }
 
-/* Features, score and prediction of an event into the profiles. */
-static int profile_event_of(struct collector *collector, struct model *model,
-                            const struct fold_target *target, const struct event *event,
-                            const struct sample *sample, struct err *err)
+/* Features, score and prediction of an event as items for the profiles, *n of them. 1: the model is
+   not profiled. */
+static int items_of(struct collector *collector, struct model *model, const struct event *event,
+                    const struct sample *sample, size_t *n, struct err *err)
 {
     const struct profiling *profiling = &model->profiling;
+    *n = 0;
     if (!profiling->wanted && !profiling->reference && event->n_features == 0)
-        return 0;
+        return 1;
     int rc = model->feature_names.n ? 0 : model_own_features(collector->models, model, err);
-    size_t n = profile_own_items(model->setup.task, sample, collector->items);
+    *n = profile_own_items(model->setup.task, sample, collector->items);
     for (uint32_t i = 0; !rc && i < event->n_features; i++) {
         const struct value *value = &event->features[i].value;
         uint32_t slot;
@@ -54,11 +55,25 @@ static int profile_event_of(struct collector *collector, struct model *model,
         rc = model_profile_slot(collector->models, model, collector->features[i], &slot, err);
         if (!rc && value->kind == VALUE_TEXT)
             rc = model_category(collector->models, model, value->text, err);
-        collector->items[n++] = profile_item_of(value, slot);
+        collector->items[(*n)++] = profile_item_of(value, slot);
     }
-    return rc ? rc
-              : fold_profile(collector->fold, target, sample->ts_ms, PROFILE_FEATURES,
-                             collector->items, n, 1, err);
+    return rc;
+}
+
+/* What the models fitted on the reference expect of the event, into the sample. */
+static int expect(struct collector *collector, struct version *version, size_t n_items,
+                  struct id_hash id, struct sample *sample, struct err *err)
+{
+    struct model *model = version->model;
+    if (model->expectations.n == 0)
+        return 0;
+    if (version->generation != model->expectations.generation) {
+        version->expecting = expectations_of(&model->expectations, version->name);
+        version->generation = model->expectations.generation;
+    }
+    return version->expecting ? expect_event(version->expecting, &model->profiling,
+                                             collector->items, n_items, id.low, sample, err)
+                              : 0;
 }
 
 static void spec_of(const struct sample *sample, const struct event *event, struct id_hash id,
@@ -132,10 +147,17 @@ static int take_prediction(struct collector *collector, struct partition *partit
     }
     struct fold_target target;
     rc = fold_target(collector->models, version, slices, n_slices, &target, err);
+    size_t n_items = 0;
     if (!rc)
-        rc = fold_prediction(collector->fold, &target, &sample, err);
+        rc = items_of(collector, model, event, &sample, &n_items, err);
+    const bool profiled = rc == 0;
+    if (profiled)
+        rc = expect(collector, version, n_items, id, &sample, err);
     if (rc >= 0)
-        rc = profile_event_of(collector, model, &target, event, &sample, err);
+        rc = fold_prediction(collector->fold, &target, &sample, err);
+    if (rc >= 0 && profiled)
+        rc = fold_profile(collector->fold, &target, sample.ts_ms, PROFILE_FEATURES,
+                          collector->items, n_items, 1, err);
     if (rc >= 0 && is_observed(collector)) {
         rc = observe_prediction(collector, version, event, &sample, err);
         if (rc == OBSERVED_OUTSIDE && record)

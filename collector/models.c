@@ -59,6 +59,7 @@ static void model_free(struct model *model)
     id_set_finish(&model->feature_names);
     id_set_finish(&model->category_names);
     profiling_finish(&model->profiling);
+    expectations_finish(&model->expectations);
     open_finish(&model->open);
     free(model->versions);
     free(model->slices);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "collector/event.h"
+#include "collector/expect.h"
 #include "collector/id_set.h"
 #include "collector/open_minutes.h"
 #include "collector/profiling.h"
@@ -61,8 +62,10 @@ struct version {
     struct model *model;
     char *name;
     uint32_t handle;
-    struct series **series; /* by slice; NULL until the first event */
-    uint32_t n_series;      /* allocated */
+    struct series **series;      /* by slice; NULL until the first event */
+    uint32_t n_series;           /* allocated */
+    struct expecting *expecting; /* as found in the model's of that generation */
+    uint32_t generation;
 };
 
 struct segment_key {
@@ -93,6 +96,7 @@ struct model {
     struct id_set classes, outcome_names, system_names;
     struct id_set feature_names, category_names;
     struct profiling profiling;
+    struct expectations expectations;
     int64_t counts[N_MODEL_COUNTS];
     struct open_minutes open;
     int64_t labels_complete_ms, next_labels_complete_ms; /* as written, as being written */

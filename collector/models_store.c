@@ -91,6 +91,7 @@ int models_read_references(struct models *models, struct store *store, struct er
             row.reference = NULL; /* the model owns it now */
         }
         reference_row_finish(&row);
+        rc = expectations_read(&model->expectations, store, model->name, err);
     }
     return rc;
 }

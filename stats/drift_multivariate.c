@@ -8,7 +8,6 @@
 #include "stats/distribution.h"
 
 enum {
-    ERROR_SCALE = 40, /* fixed point: 2^-40 */
     MOST_FEATURES = 1024
 };
 
@@ -221,8 +220,8 @@ static int fit_components(struct multivariate *model, const struct row_value *ro
     for (size_t i = 0; rc == 0 && i < n; i++)
         multivariate_update(&all, multivariate_error(model, &rows[i * k], x), 1);
     model->n_reference = (double)n;
-    model->reference_mean = fixed_result(&all.sum, ERROR_SCALE) / (double)n;
-    model->reference_variance = fmax(fixed_result(&all.square, ERROR_SCALE) / (double)n -
+    model->reference_mean = fixed_result(&all.sum, MULTIVARIATE_SCALE) / (double)n;
+    model->reference_variance = fmax(fixed_result(&all.square, MULTIVARIATE_SCALE) / (double)n -
                                          model->reference_mean * model->reference_mean,
                                      0);
     return rc;
@@ -274,15 +273,15 @@ double multivariate_error(const struct multivariate *model, const struct row_val
             dot += room[f] * model->components[c * k + f];
         square -= dot * dot;
     }
-    return sqrt(fmax(square, 0));
+    return sqrt(fmax(square, 0)); /* NaN, from infinite lengths: MULTIVARIATE_FARTHEST by fmin */
 }
 
 void multivariate_update(struct multivariate_window *window, double error, int sign)
 {
-    error = fmin(error, 1e9); /* an event far beyond all numbers counts as very far */
+    error = fmin(error, MULTIVARIATE_FARTHEST);
     window->n += sign;
-    fixed_add(&window->sum, error, ERROR_SCALE, sign);
-    fixed_add(&window->square, error * error, ERROR_SCALE, sign);
+    fixed_add(&window->sum, error, MULTIVARIATE_SCALE, sign);
+    fixed_add(&window->square, error * error, MULTIVARIATE_SCALE, sign);
 }
 
 void multivariate_merge(struct multivariate_window *into, const struct multivariate_window *from)
@@ -314,7 +313,7 @@ struct multivariate_drift multivariate_result(const struct multivariate *model,
     if (window->n <= 0)
         return (struct multivariate_drift){none, none, none, none, false};
     double n = (double)window->n;
-    double value = fixed_result(&window->sum, ERROR_SCALE) / n;
+    double value = fixed_result(&window->sum, MULTIVARIATE_SCALE) / n;
     double sd = sqrt(model->reference_variance * (1 / n + 1 / model->n_reference));
     double off = value - model->reference_mean, z = normal_isf(false_alarm_rate / 2) * sd;
     double p = sd > 0 ? 2 * normal_sf(fabs(off) / sd) : off == 0;

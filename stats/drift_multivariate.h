@@ -45,9 +45,16 @@ int multivariate_fit(struct multivariate **out, const struct multivariate_featur
 void multivariate_free(struct multivariate *model);
 DEFINE_FREEP(multivariate)
 
+/* An event far beyond all numbers counts as this far. */
+#define MULTIVARIATE_FARTHEST 1e9
+
 /* The error of one event. `room` has n_features doubles. */
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
                           double *room);
+
+enum {
+    MULTIVARIATE_SCALE = 40 /* sums are in units of 2^-40 */
+};
 
 struct multivariate_window {
     int64_t n;

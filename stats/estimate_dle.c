@@ -8,7 +8,6 @@
 #include "stats/categories.h"
 
 enum {
-    LOSS_SCALE = 40,
     LEAVES = 1 << DLE_DEPTH,
     MOST_FEATURES = 1024,
     MOST_ROWS = 50000 /* to fit on: more are thinned out evenly */
@@ -128,14 +127,6 @@ static double mean_of(const double *values, size_t n)
     return (double)(sum / (long double)n);
 }
 
-static double spread_of(const double *values, size_t n)
-{
-    double mean = mean_of(values, n), square = 0;
-    for (size_t i = 0; i < n; i++)
-        square += (values[i] - mean) * (values[i] - mean) / (double)n;
-    return sqrt(square);
-}
-
 /* Categories in the order of their mean loss, so that "bin > t" can part the bad from the good. */
 static void rank_categories(struct dle_feature *feature, const struct row_value *column,
                             uint32_t n_features, const double *losses, size_t n)
@@ -236,7 +227,6 @@ static void grow(struct fitting *fit, struct dle_tree *tree)
 static void boost(struct dle *dle, struct fitting *fit)
 {
     double *intercepts[2] = {&dle->absolute, &dle->square};
-    double *spreads[2] = {&dle->absolute_spread, &dle->square_spread};
     for (int loss = 0; loss < 2; loss++) {
         *intercepts[loss] = mean_of(fit->rest[loss], fit->n);
         for (size_t i = 0; i < fit->n; i++)
@@ -244,10 +234,8 @@ static void boost(struct dle *dle, struct fitting *fit)
     }
     for (int t = 0; t < DLE_TREES; t++)
         grow(fit, &dle->trees[t]);
-    for (int loss = 0; loss < 2; loss++) {
+    for (int loss = 0; loss < 2; loss++)
         *intercepts[loss] += mean_of(fit->rest[loss], fit->n);
-        *spreads[loss] = spread_of(fit->rest[loss], fit->n);
-    }
 }
 
 /* Cuts and bins of all features; bins of every row into `bins`. */
@@ -309,10 +297,10 @@ int dle_fit(struct dle **out, const struct dle_feature *features, uint32_t n_fea
 
 /* --- stream --- */
 
-void dle_update(struct dle_window *window, const struct dle *dle, const struct row_value *values,
-                uint8_t *bins)
+void dle_expect(const struct dle *dle, const struct row_value *values, uint8_t *bins,
+                double *absolute, double *square)
 {
-    double absolute = dle->absolute, square = dle->square;
+    double a = dle->absolute, s = dle->square;
     for (uint32_t f = 0; f < dle->n_features; f++)
         bins[f] = (uint8_t)bin_of(&dle->features[f], &values[f]);
     for (int t = 0; t < DLE_TREES; t++) {
@@ -320,46 +308,11 @@ void dle_update(struct dle_window *window, const struct dle *dle, const struct r
         unsigned leaf = 0;
         for (int d = 0; d < DLE_DEPTH; d++)
             leaf |= (unsigned)(bins[tree->feature[d]] > tree->above[d]) << d;
-        absolute += (double)tree->absolute[leaf];
-        square += (double)tree->square[leaf];
+        a += (double)tree->absolute[leaf];
+        s += (double)tree->square[leaf];
     }
-    window->n++;
-    fixed_add(&window->absolute, fmax(absolute, 0), LOSS_SCALE, 1);
-    fixed_add(&window->square, fmax(square, 0), LOSS_SCALE, 1);
-}
-
-void dle_merge(struct dle_window *into, const struct dle_window *from)
-{
-    into->n += from->n;
-    fixed_merge(&into->absolute, &from->absolute);
-    fixed_merge(&into->square, &from->square);
-}
-
-void dle_window_save(const struct dle_window *window, struct buf *out)
-{
-    buf_zigzag(out, window->n);
-    fixed_save(&window->absolute, out);
-    fixed_save(&window->square, out);
-}
-
-void dle_window_load(struct dle_window *window, struct reader *in)
-{
-    window->n = reader_zigzag(in);
-    fixed_load(&window->absolute, in);
-    fixed_load(&window->square, in);
-}
-
-struct dle_estimate dle_result(const struct dle *dle, const struct dle_window *window)
-{
-    double none = (double)NAN;
-    if (window->n <= 0)
-        return (struct dle_estimate){none, none, none, none};
-    double n = (double)window->n;
-    double mae = fixed_result(&window->absolute, LOSS_SCALE) / n * dle->unit;
-    double rmse = sqrt(fixed_result(&window->square, LOSS_SCALE) / n) * dle->unit;
-    double square_error = dle->square_spread * dle->unit * dle->unit / sqrt(n);
-    return (struct dle_estimate){mae, rmse, dle->absolute_spread * dle->unit / sqrt(n),
-                                 rmse > 0 ? square_error / (2 * rmse) : none};
+    *absolute = fmax(a, 0) * dle->unit;
+    *square = fmax(s, 0) * dle->unit * dle->unit;
 }
 
 /* --- bytes --- */
@@ -367,8 +320,7 @@ struct dle_estimate dle_result(const struct dle *dle, const struct dle_window *w
 void dle_save(const struct dle *dle, struct buf *out)
 {
     buf_varint(out, dle->n_features);
-    const double numbers[] = {dle->unit,        dle->absolute,        dle->square,
-                              dle->n_reference, dle->absolute_spread, dle->square_spread};
+    const double numbers[] = {dle->unit, dle->absolute, dle->square, dle->n_reference};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         buf_double(out, numbers[i]);
     for (uint32_t f = 0; f < dle->n_features; f++) {
@@ -441,8 +393,7 @@ int dle_load(struct dle **out, struct reader *in, struct err *err)
     if (!dle || !(dle->features = calloc(k, sizeof(*dle->features))))
         return err_set(err, -ENOMEM, "dle: no memory");
     dle->n_features = (uint32_t)k;
-    double *numbers[] = {&dle->unit,        &dle->absolute,        &dle->square,
-                         &dle->n_reference, &dle->absolute_spread, &dle->square_spread};
+    double *numbers[] = {&dle->unit, &dle->absolute, &dle->square, &dle->n_reference};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         *numbers[i] = reader_double(in);
     for (uint64_t f = 0; f < k; f++) {

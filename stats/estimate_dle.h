@@ -5,12 +5,11 @@
  *          in at most 32 bins (quantiles; the largest categories in the order of their mean error;
  *          missing has its own), the prediction being one of the features. Trees are oblivious
  *          (each level asks one question of all nodes) and serve both losses with two sets of
- *          leaves. A window keeps count and the sums of both estimates
+ *          leaves. A window keeps count and the sums of both estimates (stats/metric_estimated.h)
  * Why      NannyML boosts LightGBM's trees. Oblivious ones answer in 4 comparisons of bytes a
  *          tree, without a branch, and the fit has no random part. Tables by feature alone
  *          (additive) are cheaper still but miss interactions: on the car-price data they were
  *          off the realised MAE by 46.9 on average, these by 18.7, NannyML by 22.2
- * Rules    the window's state does not depend on the order (fixed point, 2^-40 of the mean loss)
  * Limits   right as long as the relation of inputs to label holds; silent when it does not. An
  *          estimate may hold a rollout, never promote it
  * Owner    dle_fit and dle_load give, dle_free takes
@@ -57,8 +56,7 @@ struct dle {
     struct dle_tree trees[DLE_TREES];
     double unit;             /* losses are counted in it: the reference's mean |error|, or 1 */
     double absolute, square; /* intercepts, in units */
-    /* of the reference: mean loss, and the spread of what the model leaves */
-    double n_reference, absolute_spread, square_spread;
+    double n_reference;      /* rows it was fitted on */
 };
 
 /* rows: n × n_features values; errors: prediction - label of each row. `features` gives name_id
@@ -68,23 +66,10 @@ int dle_fit(struct dle **out, const struct dle_feature *features, uint32_t n_fea
 void dle_free(struct dle *dle);
 DEFINE_FREEP(dle)
 
-struct dle_window {
-    int64_t n;
-    struct fixed_sum absolute, square; /* in units */
-};
-
-/* Adds one unlabelled event; `bins` has room for n_features bytes. */
-void dle_update(struct dle_window *window, const struct dle *dle, const struct row_value *values,
-                uint8_t *bins);
-void dle_merge(struct dle_window *into, const struct dle_window *from);
-void dle_window_save(const struct dle_window *window, struct buf *out);
-void dle_window_load(struct dle_window *window, struct reader *in);
-
-struct dle_estimate {
-    double mae, rmse;             /* NaN: no events */
-    double mae_error, rmse_error; /* one sampling standard error */
-};
-struct dle_estimate dle_result(const struct dle *dle, const struct dle_window *window);
+/* What is to be expected of one event, in the label's units and their square; `bins` has room for
+   n_features bytes. */
+void dle_expect(const struct dle *dle, const struct row_value *values, uint8_t *bins,
+                double *absolute, double *square);
 
 void dle_save(const struct dle *dle, struct buf *out);
 int dle_load(struct dle **out, struct reader *in, struct err *err);

@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "stats/exact_sum.h"
+#include "stats/drift_multivariate.h"
 #include "stats/metric_result.h"
 
 enum {
@@ -23,12 +23,7 @@ enum {
 
 struct reconstruction {
     uint64_t model; /* id of the reference; 0: free */
-    int64_t n;
-    struct fixed_sum sum, square; /* in units of 2^-RECONSTRUCTION_SCALE */
-};
-
-enum {
-    RECONSTRUCTION_SCALE = 40
+    struct multivariate_window window;
 };
 
 struct expected_state {
@@ -41,8 +36,8 @@ struct expected_state {
 extern const struct state_kind expected_kind;
 
 /* The errors under a reference; NULL: there are none. */
-const struct reconstruction *expected_reconstruction(const struct expected_state *state,
-                                                     uint64_t model);
+const struct multivariate_window *expected_reconstruction(const struct expected_state *state,
+                                                          uint64_t model);
 
 metric_result_fn estimated_binary_roc_auc, estimated_binary_pr_auc, estimated_binary_accuracy,
     estimated_binary_precision, estimated_binary_recall, estimated_binary_specificity,

@@ -37,7 +37,7 @@ static struct reconstruction *place_of(struct expected_state *s, uint64_t model)
         return NULL;
     if (s->models[at].model == model)
         return &s->models[at];
-    s->others += s->models[EXPECTED_MODELS - 1].n;
+    s->others += s->models[EXPECTED_MODELS - 1].window.n;
     for (int i = EXPECTED_MODELS - 1; i > at; i--)
         s->models[i] = s->models[i - 1];
     s->models[at] = (struct reconstruction){.model = model};
@@ -63,10 +63,7 @@ static void expected_predict(void *state, const struct metric_setup *setup,
         s->others++;
         return;
     }
-    const double error = sample->reconstruction_error;
-    place->n++;
-    fixed_add(&place->sum, error, RECONSTRUCTION_SCALE, 1);
-    fixed_add(&place->square, error * error, RECONSTRUCTION_SCALE, 1);
+    multivariate_update(&place->window, sample->reconstruction_error, 1);
 }
 
 static int expected_room_merge(void *into, const void *from)
@@ -89,16 +86,14 @@ static void expected_merge(void *into, const void *from)
     for (int i = 0; i < EXPECTED_MODELS && b->models[i].model; i++) {
         struct reconstruction *place = place_of(a, b->models[i].model);
         if (!place) {
-            a->others += b->models[i].n;
+            a->others += b->models[i].window.n;
             continue;
         }
-        place->n += b->models[i].n;
-        fixed_merge(&place->sum, &b->models[i].sum);
-        fixed_merge(&place->square, &b->models[i].square);
+        multivariate_merge(&place->window, &b->models[i].window);
     }
 }
 
-/* n · [sums] · others · { model, n, sum, square } … 0 */
+/* n · [sums] · others · { model, window } … */
 static void expected_save(const void *state, struct buf *out)
 {
     const struct expected_state *s = state;
@@ -112,9 +107,7 @@ static void expected_save(const void *state, struct buf *out)
     buf_zigzag(out, s->others);
     for (int i = 0; i < EXPECTED_MODELS && s->models[i].model; i++) {
         buf_u64(out, s->models[i].model);
-        buf_zigzag(out, s->models[i].n);
-        fixed_save(&s->models[i].sum, out);
-        fixed_save(&s->models[i].square, out);
+        multivariate_window_save(&s->models[i].window, out);
     }
 }
 
@@ -133,9 +126,7 @@ static int expected_load(void *state, struct reader *in, struct err *err)
             return err_set(err, ERR_CORRUPT, "state: more than %d references", EXPECTED_MODELS);
         struct reconstruction *model = &s->models[i];
         model->model = reader_u64(in);
-        model->n = reader_zigzag(in);
-        fixed_load(&model->sum, in);
-        fixed_load(&model->square, in);
+        multivariate_window_load(&model->window, in);
         if (model->model == 0 || (i > 0 && model->model <= s->models[i - 1].model))
             return err_set(err, ERR_CORRUPT, "state: its references do not ascend");
     }
@@ -156,12 +147,12 @@ const struct state_kind expected_kind = {
     .load = expected_load,
 };
 
-const struct reconstruction *expected_reconstruction(const struct expected_state *state,
-                                                     uint64_t model)
+const struct multivariate_window *expected_reconstruction(const struct expected_state *state,
+                                                          uint64_t model)
 {
     for (int i = 0; i < EXPECTED_MODELS; i++)
         if (model && state->models[i].model == model)
-            return &state->models[i];
+            return &state->models[i].window;
     return NULL;
 }
 
@@ -169,12 +160,12 @@ void expected_reconstruction_error(const struct metric_input *in, struct metric_
 {
     const struct expected_state *s = in->state;
     const struct estimator *estimator = in->setup->estimator;
-    const struct reconstruction *model =
+    const struct multivariate_window *window =
         estimator ? expected_reconstruction(s, estimator->reference) : NULL;
-    if (!model)
+    if (!window)
         result_none(out, estimator ? "nothing was recorded under this reference"
                                    : "no reference; load one with `assay reference load`");
     else
-        result_mean(out, fixed_result(&model->sum, RECONSTRUCTION_SCALE),
-                    fixed_result(&model->square, RECONSTRUCTION_SCALE), model->n, "no predictions");
+        result_mean(out, fixed_result(&window->sum, MULTIVARIATE_SCALE),
+                    fixed_result(&window->square, MULTIVARIATE_SCALE), window->n, "no predictions");
 }

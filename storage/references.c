@@ -108,6 +108,27 @@ void reference_row_finish(struct reference_row *row)
     *row = (struct reference_row){0};
 }
 
+int reference_versions_each(struct store *store, const char *model,
+                            int (*row)(void *context, const char *version, struct err *err),
+                            void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT DISTINCT version FROM reference_states WHERE model = ?1 ORDER BY version";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, model);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *version = (const char *)sqlite3_column_text(statement, 0);
+        int result = version ? row(context, version, err)
+                             : store_fail(store, SQLITE_NOMEM, err, "reference");
+        if (result)
+            return result;
+    }
+    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "reference");
+}
+
 int reference_known(struct store *store, const char *model, uint64_t id, bool *out, struct err *err)
 {
     static const char sql[] = "SELECT 1 FROM reference_states WHERE model = ?1 AND id = ?2";

@@ -26,6 +26,11 @@ int reference_row_read(struct store *store, const char *model, const char *versi
                        struct reference_row *out, struct err *err);
 void reference_row_finish(struct reference_row *row);
 
+/* The versions that have a reference of their own, and "" for the model's. */
+int reference_versions_each(struct store *store, const char *model,
+                            int (*row)(void *context, const char *version, struct err *err),
+                            void *context, struct err *err);
+
 /* Whether a reference of that id was ever set for the model. */
 int reference_known(struct store *store, const char *model, uint64_t id, bool *out,
                     struct err *err);

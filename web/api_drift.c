@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "stats/drift_window.h"
+#include "storage/drift_components.h"
 #include "storage/drift_model.h"
 #include "storage/series.h"
 #include "web/handlers.h"
@@ -236,6 +237,57 @@ static void write_completeness(struct drifting *d)
     out_close(out, ']');
 }
 
+static int add_components(void *context, const struct components_point *point, struct err *err)
+{
+    (void)err;
+    const struct drifting *d = context;
+    struct buf *out = &d->answer->body;
+    char segment[SEGMENT_BYTES];
+    pair_segment(d->pair, segment);
+    out_open(out, '{');
+    out_key_int(out, "start", point->start_ms);
+    out_key_int(out, "end", point->end_ms);
+    out_key_string(out, "version", d->pair->version);
+    out_key_string(out, "segment", segment[0] ? segment : NULL);
+    out_key_int(out, "n", point->n);
+    out_key_double(out, "reconstruction_error", point->drift.reconstruction_error);
+    out_key_double(out, "lower", point->drift.lower);
+    out_key_double(out, "threshold", point->drift.threshold);
+    out_key_double(out, "p_value", point->drift.p_value);
+    out_key_bool(out, "drifted", point->drift.drifted);
+    if (point->partial)
+        out_key_bool(out, "partial", true);
+    if (point->why)
+        out_key_string(out, "why", point->why);
+    out_close(out, '}');
+    return 0;
+}
+
+static int write_multivariate(struct drifting *d, struct err *err)
+{
+    struct buf *out = &d->answer->body;
+    char why[200] = "";
+    int rc = 0;
+    out_key(out, "multivariate");
+    out_open(out, '[');
+    for (size_t i = 0; rc == 0 && i < d->pairs.n; i++) {
+        d->pair = &d->pairs.items[i];
+        const struct series_query query = {
+            .model = d->name,
+            .version = d->pair->version,
+            .slice = d->pair->slice,
+            .from_ms = d->query.from_ms,
+            .to_ms = d->query.to_ms,
+            .window_ms = d->query.window_ms,
+        };
+        rc = components_each(d->store, &query, d->rule.false_alarm_rate, add_components, d, why,
+                             err);
+    }
+    out_close(out, ']');
+    out_key_string(out, "multivariate_why", why[0] ? why : NULL);
+    return rc;
+}
+
 static int write_answer(struct drifting *d, struct err *err)
 {
     struct buf *out = &d->answer->body;
@@ -253,9 +305,8 @@ static int write_answer(struct drifting *d, struct err *err)
     for (size_t i = 0; rc == 0 && i < d->pairs.n; i++)
         rc = walk_pair(d, &d->pairs.items[i], err);
     out_close(out, ']');
-    out_key(out, "multivariate");
-    out_open(out, '[');
-    out_close(out, ']');
+    if (rc == 0)
+        rc = write_multivariate(d, err);
     out_key_double(out, "drifted_share", d->share);
     out_key_time(out, "complete_up_to", d->complete_ms);
     out_key_time(out, "labels_complete_up_to", d->labels_complete_ms);

@@ -104,6 +104,15 @@ static void fill(struct rng *rng, enum task task, struct event *event, uint64_t 
     event->has_outcome = rng_u64(rng) % 4 == 0;
     event->outcome = (struct outcome){id_of(rng_u64(rng) % 2 ? "click" : "revenue"),
                                       (double)(rng_u64(rng) % 1000) / 7};
+    if (rng_u64(rng) % 3) { /* seven references: more than a state keeps apart */
+        event->sample.reconstruction_model = 1 + rng_u64(rng) % 7;
+        event->sample.reconstruction_error = 3 * rng_uniform(rng);
+    }
+    if (task == TASK_REGRESSION && rng_u64(rng) % 5) {
+        event->sample.expected = true;
+        event->sample.expected_absolute = 1000 * rng_uniform(rng);
+        event->sample.expected_square = 1e6 * rng_uniform(rng);
+    }
     if (task == TASK_BINARY) {
         event->sample.score = rng_uniform(rng) * rng_uniform(rng);
         event->sample.label_class = id_of(rng_uniform(rng) < event->sample.score ? "1" : "0");

@@ -1,0 +1,62 @@
+#include "storage/drift_components.h"
+
+#include <stdio.h>
+
+#include "stats/estimator.h"
+#include "stats/metric_estimated.h"
+#include "storage/estimates.h"
+
+enum {
+    WHY_BYTES = 200
+};
+
+struct judging {
+    const struct multivariate *model;
+    double false_alarm_rate;
+    int (*point)(void *context, const struct components_point *point, struct err *err);
+    void *context;
+};
+
+static int judge(void *context, const struct series_point *from, struct err *err)
+{
+    const struct judging *judging = context;
+    const struct estimator *estimator = from->states ? states_setup(from->states)->estimator : NULL;
+    const struct multivariate_window *window =
+        estimator ? expected_reconstruction(states_get(from->states, &expected_kind),
+                                            estimator->reference)
+                  : NULL;
+    const struct multivariate_window none = {0};
+    struct components_point point = {
+        .start_ms = from->start_ms,
+        .end_ms = from->end_ms,
+        .n = window ? window->n : 0,
+        .drift =
+            multivariate_result(judging->model, window ? window : &none, judging->false_alarm_rate),
+        .partial = from->partial,
+    };
+    if (!from->states)
+        point.why = "no event in the window";
+    else if (point.n == 0)
+        point.why = "no event came under this reference; it was loaded later";
+    return judging->point(judging->context, &point, err);
+}
+
+int components_each(struct store *store, const struct series_query *query, double false_alarm_rate,
+                    int (*point)(void *context, const struct components_point *point,
+                                 struct err *err),
+                    void *context, char *why, struct err *err)
+{
+    AUTO(multivariate) struct multivariate *model = NULL;
+    struct series_query windows = *query;
+    struct series_points about;
+    windows.step_ms = windows.window_ms;
+    why[0] = '\0';
+    int rc = components_read(store, query->model, query->version, &model, why, WHY_BYTES, err);
+    if (!rc && !model && !why[0])
+        snprintf(why, WHY_BYTES,
+                 "no reference of single events; load a file with `assay reference load`");
+    if (rc || !model)
+        return rc;
+    struct judging judging = {model, false_alarm_rate, point, context};
+    return series_each(store, &windows, judge, &judging, &about, err);
+}

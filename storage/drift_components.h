@@ -1,0 +1,29 @@
+/*
+ * Drift of all features together: how badly the reference's principal components rebuild the events
+ * of a window, judged. Web and alerts both ask here, so that they agree.
+ *
+ * Shape    windows as storage/series.h gives them; an event counts under the reference that was
+ *          there when it came, so a window from before the reference was loaded has no value
+ * Owner    points are borrowed until `point` returns
+ * Errors   as in storage/series.h
+ * Threads  that of the store
+ */
+#pragma once
+
+#include "stats/drift_multivariate.h"
+#include "storage/series.h"
+
+struct components_point {
+    int64_t start_ms, end_ms;
+    int64_t n; /* events that were looked at */
+    struct multivariate_drift drift;
+    bool partial;
+    const char *why; /* NULL, or why there is no value; valid until `point` returns */
+};
+
+/* query->step_ms is set to the window. A reference without components calls nobody: *why (of 200
+   bytes) then says why. */
+int components_each(struct store *store, const struct series_query *query, double false_alarm_rate,
+                    int (*point)(void *context, const struct components_point *point,
+                                 struct err *err),
+                    void *context, char *why, struct err *err);
