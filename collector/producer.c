@@ -21,7 +21,7 @@ struct producer {
     pthread_t poller;
     bool polls;
     atomic_bool stopping;
-    atomic_llong sent, refused, undelivered;
+    atomic_llong taken, sent, refused, undelivered;
     struct log_limit limit; /* the poller's */
 };
 
@@ -126,19 +126,21 @@ bool producer_send(struct producer *producer, const char *topic, const char *key
         producer->client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, strlen(key)),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)bytes, n), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_END);
-    if (rc)
-        atomic_fetch_add(&producer->refused, 1);
+    atomic_fetch_add(rc ? &producer->refused : &producer->taken, 1);
     return !rc;
 }
 
 struct producer_counts producer_counts(struct producer *producer)
 {
-    return (struct producer_counts){
+    struct producer_counts counts = {
         .sent = atomic_load(&producer->sent),
         .refused = atomic_load(&producer->refused),
         .undelivered = atomic_load(&producer->undelivered),
-        .waiting = rd_kafka_outq_len(producer->client),
     };
+    /* Not the client's own length of its queue: that counts its notices too. */
+    int64_t waiting = atomic_load(&producer->taken) - counts.sent - counts.undelivered;
+    counts.waiting = waiting > 0 ? waiting : 0;
+    return counts;
 }
 
 void producer_metrics(struct producer *producer, struct buf *out)

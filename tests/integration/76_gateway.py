@@ -206,3 +206,93 @@ def a_timeout_goes_to_control_only_where_twice_is_harmless(story):
     equal({i: (e["version"], e.get("error")) for i, e in told.items() if "ce" in i},
           {"once": ("v4", "timeout"), "twice~1": ("v4", "timeout"), "twice": ("v3", None)})
     equal(v3.count(), 2, "control was asked once for the start and once instead of v4")
+
+
+def a_kill_in_the_middle_loses_no_decision_and_nobody_changes_sides(story):
+    v3, v4 = _servers(story, TfServingStyle("credit", lambda row: 0.2), TfServingStyle("credit", lambda row: 0.3))
+    gateway = _gateway({"v3": v3, "v4": v4}, event=TF)
+    settings, kafka, topic = _kafka_settings(story, [gateway], [_experiment((50,), steps=[{"weight": 50, "min_duration": "1h"}])])
+    daemon = story.daemon(settings)
+    daemon.start()
+    traffic = _Traffic(_url(gateway), rate=300)
+    story.at_end(traffic.stop)
+    path = f"/api/v1/experiments/{NAME}"
+    wait_until(lambda: any(s[3] == "v4" for s in traffic.seen[-50:]), 30, "the treatment to serve")
+    n = len(traffic.seen)
+    wait_until(lambda: len(traffic.seen) > n + 300, 30, "traffic at half")
+
+    daemon.kill9()
+    daemon.start()
+    n = len(traffic.seen)
+    wait_until(lambda: len(traffic.seen) > n + 300, 30, "traffic after the restart")
+    seen = traffic.stop()
+
+    assert traffic.errors, "while nothing listened requests failed"
+    at = next(i for i, s in enumerate(seen) if s[3] == "v4")
+    settled = [s for s in seen[at:] if s[0] > seen[at][0] + 0.2]
+    wrong = [s for s in settled if s[3] != _served(s[1], 50)]
+    equal(wrong, [], "units served by the other arm")
+    equal({s[2] for s in seen}, {200})
+    before_end = daemon.own("gateway_events")
+    assert before_end > 300
+    wait_until(lambda: daemon.own("own_events_waiting") == 0, 20, "the last events to be sent")
+    told = [json.loads(line) for line in kafka.consume(topic)]
+    equal(len({e["id"] for e in told}), len(told), "no id twice")
+    assert len(seen) - 50 <= len(told) <= len(seen) + len(traffic.errors), f"{len(told)} of {len(seen)}"
+    wait_until(lambda: daemon.get("/api/v1/models/credit")["predictions"] == len(told), 20, "each event counted once")
+    equal(daemon.get("/api/v1/models/credit")["rejected"], 0)
+    equal(daemon.get(path)["state"], "running")
+    equal(daemon.get(path)["verdict"]["srm"]["status"], "ok")
+
+
+def a_broker_that_is_away_holds_up_nobody(story):
+    (v3,) = _servers(story, TfServingStyle("credit", lambda row: 0.2))
+    kafka = story.own_kafka()
+    topic = story.topic("predictions")
+    kafka.create_topic(topic, 1)
+    gateway = _gateway({"v3": v3}, event=TF)
+    daemon = story.daemon(configuration(kafka.brokers, [topic], group=topic, gateway=[gateway]))
+    daemon.start()
+    client = Client(_url(gateway))
+    equal(client.post(PREDICT, {"instances": [{}]}).status, 200)
+    wait_until(lambda: daemon.get("/api/v1/models/credit")["predictions"] == 1, 20, "the first event")
+
+    kafka.pause()
+    for n in range(200):
+        equal(client.post(PREDICT, {"instances": [{"n": n}]}, {"x-user": f"u{n}"}).version, "v3")
+    equal(daemon.own("own_events_waiting"), 200)
+    kafka.resume()
+
+    wait_until(lambda: daemon.get("/api/v1/models/credit")["predictions"] == 201, 60, "the events that waited")
+    equal(daemon.own("gateway_events_lost"), 0)
+    equal(daemon.own_metrics()['assay_own_events_total{state="undelivered"}'], 0)
+
+
+def the_unit_is_found_where_the_settings_say_and_decides_alone(story):
+    v3, v4 = _servers(story, FlaskStyle(lambda row: 0.2), FlaskStyle(lambda row: 0.3))
+    by_cookie = _gateway({"v3": v3, "v4": v4}, unit={"cookie": "uid"})
+    by_body = _gateway({"v3": v3, "v4": v4}, unit={"pointer": "/user/id"}, id={"pointer": "/request"})
+    by_id = _gateway({"v3": v3, "v4": v4}, unit={"header": "x-user"})
+    started = _experiment((50,), steps=[{"weight": 50, "min_duration": "1h"}])
+    settings, kafka, topic = _kafka_settings(story, [by_cookie, by_body, by_id], [started])
+    daemon = story.daemon(settings)
+    daemon.start()
+    Client(_url(by_id)).post("/predict", {}, {"x-user": "first"})
+    wait_until(lambda: daemon.own("gateway_treatment_ratio") == 1.5, 30, "all three to know the weight")
+
+    for n in range(40):
+        unit = f"user-{n}"
+        cookie = Client(_url(by_cookie)).post("/predict", {}, {"cookie": f'a=1; uid="{unit}"; b=2', "x-request-id": f"c{n}"})
+        body = Client(_url(by_body)).post("/predict", {"user": {"id": unit}, "request": f"b{n}"})
+        number = Client(_url(by_body)).post("/predict", {"user": {"id": n}, "request": f"n{n}"})
+        none = Client(_url(by_id)).post("/predict", {}, {"x-request-id": f"r{n}"})
+        equal((cookie.version, body.version), (_served(unit, 50), _served(unit, 50)))
+        equal((number.version, number.headers["x-assay-id"]), (_served(str(n), 50), f"n{n}"))
+        equal(none.version, _served(f"r{n}", 50), "without a unit the id is it")
+
+    told = {e["id"]: e for e in _events(kafka, topic, 161)}
+    equal([told[f"{k}3"].get("unit") for k in "cbnr"], ["user-3", "user-3", "3", None])
+    made = {Client(_url(by_id)).post("/predict", {}).headers["x-assay-id"] for _ in range(20)}
+    equal(({len(i) for i in made}, len(made)), ({32}, 20), "ids that were made")
+    asked = daemon.get(f"/api/v1/experiments/{NAME}/assignment?unit=user-7")
+    equal(asked["version"], Client(_url(by_cookie)).post("/predict", {}, {"cookie": "uid=user-7"}).version)
