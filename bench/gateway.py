@@ -171,6 +171,7 @@ def one_reaction(daemon, background, gateway_port, number):
     experiment = {"name": name, "model": "credit", "control": "v3", "treatment": "v4", "metrics": [metric]}
     experiment["steps"] = [{"weight": 50, "min_duration": "1h"}]
     background.harmful, background.salt = False, name
+    time.sleep(1.5)  # what failed before is behind the new one's start
     daemon.post("/api/v1/experiments", experiment)
     daemon.post(f"/api/v1/experiments/{name}/start", {"reason": "bench"})
     unit = next(f"w{i}" for i in range(100) if bucket(name, f"w{i}") < 0.5)

@@ -1,9 +1,11 @@
 #include "web/api.h"
+#include "web/assigned.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "web/assigned.h"
 #include "web/handlers.h"
 #include "web/problem.h"
 
@@ -21,6 +23,7 @@ int api_open(struct api_context **out, const struct api_options *options, struct
     context->web_metrics = options->web_metrics;
     context->stopping = options->stopping;
     context->web = options->web;
+    context->changes = options->changes;
     if (options->commands)
         context->commands = *options->commands;
     context->store_path = strdup(options->store_path);
@@ -36,6 +39,7 @@ void api_close(struct api_context *context)
 {
     if (!context)
         return;
+    assigned_free(context->assigned);
     store_free(context->store);
     free(context->store_path);
     free(context);

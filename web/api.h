@@ -24,11 +24,14 @@
 
 struct api_context;
 
+struct changes;
+
 struct api_options {
     const struct config *config; /* NULL: custom metrics are not known */
     const char *store_path;
     const struct web_commands *commands; /* NULL: reading only */
     const struct clock *clock;           /* NULL: the system's */
+    struct changes *changes;             /* NULL: nothing is remembered between questions */
     /* The server's own counters as OpenMetrics lines; NULL without a server. */
     void (*web_metrics)(void *web, struct buf *out);
     bool (*stopping)(void *web); /* whoever waits should end; NULL: never */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "storage/catalog.h"
+#include "web/assigned.h"
 #include "web/experiment_json.h"
 
 enum {
@@ -19,26 +20,19 @@ int api_assignment(struct api_context *context, const struct api_input *input,
                    struct api_answer *answer, struct err *err)
 {
     const char *unit = input_param(input, "unit");
-    struct stored_experiment experiment;
-    struct store *store;
+    const struct stored_experiment *experiment;
     if (!unit || !*unit)
         return api_refuse(answer, err, "unit", "", "is needed: the user, session … to be served");
-    int rc = context_store(context, &store, err);
+    int rc = assigned_find(context, input_capture(input, "experiment"), &experiment, err);
     if (rc)
         return rc;
-    rc = stored_read(store, input_capture(input, "experiment"), &experiment, err);
-    if (!rc) {
-        bool treated = stored_treats(&experiment, unit, strlen(unit));
-        rc = answer_json(
-            answer,
-            json_pack("{s:s,s:s,s:s,s:s,s:f,s:I}", "experiment", experiment.name, "unit", unit,
-                      "arm", treated ? "treatment" : "control", "version",
-                      stored_text(&experiment, treated ? "treatment" : "control"), "weight",
-                      experiment.weight, "valid_for_ms", (json_int_t)valid_ms(context)),
-            err);
-    }
-    stored_finish(&experiment);
-    return rc;
+    const char *arm = stored_treats(experiment, unit, strlen(unit)) ? "treatment" : "control";
+    return answer_json(answer,
+                       json_pack("{s:s,s:s,s:s,s:s,s:f,s:I}", "experiment", experiment->name,
+                                 "unit", unit, "arm", arm, "version", stored_text(experiment, arm),
+                                 "weight", experiment->weight, "valid_for_ms",
+                                 (json_int_t)valid_ms(context)),
+                       err);
 }
 
 /* --- OFREP 0.3: its own error shapes, with HTTP status 400 and 404 --- */
@@ -93,29 +87,28 @@ int ofrep_flag(struct api_context *context, const struct api_input *input,
                struct api_answer *answer, struct err *err)
 {
     const char *key = input_capture(input, "key"), *unit = NULL;
-    struct stored_experiment experiment = {0};
-    struct store *store;
+    const struct stored_experiment *experiment;
     json_t *body = NULL;
-    int rc = context_store(context, &store, err);
-    if (rc)
-        return rc;
+    int rc = 0;
     json_t *out = read_context(input, key, &body, &unit);
     answer->status = out ? 400 : 200;
     if (!out) {
-        rc = stored_read(store, key, &experiment, err);
+        struct err why = {0};
+        rc = assigned_find(context, key, &experiment, &why);
         if (rc == ERR_NOT_FOUND) {
             answer->status = 404;
-            out = flag_error(key, "FLAG_NOT_FOUND", err ? err->text : "no such experiment");
+            out = flag_error(key, "FLAG_NOT_FOUND", why.text);
             rc = 0;
-        } else if (!rc) {
-            out = flag(&experiment, unit);
+        } else if (rc) {
+            err_set(err, rc, "%s", why.text);
+        } else {
+            out = flag(experiment, unit);
         }
     }
     if (!rc)
         rc = answer_json(answer, out, err);
     if (rc)
         answer->status = 0;
-    stored_finish(&experiment);
     json_decref(body);
     return rc;
 }

@@ -11,12 +11,17 @@
 #include "storage/store.h"
 #include "web/routes.h"
 
+struct assigned;
+struct changes;
+
 struct api_context {
     const struct config *config; /* may be NULL */
     const struct clock *clock;
     struct web_commands commands;
     char *store_path;
-    struct store *store; /* opened when first asked for */
+    struct store *store;       /* opened when first asked for */
+    struct changes *changes;   /* NULL: none to wait for */
+    struct assigned *assigned; /* made when first asked for */
     /* The server's own counters as OpenMetrics lines; NULL without a server. */
     void (*web_metrics)(void *web, struct buf *out);
     bool (*stopping)(void *web); /* whoever waits should end; NULL: never */

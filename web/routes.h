@@ -41,7 +41,7 @@ enum route_kind {
     ROUTE_INGEST, /* waits for the writer; body of events up to 8 MiB */
     ROUTE_UPLOAD, /* the same; body up to 64 MiB */
     ROUTE_WAIT,   /* may wait for something to happen; on threads of its own */
-    ROUTE_QUICK,  /* touches no database */
+    ROUTE_QUICK,  /* answered at once, from memory but for the first question after a change */
     ROUTE_STREAM, /* server-sent events */
 };
 

@@ -226,6 +226,7 @@ static int start_parts(struct web *web, const struct web_options *options, struc
                               .store_path = options->store_path,
                               .commands = options->commands ? &web->commands : NULL,
                               .clock = web->clock,
+                              .changes = options->changes,
                               .web_metrics = web_metrics,
                               .stopping = is_stopping,
                               .web = web};
