@@ -3,8 +3,6 @@
 Rows F46 and F47, and the first figures of docs/alerts.md.
 """
 
-import os
-import random
 import time
 
 import alerting
@@ -177,40 +175,3 @@ def a_replay_decides_as_it_would_have_live_and_tells_nobody(story):
     assert at < history[1]["at"] <= at + 3000, history
     time.sleep(1.5)
     equal(receiver.attempts, [])
-
-
-def killed_at_random_no_notification_is_lost(story):
-    """SIGKILL at random moments, a receiver that fails at random: each alert is told, in order."""
-    rounds = 100 if os.environ.get("ASSAY_NIGHTLY") else 10
-    chance = random.Random(7)
-
-    def answer(request, n):
-        return chance.choice([200, 200, 200, 500, 429, alerting.reset])
-
-    receiver = alerting.receiver(story, answer)
-    daemon = story.daemon(alerting.settings(story, receiver))
-    for turn in range(rounds):
-        daemon.start()
-        base = alerting.now() - 8000
-        harm = alerting.predictions(f"h{turn}-", 2000, 2000, base)
-        alerting.post(daemon, harm + alerting.later(f"l{turn}", base + 3000))
-        time.sleep(chance.uniform(0, 0.7))
-        daemon.kill9()
-    daemon.start()
-    wait_until(lambda: _settled(daemon), 120, "the outbox to empty")
-
-    history = [e["event"] for e in daemon.get("/api/v1/alerts/history?limit=1000")["items"]]
-    fired = history.count("firing")
-    taken = receiver.bodies()
-    assert fired >= 1 and any(b["type"] == "alert.firing" for b in taken), (history, taken)
-    sent = [d for d in daemon.get("/api/v1/deliveries?limit=1000")["items"] if d["state"] == "sent"]
-    ids = {headers["webhook-id"] for headers, _ in receiver.taken}
-    equal({d["webhook_id"] for d in sent} <= ids, True, "what counts as sent has arrived")
-    bodies = {}
-    for headers, body in receiver.taken:  # a repeat carries the same id and the same words
-        equal(bodies.setdefault(headers["webhook-id"], body), body)
-
-
-def _settled(daemon):
-    rows = daemon.get("/api/v1/deliveries?limit=1000")["items"]
-    return rows and all(row["state"] != "waiting" for row in rows)
