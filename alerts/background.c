@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "storage/explain.h"
 #include "storage/transition.h"
 
 struct choice { /* the experiment on the model that changed last */
@@ -65,13 +66,26 @@ static int choose(void *context, const struct experiment_row *row, struct err *e
 }
 
 void background_read(struct background *out, struct store *store, const struct config *config,
-                     const struct alert_rule *rule, const struct reading *reading)
+                     const struct readings *readings, const struct alert_rule *rule,
+                     const struct reading *reading)
 {
-    (void)config;
     *out = (struct background){.cause = "", .action = ""};
     snprintf(out->cause, sizeof(out->cause), "%s", reading->cause);
     if (!rule->model)
         return;
+    struct explain_query query = {
+        .model = rule->model,
+        .version = rule->version,
+        .slice = rule->slice,
+        .from_ms = reading->start_ms,
+        .to_ms = reading->end_ms,
+        .metric = rule->metric,
+        .customs = rule->model ? readings_customs(readings, rule->model) : NULL,
+    };
+    struct err why = {0};
+    bool compares = rule->kind == RULE_LEVEL || rule->kind == RULE_TREND;
+    if (compares && explain_cause(store, config, &query, out->cause, sizeof(out->cause), &why))
+        out->cause[0] = '\0';
     struct choice choice = {rule, INT64_MIN, out->action, sizeof(out->action)};
     struct err err = {0};
     snprintf(out->action, sizeof(out->action),

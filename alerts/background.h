@@ -16,4 +16,5 @@ struct background {
 };
 
 void background_read(struct background *out, struct store *store, const struct config *config,
-                     const struct alert_rule *rule, const struct reading *reading);
+                     const struct readings *readings, const struct alert_rule *rule,
+                     const struct reading *reading);

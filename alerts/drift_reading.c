@@ -9,6 +9,7 @@
 
 #include "common/text.h"
 #include "stats/drift_window.h"
+#include "stats/interval.h"
 #include "storage/drift_model.h"
 
 /* A rule's answer for a window, which does not change any more. */
@@ -98,13 +99,67 @@ static void tell(const struct judging *judging, const struct drift_feature *feat
                  verdict->statistic / verdict->threshold);
 }
 
+static double bad_values(const struct profile_quality *quality, enum rule_quality wanted)
+{
+    switch (wanted) {
+    case QUALITY_MISSING:
+        return (double)quality->missing;
+    case QUALITY_INVALID:
+        return (double)quality->n_invalid;
+    default:
+        return (double)quality->invalid[INVALID_TYPE + (wanted - QUALITY_TYPE)];
+    }
+}
+
+/* The feature whose interval lies highest; a rule on one feature looks at that one alone. */
+static void judge_quality(struct judging *judging, const struct profile *profile)
+{
+    static const char *const words[] = {"are missing",
+                                        "are invalid",
+                                        "are of another type",
+                                        "are out of range",
+                                        "are of no allowed category",
+                                        "are not finite"};
+    struct reading *out = judging->out;
+    const struct alert_rule *rule = judging->rule;
+    const char *worst = NULL;
+    for (uint32_t i = 0; i < judging->model->n_features; i++) {
+        const char *name = judging->model->names[i];
+        if (rule->feature ? strcmp(name, rule->feature) != 0 : name[0] == '@')
+            continue;
+        struct profile_quality quality = profile_quality(profile, i, false);
+        double bad = bad_values(&quality, rule->quality), n = (double)quality.n;
+        struct interval interval = interval_wilson(bad, n);
+        if (n < 1 || (worst && interval.lower <= out->lower))
+            continue;
+        worst = name;
+        out->value = bad / n;
+        out->lower = interval.lower;
+        out->upper = interval.upper;
+        out->n = (int64_t)quality.n;
+    }
+    if (!worst) {
+        snprintf(out->why, sizeof(out->why), "no such feature was seen in the window");
+        return;
+    }
+    out->sight = reading_judge(rule, out->value, out->lower, out->upper);
+    int n = (int)text_fit(worst, 80);
+    snprintf(out->why, sizeof(out->why),
+             "%.4g%% of the values of %.*s %s, %.4g%% are allowed, n %" PRId64, 100.0 * out->value,
+             n, worst, words[rule->quality], 100.0 * rule->level, out->n);
+    if (out->sight == SIGHT_BAD)
+        snprintf(out->cause, sizeof(out->cause), "feature %.*s: %.4g%% of its values %s", n, worst,
+                 100.0 * out->value, words[rule->quality]);
+}
+
 static int judge(void *context, const struct profile_point *point, struct err *err)
 {
     struct judging *judging = context;
     struct reading *out = judging->out;
     const struct profile_model *model = judging->model;
     struct drift_summary summary;
-    if (!point->profile || !model->reference.reference) {
+    bool quality = judging->rule->kind == RULE_QUALITY;
+    if (!point->profile || (!quality && !model->reference.reference)) {
         snprintf(out->why, sizeof(out->why), "%s",
                  point->profile ? "the model has no reference" : "no event in the window");
         return 0;
@@ -113,6 +168,10 @@ static int judge(void *context, const struct profile_point *point, struct err *e
     if (out->n < judging->rule->min_count) {
         snprintf(out->why, sizeof(out->why), "%" PRId64 " predictions, %" PRId64 " are needed",
                  out->n, judging->rule->min_count);
+        return 0;
+    }
+    if (quality) {
+        judge_quality(judging, point->profile);
         return 0;
     }
     AUTO(drift_nulls) struct drift_nulls *nulls = NULL;

@@ -1,5 +1,6 @@
 /*
- * What a drift rule sees: the last whole window, compared with the reference as REST shows it.
+ * What a rule on features sees of the last whole window: drift against the reference as REST shows
+ * it, or the shares of missing and invalid values.
  *
  * Shape    windows are multiples of the rule's window since the epoch, each judged once, when event
  *          time has passed its end: the promised rate of false alarms is a rate of windows

@@ -30,6 +30,7 @@ struct alerts {
     struct log_limit unreadable;
     int n_backgrounds;      /* looked up in this look */
     int64_t looked_ms;      /* event time of the last look */
+    int64_t ticked_ms;      /* the same, or of the last tick after it */
     atomic_int by_phase[4]; /* for other threads */
 };
 

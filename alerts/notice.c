@@ -179,7 +179,9 @@ static json_t *page_url(const struct alert_rule *rule, const struct reading *rea
     buf_init(&out, 16 * 1024);
     buf_printf(&out, "%s/#/models/", url);
     write_escaped(&out, rule->model);
-    buf_printf(&out, "?window=%s", duration_print(window, rule->window_ms));
+    bool of_features = rule->kind == RULE_DRIFT || rule->kind == RULE_QUALITY;
+    buf_printf(&out, "%s?window=%s", of_features ? "/drift" : "",
+               duration_print(window, rule->window_ms));
     write_param(&out, "metrics", rule->metric);
     write_param(&out, "version", rule->version);
     write_param(&out, "segment", slice);
@@ -231,9 +233,10 @@ char *notice_alert(const struct alert_rule *rule, const struct notice_facts *fac
         json_object_set_new(alert, "over", json_integer((json_int_t)facts->over_ms));
     json_object_set_new(alert, "flapping", json_boolean(facts->state->flapping));
     json_t *why = sentence(reading->why);
+    const char *about = rule->model ? rule->model : rule->kind == RULE_LAG ? "collector" : "Assay";
     json_object_set_new(alert, "summary",
-                        json_sprintf("%s%s%s%s%s: %s", rule->model ? rule->model : "collector",
-                                     rule->version ? " " : "", rule->version ? rule->version : "",
+                        json_sprintf("%s%s%s%s%s: %s", about, rule->version ? " " : "",
+                                     rule->version ? rule->version : "",
                                      rule->slice && *rule->slice ? " " : "",
                                      rule->slice ? rule->slice : "", json_string_value(why)));
     json_decref(why);

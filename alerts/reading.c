@@ -9,14 +9,24 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "alerts/drift_reading.h"
+#include "alerts/event_reading.h"
 #include "common/text.h"
 #include "storage/restore.h"
 #include "storage/series.h"
 
 #define MINUTE_MS INT64_C(60000)
+#define HOUR_MS (60 * MINUTE_MS)
+#define LONG_SPAN_MS (48 * HOUR_MS) /* minutes are kept no longer than that */
+
+struct kept_reference { /* the metric of a rule's reference, as of an hour */
+    const struct alert_rule *rule;
+    int64_t hour_ms;
+    struct metric_value value;
+};
 
 struct model_metrics {
     const char *name;
@@ -35,6 +45,8 @@ struct readings {
     int64_t kept_n_points;
     struct series_points points;
     struct drift_readings *drift;
+    struct kept_reference *references;
+    size_t n_references;
 };
 
 static int parse_customs(struct readings *readings, struct err *err)
@@ -104,6 +116,7 @@ void readings_free(struct readings *readings)
     for (size_t i = 0; readings->models && i < readings->config->n_models; i++)
         custom_set_free(readings->models[i].set);
     drift_readings_free(readings->drift);
+    free(readings->references);
     free(readings->models);
     free(readings);
 }
@@ -114,7 +127,7 @@ void readings_start(struct readings *readings, const struct outside *outside)
     readings->outside = *outside;
 }
 
-static const struct custom_set *customs_of(const struct readings *readings, const char *model)
+const struct custom_set *readings_customs(const struct readings *readings, const char *model)
 {
     for (size_t i = 0; i < readings->config->n_models; i++) {
         if (strcmp(readings->models[i].name, model) == 0)
@@ -168,7 +181,7 @@ static int value_at(struct readings *readings, const struct alert_rule *rule, in
         if (point->end_ms != end_ms || !point->states)
             continue;
         struct metric_query metric;
-        int rc = metric_resolve(&metric, customs_of(readings, rule->model),
+        int rc = metric_resolve(&metric, readings_customs(readings, rule->model),
                                 readings->points.setup.task, rule->metric, err);
         if (rc)
             return rc;
@@ -239,6 +252,93 @@ static void tell_level(const struct alert_rule *rule, struct reading *out)
              interval, sign, level, window, out->n);
 }
 
+static int read_before(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                       struct metric_value *out, struct err *err)
+{
+    int rc = read_points(readings, rule, end_ms, 1, err);
+    return rc ? rc : value_at(readings, rule, end_ms, out, err);
+}
+
+/* A span of the past changes little: it is read once an hour of event time for each rule. */
+static int read_span(struct readings *readings, const struct alert_rule *rule, int64_t from_ms,
+                     int64_t to_ms, struct metric_value *out, struct err *err)
+{
+    struct series_points points;
+    bool is_long = to_ms - from_ms > LONG_SPAN_MS;
+    int64_t step_ms = is_long ? HOUR_MS : MINUTE_MS;
+    struct series_query query = {
+        .model = rule->model,
+        .version = rule->version,
+        .slice = rule->slice,
+        .from_ms = from_ms / step_ms * step_ms,
+        .to_ms = to_ms / step_ms * step_ms,
+        .step_ms = step_ms,
+    };
+    query.window_ms = query.to_ms - query.from_ms;
+    *out = (struct metric_value){.value = NAN, .lower = NAN, .upper = NAN};
+    if (query.window_ms <= 0)
+        return 0;
+    int rc = series_read(readings->store, &query, &points, err);
+    if (rc)
+        return rc;
+    struct metric_query metric;
+    if (points.n && points.points[0].states) {
+        rc = metric_resolve(&metric, readings_customs(readings, rule->model), points.setup.task,
+                            rule->metric, err);
+        if (!rc) {
+            metric_evaluate(points.points[0].states, &metric, query.window_ms, out);
+            out->n = states_count(points.points[0].states);
+            out->labelled = states_labelled(points.points[0].states);
+        }
+    }
+    series_points_free(&points);
+    return rc;
+}
+
+static struct kept_reference *kept_of(struct readings *readings, const struct alert_rule *rule)
+{
+    for (size_t i = 0; i < readings->n_references; i++) {
+        if (readings->references[i].rule == rule)
+            return &readings->references[i];
+    }
+    struct kept_reference *more =
+        realloc(readings->references, (readings->n_references + 1) * sizeof(*more));
+    if (!more)
+        return NULL;
+    readings->references = more;
+    more[readings->n_references] = (struct kept_reference){.rule = rule, .hour_ms = -1};
+    return &more[readings->n_references++];
+}
+
+/* What the model's `reference` says to compare with: another version, a span, or the time before.
+ */
+static int read_reference(struct readings *readings, const struct alert_rule *rule,
+                          const struct reading *now, struct metric_value *out, struct err *err)
+{
+    const struct config_model *model = config_model_find(readings->config, rule->model);
+    const struct config_reference *reference = &model->reference;
+    if (reference->version) {
+        struct alert_rule other = *rule;
+        other.version = reference->version;
+        return read_span(readings, &other, now->start_ms, now->end_ms, out, err);
+    }
+    struct kept_reference *kept = kept_of(readings, rule);
+    if (!kept)
+        return err_set(err, -ENOMEM, "alerts: no memory");
+    int64_t hour_ms = now->start_ms / HOUR_MS * HOUR_MS;
+    if (kept->hour_ms != hour_ms) {
+        int64_t from_ms =
+            reference->trailing_ms ? hour_ms - reference->trailing_ms : reference->from_ms;
+        int64_t to_ms = reference->trailing_ms ? hour_ms : reference->to_ms;
+        int rc = read_span(readings, rule, from_ms, to_ms, &kept->value, err);
+        if (rc)
+            return rc;
+        kept->hour_ms = hour_ms;
+    }
+    *out = kept->value;
+    return 0;
+}
+
 static int read_level(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                       struct reading *out, struct err *err)
 {
@@ -262,9 +362,9 @@ static int read_level(struct readings *readings, const struct alert_rule *rule, 
     }
 
     struct metric_value before;
-    rc = read_points(readings, rule, end_ms - rule->relative_ms, 1, err);
-    if (!rc)
-        rc = value_at(readings, rule, end_ms - rule->relative_ms, &before, err);
+    rc = rule->relative_to == RELATIVE_REFERENCE
+             ? read_reference(readings, rule, out, &before, err)
+             : read_before(readings, rule, end_ms - rule->relative_ms, &before, err);
     if (rc || too_little(rule, &before, out))
         return rc;
     if (before.value == 0.0) {
@@ -369,7 +469,14 @@ int readings_read(struct readings *readings, const struct alert_rule *rule, stru
         rc = read_absent(readings, rule, out, &why);
         break;
     case RULE_DRIFT:
+    case RULE_QUALITY:
         rc = drift_reading(readings->drift, rule, now_ms, out, &why);
+        break;
+    case RULE_EXPERIMENT:
+        rc = experiment_reading(readings->store, rule, now_ms, out, &why);
+        break;
+    case RULE_AUDIT:
+        rc = audit_reading(readings->store, out, &why);
         break;
     case RULE_LAG:
         out->value = readings->outside.lag < 0 ? (double)NAN : (double)readings->outside.lag;

@@ -45,6 +45,9 @@ void readings_start(struct readings *readings, const struct outside *outside);
 int readings_read(struct readings *readings, const struct alert_rule *rule, struct reading *out,
                   struct err *err);
 
+/* The own metrics of a configured model; NULL: none. */
+const struct custom_set *readings_customs(const struct readings *readings, const char *model);
+
 /* Pure: is `value` (with its interval) beyond the rule's level? Tested on its own. */
 enum alert_sight reading_judge(const struct alert_rule *rule, double value, double lower,
                                double upper);

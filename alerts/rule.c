@@ -9,14 +9,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "alerts/rule_kinds.h"
 #include "common/part.h"
 #include "common/text.h"
-#include "stats/custom.h"
 #include "stats/metric_system.h"
 
 enum {
     MAX_RULES = 10000,
-    DEFAULT_WINDOW_MS = 3600000
+    DEFAULT_WINDOW_MS = 3600000,
+    AUDIT_EVERY_MS = 10 * 60 * 1000, /* the whole chain is read each time */
 };
 
 struct rule_set {
@@ -28,10 +29,11 @@ struct rule_set {
 };
 
 static const char *const keys[] = {
-    "name",        "model",     "version", "segment", "metric",   "window",          "below",
-    "above",       "clear",     "for",     "trend",   "points",   "keep_firing_for", "absent",
-    "relative_to", "min_count", "no_data", "labels",  "interval", "annotations",     "inhibit",
-    "mute",        "severity",  "lag",     "mature",  "every",    "drift",           "feature",
+    "name",        "model",      "version", "segment", "metric",   "window",          "below",
+    "above",       "clear",      "for",     "trend",   "points",   "keep_firing_for", "absent",
+    "relative_to", "min_count",  "no_data", "labels",  "interval", "annotations",     "inhibit",
+    "mute",        "severity",   "lag",     "mature",  "every",    "drift",           "feature",
+    "quality",     "experiment", "on",      "audit",
 };
 enum {
     N_KEYS = sizeof(keys) / sizeof(keys[0])
@@ -126,159 +128,6 @@ bool rule_muted(const struct alert_rule *rule, int64_t now_ms)
     return false;
 }
 
-static int check_model(struct rule_set *set, const struct alert_rule *rule)
-{
-    if (!rule->model)
-        return part_refuse(&set->part, "", "needs `model`");
-    if (config_model_find(set->config, rule->model) || set->config->auto_models.task)
-        return 0;
-    const char *names[256];
-    size_t n = 0;
-    for (size_t i = 0; i < set->config->n_models && n < 256; i++)
-        names[n++] = set->config->models[i].name;
-    const char *near = text_near(rule->model, names, n);
-    return near ? part_refuse(&set->part, "model", "\"%s\" is not configured; did you mean %s?",
-                              rule->model, near)
-                : part_refuse(&set->part, "model", "\"%s\" is not configured", rule->model);
-}
-
-/* The metric must exist for the model's task, be it built-in or the model's own. */
-static int check_metric(struct rule_set *set, const struct alert_rule *rule)
-{
-    const struct config_model *model = config_model_find(set->config, rule->model);
-    const char *task = model ? model->task : set->config->auto_models.task;
-    if (!rule->metric || !task)
-        return 0;
-    for (size_t i = 0; model && i < model->n_metrics; i++) {
-        if (strcmp(model->metrics[i].name, rule->metric) == 0)
-            return 0;
-    }
-    struct metric_ref metric;
-    struct err why = {0};
-    if (metric_find(&metric, rule->metric, (enum task)task_parse(task), &why))
-        return part_refuse(&set->part, "metric", "%s", why.text);
-    return 0;
-}
-
-static int read_level(struct rule_set *set, const json_t *object, struct alert_rule *rule)
-{
-    bool below = false, above = false, clear = false;
-    double level = 0, other = 0;
-    int rc = part_number(&set->part, object, "below", &level, &below);
-    if (!rc)
-        rc = part_number(&set->part, object, "above", &other, &above);
-    if (rc)
-        return rc;
-    if (below == above)
-        return part_refuse(&set->part, "", "needs exactly one of `below` and `above`");
-    rule->above = above;
-    rule->level = above ? other : level;
-    rule->clear = rule->level;
-    rc = part_number(&set->part, object, "clear", &rule->clear, &clear);
-    if (!rc && clear && (above ? rule->clear > rule->level : rule->clear < rule->level))
-        return part_refuse(&set->part, "clear", "%g must lie on the good side of %g", rule->clear,
-                           rule->level);
-    return rc;
-}
-
-static int read_relative(struct rule_set *set, const json_t *object, struct alert_rule *rule)
-{
-    const char *text = NULL;
-    int rc = part_text(&set->part, object, "relative_to", &text);
-    if (rc || !text)
-        return rc;
-    if (strcmp(text, "previous") == 0) {
-        rule->relative_to = RELATIVE_PREVIOUS;
-        rule->relative_ms = rule->window_ms;
-        return 0;
-    }
-    if (duration_parse(&rule->relative_ms, text, strlen(text)) || rule->relative_ms <= 0)
-        return part_refuse(&set->part, "relative_to",
-                           "\"%s\" is neither previous nor a time back such as 7d", text);
-    rule->relative_to = RELATIVE_BACK;
-    return 0;
-}
-
-static int read_trend(struct rule_set *set, const json_t *object, struct alert_rule *rule)
-{
-    static const char *const ways[] = {"increasing", "decreasing"};
-    int way = 0;
-    int rc = part_word(&set->part, object, "trend", ways, 2, &way);
-    rule->decreasing = way == 1;
-    bool given = false;
-    double points = 6;
-    if (!rc)
-        rc = part_number(&set->part, object, "points", &points, &given);
-    if (!rc && (points < 3 || points > 1000 || points != floor(points)))
-        return part_refuse(&set->part, "points", "%g is not a whole number in 3..1000", points);
-    rule->points = (int)points;
-    return rc;
-}
-
-/* `drift: any`, `drift: feature` with its name, or `drift: share` with `above`. */
-static int read_drift(struct rule_set *set, const json_t *object, struct alert_rule *rule)
-{
-    static const char *const ways[] = {"any", "feature", "share"};
-    int way = 0;
-    bool above = false;
-    int rc = part_word(&set->part, object, "drift", ways, 3, &way);
-    if (!rc)
-        rc = part_text(&set->part, object, "feature", &rule->feature);
-    if (!rc && (way == 1) != (rule->feature != NULL))
-        return part_refuse(&set->part, "feature", "is given with `drift: feature`, and only there");
-    rule->kind = RULE_DRIFT;
-    rule->above = true;
-    rule->drift_share = way == 2;
-    if (!rc)
-        rc = part_number(&set->part, object, "above", &rule->level, &above);
-    if (!rc && above != rule->drift_share)
-        return part_refuse(&set->part, "above", "is given with `drift: share`, and only there");
-    if (!rc && above && !(rule->level >= 0 && rule->level < 1))
-        return part_refuse(&set->part, "above", "%g is not in 0..1", rule->level);
-    rule->clear = rule->level;
-    return rc;
-}
-
-static int read_kind(struct rule_set *set, const json_t *object, struct alert_rule *rule)
-{
-    bool absent = json_object_get(object, "absent") != NULL;
-    bool trend = json_object_get(object, "trend") != NULL;
-    bool lag = json_object_get(object, "lag") != NULL;
-    bool drift = json_object_get(object, "drift") != NULL;
-    if (absent + trend + lag + drift > 1)
-        return part_refuse(&set->part, "", "is only one of `absent`, `drift`, `trend` and `lag`");
-    if (lag) {
-        bool given = false;
-        rule->kind = RULE_LAG;
-        rule->above = true;
-        int rc = part_number(&set->part, object, "lag", &rule->level, &given);
-        rule->clear = rule->level;
-        return rc;
-    }
-    int rc = check_model(set, rule);
-    if (rc)
-        return rc;
-    if (absent) {
-        rule->kind = RULE_ABSENT;
-        rc = part_duration(&set->part, object, "absent", &rule->absent_ms);
-        return rc                    ? rc
-               : rule->absent_ms > 0 ? 0
-                                     : part_refuse(&set->part, "absent", "must be above 0");
-    }
-    if (drift)
-        return read_drift(set, object, rule);
-    if (!rule->metric)
-        return part_refuse(&set->part, "", "needs `metric`");
-    rc = check_metric(set, rule);
-    if (rc)
-        return rc;
-    rule->kind = trend ? RULE_TREND : RULE_LEVEL;
-    if (trend)
-        return read_trend(set, object, rule);
-    rc = read_level(set, object, rule);
-    return rc ? rc : read_relative(set, object, rule);
-}
-
 static int read_segment(struct rule_set *set, const json_t *object, struct alert_rule *rule)
 {
     rule->slice = "";
@@ -353,7 +202,7 @@ static int read_rule(struct rule_set *set, const json_t *object, struct alert_ru
         rc = part_duration(&set->part, object, "window", &rule->window_ms);
     if (!rc && (rule->window_ms <= 0 || rule->window_ms % 60000))
         return part_refuse(&set->part, "window", "must be whole minutes");
-    rule->every_ms = 1000;
+    rule->every_ms = json_object_get(object, "audit") ? AUDIT_EVERY_MS : 1000;
     if (!rc)
         rc = part_duration(&set->part, object, "every", &rule->every_ms);
     if (!rc && (rule->every_ms <= 0 || rule->every_ms % 1000))
@@ -365,7 +214,7 @@ static int read_rule(struct rule_set *set, const json_t *object, struct alert_ru
     if (!rc)
         rc = read_limits(set, object, rule);
     if (!rc)
-        rc = read_kind(set, object, rule);
+        rc = rule_read_kind(&set->part, set->config, object, rule);
     if (!rc)
         rc = part_pairs(&set->part, object, "labels", &rule->labels, &rule->n_labels);
     if (!rc)

@@ -21,17 +21,38 @@
 #include "common/part.h"
 
 enum rule_kind {
-    RULE_LEVEL,  /* metric: below | above, maybe relative_to something */
-    RULE_TREND,  /* metric: trend decreasing | increasing over `points` windows */
-    RULE_ABSENT, /* no event of the model for absent_ms */
-    RULE_DRIFT,  /* drift of any feature, of one, or of a share of them */
-    RULE_LAG,    /* consumer lag in messages above a level */
+    RULE_LEVEL,      /* metric: below | above, maybe relative_to something */
+    RULE_TREND,      /* metric: trend decreasing | increasing over `points` windows */
+    RULE_ABSENT,     /* no event of the model for absent_ms */
+    RULE_DRIFT,      /* drift of any feature, of one, or of a share of them */
+    RULE_LAG,        /* consumer lag in messages above a level */
+    RULE_QUALITY,    /* share of missing or invalid values of a feature above a level */
+    RULE_EXPERIMENT, /* something happened to an experiment */
+    RULE_AUDIT,      /* the audit log's chain of hashes is broken */
+};
+
+enum rule_quality { /* in the order of their words; the last four are reasons of INVALID */
+    QUALITY_MISSING,
+    QUALITY_INVALID,
+    QUALITY_TYPE,
+    QUALITY_RANGE,
+    QUALITY_CATEGORY,
+    QUALITY_NOT_FINITE,
+};
+
+enum rule_on {
+    ON_ROLLED_BACK, /* these three: within the last `window` */
+    ON_PROMOTED,
+    ON_STEP,
+    ON_HELD, /* it holds now */
+    ON_SRM,  /* the sample ratio does not fit now */
 };
 
 enum rule_relative {
     RELATIVE_NONE,
-    RELATIVE_PREVIOUS, /* the window just before */
-    RELATIVE_BACK,     /* the same window relative_ms ago: 1d, 7d */
+    RELATIVE_PREVIOUS,  /* the window just before */
+    RELATIVE_BACK,      /* the same window relative_ms ago: 1d, 7d */
+    RELATIVE_REFERENCE, /* the model's reference: a span, a version, or the time just before */
 };
 
 enum severity {
@@ -53,7 +74,7 @@ struct mute_window {
 struct alert_rule {
     const char *name;
     enum rule_kind kind;
-    const char *model;   /* NULL for RULE_LAG */
+    const char *model;   /* NULL: not of one model */
     const char *version; /* NULL: all versions merged */
     const char *slice;   /* "country=de"; "" overall */
     const char *metric;
@@ -70,6 +91,10 @@ struct alert_rule {
 
     const char *feature; /* RULE_DRIFT: this one alone; NULL: any, or `level` share of all */
     bool drift_share;
+
+    enum rule_quality quality; /* RULE_QUALITY; `feature` NULL: the worst of all */
+    const char *experiment;    /* RULE_EXPERIMENT: its name, or "any" */
+    enum rule_on on;
 
     int64_t absent_ms; /* RULE_ABSENT */
 

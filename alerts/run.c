@@ -245,7 +245,8 @@ static int write_change(struct glance *glance, enum alert_event event,
     struct background background = {.cause = "", .action = ""};
     if ((over || event == ALERT_FIRED || event == ALERT_WENT_SILENT) &&
         glance->alerts->n_backgrounds++ < MAX_BACKGROUNDS)
-        background_read(&background, store, glance->alerts->config, rule, reading);
+        background_read(&background, store, glance->alerts->config, glance->alerts->readings, rule,
+                        reading);
     struct notice_facts facts = {
         .state = &alert->state,
         .reading = reading,
@@ -300,8 +301,10 @@ static int look_at(struct alerts *alerts, struct alert *alert, struct reading *r
 static bool is_due(const struct alerts *alerts, const struct alert_rule *rule, int64_t now_ms,
                    bool wall)
 {
+    if (wall && rule->kind == RULE_AUDIT)
+        return now_ms / rule->every_ms != alerts->ticked_ms / rule->every_ms;
     if (wall)
-        return rule->kind == RULE_ABSENT || rule->kind == RULE_LAG;
+        return rule->kind == RULE_ABSENT || rule->kind == RULE_LAG || rule->kind == RULE_EXPERIMENT;
     return now_ms / rule->every_ms != alerts->looked_ms / rule->every_ms;
 }
 
@@ -354,14 +357,16 @@ int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wa
                 struct err *err)
 {
     int rc = look(alerts, outside, wall_ms, false, err);
-    alerts->looked_ms = outside->now_ms;
+    alerts->looked_ms = alerts->ticked_ms = outside->now_ms;
     return rc;
 }
 
 int alerts_tick(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
                 struct err *err)
 {
-    return look(alerts, outside, wall_ms, true, err);
+    int rc = look(alerts, outside, wall_ms, true, err);
+    alerts->ticked_ms = outside->now_ms;
+    return rc;
 }
 
 int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms)

@@ -14,7 +14,13 @@ static const char yaml[] =
     "alerts:\n"
     "  - {name: any, model: credit, drift: any, window: 1h}\n"
     "  - {name: income, model: credit, drift: feature, feature: income, window: 1h}\n"
-    "  - {name: half, model: credit, drift: share, above: 0.5, window: 1h}\n";
+    "  - {name: half, model: credit, drift: share, above: 0.5, window: 1h}\n"
+    "  - {name: gaps, model: credit, quality: missing, above: 0.1, window: 1h}\n"
+    "  - {name: age-gaps, model: credit, quality: missing, feature: age, above: 0.1, window: 1h}\n"
+    "  - {name: range, model: credit, quality: range, above: 0.1, window: 1h}\n"
+    "  - {name: invalid, model: credit, quality: invalid, above: 0.1, window: 1h}\n"
+    "  - {name: unknown, model: credit, quality: missing, feature: height, above: 0.1, window: "
+    "1h}\n";
 
 enum {
     N_VALUES = 400
@@ -161,12 +167,81 @@ static void without_events_or_a_reference_there_is_no_data_and_it_says_why(void 
     assert_string_equal(empty.why, "no event in the window");
 }
 
+/* A minute of `n` events: `missing` of them without income, `far` with one out of range. */
+static void write_quality(struct site *site, int n, int missing, int far)
+{
+    struct err err = {0};
+    struct buf bytes;
+    AUTO(profile) struct profile *profile = NULL;
+    must(profile_new(&profile, &site->layout, PROFILE_MINUTE, &err), &err);
+    for (int i = 0; i < n; i++) {
+        profile_event(profile, 1);
+        assert_int_equal(profile_number(profile, 1, i, 1), 0);
+        if (i < far)
+            profile_invalid(profile, 0, INVALID_RANGE, 1);
+        else if (i >= far + missing)
+            assert_int_equal(profile_number(profile, 0, i, 1), 0);
+    }
+    buf_init(&bytes, 1 << 20);
+    profile_save(profile, &bytes);
+    must(commit_begin(site->store, &err), &err);
+    must(commit_profile(site->store, 1, MINUTE, START, PROFILE_FEATURES, bytes.data, bytes.size,
+                        &err),
+         &err);
+    must(commit_end(site->store, &err), &err);
+    buf_finish(&bytes);
+}
+
+static void missing_values_are_told_when_their_whole_interval_lies_above_the_level(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new(false); /* needs no reference */
+    write_quality(site, 1000, 200, 0);
+    struct reading reading = look(site, "gaps", START + HOUR);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_float_equal(reading.value, 0.2, 1e-12);
+    assert_float_equal(reading.lower, 0.1764, 1e-4); /* Wilson */
+    assert_string_equal(reading.why,
+                        "20% of the values of income are missing, 10% are allowed, n 1000");
+    assert_string_equal(reading.cause, "feature income: 20% of its values are missing");
+
+    assert_int_equal(look(site, "age-gaps", START + HOUR).sight, SIGHT_CLEAR);
+    assert_int_equal(look(site, "range", START + HOUR).sight, SIGHT_CLEAR);
+    reading = look(site, "unknown", START + HOUR);
+    assert_int_equal(reading.sight, SIGHT_NO_DATA);
+    assert_string_equal(reading.why, "no such feature was seen in the window");
+}
+
+static void a_few_missing_values_more_than_allowed_may_be_chance(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new(false);
+    write_quality(site, 100, 14, 0); /* 14%, but its interval begins at 8.5% */
+    struct reading reading = look(site, "gaps", START + HOUR);
+    assert_int_equal(reading.sight, SIGHT_BETWEEN);
+}
+
+static void values_out_of_range_are_a_reason_of_invalid_ones(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new(false);
+    write_quality(site, 1000, 0, 300);
+    assert_int_equal(look(site, "range", START + HOUR).sight, SIGHT_BAD);
+    assert_int_equal(look(site, "invalid", START + HOUR).sight, SIGHT_BAD);
+    assert_int_equal(look(site, "gaps", START + HOUR).sight, SIGHT_CLEAR);
+    assert_string_equal(look(site, "range", START + HOUR).why,
+                        "30% of the values of income are out of range, 10% are allowed, n 1000");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shifted_feature_is_an_alarm_once_its_window_is_whole),
         cmocka_unit_test(one_feature_and_a_share_of_them_are_judged_by_themselves),
         cmocka_unit_test(without_events_or_a_reference_there_is_no_data_and_it_says_why),
+        cmocka_unit_test(missing_values_are_told_when_their_whole_interval_lies_above_the_level),
+        cmocka_unit_test(a_few_missing_values_more_than_allowed_may_be_chance),
+        cmocka_unit_test(values_out_of_range_are_a_reason_of_invalid_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,267 @@
+/* Rules on experiments and on the audit log, and those relative to the reference. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "alerts/reading.h"
+#include "storage/audit.h"
+#include "storage/transition.h"
+#include "tests/lib/temp_store.h"
+#include "tests/test.h"
+
+#define START (INT64_C(1700000000000) / HOUR * HOUR)
+
+static const char yaml[] =
+    "models:\n"
+    "  - {name: credit, task: binary, reference: {version: v1}}\n"
+    "  - {name: churn, task: binary, reference: {trailing: 2h}}\n"
+    "alerts:\n"
+    "  - {name: rolled, experiment: any, on: rolled_back, window: 1h}\n"
+    "  - {name: promoted, experiment: a, on: promoted, window: 1h}\n"
+    "  - {name: step, experiment: a, on: step, window: 1h}\n"
+    "  - {name: held, experiment: any, model: credit, on: held}\n"
+    "  - {name: srm, experiment: a, on: srm}\n"
+    "  - {name: other, experiment: b, on: rolled_back}\n"
+    "  - {name: audit, audit: broken}\n"
+    "  - {name: worse, model: credit, version: v2, metric: error_rate, window: 1h, above: 0.5, "
+    "relative_to: reference}\n"
+    "  - {name: rising, model: churn, metric: error_rate, window: 1h, above: 0.5, relative_to: "
+    "reference}\n";
+
+struct site {
+    struct temp *temp;
+    struct store *store;
+    struct config *config;
+    struct rule_set *rules;
+    struct readings *readings;
+};
+
+static struct site *site_new(void)
+{
+    struct err err = {0};
+    struct site *site = calloc(1, sizeof(*site));
+    site->temp = temp_new();
+    site->store = temp_store(site->temp, STORE_WRITE);
+    must(config_parse(&site->config, "assay.yaml", yaml, strlen(yaml), &err), &err);
+    must(rule_set_parse(&site->rules, site->config, &err), &err);
+    must(readings_new(&site->readings, site->config, site->store, &err), &err);
+    return site;
+}
+
+static void site_free(struct site *site)
+{
+    readings_free(site->readings);
+    rule_set_free(site->rules);
+    config_free(site->config);
+    store_free(site->store);
+    temp_free(site->temp);
+    free(site);
+}
+DEFINE_FREEP(site)
+
+static struct reading look(struct site *site, const char *rule, int64_t now_ms)
+{
+    struct err err = {0};
+    struct reading reading;
+    struct outside outside = {.now_ms = now_ms, .lag = 0};
+    readings_start(site->readings, &outside);
+    must(readings_read(site->readings, rule_set_find(site->rules, rule), &reading, &err), &err);
+    return reading;
+}
+
+static void write_experiment(struct site *site, const char *verdict)
+{
+    struct err err = {0};
+    struct experiment_row row = {.name = "a",
+                                 .model = "credit",
+                                 .object = "{}",
+                                 .state = "running",
+                                 .weight = 5,
+                                 .since_ms = START - HOUR,
+                                 .created_ms = START - HOUR,
+                                 .ramp = "{}",
+                                 .verdict = verdict};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_experiment_new(site->store, &row, &err), &err);
+    must(commit_end(site->store, &err), &err);
+}
+
+static void move(struct site *site, const char *to_state, int to_step, int64_t at_ms, int64_t seq)
+{
+    struct err err = {0};
+    struct experiment_row row = {.name = "a",
+                                 .model = "credit",
+                                 .object = "{}",
+                                 .state = to_state,
+                                 .step = to_step,
+                                 .since_ms = at_ms,
+                                 .seq = seq,
+                                 .ramp = "{}",
+                                 .verdict = "{}"};
+    struct transition_row transition = {.experiment = "a",
+                                        .seq = seq,
+                                        .at_ms = at_ms,
+                                        .clock = "event",
+                                        .who = "assay",
+                                        .command = "",
+                                        .verdict = "advance",
+                                        .from_state = "running",
+                                        .to_state = to_state,
+                                        .from_step = (int)seq - 1,
+                                        .to_step = to_step,
+                                        .reason = "guardrail error_rate: harm",
+                                        .evidence = "{}"};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_transition(site->store, &row, &transition, &err), &err);
+    must(commit_end(site->store, &err), &err);
+}
+
+static void a_transition_is_an_alarm_for_the_length_of_its_window(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    assert_string_equal(look(site, "rolled", START).why, "no such experiment is known");
+    write_experiment(site, "{}");
+    assert_int_equal(look(site, "rolled", START).sight, SIGHT_CLEAR);
+    assert_string_equal(look(site, "rolled", START).why, "nothing of the kind happened");
+
+    move(site, "running", 1, START, 1);
+    assert_int_equal(look(site, "step", START + 1000).sight, SIGHT_BAD);
+    assert_int_equal(look(site, "rolled", START + 1000).sight, SIGHT_CLEAR);
+
+    move(site, "rolled_back", 1, START + MINUTE, 2);
+    struct reading reading = look(site, "rolled", START + 2 * MINUTE);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_string_equal(reading.why, "experiment a was rolled back: guardrail error_rate: harm");
+    assert_int_equal(look(site, "other", START + 2 * MINUTE).sight, SIGHT_CLEAR);
+    assert_int_equal(look(site, "promoted", START + 2 * MINUTE).sight, SIGHT_CLEAR);
+    assert_int_equal(look(site, "rolled", START + MINUTE + HOUR).sight, SIGHT_CLEAR); /* over */
+}
+
+static void a_hold_and_a_wrong_sample_ratio_last_as_long_as_the_verdict_says(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    struct err err = {0};
+    write_experiment(site, "{\"verdict\":\"hold\",\"reason\":\"no telemetry of v2\",\"srm\":"
+                           "{\"status\":\"mismatch\"}}");
+    assert_int_equal(look(site, "held", START).sight, SIGHT_BAD);
+    assert_string_equal(look(site, "held", START).why, "experiment a holds: no telemetry of v2");
+    assert_int_equal(look(site, "srm", START).sight, SIGHT_BAD);
+
+    must(commit_begin(site->store, &err), &err);
+    must(commit_experiment_look(site->store, "a", "{}",
+                                "{\"verdict\":\"continue\",\"srm\":{\"status\":\"ok\"}}", false,
+                                &err),
+         &err);
+    must(commit_end(site->store, &err), &err);
+    assert_int_equal(look(site, "held", START).sight, SIGHT_CLEAR);
+    assert_int_equal(look(site, "srm", START).sight, SIGHT_CLEAR);
+}
+
+static void write_audit_rows(struct site *site, int n)
+{
+    struct err err = {0};
+    for (int i = 0; i < n; i++) {
+        struct audit_row row = {.at_ms = i,
+                                .clock = "wall",
+                                .who = "ann",
+                                .action = "silence.create",
+                                .subject = "1",
+                                .detail = "{}"};
+        must(commit_begin(site->store, &err), &err);
+        must(commit_audit(site->store, &row, &err), &err);
+        must(commit_end(site->store, &err), &err);
+    }
+}
+
+static void a_changed_row_of_the_audit_log_is_an_alarm_that_names_it(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    write_audit_rows(site, 3);
+    assert_int_equal(look(site, "audit", START).sight, SIGHT_CLEAR);
+
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(site->temp->path, &other), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(other, "UPDATE audit SET who = 'bob' WHERE seq = 2", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(other);
+
+    struct reading reading = look(site, "audit", START);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_string_equal(reading.why,
+                        "audit: row 2 (silence.create 1) was changed, or the one before it");
+    write_audit_rows(site, 1); /* and the alarm can be written: the store goes on */
+}
+
+static void fill(struct site *site, int64_t series_id, int64_t start_ms, int failed)
+{
+    struct err err = {0};
+    struct metric_setup setup = {
+        .task = TASK_BINARY, .positive = class_id("1", 1), .threshold = 0.5};
+    AUTO(states) struct states *states = NULL;
+    must(states_new(&states, &setup, &err), &err);
+    for (int i = 0; i < 100; i++) {
+        struct sample sample = {.ts_ms = start_ms,
+                                .latency_ms = 1,
+                                .score = 0.5,
+                                .value = (double)NAN,
+                                .label_value = (double)NAN,
+                                .predicted = class_id("1", 1),
+                                .failed = i < failed};
+        assert_int_equal(states_predict(states, &sample), 0);
+    }
+    struct buf bytes;
+    buf_init(&bytes, 1 << 20);
+    states_save(states, &bytes);
+    must(commit_begin(site->store, &err), &err);
+    must(commit_pane(site->store, series_id, MINUTE, start_ms, bytes.data, bytes.size, &err), &err);
+    must(commit_end(site->store, &err), &err);
+    buf_finish(&bytes);
+}
+
+static void a_change_against_a_version_that_is_the_reference(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    int64_t v1 = temp_series(site->store, "credit", "v1", "");
+    int64_t v2 = temp_series(site->store, "credit", "v2", "");
+    fill(site, v1, START, 10);
+    fill(site, v2, START, 14);
+    assert_int_equal(look(site, "worse", START + MINUTE).sight, SIGHT_CLEAR); /* +40% */
+
+    fill(site, v2, START + MINUTE, 30);
+    struct reading reading = look(site, "worse", START + 2 * MINUTE);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_float_equal(reading.compared, 0.1, 1e-12);
+    assert_string_equal(reading.why, "error_rate 0.22, +120.0% against 0.1 before");
+}
+
+static void a_change_against_the_time_just_before(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    int64_t id = temp_series(site->store, "churn", "v1", "");
+    assert_int_equal(look(site, "rising", START + MINUTE).sight, SIGHT_NO_DATA);
+    fill(site, id, START - 2 * HOUR, 10);
+    fill(site, id, START - HOUR, 20);
+    fill(site, id, START + 4 * HOUR, 10);
+    fill(site, id, START + 2 * HOUR, 1); /* two hours before the window's hour */
+    struct reading reading = look(site, "rising", START + 4 * HOUR + MINUTE);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_float_equal(reading.compared, 0.01, 1e-12);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_transition_is_an_alarm_for_the_length_of_its_window),
+        cmocka_unit_test(a_hold_and_a_wrong_sample_ratio_last_as_long_as_the_verdict_says),
+        cmocka_unit_test(a_changed_row_of_the_audit_log_is_an_alarm_that_names_it),
+        cmocka_unit_test(a_change_against_a_version_that_is_the_reference),
+        cmocka_unit_test(a_change_against_the_time_just_before),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
