@@ -25,6 +25,7 @@
 #include "collector/collect.h"
 #include "collector/event.h"
 #include "collector/producer.h"
+#include "collector/scrape.h"
 #include "collector/source_http.h"
 #include "collector/source_kafka.h"
 #include "common/log.h"
@@ -61,6 +62,7 @@ struct daemon {
     pthread_t ticks;
     bool ticks_running;
     struct config *reloaded;   /* the configuration of the last SIGHUP; NULL: still the first */
+    struct scrape *scrape;     /* NULL: nothing is scraped */
     pthread_mutex_t reloading; /* held by who replaces `reloaded`, and who reads it elsewhere */
     pthread_t signals;
     bool signals_running;
@@ -161,6 +163,50 @@ static int serve_ingest(void *context, const char *body, size_t n, struct buf *a
     return rc == SOURCE_HTTP_BUSY ? WEB_BUSY : rc == SOURCE_HTTP_EMPTY ? WEB_INVALID : rc;
 }
 
+/* System values that were scraped go the way of posted events. */
+static int take_scraped(void *context, const char *lines, size_t n, struct err *err)
+{
+    struct daemon *daemon = context;
+    struct buf answer;
+    buf_init(&answer, 1 << 20);
+    int rc = source_http_ingest(daemon->http, lines, n, &answer, err);
+    buf_u8(&answer, 0);
+    if (rc == SOURCE_HTTP_BUSY)
+        rc = err_set(err, -EAGAIN, "too many events wait already");
+    else if (!rc && !buf_failed(&answer) && !strstr((char *)answer.data, "\"rejected\":[]"))
+        rc = err_set(err, ERR_DATA, "its values were refused: %.200s", (char *)answer.data);
+    buf_finish(&answer);
+    return rc;
+}
+
+static int start_scrape(struct daemon *daemon, struct err *err)
+{
+    const struct scrape_options options = {
+        .config = config_now(daemon),
+        .clock = clock_system(),
+        .log = &daemon->log,
+        .context = daemon,
+        .take = take_scraped,
+    };
+    struct scrape *started = NULL;
+    int rc = scrape_start(&started, &options, err);
+    pthread_mutex_lock(&daemon->reloading);
+    daemon->scrape = started;
+    pthread_mutex_unlock(&daemon->reloading);
+    return rc;
+}
+
+/* On a thread that may wait: the scraper's own may be waiting for the writer. */
+static int restart_scrape(struct daemon *daemon, struct err *err)
+{
+    pthread_mutex_lock(&daemon->reloading);
+    struct scrape *former = daemon->scrape;
+    daemon->scrape = NULL;
+    pthread_mutex_unlock(&daemon->reloading);
+    scrape_stop(former);
+    return start_scrape(daemon, err);
+}
+
 static void serve_health(void *context, struct web_health *out)
 {
     struct daemon *daemon = context;
@@ -194,6 +240,9 @@ static void serve_own_metrics(void *context, struct buf *out)
     deliver_own_metrics(daemon->deliver, out);
     gateways_metrics(daemon->gateways, out);
     producer_metrics(daemon->producer, out);
+    pthread_mutex_lock(&daemon->reloading);
+    scrape_own_metrics(daemon->scrape, out);
+    pthread_mutex_unlock(&daemon->reloading);
 }
 
 struct version_facts {
@@ -355,6 +404,8 @@ static int reload(void *context, struct store *store, struct err *err)
     if (!rc)
         rc = config_supported(config, err);
     if (!rc)
+        rc = scrape_check(config, err);
+    if (!rc)
         rc = gateways_check(daemon->gateways, config, err);
     if (!rc)
         rc = references_of_config(store, config, err);
@@ -400,7 +451,7 @@ static void *wait_for_signals(void *context)
             return NULL;
         }
         struct err err = {0};
-        if (collector_call(daemon->collector, reload, daemon, &err))
+        if (collector_call(daemon->collector, reload, daemon, &err) || restart_scrape(daemon, &err))
             log_write(&daemon->log, LEVEL_ERROR, "cli", "the old configuration stays: %s",
                       err.text);
         else
@@ -535,7 +586,7 @@ static int open_parts(struct daemon *daemon, struct err *err)
         return rc;
     alerts_set_url(daemon->alerts, page_url(daemon));
     deliver_reload(daemon->deliver, alerts_receivers(daemon->alerts), page_url(daemon));
-    return 0;
+    return start_scrape(daemon, err);
 }
 
 static void close_parts(struct daemon *daemon)
@@ -543,6 +594,8 @@ static void close_parts(struct daemon *daemon)
     gateways_stop(daemon->gateways); /* requests end, before anything that they need goes */
     if (daemon->http)
         source_http_stop(daemon->http);
+    scrape_stop(daemon->scrape);
+    daemon->scrape = NULL;
     web_stop(daemon->web);
     gateways_free(daemon->gateways);
     producer_free(daemon->producer);

@@ -132,6 +132,19 @@ struct config_http {
     int64_t max_connections, max_per_address, max_streams_per_token, max_rate;
 };
 
+struct config_scrape {
+    const char *url, *model;
+    const char *version;         /* or */
+    const char *version_label;   /* the label whose value tells it, */
+    const char *version_pattern; /* where `{version}` stands; NULL: the whole value */
+    int64_t interval_ms, timeout_ms;
+    bool allow_private;
+    const char *token_file, *ca_file; /* NULL: none */
+    const struct config_pair *values; /* system value → series, or rate(series) */
+    size_t n_values;
+    int line;
+};
+
 struct config_limits {
     int64_t models, slices, categories;
     int64_t pending_memory; /* bytes */
@@ -147,6 +160,8 @@ struct config {
     const struct config_model *models;
     size_t n_models;
     struct config_auto_models auto_models;
+    const struct config_scrape *scrape;
+    size_t n_scrape;
     struct config_limits limits;
     struct config_part alerts, receivers, route, experiments, gateway, actuators, sinks;
 };

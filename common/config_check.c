@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/config_read.h"
+#include "common/http_out.h"
 #include "common/text.h"
 
 /* The line of a key in the map, or the map's own. */
@@ -207,6 +208,23 @@ static void check_root(struct config_reader *r, const struct yaml_node *node,
     }
 }
 
+static void check_scrape(struct config_reader *r, const struct yaml_node *node,
+                         const struct place *place, const struct config_scrape *scrape)
+{
+    const char *problem = scrape->url ? http_url_problem(scrape->url) : NULL;
+    if (problem)
+        complain_key(r, node, place, "url", problem);
+    if (!scrape->version == !scrape->version_label)
+        complain_key(r, node, place, scrape->version ? "version" : "version_label",
+                     "give one of version and version_label");
+    const char *pattern = scrape->version_pattern;
+    const char *hole = pattern ? strstr(pattern, "{version}") : NULL;
+    if (pattern && !scrape->version_label)
+        complain_key(r, node, place, "version_pattern", "needs version_label");
+    if (pattern && (!hole || strstr(hole + 1, "{version}")))
+        complain_key(r, node, place, "version_pattern", "must hold {version} once");
+}
+
 void config_section_check(struct config_reader *r, const struct key_section *section,
                           const struct yaml_node *node, const struct place *place, void *base)
 {
@@ -236,6 +254,9 @@ void config_section_check(struct config_reader *r, const struct key_section *sec
         break;
     case CHECK_REFERENCE:
         check_reference(r, node, place, base);
+        break;
+    case CHECK_SCRAPE:
+        check_scrape(r, node, place, base);
         break;
     case CHECK_ROOT:
         check_root(r, node, base);

@@ -199,6 +199,30 @@ static const struct key storage_keys[] = {
 static const struct key_section storage = {
     storage_keys, COUNT(storage_keys), sizeof(struct config), NO_LINE, CHECK_STORAGE};
 
+static const struct key scrape_keys[] = {
+    {"url", KEY_TEXT, AT(config_scrape, url), .required = true,
+     .help = "a Prometheus text endpoint: node exporter, DCGM exporter, TF Serving's, Triton's, any process's"},
+    {"model", KEY_NAME, AT(config_scrape, model), .required = true, .help = "whose system values it tells"},
+    {"version", KEY_NAME, AT(config_scrape, version), .help = "which version is served there; or"},
+    {"version_label", KEY_NAME, AT(config_scrape, version_label),
+     .help = "the label that tells the version of each sample; samples without it are left out"},
+    {"version_pattern", KEY_TEXT, AT(config_scrape, version_pattern),
+     .help = "where in the label's value it stands, as `credit-{version}-*`; default: all of it"},
+    {"interval", KEY_DURATION, AT(config_scrape, interval_ms), .min = SECOND, .max = HOUR, .fallback = "15s",
+     .help = "time from one scrape to the next"},
+    {"timeout", KEY_DURATION, AT(config_scrape, timeout_ms), .min = 100, .max = MINUTE, .fallback = "5s",
+     .help = "a scrape that takes longer has failed"},
+    {"allow_private", KEY_BOOL, AT(config_scrape, allow_private), .fallback = "false",
+     .help = "permits loopback and private addresses"},
+    {"token_file", KEY_PATH, AT(config_scrape, token_file), .help = "a bearer token"},
+    {"ca_file", KEY_PATH, AT(config_scrape, ca_file), .help = "certificates to trust in place of the system's, PEM"},
+    {"values", KEY_PAIRS, ARRAY_AT(config_scrape, values),
+     .help = "further system values: name → series, `series{label=\"x\"}` or `rate(series)`"},
+};
+static const struct key_section scrape = {
+    scrape_keys, COUNT(scrape_keys), sizeof(struct config_scrape), offsetof(struct config_scrape, line),
+    CHECK_SCRAPE};
+
 static const struct key limit_keys[] = {
     {"models", KEY_INT, AT(config_limits, models), .min = 1, .max = 1000000, .fallback = "1000",
      .help = "models; events of further ones are refused"},
@@ -218,6 +242,7 @@ static const struct key root_keys[] = {
     {"kafka", KEY_MAP, AT(config, kafka), .section = &kafka, .help = "where events come from; without it by `POST /events` alone"},
     {"models", KEY_LIST, ARRAY_AT(config, models), .section = &model, .help = "the models that are watched"},
     {"auto_models", KEY_MAP, AT(config, auto_models), .section = &auto_models, .help = "admits models that are not in the list"},
+    {"scrape", KEY_LIST, ARRAY_AT(config, scrape), .section = &scrape, .help = "where hosts tell how busy they are"},
     {"alerts", KEY_PART_LIST, AT(config, alerts), .help = "alert rules"},
     {"receivers", KEY_PART_LIST, AT(config, receivers), .help = "where notifications go"},
     {"route", KEY_PART_MAP, AT(config, route), .help = "which alert goes to which receiver"},

@@ -71,6 +71,7 @@ struct key_section {
         CHECK_FEATURE,
         CHECK_METRIC,
         CHECK_REFERENCE,
+        CHECK_SCRAPE,
         CHECK_ROOT,
     } check;
 };

@@ -27,11 +27,11 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
     return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
-/* Keeps the first 16 KiB; more ends the transfer, the status has come by then. */
+/* Keeps what fits; more ends the transfer, the status has come by then. */
 static size_t take_answer(char *bytes, size_t size, size_t n, void *context)
 {
     struct http_out *http = context;
-    size_t left = HTTP_OUT_MAX_ANSWER - http->answer.size;
+    size_t left = http->max_answer - http->answer.size;
     size_t got = size * n;
     buf_bytes(&http->answer, bytes, got < left ? got : left);
     return got <= left ? got : 0;
@@ -62,7 +62,6 @@ int http_out_init(struct http_out *http, const char *who, struct err *err)
 {
     *http = (struct http_out){.retry_after_ms = -1};
     snprintf(http->who, sizeof(http->who), "%s", who);
-    buf_init(&http->answer, HTTP_OUT_MAX_ANSWER + 1);
     http->curl = curl_easy_init();
     return http->curl ? 0 : err_set(err, -ENOMEM, "%s: no memory", who);
 }
@@ -99,6 +98,8 @@ int http_out_prepare(struct http_out *http, const struct http_target *target, st
     if (strlen(target->url) >= HTTP_OUT_MAX_URL)
         return err_set(err, ERR_DATA, "%s: the URL is too long", http->who);
     http->allow_private = target->allow_private;
+    http->max_answer = target->max_answer ? target->max_answer : HTTP_OUT_MAX_ANSWER;
+    buf_init(&http->answer, http->max_answer + 1);
     CURLcode rc = CURLE_OK;
     rc |= curl_easy_setopt(curl, CURLOPT_URL, target->url);
     rc |= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -113,6 +114,8 @@ int http_out_prepare(struct http_out *http, const struct http_target *target, st
         rc |= curl_easy_setopt(curl, CURLOPT_CAINFO, target->ca_file);
     rc |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)target->timeout_ms);
     rc |= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+    if (target->packed)
+        rc |= curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip");
     if (strcmp(target->method, "GET") != 0) {
         rc |= curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, target->method);
         rc |= curl_easy_setopt(curl, CURLOPT_POSTFIELDS, target->body ? target->body : "");

@@ -22,7 +22,7 @@
 #include "common/err.h"
 
 enum {
-    HTTP_OUT_MAX_ANSWER = 16 * 1024,
+    HTTP_OUT_MAX_ANSWER = 16 * 1024, /* where the target says nothing */
     HTTP_OUT_MAX_URL = 4096
 };
 
@@ -35,13 +35,16 @@ struct http_target {
     const char *ca_file; /* NULL: the system's */
     bool allow_private;  /* loopback and private addresses, after resolution */
     int64_t timeout_ms;  /* of the whole request */
+    size_t max_answer;   /* bytes, unpacked; 0: HTTP_OUT_MAX_ANSWER */
+    bool packed;         /* the answer may come compressed */
 };
 
 struct http_out {
     char who[160]; /* "receiver oncall": begins messages */
     CURL *curl;
     struct curl_slist *headers;
-    struct buf answer;      /* the first 16 KiB of it */
+    struct buf answer; /* its beginning, up to the limit */
+    size_t max_answer;
     int64_t retry_after_ms; /* -1: none */
     bool allow_private;
     bool refused_address;
