@@ -48,14 +48,16 @@ static int items_of(struct collector *collector, struct model *model, const stru
     *n = profile_own_items(model->setup.task, sample, collector->items);
     for (uint32_t i = 0; !rc && i < event->n_features; i++) {
         const struct value *value = &event->features[i].value;
-        uint32_t slot;
         if (collector->features[i] == FEATURE_NONE || value->kind == VALUE_ABSENT ||
             value->kind == VALUE_NULL)
             continue;
-        rc = model_profile_slot(collector->models, model, collector->features[i], &slot, err);
+        uint32_t slot = profiling_known_slot(profiling, collector->features[i]);
+        uint64_t category = value_category(value);
+        if (slot == SLOT_NONE)
+            rc = model_profile_slot(collector->models, model, collector->features[i], &slot, err);
         if (!rc && value->kind == VALUE_TEXT)
-            rc = model_category(collector->models, model, value->text, err);
-        collector->items[(*n)++] = profile_item_of(value, slot);
+            rc = model_category(collector->models, model, value->text, category, err);
+        collector->items[(*n)++] = profile_item_of(value, slot, category);
     }
     return rc;
 }

@@ -168,8 +168,10 @@ int model_own_features(struct models *models, struct model *model, struct err *e
 /* The slot of an event's feature in the model's profiles; its name is recorded once. */
 int model_profile_slot(struct models *models, struct model *model, uint32_t feature, uint32_t *slot,
                        struct err *err);
-/* Records the text of a category, up to limits.categories of them; it is counted either way. */
-int model_category(struct models *models, struct model *model, struct view text, struct err *err);
+/* Records the text of a category with its class_id, up to limits.categories of them; it is counted
+   either way. */
+int model_category(struct models *models, struct model *model, struct view text, uint64_t id,
+                   struct err *err);
 /* What windows are compared with from now on, as storage has it. */
 int models_read_references(struct models *models, struct store *store, struct err *err);
 

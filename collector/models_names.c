@@ -173,10 +173,10 @@ int model_profile_slot(struct models *models, struct model *model, uint32_t feat
                : feature_name_of(models, model, feature_name(model->schema, feature), err);
 }
 
-int model_category(struct models *models, struct model *model, struct view text, struct err *err)
+int model_category(struct models *models, struct model *model, struct view text, uint64_t id,
+                   struct err *err)
 {
-    uint64_t id;
-    if (id_set_find(&model->category_names, class_id(text.data, text.size)) != ID_NONE ||
+    if (id_set_find(&model->category_names, id) != ID_NONE ||
         model->category_names.n >= models->config->limits.categories)
         return 0;
     return name_of(models, model, &model->category_names, "category", text, &id, err);

@@ -108,10 +108,9 @@ int profiling_slot(struct profiling *profiling, const struct feature_schema *sch
                    uint32_t number, uint32_t *slot, bool *is_new, struct err *err)
 {
     *is_new = false;
-    if (number < profiling->n_numbers && profiling->slot_of[number] != SLOT_NONE) {
-        *slot = profiling->slot_of[number];
+    *slot = profiling_known_slot(profiling, number);
+    if (*slot != SLOT_NONE)
         return 0;
-    }
     int rc = number < profiling->n_numbers ? 0 : number_room(profiling, number, err);
     if (rc)
         return rc;
@@ -167,17 +166,6 @@ size_t profile_label_items(enum task task, const struct sample *sample, struct p
     else
         return 0;
     return 1;
-}
-
-struct profile_item profile_item_of(const struct value *value, uint32_t slot)
-{
-    if (value->kind == VALUE_TEXT || value->kind == VALUE_BOOL)
-        return category_item(slot, class_id(value->text.data, value->text.size));
-    return (struct profile_item){.slot = slot,
-                                 .kind = value->kind,
-                                 .number = value->number,
-                                 .mean = value->mean,
-                                 .n = value->n};
 }
 
 static enum profile_invalid invalid_of(uint32_t violation)

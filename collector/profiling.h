@@ -53,6 +53,12 @@ static inline bool profiling_active(const struct profiling *profiling)
     return profiling->wanted || profiling->reference || profiling->layout.n_features > N_OWN_SLOTS;
 }
 
+/* The slot of a feature of the schema where it was asked for before, or SLOT_NONE. */
+static inline uint32_t profiling_known_slot(const struct profiling *profiling, uint32_t number)
+{
+    return number < profiling->n_numbers ? profiling->slot_of[number] : SLOT_NONE;
+}
+
 /* The slot of a feature of the schema; *is_new: it was made by this call. */
 int profiling_slot(struct profiling *profiling, const struct feature_schema *schema,
                    uint32_t number, uint32_t *slot, bool *is_new, struct err *err);
@@ -71,7 +77,24 @@ struct profile_item {
 size_t profile_own_items(enum task task, const struct sample *sample, struct profile_item *items);
 /* @label; at most one item, for slot 0 of label_layout. */
 size_t profile_label_items(enum task task, const struct sample *sample, struct profile_item *items);
-struct profile_item profile_item_of(const struct value *value, uint32_t slot);
+/* `category`: the class_id of its text, where it is a text or a boolean. */
+static inline struct profile_item profile_item_of(const struct value *value, uint32_t slot,
+                                                  uint64_t category)
+{
+    return (struct profile_item){.slot = slot,
+                                 .kind = value->kind,
+                                 .number = value->number,
+                                 .mean = value->mean,
+                                 .category = category,
+                                 .n = value->n};
+}
+/* The category of such a value; 0: it is none. */
+static inline uint64_t value_category(const struct value *value)
+{
+    return value->kind == VALUE_TEXT || value->kind == VALUE_BOOL
+               ? class_id(value->text.data, value->text.size)
+               : 0;
+}
 
 /* 0 or -ENOMEM. The profile fits the layout (profile_fit). */
 int profile_take(struct profile *profile, const struct profile_item *items, size_t n, int sign);

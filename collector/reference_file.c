@@ -128,7 +128,8 @@ static int take_prediction(struct building *building, struct event *event,
         rc = profiling_slot(&building->profiling, building->schema, building->features[i], &slot,
                             &is_new, err);
         if (!rc)
-            building->items[n++] = profile_item_of(&event->features[i].value, slot);
+            building->items[n++] = profile_item_of(&event->features[i].value, slot,
+                                                   value_category(&event->features[i].value));
     }
     if (rc)
         return rc;

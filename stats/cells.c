@@ -29,24 +29,18 @@ void cells_finish(struct cells *cells)
     *cells = (struct cells){.limit = cells->limit};
 }
 
+enum {
+    FEW_CELLS = 128 /* of a minute's pane: they have more room, as they are met with each event */
+};
+
 /* Slots for n cells at a load of at most 7/8, and never more than the limit asks for. */
 static uint32_t slots_for(uint32_t n, uint32_t limit)
 {
-    uint32_t most = limit + limit / 7 + 1;
+    uint32_t most = limit + (limit <= FEW_CELLS ? limit / 3 : limit / 7) + 1;
     uint32_t slots = 8;
     while (slots - slots / 8 < n)
         slots *= 2;
     return slots < most ? slots : most;
-}
-
-/* Where the key is, or the free slot where it belongs. There is always a free slot. */
-static inline uint32_t find_slot(const uint64_t *keys, uint32_t n_slots, uint64_t key)
-{
-    uint64_t hash = (key * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
-    uint32_t slot = (uint32_t)((hash * n_slots) >> 32);
-    while (keys[slot] != key && keys[slot] != 0)
-        slot = slot + 1 == n_slots ? 0 : slot + 1;
-    return slot;
 }
 
 static inline uint32_t add_count(uint32_t a, uint64_t b)
@@ -66,7 +60,7 @@ static int rehash(struct cells *cells, uint32_t n_slots, uint32_t by)
         if (cells->keys[i] == 0)
             continue;
         uint64_t key = ((cells->keys[i] - 1) >> by) + 1;
-        uint32_t slot = find_slot(keys, n_slots, key);
+        uint32_t slot = cells_slot(keys, n_slots, key);
         n_cells += keys[slot] == 0;
         keys[slot] = key;
         counts[slot] = add_count(counts[slot], cells->counts[i]);
@@ -80,57 +74,40 @@ static int rehash(struct cells *cells, uint32_t n_slots, uint32_t by)
     return 0;
 }
 
-enum {
-    FEW_KEYS = 128 /* their scratch lies on the stack */
-};
-
-/* A place for each key and a free one beside it: a power of two of them. */
-static uint32_t places_for(uint32_t n)
-{
-    uint32_t places = 2 * FEW_KEYS;
-    while (places < 2 * n)
-        places *= 2;
-    return places;
-}
-
-/* Do the n keys make at most `limit` cells when `by` bits are dropped? */
-static bool fits_without(const uint64_t *keys, uint32_t n, uint32_t by, uint32_t limit,
-                         uint64_t *scratch, uint32_t places)
-{
-    uint32_t different = 0;
-    memset(scratch, 0, places * sizeof(*scratch));
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t key = ((keys[i] - 1) >> by) + 1;
-        uint32_t at = (uint32_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (places - 1);
-        while (scratch[at] != key && scratch[at] != 0)
-            at = (at + 1) & (places - 1);
-        different += scratch[at] == 0;
-        scratch[at] = key;
-    }
-    return different <= limit;
-}
-
 /*
- * The smallest number of bits to drop so that at most `limit` of the keys differ. The more bits are
- * dropped the fewer differ, so it is looked for by halves; where bits were dropped before, the next
- * one or two nearly always do.
+ * Lays the cells out in an empty table with `by` more bits dropped. False: they make more than
+ * `limit` cells, `more` (a key that is not there yet; 0: none) among them.
  */
-static uint32_t bits_to_drop(const struct cells *cells, const uint64_t *keys, uint32_t n,
-                             uint32_t limit, uint64_t *scratch)
+static bool lay_out(const struct cells *from, uint32_t by, uint64_t more, uint32_t limit,
+                    struct cells *to)
 {
-    uint32_t places = places_for(n), low = 0, high = CELLS_COARSEST - cells->shift;
-    if (cells->shift && high) {
-        uint32_t step = 1;
-        while (low + step < high && !fits_without(keys, n, low + step, limit, scratch, places)) {
-            low += step;
-            step *= 2;
-        }
-        high = low + step < high ? low + step : high;
-        low++;
+    memset(to->keys, 0, to->n_slots * (sizeof(uint64_t) + sizeof(uint32_t)));
+    to->n_cells = 0;
+    for (uint32_t i = 0; i < from->n_slots; i++) {
+        if (from->keys[i] == 0)
+            continue;
+        uint64_t key = ((from->keys[i] - 1) >> by) + 1;
+        uint32_t slot = cells_slot(to->keys, to->n_slots, key);
+        if (to->keys[slot] == 0 && ++to->n_cells > limit)
+            return false;
+        to->keys[slot] = key;
+        to->counts[slot] = add_count(to->counts[slot], from->counts[i]);
     }
+    if (more == 0)
+        return true;
+    uint64_t key = ((more - 1) >> by) + 1;
+    return to->n_cells < limit || to->keys[cells_slot(to->keys, to->n_slots, key)] != 0;
+}
+
+/* The fewest bits to drop from single values: the more go the fewer cells are left, so by halves.
+ */
+static uint32_t fewest_bits(const struct cells *cells, uint64_t more, uint32_t limit,
+                            struct cells *scratch)
+{
+    uint32_t low = 1, high = CELLS_COARSEST;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (fits_without(keys, n, middle, limit, scratch, places))
+        if (lay_out(cells, middle, more, limit, scratch))
             high = middle;
         else
             low = middle + 1;
@@ -138,26 +115,26 @@ static uint32_t bits_to_drop(const struct cells *cells, const uint64_t *keys, ui
     return low;
 }
 
-/* Drops bits until `limit` holds for the cells and one more key (0: none). */
+/*
+ * Drops the fewest bits with which `limit` holds for the cells and one more key (0: none). Where
+ * bits were dropped before, one or two more nearly always do.
+ */
 static int coarsen(struct cells *cells, uint64_t more, uint32_t limit)
 {
-    uint64_t few[FEW_KEYS + 2 * FEW_KEYS];
-    AUTO_FREE uint64_t *many = NULL;
-    uint64_t *keys = few;
-    uint32_t n = 0, most = cells->n_cells + 1;
-    if (most > FEW_KEYS) {
-        keys = many = malloc((most + (size_t)places_for(most)) * sizeof(*keys));
-        if (!many)
-            return -ENOMEM;
-    }
-    for (uint32_t i = 0; i < cells->n_slots; i++) {
-        if (cells->keys[i])
-            keys[n++] = cells->keys[i];
-    }
-    if (more)
-        keys[n++] = more;
-    uint32_t by = bits_to_drop(cells, keys, n, limit, keys + (many ? most : FEW_KEYS));
-    return rehash(cells, slots_for(limit, limit), by);
+    struct cells made = {
+        .limit = cells->limit, .n_slots = slots_for(limit, limit), .shift = cells->shift};
+    made.keys = malloc(made.n_slots * (sizeof(uint64_t) + sizeof(uint32_t)));
+    if (!made.keys)
+        return -ENOMEM;
+    made.counts = (uint32_t *)(void *)(made.keys + made.n_slots);
+    const uint32_t most = CELLS_COARSEST - cells->shift; /* then two cells are left, one a sign */
+    uint32_t by = cells->shift ? 1 : fewest_bits(cells, more, limit, &made);
+    while (!lay_out(cells, by, more, limit, &made) && by < most)
+        by++;
+    made.shift += by;
+    free(cells->keys);
+    *cells = made;
+    return 0;
 }
 
 /* Makes room for a key that has no cell yet. */
@@ -172,13 +149,13 @@ static int make_room(struct cells *cells, uint64_t key)
 static int add(struct cells *cells, uint64_t full_key, uint64_t count, int sign)
 {
     uint64_t key = (full_key >> cells->shift) + 1;
-    uint32_t slot = cells->n_slots ? find_slot(cells->keys, cells->n_slots, key) : 0;
+    uint32_t slot = cells->n_slots ? cells_slot(cells->keys, cells->n_slots, key) : 0;
     if (cells->n_slots == 0 || cells->keys[slot] == 0) {
         int rc = make_room(cells, key);
         if (rc)
             return rc;
         key = (full_key >> cells->shift) + 1;
-        slot = find_slot(cells->keys, cells->n_slots, key);
+        slot = cells_slot(cells->keys, cells->n_slots, key);
         cells->n_cells += cells->keys[slot] == 0;
         cells->keys[slot] = key;
     }
@@ -189,7 +166,7 @@ static int add(struct cells *cells, uint64_t full_key, uint64_t count, int sign)
     return 0;
 }
 
-int cells_update(struct cells *cells, double value, int sign)
+int cells_update_slow(struct cells *cells, double value, int sign)
 {
     return add(cells, cells_key(value), 1, sign);
 }
@@ -231,14 +208,14 @@ bool cells_full_for(const struct cells *cells, double value)
     if (cells->shift != 0 || cells->n_cells < cells->limit || cells->n_slots == 0)
         return false;
     uint64_t key = cells_key(value) + 1;
-    return cells->keys[find_slot(cells->keys, cells->n_slots, key)] == 0;
+    return cells->keys[cells_slot(cells->keys, cells->n_slots, key)] == 0;
 }
 
 uint32_t cells_union(const struct cells *a, const struct cells *b)
 {
     uint32_t n = a->n_cells;
     for (uint32_t i = 0; i < b->n_slots; i++) {
-        if (b->keys[i] && (!a->n_slots || !a->keys[find_slot(a->keys, a->n_slots, b->keys[i])]))
+        if (b->keys[i] && (!a->n_slots || !a->keys[cells_slot(a->keys, a->n_slots, b->keys[i])]))
             n++;
     }
     return n;

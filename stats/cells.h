@@ -57,8 +57,30 @@ double cells_value(uint64_t key);
 void cells_init(struct cells *cells, uint32_t limit);
 void cells_finish(struct cells *cells);
 
+/* Where the key is, or the free slot where it belongs. There is always a free slot. */
+static inline uint32_t cells_slot(const uint64_t *keys, uint32_t n_slots, uint64_t key)
+{
+    uint64_t hash = (key * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
+    uint32_t slot = (uint32_t)((hash * n_slots) >> 32);
+    while (keys[slot] != key && keys[slot] != 0)
+        slot = slot + 1 == n_slots ? 0 : slot + 1;
+    return slot;
+}
+
+int cells_update_slow(struct cells *cells, double value, int sign);
 /* value is finite; sign is 1 or -1. */
-int cells_update(struct cells *cells, double value, int sign);
+static inline int cells_update(struct cells *cells, double value, int sign)
+{
+    if (sign > 0 && cells->n_slots) { /* a cell that is there: nearly all are, after a while */
+        uint64_t key = (cells_key(value) >> cells->shift) + 1;
+        uint32_t slot = cells_slot(cells->keys, cells->n_slots, key);
+        if (cells->keys[slot] && cells->counts[slot] != UINT32_MAX) {
+            cells->counts[slot]++;
+            return 0;
+        }
+    }
+    return cells_update_slow(cells, value, sign);
+}
 int cells_add(struct cells *cells, double value, uint64_t count); /* many times the same */
 int cells_merge(struct cells *into, const struct cells *from);
 /* Whether the next value that has no cell yet would cost single values (shift 0 would end). */

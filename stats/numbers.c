@@ -130,6 +130,22 @@ static int overflow(struct numbers *state, const struct grid *grid, uint64_t ref
     return 0;
 }
 
+static int update_grid(struct numbers *state, const struct grid *grid, double value, int sign)
+{
+    uint32_t cell = grid_cell(grid, value);
+    int rc = count_grid(state, cell, 1, sign);
+    if (rc)
+        return rc;
+    rc = cells_update(&state->cells, value, sign);
+    if (rc) {
+        (void)count_grid(state, cell, 1, -sign); /* takes back: never widens */
+        return rc;
+    }
+    sum_fixed(state, grid, value, sign);
+    state->n += (uint64_t)(int64_t)sign;
+    return 0;
+}
+
 int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_level level,
                    double value, int sign)
 {
@@ -141,24 +157,12 @@ int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_l
     }
     if (state->n_counts && (!on.grid || state->reference != on.reference))
         drop_grid(state); /* the reference was replaced in mid-pane */
-    if (state->n_counts) {
-        uint32_t cell = grid_cell(on.grid, value);
-        int rc = count_grid(state, cell, 1, sign);
-        if (rc)
-            return rc;
-        rc = cells_update(&state->cells, value, sign);
-        if (rc) {
-            (void)count_grid(state, cell, 1, -sign); /* takes back: never widens */
-            return rc;
-        }
-        sum_fixed(state, on.grid, value, sign);
-    } else {
-        int rc = cells_update(&state->cells, value, sign);
-        if (rc)
-            return rc;
-    }
-    state->n += (uint64_t)(int64_t)sign;
-    return 0;
+    if (state->n_counts)
+        return update_grid(state, on.grid, value, sign);
+    int rc = cells_update(&state->cells, value, sign);
+    if (rc == 0)
+        state->n += (uint64_t)(int64_t)sign;
+    return rc;
 }
 
 static int add_counts(struct numbers *into, const struct numbers *from)
