@@ -10,6 +10,7 @@
 #include "common/text.h"
 #include "stats/drift_window.h"
 #include "stats/interval.h"
+#include "storage/drift_cache.h"
 #include "storage/drift_model.h"
 
 /* A rule's answer for a window, which does not change any more. */
@@ -50,6 +51,7 @@ struct judging {
     struct drift_rule how;
     const struct profile_model *model;
     struct reading *out;
+    struct store *store;
 };
 
 /* The strongest of the features that the rule looks at; -1: none has a verdict. */
@@ -174,11 +176,12 @@ static int judge(void *context, const struct profile_point *point, struct err *e
         judge_quality(judging, point->profile);
         return 0;
     }
-    AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
+    struct drift_cache *cache;
     AUTO_FREE struct drift_feature *features = calloc(model->n_features + 1, sizeof(*features));
-    int rc = features ? drift_nulls_new(&nulls, err) : err_set(err, -ENOMEM, "alerts: no memory");
-    if (!rc && drift_window(nulls, &judging->how, model->reference.reference, point->profile,
-                            model->label_id, features, &summary))
+    int rc = features ? store_drift_cache(judging->store, &cache, err)
+                      : err_set(err, -ENOMEM, "alerts: no memory");
+    if (!rc && drift_window(drift_cache_nulls(cache), &judging->how, model->reference.reference,
+                            point->profile, model->label_id, features, &summary))
         rc = err_set(err, -ENOMEM, "alerts: no memory to compare a window");
     if (rc)
         return rc;
@@ -199,7 +202,8 @@ static int read_window(struct drift_readings *readings, const struct alert_rule 
                               out->start_ms, &model, err);
     if (rc)
         return rc;
-    struct judging judging = {rule, drift_rule_of(readings->config, rule->model), &model, out};
+    struct judging judging = {rule, drift_rule_of(readings->config, rule->model), &model, out,
+                              readings->store};
     struct profile_query query = {
         .model = rule->model,
         .version = rule->version,

@@ -2,16 +2,20 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/rng.h"
+#include "stats/drift_draws.h"
 
 enum {
     DRAWS = 4096,
     TAIL = DRAWS / 10, /* draws beyond the 90% point */
     SLOTS = 1 << 14,   /* laws kept at once; 200 features × 5 statistics × 16 sizes */
-    LARGEST_N = 20000
+    LARGEST_N = 20000,
+    SMALL_N = 64 /* below, counts are drawn one after the other */
 };
 
 struct law {
@@ -21,6 +25,8 @@ struct law {
 };
 
 struct drift_nulls {
+    struct draw_tables tables;
+    pthread_mutex_t lock; /* of the laws; drawing happens outside */
     struct law *laws[SLOTS];
 };
 
@@ -29,14 +35,19 @@ int drift_nulls_new(struct drift_nulls **out, struct err *err)
     struct drift_nulls *nulls = calloc(1, sizeof(*nulls));
     if (!nulls)
         return err_set(err, -ENOMEM, "drift: no memory for thresholds");
+    draw_tables_init(&nulls->tables);
+    pthread_mutex_init(&nulls->lock, NULL);
     *out = nulls;
     return 0;
 }
 
 void drift_nulls_free(struct drift_nulls *nulls)
 {
-    for (int i = 0; nulls && i < SLOTS; i++)
+    if (!nulls)
+        return;
+    for (int i = 0; i < SLOTS; i++)
         free(nulls->laws[i]);
+    pthread_mutex_destroy(&nulls->lock);
     free(nulls);
 }
 
@@ -171,36 +182,87 @@ static double shares_of(const struct drift_null *null, double *shares)
     return all;
 }
 
-static int draw(const struct drift_null *null, double m, double n, uint64_t seed, double *values)
+/* One side of all draws of a law: the reference's or the window's. */
+struct side {
+    double n;
+    double *shares, all;   /* of every bin; their sum */
+    struct draw_bin *bins; /* NULL: one after the other */
+    double *counts;
+};
+
+static int side_init(struct side *side, const struct drift_null *null, double n, double *memory)
 {
-    AUTO_FREE double *memory = malloc(3 * (null->n_bins + 1) * sizeof(double));
-    AUTO_FREE struct drift_bin *bins = malloc((null->n_bins + 1) * sizeof(*bins));
-    if (!memory || !bins)
-        return -ENOMEM;
-    double *shares = memory, *before = shares + null->n_bins + 1, *now = before + null->n_bins + 1;
-    double all = shares_of(null, shares);
-    struct rng rng = rng_of(seed);
-    for (int d = 0; d < DRAWS; d++) {
-        double unseen = 0;
-        if (null->unseen > 0) {
-            double a = gamma_draw(&rng, fmax(null->unseen, 1)), b = gamma_draw(&rng, fmax(m, 1));
-            unseen = binomial_draw(&rng, n, a / (a + b));
-        }
-        multinomial(&rng, m, shares, null->n_bins, all, before);
-        multinomial(&rng, n - unseen, shares, null->n_bins, all, now);
-        for (size_t i = 0; i < null->n_bins; i++)
-            bins[i] = (struct drift_bin){before[i], now[i]};
-        bins[null->n_bins] = (struct drift_bin){0, unseen};
-        size_t n_bins = null->n_bins + (null->law != LAW_WASSERSTEIN);
-        values[d] = scaled(null->law, statistic_of(null, bins, n_bins, m, n), m, n);
-    }
-    return 0;
+    side->n = n;
+    side->shares = memory;
+    side->counts = memory + null->n_bins + 1;
+    side->all = shares_of(null, side->shares);
+    side->bins = NULL;
+    if (n < SMALL_N)
+        return 0;
+    side->bins = calloc(null->n_bins + 1, sizeof(*side->bins));
+    for (size_t i = 0; side->bins && i < null->n_bins; i++)
+        draw_bin_init(&side->bins[i], n * side->shares[i] / side->all);
+    return side->bins ? 0 : -ENOMEM;
 }
 
-static int make(struct law *law, const struct drift_null *null, double m, double n, uint64_t seed)
+/* The counts of one draw; their sum. */
+static double side_draw(struct side *side, const struct draw_tables *tables, struct rng *rng,
+                        size_t n_bins, double less)
+{
+    if (!side->bins) {
+        multinomial(rng, side->n - less, side->shares, n_bins, side->all, side->counts);
+        return side->n - less;
+    }
+    double sum = 0;
+    for (size_t i = 0; i < n_bins; i++) {
+        side->counts[i] = draw_bin(&side->bins[i], tables, rng);
+        sum += side->counts[i];
+    }
+    return sum;
+}
+
+static double one_draw(const struct drift_nulls *nulls, const struct drift_null *null,
+                       struct side sides[2], struct drift_bin *bins, struct rng *rng)
+{
+    size_t k = null->n_bins;
+    double unseen = 0, m = sides[0].n;
+    if (null->unseen > 0) {
+        double a = gamma_draw(rng, fmax(null->unseen, 1)), b = gamma_draw(rng, fmax(m, 1));
+        unseen = binomial_draw(rng, sides[1].n, a / (a + b));
+    }
+    m = side_draw(&sides[0], &nulls->tables, rng, k, 0);
+    double n = side_draw(&sides[1], &nulls->tables, rng, k, unseen) + unseen;
+    for (size_t i = 0; i < k; i++)
+        bins[i] = (struct drift_bin){sides[0].counts[i], sides[1].counts[i]};
+    bins[k] = (struct drift_bin){0, unseen};
+    size_t n_bins = k + (null->law != LAW_WASSERSTEIN);
+    double value = null->law == LAW_JS ? sqrt(draw_js(&nulls->tables, bins, n_bins, m, n))
+                                       : statistic_of(null, bins, n_bins, m, n);
+    return scaled(null->law, value, m, n);
+}
+
+static int draw(const struct drift_nulls *nulls, const struct drift_null *null, double m, double n,
+                uint64_t seed, double *values)
+{
+    AUTO_FREE double *memory = malloc(4 * (null->n_bins + 1) * sizeof(double));
+    AUTO_FREE struct drift_bin *bins = malloc((null->n_bins + 1) * sizeof(*bins));
+    struct side sides[2] = {0};
+    int rc = memory && bins ? side_init(&sides[0], null, m, memory) : -ENOMEM;
+    if (!rc)
+        rc = side_init(&sides[1], null, n, memory + 2 * (null->n_bins + 1));
+    struct rng rng = rng_of(seed);
+    for (int d = 0; !rc && d < DRAWS; d++)
+        values[d] = one_draw(nulls, null, sides, bins, &rng);
+    free(sides[0].bins);
+    free(sides[1].bins);
+    return rc;
+}
+
+static int make(const struct drift_nulls *nulls, struct law *law, const struct drift_null *null,
+                double m, double n)
 {
     AUTO_FREE double *values = malloc(DRAWS * sizeof(*values));
-    if (!values || draw(null, m, n, seed, values))
+    if (!values || draw(nulls, null, m, n, law->key, values))
         return -ENOMEM;
     qsort(values, DRAWS, sizeof(*values), by_value);
     for (int i = 0; i < DRAWS / 4; i++)
@@ -229,21 +291,30 @@ static double step_of(const struct drift_null *null, double n, int more)
     return fmax(floor(exp2((floor(2 * log2(fmax(n, 1))) + more) / 2)), 1);
 }
 
-static const struct law *law_of(struct drift_nulls *nulls, const struct drift_null *null, double m,
-                                double at)
+/* The law into `out`: from the cache, or drawn and then put there. */
+static int law_of(struct drift_nulls *nulls, const struct drift_null *null, double m, double at,
+                  struct law *out)
 {
     uint64_t key = mix(null->key ^ mix((uint64_t)at * 8 + null->law));
     struct law **slot = &nulls->laws[key % SLOTS];
-    if (*slot && (*slot)->key == key)
-        return *slot;
-    if (!*slot && !(*slot = malloc(sizeof(**slot))))
-        return NULL;
-    (*slot)->key = key;
-    if (make(*slot, null, m, at, key)) {
-        free(*slot);
-        *slot = NULL;
-    }
-    return *slot;
+    pthread_mutex_lock(&nulls->lock);
+    bool known = *slot && (*slot)->key == key;
+    if (known)
+        *out = **slot;
+    pthread_mutex_unlock(&nulls->lock);
+    if (known)
+        return 0;
+    out->key = key;
+    int rc = make(nulls, out, null, m, at);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&nulls->lock);
+    if (!*slot)
+        *slot = malloc(sizeof(**slot));
+    if (*slot) /* without memory it is only not remembered */
+        **slot = *out;
+    pthread_mutex_unlock(&nulls->lock);
+    return 0;
 }
 
 static double p_of(const struct law *law, double t)
@@ -280,10 +351,10 @@ static double of_laws(struct drift_nulls *nulls, const struct drift_null *null, 
     if (!(m > 0) || !(n > 0))
         return most;
     for (int more = 0; more <= (null->unseen > 0); more++) {
-        const struct law *law = law_of(nulls, null, m, step_of(null, n, more));
-        if (!law)
+        struct law law;
+        if (law_of(nulls, null, m, step_of(null, n, more), &law))
             return (double)NAN;
-        most = fmax(most, answer(law, asked)); /* fmax leaves the first NaN out */
+        most = fmax(most, answer(&law, asked)); /* fmax leaves the first NaN out */
     }
     return most;
 }

@@ -24,13 +24,34 @@ static void feature_finish(struct reference_feature *feature)
 
 void reference_free(struct reference *reference)
 {
-    if (!reference)
+    if (!reference || atomic_fetch_sub(&reference->sharers, 1) > 0)
         return;
     for (uint32_t i = 0; reference->features && i < reference->n_features; i++)
         feature_finish(&reference->features[i]);
     free(reference->features);
     fitted_free(reference->fitted);
     free(reference);
+}
+
+struct reference *reference_share(const struct reference *reference)
+{
+    struct reference *shared =
+        (struct reference *)(uintptr_t)reference; /* only the count changes */
+    atomic_fetch_add(&shared->sharers, 1);
+    return shared;
+}
+
+size_t reference_bytes(const struct reference *reference)
+{
+    size_t sum = sizeof(*reference);
+    for (uint32_t i = 0; i < reference->n_features; i++) {
+        const struct reference_feature *f = &reference->features[i];
+        sum += sizeof(*f) + f->n_cells * (sizeof(*f->cells) + sizeof(*f->below)) +
+               f->n_categories * sizeof(*f->categories);
+        sum += f->grid ? sizeof(*f->grid) + 2 * sizeof(double) * (f->grid->n_cuts + 1) : 0;
+        sum += f->bins ? 4096 : 0;
+    }
+    return sum;
 }
 
 /* How many cells start at or below x. */

@@ -18,6 +18,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "stats/profile.h"
 
 enum {
@@ -59,6 +61,7 @@ struct reference_feature {
 struct fitted;
 
 struct reference {
+    atomic_uint sharers; /* owners beside the first */
     uint64_t id;
     uint64_t events;
     uint32_t n_features;
@@ -69,7 +72,10 @@ struct reference {
 /* only_present: name_id of @label (0: none), whose absent values are not missing. */
 int reference_build(struct reference **out, const struct profile *profile, uint64_t only_present,
                     struct err *err);
-void reference_free(struct reference *reference);
+void reference_free(struct reference *reference); /* the last owner's frees it */
+/* One owner more; any thread may be that. */
+struct reference *reference_share(const struct reference *reference);
+size_t reference_bytes(const struct reference *reference); /* of memory, about */
 DEFINE_FREEP(reference)
 
 const struct reference_feature *reference_find(const struct reference *reference,

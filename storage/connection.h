@@ -46,8 +46,10 @@ struct store {
     bool own_read;  /* the outermost one began a transaction */
     int wal_pages;  /* frames in the WAL after the last commit */
     int page_bytes;
-    int64_t changes_at_begin;   /* sqlite3_total_changes64 */
-    struct changes *changes;    /* borrowed; may be NULL */
+    int64_t changes_at_begin;  /* sqlite3_total_changes64 */
+    struct changes *changes;   /* borrowed; may be NULL */
+    struct drift_cache *drift; /* NULL: not asked for yet */
+    bool own_drift;
     int64_t rolled_up_to_ms[3]; /* minutes, hours, days: panes that start before it are gone */
     struct retention_place retention;
     int64_t refresh_key;       /* where the refreshing of values goes on */

@@ -8,6 +8,7 @@
 
 #include "stats/explain.h"
 #include "storage/catalog.h"
+#include "storage/drift_cache.h"
 #include "storage/explain_slices.h"
 #include "storage/series.h"
 
@@ -101,6 +102,7 @@ static int explain_metric(struct store *store, const struct explain_query *query
 /* --- features --- */
 
 struct featuring {
+    struct store *store;
     const struct drift_rule *rule;
     struct explanation *out;
 };
@@ -139,13 +141,13 @@ static int take_features(void *context, const struct profile_point *point, struc
     out->partial |= point->partial;
     if (!point->profile)
         return 0;
-    AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
+    struct drift_cache *cache;
     AUTO_FREE struct drift_feature *drift = calloc(model->n_features + 1, sizeof(*drift));
     out->features = calloc(model->n_features + 1, sizeof(*out->features));
-    int rc = drift && out->features ? drift_nulls_new(&nulls, err)
+    int rc = drift && out->features ? store_drift_cache(featuring->store, &cache, err)
                                     : err_set(err, -ENOMEM, "explain: no memory");
-    if (!rc && drift_window(nulls, featuring->rule, model->reference.reference, point->profile,
-                            model->label_id, drift, &summary))
+    if (!rc && drift_window(drift_cache_nulls(cache), featuring->rule, model->reference.reference,
+                            point->profile, model->label_id, drift, &summary))
         rc = err_set(err, -ENOMEM, "explain: no memory to compare a window");
     double all = 0;
     for (uint32_t i = 0; !rc && i < model->n_features; i++) {
@@ -175,7 +177,7 @@ static int explain_features_of(struct store *store, const struct config *config,
                                struct err *err)
 {
     struct drift_rule rule = drift_rule_of(config, query->model);
-    struct featuring featuring = {&rule, out};
+    struct featuring featuring = {store, &rule, out};
     struct profile_query window = {
         .model = query->model,
         .version = query->version,

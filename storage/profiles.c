@@ -13,6 +13,7 @@
 #include "storage/catalog.h"
 #include "storage/commit.h"
 #include "storage/connection.h"
+#include "storage/drift_cache.h"
 #include "storage/pane_key.h"
 #include "storage/row_hash.h"
 #include "storage/series.h"
@@ -152,6 +153,7 @@ struct window {
     struct profile *merged; /* NULL: nothing yet */
     bool partial;
     size_t n_damaged;
+    uint64_t fingerprint;
 };
 
 /* The row's profile into the window's; DAMAGED leaves it out. */
@@ -219,21 +221,51 @@ static int is_cut(struct window *window, int64_t series, int level, int64_t star
     return 0;
 }
 
-static int read_window(struct window *window, const int64_t *series, size_t n_series,
-                       int64_t start_ms, int64_t end_ms, struct err *err)
+/* Calls `range` for each stretch of whole panes of the window. */
+static int each_range(struct window *window, const int64_t *series, size_t n_series,
+                      int64_t start_ms, int64_t end_ms,
+                      int (*range)(struct window *window, int64_t from_key, int64_t to_key,
+                                   struct err *err),
+                      struct err *err)
 {
-    int rc = read_in_time(window->store, err);
+    int rc = 0;
     for (size_t i = 0; !rc && i < n_series; i++) {
         for (int level = 0; !rc && level < N_LEVELS; level++) {
             int64_t length = level_lengths_ms[level];
             int64_t first = (start_ms + length - 1) / length, last = end_ms / length;
             if (first < last)
-                rc = take_range(window, pane_key(series[i], level, first),
-                                pane_key(series[i], level, last), err);
-            if (!rc)
-                rc = is_cut(window, series[i], level, start_ms, end_ms, err);
+                rc = range(window, pane_key(series[i], level, first),
+                           pane_key(series[i], level, last), err);
         }
     }
+    return rc;
+}
+
+static int add_fingerprint(struct window *window, int64_t from_key, int64_t to_key, struct err *err)
+{
+    static const char sql[] =
+        "SELECT key, part, hash FROM profiles WHERE key >= ?1 AND key < ?2 ORDER BY key, part";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(window->store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, from_key);
+    sqlite3_bind_int64(statement, 2, to_key);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        int64_t row[4] = {(int64_t)window->fingerprint, sqlite3_column_int64(statement, 0),
+                          sqlite3_column_int64(statement, 1), sqlite3_column_int64(statement, 2)};
+        window->fingerprint = (uint64_t)row_hash(0, row, sizeof(row));
+    }
+    return rc == SQLITE_DONE ? 0 : store_fail(window->store, rc, err, "profile");
+}
+
+static int cut_window(struct window *window, const int64_t *series, size_t n_series,
+                      int64_t start_ms, int64_t end_ms, struct err *err)
+{
+    int rc = read_in_time(window->store, err);
+    for (size_t i = 0; !rc && i < n_series; i++)
+        for (int level = 0; !rc && level < N_LEVELS; level++)
+            rc = is_cut(window, series[i], level, start_ms, end_ms, err);
     return rc;
 }
 
@@ -264,8 +296,15 @@ static int walk(struct store *store, const struct profile_model *model,
     int64_t first_ms = single ? query->from_ms : query->from_ms / window_ms * window_ms;
     for (int64_t start = first_ms; !rc && start < query->to_ms; start += window_ms) {
         struct window window = {.store = store, .model = model, .level = query->level};
-        rc = read_window(&window, series->ids, series->n, start, start + window_ms, err);
-        struct profile_point given = {start, start + window_ms, window.merged, window.partial};
+        int64_t end = start + window_ms;
+        rc = cut_window(&window, series->ids, series->n, start, end, err);
+        if (!rc && query->known)
+            rc = each_range(&window, series->ids, series->n, start, end, add_fingerprint, err);
+        bool known = !rc && query->known && query->known(context, window.fingerprint);
+        if (!rc && !known)
+            rc = each_range(&window, series->ids, series->n, start, end, take_range, err);
+        struct profile_point given = {start,          end,   window.merged,
+                                      window.partial, known, window.fingerprint};
         if (!rc)
             rc = point(context, &given, err);
         profile_free(window.merged);
@@ -300,28 +339,50 @@ int profiles_each(struct store *store, const struct profile_model *model,
     return rc;
 }
 
+struct from_panes {
+    struct profile_model *model;
+    struct drift_cache *cache;
+    uint64_t key;
+};
+
+static bool reference_known_by(void *context, uint64_t fingerprint)
+{
+    struct from_panes *from = context;
+    from->key = fingerprint ^ UINT64_C(0x6a09e667f3bcc908); /* another kind of key than an id */
+    from->model->reference.reference = drift_cache_reference(from->cache, from->key);
+    return from->model->reference.reference != NULL;
+}
+
 static int build_reference(void *context, const struct profile_point *point, struct err *err)
 {
-    struct profile_model *model = context;
-    return point->profile
-               ? reference_build(&model->reference.reference, point->profile, model->label_id, err)
-               : 0;
+    struct from_panes *from = context;
+    if (point->known || !point->profile)
+        return 0;
+    struct reference **out = &from->model->reference.reference;
+    int rc = reference_build(out, point->profile, from->model->label_id, err);
+    if (!rc)
+        drift_cache_keep_reference(from->cache, from->key, *out);
+    return rc;
 }
 
 int profile_model_from_panes(struct store *store, struct profile_model *model,
                              const struct profile_query *span, const char *source, struct err *err)
 {
     struct profile_query query = *span;
+    struct from_panes from = {.model = model};
     size_t n_damaged;
     query.from_ms = query.from_ms / level_lengths_ms[0] * level_lengths_ms[0];
     query.to_ms = query.to_ms / level_lengths_ms[0] * level_lengths_ms[0];
     query.window_ms = query.to_ms - query.from_ms;
     query.level = PROFILE_REFERENCE;
+    query.known = reference_known_by;
     if (query.window_ms <= 0)
         return 0;
     reference_row_finish(&model->reference);
     reference_layout(NULL, &model->layout, model->features);
-    int rc = profiles_each(store, model, &query, build_reference, model, &n_damaged, err);
+    int rc = store_drift_cache(store, &from.cache, err);
+    if (!rc)
+        rc = profiles_each(store, model, &query, build_reference, &from, &n_damaged, err);
     if (rc == ERR_DATA) /* panes without a value are no reference */
         rc = 0;
     if (rc || !model->reference.reference)

@@ -50,12 +50,17 @@ struct profile_query {
     int64_t from_ms, to_ms;
     int64_t window_ms;
     enum profile_level level; /* PROFILE_HOUR, or PROFILE_REFERENCE to build one from panes */
+    /* Asked before a window is read: is the answer for panes of this fingerprint known already?
+       Then nothing is read, and `point` is called with .known. NULL: never. */
+    bool (*known)(void *context, uint64_t fingerprint);
 };
 
 struct profile_point {
     int64_t start_ms, end_ms;
     const struct profile *profile; /* NULL: nothing in the window */
     bool partial;
+    bool known;           /* `known` said so; profile is NULL */
+    uint64_t fingerprint; /* of the panes' keys and bytes; 0 without `known` */
 };
 
 int profiles_each(struct store *store, const struct profile_model *model,

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "storage/commit.h"
 #include "storage/connection.h"
+#include "storage/drift_cache.h"
 #include "storage/estimates.h"
 #include "storage/row_hash.h"
 
@@ -55,26 +57,55 @@ int commit_reference(struct store *store, const char *model, const char *version
     return rc;
 }
 
-static int take_row(sqlite3_stmt *row, const char *model, struct reference_row *out,
-                    struct err *err)
+/* Columns: id, source, created_ms, hash, bytes. `cache` NULL: read it in any case. */
+static int take_row(sqlite3_stmt *row, const char *model, struct drift_cache *cache,
+                    struct reference_row *out, struct err *err)
 {
     const char *id = (const char *)sqlite3_column_text(row, 0);
     const char *source = (const char *)sqlite3_column_text(row, 1);
+    if (!id || !source)
+        return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
+    snprintf(out->id, sizeof(out->id), "%s", id);
+    out->created_ms = sqlite3_column_int64(row, 2);
+    out->source = strdup(source);
+    if (!out->source)
+        return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
+    uint64_t key = strtoull(out->id, NULL, 16);
+    out->reference = cache ? drift_cache_reference(cache, key) : NULL;
+    if (out->reference)
+        return 0;
     const void *bytes = sqlite3_column_blob(row, 4);
     int n = sqlite3_column_bytes(row, 4);
-    if (!id || !source || !bytes)
+    if (!bytes)
         return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
     if (row_hash(0, bytes, n) != sqlite3_column_int64(row, 3))
         return err_set(err, ERR_CORRUPT,
                        "model %s: its reference is damaged; load it again with `assay reference "
                        "load`",
                        model);
-    snprintf(out->id, sizeof(out->id), "%s", id);
-    out->created_ms = sqlite3_column_int64(row, 2);
-    out->source = strdup(source);
-    if (!out->source)
-        return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
-    return reference_load(&out->reference, bytes, (size_t)n, err);
+    int rc = reference_load(&out->reference, bytes, (size_t)n, err);
+    if (!rc && cache)
+        drift_cache_keep_reference(cache, key, out->reference);
+    return rc;
+}
+
+/* The first row of a statement whose parameters are bound. */
+static int read_row(struct store *store, sqlite3_stmt *statement, const char *model,
+                    struct reference_row *out, struct err *err)
+{
+    struct drift_cache *cache;
+    int rc = store_drift_cache(store, &cache, err);
+    if (rc)
+        return rc;
+    rc = sqlite3_step(statement);
+    if (rc == SQLITE_DONE)
+        return 0;
+    if (rc != SQLITE_ROW)
+        return store_fail(store, rc, err, "reference");
+    rc = take_row(statement, model, cache, out, err);
+    if (rc)
+        reference_row_finish(out);
+    return rc;
 }
 
 int reference_row_read(struct store *store, const char *model, const char *version,
@@ -90,15 +121,24 @@ int reference_row_read(struct store *store, const char *model, const char *versi
         return rc;
     bind_text(statement, 1, model);
     bind_text(statement, 2, version ? version : "");
-    rc = sqlite3_step(statement);
-    if (rc == SQLITE_DONE)
-        return 0;
-    if (rc != SQLITE_ROW)
-        return store_fail(store, rc, err, "reference");
-    rc = take_row(statement, model, out, err);
+    return read_row(store, statement, model, out, err);
+}
+
+int reference_older(struct store *store, const char *model, uint64_t id, struct reference_row *out,
+                    struct err *err)
+{
+    static const char sql[] = "SELECT id, source, created_ms, hash, bytes FROM reference_states "
+                              "WHERE model = ?1 AND id = ?2 LIMIT 1";
+    char text[17];
+    *out = (struct reference_row){0};
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
     if (rc)
-        reference_row_finish(out);
-    return rc;
+        return rc;
+    id_text(text, id);
+    bind_text(statement, 1, model);
+    bind_text(statement, 2, text);
+    return read_row(store, statement, model, out, err);
 }
 
 void reference_row_finish(struct reference_row *row)
@@ -159,7 +199,7 @@ int references_verify(struct store *store, struct err *err)
         const char *model = (const char *)sqlite3_column_text(statement, 5);
         const char *version = (const char *)sqlite3_column_text(statement, 6);
         char id[17] = "";
-        int taken = take_row(statement, model ? model : "", &row, &why);
+        int taken = take_row(statement, model ? model : "", NULL, &row, &why);
         if (!taken)
             id_text(id, row.reference->id);
         bool same = taken || strcmp(id, row.id) == 0;

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "storage/connection.h"
+#include "storage/drift_cache.h"
 #include "storage/lock.h"
 #include "storage/migrate.h"
 
@@ -380,6 +381,26 @@ int store_open(struct store **out, const char *path, enum store_mode mode, struc
     return 0;
 }
 
+void store_lend_drift_cache(struct store *store, struct drift_cache *cache)
+{
+    if (store->own_drift)
+        drift_cache_free(store->drift);
+    store->own_drift = false;
+    store->drift = cache;
+}
+
+int store_drift_cache(struct store *store, struct drift_cache **out, struct err *err)
+{
+    if (!store->drift) {
+        int rc = drift_cache_new(&store->drift, err);
+        if (rc)
+            return rc;
+        store->own_drift = true;
+    }
+    *out = store->drift;
+    return 0;
+}
+
 void store_free(struct store *store)
 {
     if (!store)
@@ -389,6 +410,8 @@ void store_free(struct store *store)
     sqlite3_close(store->db);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
+    if (store->own_drift)
+        drift_cache_free(store->drift);
     free(store->path);
     free(store);
 }

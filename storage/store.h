@@ -40,6 +40,12 @@ const char *store_path(const struct store *store);
    remembers, so that it never goes back over a restart. Borrowed: must outlive the store. */
 int store_set_changes(struct store *store, struct changes *changes, struct err *err);
 
+/* What drift answers share: the cache that was lent, else one of the store's own, which is made
+   when first asked for. Lent ones must outlive the store. */
+struct drift_cache;
+void store_lend_drift_cache(struct store *store, struct drift_cache *cache);
+int store_drift_cache(struct store *store, struct drift_cache **out, struct err *err);
+
 /* Turns an SQLite result into our codes with `what` in the message. */
 int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *what);
 

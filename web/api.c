@@ -21,6 +21,7 @@ int api_open(struct api_context **out, const struct api_options *options, struct
     context->config = options->config;
     context->clock = options->clock ? options->clock : clock_system();
     context->web_metrics = options->web_metrics;
+    context->drift_cache = options->drift_cache;
     context->stopping = options->stopping;
     context->web = options->web;
     context->changes = options->changes;
@@ -51,6 +52,8 @@ int context_store(struct api_context *context, struct store **out, struct err *e
         int rc = store_open(&context->store, context->store_path, STORE_READ, err);
         if (rc)
             return rc;
+        if (context->drift_cache)
+            store_lend_drift_cache(context->store, context->drift_cache);
     }
     *out = context->store;
     return 0;

@@ -32,6 +32,7 @@ struct api_options {
     const struct web_commands *commands; /* NULL: reading only */
     const struct clock *clock;           /* NULL: the system's */
     struct changes *changes;             /* NULL: nothing is remembered between questions */
+    struct drift_cache *drift_cache;     /* shared by contexts; NULL: each has its own */
     /* The server's own counters as OpenMetrics lines; NULL without a server. */
     void (*web_metrics)(void *web, struct buf *out);
     bool (*stopping)(void *web); /* whoever waits should end; NULL: never */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "stats/drift_window.h"
+#include "storage/drift_cache.h"
 #include "storage/drift_components.h"
 #include "storage/drift_model.h"
 #include "storage/series.h"
@@ -31,7 +32,8 @@ struct drifting {
     struct profile_model model;
     struct profile_query query;
     struct drift_rule rule;
-    struct drift_nulls *nulls;
+    struct drift_cache *cache; /* the store's */
+    struct drift_summary summary;
     struct pairs pairs;
     const struct pair *pair;
     struct buf *points;             /* by feature */
@@ -50,7 +52,6 @@ static void drifting_free(struct drifting *d)
     for (uint32_t i = 0; d->points && i < d->model.n_features; i++)
         buf_finish(&d->points[i]);
     profile_model_finish(&d->model);
-    drift_nulls_free(d->nulls);
     pairs_finish(&d->pairs);
     free(d->points);
     free(d->wanted);
@@ -150,12 +151,33 @@ static void write_point(struct buf *out, const struct profile_point *point,
     out_close(out, '}');
 }
 
-static int add_window(void *context, const struct profile_point *point, struct err *err)
+/* What the verdicts of a window depend on beside its panes. */
+static uint64_t window_key(const struct drifting *d, uint64_t fingerprint)
+{
+    const struct reference *reference = d->model.reference.reference;
+    struct {
+        uint64_t fingerprint, reference, n_features, method;
+        double rate, effect;
+    } key = {fingerprint,
+             reference ? reference->id : 0,
+             d->model.n_features,
+             (uint64_t)d->rule.method,
+             d->rule.false_alarm_rate,
+             d->rule.min_effect};
+    return class_id((const char *)&key, sizeof(key));
+}
+
+static bool window_known(void *context, uint64_t fingerprint)
 {
     struct drifting *d = context;
-    struct drift_summary summary = {.share = (double)NAN};
+    return drift_cache_window(d->cache, window_key(d, fingerprint), d->features,
+                              d->model.n_features, &d->summary);
+}
+
+static int judge_window(struct drifting *d, const struct profile_point *point, struct err *err)
+{
     uint32_t n = d->model.n_features;
-    d->n_partial += point->partial;
+    d->summary = (struct drift_summary){.share = (double)NAN};
     for (uint32_t i = 0; i < n; i++)
         d->features[i] = (struct drift_feature){
             .why = "no event in the window",
@@ -165,12 +187,26 @@ static int add_window(void *context, const struct profile_point *point, struct e
                         .p_value = (double)NAN,
                         .q_value = (double)NAN},
         };
-    if (point->profile && drift_window(d->nulls, &d->rule, d->model.reference.reference,
-                                       point->profile, d->model.label_id, d->features, &summary))
+    if (!point->profile)
+        return 0;
+    if (drift_window(drift_cache_nulls(d->cache), &d->rule, d->model.reference.reference,
+                     point->profile, d->model.label_id, d->features, &d->summary))
         return err_set(err, -ENOMEM, "no memory to compare a window");
-    if (summary.n_judged)
-        d->share = summary.share;
-    for (uint32_t i = 0; i < n; i++) {
+    drift_cache_keep_window(d->cache, window_key(d, point->fingerprint), d->features, n,
+                            &d->summary);
+    return 0;
+}
+
+static int add_window(void *context, const struct profile_point *point, struct err *err)
+{
+    struct drifting *d = context;
+    d->n_partial += point->partial;
+    int rc = point->known ? 0 : judge_window(d, point, err);
+    if (rc)
+        return rc;
+    if (d->summary.n_judged)
+        d->share = d->summary.share;
+    for (uint32_t i = 0; i < d->model.n_features; i++) {
         if (d->features[i].quality.kind != PROFILE_AUTO)
             d->kinds[i] = d->features[i].quality.kind;
         if (d->wanted[i])
@@ -331,6 +367,7 @@ static int find_range(struct drifting *d, struct err *err)
         .to_ms = (to + window - 1) / window * window,
         .window_ms = window,
         .level = PROFILE_HOUR,
+        .known = window_known,
     };
     return 0;
 }
@@ -372,7 +409,7 @@ static int make_room(struct drifting *d, struct err *err)
         buf_init(&d->points[i], MAX_POINT_BYTES);
         d->kinds[i] = d->model.features[i].kind;
     }
-    return drift_nulls_new(&d->nulls, err);
+    return store_drift_cache(d->store, &d->cache, err);
 }
 
 int api_drift(struct api_context *context, const struct api_input *input, struct api_answer *answer,

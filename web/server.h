@@ -40,6 +40,7 @@ struct web {
     struct work *readers, *ingest, *waiters;
     struct stream *stream;
     struct answers *answers;
+    struct drift_cache *drift_cache;
     char *certificate, *key; /* PEM */
     void *certificate_x509;  /* to check host names against */
     char host[256];          /* the listen address's own name */

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/drift_cache.h"
 #include "web/pem.h"
 #include "web/server.h"
 
@@ -222,15 +223,18 @@ static int start_parts(struct web *web, const struct web_options *options, struc
         .idle_ms = 30000,
         .answer_ms = 120000,
     };
+    int rc = drift_cache_new(&web->drift_cache, err);
     struct api_options api = {.config = options->config,
                               .store_path = options->store_path,
                               .commands = options->commands ? &web->commands : NULL,
                               .clock = web->clock,
                               .changes = options->changes,
+                              .drift_cache = web->drift_cache,
                               .web_metrics = web_metrics,
                               .stopping = is_stopping,
                               .web = web};
-    int rc = guard_new(&web->guard, &limits, clock_system(), err);
+    if (rc == 0)
+        rc = guard_new(&web->guard, &limits, clock_system(), err);
     if (rc == 0)
         rc = assets_new(&web->assets, options->web_dir, err);
     if (rc == 0)
@@ -307,6 +311,7 @@ void web_stop(struct web *web)
     work_free(web->waiters);
     api_close(web->quick);
     answers_free(web->answers);
+    drift_cache_free(web->drift_cache);
     assets_free(web->assets);
     guard_free(web->guard);
     tokens_free(web->tokens);

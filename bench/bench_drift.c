@@ -1,0 +1,211 @@
+/*
+ * How long GET /models/M/drift takes: a database of one model with many features and windows is
+ * made, then the same question is asked again and again, as a page does.
+ *
+ *     bench_drift [features 200] [windows 24] [events a window 5000]
+ *
+ * Half the features are numbers (normal, lognormal, few values), half are categories. `cold` is the
+ * first answer ever, which draws the laws of the thresholds, `warm` the median of nine more;
+ * `newest` is what a page asks for after a commit has changed the last window. Times are the
+ * answering thread's CPU time, so that what else runs on the machine does not count.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/rng.h"
+#include "stats/metric.h"
+#include "storage/commit.h"
+#include "storage/profiles.h"
+#include "storage/store.h"
+#include "web/api.h"
+
+#define HOUR_MS INT64_C(3600000)
+#define START (INT64_C(1700000000000) / HOUR_MS * HOUR_MS)
+#define MODEL "wide"
+
+enum {
+    MAX_FEATURES = 2000,
+    REFERENCE_EVENTS = 10000,
+    ROUNDS = 9
+};
+
+struct bench {
+    struct store *store;
+    int64_t series;
+    uint32_t n_features;
+    struct profile_feature features[MAX_FEATURES];
+    struct profile_layout layout;
+    struct reference *reference;
+    int n_windows, n_events;
+    char path[200];
+};
+
+static void must(int rc, const struct err *err)
+{
+    if (rc < 0) {
+        fprintf(stderr, "bench_drift: %s\n", err->text);
+        exit(1);
+    }
+}
+
+static double now_ms(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
+    return (double)at.tv_sec * 1e3 + (double)at.tv_nsec / 1e6;
+}
+
+static bool is_numeric(uint32_t feature)
+{
+    return feature % 2 == 0;
+}
+
+static void fold(struct profile *profile, const struct bench *bench, int n, uint64_t seed)
+{
+    struct rng rng = rng_of(seed);
+    for (int e = 0; e < n; e++) {
+        profile_event(profile, 1);
+        for (uint32_t f = 0; f < bench->n_features; f++) {
+            double x = rng_normal(&rng);
+            int rc = 0;
+            if (is_numeric(f))
+                rc = profile_number(profile, f,
+                                    f % 6 == 2   ? exp(x)
+                                    : f % 6 == 4 ? rint(3 * x)
+                                                 : x,
+                                    1);
+            else
+                rc = profile_category(profile, f, 1 + (uint64_t)(fabs(x) * (f % 40 + 2)), 1);
+            if (rc)
+                exit(1);
+        }
+    }
+}
+
+static void make(struct bench *bench)
+{
+    struct err err = {0};
+    char name[20];
+    static const struct model_row row = {MODEL, "binary", "1", 0.5, 7 * 24 * HOUR_MS};
+    must(store_open(&bench->store, bench->path, STORE_WRITE, &err), &err);
+    must(commit_begin(bench->store, &err), &err);
+    must(commit_model(bench->store, &row, &err), &err);
+    must(commit_series(bench->store, MODEL, "v1", "", &bench->series, &err), &err);
+    for (uint32_t f = 0; f < bench->n_features; f++) {
+        snprintf(name, sizeof(name), "f%03u", f);
+        uint64_t id = class_id(name, strlen(name));
+        bench->features[f] =
+            (struct profile_feature){.name_id = id,
+                                     .kind = is_numeric(f) ? PROFILE_NUMERIC : PROFILE_CATEGORICAL,
+                                     .min = (double)NAN,
+                                     .max = (double)NAN};
+        must(commit_name(bench->store, MODEL, "feature", id, view_of(name), &err), &err);
+    }
+    bench->layout = (struct profile_layout){0, bench->n_features, bench->features};
+    AUTO(profile) struct profile *all = NULL;
+    must(profile_new(&all, &bench->layout, PROFILE_REFERENCE, &err), &err);
+    fold(all, bench, REFERENCE_EVENTS, 1);
+    must(reference_build(&bench->reference, all, 0, &err), &err);
+    must(commit_reference(bench->store, MODEL, "", bench->reference, "file", 1, &err), &err);
+    must(commit_end(bench->store, &err), &err);
+    reference_layout(bench->reference, &bench->layout, bench->features);
+}
+
+static void write_window(struct bench *bench, int window, int n_events, uint64_t seed)
+{
+    struct err err = {0};
+    struct metric_setup setup = {TASK_BINARY, class_id("1", 1), 0.5};
+    AUTO(profile) struct profile *profile = NULL;
+    AUTO(states) struct states *states = NULL;
+    struct buf bytes, state;
+    buf_init(&bytes, 1 << 26);
+    buf_init(&state, 1 << 20);
+    must(profile_new(&profile, &bench->layout, PROFILE_HOUR, &err), &err);
+    must(states_new(&states, &setup, &err), &err);
+    fold(profile, bench, n_events, seed);
+    profile_save(profile, &bytes);
+    states_save(states, &state);
+    int64_t at = START + window * HOUR_MS;
+    must(commit_begin(bench->store, &err), &err);
+    must(commit_pane(bench->store, bench->series, HOUR_MS, at, state.data, state.size, &err), &err);
+    must(commit_profile(bench->store, bench->series, HOUR_MS, at, PROFILE_FEATURES, bytes.data,
+                        bytes.size, &err),
+         &err);
+    must(commit_fact(bench->store, "watermark_ms", at + HOUR_MS - 1, &err), &err);
+    must(commit_end(bench->store, &err), &err);
+    buf_finish(&bytes);
+    buf_finish(&state);
+}
+
+static double ask(struct api_context *api, const struct bench *bench, size_t *size)
+{
+    char target[200];
+    struct api_answer answer;
+    struct err err = {0};
+    snprintf(target, sizeof(target), "/api/v1/models/" MODEL "/drift?from=%lld&to=%lld&window=1h",
+             (long long)START, (long long)(START + bench->n_windows * HOUR_MS));
+    struct api_request request = {.method = "GET", .target = target, .body = ""};
+    double start = now_ms();
+    api_answer_init(&answer);
+    must(api_call(api, &request, &answer, &err), &err);
+    double took = now_ms() - start;
+    *size = answer.body.size;
+    api_answer_finish(&answer);
+    return took;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void measure(struct bench *bench)
+{
+    struct err err = {0};
+    struct api_context *api = NULL;
+    struct api_options options = {.store_path = bench->path};
+    double warm[ROUNDS], newest[ROUNDS];
+    size_t size;
+    must(api_open(&api, &options, &err), &err);
+    double cold = ask(api, bench, &size);
+    for (int i = 0; i < ROUNDS; i++)
+        warm[i] = ask(api, bench, &size);
+    for (int i = 0; i < ROUNDS; i++) {
+        write_window(bench, bench->n_windows - 1, bench->n_events / 2 + i, 1000 + (uint64_t)i);
+        newest[i] = ask(api, bench, &size);
+    }
+    api_close(api);
+    qsort(warm, ROUNDS, sizeof(double), by_value);
+    qsort(newest, ROUNDS, sizeof(double), by_value);
+    printf("%u features x %d windows of %d events: cold %.1f ms, warm %.1f ms (worst %.1f), newest "
+           "window changed %.1f ms; answer %.1f MB\n",
+           bench->n_features, bench->n_windows, bench->n_events, cold, warm[ROUNDS / 2],
+           warm[ROUNDS - 1], newest[ROUNDS / 2], (double)size / 1e6);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    char folder[] = "/tmp/bench-drift-XXXXXX", command[300];
+    if (!bench || !mkdtemp(folder))
+        return 1;
+    bench->n_features = argc > 1 ? (uint32_t)atoi(argv[1]) : 200;
+    bench->n_windows = argc > 2 ? atoi(argv[2]) : 24;
+    bench->n_events = argc > 3 ? atoi(argv[3]) : 5000;
+    if (bench->n_features > MAX_FEATURES)
+        return 2;
+    snprintf(bench->path, sizeof(bench->path), "%s/a.db", folder);
+    make(bench);
+    for (int w = 0; w < bench->n_windows; w++)
+        write_window(bench, w, bench->n_events + w * 7, 2 + (uint64_t)w);
+    measure(bench);
+    store_free(bench->store);
+    reference_free(bench->reference);
+    free(bench);
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    return system(command) ? 1 : 0;
+}
