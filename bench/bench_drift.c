@@ -117,7 +117,8 @@ static void make(struct bench *bench)
 static void write_window(struct bench *bench, int window, int n_events, uint64_t seed)
 {
     struct err err = {0};
-    struct metric_setup setup = {TASK_BINARY, class_id("1", 1), 0.5};
+    struct metric_setup setup = {
+        .task = TASK_BINARY, .positive = class_id("1", 1), .threshold = 0.5};
     AUTO(profile) struct profile *profile = NULL;
     AUTO(states) struct states *states = NULL;
     struct buf bytes, state;

@@ -3,13 +3,12 @@
  *
  * Every p-value comes from the real path: a reference built from 10,000 drawn values, a window of
  * n (single values up to 1,300, counts on the grid beyond), drift_numeric or drift_categorical,
- * drift_judge. Windows and references come from the same law; a new reference every 20 windows.
+ * drift_judge. Windows and references come from the same law; a reference serves few windows where
+ * it is not much larger than they are, because these would then go astray together (`plans`).
  * p-values are then put together to families of 5, 50 and 200 features, and a family is a false
  * alarm when drift_family calls any of them.
  *
- * The statistics whose law is drawn (all but ks) are seen 1 / 40 as often.
- *
- *     bench_stats [P-VALUES [SEED]]    default 200000 1
+ *     bench_stats [SCALE [SEED [N]]]    default 1 1, all sizes; SCALE times as many p-values
  */
 #include <math.h>
 #include <stdio.h>
@@ -22,8 +21,6 @@
 
 enum {
     N_REFERENCES = 1,
-    USES = 20,  /* of a reference */
-    FEWER = 40, /* where laws must be drawn for each reference */
     REFERENCE_VALUES = 10000,
     N_CATEGORIES = 12,
     N_METHODS = 6
@@ -36,6 +33,18 @@ static const struct {
     {DRIFT_KS, true},  {DRIFT_WASSERSTEIN_NORM, true},
     {DRIFT_PSI, true}, {DRIFT_JS, true},
     {DRIFT_JS, false}, {DRIFT_CHI2, false},
+};
+
+/* p-values of ks, and of the statistics whose law must be drawn for each reference. */
+static const struct plan {
+    int n;
+    size_t n_p[2];
+    size_t uses[2]; /* of a reference */
+} plans[] = {
+    {50, {200000, 40000}, {100, 20}},
+    {500, {200000, 40000}, {100, 20}},
+    {5000, {100000, 40000}, {20, 10}},
+    {50000, {30000, 12000}, {2, 2}},
 };
 
 struct bench {
@@ -204,19 +213,19 @@ static void one_window(struct bench *b, int r, int n, int n_methods, double p[N_
 }
 
 /* Families of n_features with any q <= rate, made of p-values from different references. */
-static void report(const char *name, int n, const double *p, size_t n_p, double rate)
+static void report(const char *name, int n, const double *p, size_t n_p, size_t uses, double rate)
 {
-    size_t n_references = n_p / USES;
+    size_t n_references = n_p / uses;
     static const size_t sizes[] = {5, 50, 200};
     for (int s = 0; s < 3; s++) {
-        size_t n_families = n_references * USES / sizes[s], alarms = 0;
+        size_t n_families = n_references * uses / sizes[s], alarms = 0;
         struct drift_rule rule = {DRIFT_AUTO, rate, 0};
         struct drift_verdict *verdicts = calloc(sizes[s], sizeof(*verdicts));
         for (size_t f = 0; verdicts && f < n_families; f++) {
             bool any = false;
             for (size_t i = 0; i < sizes[s]; i++) {
                 size_t at = f * sizes[s] + i;
-                double one = p[at % n_references * USES + at / n_references];
+                double one = p[at % n_references * uses + at / n_references];
                 verdicts[i] = (struct drift_verdict){.p_value = one, .statistic = 1};
             }
             drift_family(verdicts, sizes[s], &rule);
@@ -233,45 +242,54 @@ static void report(const char *name, int n, const double *p, size_t n_p, double 
     }
 }
 
+static void run_plan(struct bench *b, const struct plan *plan, double scale, int pass)
+{
+    size_t n_p = (size_t)((double)plan->n_p[pass] * scale), uses = plan->uses[pass];
+    int first = pass, last = pass ? N_METHODS : 1; /* ks first, then those whose law is drawn */
+    double *p[N_METHODS] = {0};
+    for (int i = first; i < last; i++) {
+        p[i] = calloc(n_p + 1, sizeof(double));
+        if (!p[i])
+            exit(1);
+    }
+    for (size_t k = 0; k < n_p; k++) {
+        double one[N_METHODS];
+        if (k % uses == 0)
+            draw_reference(b, 0);
+        one_window(b, 0, plan->n, last, one);
+        for (int i = first; i < last; i++)
+            p[i][k] = one[i];
+    }
+    for (int i = first; i < last; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "%s (%s)", drift_method_name(methods[i].method),
+                 methods[i].numeric ? "numbers" : "categories");
+        report(name, plan->n, p[i], n_p, uses, 0.01);
+        report(name, plan->n, p[i], n_p, uses, 0.05);
+        free(p[i]);
+    }
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
-    static const int sizes[] = {50, 500, 5000, 50000};
-    size_t n_p = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
+    double scale = argc > 1 ? strtod(argv[1], NULL) : 1;
     struct bench b = {.rng = rng_of(argc > 2 ? strtoul(argv[2], NULL, 10) : 1)};
-    double *p[N_METHODS];
+    int only = argc > 3 ? atoi(argv[3]) : 0;
     if (drift_nulls_new(&b.nulls, NULL))
         return 1;
-    for (int i = 0; i < N_METHODS; i++)
-        p[i] = calloc(n_p + 1, sizeof(double));
     printf("| method | n | features | promise | windows | false alarms | lower 99%% | upper 99%% | "
            "of promise |\n|---|---|---|---|---|---|---|---|---|\n");
-    for (int pass = 0; pass < 2; pass++) { /* ks first, then those whose law is drawn */
-        for (int s = 0; s < 4; s++) {
-            size_t n = pass ? n_p / FEWER : n_p;
-            for (size_t k = 0; k < n; k++) {
-                double one[N_METHODS];
-                if (k % USES == 0)
-                    draw_reference(&b, 0);
-                one_window(&b, 0, sizes[s], pass ? N_METHODS : 1, one);
-                for (int i = pass; i < (pass ? N_METHODS : 1); i++)
-                    p[i][k] = one[i];
-            }
-            for (int i = pass; i < (pass ? N_METHODS : 1); i++) {
-                char name[64];
-                snprintf(name, sizeof(name), "%s (%s)", drift_method_name(methods[i].method),
-                         methods[i].numeric ? "numbers" : "categories");
-                report(name, sizes[s], p[i], n, 0.01);
-                report(name, sizes[s], p[i], n, 0.05);
-            }
-            fflush(stdout);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t s = 0; s < sizeof(plans) / sizeof(plans[0]); s++) {
+            if (!only || only == plans[s].n)
+                run_plan(&b, &plans[s], scale, pass);
         }
     }
     for (int r = 0; r < N_REFERENCES; r++) {
         reference_free(b.references[r]);
         free(b.cell_share[r]);
     }
-    for (int i = 0; i < N_METHODS; i++)
-        free(p[i]);
     drift_nulls_free(b.nulls);
     return 0;
 }

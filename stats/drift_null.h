@@ -5,15 +5,13 @@
  *          from the reference's shares. Statistics are squared where they are distances and
  *          divided by (1/n + 1/m), so that one law serves near sizes. 4,096 draws of both sides
  *          (stats/drift_draws.h, seeded by what is asked: the same question has the same answer in
- *          any order); beyond the 90% point the tail is exponential with the mean excess found there,
- *          plus its own standard error: p is rather too large than too small
- * Unseen   a window may leave the reference's range, or show new categories, though nothing
- *          drifted: with probability Beta(2, m - 1) for numbers (the spacing of order statistics)
- *          and Beta(singletons, m) for categories (Good–Turing)
- * Sizes    n is taken at the next smaller step of ratio sqrt(2), where tails are heavier; above
- *          20,000 at 20,000. Where something may be unseen also at the next larger step, and the
- *          larger p counts
- * Owner    drift_nulls_new gives the cache, drift_nulls_free takes it
+ *          any order); beyond the 90% point the tail is exponential with the mean excess found
+ * there, plus its own standard error: p is rather too large than too small Unseen   a window may
+ * leave the reference's range, or show new categories, though nothing drifted: with probability
+ * Beta(2, m - 1) for numbers (the spacing of order statistics) and Beta(singletons, m) for
+ * categories (Good–Turing) Sizes    n is taken at the next smaller step of ratio sqrt(2), where
+ * tails are heavier; above 20,000 at 20,000. Where something may be unseen also at the next larger
+ * step, and the larger p counts Owner    drift_nulls_new gives the cache, drift_nulls_free takes it
  * Threads  any: the cache locks itself, laws are drawn outside the lock
  * Source   PSI's law: Yurdakul 2018, (1/n + 1/m) chi-squared(k - 1), which the draws approach;
  *          parametric bootstrap: Efron, Tibshirani 1993, ch. 6

@@ -92,7 +92,7 @@ static void judge_ks(const struct drift_subject *subject, double level, struct d
 
 enum {
     MOST_BINS = 160,
-    WASSERSTEIN_BINS = 100
+    WASSERSTEIN_BINS = 150
 };
 
 struct null_memory {
@@ -110,7 +110,7 @@ static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of
 }
 
 /*
- * Neighbouring grid cells together, at most 100 groups: the grid is finer where values lie far
+ * Neighbouring grid cells together, at most 150 groups: the grid is finer where values lie far
  * apart, and that is where the distance comes from.
  */
 static size_t groups_of(const struct reference_feature *ref, struct null_memory *memory)
