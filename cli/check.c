@@ -9,6 +9,7 @@
 #include "collector/scrape.h"
 #include "common/config.h"
 #include "web/gateway/gateway.h"
+#include "web/sink.h"
 
 int command_check(int argc, char **argv)
 {
@@ -22,8 +23,8 @@ int command_check(int argc, char **argv)
     }
     AUTO(config) struct config *config = NULL;
     if (config_read(&config, words.words[0], &err) || config_supported(config, &err) ||
-        scrape_check(config, &err) || alerts_check(config, &err) || run_check(config, &err) ||
-        gateways_check(NULL, config, &err))
+        scrape_check(config, &err) || alerts_check(config, &err) || sinks_check(config, &err) ||
+        run_check(config, &err) || gateways_check(NULL, config, &err))
         return fail(&err);
     printf("%s: fine, %zu model%s, %s\n", words.words[0], config->n_models,
            config->n_models == 1 ? "" : "s",

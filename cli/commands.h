@@ -15,4 +15,5 @@ int command_gate(int argc, char **argv);
 int command_experiment(int argc, char **argv);
 int command_token(int argc, char **argv);
 int command_alert(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_verify(int argc, char **argv);

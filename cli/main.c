@@ -28,6 +28,10 @@ static const struct command {
      "start|pause|resume|jump|freeze|approve|promote|rollback E [--step N] [--reason TEXT] "
      "[--id KEY] [--url U] [--token-file F]",
      "operates experiments through the API; plan says what one will need"},
+    {"export", command_export,
+     "tensorboard --logdir DIR | csv | json (-c FILE | --db DB) [--model M] [--version V] "
+     "[--metric a,b] [--from T] [--to T] [--window D]",
+     "metrics, drift and distributions as TensorBoard's event files; metrics as CSV or JSON"},
     {"gate", command_gate,
      "experiment E | model M [--version V] [--window D] [--url U] [--token-file F] [--wait D] "
      "[--junit FILE]",

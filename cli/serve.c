@@ -34,6 +34,7 @@
 #include "storage/commit.h"
 #include "storage/store.h"
 #include "web/gateway/gateway.h"
+#include "web/sink.h"
 #include "web/web.h"
 
 enum {
@@ -54,6 +55,7 @@ struct daemon {
     struct engine engine;
     struct deliver *deliver;
     struct web *web;
+    struct sinks *sinks;
     struct producer *producer; /* NULL: no gateway, or no Kafka */
     struct gateways *gateways;
     int64_t looked_ms;      /* event time of the last look … */
@@ -238,6 +240,7 @@ static void serve_own_metrics(void *context, struct buf *out)
     collector_own_metrics(daemon->collector, out);
     alerts_own_metrics(daemon->alerts, out);
     deliver_own_metrics(daemon->deliver, out);
+    sinks_own_metrics(daemon->sinks, out);
     gateways_metrics(daemon->gateways, out);
     producer_metrics(daemon->producer, out);
     pthread_mutex_lock(&daemon->reloading);
@@ -580,6 +583,10 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .web_dir = daemon->options->web_dir,
     };
     rc = open_gateways(daemon, err);
+    const struct sinks_options sinks = {config, config->storage_path, daemon->changes,
+                                        &daemon->log};
+    if (!rc)
+        rc = sinks_start(&daemon->sinks, &sinks, err);
     if (!rc)
         rc = web_start(&daemon->web, &web, err);
     if (rc)
@@ -597,6 +604,7 @@ static void close_parts(struct daemon *daemon)
     scrape_stop(daemon->scrape);
     daemon->scrape = NULL;
     web_stop(daemon->web);
+    sinks_stop(daemon->sinks);
     gateways_free(daemon->gateways);
     producer_free(daemon->producer);
     deliver_stop(daemon->deliver);

@@ -9,7 +9,6 @@ int config_supported(const struct config *config, struct err *err)
         const struct config_part *part;
     } parts[] = {
         {"actuators", &config->actuators},
-        {"sinks", &config->sinks},
     };
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         const char *json = parts[i].part->json;

@@ -30,7 +30,7 @@ static void write_param_schema(struct buf *out, const struct route_param *param)
     static const char *const schemas[] = {
         [PARAM_TEXT] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":500}",
         [PARAM_NEEDED] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":500}",
-        [PARAM_LIST] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":500}",
+        [PARAM_LIST] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":5000}",
         [PARAM_TIME] = "{\"oneOf\":[{\"type\":\"integer\",\"minimum\":0,"
                        "\"maximum\":253402300799999},"
                        "{\"type\":\"string\",\"format\":\"date-time\"}]}",

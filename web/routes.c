@@ -179,7 +179,8 @@ static const struct route table[] = {
 };
 /* clang-format on */
 enum {
-    MAX_TEXT = 500, /* characters of a parameter */
+    MAX_TEXT = 500,  /* characters of a parameter … */
+    MAX_LIST = 5000, /* … and of one that holds names */
     N_ROUTES = sizeof(table) / sizeof(table[0])
 };
 
@@ -350,6 +351,7 @@ static int check_param(const struct route_param *param, const char *value,
                        struct api_answer *answer, struct err *err)
 {
     int64_t number;
+    int most;
     char range[80];
     switch (param->type) {
     case PARAM_TEXT:
@@ -357,9 +359,10 @@ static int check_param(const struct route_param *param, const char *value,
     case PARAM_LIST:
     case PARAM_SEGMENT:
     case PARAM_WAIT: /* what is in these two, their handlers know */
-        if (value[0] == '\0' || characters(value) > MAX_TEXT)
-            return api_refuse(answer, err, param->name, "a text of 1 to 500 characters",
-                              "must be a text of 1 to 500 characters");
+        most = param->type == PARAM_LIST ? MAX_LIST : MAX_TEXT;
+        snprintf(range, sizeof(range), "a text of 1 to %d characters", most);
+        if (value[0] == '\0' || characters(value) > (size_t)most)
+            return api_refuse(answer, err, param->name, range, "must be %s", range);
         return 0;
     case PARAM_TIME:
         /* The year 9999, so that arithmetic on times cannot overflow. */
