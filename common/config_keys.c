@@ -250,7 +250,7 @@ static const struct key root_keys[] = {
     {"limits", KEY_MAP, AT(config, limits), .section = &limits, .help = "bounds against hostile or runaway input"},
     {"gateway", KEY_PART_LIST, AT(config, gateway), .help = "proxies that split traffic between versions"},
     {"actuators", KEY_PART_LIST, AT(config, actuators), .help = "what is told the weights of an experiment"},
-    {"sinks", KEY_PART_LIST, AT(config, sinks), .help = "other systems that get the metrics"},
+    {"sinks", KEY_PART_LIST, AT(config, sinks), .help = "other systems that get the metrics: TensorBoard ([feeds.md](feeds.md))"},
 };
 const struct key_section config_root = {
     root_keys, COUNT(root_keys), sizeof(struct config), NO_LINE, CHECK_ROOT};

@@ -22,7 +22,7 @@
 #include "web/model_metrics.h"
 
 enum {
-    MAX_FAMILIES = 256,
+    MAX_FAMILIES = 768,
     WINDOW_MS = 300000, /* five minutes: what a scrape every 15 to 60 s can still see as smooth */
     STEP_MS = 60000,
 };
@@ -44,7 +44,7 @@ struct page {
     /* of the model under way */
     const struct model_row *model;
     struct model_metrics metrics;
-    struct family *of_metric[MODEL_METRICS_MAX];
+    struct family *of_metric[MODEL_METRICS_MAX][3];
     int64_t to_ms;
     const char *version;
 };
@@ -86,7 +86,9 @@ static const char *base_unit(const char *unit, double *scale)
     return strcmp(unit, "bytes") == 0 ? "bytes" : NULL;
 }
 
-static struct family *family_of(struct page *page, const struct metric_query *metric)
+/* `end`: "" for the value, "_lower" and "_upper" for the ends of its interval. */
+static struct family *family_of(struct page *page, const struct metric_query *metric,
+                                const char *end)
 {
     struct family made = {.unit = NULL};
     made.unit = base_unit(metric->unit, &made.scale);
@@ -101,18 +103,34 @@ static struct family *family_of(struct page *page, const struct metric_query *me
     name[n] = '\0';
     size_t u = made.unit ? strlen(made.unit) : 0;
     bool has_unit = u && n > u && name[n - u - 1] == '_' && strcmp(name + n - u, made.unit) == 0;
-    snprintf(made.name, sizeof(made.name), "assay_model_%s%s%s", name, u && !has_unit ? "_" : "",
-             u && !has_unit ? made.unit : "");
+    /* OpenMetrics wants a family to end in its unit: the end comes before it. */
+    size_t stem = has_unit ? n - u - 1 : n;
+    snprintf(made.name, sizeof(made.name), "assay_model_%.*s%s%s%s", (int)stem, name, end,
+             u ? "_" : "", u ? made.unit : "");
     for (size_t i = 0; i < page->n; i++)
         if (strcmp(page->families[i].name, made.name) == 0)
             return &page->families[i];
     if (page->n == MAX_FAMILIES)
         return NULL;
     const char *help = metric->builtin.def ? metric->builtin.def->help : "A metric of this model.";
-    snprintf(made.help, sizeof(made.help), "%s", help);
+    snprintf(made.help, sizeof(made.help), "%s%s", *end ? "95% confidence interval of: " : "",
+             help);
     buf_init(&made.samples, 16 * 1024 * 1024);
     page->families[page->n] = made;
     return &page->families[page->n++];
+}
+
+static void add_sample(struct page *page, struct family *family, double value)
+{
+    if (!family || isnan(value) || isinf(value))
+        return;
+    buf_printf(&family->samples, "%s{model=\"", family->name);
+    label_text(&family->samples, page->model->name);
+    buf_printf(&family->samples, "\",version=\"");
+    label_text(&family->samples, page->version);
+    buf_printf(&family->samples, "\"} ");
+    json_number(&family->samples, value * family->scale);
+    buf_u8(&family->samples, '\n');
 }
 
 static int add_samples(void *context, const struct series_point *point, struct err *err)
@@ -122,20 +140,11 @@ static int add_samples(void *context, const struct series_point *point, struct e
     if (!point->states || point->end_ms != page->to_ms)
         return 0;
     for (size_t i = 0; i < page->metrics.n; i++) {
-        struct family *family = page->of_metric[i];
         struct metric_value value;
-        if (!family)
-            continue;
         metric_evaluate(point->states, &page->metrics.queries[i], WINDOW_MS, &value);
-        if (isnan(value.value) || isinf(value.value))
-            continue;
-        buf_printf(&family->samples, "%s{model=\"", family->name);
-        label_text(&family->samples, page->model->name);
-        buf_printf(&family->samples, "\",version=\"");
-        label_text(&family->samples, page->version);
-        buf_printf(&family->samples, "\"} ");
-        json_number(&family->samples, value.value * family->scale);
-        buf_u8(&family->samples, '\n');
+        add_sample(page, page->of_metric[i][0], value.value);
+        add_sample(page, page->of_metric[i][1], value.lower);
+        add_sample(page, page->of_metric[i][2], value.upper);
     }
     return 0;
 }
@@ -170,11 +179,13 @@ static int add_model(void *context, const struct model_row *model, struct err *e
     rc = model_metrics_open(&page->metrics, (enum task)task, config, NULL, err);
     if (rc)
         return rc;
+    static const char *const ends[] = {"", "_lower", "_upper"};
     rc = model_metrics_add_system(&page->metrics, page->store, model->name, (enum task)task, err);
     page->model = model;
     page->to_ms = complete / STEP_MS * STEP_MS;
     for (size_t i = 0; i < page->metrics.n; i++)
-        page->of_metric[i] = family_of(page, &page->metrics.queries[i]);
+        for (int end = 0; end < 3; end++)
+            page->of_metric[i][end] = family_of(page, &page->metrics.queries[i], ends[end]);
     if (!rc)
         rc = versions_each(page->store, model->name, add_version, page, err);
     model_metrics_finish(&page->metrics);

@@ -387,7 +387,7 @@ static void a_wrong_question_is_told_what_may_be_asked(void **state)
         {"/api/v1/models/credit/metrics?format=xml", 400, "format",
          "format: xml is none of json,csv"},
         {"/api/v1/models/credit/metrics?metric=", 400, "metric",
-         "metric: must be a text of 1 to 500 characters"},
+         "metric: must be a text of 1 to 5000 characters"},
         {"/api/v1/dead-letters?limit=0", 400, "limit",
          "limit: 0 is not a whole number from 1 to 1000"},
         {"/api/v1/models/credit/curves?kind=lift", 400, "kind",
