@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""How fast the API and the page are over a year of one model.
+
+usage: http.py [--days N] [--asks N] [--streams N] [--seconds N]
+
+Three versions, a prediction a minute each with its label, kept as minutes, hours and days. Prints
+Markdown. nginx serving the same bytes as a file is the yardstick of the same run (wrk asks both);
+open event streams are judged by the throughput of POST /events with and without them.
+"""
+
+import argparse
+import os
+import random
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+
+from daemon import Daemon, configuration, models, run_program  # noqa: E402
+from events import prediction  # noqa: E402
+from kafka import free_port  # noqa: E402
+
+CACHE = os.path.join(ROOT, ".cache", "bench")
+DAY = 86_400_000
+END = 1_760_000_000_000 // DAY * DAY
+TWENTY = (
+    "accuracy,balanced_accuracy,precision,recall,specificity,f1,mcc,cohen_kappa,roc_auc,pr_auc,log_loss,brier,ece,"
+    "count,labelled_rate,prediction_mean,positive_rate,latency_p50,latency_p99,error_rate"
+)
+
+
+def write_year(path, days):
+    chance = random.Random(5)
+    n = 0
+    with open(path, "w", encoding="utf-8") as out:
+        for minute in range(days * 1440):
+            at = END - days * DAY + minute * 60_000
+            for version in ("v1", "v2", "v3"):
+                n += 1
+                x = chance.random()
+                score = min(0.999, max(0.001, 0.8 * x + 0.1 + chance.gauss(0, 0.15)))
+                out.write(
+                    f'{{"type":"prediction","id":"{n:x}","ts":{at + chance.randrange(60_000)},"model":"credit",'
+                    f'"version":"{version}","features":{{"income":{3e4 * (1 + x):.2f},"age":{18 + int(60 * x)}}},'
+                    f'"score":{score:.4f},"prediction":{int(score > 0.5)},"latency_ms":{8 * chance.lognormvariate(0, 0.4):.1f}}}\n'
+                )
+                if n > 30:
+                    out.write(
+                        f'{{"type":"label","id":"{n - 15:x}","ts":{at},"label":{int(chance.random() < score)}}}\n'
+                    )
+
+
+def year(folder, days):
+    """A daemon over the year's database, which is made once."""
+    os.makedirs(CACHE, exist_ok=True)
+    settings = configuration(models=models(segments=[], label_horizon="1h"))
+    settings["http"]["limits"] = {"rate": 1000000, "connections": 4000, "per_address": 4000, "streams_per_token": 4000}
+    events = os.path.join(CACHE, f"year-{days}.jsonl")
+    if not os.path.exists(events):
+        write_year(events + ".part", days)
+        os.rename(events + ".part", events)
+    daemon = Daemon(folder, settings)
+    daemon.write_configuration()
+    code, _, errors = run_program("replay", "-c", "assay.yaml", events, cwd=folder, timeout=1800)
+    assert code == 0, errors
+    return daemon
+
+
+def ask(url):
+    began = time.perf_counter()
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        body = answer.read()
+    return (time.perf_counter() - began) * 1e3, body
+
+
+def questions(days):
+    metrics = "/api/v1/models/credit/metrics?version=*&metric="
+    past = min(days, 365)
+    return {
+        "a metric, a year by day": f"{metrics}roc_auc&from={END - past * DAY}&to={END}&window=1d",
+        "20 metrics, a day by hour": f"{metrics}{TWENTY}&from={END - DAY}&to={END}&window=1h",
+        "a metric, a day by 5 minutes": f"{metrics}roc_auc&from={END - DAY}&to={END}&window=5m",
+        "20 metrics, a year as one": f"{metrics}{TWENTY}&from={END - past * DAY}&to={END}&window={past}d",
+        "curves of a day": f"/api/v1/models/credit/curves?version=*&from={END - DAY}&to={END}",
+        "drift, a day by hour": f"/api/v1/models/credit/drift?version=v3&from={END - DAY}&to={END}&window=1h",
+        "models": "/api/v1/models",
+        "system": "/api/v1/system",
+        "/metrics": "/metrics",
+    }
+
+
+def table_of_answers(daemon, days, asks):
+    """Every tenth question comes after a commit, so that it is computed anew."""
+    print(f"\n| question, {asks} times, a commit before every tenth | median | p99 | bytes |\n|---|---|---|---|")
+    worst = 0
+    for name, path in questions(days).items():
+        took = []
+        for i in range(asks):
+            if i % 10 == 0:
+                event = prediction(f"new-{name}-{i}", END + i, version="v3", score=0.5)
+                daemon.post("/api/v1/events", event.value.encode())
+            ms, body = ask(daemon.url + path)
+            took.append(ms)
+        took.sort()
+        p99 = took[int(0.99 * (len(took) - 1))]
+        worst = max(worst, p99)
+        print(f"| {name} | {statistics.median(took):.1f} ms | {p99:.1f} ms | {len(body):,} |", flush=True)
+    print(f"\nworst p99 {worst:.0f} ms (aim 50 ms)")
+
+
+def wrk(url, seconds):
+    done = subprocess.run(
+        ["wrk", "-t2", "-c32", f"-d{seconds}s", url], capture_output=True, text=True, check=True
+    ).stdout
+    return float(next(line for line in done.splitlines() if "Requests/sec" in line).split()[1])
+
+
+def beside_nginx(daemon, folder, seconds):
+    path = questions(365)["20 metrics, a day by hour"]
+    body = ask(daemon.url + path)[1]
+    port = free_port()
+    os.makedirs(os.path.join(folder, "www"))
+    with open(os.path.join(folder, "www", "metrics"), "wb") as out:
+        out.write(body)
+    with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as out:
+        out.write(
+            f"worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;\n"
+            "events { worker_connections 1024; }\nhttp { access_log off; server { "
+            f"listen 127.0.0.1:{port}; root {folder}/www; }} }}\n"
+        )
+    nginx = subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf", "-p", folder])
+    try:
+        time.sleep(0.5)
+        ratios = []
+        for _ in range(2):
+            theirs = wrk(f"http://127.0.0.1:{port}/metrics", seconds)
+            ours = wrk(daemon.url + path, seconds)
+            ratios.append(ours / theirs)
+    finally:
+        nginx.terminate()
+        nginx.wait()
+    print(f"\nGET /models/M/metrics beside nginx ({len(body):,} bytes): {statistics.mean(ratios):.2f} (aim 0.3)")
+
+
+def throughput(daemon, tag, seconds):
+    """Events a second through POST /events, durable."""
+    n, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        batch = [prediction(f"{tag}-{n + i}", END + DAY + n + i, version="v3", score=0.5).value for i in range(2000)]
+        n += len(batch)
+        daemon.post("/api/v1/events", "\n".join(batch).encode())
+    return n / (time.perf_counter() - began)
+
+
+def with_streams(daemon, streams, seconds):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    host, port = daemon.url.removeprefix("http://").split(":")
+    throughput(daemon, "warm", 2)
+    alone, beside = [], []
+    for round_ in range(2):
+        alone.append(throughput(daemon, f"alone{round_}", seconds))
+        opened = []
+        for _ in range(streams):
+            stream = socket.create_connection((host, int(port)))
+            stream.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            opened.append(stream)
+        reader = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"])
+        reader.wait()
+        beside.append(throughput(daemon, f"beside{round_}", seconds))
+        received = sum(len(stream.recv(1 << 20)) for stream in opened)
+        for stream in opened:
+            stream.close()
+        time.sleep(0.5)
+    ratio = statistics.mean(beside) / statistics.mean(alone)
+    print(
+        f"\n{streams} open event streams ({received:,} bytes read of them): events/s {ratio:.2f} of without (aim 0.95)"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--asks", type=int, default=100)
+    parser.add_argument("--streams", type=int, default=500)
+    parser.add_argument("--seconds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
+        daemon = year(folder, options.days)
+        size = os.path.getsize(daemon.database)
+        daemon.start()
+        try:
+            print(f"{options.days} days of 3 versions: {size / 1e6:.0f} MB")
+            table_of_answers(daemon, options.days, options.asks)
+            beside_nginx(daemon, folder, options.seconds)
+            with_streams(daemon, options.streams, options.seconds)
+        finally:
+            daemon.end()
+
+
+if __name__ == "__main__":
+    main()
