@@ -440,6 +440,62 @@ static int finish_round(struct collector *collector, bool worked, struct err *er
     return rc ? rc : worked ? COLLECTOR_WORKED : 0;
 }
 
+/* Sources that left have something to say all the same; they give no messages. */
+static int serve_left(struct collector *collector, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc >= 0 && i < collector->options.n_sources; i++) {
+        struct source *source = collector->options.sources[i];
+        struct batch batch;
+        if (source->leave)
+            rc = source->next(source, 0, &batch, err);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/*
+ * Nothing can be written for long: others may have our partitions. What is not stored is dropped,
+ * for whoever has them reads it again, and so shall we.
+ */
+static int leave_groups(struct collector *collector, bool away, struct err *err)
+{
+    const struct log *log = collector->options.log;
+    bool any = false;
+    for (size_t i = 0; i < collector->options.n_sources; i++) {
+        struct source *source = collector->options.sources[i];
+        if (source->leave)
+            source->leave(source, away);
+        any |= source->leave != NULL;
+    }
+    collector->away = away;
+    if (away && any)
+        collector->reload = true;
+    if (any && log)
+        log_write(log, LEVEL_WARNING, "collector", "%s",
+                  away ? "nothing could be written for 60 s: left the consumer group"
+                       : "back in the consumer group, from the stored offsets");
+    return away ? serve_left(collector, err) : 0;
+}
+
+/* The database takes nothing: waits for it, and at last lets others have the partitions. */
+static int step_blocked(struct collector *collector, int timeout_ms, struct err *err)
+{
+    const int64_t now = clock_boot_ms(collector->clock);
+    int rc = 0;
+    if (!collector->away && now - collector->degraded_boot_ms >= LEAVE_AFTER_MS)
+        rc = leave_groups(collector, true, err);
+    else if (collector->away)
+        rc = serve_left(collector, err);
+    if (!rc && now >= collector->retry_boot_ms && !collector->reload)
+        rc = collector->away ? commit_probe(collector, err) : commit_now(collector, err);
+    if (!rc && collector->away && !collector->degraded)
+        rc = leave_groups(collector, false, err);
+    refresh_when_due(collector);
+    if (!rc && collector->degraded)
+        rest(timeout_ms);
+    return rc;
+}
+
 int collector_step(struct collector *collector, int timeout_ms, struct err *err)
 {
     bool worked = false;
@@ -449,11 +505,7 @@ int collector_step(struct collector *collector, int timeout_ms, struct err *err)
     if (collector->reload || collector->restart)
         rc = start_again(collector, err);
     if (!rc && collector->degraded) {
-        if (clock_boot_ms(collector->clock) >= collector->retry_boot_ms)
-            rc = commit_now(collector, err);
-        refresh_when_due(collector);
-        if (!rc && collector->degraded)
-            rest(timeout_ms);
+        rc = step_blocked(collector, timeout_ms, err);
         if (rc || collector->degraded || collector->reload)
             return rc;
     }

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/dead_letter_topic.h"
 #include "collector/event.h"
 #include "collector/observer.h"
 #include "collector/source.h"
@@ -134,7 +135,8 @@ struct collector_health {
     int64_t longest_commit_ms;
     int n_partitions;
     struct collector_totals totals;
-    int64_t rejects[N_REJECTS]; /* by enum reject */
+    int64_t rejects[N_REJECTS];                   /* by enum reject */
+    struct dead_letter_topic_counts dead_letters; /* of the dead-letter topic */
     int64_t refreshed_boot_ms;
 };
 

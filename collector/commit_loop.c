@@ -1,6 +1,7 @@
 /*
  * The transaction: what changed since the last one, and the offsets, together or not at all.
  */
+#include <errno.h>
 #include <inttypes.h>
 
 #include "collector/loop.h"
@@ -133,27 +134,55 @@ static int refused(struct collector *collector, int rc, const struct err *why)
             log_write(log, LEVEL_ERROR, "collector", "%s: reading again what is stored", why->text);
         return 0;
     }
-    if (rc != ERR_FULL)
+    if (rc != ERR_FULL && rc != -EBUSY)
         return rc;
     collector->retry_boot_ms = clock_boot_ms(collector->clock) + RETRY_FULL_MS;
     if (!collector->degraded && log)
-        log_write(log, LEVEL_ERROR, "collector", "%s: nothing is taken until there is room",
-                  why->text);
+        log_write(log, LEVEL_ERROR, "collector", "%s: nothing is taken until %s", why->text,
+                  rc == ERR_FULL ? "there is room" : "it lets go");
+    if (!collector->degraded)
+        collector->degraded_boot_ms = clock_boot_ms(collector->clock);
     collector->degraded = true;
+    collector->blocked_by = rc;
     return 0;
+}
+
+static void go_on(struct collector *collector)
+{
+    const struct log *log = collector->options.log;
+    int64_t now = clock_boot_ms(collector->clock);
+    collector->degraded = false;
+    for (size_t i = 0; i < collector->n_partitions; i++) /* they were not polled, not idle */
+        collector->partitions[i]->active_boot_ms = now;
+    if (log)
+        log_write(log, LEVEL_INFO, "collector", "%s: going on",
+                  collector->blocked_by == ERR_FULL ? "there is room again" : "it has let go");
+}
+
+int commit_probe(struct collector *collector, struct err *err)
+{
+    struct store *store = collector->options.store;
+    struct err why = {0};
+    int rc = commit_begin(store, &why);
+    if (!rc)
+        rc = commit_fact(store, "join_seed", (int64_t)collector->seed, &why);
+    if (!rc)
+        rc = commit_end(store, &why);
+    if (!rc) {
+        go_on(collector);
+        return 0;
+    }
+    commit_rollback(store);
+    rc = refused(collector, rc, &why);
+    if (rc && err)
+        *err = why;
+    return rc;
 }
 
 static int mark_durable(struct collector *collector, struct err *err)
 {
-    const struct log *log = collector->options.log;
-    if (collector->degraded) {
-        collector->degraded = false;
-        int64_t now = clock_boot_ms(collector->clock);
-        for (size_t i = 0; i < collector->n_partitions; i++) /* they were not polled, not idle */
-            collector->partitions[i]->active_boot_ms = now;
-        if (log)
-            log_write(log, LEVEL_INFO, "collector", "there is room again: going on");
-    }
+    if (collector->degraded)
+        go_on(collector);
     int rc = models_written(collector->models, err);
     panes_written(collector->fold);
     pending_saved(collector->pending);

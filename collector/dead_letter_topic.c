@@ -50,7 +50,10 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
     topic->next_boot_ms = clock_boot_ms(topic->clock) + AGAIN_AFTER_MS;
     if (!topic->refusing && topic->log)
         log_write(topic->log, LEVEL_WARNING, "kafka", "dead-letter topic %s: %s",
-                  topic->kafka->dead_letter, rd_kafka_err2str(message->err));
+                  topic->kafka->dead_letter,
+                  message->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT
+                      ? "nobody took a letter within 10 s; is there such a topic?"
+                      : rd_kafka_err2str(message->err));
     topic->refusing = true;
 }
 

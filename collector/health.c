@@ -27,13 +27,20 @@ static void refresh_sources(const struct collector *collector, struct collector_
     health->broker_up = true;
     health->ready = !collector->degraded;
     if (collector->degraded)
-        snprintf(health->reason, sizeof(health->reason), "the disk is full: nothing is taken");
+        snprintf(health->reason, sizeof(health->reason), "%s: nothing is taken%s",
+                 collector->blocked_by == ERR_FULL ? "the disk is full"
+                                                   : "another program holds the database",
+                 collector->away ? ", and the consumer group was left" : "");
     for (size_t i = 0; i < collector->options.n_sources; i++) {
         struct source *source = collector->options.sources[i];
         struct source_state state = {.ready = true};
         if (source->state)
             source->state(source, &state);
         health->n_partitions += state.n_partitions;
+        if (state.refusal) {
+            health->ready = false;
+            snprintf(health->reason, sizeof(health->reason), "%s: %s", source->name, state.refusal);
+        }
         if (state.ready && !state.trouble)
             continue;
         if (state.trouble)
@@ -76,6 +83,8 @@ void health_refresh(struct collector *collector)
             health.rejects[i] += collector->partitions[k]->counts.rejects[i];
     if (collector->watermark_ms != INT64_MIN)
         health.lag_ms = clock_wall_ms(collector->clock) - collector->watermark_ms;
+    if (collector->dead_topic)
+        health.dead_letters = dead_letter_topic_counts(collector->dead_topic);
     struct pending_size size;
     pending_size(collector->pending, &size);
     health.pending = size.predictions;
@@ -135,6 +144,10 @@ void collector_own_metrics(struct collector *collector, struct buf *out)
     for (int i = REJECT_NONE + 1; i < N_REJECTS; i++)
         buf_printf(out, "assay_rejected_total{reason=\"%s\"} %" PRId64 "\n",
                    reject_name((enum reject)i), health.rejects[i]);
+    counter(out, "dead_letters_sent", "Dead letters that their topic took.",
+            health.dead_letters.sent);
+    counter(out, "dead_letters_refused", "Dead letters that their topic refused; they stay here.",
+            health.dead_letters.refused);
     gauge(out, "ready", "1: sources are connected and commits go through.", health.ready);
     gauge(out, "degraded", "1: the disk is full, nothing is taken.", health.degraded);
     gauge(out, "broker_up", "1: the broker answers.", health.broker_up);

@@ -98,6 +98,8 @@ static void on_assigned(struct source_kafka *self, const rd_kafka_topic_partitio
         int number = kafka_partition_number(self, given->elems[i].topic, given->elems[i].partition);
         if (number >= 0)
             ask_offset(self, number, list);
+        if (strcmp(given->elems[i].topic, self->refused_topic) == 0)
+            self->refused_topic[0] = '\0'; /* we may, now */
     }
     self->n_assigned = given->cnt;
     self->has_assignment = true;
@@ -163,7 +165,7 @@ int kafka_restart(struct source *source, struct err *err)
     struct source_kafka *self = kafka_of(source);
     (void)err;
     kafka_give_back(self);
-    if (!self->has_assignment)
+    if (!self->has_assignment || self->away)
         return 0;
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)self->n_partitions);

@@ -49,6 +49,7 @@ struct source_kafka {
     int n_assigned;
     bool has_assignment;
     bool closing;
+    bool away;  /* out of the group for a while */
     bool fatal; /* the client gave up */
     bool up;
     char instance[128]; /* group.instance.id; "" none */
@@ -63,6 +64,8 @@ struct source_kafka {
     int64_t committed_boot_ms;
     char trouble[TROUBLE_BYTES];
     int64_t trouble_since_ms;
+    char refused_topic[256]; /* that we may not read; "" none */
+    char refusal[TROUBLE_BYTES];
     struct log_limit log_limit;
 };
 

@@ -24,6 +24,7 @@ enum {
     IDLE_AFTER_MS = 10000,     /* contract §1: "10 s without messages" */
     FUTURE_MS = 5 * 60 * 1000, /* contract §1 */
     RETRY_FULL_MS = 1000,      /* a full disk is tried again each second */
+    LEAVE_AFTER_MS = 60000,    /* failure-matrix.md, F18: then others may have our partitions */
     LOOK_MS = 1000,
     MAX_EXPIRED_SEGMENTS = 64, /* a commit */
     MAX_DEAD_BYTES = 8 << 20,  /* dead letters that wait for a commit */
@@ -169,7 +170,10 @@ struct collector {
     int64_t last_commit_boot_ms;
     int64_t retry_boot_ms; /* degraded: not before */
     bool degraded;
-    bool commit_soon; /* somebody waits for it */
+    int blocked_by;           /* ERR_FULL or -EBUSY */
+    int64_t degraded_boot_ms; /* since then */
+    bool away;                /* out of the consumer group, too */
+    bool commit_soon;         /* somebody waits for it */
     bool reload;      /* memory is to be dropped: a partition was lost, or a commit was fenced */
     uint64_t restart; /* bit set of sources that are to start again */
     int deferred;     /* error of a callback that could not return one */
@@ -219,6 +223,8 @@ void dead_clear(struct collector *collector);
 bool commit_due(const struct collector *collector);
 /* 0, also when the disk is full (then degraded) or it was fenced (then reload). */
 int commit_now(struct collector *collector, struct err *err);
+/* While nothing is left to commit: is the database writable again? */
+int commit_probe(struct collector *collector, struct err *err);
 
 /* align.c */
 void align_watermark(struct collector *collector);

@@ -87,6 +87,8 @@ struct source_state {
     int n_partitions;    /* assigned now */
     const char *trouble; /* last error in words, NULL when well; lives until the next call */
     int64_t trouble_since_ms;
+    const char
+        *refusal; /* a part of the log that we may not read, NULL: none; lives as `trouble` */
 };
 
 struct source {
@@ -118,6 +120,9 @@ struct source {
     void (*wake)(struct source *source);
     /* Messages may come from another thread: calls `wake` then, on that thread. */
     void (*on_data)(struct source *source, void (*wake)(void *context), void *context);
+    /* Gives up every partition in order, as revoked() tells in the next next(), and stays out until
+       it is called with `away` false. */
+    void (*leave)(struct source *source, bool away);
     /* The partition's format reads headers: give them with each message. */
     void (*want_headers)(struct source *source, int partition);
     /* What became of a message; `reason` and `detail` of a rejected one, else REJECT_NONE and NULL.

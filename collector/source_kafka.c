@@ -89,6 +89,15 @@ void kafka_give_back(struct source_kafka *self)
     self->n_taken = 0;
 }
 
+/* The others go on; said once, for the client tells it once. */
+static void take_refusal(struct source_kafka *self, const char *topic, const char *text)
+{
+    snprintf(self->refused_topic, sizeof(self->refused_topic), "%s", topic);
+    snprintf(self->refusal, sizeof(self->refusal), "%s", text);
+    if (self->log)
+        log_write(self->log, LEVEL_ERROR, "kafka", "%s", text);
+}
+
 /* An error in place of a message, of a partition or of the consumer. */
 static void take_error(struct source_kafka *self, const rd_kafka_message_t *message)
 {
@@ -105,7 +114,10 @@ static void take_error(struct source_kafka *self, const rd_kafka_message_t *mess
     }
     snprintf(text, sizeof(text), "%s%s%s", topic ? topic : "", topic ? ": " : "",
              rd_kafka_message_errstr(message));
-    kafka_trouble(self, text);
+    if (topic && message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        take_refusal(self, topic, text);
+    else
+        kafka_trouble(self, text);
 }
 
 /* Rebalances, errors, logs and statistics. */
@@ -284,7 +296,7 @@ static int renew(struct source_kafka *self, int timeout_ms, struct err *err)
     client_free(self);
     self->closing = self->fatal = false;
     int rc = client_new(self, err);
-    return rc ? rc : subscribe(self, err);
+    return rc || self->away ? rc : subscribe(self, err);
 }
 
 static int kafka_next(struct source *source, int timeout_ms, struct batch *out, struct err *err)
@@ -319,6 +331,18 @@ static int kafka_start(struct source *source, const struct source_events *events
     return subscribe(self, err);
 }
 
+static void kafka_leave(struct source *source, bool away)
+{
+    struct source_kafka *self = kafka_of(source);
+    struct err err = {0};
+    self->away = away;
+    kafka_give_back(self);
+    if (away)
+        rd_kafka_unsubscribe(self->client);
+    else if (subscribe(self, &err))
+        kafka_trouble(self, err.text);
+}
+
 static void kafka_hold(struct source *source, int partition, bool held)
 {
     kafka_of(source)->partitions[partition].held = held;
@@ -342,6 +366,7 @@ static void kafka_state(struct source *source, struct source_state *out)
         .n_partitions = self->n_assigned,
         .trouble = self->trouble[0] && !self->up ? self->trouble : NULL,
         .trouble_since_ms = self->trouble_since_ms,
+        .refusal = self->refused_topic[0] ? self->refusal : NULL,
     };
 }
 
@@ -396,6 +421,7 @@ int source_kafka_new(struct source **out, const struct config_kafka *kafka, cons
         .state = kafka_state,
         .close = kafka_close,
         .wake = kafka_wake,
+        .leave = kafka_leave,
         .want_headers = kafka_want_headers,
     };
     source = &self->source;

@@ -1,5 +1,6 @@
 /* Rows of the failure matrix that concern the log and the events, on a simulated log. */
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -525,6 +526,140 @@ static void F31_a_full_disk_stops_taking_and_goes_on_without_loss(void **state)
     sim_log_finish(&log);
 }
 
+static void F18_a_commit_blocked_for_60_s_leaves_the_group_and_comes_back(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct credit_log plan = {.n_predictions = 600, .n_partitions = 2, .seed = 18};
+    credit_log_fill(&log, &plan);
+    char *expected = undisturbed(&log);
+    AUTO(faulty) struct faulty *faulty = faulty_install();
+    struct collector_bench bench;
+    struct collector_health health;
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    bench_open(&bench, temp, NULL, &log, &plain);
+    for (int i = 0; i < 5; i++)
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+
+    faulty_fail(faulty, FAULTY_WRITE, 1, ENOSPC, true);
+    bool left_early = false;
+    int steps = 0;
+    do {
+        fake_clock_pass(&bench.clock, 500);
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+        collector_health(bench.collector, &health);
+        left_early |= !health.degraded && sim_source_is_away(bench.source);
+    } while (!sim_source_is_away(bench.source) && ++steps < 1000);
+    assert_false(left_early);
+    assert_in_range(steps, 118, 126); /* half a second each, after the first refusal */
+    for (int i = 0; i < 100; i++) {
+        fake_clock_pass(&bench.clock, 500);
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+    }
+    collector_health(bench.collector, &health);
+    assert_string_equal(health.reason,
+                        "the disk is full: nothing is taken, and the consumer group was left");
+    assert_true(sim_source_is_away(bench.source));
+
+    faulty_fail(faulty, 0, 0, 0, false);
+    fake_clock_pass(&bench.clock, 2000);
+    for (int i = 0; i < 5; i++)
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+    assert_false(sim_source_is_away(bench.source));
+    bench_drain(&bench);
+    collector_health(bench.collector, &health);
+    assert_true(health.ready);
+    char *panes = bench_panes(&bench);
+    assert_string_equal(expected, panes);
+    bench_balanced(&bench);
+    free(panes);
+    free(expected);
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
+static void F18_another_program_s_lock_is_waited_for(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct credit_log plan = {.n_predictions = 300, .n_partitions = 1, .seed = 19};
+    credit_log_fill(&log, &plan);
+    char *expected = undisturbed(&log);
+    struct collector_bench bench;
+    struct collector_health health;
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    bench_open(&bench, temp, NULL, &log, &plain);
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(temp->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "PRAGMA wal_autocheckpoint=0", NULL, NULL, NULL), 0);
+
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    for (int i = 0; i < 4; i++) {
+        fake_clock_pass(&bench.clock, 1100);
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+    }
+    collector_health(bench.collector, &health);
+    assert_string_equal(health.reason, "another program holds the database: nothing is taken");
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    fake_clock_pass(&bench.clock, 1100);
+    bench_drain(&bench);
+
+    char *panes = bench_panes(&bench);
+    assert_string_equal(expected, panes);
+    free(panes);
+    free(expected);
+    sqlite3_close(other);
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
+static void F19_one_hot_partition_lags_and_the_others_do_not(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    int hot = sim_partition(&log, "predictions", 0), cool = sim_partition(&log, "predictions", 1);
+    char id[32];
+    for (int i = 0; i < 20000; i++) {
+        snprintf(id, sizeof(id), "h%d", i);
+        predict(&log, hot, id, T0 + i);
+    }
+    for (int i = 0; i < 500; i++) {
+        snprintf(id, sizeof(id), "c%d", i);
+        predict(&log, cool, id, T0 + i);
+    }
+    bench_open(&bench, temp, NULL, &log, &plain);
+    static const char of_cool[] =
+        "SELECT coalesce((SELECT next FROM offsets WHERE partition = 1), 0)";
+    static const char of_hot[] =
+        "SELECT coalesce((SELECT next FROM offsets WHERE partition = 0), 0)";
+
+    while (bench_number(&bench, of_cool) < 500) {
+        fake_clock_pass(&bench.clock, 300);
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+    }
+
+    int64_t hot_then = bench_number(&bench, of_hot);
+    assert_in_range(hot_then, 1, 5000); /* as many batches, not the whole of it */
+    for (int i = 0; i < 10; i++)        /* and what comes to the other meanwhile is there at once */
+        predict(&log, cool, (snprintf(id, sizeof(id), "later%d", i), id), T0 + 600 + i);
+    for (int i = 0; i < 20; i++) {
+        fake_clock_pass(&bench.clock, 300);
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+    }
+    assert_int_equal(bench_number(&bench, of_cool), 510);
+    assert_in_range(bench_number(&bench, of_hot), hot_then + 1, 10000);
+    bench_drain(&bench);
+    assert_int_equal(bench_number(&bench, of_hot), 20000);
+    bench_balanced(&bench);
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -541,6 +676,9 @@ int main(void)
         cmocka_unit_test(F25_F26_events_from_the_future_and_from_before_all_windows_open_none),
         cmocka_unit_test(F27_a_label_days_later_changes_the_window_of_its_prediction),
         cmocka_unit_test(F28_hostile_names_end_in_other_or_are_refused),
+        cmocka_unit_test(F18_a_commit_blocked_for_60_s_leaves_the_group_and_comes_back),
+        cmocka_unit_test(F18_another_program_s_lock_is_waited_for),
+        cmocka_unit_test(F19_one_hot_partition_lags_and_the_others_do_not),
         cmocka_unit_test(F31_a_full_disk_stops_taking_and_goes_on_without_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,16 @@ class KafkaClient:
             raise KafkaError(f"DeleteTopics {name}: error {code}")
         wait_until(lambda: not self._leaders(name), 15, f"topic {name} to go")
 
+    def deny_topic(self, name, principal):
+        """CreateAcls v1: this principal may do nothing with the topic."""
+        # resource topic, literal; from any host, any operation, denied
+        acl = struct.pack(">b", 2) + _string(name) + struct.pack(">b", 3)
+        acl += _string(principal) + _string("*") + struct.pack(">bb", 2, 2)
+        answer = self._request(30, 1, struct.pack(">i", 1) + acl)
+        code = struct.unpack(">h", answer[4 + 4 :][:2])[0]
+        if code:
+            raise KafkaError(f"CreateAcls {name}: error {code}")
+
     def delete_records(self, name, partition, before):
         """DeleteRecords v0: the log of the partition begins at offset `before` from now on."""
         body = struct.pack(">i", 1) + _string(name)

@@ -15,6 +15,7 @@ struct sim_source {
     int64_t position[16]; /* offset that is read next */
     bool assigned[16], held[16], stopped[16];
     bool down;
+    bool away; /* the collector left for a while */
     int next;
     struct message messages[SOURCE_MAX_BATCH];
 };
@@ -149,7 +150,8 @@ static int sim_start(struct source *source, const struct source_events *events, 
 static int sim_restart(struct source *source, struct err *err)
 {
     (void)err;
-    hand_out(sim_of(source));
+    if (!sim_of(source)->away)
+        hand_out(sim_of(source));
     return 0;
 }
 
@@ -189,7 +191,9 @@ static int sim_next(struct source *source, int timeout_ms, struct batch *out, st
     bool all = true;
     (void)timeout_ms;
     (void)err;
-    if (self->down)
+    if (self->away)
+        take_away(self);
+    if (self->down || self->away)
         return 0;
     bool grown = false;
     for (int i = 0; i < self->log->n_partitions; i++)
@@ -217,6 +221,11 @@ static int sim_next(struct source *source, int timeout_ms, struct batch *out, st
             self->events->ended(self->events->context, at);
     }
     return all && self->options.ends ? SOURCE_END : 0;
+}
+
+static void sim_leave(struct source *source, bool away)
+{
+    sim_of(source)->away = away;
 }
 
 static void sim_hold(struct source *source, int partition, bool held)
@@ -257,6 +266,7 @@ int sim_source_new(struct source **out, struct sim_log *log, const struct sim_op
         .start = sim_start,
         .next = sim_next,
         .hold = sim_hold,
+        .leave = sim_leave,
         .restart = sim_restart,
         .state = sim_state,
         .close = sim_close,
@@ -268,4 +278,12 @@ int sim_source_new(struct source **out, struct sim_log *log, const struct sim_op
 void sim_source_down(struct source *source, bool down)
 {
     sim_of(source)->down = down;
+}
+
+bool sim_source_is_away(struct source *source)
+{
+    for (int i = 0; i < sim_of(source)->log->n_partitions; i++)
+        if (sim_of(source)->assigned[i])
+            return false;
+    return true;
 }

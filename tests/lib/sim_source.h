@@ -58,3 +58,5 @@ int sim_source_new(struct source **out, struct sim_log *log, const struct sim_op
                    struct err *err);
 /* The broker is away: next() gives nothing, state() says so. */
 void sim_source_down(struct source *source, bool down);
+/* The collector has given up every partition. */
+bool sim_source_is_away(struct source *source);
