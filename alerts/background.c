@@ -65,14 +65,22 @@ static int choose(void *context, const struct experiment_row *row, struct err *e
     return 0;
 }
 
-void background_read(struct background *out, struct store *store, const struct config *config,
-                     const struct readings *readings, const struct alert_rule *rule,
-                     const struct reading *reading)
+static bool same_text(const char *a, const char *b)
 {
-    *out = (struct background){.cause = "", .action = ""};
-    snprintf(out->cause, sizeof(out->cause), "%s", reading->cause);
-    if (!rule->model)
-        return;
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_series(const struct alert_rule *a, const struct alert_rule *b)
+{
+    return a->kind == b->kind && a->window_ms == b->window_ms && same_text(a->model, b->model) &&
+           same_text(a->version, b->version) && same_text(a->slice, b->slice) &&
+           same_text(a->metric, b->metric);
+}
+
+static void look_up(struct background *out, struct store *store, const struct config *config,
+                    const struct readings *readings, const struct alert_rule *rule,
+                    const struct reading *reading)
+{
     struct explain_query query = {
         .model = rule->model,
         .version = rule->version,
@@ -80,16 +88,37 @@ void background_read(struct background *out, struct store *store, const struct c
         .from_ms = reading->start_ms,
         .to_ms = reading->end_ms,
         .metric = rule->metric,
-        .customs = rule->model ? readings_customs(readings, rule->model) : NULL,
+        .customs = readings_customs(readings, rule->model),
     };
-    struct err why = {0};
+    struct err err = {0};
     bool compares = rule->kind == RULE_LEVEL || rule->kind == RULE_TREND;
-    if (compares && explain_cause(store, config, &query, out->cause, sizeof(out->cause), &why))
+    if (compares && explain_cause(store, config, &query, out->cause, sizeof(out->cause), &err))
         out->cause[0] = '\0';
     struct choice choice = {rule, INT64_MIN, out->action, sizeof(out->action)};
-    struct err err = {0};
     snprintf(out->action, sizeof(out->action),
              "nothing rolled back: no experiment runs on the model");
     if (experiments_read(store, NULL, choose, &choice, &err))
         out->action[0] = '\0';
+}
+
+void background_read(struct background *out, struct backgrounds *known, struct store *store,
+                     const struct config *config, const struct readings *readings,
+                     const struct alert_rule *rule, const struct reading *reading)
+{
+    *out = (struct background){.cause = "", .action = ""};
+    size_t i = 0;
+    while (i < known->n &&
+           !(known->rows[i].end_ms == reading->end_ms && same_series(known->rows[i].rule, rule)))
+        i++;
+    if (rule->model && i == known->n && i < MAX_BACKGROUNDS) {
+        known->rows[i].rule = rule;
+        known->rows[i].end_ms = reading->end_ms;
+        known->rows[i].background = *out;
+        look_up(&known->rows[i].background, store, config, readings, rule, reading);
+        known->n++;
+    }
+    if (i < known->n)
+        *out = known->rows[i].background;
+    if (reading->cause[0])
+        snprintf(out->cause, sizeof(out->cause), "%s", reading->cause);
 }

@@ -15,6 +15,22 @@ struct background {
     char action[320];
 };
 
-void background_read(struct background *out, struct store *store, const struct config *config,
-                     const struct readings *readings, const struct alert_rule *rule,
-                     const struct reading *reading);
+/*
+ * Thousands of alerts that fire at one look mostly are of one series: each is looked up once, and
+ * of many series only the first ones, as the look must end.
+ */
+enum {
+    MAX_BACKGROUNDS = 8
+};
+struct backgrounds {
+    struct {
+        const struct alert_rule *rule;
+        int64_t end_ms;
+        struct background background;
+    } rows[MAX_BACKGROUNDS];
+    size_t n; /* 0: a new look begins */
+};
+
+void background_read(struct background *out, struct backgrounds *known, struct store *store,
+                     const struct config *config, const struct readings *readings,
+                     const struct alert_rule *rule, const struct reading *reading);

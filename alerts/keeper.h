@@ -28,10 +28,10 @@ struct alerts {
     struct alert **by_id; /* the same, sorted */
     size_t n;
     struct log_limit unreadable;
-    int n_backgrounds;      /* looked up in this look */
-    int64_t looked_ms;      /* event time of the last look */
-    int64_t ticked_ms;      /* the same, or of the last tick after it */
-    atomic_int by_phase[4]; /* for other threads */
+    struct backgrounds backgrounds; /* looked up in this look */
+    int64_t looked_ms;              /* event time of the last look */
+    int64_t ticked_ms;              /* the same, or of the last tick after it */
+    atomic_int by_phase[4];         /* for other threads */
 };
 
 /* NULL: no rule has an alert of that id (any more). */

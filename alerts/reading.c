@@ -214,6 +214,17 @@ enum alert_sight reading_judge(const struct alert_rule *rule, double value, doub
     return value <= clear ? SIGHT_CLEAR : SIGHT_BETWEEN;
 }
 
+static struct reading no_reading(const struct alert_rule *rule, int64_t end_ms)
+{
+    return (struct reading){.sight = SIGHT_NO_DATA,
+                            .value = NAN,
+                            .lower = NAN,
+                            .upper = NAN,
+                            .compared = NAN,
+                            .start_ms = end_ms - rule->window_ms,
+                            .end_ms = end_ms};
+}
+
 static bool too_little(const struct alert_rule *rule, const struct metric_value *value,
                        struct reading *out)
 {
@@ -407,6 +418,32 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
     return rc;
 }
 
+static int read_metric(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                       struct reading *out, struct err *err)
+{
+    *out = no_reading(rule, end_ms);
+    return rule->kind == RULE_TREND ? read_trend(readings, rule, end_ms, out, err)
+                                    : read_level(readings, rule, end_ms, out, err);
+}
+
+/*
+ * Labels come late: the newest window is judged once enough of them are in; until then, that of
+ * `mature_after` ago, in which those that come at all are.
+ */
+static int read_mature(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                       struct reading *out, struct err *err)
+{
+    bool by_share = rule->mature_share > 0 || rule->mature_ms == 0;
+    int rc = by_share ? read_metric(readings, rule, end_ms, out, err) : 0;
+    if (rc || !rule->mature_ms || (by_share && out->sight != SIGHT_NO_DATA))
+        return rc;
+    struct alert_rule patient = *rule;
+    patient.mature_share = 0;
+    rc = read_metric(readings, &patient, end_ms - rule->mature_ms, out, err);
+    forget(readings); /* what is kept is of a rule that ends here */
+    return rc;
+}
+
 /* 0, or RESTORE_NONE: nothing has ever come. */
 static int newest_event(struct store *store, const char *model, int64_t *out, struct err *err)
 {
@@ -449,21 +486,13 @@ int readings_read(struct readings *readings, const struct alert_rule *rule, stru
 {
     int64_t now_ms = readings->outside.now_ms;
     int64_t end_ms = (now_ms + MINUTE_MS - 1) / MINUTE_MS * MINUTE_MS;
-    *out = (struct reading){.sight = SIGHT_NO_DATA,
-                            .value = NAN,
-                            .lower = NAN,
-                            .upper = NAN,
-                            .compared = NAN,
-                            .start_ms = end_ms - rule->window_ms,
-                            .end_ms = end_ms};
+    *out = no_reading(rule, end_ms);
     struct err why = {0};
     int rc = 0;
     switch (rule->kind) {
     case RULE_LEVEL:
-        rc = read_level(readings, rule, end_ms, out, &why);
-        break;
     case RULE_TREND:
-        rc = read_trend(readings, rule, end_ms, out, &why);
+        rc = read_mature(readings, rule, end_ms, out, &why);
         break;
     case RULE_ABSENT:
         rc = read_absent(readings, rule, out, &why);

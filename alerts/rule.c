@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "alerts/rule_kinds.h"
@@ -25,15 +27,16 @@ struct rule_set {
     json_t *json;                /* owns every string of the rules */
     struct part part;            /* owns the arrays that the rules point to */
     struct alert_rule *rules;
+    const struct alert_rule **by_name; /* sorted */
     size_t n;
 };
 
 static const char *const keys[] = {
-    "name",        "model",      "version", "segment", "metric",   "window",          "below",
-    "above",       "clear",      "for",     "trend",   "points",   "keep_firing_for", "absent",
-    "relative_to", "min_count",  "no_data", "labels",  "interval", "annotations",     "inhibit",
-    "mute",        "severity",   "lag",     "mature",  "every",    "drift",           "feature",
-    "quality",     "experiment", "on",      "audit",
+    "name",        "model",      "version", "segment", "metric",       "window",          "below",
+    "above",       "clear",      "for",     "trend",   "points",       "keep_firing_for", "absent",
+    "relative_to", "min_count",  "no_data", "labels",  "interval",     "annotations",     "inhibit",
+    "mute",        "severity",   "lag",     "mature",  "every",        "drift",           "feature",
+    "quality",     "experiment", "on",      "audit",   "mature_after",
 };
 enum {
     N_KEYS = sizeof(keys) / sizeof(keys[0])
@@ -178,6 +181,10 @@ static int read_limits(struct rule_set *set, const json_t *object, struct alert_
         rc = part_number(&set->part, object, "mature", &rule->mature_share, &given);
     if (!rc && !(rule->mature_share >= 0 && rule->mature_share <= 1))
         return part_refuse(&set->part, "mature", "%g is not in 0..1", rule->mature_share);
+    if (!rc)
+        rc = part_duration(&set->part, object, "mature_after", &rule->mature_ms);
+    if (!rc && rule->mature_ms % 60000)
+        return part_refuse(&set->part, "mature_after", "must be whole minutes");
     rule->interval = true; /* where the metric has one */
     return rc ? rc : part_flag(&set->part, object, "interval", &rule->interval);
 }
@@ -225,18 +232,41 @@ static int read_rule(struct rule_set *set, const json_t *object, struct alert_ru
     return rc ? rc : read_mute(set, object, rule);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const struct alert_rule *const *x = a, *const *y = b;
+    int order = strcmp((*x)->name, (*y)->name);
+    return order ? order : (*x > *y) - (*x < *y);
+}
+
+/* Refusals from here on are about this rule. */
+static struct part *about(struct rule_set *set, const struct alert_rule *rule)
+{
+    size_t i = (size_t)(rule - set->rules);
+    snprintf(set->part.where, sizeof(set->part.where), "alerts[%zu]", i);
+    set->part.line = set->config->alerts.item_lines[i];
+    return &set->part;
+}
+
 /* Names are unique, and `inhibit` names rules that exist: checked when all are read. */
 static int check_names(struct rule_set *set)
 {
+    set->by_name = calloc(set->n + 1, sizeof(*set->by_name));
+    if (!set->by_name)
+        return part_no_memory(&set->part);
+    for (size_t i = 0; i < set->n; i++)
+        set->by_name[i] = &set->rules[i];
+    qsort(set->by_name, set->n, sizeof(*set->by_name), by_name);
+    for (size_t i = 1; i < set->n; i++) {
+        if (strcmp(set->by_name[i - 1]->name, set->by_name[i]->name) == 0)
+            return part_refuse(about(set, set->by_name[i]), "name", "\"%s\" is there twice",
+                               set->by_name[i]->name);
+    }
     for (size_t i = 0; i < set->n; i++) {
         const struct alert_rule *rule = &set->rules[i];
-        snprintf(set->part.where, sizeof(set->part.where), "alerts[%zu]", i);
-        set->part.line = set->config->alerts.item_lines[i];
-        if (rule_set_find(set, rule->name) != rule)
-            return part_refuse(&set->part, "name", "\"%s\" is there twice", rule->name);
         for (size_t j = 0; j < rule->n_inhibit; j++) {
             if (!rule_set_find(set, rule->inhibit[j]))
-                return part_refuse(&set->part, "inhibit", "no rule is named \"%s\"",
+                return part_refuse(about(set, rule), "inhibit", "no rule is named \"%s\"",
                                    rule->inhibit[j]);
         }
     }
@@ -285,6 +315,7 @@ void rule_set_free(struct rule_set *set)
     if (!set)
         return;
     part_finish(&set->part);
+    free(set->by_name);
     free(set->rules);
     json_decref(set->json);
     free(set);
@@ -302,9 +333,16 @@ const struct alert_rule *rule_set_at(const struct rule_set *set, size_t index)
 
 const struct alert_rule *rule_set_find(const struct rule_set *set, const char *name)
 {
-    for (size_t i = 0; i < set->n; i++) {
-        if (strcmp(set->rules[i].name, name) == 0)
-            return &set->rules[i];
+    size_t low = 0, high = set->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(set->by_name[middle]->name, name);
+        if (order == 0)
+            return set->by_name[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return NULL;
 }

@@ -103,6 +103,7 @@ struct alert_rule {
     bool interval;       /* the whole 95% interval must lie beyond the level */
     int64_t min_count;   /* fewer predictions than this: no data */
     double mature_share; /* share of labels that must be in before it is judged; 0: none */
+    int64_t mature_ms;   /* then the window so long ago is judged, whatever its labels; 0: none */
     struct alert_timing timing;
     enum severity severity;
     const struct part_pair *labels;

@@ -16,10 +16,6 @@
 #include "storage/alert_rows.h"
 #include "storage/commit.h"
 
-enum {
-    MAX_BACKGROUNDS = 64 /* looked up in one look: of thousands of alerts the first ones must do */
-};
-
 static const char *const fields[] = {"name",   "severity", "model",     "version", "segment",
                                      "metric", "value",    "lower",     "upper",   "level",
                                      "n",      "labelled", "since",     "summary", "url",
@@ -198,12 +194,16 @@ int glance_join_group(void *context, const struct route_target *target, const ch
     int rc = alert_group_read(store, group_key, &group, glance->err);
     if (rc < 0)
         return rc;
+    bool same_timing = group.interval_ms == target->timing.group_interval_ms &&
+                       group.repeat_ms == target->timing.repeat_interval_ms;
     group.key = group_key;
     group.receiver = target->receiver;
     group.interval_ms = target->timing.group_interval_ms;
     group.repeat_ms = target->timing.repeat_interval_ms;
-    group.due_ms = group_due(&group, glance->wall_ms, target->timing.group_wait_ms);
-    rc = commit_alert_group(store, &group, glance->err);
+    int64_t due_ms = group_due(&group, glance->wall_ms, target->timing.group_wait_ms);
+    bool unchanged = rc == 0 && group.due_ms == due_ms && same_timing;
+    group.due_ms = due_ms;
+    rc = unchanged ? 0 : commit_alert_group(store, &group, glance->err);
     if (!rc)
         rc = commit_alert_member_fired(store, group_key, glance->alert->id, glance->err);
     return rc;
@@ -243,10 +243,9 @@ static int write_change(struct glance *glance, enum alert_event event,
     struct store *store = glance->alerts->store;
     bool over = event == ALERT_RESOLVED || event == ALERT_CAME_BACK;
     struct background background = {.cause = "", .action = ""};
-    if ((over || event == ALERT_FIRED || event == ALERT_WENT_SILENT) &&
-        glance->alerts->n_backgrounds++ < MAX_BACKGROUNDS)
-        background_read(&background, store, glance->alerts->config, glance->alerts->readings, rule,
-                        reading);
+    if (over || event == ALERT_FIRED || event == ALERT_WENT_SILENT)
+        background_read(&background, &glance->alerts->backgrounds, store, glance->alerts->config,
+                        glance->alerts->readings, rule, reading);
     struct notice_facts facts = {
         .state = &alert->state,
         .reading = reading,
@@ -320,7 +319,7 @@ static int look(struct alerts *alerts, const struct outside *outside, int64_t wa
 {
     bool begun = false;
     int rc = 0;
-    alerts->n_backgrounds = 0;
+    alerts->backgrounds.n = 0;
     readings_start(alerts->readings, outside);
     for (size_t i = 0; i < alerts->n && !rc; i++) {
         struct alert *alert = &alerts->alerts[i];

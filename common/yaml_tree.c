@@ -68,7 +68,7 @@ static int no_memory(const struct builder *b)
 static int count_nodes(struct builder *b, size_t line, size_t n)
 {
     b->n_nodes += n;
-    return b->n_nodes > YAML_MAX_NODES ? refuse(b, line, "more than 100000 values") : 0;
+    return b->n_nodes > YAML_MAX_NODES ? refuse(b, line, "more than 250000 values") : 0;
 }
 
 static int anchor_add(struct builder *b, const char *name, const struct yaml_node *node)

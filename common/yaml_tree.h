@@ -43,7 +43,7 @@ struct yaml_node {
 enum {
     YAML_MAX_BYTES = 4 << 20,
     YAML_MAX_DEPTH = 32,
-    YAML_MAX_NODES = 100000,
+    YAML_MAX_NODES = 250000, /* ten thousand alert rules with labels and annotations */
 };
 
 /* `path` is only for messages. An empty file gives a root of kind YAML_EMPTY. */

@@ -141,6 +141,24 @@ static void the_whole_interval_must_lie_beyond_the_level(void **state)
     assert_int_equal(reading_judge(&above, 90, 80, 100), SIGHT_CLEAR);
 }
 
+static void mute_windows_are_utc_and_do_not_move_with_summer_time(void **state)
+{
+    (void)state;
+    const struct mute_window nights = {0x7f, 1 * 60, 3 * 60};
+    struct alert_rule rule = {.mute = &nights, .n_mute = 1};
+    /* Europe's clocks went from 02:00 to 03:00 on 2026-03-29, and back on 2026-10-25, at 01:00 UTC
+     */
+    const int64_t days[] = {INT64_C(1774742400000), INT64_C(1792886400000)};
+    for (size_t i = 0; i < 2; i++) {
+        for (int64_t day = days[i] - 24 * HOUR; day <= days[i] + 24 * HOUR; day += 24 * HOUR) {
+            assert_false(rule_muted(&rule, day + HOUR - 1));
+            assert_true(rule_muted(&rule, day + HOUR));
+            assert_true(rule_muted(&rule, day + 3 * HOUR - 1));
+            assert_false(rule_muted(&rule, day + 3 * HOUR));
+        }
+    }
+}
+
 static void mute_windows_recur_and_may_cross_midnight(void **state)
 {
     (void)state;
@@ -218,6 +236,7 @@ int main(void)
         cmocka_unit_test(bad_rules_are_refused_by_file_line_and_key),
         cmocka_unit_test(the_whole_interval_must_lie_beyond_the_level),
         cmocka_unit_test(mute_windows_recur_and_may_cross_midnight),
+        cmocka_unit_test(mute_windows_are_utc_and_do_not_move_with_summer_time),
         cmocka_unit_test(routes_choose_as_in_alertmanager),
         cmocka_unit_test(a_route_to_nobody_is_refused),
     };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alerts/command.h"
+#include "alerts/keeper.h"
 #include "storage/alert_rows.h"
 #include "storage/outbox.h"
 #include "storage/transition.h"
@@ -450,6 +451,62 @@ static void a_reload_keeps_what_memory_alone_knows(void **state)
     end(&w);
 }
 
+/* A minute of 100 predictions, all wrong, of which `labelled` have their label. */
+static void fill_labelled(struct world *w, int64_t start_ms, int labelled)
+{
+    struct err err = {0};
+    struct metric_setup setup = {
+        .task = TASK_BINARY, .positive = class_id("1", 1), .threshold = 0.5};
+    AUTO(states) struct states *states = NULL;
+    must(states_new(&states, &setup, &err), &err);
+    for (int i = 0; i < 100; i++) {
+        struct sample sample = {.ts_ms = start_ms,
+                                .latency_ms = 1,
+                                .score = 0.9,
+                                .value = (double)NAN,
+                                .label_value = (double)NAN,
+                                .predicted = class_id("1", 1),
+                                .label_class = class_id("0", 1)};
+        assert_int_equal(states_predict(states, &sample), 0);
+        if (i < labelled)
+            assert_int_equal(states_label(states, &sample, 1), 0);
+    }
+    struct buf bytes;
+    buf_init(&bytes, 1 << 20);
+    states_save(states, &bytes);
+    must(commit_begin(w->store, &err), &err);
+    must(commit_pane(w->store, w->series_id, MINUTE, start_ms, bytes.data, bytes.size, &err), &err);
+    must(commit_end(w->store, &err), &err);
+    buf_finish(&bytes);
+}
+
+static void labels_that_are_not_in_yet_are_waited_for_by_share_or_by_time(void **state)
+{
+    (void)state;
+    static const char labels[] =
+        "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+        "alerts:\n"
+        "  - {name: share, model: credit, metric: accuracy, window: 1m, below: 0.5, mature: 0.8}\n"
+        "  - {name: time, model: credit, metric: accuracy, window: 1m, below: 0.5, mature_after: "
+        "10m}\n"
+        "  - {name: either, model: credit, metric: accuracy, window: 1m, below: 0.5, mature: 0.8, "
+        "mature_after: 10m}\n";
+    struct world w = {0};
+    begin_with(&w, labels);
+    fill_labelled(&w, start, 50);
+    look(&w, start + 30000, 0);
+    assert_int_equal(atomic_load(&w.alerts->by_phase[ALERT_FIRING]), 0); /* half of the labels */
+
+    look(&w, start + 10 * MINUTE + 30000, 0); /* ten minutes later, the two that know a time */
+    assert_int_equal(atomic_load(&w.alerts->by_phase[ALERT_FIRING]), 2);
+    assert_int_equal(alert_find(w.alerts, w.alerts->alerts[0].id)->state.phase, ALERT_INACTIVE);
+
+    fill_labelled(&w, start + 20 * MINUTE, 90);
+    look(&w, start + 20 * MINUTE + 30000, 0); /* 90% are in at once: the share judges */
+    assert_int_equal(w.alerts->alerts[0].state.phase, ALERT_FIRING);
+    end(&w);
+}
+
 static void a_restart_forgets_nothing(void **state)
 {
     (void)state;
@@ -563,6 +620,7 @@ int main(void)
             six_hundred_at_once_are_one_page_for_people_and_all_of_them_for_alertmanager),
         cmocka_unit_test(a_rule_that_is_gone_after_a_restart_ends_its_alert),
         cmocka_unit_test(a_reload_keeps_what_memory_alone_knows),
+        cmocka_unit_test(labels_that_are_not_in_yet_are_waited_for_by_share_or_by_time),
         cmocka_unit_test(a_restart_forgets_nothing),
         cmocka_unit_test(a_silence_holds_the_telling_back_and_not_the_state),
         cmocka_unit_test(an_inhibited_rule_waits_for_the_other),
