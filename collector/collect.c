@@ -16,7 +16,8 @@
 
 enum {
     HEALTH_EVERY_MS = 200,
-    STEP_MS = 100 /* of collector_run: how long it waits for messages */
+    STEP_MS = 100, /* of collector_run: how long it waits for messages */
+    BURST_EVENTS = 1000,
 };
 
 static struct partition *linked(const struct source_link *link, int number)
@@ -424,7 +425,9 @@ static int finish_round(struct collector *collector, bool worked, struct err *er
 {
     int rc = align_looks(collector, err);
     bool end = !rc && all_ended(collector);
-    if (!rc && !collector->degraded && (end || commit_due(collector)))
+    /* The end of a burst is not left waiting: there is time for it now. */
+    bool rested = !worked && collector->uncommitted >= BURST_EVENTS;
+    if (!rc && !collector->degraded && (end || rested || commit_due(collector)))
         rc = commit_now(collector, err);
     if (!rc && collector->dead_topic && !collector->degraded && !collector->reload)
         rc = tidy_dead_topic(collector, err);

@@ -25,8 +25,8 @@ int kafka_partition_number(struct source_kafka *self, const char *topic, int32_t
     char *copy = strdup(topic);
     if (!copy)
         return -1;
-    self->partitions[self->n_partitions] =
-        (struct kafka_partition){.topic = copy, .number = number, .position = -1, .stored = -1};
+    self->partitions[self->n_partitions] = (struct kafka_partition){
+        .topic = copy, .number = number, .position = -1, .stored = -1, .high = -1};
     return (int)self->n_partitions++;
 }
 

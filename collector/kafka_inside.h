@@ -18,6 +18,7 @@ enum {
     RESET_EVERY_MS = 1000,  /* asking for watermarks after "offset out of range" */
     RESET_WAIT_MS = 1000,
     NUDGE_EVERY_MS = 5,
+    NUDGE_FOR_MS = 2000, /* after the last batch: the fetcher sleeps a second at most */
     LOG_EVERY_MS = 1000,
     TROUBLE_BYTES = 256,
 };
@@ -33,6 +34,8 @@ struct kafka_partition {
     int64_t position; /* after the last message handed out; -1 unknown */
     int64_t stored;   /* durable; -1 nothing new */
     int64_t reset_boot_ms;
+    int64_t high;          /* end of the log as of the last batch; -1 unknown */
+    int64_t taken_boot_ms; /* the last batch */
     int64_t nudged_boot_ms;
 };
 

@@ -136,11 +136,13 @@ static void serve_consumer(struct source_kafka *self)
     }
 }
 
-static void nudge(struct source_kafka *self, struct kafka_partition *partition, int64_t high)
+static void nudge(struct source_kafka *self, struct kafka_partition *partition)
 {
     int64_t low, ignored;
     int64_t now = clock_boot_ms(self->clock);
-    if (high < 0 || partition->position >= high || now - partition->nudged_boot_ms < NUDGE_EVERY_MS)
+    if (partition->position >= partition->high ||
+        now - partition->nudged_boot_ms < NUDGE_EVERY_MS ||
+        now - partition->taken_boot_ms > NUDGE_FOR_MS)
         return;
     if (rd_kafka_queue_length(partition->queue) > MAX_BATCH_MESSAGES)
         return;
@@ -172,8 +174,10 @@ static bool take_batch(struct source_kafka *self, size_t number, struct batch *o
 {
     struct kafka_partition *partition = &self->partitions[number];
     ssize_t n = rd_kafka_consume_batch_queue(partition->queue, 0, self->taken, MAX_BATCH_MESSAGES);
-    if (n <= 0)
+    if (n <= 0) {
+        nudge(self, partition); /* the fetcher may be asleep beside an empty queue */
         return false;
+    }
     self->n_taken = (size_t)n;
     size_t good = 0;
     self->n_headers = 0;
@@ -208,7 +212,9 @@ static bool take_batch(struct source_kafka *self, size_t number, struct batch *o
                                        &high))
         low = high = -1;
     *out = (struct batch){(int)number, self->messages, good, low, high};
-    nudge(self, partition, high);
+    partition->high = high;
+    partition->taken_boot_ms = clock_boot_ms(self->clock);
+    nudge(self, partition);
     return true;
 }
 

@@ -73,17 +73,38 @@ static inline int count_grid(struct numbers *state, uint32_t cell, uint32_t by, 
     return 0;
 }
 
+/* A value in units of the grid's fixed point; false: too far out for the sums. */
+static inline bool fixed_of(const struct grid *grid, double value, int64_t *out)
+{
+    double u = (value - grid->origin) * grid->per_unit;
+    if (!(fabs(u) < FIXED_MOST) || grid->unit == 0)
+        return false;
+    *out = (int64_t)(u + copysign(0.5, u));
+    return true;
+}
+
 static inline void sum_fixed(struct numbers *state, const struct grid *grid, double value,
                              int64_t by)
 {
-    double u = (value - grid->origin) * grid->per_unit;
-    if (!(fabs(u) < FIXED_MOST) || grid->unit == 0) {
+    int64_t fixed;
+    if (!fixed_of(grid, value, &fixed)) {
         state->n_far += (uint64_t)by;
         return;
     }
-    int64_t fixed = (int64_t)(u + copysign(0.5, u));
     state->sum += (__int128)fixed * by;
     state->square += (__int128)fixed * fixed * by;
+}
+
+static inline void sum_one(struct numbers *state, const struct grid *grid, double value, int sign)
+{
+    int64_t fixed;
+    if (!fixed_of(grid, value, &fixed)) {
+        state->n_far += (uint64_t)(int64_t)sign;
+        return;
+    }
+    const __int128 square = (__int128)fixed * fixed;
+    state->sum += sign > 0 ? fixed : -fixed;
+    state->square += sign > 0 ? square : -square;
 }
 
 static void drop_grid(struct numbers *state)
@@ -141,7 +162,7 @@ static int update_grid(struct numbers *state, const struct grid *grid, double va
         (void)count_grid(state, cell, 1, -sign); /* takes back: never widens */
         return rc;
     }
-    sum_fixed(state, grid, value, sign);
+    sum_one(state, grid, value, sign);
     state->n += (uint64_t)(int64_t)sign;
     return 0;
 }

@@ -115,10 +115,51 @@ static void F01_killed_anywhere_the_windows_are_those_of_one_run(void **state)
     sim_log_finish(&log);
 }
 
+/* Takes what there is while the clock stands still; how many of the events are durable then. */
+static int64_t durable_at_once(int n_predictions, int64_t *n_messages)
+{
+    struct sim_log log = {0};
+    struct credit_log plan = {.n_predictions = n_predictions, .n_partitions = 1, .seed = 5};
+    credit_log_fill(&log, &plan);
+    struct collector_bench bench;
+    struct temp *temp = temp_new();
+    struct sim_options options = {.seed = 9, .max_batch = 100};
+    struct err err = {0};
+    bench_open(&bench, temp, NULL, &log, &options);
+    int rc;
+    while ((rc = collector_step(bench.collector, 0, &err)) == COLLECTOR_WORKED)
+        ;
+    must(rc, &err);
+    int64_t durable = bench_number(&bench, "SELECT coalesce(sum(consumed), 0) FROM offsets");
+    *n_messages = 0;
+    for (int i = 0; i < log.n_partitions; i++)
+        *n_messages += (int64_t)log.partitions[i].n;
+    bench_close(&bench);
+    temp_free(temp);
+    sim_log_finish(&log);
+    return durable;
+}
+
+static void the_end_of_a_burst_does_not_wait_for_its_commit_but_a_trickle_does(void **state)
+{
+    (void)state;
+    int64_t n_burst;
+    int64_t n_trickle;
+
+    int64_t burst = durable_at_once(2000, &n_burst);
+    int64_t trickle = durable_at_once(100, &n_trickle);
+
+    assert_true(n_burst > 2000);
+    assert_int_equal(burst, n_burst);
+    assert_in_range(n_trickle, 100, 999);
+    assert_int_equal(trickle, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_log_becomes_windows_and_every_event_is_accounted_for),
+        cmocka_unit_test(the_end_of_a_burst_does_not_wait_for_its_commit_but_a_trickle_does),
         cmocka_unit_test(F24_any_batch_size_gives_the_same_bits),
         cmocka_unit_test(F01_killed_anywhere_the_windows_are_those_of_one_run),
     };
