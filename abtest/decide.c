@@ -163,10 +163,6 @@ static bool must_hold(const struct experiment *experiment, const struct situatio
              100 * experiment_share(experiment, now->ramp.step), out->srm.p_value);
         return true;
     }
-    if (now->reconcile_failed) {
-        give(out, VERDICT_HOLD, CAUSE_RECONCILE, "an actuator does not confirm the weight");
-        return true;
-    }
     return false;
 }
 
@@ -354,6 +350,11 @@ void ab_decide(const struct experiment *experiment, const struct evidence *evide
     }
     if (must_hold(experiment, now, out) || must_roll_back(experiment, now, out))
         return;
+    if (now->reconcile_failed) { /* after harm: no actuator may stand in the way of a rollback */
+        give(out, VERDICT_HOLD, CAUSE_RECONCILE, "an actuator does not confirm %g%%%s%s",
+             out->weight, *now->actuator ? ": " : "", now->actuator);
+        return;
+    }
     if (now->ramp.phase == RAMP_PAUSED) {
         give(out, VERDICT_HOLD, CAUSE_PAUSED, "paused");
         return;

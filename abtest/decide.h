@@ -3,9 +3,9 @@
  * give the same bits, so that a verdict can be computed again from its audit row.
  *
  * Shape    ab_decide reads; ramp_step (abtest/ramp.h) then makes the next state of the verdict.
- *          The first rule that applies wins: hold (own input stale, silent arm, sample ratio,
- *          reconcile) · rollback (harm, hard limit, no data for max_hold, time-out) · advance or
- *          promote · hold (paused, undefined guardrail, approval) · continue
+ *          The first rule that applies wins: hold (own input stale, silent arm, sample ratio) ·
+ *          rollback (harm, hard limit, no data for max_hold, time-out) · hold (an actuator does not
+ *          confirm, paused) · advance or promote · hold (undefined guardrail, approval) · continue
  * Feeding  run.c, after a commit, for each whole second of event time (a look):
  *            1. evidence_observe for the look's events; 2. a struct situation of now;
  *            3. ab_decide; 4. ramp_step; 5. when state or verdict changed: one transaction with
@@ -36,7 +36,8 @@ struct situation {
                               on the wall clock (the watermark then stands still) */
     bool data_lost;        /* events of the step are known to be missing */
     bool reconcile_failed; /* an actuator does not confirm the weight */
-    bool estimate_poor;    /* a quality estimated without labels holds, never promotes */
+    char actuator[VERDICT_WHY_BYTES]; /* which, and why; "" */
+    bool estimate_poor;               /* a quality estimated without labels holds, never promotes */
 };
 void situation_save(const struct situation *situation, struct buf *out);
 int situation_load(struct situation *situation, struct reader *in, struct err *err);

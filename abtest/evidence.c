@@ -17,7 +17,11 @@
 enum {
     FORMAT = 1
 };
-#define TREATED (UINT32_C(1) << 31) /* in unit.steps, above every step: treatment has served it */
+/* In unit.steps, above every step: treatment has served it; it served it first in the step it came
+   to last. */
+#define TREATED (UINT32_C(1) << 31)
+#define TREATED_LAST (UINT32_C(1) << 30)
+#define STEPS (TREATED_LAST - 1)
 
 struct cell {
     struct sums *sums;
@@ -172,7 +176,8 @@ static int count_unit(struct evidence *e, const struct exposure *x, const struct
         arm->units++;
         arm->new_units += unit->steps == 0;
         e->treated += x->arm == ARM_TREATMENT && !(unit->steps & TREATED);
-        unit->steps |= bit | (x->arm == ARM_TREATMENT ? TREATED : 0);
+        unit->steps = (unit->steps & ~TREATED_LAST) | bit |
+                      (x->arm == ARM_TREATMENT ? TREATED | TREATED_LAST : 0);
     }
     count_rate(e, x, o, unit, new_in_step);
     return 0;
@@ -256,6 +261,14 @@ double evidence_threshold(const struct evidence *e, int step, int metric)
 struct arm_counts evidence_arm(const struct evidence *e, int step, enum arm_served arm)
 {
     return e->steps[step].arms[arm];
+}
+
+enum arm_served evidence_arm_of(const struct evidence *e, int step, uint64_t hash)
+{
+    const struct unit *unit = units_find(&e->units, hash);
+    if (!unit || !(unit->steps & STEPS & UINT32_C(1) << step))
+        return N_ARMS;
+    return unit->steps & TREATED_LAST ? ARM_TREATMENT : ARM_CONTROL;
 }
 
 int64_t evidence_crossovers(const struct evidence *e)

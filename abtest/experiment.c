@@ -53,6 +53,7 @@ static const struct key experiment_keys[] = {
     {"steps",          KIND_OTHER,    0,                  NO_RANGE, {0}},
     {"metrics",        KIND_OTHER,    0,                  NO_RANGE, {0}},
     {"control_share",  KIND_WORD,     E(control_equal),   NO_RANGE, {"rest", "equal"}},
+    {"assignment",     KIND_WORD,     E(by_served),       NO_RANGE, {"hash", "served"}},
     {"holdback",       KIND_NUMBER,   E(holdback),        0, 50, {0}},
     {"noninferiority", KIND_WORD,     E(strict),          NO_RANGE, {"lenient", "strict"}},
     {"max_duration",   KIND_DURATION, E(max_duration_ms), 1, 0, {0}},
@@ -94,7 +95,7 @@ struct level {
 static bool is_bool_word(const struct key *key)
 {
     return strcmp(key->name, "control_share") == 0 || strcmp(key->name, "noninferiority") == 0 ||
-           strcmp(key->name, "direction") == 0;
+           strcmp(key->name, "direction") == 0 || strcmp(key->name, "assignment") == 0;
 }
 
 static int put_text(const struct level *level, const struct key *key, json_t *value, char **out,
@@ -341,6 +342,10 @@ static int check_whole(struct experiment *e, struct err *err)
     if (strcmp(e->control, e->treatment) == 0)
         return err_set(err, ERR_DATA, "treatment: %s is the control as well; name two versions",
                        e->treatment);
+    if (e->by_served && e->control_equal)
+        return err_set(err, ERR_DATA,
+                       "control_share: equal needs assignment hash: who else splits the traffic "
+                       "does not know who stands outside");
     if (!e->salt && !(e->salt = strdup(e->name)))
         return err_set(err, -ENOMEM, "experiment %s: no memory", e->name);
     int below = e->n_steps > 1 ? e->n_steps - 2 : -1;

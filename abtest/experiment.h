@@ -11,8 +11,8 @@
  * Threads  read-only after parsing
  * Defaults salt = name · alpha .05 · steps 5 (10m, 2000 units), 50 (30m, 5000), 100 (30m) ·
  *          min_duration 10m, min_units 0 · role guardrail · direction by the metric ·
- *          harm_margin 0 · control_share rest · holdback 0 · noninferiority strict ·
- *          max_duration 24h · on_timeout hold · stale_after 2m · max_hold 1h · maturity 0s
+ *          harm_margin 0 · control_share rest · assignment hash · holdback 0 · noninferiority
+ * strict · max_duration 24h · on_timeout hold · stale_after 2m · max_hold 1h · maturity 0s
  */
 #pragma once
 
@@ -68,6 +68,8 @@ struct experiment {
     struct experiment_metric metrics[EXPERIMENT_MAX_METRICS];
     int n_metrics;
     bool control_equal; /* control_share: equal */
+    bool by_served;     /* assignment: served: another hash or none splits the traffic; a unit's arm
+                           is the one that served it first in the step */
     double holdback;
     bool strict; /* noninferiority: strict */
     int64_t max_duration_ms;

@@ -219,6 +219,11 @@ static int expose(struct item *item, const struct run_event *event, bool treated
         struct view version = {event->version, strlen(event->version)};
         exposure_of(out, experiment, step, event->unit, version, event->ts_ms);
         name_unit(out, experiment, event->unit_hash);
+        if (experiment->by_served) {
+            enum arm_served before = evidence_arm_of(item->evidence, step, out->unit);
+            out->arm = treated ? ARM_TREATMENT : ARM_CONTROL;
+            out->crossover = before != N_ARMS && before != out->arm;
+        }
         return out->crossover || out->arm == ARM_OUTSIDE ? RUN_OUTSIDE : 0;
     }
     bool system = event->observation.stage == STAGE_SYSTEM;
@@ -229,7 +234,7 @@ static int expose(struct item *item, const struct run_event *event, bool treated
         .crossover = event->outside,
     };
     name_unit(out, experiment, system ? (uint64_t)(event->ts_ms / 60000) : event->unit_hash);
-    if (!event->unit.data || system)
+    if (!event->unit.data || system || experiment->by_served)
         return 0;
     /* A label of a prediction without a unit: its id is at hand, and is the unit. */
     struct view version = {event->version, strlen(event->version)};

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "abtest/actuator.h"
 #include "abtest/decide.h"
 #include "common/config.h"
 #include "common/log.h"
@@ -43,6 +44,10 @@ struct run_options {
     const struct log *log; /* may be NULL */
     void *context;
     int (*tell)(void *context, const struct run_news *news, struct err *err); /* may be NULL */
+    /* What carries weights elsewhere: each transition writes their wishes. NULL: nothing does, as
+       in a replay, which takes every weight for carried out at once. */
+    const struct actuator_set *actuators;
+    void (*wished)(void *context); /* after a commit with new wishes; may be NULL */
 };
 
 struct run;
@@ -86,6 +91,9 @@ struct run_now {
 int run_look(struct run *run, const struct run_now *now, struct err *err);
 /* No event has come for silent_ms on the wall clock. */
 int run_tick(struct run *run, const struct run_now *now, int64_t silent_ms, struct err *err);
+/* In a transaction: people hear of an experiment that is promoted or rolled back but not carried
+   out everywhere. Nothing while it is at work: then it is held, and that is told. */
+int run_tell_after_end(struct run *run, const char *name, const char *reason, struct err *err);
 /* Writes the present verdicts, whatever the time: the end of a replay. */
 int run_flush(struct run *run, struct err *err);
 

@@ -262,6 +262,7 @@ static int carry_out(struct run *run, struct item *item, const struct run_order 
         .at_ms = now.event_ms,
         .after = after,
         .lost = actor->lost,
+        .wall_ms = actor->wall_ms,
     };
     return item_change(run, item, &change, err);
 }

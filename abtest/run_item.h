@@ -39,9 +39,13 @@ struct item {
     size_t n_young, young_capacity;
     int64_t last_ms[N_ARMS]; /* newest event of each version */
     int64_t lost;            /* messages lost in all, when the step began */
-    enum hold_cause held;    /* of the hold that was told */
-    bool dirty;              /* evidence or clocks differ from what is stored */
-    struct verdict verdict;  /* of the last look */
+    bool applying;           /* an actuator has not confirmed: events stay outside the comparison */
+    bool troubled;           /* … and has failed */
+    bool astray;             /* … what it had confirmed before */
+    char actuator[VERDICT_WHY_BYTES]; /* which, and why */
+    enum hold_cause held;             /* of the hold that was told */
+    bool dirty;                       /* evidence or clocks differ from what is stored */
+    struct verdict verdict;           /* of the last look */
     bool looked;
     bool ticked; /* the silence since the last look was judged */
     char *verdict_json;
@@ -84,6 +88,16 @@ int record_look(struct item *item, struct store *store, int64_t look_ms, struct 
 /* Shows the verdict and records it in a transaction of its own. */
 int record_apart(struct item *item, struct store *store, int64_t look_ms, struct err *err);
 
+/* run_actuators.c */
+/* Does something else carry its weight? */
+bool item_carried(const struct run *run, const struct item *item);
+/* In a transaction: the wishes of the actuators that carry this experiment's weight. */
+int item_wish(struct run *run, struct item *item, struct store *store, int64_t wall_ms,
+              struct err *err);
+/* Reads what became of them: applying, troubled, actuator; and lets the step begin (again) at
+   look_ms when all have confirmed. */
+int item_confirm(struct run *run, struct item *item, int64_t look_ms, struct err *err);
+
 /* run_write.c */
 struct change {
     const char *verdict; /* "advance", "pause", … */
@@ -96,6 +110,7 @@ struct change {
     const struct situation *situation; /* NULL: nothing was weighed */
     struct ramp_state after;
     int64_t lost;
+    int64_t wall_ms;
 };
 /* One transaction, then memory. RUN_CONFLICT: somebody else moved it. */
 int item_change(struct run *run, struct item *item, const struct change *change, struct err *err);

@@ -97,7 +97,13 @@ static bool is_news(const struct item *item)
 {
     const struct verdict *verdict = &item->verdict;
     return verdict->kind == VERDICT_HOLD && verdict->cause != CAUSE_PAUSED &&
-           verdict->cause != item->held;
+           verdict->cause != item->held && (verdict->cause != CAUSE_RECONCILE || item->troubled);
+}
+
+/* Holds that the world outside causes, which a replay of the events does not know. */
+static bool is_worldly(enum hold_cause cause)
+{
+    return cause == CAUSE_INPUT || cause == CAUSE_RECONCILE;
 }
 
 static int show(struct run *run, struct item *item, const struct run_now *now, struct err *err)
@@ -131,19 +137,23 @@ static int decide(struct run *run, struct item *item, const struct run_now *now,
         .last_treatment_ms = item->last_ms[ARM_TREATMENT],
         .input_stale = stale,
         .data_lost = now->lost > item->lost,
+        .reconcile_failed = item->applying || item->troubled,
     };
+    memcpy(situation.actuator, item->actuator, sizeof(situation.actuator));
     ab_decide(item->experiment, item->evidence, &situation, &item->verdict);
     item->looked = true;
     const struct verdict *verdict = &item->verdict;
     struct ramp_state after = ramp_step(item->ramp, item->experiment, verdict->kind,
                                         verdict->one_arm_silent, situation.now);
-    bool held = is_news(item);
+    bool held = is_news(item),
+         freed = item->held != CAUSE_NONE && verdict->kind == VERDICT_CONTINUE;
+    bool wall = verdict->wall_clock || stale || is_worldly(freed ? item->held : verdict->cause);
     if (verdict->kind != VERDICT_HOLD)
         item->held = CAUSE_NONE;
-    else if (verdict->cause != CAUSE_PAUSED)
+    else if (held)
         item->held = verdict->cause;
     bool moved = after.phase != item->ramp.phase || after.step != item->ramp.step;
-    if (!moved && !held) {
+    if (!moved && !held && !freed) {
         item->dirty |= after.silent_since_ms != item->ramp.silent_since_ms;
         item->ramp = after;
         int rc = show(run, item, now, err);
@@ -155,7 +165,7 @@ static int decide(struct run *run, struct item *item, const struct run_now *now,
     memcpy(reason, verdict->reason, sizeof(reason));
     struct change change = {
         .verdict = verdict_name(verdict->kind),
-        .clock = verdict->wall_clock || stale ? "wall" : "event",
+        .clock = wall ? "wall" : "event",
         .who = "engine",
         .command = "",
         .reason = reason,
@@ -164,6 +174,7 @@ static int decide(struct run *run, struct item *item, const struct run_now *now,
         .situation = &situation,
         .after = after,
         .lost = moved ? now->lost : item->lost,
+        .wall_ms = now->real_ms,
     };
     int rc = item_change(run, item, &change, err);
     return rc == RUN_CONFLICT || rc == ERR_FULL ? 0 : rc;
@@ -180,6 +191,8 @@ static int look_at(struct run *run, struct item *item, const struct run_now *now
         return 0; /* of before its step */
     item->ticked = false;
     int rc = young_release(item, now->look_ms, err);
+    if (!rc)
+        rc = item_confirm(run, item, now->look_ms, err);
     if (!rc)
         rc = set_thresholds(run, item, now->look_ms, err);
     return rc ? rc : decide(run, item, now, false, err);
@@ -203,7 +216,9 @@ int run_tick(struct run *run, const struct run_now *now, int64_t silent_ms, stru
         if (item_active(item) && !item->unclocked && !item->ticked &&
             now->look_ms > item->ramp.since_ms && silent_ms > item->experiment->stale_after_ms) {
             item->ticked = true;
-            rc = decide(run, item, now, true, err);
+            rc = item_confirm(run, item, now->look_ms, err);
+            if (!rc)
+                rc = decide(run, item, now, true, err);
         }
     }
     return rc;

@@ -37,14 +37,14 @@ static json_t *print_ramp(const struct item *item)
     for (size_t i = 0; intervals && i < item->n_intervals; i++)
         json_array_append_new(intervals, json_pack("[I,i]", (json_int_t)item->intervals[i].since_ms,
                                                    item->intervals[i].step));
-    return json_pack("{s:s,s:b,s:i,s:i,s:I,s:I,s:I,s:b,s:[I,I],s:I,s:i,s:o}", "phase",
-                     ramp_phase_name(ramp->phase), "frozen", (int)ramp->frozen, "step", ramp->step,
-                     "approved", ramp->approved, "started", (json_int_t)ramp->started_ms, "since",
-                     (json_int_t)ramp->since_ms, "silent_since", (json_int_t)ramp->silent_since_ms,
-                     "unclocked", (int)item->unclocked, "newest",
-                     (json_int_t)item->last_ms[ARM_CONTROL],
-                     (json_int_t)item->last_ms[ARM_TREATMENT], "lost", (json_int_t)item->lost,
-                     "held", (int)item->held, "intervals", intervals);
+    return json_pack(
+        "{s:s,s:b,s:i,s:i,s:I,s:I,s:I,s:b,s:[I,I],s:I,s:i,s:b,s:o}", "phase",
+        ramp_phase_name(ramp->phase), "frozen", (int)ramp->frozen, "step", ramp->step, "approved",
+        ramp->approved, "started", (json_int_t)ramp->started_ms, "since",
+        (json_int_t)ramp->since_ms, "silent_since", (json_int_t)ramp->silent_since_ms, "unclocked",
+        (int)item->unclocked, "newest", (json_int_t)item->last_ms[ARM_CONTROL],
+        (json_int_t)item->last_ms[ARM_TREATMENT], "lost", (json_int_t)item->lost, "held",
+        (int)item->held, "applying", (int)item->applying, "intervals", intervals);
 }
 
 static char *dump(json_t *json)
@@ -57,15 +57,15 @@ static char *dump(json_t *json)
 static int parse_ramp(struct item *item, json_t *json, struct err *err)
 {
     const char *phase = NULL;
-    int frozen = 0, unclocked = 0, held = 0;
+    int frozen = 0, unclocked = 0, held = 0, applying = 0;
     json_int_t started = 0, since = 0, silent = 0, control = 0, treatment = 0, lost = 0;
     json_t *intervals = NULL;
     struct ramp_state *ramp = &item->ramp;
-    if (json_unpack(json, "{s:s,s:b,s:i,s:i,s:I,s:I,s:I,s:b,s:[I,I],s:I,s:i,s:o}", "phase", &phase,
-                    "frozen", &frozen, "step", &ramp->step, "approved", &ramp->approved, "started",
-                    &started, "since", &since, "silent_since", &silent, "unclocked", &unclocked,
-                    "newest", &control, &treatment, "lost", &lost, "held", &held, "intervals",
-                    &intervals) ||
+    if (json_unpack(json, "{s:s,s:b,s:i,s:i,s:I,s:I,s:I,s:b,s:[I,I],s:I,s:i,s?b,s:o}", "phase",
+                    &phase, "frozen", &frozen, "step", &ramp->step, "approved", &ramp->approved,
+                    "started", &started, "since", &since, "silent_since", &silent, "unclocked",
+                    &unclocked, "newest", &control, &treatment, "lost", &lost, "held", &held,
+                    "applying", &applying, "intervals", &intervals) ||
         ramp_phase_parse(phase) < 0 || ramp->step < 0 || ramp->step >= item->experiment->n_steps)
         return err_set(err, ERR_CORRUPT, "experiment %s: its stored state is damaged",
                        item->experiment->name);
@@ -79,6 +79,7 @@ static int parse_ramp(struct item *item, json_t *json, struct err *err)
     item->last_ms[ARM_TREATMENT] = treatment;
     item->lost = lost;
     item->held = (enum hold_cause)held;
+    item->applying = applying;
     int rc = 0;
     size_t i;
     json_t *one;
@@ -155,7 +156,7 @@ int item_save(struct item *item, struct store *store, struct err *err)
     int rc = write_evidence(item, store, err);
     return rc ? rc
               : commit_experiment_look(store, item->experiment->name, ramp, item->verdict_json,
-                                       false, err);
+                                       err);
 }
 
 /* --- what an audit row carries --- */
@@ -341,6 +342,8 @@ static int write_all(struct run *run, struct item *item, const struct ramp_state
     int rc = commit_begin(store, err);
     if (!rc)
         rc = commit_transition(store, &row, &transition, err);
+    if (!rc && run->options.actuators)
+        rc = item_wish(run, item, store, change->wall_ms, err);
     if (!rc && item->evidence)
         rc = write_evidence(item, store, err);
     if (!rc && change->situation && item->looked && item->evidence)
@@ -356,8 +359,8 @@ static int write_all(struct run *run, struct item *item, const struct ramp_state
 }
 
 /* Puts the new state into memory first, so that what is written is what is there. */
-static int move(struct item *item, const struct change *change, const struct ramp_state *from,
-                struct err *err)
+static int move(const struct run *run, struct item *item, const struct change *change,
+                const struct ramp_state *from, struct err *err)
 {
     item->ramp = change->after;
     item->lost = change->lost;
@@ -366,6 +369,12 @@ static int move(struct item *item, const struct change *change, const struct ram
                    item->ramp.since_ms != from->since_ms;
     if (!entered)
         return 0;
+    if (ramp_weight(&item->ramp, item->experiment) != ramp_weight(from, item->experiment) &&
+        step >= 0 && item_carried(run, item)) {
+        item->applying = true;
+        item->astray = false;
+        step = -1; /* until it is carried out */
+    }
     return item_enter(item, item->unclocked ? INT64_MIN : item->ramp.since_ms, step, err);
 }
 
@@ -373,7 +382,7 @@ int item_change(struct run *run, struct item *item, const struct change *change,
 {
     struct ramp_state from = item->ramp;
     run_crash_at("before-transition");
-    int rc = move(item, change, &from, err);
+    int rc = move(run, item, change, &from, err);
     if (!rc)
         rc = change->situation ? item_show(item, change->at_ms, err) : overrule(item, change, err);
     if (!rc)
@@ -388,6 +397,8 @@ int item_change(struct run *run, struct item *item, const struct change *change,
     }
     item->seq++;
     item->dirty = false;
+    if (run->options.wished)
+        run->options.wished(run->options.context);
     if (ramp_final(&item->ramp)) {
         evidence_free(item->evidence);
         item->evidence = NULL;

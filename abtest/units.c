@@ -78,6 +78,14 @@ struct unit *units_take(struct units *units, uint64_t hash)
     return unit;
 }
 
+const struct unit *units_find(const struct units *units, uint64_t hash)
+{
+    if (units->n_places == 0 || !units_sampled(units, hash))
+        return NULL;
+    const struct unit *unit = find(units->places, units->n_places, hash);
+    return unit->hash == hash ? unit : NULL;
+}
+
 static int by_hash(const void *a, const void *b)
 {
     const struct unit *x = (const struct unit *)a, *y = (const struct unit *)b;

@@ -38,5 +38,8 @@ bool units_sampled(const struct units *units, uint64_t hash);
    sample shrank under it (units_sampled is then false). */
 struct unit *units_take(struct units *units, uint64_t hash);
 
+/* NULL: not seen, or outside the sample. */
+const struct unit *units_find(const struct units *units, uint64_t hash);
+
 /* A copy of all units in ascending order of their hash, malloc'd; NULL when empty or no memory. */
 struct unit *units_sorted(const struct units *units);

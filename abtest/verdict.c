@@ -1,10 +1,11 @@
 /* A verdict as JSON (contract §4), and a situation as bytes for its audit row. */
 #include <math.h>
+#include <string.h>
 
 #include "abtest/decide.h"
 
 enum {
-    FORMAT = 1
+    FORMAT = 2
 };
 
 static json_t *number(double value)
@@ -98,12 +99,13 @@ void situation_save(const struct situation *s, struct buf *out)
     buf_zigzag(out, s->last_treatment_ms);
     buf_u8(out, (uint8_t)(s->input_stale | s->data_lost << 1 | s->reconcile_failed << 2 |
                           s->estimate_poor << 3));
+    buf_string(out, s->actuator, strlen(s->actuator));
 }
 
 int situation_load(struct situation *s, struct reader *in, struct err *err)
 {
     uint8_t format = reader_u8(in);
-    if (!reader_failed(in) && format != FORMAT)
+    if (!reader_failed(in) && (format < 1 || format > FORMAT))
         return err_set(err, ERR_NEWER, "audit row: format %d is of a newer version", format);
     *s = (struct situation){0};
     uint8_t phase = reader_u8(in);
@@ -121,6 +123,12 @@ int situation_load(struct situation *s, struct reader *in, struct err *err)
     if (reader_failed(in) || phase >= N_RAMP_PHASES || s->ramp.step < 0 ||
         s->ramp.step >= EXPERIMENT_MAX_STEPS)
         return err_set(err, ERR_CORRUPT, "audit row: the situation is damaged");
+    size_t n = 0;
+    const char *actuator = format > 1 ? reader_string(in, &n) : NULL;
+    if (reader_failed(in) || n >= sizeof(s->actuator))
+        return err_set(err, ERR_CORRUPT, "audit row: the situation is damaged");
+    if (n)
+        memcpy(s->actuator, actuator, n);
     s->ramp.phase = (enum ramp_phase)phase;
     s->input_stale = flags & 1;
     s->data_lost = flags & 2;

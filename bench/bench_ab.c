@@ -156,7 +156,7 @@ static void table_sticky(int runs)
            "120,000 events, %d runs)\n\n| icc | 5 %% | 50 %% | ramp 5 → 50 | naive z at 5 %% |\n"
            "|---|---|---|---|---|\n",
            runs);
-    const double iccs[] = {0, 0.1, 0.3};
+    const double iccs[] = {0.1, 0, 0.3};
     for (int i = 0; i < 3; i++) {
         double naive = 0;
         printf("| %g |", iccs[i]);

@@ -4,8 +4,8 @@
 #include "abtest/run.h"
 #include "alerts/run.h"
 #include "cli/commands.h"
+#include "cli/engine.h"
 #include "cli/options.h"
-#include "cli/supported.h"
 #include "collector/scrape.h"
 #include "common/config.h"
 #include "web/gateway/gateway.h"
@@ -22,9 +22,9 @@ int command_check(int argc, char **argv)
         return fail(&err);
     }
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, words.words[0], &err) || config_supported(config, &err) ||
-        scrape_check(config, &err) || alerts_check(config, &err) || sinks_check(config, &err) ||
-        run_check(config, &err) || gateways_check(NULL, config, &err))
+    if (config_read(&config, words.words[0], &err) || scrape_check(config, &err) ||
+        alerts_check(config, &err) || sinks_check(config, &err) || run_check(config, &err) ||
+        actuators_check(config, &err) || gateways_check(NULL, config, &err))
         return fail(&err);
     printf("%s: fine, %zu model%s, %s\n", words.words[0], config->n_models,
            config->n_models == 1 ? "" : "s",

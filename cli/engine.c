@@ -1,6 +1,7 @@
 #include "cli/engine.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "alerts/announce.h"
@@ -171,14 +172,44 @@ static int tell(void *context, const struct run_news *news, struct err *err)
     return alerts_announce(engine->alerts, &announcement, err);
 }
 
+static void wished(void *context)
+{
+    struct engine *engine = context;
+    actuate_changed(engine->actuate);
+}
+
+/* An actuator has failed several times in a row. While the experiment is at work it is held, and
+   that is told; afterwards nobody would hear of a rollback that was not carried out. */
+static int failing(void *context, const struct actuation_row *row, struct err *err)
+{
+    struct engine *engine = context;
+    char reason[512];
+    snprintf(reason, sizeof(reason), "actuator %s does not carry %g%%: %s", row->actuator,
+             row->weight, row->problem);
+    return run_tell_after_end(engine->run, row->experiment, reason, err);
+}
+
+int actuators_check(const struct config *config, struct err *err)
+{
+    AUTO(actuator_set) struct actuator_set *set = NULL;
+    return actuator_set_parse(&set, config, err);
+}
+
 int engine_open(struct engine *engine, const struct config *config, struct store *store,
                 const struct log *log, struct err *err)
 {
-    struct run_options options = {
-        .config = config, .store = store, .log = log, .context = engine, .tell = tell};
+    struct run_options options = {.config = config,
+                                  .store = store,
+                                  .log = log,
+                                  .context = engine,
+                                  .tell = tell,
+                                  .wished = wished};
     engine->observer = (struct observer){
         .context = engine, .observe = observe, .in_commit = in_commit, .reload = reload};
-    int rc = run_new(&engine->run, &options, err);
+    int rc = engine->replays ? 0 : actuator_set_parse(&engine->actuators, config, err);
+    options.actuators = engine->actuators;
+    if (!rc)
+        rc = run_new(&engine->run, &options, err);
     if (!rc)
         engine->observer.active = run_active(engine->run);
     return rc;
@@ -188,6 +219,31 @@ void engine_close(struct engine *engine)
 {
     run_free(engine->run);
     engine->run = NULL;
+    actuator_set_free(engine->actuators);
+    engine->actuators = NULL;
+}
+
+void engine_actuate_stop(struct engine *engine)
+{
+    actuate_stop(engine->actuate);
+    engine->actuate = NULL;
+}
+
+int engine_actuate(struct engine *engine, const struct writer *writer, const char *store_path,
+                   const struct log *log, struct err *err)
+{
+    struct actuate_options options = {
+        .set = engine->actuators,
+        .store_path = store_path,
+        .writer = *writer,
+        .clock = clock_system(),
+        .log = log,
+        .seed = (uint64_t)clock_wall_ms(clock_system()),
+        .context = engine,
+        .failing = failing,
+    };
+    return actuator_set_count(engine->actuators) ? actuate_start(&engine->actuate, &options, err)
+                                                 : 0;
 }
 
 static struct run_now now_of(const struct engine *engine, int64_t look_ms)

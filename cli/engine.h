@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "abtest/actuate.h"
 #include "abtest/run.h"
 #include "alerts/run.h"
 #include "collector/collect.h"
@@ -16,12 +17,24 @@ struct engine {
     struct observer observer;    /* for collector_options; active while an experiment runs */
     struct collector *collector; /* set once it is there */
     struct alerts *alerts;       /* NULL: nobody is told */
-    bool replays;                /* decisions know event time alone */
+    bool replays;                /* decisions know event time alone: nothing is carried anywhere */
+    struct actuator_set *actuators;
+    struct actuate *actuate; /* NULL: replay, or not started yet */
 };
+
+/* `assay check`: the actuators themselves, and whether the experiment of each is configured (one
+   that is created over HTTP may come later: that is not an error). */
+int actuators_check(const struct config *config, struct err *err);
 
 int engine_open(struct engine *engine, const struct config *config, struct store *store,
                 const struct log *log, struct err *err);
 void engine_close(struct engine *engine);
+
+/* Starts the actuators' threads; engine_actuate_stop ends them, before the collector goes. `writer`
+ * is borrowed for as long. */
+int engine_actuate(struct engine *engine, const struct writer *writer, const char *store_path,
+                   const struct log *log, struct err *err);
+void engine_actuate_stop(struct engine *engine);
 
 int engine_look(struct engine *engine, int64_t look_ms, struct err *err);
 /* No event since silent_ms, the last look was at look_ms. */

@@ -8,7 +8,6 @@
 #include "cli/engine.h"
 #include "cli/options.h"
 #include "cli/reference.h"
-#include "cli/supported.h"
 #include "collector/collect.h"
 #include "collector/source_file.h"
 #include "common/log.h"
@@ -151,8 +150,7 @@ int command_replay(int argc, char **argv)
         return fail(&err);
     }
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, path, &err) || config_supported(config, &err) ||
-        replay(config, db, &files, &err))
+    if (config_read(&config, path, &err) || replay(config, db, &files, &err))
         return fail(&err);
     return 0;
 }

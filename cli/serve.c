@@ -21,7 +21,6 @@
 #include "cli/engine.h"
 #include "cli/options.h"
 #include "cli/reference.h"
-#include "cli/supported.h"
 #include "collector/collect.h"
 #include "collector/event.h"
 #include "collector/producer.h"
@@ -241,6 +240,7 @@ static void serve_own_metrics(void *context, struct buf *out)
     alerts_own_metrics(daemon->alerts, out);
     deliver_own_metrics(daemon->deliver, out);
     sinks_own_metrics(daemon->sinks, out);
+    actuate_own_metrics(daemon->engine.actuate, out);
     gateways_metrics(daemon->gateways, out);
     producer_metrics(daemon->producer, out);
     pthread_mutex_lock(&daemon->reloading);
@@ -405,8 +405,6 @@ static int reload(void *context, struct store *store, struct err *err)
     int64_t wall_ms = clock_wall_ms(clock_system());
     int rc = config_read(&config, daemon->options->config->path, err);
     if (!rc)
-        rc = config_supported(config, err);
-    if (!rc)
         rc = scrape_check(config, err);
     if (!rc)
         rc = gateways_check(daemon->gateways, config, err);
@@ -559,6 +557,9 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .seed = (uint64_t)clock_wall_ms(clock_system()),
     };
     rc = deliver_start(&daemon->deliver, &deliver, err);
+    if (!rc)
+        rc = engine_actuate(&daemon->engine, &deliver.writer, config->storage_path, &daemon->log,
+                            err);
     if (rc)
         return rc;
 
@@ -608,6 +609,7 @@ static void close_parts(struct daemon *daemon)
     gateways_free(daemon->gateways);
     producer_free(daemon->producer);
     deliver_stop(daemon->deliver);
+    engine_actuate_stop(&daemon->engine);
     collector_free(daemon->collector);
     for (size_t i = 0; i < daemon->n_sources; i++)
         source_free(daemon->sources[i]);
@@ -674,7 +676,7 @@ int command_serve(int argc, char **argv)
     }
 
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, path, &err) || config_supported(config, &err))
+    if (config_read(&config, path, &err))
         return fail(&err);
     struct serve_options options = {.config = config, .web_dir = web_dir};
     return serve_run(&options, &err) ? fail(&err) : 0;

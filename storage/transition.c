@@ -142,10 +142,9 @@ int commit_transition(struct store *store, const struct experiment_row *row,
 }
 
 int commit_experiment_look(struct store *store, const char *name, const char *ramp,
-                           const char *verdict, bool applying, struct err *err)
+                           const char *verdict, struct err *err)
 {
-    static const char sql[] =
-        "UPDATE experiments SET ramp = ?2, verdict = ?3, applying = ?4 WHERE name = ?1";
+    static const char sql[] = "UPDATE experiments SET ramp = ?2, verdict = ?3 WHERE name = ?1";
     sqlite3_stmt *s;
     int rc = start(store, sql, &s, err);
     if (rc)
@@ -153,7 +152,6 @@ int commit_experiment_look(struct store *store, const char *name, const char *ra
     bind_text(s, 1, name);
     bind_text(s, 2, ramp);
     bind_text(s, 3, verdict);
-    sqlite3_bind_int(s, 4, applying);
     return statement_run(store, s, err, "experiment");
 }
 

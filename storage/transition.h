@@ -63,9 +63,10 @@ int commit_experiment_new(struct store *store, const struct experiment_row *row,
 int commit_transition(struct store *store, const struct experiment_row *row,
                       const struct transition_row *transition, struct err *err);
 
-/* What changes without being a transition: the last verdict, `applying`, the ramp's clock. */
+/* What changes without being a transition: the last verdict, the ramp's clock. (`applying` is set
+   by storage/actuation.h.) */
 int commit_experiment_look(struct store *store, const char *name, const char *ramp,
-                           const char *verdict, bool applying, struct err *err);
+                           const char *verdict, struct err *err);
 int commit_experiment_evidence(struct store *store, const char *name, const void *bytes, size_t n,
                                struct err *err);
 

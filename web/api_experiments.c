@@ -6,6 +6,7 @@
 
 #include "common/text.h"
 #include "stats/bucket.h"
+#include "storage/actuation.h"
 #include "storage/audit.h"
 #include "storage/looks.h"
 #include "web/experiment_json.h"
@@ -161,6 +162,18 @@ int api_experiments(struct api_context *context, const struct api_input *input,
     return rc;
 }
 
+static int take_actuation(void *context, const struct actuation_row *row, struct err *err)
+{
+    json_t *json =
+        json_pack("{s:s,s:f,s:b,s:I,s:I,s:I,s:s,s:o}", "name", row->actuator, "weight", row->weight,
+                  "confirmed", (int)row->confirmed, "wanted_at", (json_int_t)row->wanted_ms,
+                  "attempts", (json_int_t)row->attempts, "corrections",
+                  (json_int_t)row->corrections, "problem", row->problem, "confirmed_at",
+                  row->confirmed_ms ? json_integer((json_int_t)row->confirmed_ms) : json_null());
+    return json_array_append_new(context, json) ? err_set(err, -ENOMEM, "no memory for the answer")
+                                                : 0;
+}
+
 static int write_one(struct api_context *context, const char *name, struct api_answer *answer,
                      struct err *err)
 {
@@ -170,8 +183,16 @@ static int write_one(struct api_context *context, const char *name, struct api_a
     if (rc)
         return rc;
     rc = stored_read(store, name, &experiment, err);
+    json_t *actuators = json_array(), *json = NULL;
     if (!rc)
-        rc = answer_json(answer, stored_print(&experiment), err);
+        rc = actuations_read(store, NULL, name, take_actuation, actuators, err);
+    if (!rc)
+        json = stored_print(&experiment);
+    if (json && json_array_size(actuators))
+        json_object_set(json, "actuators", actuators);
+    if (!rc)
+        rc = answer_json(answer, json, err);
+    json_decref(actuators);
     stored_finish(&experiment);
     return rc;
 }

@@ -368,6 +368,48 @@ static void a_saved_look_gives_the_same_verdict_bit_for_bit(void **state)
     world_end(&w);
 }
 
+static void an_actuator_that_does_not_confirm_holds_but_never_stands_before_a_rollback(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    traffic(&w, 150, 100, 0.02, 0.02);
+    assert_int_equal(decide(&w).kind, VERDICT_ADVANCE);
+
+    w.now.reconcile_failed = true;
+    strcpy(w.now.actuator, "edge: HTTP 500");
+    struct verdict v = decide(&w);
+
+    assert_int_equal(v.kind, VERDICT_HOLD);
+    assert_int_equal(v.cause, CAUSE_RECONCILE);
+    assert_string_equal(v.reason, "an actuator does not confirm 50%: edge: HTTP 500");
+
+    traffic(&w, 20, 100, 0.02, 0.50);
+    assert_int_equal(decide(&w).kind, VERDICT_ROLLBACK);
+    world_end(&w);
+}
+
+static void a_situation_of_the_first_format_is_still_read(void **state)
+{
+    (void)state;
+    struct situation s = {.ramp = ramp_draft(), .now = {7, 8}, .reconcile_failed = true}, again;
+    struct buf bytes;
+    buf_init(&bytes, 1000);
+    strcpy(s.actuator, "edge");
+    situation_save(&s, &bytes);
+    struct reader in = reader_of(bytes.data, bytes.size);
+    assert_int_equal(situation_load(&again, &in, NULL), 0);
+    assert_string_equal(again.actuator, "edge");
+
+    bytes.data[0] = 1; /* which ended before the actuator's text */
+    in = reader_of(bytes.data, bytes.size - strlen("edge") - 1);
+
+    assert_int_equal(situation_load(&again, &in, NULL), 0);
+    assert_int_equal(reader_left(&in), 0);
+    assert_true(again.reconcile_failed);
+    assert_string_equal(again.actuator, "");
+    buf_finish(&bytes);
+}
+
 static void a_verdict_prints_the_contracts_object(void **state)
 {
     (void)state;
@@ -406,6 +448,9 @@ int main(void)
         cmocka_unit_test(an_auc_without_labels_holds_as_undefined),
         cmocka_unit_test(latency_margins_move_the_treatments_threshold),
         cmocka_unit_test(a_saved_look_gives_the_same_verdict_bit_for_bit),
+        cmocka_unit_test(
+            an_actuator_that_does_not_confirm_holds_but_never_stands_before_a_rollback),
+        cmocka_unit_test(a_situation_of_the_first_format_is_still_read),
         cmocka_unit_test(a_verdict_prints_the_contracts_object),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,8 +151,7 @@ static void a_hold_and_a_wrong_sample_ratio_last_as_long_as_the_verdict_says(voi
 
     must(commit_begin(site->store, &err), &err);
     must(commit_experiment_look(site->store, "a", "{}",
-                                "{\"verdict\":\"continue\",\"srm\":{\"status\":\"ok\"}}", false,
-                                &err),
+                                "{\"verdict\":\"continue\",\"srm\":{\"status\":\"ok\"}}", &err),
          &err);
     must(commit_end(site->store, &err), &err);
     assert_int_equal(look(site, "held", START).sight, SIGHT_CLEAR);

@@ -191,17 +191,6 @@ def a_wrong_configuration_is_named_by_file_line_and_key(story):
     assert "assay.yaml:3" in errors and "thresold" in errors, errors
 
 
-
-def what_this_version_does_not_do_is_refused_by_name(story):
-    for key, part in (("actuators", [{"name": "edge"}]), ("sinks", [{"type": "tensorboard"}])):
-        settings = configuration(**{key: part})
-        with open(story.path("assay.yaml"), "w", encoding="utf-8") as out:
-            out.write(yaml(settings))
-        code, _, errors = run_program("check", story.path("assay.yaml"))
-        equal(code, 64, errors)
-        assert f"{key}: not in this version; take the key out" in errors, errors
-
-
 def an_address_beyond_loopback_without_protection_is_refused(story):
     daemon = story.daemon(configuration(http={"listen": "0.0.0.0:0"}))
 

@@ -1,0 +1,110 @@
+/*
+ * Weights that something else must carry. A transition writes the wish of each actuator in its own
+ * transaction; from then until all have confirmed (and again while reality is found to be
+ * otherwise) nobody knows which share is really served, so predictions of that time stay outside
+ * the comparison, the step has not begun, and nothing goes on.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "abtest/run_item.h"
+#include "storage/actuation.h"
+
+static bool carries(const struct actuator *actuator, const struct item *item)
+{
+    return strcmp(actuator->experiment, item->experiment->name) == 0;
+}
+
+bool item_carried(const struct run *run, const struct item *item)
+{
+    for (size_t i = 0; i < actuator_set_count(run->options.actuators); i++)
+        if (carries(actuator_set_at(run->options.actuators, i), item))
+            return true;
+    return false;
+}
+
+int item_wish(struct run *run, struct item *item, struct store *store, int64_t wall_ms,
+              struct err *err)
+{
+    const struct actuator_set *set = run->options.actuators;
+    const char *name = item->experiment->name;
+    double weight = ramp_weight(&item->ramp, item->experiment);
+    int rc = 0;
+    for (size_t i = 0; !rc && i < actuator_set_count(set); i++) {
+        const struct actuator *actuator = actuator_set_at(set, i);
+        if (carries(actuator, item))
+            rc = commit_actuation_wanted(store, actuator->name, name, item->seq + 1, weight,
+                                         wall_ms, err);
+    }
+    return rc ? rc : commit_applying(store, name, err);
+}
+
+struct state {
+    const struct actuator_set *set;
+    struct item *item;
+    size_t n;
+    bool applying, troubled;
+    char text[VERDICT_WHY_BYTES];
+};
+
+static int take_row(void *context, const struct actuation_row *row, struct err *err)
+{
+    (void)err;
+    struct state *state = context;
+    bool known = false;
+    for (size_t i = 0; i < actuator_set_count(state->set); i++)
+        known |= strcmp(actuator_set_at(state->set, i)->name, row->actuator) == 0;
+    bool open = !row->confirmed || *row->problem;
+    if (!known || !open)
+        return 0; /* one that was taken out of the configuration carries nothing any more */
+    bool worse = *row->problem && !state->troubled;
+    if (!state->text[0] || worse)
+        snprintf(state->text, sizeof(state->text), "%.32s: %s", row->actuator,
+                 *row->problem ? row->problem : "has not confirmed yet");
+    state->applying |= !row->confirmed;
+    state->troubled |= *row->problem != '\0';
+    return 0;
+}
+
+int item_confirm(struct run *run, struct item *item, int64_t look_ms, struct err *err)
+{
+    struct state state = {.set = run->options.actuators, .item = item};
+    if (actuator_set_count(state.set) == 0)
+        return 0;
+    int rc =
+        actuations_read(run->options.store, NULL, item->experiment->name, take_row, &state, err);
+    if (rc)
+        return rc;
+    bool was = item->applying;
+    item->applying = state.applying;
+    item->troubled = state.troubled;
+    memcpy(item->actuator, state.text, sizeof(item->actuator));
+    if (was == state.applying)
+        return 0;
+    item->dirty = true;
+    if (!was) {
+        item->astray = true;
+        return item_enter(item, look_ms, -1, err);
+    }
+    if (!item->astray) /* the step begins now, not when it was decided */
+        item->ramp.since_ms = look_ms;
+    item->astray = false;
+    return item_enter(item, look_ms, item->ramp.step, err);
+}
+
+int run_tell_after_end(struct run *run, const char *name, const char *reason, struct err *err)
+{
+    const struct item *item = run_find(run, name);
+    if (!item || !ramp_final(&item->ramp) || !run->options.tell)
+        return 0;
+    struct run_news news = {
+        .type = "experiment.held",
+        .experiment = name,
+        .model = item->experiment->model,
+        .version = item->experiment->treatment,
+        .reason = reason,
+        .verdict = item->verdict_json,
+        .at_ms = run->look_ms == INT64_MIN ? item->ramp.since_ms : run->look_ms,
+    };
+    return run->options.tell(run->options.context, &news, err);
+}
