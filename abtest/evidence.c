@@ -531,16 +531,27 @@ static int load_step(const struct evidence *e, struct step_evidence *step, struc
     return 0;
 }
 
-void evidence_save(const struct evidence *e, struct buf *out)
+static void save_with(const struct evidence *e, const struct units *units, struct buf *out)
 {
     buf_u8(out, FORMAT);
     buf_varint(out, (uint64_t)e->n_steps);
     buf_varint(out, (uint64_t)e->n_metrics);
     buf_zigzag(out, e->crossovers);
     buf_zigzag(out, e->treated);
-    save_units(&e->units, out);
+    save_units(units, out);
     for (int s = 0; s < e->n_steps; s++)
         save_step(e, &e->steps[s], out);
+}
+
+void evidence_save(const struct evidence *e, struct buf *out)
+{
+    save_with(e, &e->units, out);
+}
+
+void evidence_save_counts(const struct evidence *e, struct buf *out)
+{
+    struct units none = {.limit = e->units.limit, .level = e->units.level};
+    save_with(e, &none, out);
 }
 
 static int evidence_read(struct evidence *e, const char *name, struct reader *in, struct err *err)

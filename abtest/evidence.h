@@ -63,6 +63,8 @@ double evidence_threshold(const struct evidence *evidence, int step, int metric)
 int evidence_merge(struct evidence *into, const struct evidence *from, struct err *err);
 
 void evidence_save(const struct evidence *evidence, struct buf *out);
+/* The same without the set of units, which no decision reads: what an audit row keeps. */
+void evidence_save_counts(const struct evidence *evidence, struct buf *out);
 int evidence_load(struct evidence **out, const struct experiment *experiment, const void *bytes,
                   size_t n, struct err *err);
 

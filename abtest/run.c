@@ -150,29 +150,30 @@ static int create_configured(struct run *run, json_t *object, const struct run_a
     return 0;
 }
 
-static int create_all(struct run *run, struct err *err)
+int run_configure(struct run *run, const struct config *config, const struct run_actor *actor,
+                  struct err *err)
 {
-    const struct config *config = run->options.config;
-    struct run_actor actor = {"configuration", 0, INT64_MIN, 0};
+    run->options.config = config;
     json_t *list = config ? json_loads(config->experiments.json, 0, NULL) : NULL;
-    int rc = 0;
+    int first = 0;
     size_t i;
     json_t *object;
     json_array_foreach(list, i, object)
     {
-        rc = create_configured(run, object, &actor, err);
+        struct err why = {0};
+        int rc = create_configured(run, object, actor, &why);
         if (rc > 0) /* a conflict: another one runs on this model */
-            rc = err->code < 0 ? err->code : ERR_DATA;
-        if (rc) {
-            rc = err_prefix(err, rc, "%s:%d: experiments[%zu]", config->path,
-                            i < config->experiments.n_items ? config->experiments.item_lines[i]
-                                                            : config->experiments.line,
-                            i);
-            break;
+            rc = why.code < 0 ? why.code : ERR_DATA;
+        if (rc && !first) {
+            *err = why;
+            first = err_prefix(err, rc, "%s:%d: experiments[%zu]", config->path,
+                               i < config->experiments.n_items ? config->experiments.item_lines[i]
+                                                               : config->experiments.line,
+                               i);
         }
     }
     json_decref(list);
-    return rc;
+    return first;
 }
 
 int run_new(struct run **out, const struct run_options *options, struct err *err)
@@ -183,8 +184,9 @@ int run_new(struct run **out, const struct run_options *options, struct err *err
     run->options = *options;
     run->look_ms = run->watermark_ms = INT64_MIN;
     int rc = run_reload(run, err);
+    struct run_actor actor = {"configuration", 0, INT64_MIN, 0};
     if (!rc)
-        rc = create_all(run, err);
+        rc = run_configure(run, options->config, &actor, err);
     if (rc)
         return rc;
     *out = run;

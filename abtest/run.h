@@ -60,6 +60,19 @@ DEFINE_FREEP(run)
  */
 int run_check(const struct config *config, struct err *err);
 
+struct run_actor {
+    const char *who;
+    int64_t wall_ms;
+    int64_t watermark_ms; /* INT64_MIN: not known yet */
+    int64_t lost;
+};
+
+/* A configuration read again: its new experiments are created (and started where they say so). A
+   stored one of another shape stays as it is, with a warning; < 0: the first that could not be
+   created, after all others were. `config` must outlive the run, or the next call. */
+int run_configure(struct run *run, const struct config *config, const struct run_actor *actor,
+                  struct err *err);
+
 /* Does any experiment run? Without, nothing need be observed or looked at. */
 bool run_active(const struct run *run);
 /* Drops memory and loads what is stored. */
@@ -97,12 +110,6 @@ int run_tell_after_end(struct run *run, const char *name, const char *reason, st
 /* Writes the present verdicts, whatever the time: the end of a replay. */
 int run_flush(struct run *run, struct err *err);
 
-struct run_actor {
-    const char *who;
-    int64_t wall_ms;
-    int64_t watermark_ms; /* INT64_MIN: not known yet */
-    int64_t lost;
-};
 /* `body`: the object of contract §4. Its name goes to `name` (EXPERIMENT_MAX_NAME_BYTES + 1). */
 int run_create(struct run *run, const char *body, size_t n, const struct run_actor *actor,
                char *name, struct err *err);

@@ -184,13 +184,13 @@ static json_t *base64_json(const unsigned char *bytes, size_t n)
     return json;
 }
 
-/* evidence_save's bytes, deflated (zlib), in base64. */
+/* evidence_save_counts's bytes, deflated (zlib), in base64. */
 static json_t *pack_evidence(const struct evidence *evidence)
 {
     struct buf bytes;
     json_t *json = NULL;
     buf_init(&bytes, MAX_EVIDENCE_BYTES);
-    evidence_save(evidence, &bytes);
+    evidence_save_counts(evidence, &bytes);
     uLongf n = compressBound(bytes.size);
     AUTO_FREE unsigned char *packed = buf_failed(&bytes) ? NULL : malloc(n);
     if (packed && compress2(packed, &n, bytes.data, bytes.size, 6) == Z_OK)
@@ -245,6 +245,7 @@ static char *print_detail(struct run *run, const struct item *item, const struct
     if (json && item->verdict_json)
         json_object_set_new(json, "verdict", json_loads(item->verdict_json, 0, NULL));
     if (json && change->situation) {
+        json_object_set_new(json, "engine", json_integer(DECIDE_ENGINE));
         json_object_set_new(json, "situation", pack_situation(change->situation));
         json_object_set_new(json, "evidence", pack_evidence(item->evidence));
     }

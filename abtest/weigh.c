@@ -155,6 +155,15 @@ static bool has_margin(const struct experiment_metric *metric)
     return !isnan(metric->margin) || !isnan(metric->margin_relative);
 }
 
+/* Enough of both arms, and not one observation unlike the others: no burn-in ever ends then. */
+static bool all_equal(const struct weighing *w)
+{
+    struct ratio_estimate a = estimate_of(w, w->step, ARM_CONTROL, 0);
+    struct ratio_estimate b = estimate_of(w, w->step, ARM_TREATMENT, 0);
+    return a.n >= BURN_IN_OBSERVATIONS && b.n >= BURN_IN_OBSERVATIONS && !(a.variance > 0) &&
+           !(b.variance > 0) && a.value == b.value;
+}
+
 static void weigh_sequence(const struct weighing *w, struct metric_verdict *out)
 {
     const struct experiment_metric *m = w->metric;
@@ -163,7 +172,9 @@ static void weigh_sequence(const struct weighing *w, struct metric_verdict *out)
     struct contrast c = contrast_of(&strata, 1);
     if (!(c.information > 0)) {
         out->status = STATUS_UNDEFINED;
-        snprintf(out->why, sizeof(out->why), "not enough observations in both arms yet");
+        snprintf(out->why, sizeof(out->why), "%s",
+                 all_equal(w) ? "no variance: all observations are equal so far"
+                              : "not enough observations in both arms yet");
         return;
     }
     if (!(c.variance > 0)) {

@@ -321,6 +321,20 @@ int engine_create(struct engine *engine, const char *body, const char *who,
     return collector_call(engine->collector, call_run, &call, err);
 }
 
+int engine_configure(struct engine *engine, const struct config *config, struct err *err)
+{
+    struct collector_health health;
+    int rc = collector_commit_now(engine->collector, err);
+    if (rc)
+        return rc;
+    collector_health(engine->collector, &health);
+    struct run_actor actor = {"configuration", clock_wall_ms(clock_system()), health.watermark_ms,
+                              health.totals.lost};
+    rc = run_configure(engine->run, config, &actor, err);
+    engine->observer.active = run_active(engine->run);
+    return rc;
+}
+
 int engine_command(struct engine *engine, const struct run_order *order, const char *who,
                    struct err *err)
 {

@@ -43,5 +43,7 @@ int engine_tick(struct engine *engine, int64_t look_ms, int64_t silent_ms, struc
 /* 0, RUN_CONFLICT or < 0; the name of what was created or meant goes to `name`. */
 int engine_create(struct engine *engine, const char *body, const char *who,
                   char name[EXPERIMENT_MAX_NAME_BYTES + 1], struct err *err);
+/* A configuration read again; on the writer's thread. */
+int engine_configure(struct engine *engine, const struct config *config, struct err *err);
 int engine_command(struct engine *engine, const struct run_order *order, const char *who,
                    struct err *err);

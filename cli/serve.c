@@ -431,6 +431,9 @@ static int reload(void *context, struct store *store, struct err *err)
     collector_looks_while_observed(daemon->collector, !alerts_wanted(daemon->alerts));
     alerts_set_url(daemon->alerts, page_url(daemon));
     deliver_reload(daemon->deliver, alerts_receivers(daemon->alerts), page_url(daemon));
+    struct err why = {0};
+    if (engine_configure(&daemon->engine, daemon->reloaded, &why))
+        log_write(&daemon->log, LEVEL_ERROR, "cli", "%s", why.text);
     return flush_alerts(daemon, err);
 }
 

@@ -7,28 +7,33 @@
 #include "common/buf.h"
 #include "storage/connection.h"
 
-static void put_text(struct buf *out, const char *text)
+/* Its length as a varint, then the text itself, which may be long: never copied. */
+static int put_text(EVP_MD_CTX *digest, const char *text)
 {
-    buf_string(out, text, strlen(text));
+    unsigned char head[10];
+    struct buf length = {.data = head, .capacity = sizeof(head), .limit = sizeof(head)};
+    size_t n = strlen(text);
+    buf_varint(&length, n);
+    return EVP_DigestUpdate(digest, head, length.size) == 1 &&
+           EVP_DigestUpdate(digest, text, n) == 1;
 }
 
 static int chain(unsigned char out[AUDIT_HASH_BYTES], const unsigned char *before,
                  const struct audit_row *row, struct err *err)
 {
-    struct buf bytes;
-    buf_init(&bytes, 16 << 20);
-    buf_bytes(&bytes, before, AUDIT_HASH_BYTES);
-    buf_u64(&bytes, (uint64_t)row->seq);
-    buf_u64(&bytes, (uint64_t)row->at_ms);
-    put_text(&bytes, row->clock);
-    put_text(&bytes, row->who);
-    put_text(&bytes, row->action);
-    put_text(&bytes, row->subject);
-    put_text(&bytes, row->detail);
-    unsigned int n = 0;
-    int ok =
-        !buf_failed(&bytes) && EVP_Digest(bytes.data, bytes.size, out, &n, EVP_sha256(), NULL) == 1;
-    buf_finish(&bytes);
+    unsigned char head[16];
+    struct buf numbers = {.data = head, .capacity = sizeof(head), .limit = sizeof(head)};
+    const char *const texts[] = {row->clock, row->who, row->action, row->subject, row->detail};
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    buf_u64(&numbers, (uint64_t)row->seq);
+    buf_u64(&numbers, (uint64_t)row->at_ms);
+    int ok = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+             EVP_DigestUpdate(digest, before, AUDIT_HASH_BYTES) == 1 &&
+             EVP_DigestUpdate(digest, head, sizeof(head)) == 1;
+    for (size_t i = 0; ok && i < sizeof(texts) / sizeof(texts[0]); i++)
+        ok = put_text(digest, texts[i]);
+    ok = ok && EVP_DigestFinal_ex(digest, out, NULL) == 1;
+    EVP_MD_CTX_free(digest);
     return ok ? 0 : err_set(err, -12, "audit: no memory for row %" PRId64, row->seq);
 }
 

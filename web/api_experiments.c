@@ -326,6 +326,7 @@ static json_t *evidence_of(const char *text, bool full)
         json_object_del(json, "evidence");
         json_object_del(json, "situation");
         json_object_del(json, "object");
+        json_object_del(json, "engine");
     }
     return json;
 }

@@ -9,6 +9,7 @@
 #include "storage/catalog.h"
 #include "storage/series.h"
 #include "web/experiment_json.h"
+#include "web/rule_data.h"
 
 enum {
     MAX_WAIT_MS = 60000,
@@ -170,6 +171,7 @@ struct rule_states {
     const char *model;
     json_t *rules; /* of the configuration */
     const char *version;
+    json_t *judged; /* names of the rules that have a row */
     bool fails, open;
 };
 
@@ -195,6 +197,7 @@ static int take_alert(void *context, const struct alert_row *row, struct err *er
     if (!configured || (*row->model && strcmp(row->model, states->model) != 0) ||
         (states->version && *row->version && strcmp(row->version, states->version) != 0))
         return 0;
+    json_object_set_new(states->judged, row->rule, json_true());
     bool firing = row->phase == 2;
     const char *what = firing                            ? "fires"
                        : row->phase == 1                 ? "is pending"
@@ -218,6 +221,31 @@ static size_t count_rules(const struct rule_states *states)
         n += is_of(rule, "model", states->model) && is_of(rule, "version", states->version);
     }
     return n;
+}
+
+/* A rule without a row was quiet, or was never judged: then nothing is known. */
+static int find_blind(struct store *store, const struct config *config, struct rule_states *states,
+                      int64_t complete_ms, struct err *err)
+{
+    int rc = 0;
+    size_t i;
+    json_t *rule;
+    json_array_foreach(states->rules, i, rule)
+    {
+        const char *name = json_string_value(json_object_get(rule, "name"));
+        bool has_data = true;
+        if (rc || !name || json_object_get(states->judged, name) ||
+            !is_of(rule, "model", states->model) || !is_of(rule, "version", states->version))
+            continue;
+        rc = rule_has_data(store, config, rule, states->model, complete_ms, &has_data, err);
+        if (rc || has_data)
+            continue;
+        char text[320];
+        states->open = true;
+        snprintf(text, sizeof(text), "rule %.200s has no data", name);
+        json_array_append_new(states->gate->reasons, json_string(text));
+    }
+    return rc;
 }
 
 static int count_point(void *context, const struct series_point *point, struct err *err)
@@ -272,8 +300,14 @@ int api_gate_model(struct api_context *context, const struct api_input *input,
         .model = model,
         .version = input_param(input, "version"),
         .rules = context->config ? json_loads(context->config->alerts.json, 0, NULL) : json_array(),
+        .judged = json_object(),
     };
+    int64_t complete_ms = -1, labels_ms = -1;
     rc = alerts_read(store, false, take_alert, &states, err);
+    if (!rc)
+        rc = series_complete(store, model, &complete_ms, &labels_ms, err);
+    if (!rc)
+        rc = find_blind(store, context->config, &states, complete_ms, err);
     struct web_health health = {.ready = true};
     if (context->commands.health)
         context->commands.health(context->commands.context, &health);
@@ -288,6 +322,7 @@ int api_gate_model(struct api_context *context, const struct api_input *input,
     else if (states.open)
         gate.result = "unknown";
     json_decref(states.rules);
+    json_decref(states.judged);
     if (!rc)
         return write_gate(context, input, store, model, &gate, answer, err);
     json_decref(gate.reasons);

@@ -107,7 +107,9 @@ static const char *header(struct exchange *exchange, const char *name)
 static const char *bearer(struct exchange *exchange)
 {
     const char *value = header(exchange, "Authorization");
-    if (!value || strncasecmp(value, "Bearer ", 7) != 0)
+    if (!value)
+        return header(exchange, "X-API-Key"); /* as OFREP's clients may send it */
+    if (strncasecmp(value, "Bearer ", 7) != 0)
         return NULL;
     value += 7;
     return value + strspn(value, " ");

@@ -226,7 +226,8 @@ enum MHD_Result respond_answer(struct exchange *exchange)
     char etag[40];
     snprintf(etag, sizeof(etag), "\"%016llx%s\"", (unsigned long long)hash, gzip ? "-gz" : "");
     bool get = exchange->route && strcmp(exchange->route->method, "GET") == 0;
-    bool tagged = get && answer->status == 200;
+    bool flags = exchange->route && strncmp(exchange->route->pattern, "/ofrep/", 7) == 0;
+    bool tagged = (get || flags) && answer->status == 200; /* OFREP's clients poll by POST */
     add_answer_headers(exchange, response);
     if (gzip)
         add(response, "Content-Encoding", "gzip");

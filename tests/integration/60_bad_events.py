@@ -4,7 +4,7 @@ import os
 import sqlite3
 import subprocess
 
-from daemon import configuration, run_program, yaml
+from daemon import configuration, run_program
 from database import check_sound, query, totals
 from events import BAD, START, prediction, stream, write_jsonl
 from kafka import wait_until

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "storage/audit.h"
@@ -189,6 +190,33 @@ static void F45_each_edit_of_the_audit_log_is_found_and_named(void **state)
     }
 }
 
+static void a_row_of_many_megabytes_is_written_and_verified(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    size_t n = (size_t)20 << 20;
+    char *detail = malloc(n + 3);
+    assert_non_null(detail);
+    memset(detail, 'x', n + 2);
+    detail[0] = detail[n + 1] = '"';
+    detail[n + 2] = '\0';
+    struct audit_row row = {.at_ms = 1,
+                            .clock = "wall",
+                            .who = "engine",
+                            .action = "experiment.rollback",
+                            .subject = "e",
+                            .detail = detail};
+
+    must(commit_begin(store, &err), &err);
+    must(commit_audit(store, &row, &err), &err);
+    must(commit_end(store, &err), &err);
+
+    must(audit_verify(store, &err), &err);
+    free(detail);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +224,7 @@ int main(void)
         cmocka_unit_test(F42_a_repeated_command_is_one_transition),
         cmocka_unit_test(a_name_is_used_once),
         cmocka_unit_test(F45_each_edit_of_the_audit_log_is_found_and_named),
+        cmocka_unit_test(a_row_of_many_megabytes_is_written_and_verified),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

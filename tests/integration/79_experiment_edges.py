@@ -1,0 +1,238 @@
+"""Edges of experiments: thresholds from history, flags polled with tags and keys, a reload that
+creates, gates that do not know, assignments that stay, decisions that are proved, and pipelines'
+examples that are true.
+"""
+
+import hashlib
+import json
+import os
+import random
+import re
+import sqlite3
+
+from daemon import configuration, run_program
+from events import START, prediction
+from kafka import ROOT, wait_until
+from story import equal, short
+from traffic import Traffic, bucket
+
+NAME = "credit-v4"
+MINUTE = 60000
+
+
+def _experiment(**more):
+    steps = [{"weight": 5, "min_duration": "10s"}, {"weight": 50, "min_duration": "10s"}, {"weight": 100, "min_duration": "10s"}]
+    metric = {"metric": "error_rate", "role": "guardrail", "margin_relative": 9.0}
+    made = {"name": NAME, "model": "credit", "control": "v3", "treatment": "v4", "salt": NAME}
+    return {**made, "steps": steps, "metrics": [metric], **more}
+
+
+def _path(*parts):
+    return "/".join(["/api/v1/experiments", NAME, *parts])
+
+
+def _send(daemon, events):
+    answer = daemon.post("/api/v1/events", "\n".join(event.value for event in events).encode())
+    equal(answer["rejected"], [], "rejected events")
+
+
+def _latencies(start, seconds, weight, slower, seed):
+    """20 predictions a second; treatment's latency is `slower` times control's."""
+    dice, made = random.Random(seed), []
+    for i in range(seconds * 20):
+        unit = f"{seed}-{i}"
+        treated = bucket(NAME, unit) < weight / 100
+        latency = dice.lognormvariate(3, 0.5) * (slower if treated else 1)
+        made.append(prediction(unit, start + i * 50, "credit", "v4" if treated else "v3", unit=unit, latency_ms=latency, score=0.5))
+    return made
+
+
+@short
+def a_latency_without_a_limit_is_judged_by_controls_own_history(story):
+    daemon = story.daemon(configuration())
+    daemon.start()
+    _send(daemon, _latencies(START, 240, 0, 1, 1))  # before the experiment: its quantile is known from here
+    metric = {"metric": "latency_p90", "role": "guardrail", "margin_relative": 0.2}
+    steps = [{"weight": 50, "min_duration": "1h"}]
+    daemon.post("/api/v1/experiments", _experiment(metrics=[metric], steps=steps))
+    daemon.post(_path("start"), {"reason": "go"})
+
+    _send(daemon, _latencies(START + 240000, 60, 50, 3.0, 2))
+
+    wait_until(lambda: daemon.get(_path())["state"] == "rolled_back", 20, "the rollback")
+    verdict = daemon.get(_path())["verdict"]
+    equal(verdict["reason"], "guardrail latency_p90: harm beyond harm_margin")
+
+
+@short
+def what_was_decided_is_proved_by_verify_and_a_changed_row_is_found(story):
+    daemon = story.daemon(configuration())
+    daemon.start()
+    experiment = _experiment(metrics=[{"metric": "error_rate", "role": "guardrail", "margin_relative": 1.0}])
+    daemon.post("/api/v1/experiments", experiment)
+    daemon.post(_path("start"), {"reason": "go"})
+    traffic = Traffic(experiment, START, rates=(0.02, 0.5))
+    while daemon.get(_path())["state"] == "running":
+        _send(daemon, traffic.seconds(10, 5))
+    daemon.terminate()
+    code, text, errors = run_program("verify", daemon.database)
+    equal((code, text.endswith("fine, 1 decisions computed again to the same bits\n")), (0, True), text + errors)
+
+    # A forger who knows the chain makes a whole new one: the verdict still does not follow.
+    database = sqlite3.connect(daemon.database)
+    former = b"\0" * 32
+    for row in database.execute("SELECT seq, at_ms, clock, who, action, subject, detail FROM audit ORDER BY seq").fetchall():
+        seq, at_ms, texts = row[0], row[1], list(row[2:])
+        detail = json.loads(texts[4])
+        if "situation" in detail:
+            detail["verdict"]["reason"] = "guardrail error_rate: it was a Monday"
+            texts[4] = json.dumps(detail, separators=(",", ":"))
+        former = _chain(former, seq, at_ms, texts)
+        database.execute("UPDATE audit SET detail = ?, hash = ? WHERE seq = ?", (texts[4], former, seq))
+    database.commit()
+    database.close()
+    code, text, errors = run_program("verify", daemon.database)
+    equal(code, 1, text + errors)
+    assert "experiment.rollback credit-v4): its evidence gives another verdict than it says (reason differs)" in errors, errors
+
+
+def _chain(former, seq, at_ms, texts):
+    """storage/audit.h written down a second time."""
+    raw = former + seq.to_bytes(8, "little") + at_ms.to_bytes(8, "little")
+    for text in texts:
+        data = text.encode()
+        n = len(data)
+        while n > 127:
+            raw, n = raw + bytes([n & 127 | 128]), n >> 7
+        raw += bytes([n]) + data
+    return hashlib.sha256(raw).digest()
+
+
+@short
+def flags_are_polled_with_a_tag_and_asked_for_with_a_key(story):
+    daemon = story.daemon(configuration())
+    code, token, errors = run_program("token", "new", "flags", "read")
+    equal(code, 0, errors)
+    token, line = token.strip(), errors.strip().splitlines()[-1]
+    with open(story.path("tokens.txt"), "w", encoding="utf-8") as out:
+        out.write(line + "\n")
+    os.chmod(story.path("tokens.txt"), 0o600)
+    daemon.settings["http"]["tokens"] = story.path("tokens.txt")
+    daemon.settings["experiments"] = [_experiment(start=True)]
+    daemon.start()
+    body = {"context": {"targetingKey": next(f"u{i}" for i in range(1000) if bucket(NAME, f"u{i}") > 0.05)}}
+    flags = "/ofrep/v1/evaluate/flags"
+
+    equal(daemon.request("POST", flags, body)[0], 401)
+    equal(daemon.request("POST", flags, body, headers={"X-API-Key": "nonsense"})[0], 401)
+    equal(daemon.request("POST", flags, body, headers={"Authorization": f"Bearer {token}"})[0], 200)
+    status, _, headers = _ask(daemon, flags, body, {"X-API-Key": token})
+    equal(status, 200)
+    tag = headers["ETag"]
+    equal(_ask(daemon, flags, body, {"X-API-Key": token, "If-None-Match": tag})[:2], (304, b""))
+    other = {"context": {"targetingKey": next(f"u{i}" for i in range(1000) if bucket(NAME, f"u{i}") < 0.05)}}
+    equal(_ask(daemon, flags, other, {"X-API-Key": token, "If-None-Match": tag})[0], 200, "another unit, another answer")
+
+
+def _ask(daemon, path, body, headers):
+    import http.client
+
+    host = daemon.url.split("//")[1]
+    connection = http.client.HTTPConnection(host, timeout=10)
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
+    answer = connection.getresponse()
+    got = answer.status, answer.read(), dict(answer.getheaders())
+    connection.close()
+    return got
+
+
+@short
+def a_reload_creates_what_the_configuration_has_gained(story):
+    daemon = story.daemon(configuration(experiments=[]))
+    daemon.start()
+    equal(daemon.get("/api/v1/experiments")["items"], [])
+    daemon.settings["experiments"] = [_experiment(start=True)]
+    daemon.write_configuration()
+    daemon.hangup()
+    wait_until(lambda: len(daemon.get("/api/v1/experiments")["items"]) == 1, 10, "the experiment")
+    equal(daemon.get(_path())["state"], "running")
+
+    # one that cannot run beside it is told, and keeps no other from being created
+    daemon.settings["experiments"] += [_experiment(name="second", start=True), _experiment(name="third")]
+    daemon.write_configuration()
+    daemon.hangup()
+    wait_until(lambda: len(daemon.get("/api/v1/experiments")["items"]) == 2, 10, "the third")
+    equal({e["name"]: e["state"] for e in daemon.get("/api/v1/experiments")["items"]}, {NAME: "running", "third": "draft"})
+    assert "experiments[1]" in daemon.log() and "running on model credit already" in daemon.log(), daemon.log()
+
+
+@short
+def a_gate_does_not_know_what_no_rule_could_judge(story):
+    rules = [
+        {"name": "errors", "model": "credit", "metric": "error_rate", "window": "5m", "above": 0.2},
+        {"name": "quality", "model": "credit", "metric": "roc_auc", "window": "5m", "below": 0.6},
+    ]
+    daemon = story.daemon(configuration(alerts=rules))
+    daemon.start()
+    events = [prediction(f"p{i}", START + i * 500, "credit", "v3", score=0.5, prediction=1) for i in range(600)]
+    _send(daemon, events)
+    gate = "/api/v1/gate/models/credit"
+
+    wait_until(lambda: daemon.get(gate)["reasons"] == ["rule quality has no data"], 10, "no label, no quality")
+    equal(daemon.get(gate)["result"], "unknown")
+    equal(daemon.request("GET", gate + "?status=1")[0], 503)
+
+
+def nobody_leaves_treatment_from_5_to_100_across_a_restart(story):
+    daemon = story.daemon(configuration(experiments=[_experiment(start=True)]))
+    daemon.start()
+    before, moved, n = set(), 0, 400
+    for step, weight in enumerate((5, 50, 100)):
+        if step:
+            daemon.post(_path("jump"), {"step": step, "reason": "next"})
+            daemon.terminate()
+            daemon.start()
+        equal(daemon.get(_path())["weight"], weight)
+        treated = {i for i in range(n) if daemon.get(_path("assignment") + f"?unit=user-{i}")["arm"] == "treatment"}
+        equal(treated, {i for i in range(n) if bucket(NAME, f"user-{i}") < weight / 100})
+        moved += len(before - treated)
+        before = treated
+    equal((moved, len(before)), (0, n))
+
+
+@short
+def the_pipelines_examples_of_the_documentation_are_true(story):
+    daemon = story.daemon(configuration())
+    daemon.start()
+    daemon.post("/api/v1/experiments", _experiment())
+    with open(os.path.join(ROOT, "docs", "abtest.md"), encoding="utf-8") as file:
+        text = file.read()
+    text = text[text.index("## 10. Gates") :]
+    paths = sorted(set(re.findall(r"http://assay:8080(/[^\"} ]*)", text)))
+    equal(paths, [f"/api/v1/gate/experiments/{NAME}", f"/api/v1/gate/experiments/{NAME}/rollback", f"/api/v1/gate/experiments/{NAME}?status=1"])
+    commands = re.findall(r"assay (gate experiment .*)", text)
+    assert len(commands) >= 4, commands
+
+    def answers():
+        argo, back, flagger = (daemon.request(method, path, body) for method, path, body in zip(("GET", "POST", "POST"), paths, (None, {"name": "x"}, {"name": "x"})))
+        equal(argo[0], 200, "Argo reads the body")
+        return json.loads(argo[1])["result"], flagger[0], back[0]
+
+    def exits():
+        codes = set()
+        for command in commands:
+            words = command.replace("$ASSAY_URL", daemon.url).replace("http://assay:8080", daemon.url).replace("https://assay.example", daemon.url)
+            words = words.replace("$(params.experiment)", NAME).replace("2h", "1s").replace("gate.xml", story.path("gate.xml")).replace('"', "").split()
+            codes.add(run_program(*words)[0])
+        return codes
+
+    equal((answers(), exits()), (("unknown", 503, 409), {3}), "a draft")
+    daemon.post(_path("start"), {})
+    equal(answers(), ("unknown", 503, 409), "running")
+    daemon.post(_path("promote"), {"reason": "good"})
+    equal((answers(), exits()), (("pass", 200, 409), {0}), "promoted")
+    daemon.post("/api/v1/experiments", _experiment(name="b"))
+    daemon.post("/api/v1/experiments/b/rollback", {"reason": "bad"})
+    paths[:] = [path.replace(NAME, "b") for path in paths]
+    commands[:] = [command.replace(NAME, "b").replace("$(params.experiment)", "b") for command in commands]
+    equal((answers(), exits()), (("fail", 409, 200), {1}), "rolled back")

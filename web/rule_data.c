@@ -1,0 +1,100 @@
+#include "web/rule_data.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "storage/references.h"
+#include "storage/series.h"
+#include "web/model_metrics.h"
+
+static const char *text_of(const json_t *rule, const char *key)
+{
+    return json_string_value(json_object_get(rule, key));
+}
+
+/* Drift is measured against a reference. */
+static int has_reference(struct store *store, const json_t *rule, const char *model, bool *out,
+                         struct err *err)
+{
+    struct reference_row row;
+    int rc = reference_row_read(store, model, text_of(rule, "version"), &row, err);
+    *out = !rc && row.reference;
+    if (!rc)
+        reference_row_finish(&row);
+    return rc;
+}
+
+struct search {
+    const struct config_model *model;
+    const char *metric;
+    int64_t window_ms;
+    bool found;
+};
+
+static int take_point(void *context, const struct series_point *point, struct err *err)
+{
+    (void)err;
+    struct search *search = context;
+    struct model_metrics metrics;
+    struct metric_value value;
+    struct err why;
+    if (search->found || !point->states)
+        return 0;
+    if (model_metrics_open(&metrics, states_setup(point->states)->task, search->model,
+                           search->metric, &why) == 0 &&
+        metrics.n == 1) {
+        metric_evaluate(point->states, &metrics.queries[0], search->window_ms, &value);
+        search->found = value.n > 0 && !isnan(value.value);
+        model_metrics_finish(&metrics);
+    }
+    return 0;
+}
+
+static int has_value(struct store *store, const struct config *config, const json_t *rule,
+                     const char *model, int64_t complete_ms, bool *out, struct err *err)
+{
+    char slice[513] = "";
+    const char *window = text_of(rule, "window"), *key;
+    json_t *value, *segment = json_object_get(rule, "segment");
+    struct search search = {
+        .model = config_model_find(config, model),
+        .metric = text_of(rule, "metric"),
+        .window_ms = 3600000,
+    };
+    if (window)
+        (void)duration_parse(&search.window_ms, window, strlen(window)); /* checked at the start */
+    json_object_foreach(segment, key, value)
+    {
+        if (json_is_string(value))
+            snprintf(slice, sizeof(slice), "%s=%s", key, json_string_value(value));
+    }
+    /* the aligned windows around its end: together they hold all of it */
+    int64_t start_ms = complete_ms - complete_ms % search.window_ms;
+    struct series_query query = {
+        .model = model,
+        .version = text_of(rule, "version"),
+        .slice = slice,
+        .from_ms = start_ms > search.window_ms ? start_ms - search.window_ms : 0,
+        .to_ms = start_ms + search.window_ms,
+        .window_ms = search.window_ms,
+        .step_ms = search.window_ms,
+    };
+    struct series_points about; /* keeps no points */
+    int rc = series_each(store, &query, take_point, &search, &about, err);
+    *out = search.found;
+    return rc;
+}
+
+int rule_has_data(struct store *store, const struct config *config, const json_t *rule,
+                  const char *model, int64_t complete_ms, bool *out, struct err *err)
+{
+    *out = true;
+    if (json_object_get(rule, "drift"))
+        return has_reference(store, rule, model, out, err);
+    if (!text_of(rule, "metric"))
+        return 0; /* `absent` judges just that */
+    *out = false;
+    return complete_ms < 0 ? 0 : has_value(store, config, rule, model, complete_ms, out, err);
+}
