@@ -80,6 +80,9 @@ struct metric_verdict {
     double p_value;                      /* always valid, of harm */
     double samples_needed;               /* NaN: unknown; 0: answered */
     double chance_to_win, expected_loss; /* Bayesian, for people; NaN: not defined */
+    /* For a pipeline that looks once, at an end fixed beforehand: the present step alone. */
+    const char *fixed_test; /* "pooled z" or "Welch t"; NULL: not defined */
+    double fixed_statistic, fixed_dof, fixed_p_value, fixed_lower, fixed_upper; /* two-sided */
     bool safe_now; /* the evidence of this step alone does not speak against safety */
     char why[VERDICT_WHY_BYTES];
 };

@@ -21,7 +21,8 @@ enum {
    to last. */
 #define TREATED (UINT32_C(1) << 31)
 #define TREATED_LAST (UINT32_C(1) << 30)
-#define STEPS (TREATED_LAST - 1)
+#define STEPS (UNIT_TOUCHED - 1)
+#define SAVED (~UNIT_TOUCHED)
 
 struct cell {
     struct sums *sums;
@@ -152,6 +153,7 @@ static void count_rate(struct evidence *e, const struct exposure *x, const struc
             if (!measure_failure(&e->measures[m], o, q, &failed) || !failed)
                 continue;
             unit->failed |= bit;
+            units_touch(&e->units, unit);
             rate->failures.control += x->arm == ARM_CONTROL;
             rate->failures.treatment += x->arm == ARM_TREATMENT;
         }
@@ -178,6 +180,7 @@ static int count_unit(struct evidence *e, const struct exposure *x, const struct
         e->treated += x->arm == ARM_TREATMENT && !(unit->steps & TREATED);
         unit->steps = (unit->steps & ~TREATED_LAST) | bit |
                       (x->arm == ARM_TREATMENT ? TREATED | TREATED_LAST : 0);
+        units_touch(&e->units, unit);
     }
     count_rate(e, x, o, unit, new_in_step);
     return 0;
@@ -353,8 +356,11 @@ static int merge_units(struct evidence *into, const struct evidence *from, struc
                            "evidence: both parts saw unit %016" PRIx64
                            "; parts must be split by unit",
                            theirs->hash);
-        if (ours)
+        if (ours) {
             *ours = *theirs;
+            ours->steps &= SAVED;
+            units_touch(&into->units, ours);
+        }
     }
     return 0;
 }
@@ -427,9 +433,59 @@ static void save_units(const struct units *units, struct buf *out)
     buf_varint(out, units->n);
     for (size_t i = 0; i < units->n; i++) {
         buf_u64(out, sorted[i].hash);
-        buf_varint(out, sorted[i].steps);
+        buf_varint(out, sorted[i].steps & SAVED);
         buf_varint(out, sorted[i].failed);
     }
+}
+
+static void save_unit(const struct unit *unit, struct buf *out)
+{
+    buf_u64(out, unit->hash);
+    buf_varint(out, unit->steps & SAVED);
+    buf_varint(out, unit->failed);
+}
+
+size_t evidence_save_units(struct evidence *e, bool *whole, struct buf *out)
+{
+    struct units *units = &e->units;
+    size_t n = 0;
+    *whole = *whole || units->all_touched;
+    if (*whole) {
+        for (size_t i = 0; i < units->n_places; i++)
+            if (units->places[i].hash != 0) {
+                save_unit(&units->places[i], out);
+                n++;
+            }
+    } else {
+        for (; n < units->n_touched; n++)
+            save_unit(units_find(units, units->touched[n]), out); /* it is there: none goes alone */
+    }
+    units_settle(units);
+    return n;
+}
+
+int evidence_load_units(struct evidence *e, const void *bytes, size_t n, struct err *err)
+{
+    struct reader in = reader_of(bytes, n);
+    while (reader_left(&in) > 0) {
+        uint64_t hash = reader_u64(&in);
+        uint32_t steps = (uint32_t)reader_varint(&in), failed = (uint32_t)reader_varint(&in);
+        if (reader_failed(&in) || hash == 0)
+            return err_set(err, ERR_CORRUPT, "evidence: a segment of units is damaged");
+        struct unit *unit = units_take(&e->units, hash);
+        if (!unit && units_sampled(&e->units, hash))
+            return err_set(err, -ENOMEM, "evidence: no memory for its units");
+        if (!unit)
+            continue;
+        unit->steps = steps & SAVED;
+        unit->failed = failed;
+    }
+    return 0;
+}
+
+size_t evidence_units(const struct evidence *e)
+{
+    return e->units.n;
 }
 
 static int load_units(struct units *units, struct reader *in, struct err *err)
@@ -447,9 +503,10 @@ static int load_units(struct units *units, struct reader *in, struct err *err)
         struct unit *unit = units_take(units, hash);
         if (!unit)
             return err_set(err, -ENOMEM, "evidence: no memory for %" PRIu64 " units", n);
-        unit->steps = steps;
+        unit->steps = steps & SAVED;
         unit->failed = failed;
     }
+    units->all_touched = n > 0; /* of before there were segments: the next save takes all */
     return 0;
 }
 

@@ -63,6 +63,12 @@ double evidence_threshold(const struct evidence *evidence, int step, int metric)
 int evidence_merge(struct evidence *into, const struct evidence *from, struct err *err);
 
 void evidence_save(const struct evidence *evidence, struct buf *out);
+/* The units that were touched since the last call, or all: a segment to be appended to those
+   before. Whole when asked for, or when the sample has shrunk; returns how many. */
+size_t evidence_save_units(struct evidence *evidence, bool *whole, struct buf *out);
+/* A segment over those before it, in the order of saving. */
+int evidence_load_units(struct evidence *evidence, const void *bytes, size_t n, struct err *err);
+size_t evidence_units(const struct evidence *evidence); /* that are kept */
 /* The same without the set of units, which no decision reads: what an audit row keeps. */
 void evidence_save_counts(const struct evidence *evidence, struct buf *out);
 int evidence_load(struct evidence **out, const struct experiment *experiment, const void *bytes,

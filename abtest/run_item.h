@@ -44,6 +44,8 @@ struct item {
     bool astray;             /* … what it had confirmed before */
     char actuator[VERDICT_WHY_BYTES]; /* which, and why */
     enum hold_cause held;             /* of the hold that was told */
+    int64_t segments;                 /* number of the last one of its units that was written */
+    size_t appended;                  /* units in segments since all became one */
     bool dirty;                       /* evidence or clocks differ from what is stored */
     struct verdict verdict;           /* of the last look */
     bool looked;

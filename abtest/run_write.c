@@ -18,7 +18,9 @@
 #include "storage/transition.h"
 
 enum {
-    MAX_EVIDENCE_BYTES = 512 << 20
+    MAX_EVIDENCE_BYTES = 512 << 20,
+    UNIT_BYTES = 12,       /* of a saved unit, about */
+    APPENDED_FREE = 100000 /* so many may be appended before all are written as one again */
 };
 
 void run_crash_at(const char *place)
@@ -98,7 +100,7 @@ static void save_evidence(const struct item *item, struct buf *out)
 {
     struct buf bytes;
     buf_init(&bytes, MAX_EVIDENCE_BYTES);
-    evidence_save(item->evidence, &bytes);
+    evidence_save_counts(item->evidence, &bytes);
     out->failed |= bytes.failed;
     buf_string(out, (const char *)bytes.data, bytes.size);
     buf_finish(&bytes);
@@ -117,6 +119,14 @@ static int load_evidence(struct item *item, const void *bytes, size_t n, struct 
     return rc ? rc : young_load(item, &in, err);
 }
 
+static int take_segment(void *context, int64_t n, const void *bytes, size_t size, struct err *err)
+{
+    struct item *item = context;
+    item->segments = n;
+    item->appended += size / UNIT_BYTES;
+    return evidence_load_units(item->evidence, bytes, size, err);
+}
+
 int item_restore(struct item *item, struct store *store, const char *ramp, struct err *err)
 {
     json_t *json = json_loads(ramp, 0, NULL);
@@ -131,19 +141,55 @@ int item_restore(struct item *item, struct store *store, const char *ramp, struc
     rc = experiment_evidence_read(store, item->experiment->name, &bytes, &n, err);
     if (rc)
         return rc;
-    return bytes ? load_evidence(item, bytes, n, err)
-                 : evidence_new(&item->evidence, item->experiment, EVIDENCE_MAX_UNITS, err);
+    rc = bytes ? load_evidence(item, bytes, n, err)
+               : evidence_new(&item->evidence, item->experiment, EVIDENCE_MAX_UNITS, err);
+    if (rc)
+        return rc;
+    return experiment_units_read(store, item->experiment->name, take_segment, item, err);
 }
 
-static int write_evidence(const struct item *item, struct store *store, struct err *err)
+/*
+ * Appends the units that are new or have failed. All become one segment again when the appended
+ * ones outnumber them, so that each unit is written a few times in all; and when the last segment
+ * on disk is not the last one written: that transaction was taken back.
+ */
+static int write_units(struct item *item, struct store *store, struct err *err)
+{
+    const char *name = item->experiment->name;
+    struct buf bytes;
+    int64_t last = 0;
+    size_t units = evidence_units(item->evidence);
+    int rc = experiment_units_last(store, name, &last, err);
+    if (rc)
+        return rc;
+    bool whole = last != item->segments || item->appended > 2 * units + APPENDED_FREE;
+    buf_init(&bytes, MAX_EVIDENCE_BYTES);
+    size_t n = evidence_save_units(item->evidence, &whole, &bytes);
+    item->appended = whole ? n : item->appended + n;
+    if (n > 0)
+        item->segments = last + 1;
+    if (buf_failed(&bytes))
+        rc = err_set(err, -ENOMEM, "experiment %s: no memory for its units", name);
+    else if (n > 0)
+        rc = commit_experiment_units(store, name, last + 1, whole, bytes.data, bytes.size, err);
+    buf_finish(&bytes);
+    if (rc)
+        item->segments = -1; /* what was to be written is not known any more: all of it next time */
+    return rc;
+}
+
+static int write_evidence(struct item *item, struct store *store, struct err *err)
 {
     struct buf bytes;
+    int rc = write_units(item, store, err);
+    if (rc)
+        return rc;
     buf_init(&bytes, MAX_EVIDENCE_BYTES);
     save_evidence(item, &bytes);
-    int rc = buf_failed(&bytes) ? err_set(err, -ENOMEM, "experiment %s: no memory for its evidence",
-                                          item->experiment->name)
-                                : commit_experiment_evidence(store, item->experiment->name,
-                                                             bytes.data, bytes.size, err);
+    rc = buf_failed(&bytes) ? err_set(err, -ENOMEM, "experiment %s: no memory for its evidence",
+                                      item->experiment->name)
+                            : commit_experiment_evidence(store, item->experiment->name, bytes.data,
+                                                         bytes.size, err);
     buf_finish(&bytes);
     return rc;
 }

@@ -14,7 +14,9 @@ void units_init(struct units *units, size_t limit)
 void units_finish(struct units *units)
 {
     free(units->places);
+    free(units->touched);
     units->places = NULL;
+    units->touched = NULL;
 }
 
 bool units_sampled(const struct units *units, uint64_t hash)
@@ -62,6 +64,7 @@ struct unit *units_take(struct units *units, uint64_t hash)
         return unit;
     if (units->n >= units->limit) {
         units->level++;
+        units->all_touched = true;
         if (!rebuild(units, units->n_places)) {
             units->level--;
             return NULL;
@@ -84,6 +87,36 @@ const struct unit *units_find(const struct units *units, uint64_t hash)
         return NULL;
     const struct unit *unit = find(units->places, units->n_places, hash);
     return unit->hash == hash ? unit : NULL;
+}
+
+void units_touch(struct units *units, struct unit *unit)
+{
+    if (units->all_touched || unit->steps & UNIT_TOUCHED)
+        return;
+    if (units->n_touched == units->touched_capacity) {
+        size_t more = units->touched_capacity ? 2 * units->touched_capacity : FIRST_PLACES;
+        uint64_t *touched = realloc(units->touched, more * sizeof(*touched));
+        if (!touched) {
+            units->all_touched = true; /* dearer, but nothing is forgotten */
+            return;
+        }
+        units->touched = touched;
+        units->touched_capacity = more;
+    }
+    units->touched[units->n_touched++] = unit->hash;
+    unit->steps |= UNIT_TOUCHED;
+}
+
+void units_settle(struct units *units)
+{
+    for (size_t i = 0; i < units->n_touched; i++) {
+        struct unit *unit =
+            units->n_places ? find(units->places, units->n_places, units->touched[i]) : NULL;
+        if (unit)
+            unit->steps &= ~UNIT_TOUCHED;
+    }
+    units->n_touched = 0;
+    units->all_touched = false;
 }
 
 static int by_hash(const void *a, const void *b)

@@ -56,6 +56,13 @@ static json_t *print_metric(const struct metric_verdict *m, const struct experim
     json_object_set_new(json, "samples_needed", count(m->samples_needed));
     json_object_set_new(json, "chance_to_win", number(m->chance_to_win));
     json_object_set_new(json, "expected_loss", number(m->expected_loss));
+    if (m->fixed_test)
+        json_object_set_new(json, "fixed_horizon",
+                            json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "test", m->fixed_test,
+                                      "statistic", number(m->fixed_statistic), "dof",
+                                      number(m->fixed_dof), "p_value", number(m->fixed_p_value),
+                                      "lower", number(m->fixed_lower), "upper",
+                                      number(m->fixed_upper)));
     if (m->why[0])
         json_object_set_new(json, "why", json_string(m->why));
     return json;

@@ -7,6 +7,7 @@
 #include "stats/bayes.h"
 #include "stats/confseq.h"
 #include "stats/e_process.h"
+#include "stats/fixed_horizon.h"
 
 /* Burn-in of the asymptotic sequence (docs/abtest.md): earlier looks are not valid. */
 static const double BURN_IN_EVENTS = 20;        /* expected rare events in the smaller arm */
@@ -445,10 +446,54 @@ void weigh_metric(const struct experiment *experiment, const struct evidence *ev
         &w, has_margin(w.metric) ? out->log_e_safe : out->log_e_superior, -log(experiment->alpha));
 }
 
+/* Satterthwaite's degrees of freedom; the buckets are what varies. */
+static double welch_dof(const struct ratio_estimate *a, const struct ratio_estimate *b)
+{
+    double sum = a->variance + b->variance;
+    return sum * sum /
+           (a->variance * a->variance / (a->buckets - 1) +
+            b->variance * b->variance / (b->buckets - 1));
+}
+
+/* The same data as a test with a fixed end reads them; never used to decide. */
+static void show_fixed(const struct weighing *w, struct metric_verdict *out)
+{
+    struct test_result result = {.defined = false};
+    double alpha = w->experiment->alpha;
+    if (w->measure.kind == MEASURE_FAILURE) {
+        struct rate_counts rate = evidence_rate(w->evidence, w->step, w->index, SIDE_HARM);
+        result = test_proportions(rate.trials_control, (double)rate.failures.control,
+                                  rate.trials_treatment, (double)rate.failures.treatment, alpha)
+                     .z;
+        out->fixed_test = "pooled z";
+    } else {
+        double theta = evidence_theta(w->evidence, w->step, w->index);
+        struct ratio_estimate a = estimate_of(w, w->step, ARM_CONTROL, theta);
+        struct ratio_estimate b = estimate_of(w, w->step, ARM_TREATMENT, theta);
+        double variance = a.variance + b.variance;
+        if (a.buckets > 1 && b.buckets > 1 && variance > 0) {
+            struct effect effect = {true, b.value - a.value, variance, welch_dof(&a, &b),
+                                    a.n + b.n};
+            result = test_effect(&effect, alpha);
+        }
+        out->fixed_test = "Welch t";
+    }
+    if (!result.defined) {
+        out->fixed_test = NULL;
+        return;
+    }
+    out->fixed_statistic = result.statistic;
+    out->fixed_dof = result.dof;
+    out->fixed_p_value = result.p_two_sided;
+    out->fixed_lower = result.lower;
+    out->fixed_upper = result.upper;
+}
+
 void weigh_show(const struct experiment *experiment, const struct evidence *evidence, int metric,
                 int step, struct metric_verdict *out)
 {
     struct weighing w = weighing_of(experiment, evidence, metric, step);
     show_arms(&w, out);
     show_effect(&w, out);
+    show_fixed(&w, out);
 }

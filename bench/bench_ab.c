@@ -4,7 +4,7 @@
  *     bench_ab [--runs N] [--table NAME]        Markdown on standard output
  *
  * Tables: false-rollback, sticky, drift, detection, false-promotion, sequence, ramps, srm,
- * assignment
+ * assignment, evidence
  */
 #include <inttypes.h>
 #include <math.h>
@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "bench/simulate.h"
+#include "common/rng.h"
 #include "stats/bucket.h"
 #include "stats/distribution.h"
 
@@ -349,6 +350,68 @@ static void table_assignment(int runs)
     printf("\n**Assignment**: %.1f ns a bucket (mean of %d buckets: %.5f)\n", ns / n, n, sum / n);
 }
 
+static double ms_since(const struct timespec *from)
+{
+    struct timespec to;
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    return (double)(to.tv_sec - from->tv_sec) * 1e3 + (double)(to.tv_nsec - from->tv_nsec) / 1e6;
+}
+
+static void see_units(struct evidence *evidence, struct rng *rng, int n)
+{
+    struct observation o = {.stage = STAGE_PREDICTION,
+                            .latency_ms = (double)NAN,
+                            .score = (double)NAN,
+                            .value = (double)NAN,
+                            .covariate = (double)NAN};
+    for (int i = 0; i < n; i++) {
+        struct exposure x = {0, i % 2 ? ARM_TREATMENT : ARM_CONTROL, false, rng_u64(rng) | 1, 1};
+        o.failed = i % 50 == 0;
+        evidence_observe(evidence, &x, &o, 1, NULL);
+    }
+}
+
+/* What a commit pays for the evidence, by how many units the experiment has seen. */
+static void table_evidence(int runs)
+{
+    (void)runs;
+    printf(
+        "\n**Evidence in a commit** with 2,000 new units, one metric\n\n| units seen | all of it: "
+        "ms | bytes | what is new: ms | bytes |\n|---|---|---|---|---|\n");
+    for (int n = 10000; n <= 4000000; n *= n == 1000000 ? 4 : 10) {
+        char text[512];
+        struct experiment *e = NULL;
+        struct evidence *evidence = NULL;
+        struct rng rng = rng_of(1);
+        struct buf whole, parts;
+        struct timespec from;
+        bool all = false;
+        object(text, sizeof(text), "{\"weight\":50}", 0.05, "");
+        if (experiment_parse_text(&e, text, strlen(text), NULL) ||
+            evidence_new(&evidence, e, 0, NULL))
+            abort();
+        buf_init(&whole, (size_t)1 << 30);
+        buf_init(&parts, (size_t)1 << 30);
+        see_units(evidence, &rng, n - 2000);
+        evidence_save_units(evidence, &all, &parts);
+        buf_clear(&parts);
+        see_units(evidence, &rng, 2000);
+        clock_gettime(CLOCK_MONOTONIC, &from);
+        evidence_save(evidence, &whole);
+        double whole_ms = ms_since(&from);
+        clock_gettime(CLOCK_MONOTONIC, &from);
+        evidence_save_counts(evidence, &parts);
+        evidence_save_units(evidence, &all, &parts);
+        printf("| %d | %.1f | %zu | %.2f | %zu |\n", n, whole_ms, whole.size, ms_since(&from),
+               parts.size);
+        fflush(stdout);
+        buf_finish(&whole);
+        buf_finish(&parts);
+        evidence_free(evidence);
+        experiment_free(e);
+    }
+}
+
 static const struct {
     const char *name;
     void (*print)(int runs);
@@ -362,6 +425,7 @@ static const struct {
     {"ramps", table_ramps},
     {"srm", table_srm},
     {"assignment", table_assignment},
+    {"evidence", table_evidence},
 };
 
 int main(int argc, char **argv)

@@ -169,6 +169,67 @@ int commit_experiment_evidence(struct store *store, const char *name, const void
     return statement_run(store, s, err, "evidence");
 }
 
+int commit_experiment_units(struct store *store, const char *name, int64_t n, bool whole,
+                            const void *bytes, size_t size, struct err *err)
+{
+    static const char drop[] = "DELETE FROM experiment_units WHERE experiment = ?1";
+    static const char sql[] =
+        "INSERT INTO experiment_units(experiment, n, bytes) VALUES(?1, ?2, ?3)";
+    sqlite3_stmt *s;
+    int rc = 0;
+    if (whole) {
+        rc = start(store, drop, &s, err);
+        if (!rc) {
+            bind_text(s, 1, name);
+            rc = statement_run(store, s, err, "units");
+        }
+    }
+    if (!rc)
+        rc = start(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, name);
+    sqlite3_bind_int64(s, 2, n);
+    sqlite3_bind_blob64(s, 3, size ? bytes : "", size, SQLITE_STATIC);
+    return statement_run(store, s, err, "units");
+}
+
+int experiment_units_last(struct store *store, const char *name, int64_t *n, struct err *err)
+{
+    static const char sql[] = "SELECT max(n) FROM experiment_units WHERE experiment = ?1";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, name);
+    int step = sqlite3_step(s);
+    *n = step == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : store_fail(store, step, err, "units");
+}
+
+int experiment_units_read(struct store *store, const char *name,
+                          int (*segment)(void *context, int64_t n, const void *bytes, size_t size,
+                                         struct err *err),
+                          void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT n, bytes FROM experiment_units WHERE experiment = ?1 ORDER BY n";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, name);
+    int step;
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        const void *bytes = sqlite3_column_blob(s, 1);
+        int result = segment(context, sqlite3_column_int64(s, 0), bytes,
+                             bytes ? (size_t)sqlite3_column_bytes(s, 1) : 0, err);
+        if (result)
+            return result;
+    }
+    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "units");
+}
+
 int experiments_read(struct store *store, const char *name,
                      int (*row)(void *context, const struct experiment_row *row, struct err *err),
                      void *context, struct err *err)

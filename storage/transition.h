@@ -70,6 +70,17 @@ int commit_experiment_look(struct store *store, const char *name, const char *ra
 int commit_experiment_evidence(struct store *store, const char *name, const void *bytes, size_t n,
                                struct err *err);
 
+/* Segment n of the units of an experiment; `whole`: it takes the place of all before it. */
+int commit_experiment_units(struct store *store, const char *name, int64_t n, bool whole,
+                            const void *bytes, size_t size, struct err *err);
+/* The number of the last one; 0: none. */
+int experiment_units_last(struct store *store, const char *name, int64_t *n, struct err *err);
+/* In the order of writing; bytes live until the callback returns. */
+int experiment_units_read(struct store *store, const char *name,
+                          int (*segment)(void *context, int64_t n, const void *bytes, size_t size,
+                                         struct err *err),
+                          void *context, struct err *err);
+
 int experiments_read(struct store *store, const char *name,
                      int (*row)(void *context, const struct experiment_row *row, struct err *err),
                      void *context, struct err *err);

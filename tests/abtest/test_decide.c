@@ -433,6 +433,31 @@ static void a_verdict_prints_the_contracts_object(void **state)
     world_end(&w);
 }
 
+/* 400 units an arm at 2 % and 10 %: statsmodels' proportions_ztest of the same counts. */
+static void a_fixed_horizon_reading_stands_beside_and_decides_nothing(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    for (int i = 0; i < 800; i++) {
+        struct exposure x = {0, i % 2 ? ARM_TREATMENT : ARM_CONTROL, false, (uint64_t)(i + 1) << 20,
+                             w.now.now.event_ms};
+        struct observation o = prediction(i < (i % 2 ? 80 : 16));
+        assert_int_equal(evidence_observe(w.evidence, &x, &o, 1, NULL), 0);
+    }
+    struct verdict v = decide(&w);
+    assert_null(v.metrics[0].fixed_test); /* only what is shown has it */
+    ab_show(w.experiment, w.evidence, &v);
+    const struct metric_verdict *m = &v.metrics[0];
+
+    /* z = .08 / sqrt(.06 * .94 * 2 / 400), Wald ± 1.959964 * sqrt(.02*.98/400 + .1*.9/400) */
+    assert_string_equal(m->fixed_test, "pooled z");
+    assert_close(m->fixed_statistic, 4.7639307, 1e-6);
+    assert_close(m->fixed_p_value, 1.8985776e-6, 1e-12);
+    assert_close(m->fixed_lower, 0.0475568, 1e-6);
+    assert_close(m->fixed_upper, 0.1124432, 1e-6);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +476,7 @@ int main(void)
         cmocka_unit_test(
             an_actuator_that_does_not_confirm_holds_but_never_stands_before_a_rollback),
         cmocka_unit_test(a_situation_of_the_first_format_is_still_read),
+        cmocka_unit_test(a_fixed_horizon_reading_stands_beside_and_decides_nothing),
         cmocka_unit_test(a_verdict_prints_the_contracts_object),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

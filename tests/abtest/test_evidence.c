@@ -126,6 +126,46 @@ static void order_and_loading_do_not_change_a_bit(void **state)
     buf_finish(&bytes);
 }
 
+/* What a commit writes: the counts whole, the units as a segment of what is new. */
+static void segments_of_units_make_the_same_evidence(void **state)
+{
+    (void)state;
+    AUTO(experiment) struct experiment *x = experiment_new();
+    AUTO(evidence) struct evidence *live = evidence_of(x, 1500), *again = NULL;
+    struct buf segments[40], counts;
+    size_t written[40];
+    for (int i = 0; i < 40; i++) {
+        bool whole = i == 20;
+        buf_init(&segments[i], 1 << 20);
+        for (int k = 0; k < 50; k++) { /* some come again, and fail only then */
+            int n = i * 50 + k - (k % 7 == 0 && i > 0 ? 30 : 0);
+            struct rng name = rng_of((uint64_t)n + 1);
+            see(live, i / 20, n % 3 ? ARM_CONTROL : ARM_TREATMENT, rng_u64(&name), n % 5 == i % 5);
+        }
+        written[i] = evidence_save_units(live, &whole, &segments[i]);
+        if (whole) /* asked for at 20; later the sample shrinks by itself */
+            for (int before = 0; before < i; before++)
+                buf_clear(&segments[before]);
+    }
+    assert_in_range(written[1], 43, 50);
+    assert_true(written[20] > 500);
+    assert_true(evidence_sampling(live) < 1);
+    buf_init(&counts, 1 << 20);
+    evidence_save_counts(live, &counts);
+
+    assert_int_equal(evidence_load(&again, x, counts.data, counts.size, NULL), 0);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(evidence_load_units(again, segments[i].data, segments[i].size, NULL), 0);
+        buf_finish(&segments[i]);
+    }
+
+    assert_same_bytes(live, again);
+    struct err err;
+    assert_int_equal(evidence_load_units(again, counts.data, 5, &err), ERR_CORRUPT);
+    assert_string_equal(err.text, "evidence: a segment of units is damaged");
+    buf_finish(&counts);
+}
+
 static void parts_split_by_unit_merge_to_the_whole(void **state)
 {
     (void)state;
@@ -253,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unit_fails_once_in_the_whole_experiment),
         cmocka_unit_test(order_and_loading_do_not_change_a_bit),
+        cmocka_unit_test(segments_of_units_make_the_same_evidence),
         cmocka_unit_test(parts_split_by_unit_merge_to_the_whole),
         cmocka_unit_test(a_corrected_label_and_outcome_leave_no_trace),
         cmocka_unit_test(many_events_of_one_unit_do_not_feign_certainty),

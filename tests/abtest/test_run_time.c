@@ -341,6 +341,58 @@ static void an_approval_is_waited_for_and_each_decision_can_be_computed_again(vo
     site_free(site);
 }
 
+static void commit(struct site *site, bool take_back)
+{
+    struct err err = {0};
+    must(commit_begin(site->store, &err), &err);
+    must(run_in_commit(site->run, site->store, T0, &err), &err);
+    if (take_back)
+        commit_rollback(site->store);
+    else
+        must(commit_end(site->store, &err), &err);
+}
+
+static int count_segment(void *context, int64_t n, const void *bytes, size_t size, struct err *err)
+{
+    (void)bytes;
+    (void)err;
+    int64_t *sums = context;
+    sums[0] = n;
+    sums[1] += (int64_t)size;
+    return 0;
+}
+
+static void units_are_appended_and_a_commit_that_was_taken_back_loses_none(void **state)
+{
+    (void)state;
+    struct site *site = site_new(HALF, ERRORS, "");
+    struct err err = {0};
+    feed(site, T0, 1, -1);
+    look(site, T0 + SECOND, 0);
+    feed(site, T0 + 10 * SECOND, 300, -1);
+    commit(site, false);
+    feed(site, T0 + 11 * SECOND, 100, -1);
+    commit(site, true);
+    feed(site, T0 + 12 * SECOND, 100, -1);
+    commit(site, false);
+    feed(site, T0 + 13 * SECOND, 10, -1);
+    commit(site, false);
+
+    int64_t sums[2] = {0, 0};
+    must(experiment_units_read(site->store, "e", count_segment, sums, &err), &err);
+    assert_in_range(sums[1], 511 * 10, 511 * 14); /* 501 whole and 10 more, some 12 bytes each */
+    restart(site);
+    look(site, T0 + 20 * SECOND, 0);
+    json_t *json = NULL;
+    must(experiments_read(site->store, "e", take_verdict, &json, &err), &err);
+    json_t *units = json_object_get(json, "units");
+    assert_int_equal(json_integer_value(json_object_get(units, "control")) +
+                         json_integer_value(json_object_get(units, "treatment")),
+                     511);
+    json_decref(json);
+    site_free(site);
+}
+
 static int take_detail(void *context, const struct audit_row *row, struct err *err)
 {
     (void)err;
@@ -407,6 +459,7 @@ int main(void)
         cmocka_unit_test(a_metric_without_variance_holds_and_says_so),
         cmocka_unit_test(without_traffic_it_waits_and_says_nothing_false),
         cmocka_unit_test(an_approval_is_waited_for_and_each_decision_can_be_computed_again),
+        cmocka_unit_test(units_are_appended_and_a_commit_that_was_taken_back_loses_none),
         cmocka_unit_test(a_decision_that_does_not_follow_from_its_evidence_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

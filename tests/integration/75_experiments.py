@@ -102,7 +102,8 @@ def a_harmful_release_is_rolled_back_by_itself_and_told(story):
 def an_equal_release_goes_up_step_by_step_and_is_promoted(story):
     daemon = story.daemon(configuration())
     daemon.start()
-    traffic = Traffic(_start(daemon), START, rates=(0.05, 0.05), per_second=60)
+    metric = {"metric": "error_rate", "role": "guardrail", "direction": "lower", "margin_relative": 4.0}
+    traffic = Traffic(_start(daemon, metrics=[metric]), START, rates=(0.05, 0.05), per_second=30)
 
     ended = _drive(daemon, traffic, ["promoted"], seconds=30, most=100)
 
