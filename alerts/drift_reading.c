@@ -11,6 +11,7 @@
 #include "stats/drift_window.h"
 #include "stats/interval.h"
 #include "storage/drift_cache.h"
+#include "storage/drift_components.h"
 #include "storage/drift_model.h"
 
 /* A rule's answer for a window, which does not change any more. */
@@ -193,11 +194,57 @@ static int judge(void *context, const struct profile_point *point, struct err *e
     return 0;
 }
 
+/* `feature: "@multivariate"`: all features together. */
+static int judge_components(void *context, const struct components_point *point, struct err *err)
+{
+    (void)err;
+    struct judging *judging = context;
+    struct reading *out = judging->out;
+    out->n = point->n;
+    if (point->why || point->n < judging->rule->min_count) {
+        snprintf(out->why, sizeof(out->why), "%s",
+                 point->why ? point->why : "too few events were looked at");
+        return 0;
+    }
+    out->sight = point->drift.drifted ? SIGHT_BAD : SIGHT_CLEAR;
+    out->value = point->drift.reconstruction_error;
+    snprintf(out->why, sizeof(out->why),
+             "all features together: reconstruction_error %.4g, %s %.4g to %.4g", out->value,
+             point->drift.drifted ? "not in" : "in", point->drift.lower, point->drift.threshold);
+    snprintf(out->confidence, sizeof(out->confidence),
+             "p %.2g; of windows without drift %.3g are called drifted", point->drift.p_value,
+             judging->how.false_alarm_rate);
+    return 0;
+}
+
+static int read_components(struct drift_readings *readings, const struct alert_rule *rule,
+                           struct reading *out, struct err *err)
+{
+    struct judging judging = {
+        .rule = rule, .how = drift_rule_of(readings->config, rule->model), .out = out};
+    const struct series_query query = {
+        .model = rule->model,
+        .version = rule->version,
+        .slice = rule->slice,
+        .from_ms = out->start_ms,
+        .to_ms = out->end_ms,
+        .window_ms = rule->window_ms,
+    };
+    char why[200];
+    int rc = components_each(readings->store, &query, judging.how.false_alarm_rate,
+                             judge_components, &judging, why, err);
+    if (!rc && why[0])
+        snprintf(out->why, sizeof(out->why), "%.199s", why);
+    return rc;
+}
+
 static int read_window(struct drift_readings *readings, const struct alert_rule *rule,
                        struct reading *out, struct err *err)
 {
     struct profile_model model;
     size_t n_damaged;
+    if (rule->feature && strcmp(rule->feature, "@multivariate") == 0)
+        return read_components(readings, rule, out, err);
     int rc = drift_model_read(readings->store, readings->config, rule->model, rule->version,
                               out->start_ms, &model, err);
     if (rc)

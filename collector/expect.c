@@ -12,6 +12,7 @@ enum {
     /* An event's components may cost so many multiplications; beyond, every second one is looked
        at, and so on. Measured: docs/statistics.md, "What it costs" */
     MOST_MULTIPLICATIONS = 128,
+    MOST_ASKED = 16, /* features that the expected error may ask about; beyond, likewise */
     MOST_SHARE = 6,
 };
 
@@ -31,9 +32,8 @@ struct expecting {
     uint64_t *names;
     struct columns components, loss;
     uint32_t prediction; /* column of the predicted value in the loss; COLUMN_NONE: none */
-    unsigned share;
+    unsigned share, loss_share;
     double *room;
-    uint8_t *bins;
 };
 
 static void columns_finish(struct columns *columns)
@@ -53,7 +53,6 @@ static void expecting_free(struct expecting *expecting)
     free(expecting->names);
     free(expecting->version);
     free(expecting->room);
-    free(expecting->bins);
     free(expecting);
 }
 DEFINE_FREEP(expecting)
@@ -67,13 +66,23 @@ void expectations_finish(struct expectations *expectations)
     expectations->n = 0;
 }
 
-unsigned expect_share(const struct multivariate *components)
+static unsigned share_of(uint64_t cost, uint64_t most)
 {
-    const uint64_t cost = (uint64_t)components->n_features * (components->n_components + 1);
     unsigned share = 0;
-    while (share < MOST_SHARE && cost >> share > MOST_MULTIPLICATIONS)
+    while (share < MOST_SHARE && cost >> share > most)
         share++;
     return share;
+}
+
+unsigned expect_share(const struct multivariate *components)
+{
+    return share_of((uint64_t)components->n_features * (components->n_components + 1),
+                    MOST_MULTIPLICATIONS);
+}
+
+static bool is_in_share(uint64_t id, unsigned share)
+{
+    return (id & ((UINT64_C(1) << share) - 1)) == 0;
 }
 
 static int columns_new(struct columns *columns, const uint64_t *names, uint32_t n)
@@ -106,9 +115,8 @@ static int expecting_new(struct expecting **out, const char *version, struct fit
     expecting->prediction = COLUMN_NONE;
     expecting->version = strdup(version);
     expecting->names = malloc((n_components + n_loss + 1) * sizeof(*expecting->names));
-    expecting->room = malloc((n_components + 1) * sizeof(*expecting->room));
-    expecting->bins = malloc(n_loss + 1);
-    if (!expecting->version || !expecting->names || !expecting->room || !expecting->bins)
+    expecting->room = malloc((2 * n_components + 1) * sizeof(*expecting->room));
+    if (!expecting->version || !expecting->names || !expecting->room)
         return err_set(err, -ENOMEM, "collector: no memory for a reference");
     for (uint32_t i = 0; i < n_components; i++)
         expecting->names[i] = components->features[i].name_id;
@@ -121,6 +129,7 @@ static int expecting_new(struct expecting **out, const char *version, struct fit
         columns_new(&expecting->loss, expecting->names + n_components, n_loss))
         return err_set(err, -ENOMEM, "collector: no memory for a reference");
     expecting->share = components ? expect_share(components) : 0;
+    expecting->loss_share = loss ? share_of(loss->n_asked, MOST_ASKED) : 0;
     *out = expecting;
     expecting = NULL; /* the caller owns it now */
     return 0;
@@ -222,7 +231,7 @@ int expect_event(struct expecting *expecting, const struct profiling *profiling,
     int rc = 0;
     if (sample->failed)
         return 0;
-    if (fitted->components && (id & ((UINT64_C(1) << expecting->share) - 1)) == 0) {
+    if (fitted->components && is_in_share(id, expecting->share)) {
         rc = take_values(&expecting->components, profiling, items, n, err);
         if (rc)
             return rc;
@@ -231,14 +240,14 @@ int expect_event(struct expecting *expecting, const struct profiling *profiling,
             multivariate_error(fitted->components, expecting->components.values, expecting->room),
             MULTIVARIATE_FARTHEST);
     }
-    if (fitted->loss && isfinite(sample->value)) {
+    if (fitted->loss && isfinite(sample->value) && is_in_share(id, expecting->loss_share)) {
         rc = take_values(&expecting->loss, profiling, items, n, err);
         if (rc)
             return rc;
         if (expecting->prediction != COLUMN_NONE)
             expecting->loss.values[expecting->prediction].number = sample->value;
-        dle_expect(fitted->loss, expecting->loss.values, expecting->bins,
-                   &sample->expected_absolute, &sample->expected_square);
+        dle_expect(fitted->loss, expecting->loss.values, &sample->expected_absolute,
+                   &sample->expected_square);
         sample->expected = true;
     }
     return rc;

@@ -12,7 +12,9 @@
  * Threads  read-only once fitted
  * Source   NannyML 0.13 DataReconstructionDriftCalculator (its value, window by window). Its
  *          threshold, mean ± 3 std of reference chunks, is replaced by the law of a mean of n:
- *          error ~ normal, (1/n + 1/m) × variance of the reference's errors
+ *          error ~ normal, (1/n + 1/m) × variance of the reference's errors, round their mean plus
+ *          what its rows are rebuilt better than others because the components were made of them
+ *          (cross-validation by halves)
  */
 #pragma once
 
@@ -35,7 +37,7 @@ struct multivariate_feature {
 struct multivariate {
     uint32_t n_features, n_components;
     struct multivariate_feature *features;
-    double *components;                                     /* n_components rows of n_features */
+    double *components;                                     /* n_features rows of n_components */
     double n_reference, reference_mean, reference_variance; /* of the errors */
 };
 
@@ -48,7 +50,7 @@ DEFINE_FREEP(multivariate)
 /* An event far beyond all numbers counts as this far. */
 #define MULTIVARIATE_FARTHEST 1e9
 
-/* The error of one event. `room` has n_features doubles. */
+/* The error of one event. `room` has 2 n_features doubles. */
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
                           double *room);
 

@@ -16,30 +16,29 @@ enum {
 #define RATE 0.1       /* of each step */
 #define SHRINKAGE 10.0 /* rows that a leaf must outweigh */
 
+/* Cuts at or below x: five steps without a branch that depends on it. */
+static uint32_t cuts_up_to(const double cuts[DLE_BINS - 1], double x)
+{
+    uint32_t low = 0;
+    for (uint32_t step = DLE_BINS / 2; step; step /= 2)
+        low += cuts[low + step - 1] <= x ? step : 0;
+    return low;
+}
+
 static uint32_t bin_of(const struct dle_feature *feature, const struct row_value *value)
 {
     uint32_t low = 0, high = feature->n_cuts;
-    if (feature->categorical) {
-        while (low < high) {
-            uint32_t middle = (low + high) / 2;
-            if (feature->ids[middle] < value->category)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        return low < feature->n_cuts && feature->ids[low] == value->category ? feature->ranks[low]
-                                                                             : DLE_BINS;
-    }
-    if (!isfinite(value->number))
-        return DLE_BINS;
+    if (!feature->categorical)
+        return isfinite(value->number) ? cuts_up_to(feature->cuts, value->number) : DLE_BINS;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (feature->cuts[middle] <= value->number)
+        if (feature->ids[middle] < value->category)
             low = middle + 1;
         else
             high = middle;
     }
-    return low;
+    return low < feature->n_cuts && feature->ids[low] == value->category ? feature->ranks[low]
+                                                                         : DLE_BINS;
 }
 
 void dle_free(struct dle *dle)
@@ -47,7 +46,38 @@ void dle_free(struct dle *dle)
     if (!dle)
         return;
     free(dle->features);
+    free(dle->asked);
+    free(dle->answers);
     free(dle);
+}
+
+/* Which place of `asked` a feature has, made when new. */
+static uint32_t place_of(struct dle *dle, uint16_t feature)
+{
+    uint32_t at = 0;
+    while (at < dle->n_asked && dle->asked[at] != feature)
+        at++;
+    if (at == dle->n_asked)
+        dle->asked[dle->n_asked++] = feature;
+    return at;
+}
+
+/* All questions at once: by feature and bin, the answers to those that are about the feature. */
+static int tabulate(struct dle *dle)
+{
+    dle->asked = calloc(DLE_TREES * DLE_DEPTH, sizeof(*dle->asked));
+    dle->answers = calloc(DLE_TREES * DLE_DEPTH, sizeof(*dle->answers));
+    if (!dle->asked || !dle->answers)
+        return -ENOMEM;
+    for (uint32_t t = 0; t < DLE_TREES; t++) {
+        for (uint32_t d = 0; d < DLE_DEPTH; d++) {
+            const uint32_t at = place_of(dle, dle->trees[t].feature[d]);
+            const uint32_t bit = t * DLE_DEPTH + d;
+            for (uint32_t bin = dle->trees[t].above[d] + 1U; bin <= DLE_BINS; bin++)
+                dle->answers[at][bin].words[bit / 64] |= UINT64_C(1) << bit % 64;
+        }
+    }
+    return 0;
 }
 
 /* --- fit --- */
@@ -84,6 +114,8 @@ static int cut_numbers(struct dle_feature *feature, const struct row_value *colu
             values[used++] = column[i * n_features].number;
     }
     qsort(values, used, sizeof(*values), by_value);
+    for (uint32_t i = 0; i < DLE_BINS - 1; i++)
+        feature->cuts[i] = (double)INFINITY;
     for (size_t b = 1; b < DLE_BINS && used; b++) {
         double cut = values[used * b / DLE_BINS];
         if (cut > values[0] && (!feature->n_cuts || cut > feature->cuts[feature->n_cuts - 1]))
@@ -290,6 +322,8 @@ int dle_fit(struct dle **out, const struct dle_feature *features, uint32_t n_fea
     struct fitting fit = {
         used, n_features, bins, {losses, losses + used}, bins + used * n_features};
     boost(dle, &fit);
+    if (tabulate(dle))
+        return err_set(err, -ENOMEM, "dle: no memory for %zu rows", n);
     *out = dle;
     dle = NULL; /* the caller owns it now */
     return 0;
@@ -297,22 +331,25 @@ int dle_fit(struct dle **out, const struct dle_feature *features, uint32_t n_fea
 
 /* --- stream --- */
 
-void dle_expect(const struct dle *dle, const struct row_value *values, uint8_t *bins,
-                double *absolute, double *square)
+void dle_expect(const struct dle *dle, const struct row_value *values, double *absolute,
+                double *square)
 {
-    double a = dle->absolute, s = dle->square;
-    for (uint32_t f = 0; f < dle->n_features; f++)
-        bins[f] = (uint8_t)bin_of(&dle->features[f], &values[f]);
-    for (int t = 0; t < DLE_TREES; t++) {
-        const struct dle_tree *tree = &dle->trees[t];
-        unsigned leaf = 0;
-        for (int d = 0; d < DLE_DEPTH; d++)
-            leaf |= (unsigned)(bins[tree->feature[d]] > tree->above[d]) << d;
-        a += (double)tree->absolute[leaf];
-        s += (double)tree->square[leaf];
+    struct dle_answers answers = {{0}};
+    double a[4] = {dle->absolute}, s[4] = {dle->square}; /* four sums that do not wait */
+    for (uint32_t i = 0; i < dle->n_asked; i++) {
+        const uint32_t f = dle->asked[i];
+        const struct dle_answers *own = &dle->answers[i][bin_of(&dle->features[f], &values[f])];
+        for (int w = 0; w < DLE_WORDS; w++)
+            answers.words[w] |= own->words[w];
     }
-    *absolute = fmax(a, 0) * dle->unit;
-    *square = fmax(s, 0) * dle->unit * dle->unit;
+    for (uint32_t t = 0; t < DLE_TREES; t++) {
+        const uint32_t bit = t * DLE_DEPTH;
+        const uint32_t leaf = answers.words[bit / 64] >> bit % 64 & (LEAVES - 1);
+        a[t % 4] += (double)dle->trees[t].absolute[leaf];
+        s[t % 4] += (double)dle->trees[t].square[leaf];
+    }
+    *absolute = fmax(a[0] + a[1] + (a[2] + a[3]), 0) * dle->unit;
+    *square = fmax(s[0] + s[1] + (s[2] + s[3]), 0) * dle->unit * dle->unit;
 }
 
 /* --- bytes --- */
@@ -357,6 +394,8 @@ static int load_feature(struct dle_feature *feature, struct reader *in)
     if (n > (feature->categorical ? DLE_BINS : DLE_BINS - 1))
         return ERR_CORRUPT;
     feature->n_cuts = (uint32_t)n;
+    for (uint32_t i = 0; i < DLE_BINS - 1; i++)
+        feature->cuts[i] = (double)INFINITY;
     for (uint32_t i = 0; i < feature->n_cuts; i++) {
         if (!feature->categorical) {
             feature->cuts[i] = reader_double(in);
@@ -364,6 +403,8 @@ static int load_feature(struct dle_feature *feature, struct reader *in)
         }
         feature->ids[i] = reader_u64(in);
         feature->ranks[i] = reader_u8(in);
+        if (feature->ranks[i] >= DLE_BINS)
+            return ERR_CORRUPT;
     }
     return reader_failed(in) ? ERR_CORRUPT : 0;
 }
@@ -404,6 +445,8 @@ int dle_load(struct dle **out, struct reader *in, struct err *err)
         if (load_tree(&dle->trees[t], dle->n_features, in))
             return err_set(err, ERR_CORRUPT, "dle: tree %d is damaged", t);
     }
+    if (tabulate(dle))
+        return err_set(err, -ENOMEM, "dle: no memory");
     *out = dle;
     dle = NULL; /* the caller owns it now */
     return 0;

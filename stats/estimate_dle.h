@@ -38,10 +38,10 @@ enum {
 struct dle_feature {
     uint64_t name_id;
     bool categorical;
-    uint32_t n_cuts; /* numbers: bin = cuts at or below x; categories: how many ids */
-    double cuts[DLE_BINS - 1];
-    uint64_t ids[DLE_BINS];  /* sorted */
-    uint8_t ranks[DLE_BINS]; /* of ids, by mean error */
+    uint32_t n_cuts;           /* numbers: bin = cuts at or below x; categories: how many ids */
+    double cuts[DLE_BINS - 1]; /* +Infinity behind the last */
+    uint64_t ids[DLE_BINS];    /* sorted */
+    uint8_t ranks[DLE_BINS];   /* of ids, by mean error */
 };
 
 struct dle_tree {
@@ -50,10 +50,23 @@ struct dle_tree {
     float absolute[1 << DLE_DEPTH], square[1 << DLE_DEPTH];
 };
 
+enum {
+    DLE_WORDS = (DLE_TREES * DLE_DEPTH + 63) / 64
+};
+
+/* The answers that one value of one feature gives to the questions of all trees, DLE_DEPTH bits a
+   tree; 0 where the question is about another feature. */
+struct dle_answers {
+    uint64_t words[DLE_WORDS];
+};
+
 struct dle {
     uint32_t n_features;
     struct dle_feature *features;
     struct dle_tree trees[DLE_TREES];
+    uint16_t *asked; /* the features that any tree asks about */
+    uint32_t n_asked;
+    struct dle_answers (*answers)[DLE_BINS + 1]; /* of those, by bin */
     double unit;             /* losses are counted in it: the reference's mean |error|, or 1 */
     double absolute, square; /* intercepts, in units */
     double n_reference;      /* rows it was fitted on */
@@ -66,10 +79,9 @@ int dle_fit(struct dle **out, const struct dle_feature *features, uint32_t n_fea
 void dle_free(struct dle *dle);
 DEFINE_FREEP(dle)
 
-/* What is to be expected of one event, in the label's units and their square; `bins` has room for
-   n_features bytes. */
-void dle_expect(const struct dle *dle, const struct row_value *values, uint8_t *bins,
-                double *absolute, double *square);
+/* What is to be expected of one event, in the label's units and their square. */
+void dle_expect(const struct dle *dle, const struct row_value *values, double *absolute,
+                double *square);
 
 void dle_save(const struct dle *dle, struct buf *out);
 int dle_load(struct dle **out, struct reader *in, struct err *err);

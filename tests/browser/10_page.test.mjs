@@ -57,6 +57,26 @@ export async function the_overview_has_a_line_for_each_model({ page, open, axe }
     check();
 }
 
+export async function what_is_expected_before_the_labels_stands_beside_what_came_true({ page, open, axe }) {
+    const check = strict(page);
+
+    await open_model(page, open, "?metrics=roc_auc,accuracy,log_loss");
+
+    const auc = page.locator(".chart", { has: page.locator("h2", { hasText: /^roc_auc/ }) });
+    assert.match(await auc.locator(".reading").first().textContent(), /^v3.*expected 0\.\d+/);
+    assert.match(await auc.locator(".canvas").getAttribute("aria-label"), /expected 0\.\d+ before its labels came/);
+    const loss = page.locator(".chart", { has: page.locator("h2", { hasText: /^log_loss/ }) });
+    assert.doesNotMatch(await loss.locator(".reading").first().textContent(), /expected/);
+    await auc.getByRole("button", { name: /table/i }).click();
+    const newest = await auc.locator("tbody tr").first().locator("td").allTextContents();
+    assert.match(newest[3], /^0\.\d+$/); // the hour whose labels still arrive has its estimate
+    await shot(page, "estimates-table");
+    await auc.getByRole("button", { name: /table/i }).click();
+    await shot(page, "estimates");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
 export async function a_model_shows_both_versions_with_intervals_on_one_axis({ page, open, axe }) {
     const check = strict(page);
 

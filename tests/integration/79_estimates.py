@@ -219,3 +219,31 @@ def events_of_other_cars_are_rebuilt_worse_as_nannyml_says(story):
     ours, theirs = _rebuilt(story, "car_price", "regression")
 
     equal(ours, theirs)
+
+
+def rules_on_what_is_expected_fire_before_any_label_has_come(story):
+    """The first hour of other applicants, told within five minutes."""
+    folder, expected = _load(story, "car_loan")
+    moved, end = expected["windows"][5]["start"], expected["windows"][5]["end"]
+    events = [json.loads(line) for line in _lines(folder, "events.jsonl.gz", "prediction")]
+    events = [event for event in events if moved <= event["ts"] < end]
+    events = [event | {"ts": moved + i * 299000 // len(events)} for i, event in enumerate(events)]
+    events.append(events[-1] | {"id": "the last", "ts": moved + 301000})
+    path = os.path.join(story.path("."), "predictions.jsonl")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(event) + "\n" for event in events)
+    level = {"model": "car_loan", "window": "5m", "below": 0.97, "min_count": 1000}
+    rules = [
+        {"name": "auc-expected", "metric": "estimated_roc_auc"} | level,
+        {"name": "auc-real", "metric": "roc_auc"} | level,
+        {"name": "together", "model": "car_loan", "drift": "feature", "feature": "@multivariate", "window": "5m"},
+    ]
+    database = story.replay("replayed", configuration(models=[_car_loan(folder)], alerts=rules), [path])
+
+    history = Offline(database).query("alerts")
+
+    fired = {item["rule"]: item for item in history["items"]}
+    equal(sorted(fired), ["auc-expected", "together"])
+    equal(fired["auc-expected"]["data"]["metric"], "estimated_roc_auc")
+    assert fired["together"]["since"] >= moved + 300000, "judged once the whole window is in"
+    assert fired["together"]["data"]["value"] > 1.5, fired["together"]

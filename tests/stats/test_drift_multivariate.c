@@ -1,4 +1,5 @@
 /* Reconstruction errors against NannyML's, window by window. */
+#include "common/rng.h"
 #include "stats/drift_multivariate.h"
 #include "tests/stats/monitoring.h"
 
@@ -57,7 +58,7 @@ static void errors_equal_nannymls(const char *set, double tolerance)
         int64_t end = json_integer_value(json_object_get(window, "end"));
         for (size_t i = 0; i < m->stream.n; i++) {
             struct row_value values[MONITORING_FEATURES];
-            double room[MONITORING_FEATURES];
+            double room[2 * MONITORING_FEATURES];
             if (m->stream.rows[i].ts_ms < start || m->stream.rows[i].ts_ms >= end)
                 continue;
             row_of(m, &m->stream.rows[i], values);
@@ -93,19 +94,22 @@ static void order_changes_nothing_and_bytes_keep_all(void **state)
     struct row_value rows[200];
     for (int i = 0; i < 100; i++) {
         rows[2 * i] = (struct row_value){i % 7 ? i * 0.5 : (double)NAN, 0};
-        rows[2 * i + 1] = (struct row_value){0, (uint64_t)(i % 3) + 1};
+        rows[2 * i + 1] = (struct row_value){0, (uint64_t)(i % 5 == 0) + 1};
     }
     AUTO(multivariate) struct multivariate *model = NULL, *loaded = NULL;
     assert_int_equal(multivariate_fit(&model, features, 2, rows, 100, NULL), 0);
     struct multivariate_window up = {0}, down = {0};
-    double room[2];
+    double room[4];
     for (int i = 0; i < 100; i++) {
         multivariate_update(&up, multivariate_error(model, &rows[2 * i], room), 1);
         multivariate_update(&down, multivariate_error(model, &rows[2 * (99 - i)], room), 1);
     }
     assert_memory_equal(&up.sum, &down.sum, sizeof(up.sum));
     assert_memory_equal(&up.square, &down.square, sizeof(up.square));
-    assert_false(multivariate_result(model, &up, 0.01).drifted);
+    /* The rows that it was fitted on are rebuilt better than the band allows for. */
+    struct multivariate_drift own = multivariate_result(model, &up, 0.01);
+    assert_true(own.reconstruction_error < (own.lower + own.threshold) / 2);
+    assert_true(own.p_value >= 0 && own.p_value <= 1);
 
     struct buf bytes;
     buf_init(&bytes, 1 << 16);
@@ -115,6 +119,76 @@ static void order_changes_nothing_and_bytes_keep_all(void **state)
     assert_true(multivariate_error(loaded, &rows[6], room) ==
                 multivariate_error(model, &rows[6], room));
     buf_finish(&bytes);
+}
+
+/* Independent samples of the same law: few windows may be called drifted, and a moved one must. */
+static void windows_like_the_reference_are_rarely_called_drifted(void **state)
+{
+    (void)state;
+    enum {
+        N = 2000,
+        K = 6,
+        WINDOWS = 200
+    };
+    struct multivariate_feature features[K];
+    struct row_value *rows = calloc((size_t)N * K, sizeof(*rows));
+    struct rng rng = rng_of(5);
+    double room[2 * K];
+    int alarms = 0;
+    assert_non_null(rows);
+    for (int f = 0; f < K; f++)
+        features[f] = (struct multivariate_feature){.name_id = (uint64_t)f + 1};
+    for (int i = 0; i < N; i++)
+        for (int f = 0; f < K; f++)
+            rows[i * K + f].number = rng_exponential(&rng, 1) + (f ? rows[i * K].number : 0);
+    AUTO(multivariate) struct multivariate *model = NULL;
+    assert_int_equal(multivariate_fit(&model, features, K, rows, N, NULL), 0);
+    free(rows);
+    for (int w = 0; w <= WINDOWS; w++) {
+        struct multivariate_window window = {0};
+        for (int i = 0; i < 500; i++) {
+            struct row_value row[K];
+            for (int f = 0; f < K; f++) { /* the last window: the features part company */
+                row[f].number = rng_exponential(&rng, 1);
+                row[f].number += f && w < WINDOWS ? row[0].number
+                                 : f              ? rng_exponential(&rng, 1)
+                                                  : 0;
+            }
+            multivariate_update(&window, multivariate_error(model, row, room), 1);
+        }
+        if (w < WINDOWS)
+            alarms += multivariate_result(model, &window, 0.05).drifted;
+        else
+            assert_true(multivariate_result(model, &window, 0.001).drifted);
+    }
+    print_message("%d of %d windows called drifted, 10 promised\n", alarms, WINDOWS);
+    assert_true(alarms <= 20);
+}
+
+static void nothing_that_comes_gives_no_number(void **state)
+{
+    (void)state;
+    struct multivariate_feature features[] = {{.name_id = 1}, {.name_id = 2, .categorical = true}};
+    struct row_value rows[60];
+    for (int i = 0; i < 30; i++) {
+        rows[2 * i] = (struct row_value){i, 0};
+        rows[2 * i + 1] = (struct row_value){0, (uint64_t)(i % 4 == 0) + 1};
+    }
+    AUTO(multivariate) struct multivariate *model = NULL;
+    assert_int_equal(multivariate_fit(&model, features, 2, rows, 30, NULL), 0);
+    struct row_value odd[][2] = {{{1e308, 0}, {0, 1}},
+                                 {{-1e308, 0}, {0, 9}},
+                                 {{(double)NAN, 0}, {0, 0}},
+                                 {{(double)INFINITY, 0}, {0, 1}},
+                                 {{4.9e-324, 77}, {1e308, 0}}};
+    struct multivariate_window window = {0}, empty = {0};
+    double room[4];
+    assert_true(multivariate_error(model, odd[0], room) == MULTIVARIATE_FARTHEST);
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+        multivariate_update(&window, multivariate_error(model, odd[i], room), 1);
+    struct multivariate_drift drift = multivariate_result(model, &window, 0.01);
+    assert_true(isfinite(drift.reconstruction_error) && drift.drifted);
+    assert_true(isnan(multivariate_result(model, &empty, 0.01).reconstruction_error));
 }
 
 static void what_cannot_be_fitted_is_refused(void **state)
@@ -136,6 +210,8 @@ int main(void)
         cmocka_unit_test(car_loan_equals_nannyml),
         cmocka_unit_test(car_price_equals_nannyml),
         cmocka_unit_test(order_changes_nothing_and_bytes_keep_all),
+        cmocka_unit_test(windows_like_the_reference_are_rarely_called_drifted),
+        cmocka_unit_test(nothing_that_comes_gives_no_number),
         cmocka_unit_test(what_cannot_be_fitted_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "stats/metric.h"
+#include "stats/fitted.h"
+#include "storage/references.h"
 #include "tests/test.h"
 #include "tests/web/page_alerts.h"
 #include "tests/web/site.h"
@@ -159,6 +160,42 @@ static void write_facts(struct site *site, int64_t watermark_ms)
     must(commit_model_counts(site->store, "credit", text, &err), &err);
 }
 
+/* A labelled reference of which nothing is known but how good the scores are. */
+static void write_reference(struct site *site)
+{
+    enum {
+        N = 2000
+    };
+    struct err err = {0};
+    static double scores[N];
+    static uint64_t labels[N], predicted[N];
+    const uint64_t positive = class_id("1", 1);
+    for (int i = 0; i < N; i++) {
+        bool yes = uniform() < 0.3;
+        double noise = (uniform() + uniform() + uniform() - 1.5) * 3;
+        scores[i] = 1 / (1 + exp(-(noise + (yes ? 1.5 : -1.5))));
+        labels[i] = yes ? positive : 5;
+        predicted[i] = scores[i] >= 0.5 ? positive : 5;
+    }
+    struct profile_feature score = {
+        .name_id = class_id("@score", 6), .kind = PROFILE_NUMERIC, .min = NAN, .max = NAN};
+    struct profile_layout layout = {.n_features = 1, .features = &score};
+    AUTO(profile) struct profile *profile = NULL;
+    AUTO(reference) struct reference *reference = NULL;
+    must(profile_new(&profile, &layout, PROFILE_REFERENCE, &err), &err);
+    for (int i = 0; i < N; i++) {
+        profile_event(profile, 1);
+        assert_int_equal(profile_number(profile, 0, scores[i], 1), 0);
+    }
+    must(reference_build(&reference, profile, 0, &err), &err);
+    struct estimator_pairs pairs = {TASK_BINARY, reference->id, N,      1,   &positive,
+                                    scores,      predicted,     labels, NULL};
+    reference->fitted = calloc(1, sizeof(*reference->fitted));
+    assert_non_null(reference->fitted);
+    must(estimator_fit(&reference->fitted->estimator, &pairs, &err), &err);
+    must(commit_reference(site->store, "credit", "", reference, "file", site->now_ms, &err), &err);
+}
+
 static void write_history(struct site *site, int64_t begin_ms, int64_t end_ms)
 {
     struct err err = {0};
@@ -183,6 +220,7 @@ static void write_history(struct site *site, int64_t begin_ms, int64_t end_ms)
         must(commit_dead_letter(site->store, &row, &err), &err);
     }
     page_alerts_write(site, end_ms, HOSTILE);
+    write_reference(site);
     must(commit_end(site->store, &err), &err);
 }
 

@@ -97,6 +97,7 @@ export class Chart {
         this.group = group;
         this.on_range = on_range;
         this.rows = [];
+        this.estimates = []; // what was expected before the labels came: dashed
         this.spans = [];
         this.levels = [];
         this.at = null; // index under the cross-hair
@@ -124,14 +125,16 @@ export class Chart {
 
     // rows: [{version, index, points}], one grid of windows for all
     // spans: when alerts fired, [{rule, from, to, data}]; ends that are null are open
-    update({ rows, marks, spans, complete, labels_complete, window }) {
-        const shape = rows.map((r) => r.version).join("\n");
-        Object.assign(this, { rows, marks, complete, labels_complete, window });
+    // estimates: rows of the same windows; may be left out
+    update({ rows, estimates, marks, spans, complete, labels_complete, window }) {
+        Object.assign(this, { rows, estimates: estimates ?? [], marks, complete, labels_complete, window });
+        const shape = [...rows, ...this.estimates].map((r) => r.version).join("\n");
         [this.low, this.high] = y_range(rows, this.kind, (p) => this.weight(p));
+        this.include_estimates();
         this.show_alerts(spans ?? [], rows[0]?.points ?? []);
         this.csv_link.href = this.links("csv");
         this.json_link.href = this.links("json");
-        const empty = !rows.some((row) => row.points.some((p) => p.value !== null));
+        const empty = ![...rows, ...this.estimates].some((row) => row.points.some((p) => p.value !== null));
         this.note.hidden = !empty;
         if (empty) this.note.textContent = this.why_empty();
         this.canvas.hidden = this.as_table || empty || !uplot;
@@ -164,6 +167,8 @@ export class Chart {
                 { label: row.version, stroke: ink, width: 1.75, dash: dash(row.index), points: { size: 5, fill: ink, width: 0 } });
             bands.push({ series: [at + 1, at], fill: `${ink}2b` });
         });
+        for (const row of this.estimates)
+            series.push({ label: `${row.version ?? "all"}, expected`, stroke: colour(row.index), width: 1.25, dash: [3, 4], points: { show: false } });
         const text = css("--ink-soft"), grid = css("--rule");
         const font = "11px system-ui, sans-serif";
         const axis = { stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 } };
@@ -269,7 +274,24 @@ export class Chart {
 
     columns() {
         const always = () => 1;
-        return columns(this.rows, this.complete, needs_labels(this.metric.name) ? (p) => this.weight(p) : always);
+        const drawn = columns(this.rows, this.complete, needs_labels(this.metric.name) ? (p) => this.weight(p) : always);
+        return [...drawn, ...this.estimates.map((row) => row.points.map((p) => p.value))];
+    }
+
+    // The estimates stay on the axis, however few of the labels are in.
+    include_estimates() {
+        const values = this.estimates.flatMap((row) => row.points).map((p) => p.value).filter((v) => v !== null);
+        if (!values.length) return;
+        const measured = this.rows.some((row) => row.points.some((p) => p.value !== null));
+        const low = Math.min(...values), high = Math.max(...values), pad = (high - low || Math.abs(high) || 1) * 0.08;
+        this.low = measured ? Math.min(this.low, low - pad) : low - pad;
+        this.high = measured ? Math.max(this.high, high + pad) : high + pad;
+    }
+
+    // What was expected of the window that a row's reading shows.
+    estimate_of(row, point) {
+        const found = this.estimates.find((e) => e.version === row.version)?.points.find((p) => p.start === point.start);
+        return found?.value === null ? undefined : found;
     }
 
     // Up to when windows hold all that they will.
@@ -301,8 +323,16 @@ export class Chart {
                 h("b", {}, format.value(p.value, this.kind, half)),
                 range ? h("span", { class: "range", title: "95% confidence interval" }, range) : null,
                 h("span", { class: "n", title: `${p.n} predictions, ${p.labelled} with a label` }, `n ${format.count(this.weight(p))}`),
+                this.expected(row, p),
                 p.error_bound > 0 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${format.value(p.error_bound, this.kind)}`) : null);
         }));
+    }
+
+    expected(row, point) {
+        const e = this.estimate_of(row, point);
+        if (!e) return null;
+        const about = `Expected before the labels came, from the reference${e.difference === null ? "" : `; off by ${format.value(e.difference, this.kind)}`}`;
+        return h("span", { class: "n", title: about }, `expected ${format.value(e.value, this.kind, format.half_width(e))}`);
     }
 
     summary() {
@@ -312,19 +342,22 @@ export class Chart {
             const last = known.at(-1), values = known.map((p) => p.value);
             const range = format.interval(last, this.kind);
             return `${row.version ?? "all versions"}: ${format.value(last.value, this.kind)}${range ? ` (${range})` : ""} at ${format.time(last.end)}, ` +
-                `between ${format.value(Math.min(...values), this.kind)} and ${format.value(Math.max(...values), this.kind)} over ${known.length} windows`;
+                `between ${format.value(Math.min(...values), this.kind)} and ${format.value(Math.max(...values), this.kind)} over ${known.length} windows` +
+                (this.estimate_of(row, last) ? `, expected ${format.value(this.estimate_of(row, last).value, this.kind)} before its labels came` : "");
         });
         return `${this.metric.name} over time. ${parts.join(". ")}.${this.alert_words()} Arrow keys move through the windows.`;
     }
 
     fill_table() {
-        const head = this.rows.map((row) => [h("th", { scope: "col" }, row.version ?? "all"), h("th", { scope: "col" }, "95% interval"), h("th", { scope: "col" }, "n")]);
+        const head = this.rows.map((row) => [h("th", { scope: "col" }, row.version ?? "all"), h("th", { scope: "col" }, "95% interval"), h("th", { scope: "col" }, "n"),
+            this.estimates.length ? h("th", { scope: "col" }, "expected") : null]);
         const times = this.rows[0]?.points ?? [];
         const lines = times.map((time, i) => h("tr", {},
             h("th", { scope: "row", title: format.utc(time.start) }, format.time(time.start)),
             this.rows.map((row) => {
                 const p = row.points[i];
-                return [h("td", {}, format.value(p.value, this.kind, format.half_width(p))), h("td", {}, format.interval(p, this.kind)), h("td", {}, format.count(p.n))];
+                return [h("td", {}, format.value(p.value, this.kind, format.half_width(p))), h("td", {}, format.interval(p, this.kind)), h("td", {}, format.count(p.n)),
+                    this.estimates.length ? h("td", {}, format.value(this.estimate_of(row, p)?.value ?? null, this.kind)) : null];
             }))).reverse();
         replace(this.table, h("table", {}, h("caption", {}, `${this.metric.name}, newest first, times in ${format.zone}`),
             h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Window from"), head)), h("tbody", {}, lines)));

@@ -61,6 +61,12 @@ class Page {
         return asked.length ? asked : [...this.model.main_metrics].filter((m) => m !== "count").concat("count");
     }
 
+    // What is known of the shown metrics before their labels come.
+    estimate_names() {
+        const shown = this.metric_names(), known = new Set(this.model.metrics.map((m) => m.name));
+        return shown.map((name) => `estimated_${name}`).filter((name) => known.has(name) && !shown.includes(name));
+    }
+
     async load() {
         const path = (rest) => model_path(this.model.name, rest);
         this.model = await get(path(""), {}, this.signal);
@@ -70,7 +76,7 @@ class Page {
         this.view = view_of(this.params, this.model.complete_up_to);
         this.draw_head();
         this.draw_controls();
-        const query = this.query(this.metric_names().join(","));
+        const query = this.query([...this.metric_names(), ...this.estimate_names()].join(","));
         const [answer] = await Promise.all([
             get(path("/metrics"), query, this.signal),
             this.load_alerts(),
@@ -150,6 +156,7 @@ class Page {
             answer.notice ? h("p", {}, answer.notice) : null,
             answer.complete ? null : h("p", { class: "bad" }, "Incomplete: ", answer.incomplete_reasons.join("; ")),
             v.step < v.window ? h("p", {}, `Rolling: each point covers ${format.span_name(v.window)}, one every ${format.span_name(v.step)}.`) : null,
+            answer.series.some((s) => s.reference) ? h("p", {}, "Thin dots: what the labelled reference lets one expect before the labels come.") : null,
             answer.labels_complete_up_to !== null && answer.labels_complete_up_to < v.to
                 ? h("p", {}, h("i", { class: "hatched", "aria-hidden": "true" }), " Labels are complete up to ", h("time", { title: format.utc(answer.labels_complete_up_to) }, format.time(answer.labels_complete_up_to)), "; what is hatched may still move, and windows with few labels are not drawn.") : null);
     }
@@ -162,11 +169,13 @@ class Page {
             .map((v) => ({ at: v.first_seen, text: v.version, index: this.model.versions.indexOf(v.version) }));
         for (const metric of names) {
             const found = answer.series.filter((s) => s.metric === metric);
-            const rows = found.filter((s) => !this.hidden.has(s.version))
-                .map((s) => ({ version: s.version, index: Math.max(0, this.model.versions.indexOf(s.version)), points: s.points }))
+            const row_of = (s) => ({ version: s.version, index: Math.max(0, this.model.versions.indexOf(s.version)), points: s.points });
+            const rows = found.filter((s) => !this.hidden.has(s.version)).map(row_of)
                 .filter((row) => row.points.some((p) => p.n > 0) || found.length === 1);
+            const estimates = answer.series.filter((s) => s.metric === `estimated_${metric}` && !this.hidden.has(s.version)).map(row_of)
+                .filter((row) => row.points.some((p) => p.value !== null));
             const spans = (this.spans ?? []).filter((s) => s.data.metric === metric && !this.hidden.has(s.data.version));
-            this.chart_of(metric, found[0]).update({ rows, marks, spans, complete: answer.complete_up_to, labels_complete: answer.labels_complete_up_to, window: answer.window });
+            this.chart_of(metric, found[0]).update({ rows, estimates, marks, spans, complete: answer.complete_up_to, labels_complete: answer.labels_complete_up_to, window: answer.window });
         }
         names.forEach((metric) => this.grid.append(this.charts.get(metric).element));
     }
