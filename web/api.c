@@ -11,6 +11,7 @@
 
 enum {
     MAX_ANSWER_BYTES = 64 * 1024 * 1024,
+    READ_LIMIT_MS = 5000, /* of one question: a reader keeps the WAL from being emptied */
 };
 
 int api_open(struct api_context **out, const struct api_options *options, struct err *err)
@@ -52,6 +53,7 @@ int context_store(struct api_context *context, struct store **out, struct err *e
         int rc = store_open(&context->store, context->store_path, STORE_READ, err);
         if (rc)
             return rc;
+        store_limit_reads(context->store, clock_system(), READ_LIMIT_MS);
         if (context->drift_cache)
             store_lend_drift_cache(context->store, context->drift_cache);
     }
