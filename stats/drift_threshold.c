@@ -282,6 +282,15 @@ static void judge_evidently(const struct drift_subject *subject, struct drift_ve
 
 /* --- all of it --- */
 
+/* Values near the ends of the doubles leave bins without a width, and those are empty. */
+static bool holds_anything(const struct drift_null *null)
+{
+    double all = 0;
+    for (size_t i = 0; i < null->n_bins; i++)
+        all += null->counts[i];
+    return all > 0;
+}
+
 int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
                 const struct drift_subject *subject, size_t n_features, struct drift_verdict *out)
 {
@@ -308,6 +317,10 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
         struct null_memory memory = {0};
         struct drift_null null = null_of(method, subject, &memory);
         double n = numeric ? (double)subject->numeric->n : (double)subject->categorical->n;
+        if (!holds_anything(&null)) {
+            out->why = "the reference's values lie in no bin that a law could be drawn from";
+            return 0;
+        }
         out->p_value = drift_null_p(nulls, &null, n, value.value);
         out->threshold = drift_null_threshold(nulls, &null, n, level);
         if (isnan(out->p_value))

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stats/drift_quality.h"
 #include "stats/drift_window.h"
 #include "storage/drift_cache.h"
 #include "storage/drift_components.h"
@@ -124,8 +125,30 @@ static void write_invalid(struct buf *out, const struct profile_quality *quality
     out_close(out, '}');
 }
 
+/* How rates changed since the reference; those that are 0 on both sides are left out. */
+static void write_changes(struct buf *out, const struct reference_feature *known,
+                          const struct drift_feature *feature)
+{
+    const struct profile_quality *now = &feature->quality;
+    double outside = feature->is_numeric && !feature->why ? feature->numeric.outside_rate : 0;
+    struct rate_change missing = rate_change(known->missing, known->n, now->missing, now->n);
+    struct rate_change invalid = rate_change(known->n_invalid, known->n, now->n_invalid, now->n);
+    struct rate_change beyond =
+        rate_change(0, known->valid,
+                    outside > 0 ? (uint64_t)llrint(outside * (double)now->valid) : 0, now->valid);
+    out_key(out, "changes");
+    out_open(out, '{');
+    if (known->missing || now->missing)
+        write_rate_change(out, "missing", &missing);
+    if (known->n_invalid || now->n_invalid)
+        write_rate_change(out, "invalid", &invalid);
+    if (outside > 0)
+        write_rate_change(out, "outside", &beyond);
+    out_close(out, '}');
+}
+
 static void write_point(struct buf *out, const struct profile_point *point,
-                        const struct drift_feature *feature)
+                        const struct reference_feature *known, const struct drift_feature *feature)
 {
     const struct profile_quality *quality = &feature->quality;
     const struct drift_verdict *verdict = &feature->verdict;
@@ -136,6 +159,8 @@ static void write_point(struct buf *out, const struct profile_point *point,
     out_key_double(out, "missing_rate", rate(quality->missing, quality->n));
     out_key_double(out, "invalid_rate", rate(quality->n_invalid, quality->n));
     write_invalid(out, quality);
+    if (known && quality->n)
+        write_changes(out, known, feature);
     write_statistics(out, feature);
     out_key_double(out, "error_bound", bound_of(feature));
     out_key_string(out, "method", verdict->method);
@@ -210,7 +235,9 @@ static int add_window(void *context, const struct profile_point *point, struct e
         if (d->features[i].quality.kind != PROFILE_AUTO)
             d->kinds[i] = d->features[i].quality.kind;
         if (d->wanted[i])
-            write_point(&d->points[i], point, &d->features[i]);
+            write_point(&d->points[i], point,
+                        reference_find(d->model.reference.reference, d->model.features[i].name_id),
+                        &d->features[i]);
     }
     return 0;
 }

@@ -18,6 +18,7 @@
 #include "web/json_out.h"
 #include "web/model_metrics.h"
 #include "web/pairs.h"
+#include "web/trending.h"
 
 enum {
     DEFAULT_WINDOWS = 24,
@@ -44,6 +45,7 @@ struct question {
     const struct pair *pair;
     uint64_t reference; /* that estimates were made by; 0: none */
     struct buf points[MODEL_METRICS_MAX];
+    struct trending trends[MODEL_METRICS_MAX];
 };
 
 static void question_free(struct question *q)
@@ -192,6 +194,8 @@ static int add_point(void *context, const struct series_point *point, struct err
         struct metric_value value = {.value = NAN, .lower = NAN, .upper = NAN};
         if (point->states)
             metric_evaluate(point->states, &q->metrics.queries[i], q->query.window_ms, &value);
+        if (point->end_ms <= q->complete_ms + 1 && q->query.step_ms == q->query.window_ms)
+            trending_add(&q->trends[i], value.value);
         if (q->csv)
             write_csv_point(q, i, point, &value);
         else
@@ -208,7 +212,7 @@ static void write_reference_id(struct question *q)
     out_key_string(&q->answer->body, "reference", q->reference ? id : NULL);
 }
 
-static void write_series(struct question *q)
+static int write_series(struct question *q, struct err *err)
 {
     struct buf *out = &q->answer->body;
     char segment[SEGMENT_BYTES];
@@ -229,12 +233,16 @@ static void write_series(struct question *q)
         out_key_string(out, "better", better_word(metric->better));
         if (q->metrics.realised[i])
             write_reference_id(q);
+        int rc = trending_write(&q->trends[i], out, err);
+        if (rc)
+            return rc;
         out_key(out, "points");
         out_open(out, '[');
         buf_bytes(out, points->data, points->size);
         out_close(out, ']');
         out_close(out, '}');
     }
+    return 0;
 }
 
 static int walk_pair(struct question *q, const struct pair *pair, struct err *err)
@@ -246,14 +254,15 @@ static int walk_pair(struct question *q, const struct pair *pair, struct err *er
     query.slice = pair->slice;
     q->pair = pair;
     q->reference = 0;
-    for (size_t i = 0; i < q->metrics.n; i++)
+    for (size_t i = 0; i < q->metrics.n; i++) {
         buf_clear(&q->points[i]);
+        q->trends[i].n = 0;
+    }
     int rc = series_each(q->store, &query, add_point, q, &about, err);
     if (rc)
         return rc;
     q->n_damaged += about.n_damaged;
-    write_series(q);
-    return 0;
+    return write_series(q, err);
 }
 
 struct lost {

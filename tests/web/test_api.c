@@ -255,6 +255,33 @@ static void a_shorter_step_gives_rolling_windows(void **state)
     json_decref(answer);
 }
 
+static void a_series_that_sinks_says_so_and_by_how_much(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    for (int i = 0; i < 6; i++) {
+        const struct minute minute = {"credit", "v3", "", SITE_START + i * MINUTE, 10 - i, i, 10,
+                                      0,        0,    0};
+        site_minute(site, &minute);
+    }
+
+    json_t *series = get(site, "/api/v1/models/credit/metrics?metric=recall,count&window=1m&"
+                               "from=1700006400000&to=1700006760000");
+    json_t *rolling = get(site, "/api/v1/models/credit/metrics?metric=recall&window=2m&step=1m&"
+                                "from=1700006400000&to=1700006760000");
+
+    assert_int_equal(number(series, "series.0.trend.n"), 6);
+    assert_close(number(series, "series.0.trend.slope"), -0.1, 1e-12);
+    assert_int_equal(number(series, "series.0.trend.declines"), 5);
+    /* S = -15, variance 6·5·17/18: z = -14 / sqrt(28.33) */
+    assert_close(number(series, "series.0.trend.p_value"), 0.008535, 1e-5);
+    assert_int_equal(number(series, "series.1.trend.declines"), 0);
+    assert_close(number(series, "series.1.trend.p_value"), 1, 0);
+    assert_true(json_is_null(at(rolling, "series.0.trend")));
+    json_decref(series);
+    json_decref(rolling);
+}
+
 static void a_million_points_are_capped_and_the_answer_says_so(void **state)
 {
     (void)state;
@@ -608,6 +635,7 @@ int main(void)
         cmocka_unit_test(slices_are_asked_for_by_key_and_value),
         cmocka_unit_test(without_a_range_the_last_24_windows_are_given),
         cmocka_unit_test(a_shorter_step_gives_rolling_windows),
+        cmocka_unit_test(a_series_that_sinks_says_so_and_by_how_much),
         cmocka_unit_test(a_million_points_are_capped_and_the_answer_says_so),
         cmocka_unit_test(curves_are_those_of_the_counts),
         cmocka_unit_test(csv_has_a_line_a_point),

@@ -1,0 +1,109 @@
+"""Drift answers of bad input: a defined value, or null with the reason; never NaN, never a crash."""
+
+import json
+import os
+
+from daemon import configuration, run_program
+from events import HOUR, START, prediction, write_jsonl
+from story import equal
+
+REFERENCE_N = 2000
+
+
+def _reference(i):
+    return {"constant": 5.0, "normal": (i * 37 % 1000) / 10, "huge": 1e308 if i % 2 else -1e308,
+            "tiny": 5e-324 * (i % 7), "city": ["berlin", "paris", "rome"][i % 3], "turns": i % 50,
+            "gone": i % 10, "many": f"c{i}", "apart": i % 100}
+
+
+def _window(i):
+    return {"constant": 5.0, "normal": (i * 53 % 1000) / 10, "huge": 1e308 if i % 3 else -1e308,
+            "tiny": 5e-324 * (i % 5), "city": None, "turns": f"word{i % 4}", "new": i % 9,
+            "many": f"w{i}", "apart": 1000 + i % 100}
+
+
+def _events(prefix, n, features, at):
+    return [prediction(f"{prefix}{i}", at + i * (HOUR - 1000) // max(n, 1), score=(i % 11) / 10, prediction=i % 2,
+                       features=features(i)) for i in range(n)]
+
+
+def _asked(story, events, name="replayed", **drift):
+    """Drift of the hour from START; the hour before looks like the reference."""
+    events = _events("p", 200, _reference, START - HOUR) + events
+    reference = write_jsonl(story.path(name + "-reference.jsonl"), _events("r", REFERENCE_N, _reference, START - 48 * HOUR))
+    model = {"name": "credit", "task": "binary", "positive": 1, "label_horizon": "1d", "reference": {"file": reference}}
+    if drift:
+        model["drift"] = drift
+    database = story.replay(name, configuration(models=[model]), [write_jsonl(story.path(name + ".jsonl"), events)])
+    return _strict(database, "drift", "--window", "1h")
+
+
+def _strict(database, *asked):
+    """The answer; a NaN or an infinity in it is no JSON."""
+    folder = os.path.dirname(database)
+    code, out, errors = run_program(
+        "query", "-c", "assay.yaml", asked[0], "--model", "credit", "--from", str(START), "--to", str(START + HOUR),
+        *asked[1:], cwd=folder,
+    )
+    equal(code, 0, errors)
+
+    def refuse(word):
+        raise AssertionError(f"{word} in the answer")
+
+    return json.loads(out, parse_constant=refuse)
+
+
+def _points(answer):
+    return {feature["feature"]: feature["points"][0] for feature in answer["features"]}
+
+
+def odd_values_have_a_defined_answer_or_the_reason_why_not(story):
+    points = _points(_asked(story, _events("w", 1500, _window, START)))
+
+    equal((points["constant"]["ks"], points["constant"]["psi"], points["constant"]["drifted"]), (0, 0, False))
+    equal(points["constant"]["wasserstein_norm"], None)
+    equal(points["normal"]["drifted"], False)
+    for name in ("huge", "tiny"):
+        assert points[name]["ks"] is not None and 0 <= points[name]["ks"] <= 1, points[name]
+    assert points["huge"]["drifted"] and points["huge"]["ks"] > 0.1, points["huge"]
+    equal((points["city"]["n"], points["city"]["missing_rate"], points["city"]["drifted"]), (0, 1, False))
+    equal(points["city"]["why"], "the window has no value of the reference's kind")
+    equal(points["turns"]["why"], "the window has no value of the reference's kind")
+    equal(points["new"]["why"], "the reference does not have this feature")
+    equal(points["gone"]["missing_rate"], 1)
+    equal((points["apart"]["ks"], points["apart"]["outside_rate"]), (1, 1))
+    assert points["apart"]["drifted"], points["apart"]
+
+
+def one_event_and_none_are_no_alarm(story):
+    answer = _asked(story, _events("w", 1, _window, START))
+    points = _points(answer)
+    equal([name for name, point in points.items() if point["drifted"] and name != "apart"], [])
+    equal(points["normal"]["n"], 1)
+    empty = _asked(story, _events("w", 1, _window, START + HOUR), name="empty")
+    equal({point["why"] for point in _points(empty).values()}, {"no event in the window"})
+    equal(empty["drifted_share"], None)
+
+
+def every_method_and_answer_stays_json_on_bad_input(story):
+    events = _events("w", 700, _window, START)
+    for method in ("evidently", "psi", "js_distance", "wasserstein_norm", "hellinger", "chi2", "l_infinity"):
+        answer = _asked(story, events, name=method, method=method)
+        assert answer["features"], method
+    database = os.path.join(story.folder, "psi", "assay.db")
+    for name in ("constant", "huge", "tiny", "city", "turns", "new", "gone", "many", "apart"):
+        answer = _strict(database, "distribution", "--feature", name)
+        equal(answer["feature"], name)
+    explained = _strict(database, "explain")
+    assert explained["features"], explained
+
+
+def a_hundred_thousand_categories_are_bounded_and_compared(story):
+    events = _events("w", 100_000, lambda i: {"many": f"w{i}"}, START)
+    points = _points(_asked(story, events))
+
+    point = points["many"]
+    equal(point["n"], 100_000)
+    assert point["unseen_rate"] is None or point["unseen_rate"] > 0.99, point
+    assert point["js_distance"] is None or point["drifted"], point
+    assert os.path.getsize(os.path.join(story.folder, "replayed", "assay.db")) < 60_000_000
