@@ -154,8 +154,7 @@ def a_reload_creates_what_the_configuration_has_gained(story):
     daemon.settings["experiments"] = [_experiment(start=True)]
     daemon.write_configuration()
     daemon.hangup()
-    wait_until(lambda: len(daemon.get("/api/v1/experiments")["items"]) == 1, 10, "the experiment")
-    equal(daemon.get(_path())["state"], "running")
+    wait_until(lambda: [e["state"] for e in daemon.get("/api/v1/experiments")["items"]] == ["running"], 10, "the experiment")
 
     # one that cannot run beside it is told, and keeps no other from being created
     daemon.settings["experiments"] += [_experiment(name="second", start=True), _experiment(name="third")]
@@ -236,3 +235,35 @@ def the_pipelines_examples_of_the_documentation_are_true(story):
     paths[:] = [path.replace(NAME, "b") for path in paths]
     commands[:] = [command.replace(NAME, "b").replace("$(params.experiment)", "b") for command in commands]
     equal((answers(), exits()), (("fail", 409, 200), {1}), "rolled back")
+
+
+@short
+def a_plan_tells_units_time_and_what_could_be_seen_before_anything_starts(story):
+    path = story.path("e.json")
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump(_experiment(metrics=[{"metric": "error_rate", "margin_relative": 0.5}]), out)
+    question = ["--base-rate", "0.02", "--harm-rate", "0.04", "--traffic", "100"]
+    code, text, errors = run_program("experiment", "plan", path, *question)
+    equal(code, 0, errors)
+    steps = json.loads(text)["metrics"][0]["steps"]
+    equal([step["weight"] for step in steps], [5, 50, 100])
+    # docs/abtest.md, measured: 425 treatment units to find 4 %, 1,739 to show equality, at 5 %
+    assert 425 <= steps[0]["harm_units"] * 0.05 <= 600 and 1739 <= steps[0]["safe_units"] * 0.05 <= 2900, steps[0]
+    equal(steps[0]["harm_ms"], steps[0]["harm_units"] * 10)
+    assert all(0.005 < step["smallest_effect"] < 0.01 for step in steps[:2]), steps
+    equal((steps[2]["safe_units"], steps[2]["smallest_effect"]), (None, None), "no control at 100 %")
+    code, _, errors = run_program("experiment", "plan", path, "--base-rate", "2", "--harm-rate", "0.04", "--traffic", "100")
+    assert code != 0 and "base rate 2 is not between 0 and 1" in errors, errors
+
+
+@short
+def the_documents_experiments_are_taken(story):
+    with open(os.path.join(ROOT, "docs", "abtest.md"), encoding="utf-8") as file:
+        examples = [part for part in re.findall(r"```yaml\n(.*?)```", file.read(), re.S) if part.startswith("experiments:")]
+    equal(len(examples), 2, "a release, and a shrunk model")
+    for n, example in enumerate(examples):
+        path = story.path(f"example{n}.yaml")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write("storage: {path: assay.db}\nmodels: [{name: credit, task: binary, positive: 1}]\n" + example)
+        code, text, errors = run_program("check", path)
+        equal(code, 0, text + errors)
