@@ -414,6 +414,7 @@ static bool wanted(int argc, char **argv, const char *name)
 
 int main(int argc, char **argv)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* row by row, also into a pipe */
     printf("| what | figure | aim |\n|---|---|---|\n");
     if (wanted(argc, argv, "profiles"))
         bench_profiles();

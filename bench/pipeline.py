@@ -5,7 +5,7 @@ profiles cost, what many pending predictions cost. About five minutes.
 usage: pipeline.py [--events N] [--pending N] [--rounds N]
 
 Every figure is a ratio within one run, on one machine, against the same log or file; absolute
-figures stand beside it for orientation. Prints Markdown; `./dev bench` runs it on a release build.
+figures stand beside it for orientation. Prints Markdown, row by row; `./dev bench` runs it on a release build.
 """
 
 import argparse
@@ -132,6 +132,7 @@ def bench_pending(kafka, n, folder):
     daemon.start(wait=False)
     try:
         wait_until(lambda: consumed(daemon) >= total, 600, "all predictions")
+        time.sleep(3)  # the memory of the client's queue goes back once there is nothing to read
         resident = daemon.memory_bytes()
         join = daemon.own("pending_bytes") / n
         disk = query(daemon.database, "SELECT sum(length(bytes)) FROM pending")[0][0] / n
@@ -174,11 +175,35 @@ def bench_replay(n, rounds, folder):
     return [statistics.median(column) for column in zip(*rows)]
 
 
-def bench_collector():
-    """Rows of bench_collector's table, as it prints them."""
+def say(row):
+    print(row, flush=True)
+
+
+def say_pipeline(measured):
+    total, figures = measured
+    ratio, bare, rate, bare_cpu, cpu, commit, memory, size = figures
+    say(f"| Kafka → SQLite, of a bare consumer's events/s | {ratio:.2f} ({rate / 1e3:.0f} k of {bare / 1e3:.0f} k) | ≥ 0.40 |")
+    say(f"| CPU an event (bare: {bare_cpu:.2f} µs) | {cpu:.2f} µs | ≤ 1.8 µs |")
+    say(f"| longest commit | {commit * 1e3:.0f} ms | ≤ 100 ms |")
+    say(f"| resident after it ({total:,} events of {size:.0f} bytes) | {int(memory) >> 20} MiB | |")
+
+
+def say_pending(measured, n):
+    resident, join, disk, ready = measured
+    say(f"| memory a pending prediction, {n:,} of them | {join:.0f} bytes | ≤ 100 |")
+    say(f"| disk a pending prediction | {disk:.0f} bytes | ≤ 64 |")
+    say(f"| resident with them, 3 versions, 24 h of minutes | {int(resident) >> 20} MiB | ≤ 350 MiB |")
+    say(f"| killed with them, ready again after | {ready:.2f} s | |")
+
+
+def say_collector():
+    """The rows of bench_collector's table, as it prints them."""
     command = [os.path.join(ROOT, BUILD, "bench", "bench_collector")]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return done.stdout.splitlines()[2:]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        for number, row in enumerate(running.stdout):
+            if number > 1:  # the head of the table
+                say(row.rstrip())
+    assert running.returncode == 0, running.returncode
 
 
 def main():
@@ -187,24 +212,14 @@ def main():
     options.add_argument("--pending", type=int, default=1_000_000)
     options.add_argument("--rounds", type=int, default=3)
     options = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder, Kafka(heap="1g") as kafka:
-        total, figures = bench_pipeline(kafka, options.events, options.rounds, folder)
-        ratio, bare, rate, bare_cpu, cpu, commit, memory, size = figures
+    say("| what | figure | aim |\n|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
+        with Kafka(heap="1g") as kafka:
+            say_pipeline(bench_pipeline(kafka, options.events, options.rounds, folder))
+            say_pending(bench_pending(kafka, options.pending, folder), options.pending)
         times, replay, jansson = bench_replay(options.events // 2, options.rounds, folder)
-        resident, join, disk, ready = bench_pending(kafka, options.pending, folder)
-    rows = bench_collector()
-    print(f"\n{total:,} events of {size:.0f} bytes, {PARTITIONS} partitions, medians of {options.rounds} rounds\n")
-    print("| what | figure | aim |\n|---|---|---|")
-    print(f"| Kafka → SQLite, of a bare consumer's events/s | {ratio:.2f} ({rate / 1e3:.0f} k of {bare / 1e3:.0f} k) | ≥ 0.40 |")
-    print(f"| CPU an event (bare: {bare_cpu:.2f} µs) | {cpu:.2f} µs | ≤ 1.8 µs |")
-    print(f"| longest commit | {commit * 1e3:.0f} ms | ≤ 100 ms |")
-    print(f"| resident after it | {memory >> 20 if isinstance(memory, int) else int(memory) >> 20} MiB | |")
-    print(f"| replay, of jansson's lines/s | {times:.1f} ({replay / 1e3:.0f} k of {jansson / 1e3:.0f} k) | ≥ 3 |")
-    print(f"| memory a pending prediction, {options.pending:,} of them | {join:.0f} bytes | ≤ 100 |")
-    print(f"| disk a pending prediction | {disk:.0f} bytes | ≤ 64 |")
-    print(f"| resident with them, 3 versions, 24 h of minutes | {int(resident) >> 20} MiB | ≤ 350 MiB |")
-    print(f"| killed with them, ready again after | {ready:.2f} s | |")
-    print("\n".join(rows))
+        say(f"| replay, of jansson's lines/s | {times:.1f} ({replay / 1e3:.0f} k of {jansson / 1e3:.0f} k) | ≥ 3 |")
+    say_collector()
 
 
 main()

@@ -255,6 +255,7 @@ int commit_now(struct collector *collector, struct err *err)
     }
     rc = mark_durable(collector, err);
     pace(collector, clock_boot_ms(collector->clock) - started);
+    collector->untrimmed += collector->uncommitted;
     collector->uncommitted = 0;
     commit.watermark_ms = collector->watermark_ms;
     commit.duration_ms = clock_boot_ms(collector->clock) - started;

@@ -45,7 +45,7 @@ enum {
     PANE_COST = 1024,      /* states and links of an empty pane, in bytes */
     NEW_PANE_BYTES = 2048, /* a guess, until it was written once */
     NEW_FEATURE_BYTES = 256,
-    MEMORY_PER_SAVED = 3, /* a state in memory takes about this many times its saved bytes */
+    MEMORY_PER_SAVED = 4, /* a state in memory takes about this many times its saved bytes */
     MAX_STATE_BYTES = 64 * 1024 * 1024,
 };
 

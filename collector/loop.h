@@ -34,7 +34,7 @@ enum {
     LONG_COMMIT_MS = 40,      /* then fewer events go into one: the aim is 100 ms */
     MAX_CHANGED_PANES = 4000, /* keeps the longest commit below 100 ms: docs/performance.md */
     MAX_CHANGED_BYTES = 8 << 20,
-    PANE_MEMORY = 96 << 20, /* of written panes */
+    PANE_MEMORY = 64 << 20, /* of written panes */
 };
 
 /* Messages of one partition that wait for a look, copied. */
@@ -166,6 +166,7 @@ struct collector {
     bool look_dirty;                           /* something was folded since the last look */
 
     int64_t uncommitted;  /* events since the last commit */
+    int64_t untrimmed;    /* durable events since memory was given back to the system */
     int64_t commit_after; /* events: fewer where commits take long */
     int64_t last_commit_boot_ms;
     int64_t retry_boot_ms; /* degraded: not before */

@@ -1,5 +1,7 @@
 #include "collector/tidy.h"
 
+#include <malloc.h>
+
 #include "collector/loop.h"
 #include "storage/dead_letter.h"
 #include "storage/retention.h"
@@ -9,6 +11,7 @@ enum {
     RETENTION_PANES = 200, /* a step: some milliseconds */
     VALUE_ROWS = 50,
     DEAD_EVERY_MS = 60 * 1000,
+    BURST_EVENTS = 100000,
 };
 
 static int expire_dead_letters(struct collector *collector, struct err *err)
@@ -77,9 +80,21 @@ int tidy_dead_topic(struct collector *collector, struct err *err)
         dead_letter_topic_step(collector->dead_topic, collector->options.store, err));
 }
 
+/* What the allocator kept of a burst (the client's messages above all) goes back to the system. */
+static void trim_memory(struct collector *collector)
+{
+    if (collector->untrimmed < BURST_EVENTS)
+        return;
+    collector->untrimmed = 0;
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 int tidy_idle(struct collector *collector, struct err *err)
 {
     bool more;
+    trim_memory(collector);
     if (collector->degraded)
         return 0;
     int rc = 0;
