@@ -23,6 +23,7 @@
 #include "cli/reference.h"
 #include "collector/collect.h"
 #include "collector/event.h"
+#include "collector/own_events.h"
 #include "collector/producer.h"
 #include "collector/scrape.h"
 #include "collector/source_http.h"
@@ -55,7 +56,8 @@ struct daemon {
     struct deliver *deliver;
     struct web *web;
     struct sinks *sinks;
-    struct producer *producer; /* NULL: no gateway, or no Kafka */
+    struct producer *producer;     /* of what gateways tell, where there is Kafka; */
+    struct own_events *own_events; /* … and where there is none */
     struct gateways *gateways;
     int64_t looked_ms;      /* event time of the last look … */
     int64_t looked_wall_ms; /* … and when that was */
@@ -242,7 +244,11 @@ static void serve_own_metrics(void *context, struct buf *out)
     sinks_own_metrics(daemon->sinks, out);
     actuate_own_metrics(daemon->engine.actuate, out);
     gateways_metrics(daemon->gateways, out);
-    producer_metrics(daemon->producer, out);
+    if (daemon->producer || daemon->own_events) {
+        struct producer_counts counts = daemon->producer ? producer_counts(daemon->producer)
+                                                         : own_events_counts(daemon->own_events);
+        producer_metrics(&counts, out);
+    }
     pthread_mutex_lock(&daemon->reloading);
     scrape_own_metrics(daemon->scrape, out);
     pthread_mutex_unlock(&daemon->reloading);
@@ -451,6 +457,8 @@ static void *wait_for_signals(void *context)
             continue;
         if (signal != SIGHUP) {
             log_write(&daemon->log, LEVEL_INFO, "cli", "draining: committing what was read");
+            gateways_stop(daemon->gateways); /* requests end while their events can still come in */
+            own_events_flush(daemon->own_events);
             collector_stop(daemon->collector);
             return NULL;
         }
@@ -490,12 +498,14 @@ static int open_sources(struct daemon *daemon, struct err *err)
     return rc;
 }
 
-/* An event of a gateway: to Kafka, from where it comes back like everybody's. */
+/* An event of a gateway: to Kafka, from where it comes back like everybody's; else posted. */
 static bool emit_event(void *context, const char *topic, const char *key, const void *event,
                        size_t n)
 {
     struct daemon *daemon = context;
-    return daemon->producer && topic && producer_send(daemon->producer, topic, key, event, n);
+    return daemon->producer     ? producer_send(daemon->producer, topic, key, event, n)
+           : daemon->own_events ? own_events_send(daemon->own_events, event, n)
+                                : false;
 }
 
 static int open_gateways(struct daemon *daemon, struct err *err)
@@ -511,6 +521,8 @@ static int open_gateways(struct daemon *daemon, struct err *err)
     int rc = 0;
     if (config->gateway.n_items && config->kafka.brokers)
         rc = producer_new(&daemon->producer, &config->kafka, &daemon->log, err);
+    else if (config->gateway.n_items)
+        rc = own_events_new(&daemon->own_events, daemon->http, &daemon->log, err);
     return rc ? rc : gateways_start(&daemon->gateways, config, &options, err);
 }
 
@@ -611,6 +623,7 @@ static void close_parts(struct daemon *daemon)
     sinks_stop(daemon->sinks);
     gateways_free(daemon->gateways);
     producer_free(daemon->producer);
+    own_events_free(daemon->own_events);
     deliver_stop(daemon->deliver);
     engine_actuate_stop(&daemon->engine);
     collector_free(daemon->collector);

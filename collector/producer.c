@@ -143,20 +143,17 @@ struct producer_counts producer_counts(struct producer *producer)
     return counts;
 }
 
-void producer_metrics(struct producer *producer, struct buf *out)
+void producer_metrics(const struct producer_counts *counts, struct buf *out)
 {
-    if (!producer)
-        return;
-    struct producer_counts counts = producer_counts(producer);
     buf_printf(out,
                "# TYPE assay_own_events counter\n# HELP assay_own_events Events that the daemon "
                "made itself, by what became of them.\n"
                "assay_own_events_total{state=\"sent\"} %" PRId64 "\n"
                "assay_own_events_total{state=\"refused\"} %" PRId64 "\n"
                "assay_own_events_total{state=\"undelivered\"} %" PRId64 "\n",
-               counts.sent, counts.refused, counts.undelivered);
+               counts->sent, counts->refused, counts->undelivered);
     buf_printf(out,
                "# TYPE assay_own_events_waiting gauge\n# HELP assay_own_events_waiting Events that "
                "wait for the broker.\nassay_own_events_waiting %" PRId64 "\n",
-               counts.waiting);
+               counts->waiting);
 }

@@ -37,4 +37,4 @@ struct producer_counts {
 };
 struct producer_counts producer_counts(struct producer *producer);
 /* OpenMetrics lines. */
-void producer_metrics(struct producer *producer, struct buf *out);
+void producer_metrics(const struct producer_counts *counts, struct buf *out);

@@ -2,12 +2,16 @@
 endless or dying. No Kafka is needed for any of it.
 """
 
+import http.client
 import socket
+import ssl
+import subprocess
 import threading
 import time
 import urllib.parse
 
 from daemon import configuration, run_program, yaml
+from database import query
 from kafka import free_port, wait_until
 from model_server import Client, FlaskStyle, ModelServer, raw
 from story import equal, short
@@ -332,3 +336,50 @@ def a_gateway_that_is_off_is_refused_by_file_line_and_key(story):
         code, _, errors = run_program("check", story.path("assay.yaml"))
         equal(code, 65, f"{change}: {errors}")
         assert text in errors and "assay.yaml:4: " in errors, f"{change}: {errors}"
+
+
+def without_kafka_events_come_in_as_if_posted_and_the_last_ones_too(story):
+    echo = _Echo()
+    daemon, url = _start(story, echo, unit={"header": "x-user"}, event={"features": ""})
+    client = Client(url)
+    for n in range(300):
+        equal(client.post("/predict", {"income": n}, {"x-user": f"u{n}"}).status, 200)
+    wait_until(lambda: daemon.get("/api/v1/models/credit")["predictions"] == 300, 20, "the events")
+    echo.behave = lambda handler: time.sleep(0.7)
+    last = threading.Thread(target=lambda: client.post("/predict", {"income": 1}), daemon=True)
+    last.start()
+    wait_until(lambda: echo.count() == 301, 10, "the last request")
+
+    equal(daemon.terminate(), 0)
+
+    last.join(10)
+    rows = query(daemon.database, "SELECT sum(folded) FROM offsets")
+    equal(rows, [(301,)])
+
+
+def it_speaks_tls_and_checks_that_of_its_upstreams(story):
+    names = ("key.pem", "cert.pem", "other.pem", "other-key.pem")
+    key, cert, other, other_key = (story.path(name) for name in names)
+    for k, c in ((key, cert), (other_key, other)):
+        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+        made += ["-keyout", k, "-out", c, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        subprocess.run(made, check=True, capture_output=True)
+    inner = {"listen": f"127.0.0.1:{free_port()}", "model": "credit", "tls": {"cert": cert, "key": key}}
+    echo = _Echo()
+    story.at_end(echo.close)
+    inner["upstreams"] = {"v3": echo.url}
+    secure = "https://" + inner["listen"]
+    trusting = {"listen": f"127.0.0.1:{free_port()}", "model": "credit", "upstreams": {"v3": secure}, "ca": cert}
+    strict = {"listen": f"127.0.0.1:{free_port()}", "model": "credit", "upstreams": {"v3": secure}, "ca": other}
+    daemon = story.daemon(configuration(gateway=[inner, trusting, strict]))
+    daemon.start()
+
+    context = ssl.create_default_context(cafile=cert)
+    direct = http.client.HTTPSConnection("localhost", int(secure.rsplit(":", 1)[1]), context=context, timeout=10)
+    direct.request("GET", "/direct")
+    equal(direct.getresponse().status, 200)
+    equal({n.lower(): v for n, v in echo.last()[2].items()}["x-forwarded-proto"], "https")
+    through = Client("http://" + trusting["listen"]).ask("GET", "/through")
+    equal((through.status, echo.last()[1]), (200, "/through"))
+    equal(Client("http://" + strict["listen"]).ask("GET", "/refused").status, 502)
+    equal(echo.count(), 2)

@@ -122,8 +122,9 @@ static ssize_t give_answer(void *context, uint64_t position, char *out, size_t r
     size_t n = left < room ? left : room;
     memcpy(out, p->answer.data + p->sent, n);
     p->sent += n;
-    if (p->answer.size > LOOK_MAX_BYTES && p->sent > AHEAD_MAX_BYTES / 2) {
-        /* too long to be looked into: what went out is let go */
+    size_t kept = p->looks && !p->dropped ? LOOK_MAX_BYTES : 0;
+    if (p->answer.size > kept && p->sent > AHEAD_MAX_BYTES / 2) {
+        /* too long to be looked into, or of no interest: what went out is let go */
         memmove(p->answer.data, p->answer.data + p->sent, p->answer.size - p->sent);
         p->answer.size -= p->sent;
         p->dropped += p->sent;

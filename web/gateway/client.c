@@ -72,6 +72,7 @@ void passage_end(void *context, struct MHD_Connection *connection, void **state,
             *at = p->next_touched;
             break;
         }
+    atomic_fetch_sub(&loop->gateway->body_bytes, (long long)p->body_counted);
     table_drop(p->table);
     json_decref(p->request);
     buf_finish(&p->body);
@@ -142,12 +143,18 @@ static enum MHD_Result step_header(struct passage *p, const char *method, const 
 
 static enum MHD_Result step_body(struct passage *p, const char *upload, size_t *size)
 {
+    atomic_llong *all = &p->loop->gateway->body_bytes;
     if (p->body.size + *size > p->body.limit)
         p->too_large = true;
-    if (p->too_large)
+    if (p->too_large || p->no_room) {
         p->body_dropped += *size;
-    else
+    } else if (atomic_fetch_add(all, (long long)*size) > BODIES_MAX_BYTES) {
+        atomic_fetch_sub(all, (long long)*size);
+        p->no_room = true;
+    } else {
         buf_bytes(&p->body, upload, *size);
+        p->body_counted += *size;
+    }
     *size = 0;
     /* Refused once it is in; a client that sends on and on is cut off. */
     return p->body_dropped > p->body.limit + (1 << 20) ? MHD_NO : MHD_YES;
@@ -213,11 +220,13 @@ static enum MHD_Result step_whole(struct passage *p)
     p->whole = true;
     if (p->too_large)
         return refuse(p, REFUSAL_TOO_LARGE, 413, "the body is larger than max_body");
-    if (buf_failed(&p->body))
+    if (p->no_room || buf_failed(&p->body))
         return answer_own(p, 503, "no memory for the request");
     guard_phase(gateway->guard, p->guarded, GUARD_WORKING);
     table_drop(p->table);
     p->table = gateway_table(gateway); /* as it is now, however long the body took */
+    p->looks =
+        p->table->settings->prediction || p->table->settings->score || p->table->settings->scores;
     read_who(p);
     p->ts_ms = clock_wall_ms(gateway->all->clock);
     p->choice = table_choose(p->table, p->unit, strlen(p->unit));

@@ -31,6 +31,7 @@ enum {
     ID_MAX_BYTES = 250,            /* leaves room for the suffix of a failed try */
     METHOD_MAX_BYTES = 15,
     MAX_IDLE_HANDLES = 64,
+    BODIES_MAX_BYTES = 256 << 20, /* of all requests together, above what each may have */
 };
 
 struct gateway;
@@ -63,6 +64,7 @@ struct gateway {
     int port;
     char url[300];
     atomic_bool draining;
+    atomic_llong body_bytes; /* of all requests that are here */
 };
 
 struct gateways {
@@ -85,9 +87,10 @@ struct passage {
     struct guarded *guarded;
     char *target;
     char method[METHOD_MAX_BYTES + 1];
-    bool bare_newline, checked, whole, too_large, closes, suspended, is_touched;
+    bool bare_newline, checked, whole, too_large, no_room, closes, suspended, is_touched;
     struct buf body;
-    size_t body_given, body_dropped;
+    size_t body_given, body_dropped, body_counted;
+    bool looks; /* the answer's body is wanted for the event */
 
     struct route_table *table;
     char id[UNIT_MAX_BYTES + 1], unit[UNIT_MAX_BYTES + 1];

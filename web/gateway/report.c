@@ -28,8 +28,8 @@ void report(struct passage *p, const char *error, int64_t latency_us, bool given
         return;
     char id[UNIT_MAX_BYTES + 8];
     snprintf(id, sizeof(id), "%s%s", p->id, given_up ? "~1" : "");
-    bool looks = (s->prediction || s->score || s->scores) && !error && !p->encoded &&
-                 p->dropped == 0 && p->answer.size > 0 && p->answer.size <= LOOK_MAX_BYTES;
+    bool looks = p->looks && !error && !p->encoded && p->dropped == 0 && p->answer.size > 0 &&
+                 p->answer.size <= LOOK_MAX_BYTES;
     json_t *answer =
         looks ? json_loadb((const char *)p->answer.data, p->answer.size, JSON_DECODE_ANY, NULL)
               : NULL;

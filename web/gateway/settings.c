@@ -319,9 +319,10 @@ static int read_topic(const struct reading *r)
 static int read_keys(const struct reading *r)
 {
     static const char *const known[] = {
-        "listen",  "tls",     "model",   "experiment",  "unit",         "id",      "upstreams",
-        "default", "timeout", "drain",   "idempotent",  "max_body",     "methods", "max_concurrent",
-        "topic",   "event",   "threads", "connections", "error_status",
+        "listen", "tls",        "model",    "experiment",  "unit",
+        "id",     "upstreams",  "default",  "ca",          "timeout",
+        "drain",  "idempotent", "max_body", "methods",     "max_concurrent",
+        "topic",  "event",      "threads",  "connections", "error_status",
     };
     const size_t n = sizeof(known) / sizeof(*known);
     const char *key;
@@ -400,6 +401,8 @@ static int read_item(const struct reading *r)
         rc = read_listen(r);
     if (!rc)
         rc = read_tls(r);
+    if (!rc)
+        rc = read_text(r, "ca", &s->ca);
     if (!rc)
         rc = read_text(r, "model", &s->model);
     if (!rc && !s->model)

@@ -55,6 +55,7 @@ struct gateway_settings {
     char address[256];
     int port; /* 0: any free one */
     const char *tls_cert, *tls_key;
+    const char *ca; /* whom upstreams' certificates are believed from; NULL: the system's */
     const char *model;
     const char *experiment; /* NULL: the newest of the model */
     struct place unit, id;

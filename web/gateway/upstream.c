@@ -123,11 +123,10 @@ static void add_own_lines(struct lines *to, const char *version)
 
 static bool make_lines(struct passage *p, const struct upstream *up)
 {
-    const struct gateway_settings *s = p->table->settings;
     struct lines to = {
         .p = p,
         .nominated = MHD_lookup_connection_value(p->connection, MHD_HEADER_KIND, "Connection"),
-        .no_encoding = s->prediction || s->score || s->scores,
+        .no_encoding = p->looks,
     };
     curl_slist_free_all(p->lines);
     p->lines = NULL;
@@ -260,6 +259,8 @@ static void set_connection(struct passage *p)
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (p->table->settings->ca)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, p->table->settings->ca);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 64L * 1024);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head);
@@ -322,6 +323,8 @@ void upstream_try(struct passage *p, int upstream)
 static enum failure failure_of(struct passage *p, CURLcode code)
 {
     long number = 0;
+    if (code == CURLE_OK && p->status < 200)
+        return FAILURE_CONNECTION; /* 101 and the like, which nobody asked for */
     if (code == CURLE_OK)
         return p->status >= p->table->settings->error_status ? FAILURE_STATUS : FAILURE_NONE;
     if (code == CURLE_OPERATION_TIMEDOUT)
@@ -384,9 +387,9 @@ void upstream_done(struct passage *p, CURLcode code)
     const char *error = failure_text(p, failure, text, sizeof(text));
     let_go(p);
     atomic_fetch_add(&tally->failures[failure], 1);
-    atomic_fetch_add(&tally->by_class[p->status >= 100 && p->status < 600 ? p->status / 100 : 0],
-                     1);
-    if (code == CURLE_OK)
+    bool whole = failure == FAILURE_NONE || failure == FAILURE_STATUS;
+    atomic_fetch_add(&tally->by_class[whole && p->status < 600 ? p->status / 100 : 0], 1);
+    if (whole)
         tally_latency(tally, us);
     bool again = goes_to_control(p, failure);
     report(p, error, us, again);
@@ -400,7 +403,7 @@ void upstream_done(struct passage *p, CURLcode code)
         upstream_try(p, p->table->control);
         return;
     }
-    if (code != CURLE_OK && !p->answered) {
+    if (!whole && !p->answered) {
         bool late = failure == FAILURE_TIMEOUT;
         answer_ourselves(p, late ? 504 : 502,
                          late ? "the version did not answer in time"
@@ -408,6 +411,6 @@ void upstream_done(struct passage *p, CURLcode code)
         return;
     }
     p->ended = true;
-    p->broken = code != CURLE_OK;
+    p->broken = !whole;
     passage_resume(p);
 }
