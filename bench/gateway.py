@@ -8,17 +8,19 @@ Direct and proxied requests alternate on the same client, so that what disturbs 
 both. Prints Markdown; `./dev bench-gateway` runs it on a release build.
 """
 
-import argparse
-import http.client
-import json
 import os
-import random
-import statistics
-import subprocess
 import sys
-import tempfile
-import threading
-import time
+
+sys.path.pop(0)  # bench/http.py is not the standard library's http
+import argparse  # noqa: E402
+import http.client  # noqa: E402
+import json  # noqa: E402
+import random  # noqa: E402
+import statistics  # noqa: E402
+import subprocess  # noqa: E402
+import tempfile  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
@@ -190,7 +192,8 @@ def one_reaction(daemon, background, gateway_port, number):
         watch.done.set()
         watch.join()
     assert daemon.get(path)["state"] == "rolled_back"
-    return [watch.changed - at for watch in watches]
+    decided = daemon.get(f"{path}/history")["items"][-1]["at"] / 1000
+    return [watch.changed - at for watch in watches] + [decided - at]
 
 
 def reaction(folder, kafka, args):
@@ -213,8 +216,8 @@ def reaction(folder, kafka, args):
         upstreams.close()
     print(f"\n## From the harmful events in Kafka to weight 0 (s, {len(taken)} rollbacks, load {os.getloadavg()[0]:.1f})\n")
     print("| where | median | 90% | 99% | longest |\n|---|---|---|---|---|")
-    for k, where in enumerate(("assignment", "gateway")):
-        values = [pair[k] for pair in taken]
+    for k, where in enumerate(("assignment", "gateway", "event time of the look that decided")):
+        values = [row[k] for row in taken]
         row = [statistics.median(values), quantile(values, 0.9), quantile(values, 0.99), max(values)]
         print(f"| {where} | " + " | ".join(f"{value:.2f}" for value in row) + " |", flush=True)
 

@@ -93,9 +93,9 @@ static int upstream(int port)
 }
 
 struct asker {
-    int n_ports, ports[MAX_PORTS], n_requests, number;
     int64_t *taken[MAX_PORTS]; /* ns of each request */
-    int failed;
+    int ports[MAX_PORTS];
+    int n_ports, n_requests, number, failed;
 };
 
 static int connect_to(int port)
@@ -168,11 +168,12 @@ static int client(int n_requests, int n_connections, char **ports, int n_ports)
         failed += askers[c].failed;
     }
     size_t n = each * (size_t)n_connections;
+    size_t half = n / 2, most = n * 9 / 10, all_but_few = n * 99 / 100;
     for (int p = 0; p < n_ports; p++) {
         int64_t *mine = all + (size_t)p * n;
         qsort(mine, n, sizeof(*mine), by_size);
-        printf("%s %.1f %.1f %.1f\n", ports[p], (double)mine[n / 2] / 1e3,
-               (double)mine[n * 9 / 10] / 1e3, (double)mine[n * 99 / 100] / 1e3);
+        printf("%s %.1f %.1f %.1f\n", ports[p], (double)mine[half] / 1e3, (double)mine[most] / 1e3,
+               (double)mine[all_but_few] / 1e3);
     }
     free(all);
     return failed ? 1 : 0;

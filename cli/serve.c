@@ -21,10 +21,9 @@
 #include "cli/engine.h"
 #include "cli/options.h"
 #include "cli/reference.h"
+#include "cli/traffic.h"
 #include "collector/collect.h"
 #include "collector/event.h"
-#include "collector/own_events.h"
-#include "collector/producer.h"
 #include "collector/scrape.h"
 #include "collector/source_http.h"
 #include "collector/source_kafka.h"
@@ -33,7 +32,6 @@
 #include "storage/changes.h"
 #include "storage/commit.h"
 #include "storage/store.h"
-#include "web/gateway/gateway.h"
 #include "web/sink.h"
 #include "web/web.h"
 
@@ -56,9 +54,7 @@ struct daemon {
     struct deliver *deliver;
     struct web *web;
     struct sinks *sinks;
-    struct producer *producer;     /* of what gateways tell, where there is Kafka; */
-    struct own_events *own_events; /* … and where there is none */
-    struct gateways *gateways;
+    struct traffic traffic;
     int64_t looked_ms;      /* event time of the last look … */
     int64_t looked_wall_ms; /* … and when that was */
     atomic_bool stopping;
@@ -243,12 +239,7 @@ static void serve_own_metrics(void *context, struct buf *out)
     deliver_own_metrics(daemon->deliver, out);
     sinks_own_metrics(daemon->sinks, out);
     actuate_own_metrics(daemon->engine.actuate, out);
-    gateways_metrics(daemon->gateways, out);
-    if (daemon->producer || daemon->own_events) {
-        struct producer_counts counts = daemon->producer ? producer_counts(daemon->producer)
-                                                         : own_events_counts(daemon->own_events);
-        producer_metrics(&counts, out);
-    }
+    traffic_metrics(&daemon->traffic, out);
     pthread_mutex_lock(&daemon->reloading);
     scrape_own_metrics(daemon->scrape, out);
     pthread_mutex_unlock(&daemon->reloading);
@@ -413,7 +404,7 @@ static int reload(void *context, struct store *store, struct err *err)
     if (!rc)
         rc = scrape_check(config, err);
     if (!rc)
-        rc = gateways_check(daemon->gateways, config, err);
+        rc = gateways_check(daemon->traffic.gateways, config, err);
     if (!rc)
         rc = references_of_config(store, config, err);
     if (!rc)
@@ -424,7 +415,7 @@ static int reload(void *context, struct store *store, struct err *err)
     if (!rc)
         rc = collector_references_changed(daemon->collector, err);
     if (!rc)
-        rc = gateways_reload(daemon->gateways, config, err);
+        rc = gateways_reload(daemon->traffic.gateways, config, err);
     if (rc && alerts_changed)
         alerts_reload(daemon->alerts, former, wall_ms, NULL);
     if (rc)
@@ -457,8 +448,7 @@ static void *wait_for_signals(void *context)
             continue;
         if (signal != SIGHUP) {
             log_write(&daemon->log, LEVEL_INFO, "cli", "draining: committing what was read");
-            gateways_stop(daemon->gateways); /* requests end while their events can still come in */
-            own_events_flush(daemon->own_events);
+            traffic_stop(&daemon->traffic); /* while the last events can still come in */
             collector_stop(daemon->collector);
             return NULL;
         }
@@ -496,34 +486,6 @@ static int open_sources(struct daemon *daemon, struct err *err)
     if (!rc)
         daemon->n_sources++;
     return rc;
-}
-
-/* An event of a gateway: to Kafka, from where it comes back like everybody's; else posted. */
-static bool emit_event(void *context, const char *topic, const char *key, const void *event,
-                       size_t n)
-{
-    struct daemon *daemon = context;
-    return daemon->producer     ? producer_send(daemon->producer, topic, key, event, n)
-           : daemon->own_events ? own_events_send(daemon->own_events, event, n)
-                                : false;
-}
-
-static int open_gateways(struct daemon *daemon, struct err *err)
-{
-    const struct config *config = daemon->options->config;
-    struct gateways_options options = {
-        .store_path = config->storage_path,
-        .changes = daemon->changes,
-        .log = &daemon->log,
-        .context = daemon,
-        .emit = emit_event,
-    };
-    int rc = 0;
-    if (config->gateway.n_items && config->kafka.brokers)
-        rc = producer_new(&daemon->producer, &config->kafka, &daemon->log, err);
-    else if (config->gateway.n_items)
-        rc = own_events_new(&daemon->own_events, daemon->http, &daemon->log, err);
-    return rc ? rc : gateways_start(&daemon->gateways, config, &options, err);
 }
 
 static int open_parts(struct daemon *daemon, struct err *err)
@@ -598,7 +560,7 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .commands = &commands,
         .web_dir = daemon->options->web_dir,
     };
-    rc = open_gateways(daemon, err);
+    rc = traffic_open(&daemon->traffic, config, daemon->http, daemon->changes, &daemon->log, err);
     const struct sinks_options sinks = {config, config->storage_path, daemon->changes,
                                         &daemon->log};
     if (!rc)
@@ -614,16 +576,14 @@ static int open_parts(struct daemon *daemon, struct err *err)
 
 static void close_parts(struct daemon *daemon)
 {
-    gateways_stop(daemon->gateways); /* requests end, before anything that they need goes */
+    traffic_stop(&daemon->traffic); /* requests end, before anything that they need goes */
     if (daemon->http)
         source_http_stop(daemon->http);
     scrape_stop(daemon->scrape);
     daemon->scrape = NULL;
     web_stop(daemon->web);
     sinks_stop(daemon->sinks);
-    gateways_free(daemon->gateways);
-    producer_free(daemon->producer);
-    own_events_free(daemon->own_events);
+    traffic_close(&daemon->traffic);
     deliver_stop(daemon->deliver);
     engine_actuate_stop(&daemon->engine);
     collector_free(daemon->collector);

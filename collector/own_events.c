@@ -11,6 +11,7 @@
 
 enum {
     QUEUE_MAX_BYTES = 4 * 1024 * 1024,
+    ANSWER_MAX_BYTES = 16 * 1024 * 1024,
     TRIES = 50, /* of one batch, while others are posted in front of it */
     AGAIN_AFTER_MS = 100,
     FLUSH_MS = 5000,
@@ -38,7 +39,7 @@ static int post(struct own_events *own)
     struct buf answer;
     struct err err = {0};
     int rc = SOURCE_HTTP_BUSY;
-    buf_init(&answer, 16 * 1024 * 1024);
+    buf_init(&answer, ANSWER_MAX_BYTES);
     for (int i = 0; i < TRIES && (rc == SOURCE_HTTP_BUSY || rc == -ETIMEDOUT); i++) {
         if (i)
             usleep(AGAIN_AFTER_MS * 1000);

@@ -13,6 +13,10 @@
 #include "web/gateway/inside.h"
 #include "web/problem.h"
 
+enum {
+    BLOCK_BYTES = 32 * 1024 /* of an answer that goes out while it comes in */
+};
+
 static void add_ours(const struct passage *p, struct MHD_Response *response)
 {
     if (p->upstream >= 0) {
@@ -93,7 +97,8 @@ static void pass_lines(const struct passage *p, struct MHD_Response *response)
         if (tabs) { /* the library takes none */
             snprintf(copy, sizeof(copy), "%s", value);
             for (char *c = copy; *c; c++)
-                *c = *c == '\t' ? ' ' : *c;
+                if (*c == '\t')
+                    *c = ' ';
         }
         MHD_add_response_header(response, name, tabs ? copy : value);
     }
@@ -159,7 +164,7 @@ enum MHD_Result answer_queue(struct passage *p)
             MHD_create_response_from_buffer(p->answer.size, p->answer.data, MHD_RESPMEM_PERSISTENT);
     else
         response = MHD_create_response_from_callback(
-            length >= 0 ? (uint64_t)length : MHD_SIZE_UNKNOWN, 32 * 1024, give_answer, p, NULL);
+            length >= 0 ? (uint64_t)length : MHD_SIZE_UNKNOWN, BLOCK_BYTES, give_answer, p, NULL);
     if (response)
         pass_lines(p, response);
     guard_phase(guard, p->guarded, p->ended ? GUARD_ANSWER : GUARD_STREAM);

@@ -21,13 +21,12 @@ const char *failure_name(enum failure failure)
 
 struct tally *counts_find(struct gateway_counts *counts, const char *version, struct err *err)
 {
-    const int most = (int)(sizeof(counts->tallies) / sizeof(*counts->tallies));
     int n = atomic_load(&counts->n_tallies);
     for (int i = 0; i < n; i++)
         if (strcmp(counts->tallies[i]->version, version) == 0)
             return counts->tallies[i];
-    if (n == most)
-        return counts->tallies[most - 1];
+    if (n == TALLIES_MAX)
+        return counts->tallies[TALLIES_MAX - 1];
     struct tally *tally = calloc(1, sizeof(*tally));
     if (!tally) {
         err_set(err, -ENOMEM, "gateway: no memory to count");

@@ -26,7 +26,8 @@ enum failure {
 const char *failure_name(enum failure failure);
 
 enum {
-    N_LATENCY_BUCKETS = 14
+    N_LATENCY_BUCKETS = 14,
+    TALLIES_MAX = 64 /* reloads may bring new versions */
 };
 
 struct tally {
@@ -48,7 +49,7 @@ enum refusal {
 };
 
 struct gateway_counts {
-    struct tally *tallies[UPSTREAMS_MAX * 4];
+    struct tally *tallies[TALLIES_MAX];
     atomic_int n_tallies;
     atomic_llong refusals[N_REFUSALS];
     atomic_llong events, events_lost;
