@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast the API and the page are over a year of one model.
 
-usage: http.py [--days N] [--asks N] [--streams N] [--seconds N]
+usage: api.py [--days N] [--asks N] [--streams N] [--seconds N]
 
 Three versions, a prediction a minute each with its label, kept as minutes, hours and days. Prints
 Markdown. nginx serving the same bytes as a file is the yardstick of the same run (wrk asks both);
