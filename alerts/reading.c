@@ -47,6 +47,11 @@ struct readings {
     struct drift_readings *drift;
     struct kept_reference *references;
     size_t n_references;
+
+    struct metric_query metric; /* of metric_rule's metric; NULL: of none */
+    const struct alert_rule *metric_rule;
+    const struct custom_set *metric_customs;
+    enum task metric_task;
 };
 
 static int parse_customs(struct readings *readings, struct err *err)
@@ -171,6 +176,24 @@ static int read_points(struct readings *readings, const struct alert_rule *rule,
     return 0;
 }
 
+/* Rules side by side mostly ask for the same metric: its name is looked up once. */
+static int resolve(struct readings *readings, const struct alert_rule *rule, struct err *err)
+{
+    const struct custom_set *customs = readings_customs(readings, rule->model);
+    enum task task = readings->points.setup.task;
+    if (readings->metric_rule && readings->metric_customs == customs &&
+        readings->metric_task == task && strcmp(readings->metric_rule->metric, rule->metric) == 0)
+        return 0;
+    readings->metric_rule = NULL;
+    int rc = metric_resolve(&readings->metric, customs, task, rule->metric, err);
+    if (rc)
+        return rc;
+    readings->metric_rule = rule;
+    readings->metric_customs = customs;
+    readings->metric_task = task;
+    return 0;
+}
+
 /* The value of the window that ends at end_ms - back windows; n 0 when nothing is in it. */
 static int value_at(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                     struct metric_value *out, struct err *err)
@@ -180,11 +203,10 @@ static int value_at(struct readings *readings, const struct alert_rule *rule, in
         const struct series_point *point = &readings->points.points[i];
         if (point->end_ms != end_ms || !point->states)
             continue;
-        struct metric_query metric;
-        int rc = metric_resolve(&metric, readings_customs(readings, rule->model),
-                                readings->points.setup.task, rule->metric, err);
+        int rc = resolve(readings, rule, err);
         if (rc)
             return rc;
+        const struct metric_query metric = readings->metric;
         metric_evaluate(point->states, &metric, rule->window_ms, out);
         out->n = states_count(point->states);
         out->labelled = states_labelled(point->states);
@@ -263,6 +285,13 @@ static void tell_level(const struct alert_rule *rule, struct reading *out)
              interval, sign, level, window, out->n);
 }
 
+void reading_tell(const struct alert_rule *rule, struct reading *reading)
+{
+    if (reading->untold)
+        tell_level(rule, reading);
+    reading->untold = false;
+}
+
 static int read_before(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                        struct metric_value *out, struct err *err)
 {
@@ -329,7 +358,7 @@ static int read_reference(struct readings *readings, const struct alert_rule *ru
     const struct config_model *model = config_model_find(readings->config, rule->model);
     const struct config_reference *reference = &model->reference;
     if (reference->version) {
-        struct alert_rule other = *rule;
+        struct alert_rule other = *rule; /* read_span keeps nothing of it */
         other.version = reference->version;
         return read_span(readings, &other, now->start_ms, now->end_ms, out, err);
     }
@@ -368,7 +397,7 @@ static int read_level(struct readings *readings, const struct alert_rule *rule, 
     out->upper = value.upper;
     if (rule->relative_to == RELATIVE_NONE) {
         out->sight = reading_judge(rule, value.value, value.lower, value.upper);
-        tell_level(rule, out);
+        out->untold = true;
         return 0;
     }
 
@@ -439,7 +468,9 @@ static int read_mature(struct readings *readings, const struct alert_rule *rule,
         return rc;
     struct alert_rule patient = *rule;
     patient.mature_share = 0;
+    readings->metric_rule = NULL;
     rc = read_metric(readings, &patient, end_ms - rule->mature_ms, out, err);
+    readings->metric_rule = NULL;
     forget(readings); /* what is kept is of a rule that ends here */
     return rc;
 }

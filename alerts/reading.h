@@ -30,6 +30,7 @@ struct reading {
     char why[320];            /* one sentence: what was compared with what */
     char confidence[128];     /* how sure it is; "" when there is nothing to say */
     char cause[320];          /* what moved, where the reading itself knows */
+    bool untold;              /* `why` is written by reading_tell, for the few that are told */
 };
 
 struct readings;
@@ -44,6 +45,9 @@ void readings_start(struct readings *readings, const struct outside *outside);
 
 int readings_read(struct readings *readings, const struct alert_rule *rule, struct reading *out,
                   struct err *err);
+
+/* Fills `why` where that was left for later. */
+void reading_tell(const struct alert_rule *rule, struct reading *reading);
 
 /* The own metrics of a configured model; NULL: none. */
 const struct custom_set *readings_customs(const struct readings *readings, const char *model);

@@ -233,14 +233,15 @@ static int tell_receivers(struct glance *glance, enum alert_event event)
     return 0;
 }
 
-static int write_change(struct glance *glance, enum alert_event event,
-                        const struct reading *reading, int64_t at_ms, const char *clock)
+static int write_change(struct glance *glance, enum alert_event event, struct reading *reading,
+                        int64_t at_ms, const char *clock)
 {
     static const char *const events[] = {"",        "pending",   "firing",   "resolved",
                                          "no_data", "data_back", "withdrawn"};
     struct alert *alert = glance->alert;
     const struct alert_rule *rule = alert->rule;
     struct store *store = glance->alerts->store;
+    reading_tell(rule, reading);
     bool over = event == ALERT_RESOLVED || event == ALERT_CAME_BACK;
     struct background background = {.cause = "", .action = ""};
     if (over || event == ALERT_FIRED || event == ALERT_WENT_SILENT)

@@ -103,6 +103,16 @@ int alerts_read(struct store *store, bool only_active,
     return done(store, step, err);
 }
 
+int alerts_stamp(struct store *store, uint64_t *stamp, struct err *err)
+{
+    int64_t event = 0, audited = 0;
+    int rc = store_integer(store, "SELECT max(id) FROM alert_history", 0, &event, err);
+    if (!rc)
+        rc = store_integer(store, "SELECT max(seq) FROM audit", 0, &audited, err);
+    *stamp = ((uint64_t)event << 32) + (uint64_t)audited + 1;
+    return rc;
+}
+
 int commit_alert_event(struct store *store, const struct alert_event_row *row, struct err *err)
 {
     static const char sql[] = "INSERT INTO alert_history(alert, event, at_ms, clock, data) "

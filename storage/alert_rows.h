@@ -39,6 +39,10 @@ int alerts_read(struct store *store, bool only_active,
                 int (*row)(void *context, const struct alert_row *row, struct err *err),
                 void *context, struct err *err);
 
+/* Changes whenever an alert does (each change has a row of history or of the audit log): to be
+   asked after each commit, where reading ten thousand alerts would be too much. */
+int alerts_stamp(struct store *store, uint64_t *stamp, struct err *err);
+
 struct alert_event_row {
     int64_t id;
     const char *alert;

@@ -67,6 +67,7 @@ struct stream {
     struct web_health health; /* as last told */
     bool health_told;
     uint64_t alerts;   /* fingerprint of the alerts as last told; 0: none */
+    uint64_t stamp;    /* alerts_stamp when they were read last; 0: never */
     uint64_t releases; /* of the experiments */
     bool wanted; /* somebody was away for too long: make a window message though nothing moved */
 };
@@ -183,16 +184,21 @@ static void tell_alerts(struct stream *stream, uint64_t change, bool wanted)
     struct buf data;
     struct store *store;
     struct alert_writer writer = {.out = &data};
+    uint64_t stamp;
+    if (context_store(stream->api, &store, NULL) || alerts_stamp(store, &stamp, NULL) ||
+        (stamp == stream->stamp && !wanted))
+        return;
     buf_init(&data, MAX_MESSAGE_BYTES);
     out_open(&data, '{');
     out_key_int(&data, "change", (int64_t)change);
     out_key(&data, "alerts");
     out_open(&data, '[');
-    bool known = context_store(stream->api, &store, NULL) == 0 &&
-                 alerts_read(store, true, write_alert, &writer, NULL) == 0;
+    bool known = alerts_read(store, true, write_alert, &writer, NULL) == 0;
     out_close(&data, ']');
     out_key_int(&data, "firing", writer.n_firing);
     out_close(&data, '}');
+    if (known)
+        stream->stamp = stamp; /* from before they were read: what came between is read again */
     if (known && (writer.fingerprint != stream->alerts || (wanted && writer.n > 0))) {
         stream->alerts = writer.fingerprint;
         put_message(stream, change, "alert", &data);
