@@ -17,6 +17,18 @@ const ticks_of = (from, to, room) => {
 const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.floor(q * (values.length - 1))];
 const nice_step = (span) => { const raw = span / 3, p = 10 ** Math.floor(Math.log10(raw)); return [1, 2, 2.5, 5, 10].map((m) => m * p).find((s) => s >= raw); };
 
+// A person's command bears the wall clock; where events of another time are read (a replay, a
+// backlog), it belongs before the next thing that happened on event time.
+function on_event_time(transitions, looks) {
+    const made = transitions.map((t) => ({ ...t }));
+    let next = looks.at(-1)?.at ?? Infinity;
+    for (const t of [...made].reverse()) {
+        if (t.verdict === "start" && looks.length) next = Math.min(next, looks[0].at - 1000);
+        t.at = next = Math.min(t.at, t.clock === "event" ? Infinity : next);
+    }
+    return made;
+}
+
 export class ReleaseCharts {
     constructor() {
         this.at = null;
@@ -29,12 +41,14 @@ export class ReleaseCharts {
     destroy() { this.resizer.disconnect(); }
 
     // experiment, looks and transitions as the API gives them
-    update(data) { this.data = data; this.draw(); }
+    update(data) {
+        this.data = { ...data, transitions: on_event_time(data.transitions, data.looks) };
+        this.draw();
+    }
 
     span() {
-        const { looks, transitions, experiment } = this.data;
-        const times = looks.map((l) => l.at).concat(transitions.filter((t) => t.clock === "event" || !looks.length).map((t) => t.at));
-        const from = looks.length ? Math.min(looks[0].at - 1000, ...transitions.filter((t) => t.clock === "event").map((t) => t.at)) : Math.min(...times, experiment.since);
+        const { looks, transitions, experiment } = this.data, times = looks.map((l) => l.at).concat(transitions.map((t) => t.at));
+        const from = times.length ? Math.min(...times) : experiment.since;
         return { from, to: Math.max(...times, from + 60_000) };
     }
 
@@ -89,14 +103,14 @@ export class ReleaseCharts {
         }
         d += `H${s.x(s.to).toFixed(1)}`;
         box.append(svg("path", { class: "weight-area", d: `${d}V${ground}H${s.x(s.from)}Z` }), svg("path", { class: "weight", d }));
-        transitions.filter((t) => t.from.weight !== t.to.weight || t.verdict !== "hold").forEach((t) => box.append(this.mark(t, s.x(t.at), y(t.to.weight))));
+        transitions.forEach((t) => box.append(this.mark(t, s.x(t.at), y(t.to.weight))));
         const planned = e.steps.filter((step) => step.weight > weight);
         if (["running", "paused"].includes(e.state) && planned.length) box.append(svg("text", { x: s.x(s.to) - 4, y: y(planned[0].weight) + 13, "text-anchor": "end" }, `next ${planned[0].weight} %`));
         box.append(cross);
         const readout = h("div", { class: "readout" });
         this.readouts.push((look) => replace(readout, look ? [h("span", { class: "when", title: format.utc(look.at) }, format.time(look.at)), h("span", { class: "reading" }, h("b", {}, `${look.weight} %`), h("span", { class: "n" }, `${format.count(look.units.control)} + ${format.count(look.units.treatment)} units in the step · ${look.verdict}`))] : null));
         replace(this.ramp, h("header", {}, h("h2", { class: "plain-title" }, "Ramp ", h("small", {}, steps.replaceAll(" →", " % →"), " %")),
-            save_buttons(`ramp of ${e.name}`, { json: () => ({ transitions, looks }), csv: () => this.csv(), png: () => save_svgs(`${e.name} ramp`, `${e.name}: share of ${e.treatment}`, box) })), readout, box);
+            save_buttons(`ramp of ${e.name}`, { json: () => ({ transitions: transitions.map(({ evidence, ...rest }) => rest), looks }), csv: () => this.csv(), png: () => save_svgs(`${e.name} ramp`, `${e.name}: share of ${e.treatment}`, box) })), readout, box);
     }
 
     mark(t, x, y) {
