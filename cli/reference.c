@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "storage/audit.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
 #include "storage/lock.h"
@@ -76,6 +77,33 @@ static int is_the_last(struct store *store, const struct reference_load *load, u
     return rc;
 }
 
+static int audit(struct store *store, const struct reference_load *load,
+                 const struct reference *reference, struct err *err)
+{
+    struct buf detail;
+    buf_init(&detail, 64 * 1024);
+    buf_printf(&detail,
+               "{\"reference\":\"%016" PRIx64 "\",\"n\":%" PRIu64 ",\"version\":", reference->id,
+               (uint64_t)reference->events);
+    if (load->version)
+        json_text(&detail, load->version, strlen(load->version));
+    else
+        buf_printf(&detail, "null");
+    buf_bytes(&detail, "}", 2);
+    struct audit_row row = {
+        .at_ms = clock_wall_ms(clock_system()),
+        .clock = "wall",
+        .who = load->who,
+        .action = "reference.set",
+        .subject = load->model,
+        .detail = (const char *)detail.data,
+    };
+    int rc = buf_failed(&detail) ? err_set(err, -ENOMEM, "no memory for the audit log")
+                                 : commit_audit(store, &row, err);
+    buf_finish(&detail);
+    return rc;
+}
+
 static int write_it(struct store *store, const struct reference_load *load,
                     const struct reference *reference, bool is_new, struct err *err)
 {
@@ -87,6 +115,8 @@ static int write_it(struct store *store, const struct reference_load *load,
                               clock_wall_ms(clock_system()), err);
     if (!rc && load->of_config)
         rc = commit_fact(store, fact, (int64_t)reference->id, err);
+    if (!rc && load->who)
+        rc = audit(store, load, reference, err);
     if (!rc)
         rc = commit_end(store, err);
     if (rc)

@@ -23,7 +23,8 @@ struct reference_load {
     const char *text;    /* JSONL, gzipped or not */
     size_t n;
     const char *source;
-    bool of_config; /* the file that the configuration names: not when that very one was the last
+    const char *who; /* whoever asked for it: goes into the audit log; NULL: nobody did */
+    bool of_config;  /* the file that the configuration names: not when that very one was the last
                        it gave; somebody may have set another since */
 };
 

@@ -29,6 +29,7 @@
 #include "collector/source_kafka.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "storage/audit.h"
 #include "storage/changes.h"
 #include "storage/commit.h"
 #include "storage/store.h"
@@ -249,7 +250,30 @@ struct version_facts {
     const char *model;
     const char *version;
     const char *facts;
+    const char *who;
 };
+
+static int audit_version(struct store *store, const struct version_facts *facts, struct err *err)
+{
+    struct buf detail;
+    buf_init(&detail, 1024 * 1024);
+    buf_printf(&detail, "{\"version\":");
+    json_text(&detail, facts->version, strlen(facts->version));
+    buf_printf(&detail, ",\"facts\":%s}", facts->facts);
+    buf_bytes(&detail, "", 1);
+    struct audit_row row = {
+        .at_ms = clock_wall_ms(clock_system()),
+        .clock = "wall",
+        .who = facts->who,
+        .action = "version.set",
+        .subject = facts->model,
+        .detail = (const char *)detail.data,
+    };
+    int rc = buf_failed(&detail) ? err_set(err, -ENOMEM, "no memory for the audit log")
+                                 : commit_audit(store, &row, err);
+    buf_finish(&detail);
+    return rc;
+}
 
 static int write_version(void *context, struct store *store, struct err *err)
 {
@@ -257,6 +281,8 @@ static int write_version(void *context, struct store *store, struct err *err)
     int rc = commit_begin(store, err);
     if (!rc)
         rc = commit_version(store, facts->model, facts->version, facts->facts, err);
+    if (!rc)
+        rc = audit_version(store, facts, err);
     if (!rc)
         rc = commit_end(store, err);
     if (rc)
@@ -267,9 +293,8 @@ static int write_version(void *context, struct store *store, struct err *err)
 static int serve_put_version(void *context, const char *model, const char *version,
                              const char *facts, const char *who, struct err *err)
 {
-    (void)who;
     struct daemon *daemon = context;
-    struct version_facts row = {model, version, facts};
+    struct version_facts row = {model, version, facts, who ? who : "operator"};
     return collector_call(daemon->collector, write_version, &row, err);
 }
 
@@ -296,12 +321,18 @@ static int run_reference_keep(void *context, struct store *store, struct err *er
 }
 
 static int serve_put_reference(void *context, const char *model, const char *version,
-                               const char *body, size_t n, struct buf *answer, struct err *err)
+                               const char *body, size_t n, const char *who, struct buf *answer,
+                               struct err *err)
 {
     struct daemon *daemon = context;
     struct reference_command command = {
         .daemon = daemon,
-        .load = {.model = model, .version = version, .text = body, .n = n, .source = "api"},
+        .load = {.model = model,
+                 .version = version,
+                 .text = body,
+                 .n = n,
+                 .source = "api",
+                 .who = who ? who : "operator"},
     };
     int rc = collector_call(daemon->collector, run_reference_task, &command, err);
     pthread_mutex_lock(&daemon->reloading);
@@ -407,6 +438,8 @@ static int reload(void *context, struct store *store, struct err *err)
         rc = gateways_check(daemon->traffic.gateways, config, err);
     if (!rc)
         rc = references_of_config(store, config, err);
+    if (!rc)
+        rc = web_reload(daemon->web, config, err);
     if (!rc)
         rc = alerts_reload(daemon->alerts, config, wall_ms, err);
     bool alerts_changed = !rc;

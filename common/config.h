@@ -128,6 +128,8 @@ struct config_http {
     const char *tls_cert, *tls_key; /* paths; NULL: no TLS */
     const char *tokens;             /* path; NULL: no tokens */
     bool insecure;
+    const char *const *hosts; /* names that Host may have besides our own */
+    size_t n_hosts;
     const char *public_url; /* of the page, for links; NULL: the address it listens on */
     int64_t max_connections, max_per_address, max_streams_per_token, max_rate;
 };

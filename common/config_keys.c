@@ -171,6 +171,8 @@ static const struct key http_keys[] = {
     {"tokens", KEY_PATH, AT(config_http, tokens), .help = "file of tokens, one a line; `assay token new` writes them"},
     {"insecure", KEY_BOOL, AT(config_http, insecure), .fallback = "false",
      .help = "allow an address beyond loopback without TLS and tokens"},
+    {"hosts", KEY_TEXTS, ARRAY_AT(config_http, hosts),
+     .help = "names that requests may ask for besides addresses, `localhost`, the machine's name and those of the certificate"},
     {"public_url", KEY_TEXT, AT(config_http, public_url),
      .help = "where people reach the page, as `https://assay.example`: links in notifications lead there; default: `listen`"},
     {"limits", KEY_MAP, .at = 0, .section = &http_limits, .help = "what one client may take"},

@@ -66,7 +66,7 @@ struct web_commands {
 
     /* PUT /models/M/reference: JSONL of events; version NULL: for all. Writes the JSON answer. */
     int (*put_reference)(void *context, const char *model, const char *version, const char *body,
-                         size_t n, struct buf *answer, struct err *err);
+                         size_t n, const char *who, struct buf *answer, struct err *err);
 
     /*
      * What people do to alerts: action "silence" (body: the silence), "silence-end", "ack",

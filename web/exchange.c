@@ -17,6 +17,7 @@
 #include "common/text.h"
 #include "web/problem.h"
 #include "web/server.h"
+#include "web/sign_in.h"
 
 bool exchange_admit(struct web *web, const struct sockaddr *address)
 {
@@ -87,6 +88,15 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **state
     *state = NULL;
 }
 
+static bool host_listed(const struct web *web, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = web->hosts; at && *at; at += strcspn(at, "\n") + 1)
+        if (strcspn(at, "\n") == n && strncasecmp(at, name, n) == 0)
+            return true;
+    return false;
+}
+
 static bool host_allowed(const struct web *web, const char *host)
 {
     char name[256];
@@ -95,7 +105,7 @@ static bool host_allowed(const struct web *web, const char *host)
     if (!host_name(name, sizeof(name), host))
         return false;
     return host_is_loopback(name) || host_is_address(name) || strcasecmp(name, web->host) == 0 ||
-           strcasecmp(name, web->machine) == 0 ||
+           strcasecmp(name, web->machine) == 0 || host_listed(web, name) ||
            (web->certificate_x509 && X509_check_host(web->certificate_x509, name, 0, 0, NULL) == 1);
 }
 
@@ -104,51 +114,25 @@ static const char *header(struct exchange *exchange, const char *name)
     return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
 }
 
-static const char *bearer(struct exchange *exchange)
-{
-    const char *value = header(exchange, "Authorization");
-    if (!value)
-        return header(exchange, "X-API-Key"); /* as OFREP's clients may send it */
-    if (strncasecmp(value, "Bearer ", 7) != 0)
-        return NULL;
-    value += 7;
-    return value + strspn(value, " ");
-}
-
-/* Without tokens there is only this to keep another site's page from posting here. */
-static bool foreign_origin(struct exchange *exchange, const char *host)
-{
-    const char *site = header(exchange, "Sec-Fetch-Site");
-    if (site && strcmp(site, "cross-site") == 0)
-        return true;
-    const char *origin = header(exchange, "Origin");
-    if (!origin)
-        return false;
-    const char *name = strstr(origin, "://");
-    return !name || !host || strcasecmp(name + 3, host) != 0;
-}
-
 /* 0, or the status: who asks, and may they? */
-static int check_token(struct exchange *exchange, const char *host, const char **why)
+static int check_caller(struct exchange *exchange, const char *host, const char **why)
 {
     struct web *web = exchange->web;
     enum scope scope = exchange->route->scope;
-    bool changes = strcmp(exchange->route->method, "GET") != 0;
-    const char *text = bearer(exchange);
-    if (!text && changes && foreign_origin(exchange, host)) {
-        *why = "the request comes from a page of another origin";
-        return 403;
+    int status = caller_find(exchange, host, why);
+    if (status || !web->tokens)
+        return status;
+    if (exchange->token) {
+        exchange->answer.retry_after_s = guard_rate_token(web->guard, exchange->token->sha256);
+        *why = "too many requests with this token";
+        if (exchange->answer.retry_after_s)
+            return 429;
     }
-    if (!web->tokens || scope == SCOPE_NONE)
+    if (scope == SCOPE_NONE)
         return 0;
-    if (text)
-        exchange->token = tokens_find(web->tokens, text, strlen(text), clock_wall_ms(web->clock));
     if (!exchange->token) {
-        int wait_s = text ? guard_rate_failures(web->guard, exchange->guarded, 10) : 0;
-        exchange->answer.retry_after_s = wait_s;
-        *why = wait_s ? "too many tokens that are not known; wait a little"
-                      : "a token is needed: Authorization: Bearer …";
-        return wait_s ? 429 : 401;
+        *why = "a token is needed: Authorization: Bearer …";
+        return 401;
     }
     if (!token_allows(exchange->token, scope)) {
         *why = "this token has not the scope that this needs";
@@ -261,7 +245,7 @@ static enum MHD_Result step_header(struct exchange *exchange, const char *versio
     enum MHD_Result result;
     if (step_route(exchange, &result))
         return result;
-    status = check_token(exchange, scan.host, &why);
+    status = check_caller(exchange, scan.host, &why);
     if (status)
         return respond_problem(exchange, status, why);
     status = check_body(exchange, &scan, &why);
@@ -321,6 +305,10 @@ static enum MHD_Result step_whole(struct exchange *exchange)
     guard_phase(web->guard, exchange->guarded, GUARD_WORKING);
     if (exchange->route->kind == ROUTE_STREAM)
         return respond_stream(exchange);
+    if (exchange->route->kind == ROUTE_SESSION) {
+        sign_in_answer(exchange);
+        return respond_answer(exchange);
+    }
     if (exchange->route->kind == ROUTE_QUICK) {
         answer(exchange, web->quick);
         return respond_answer(exchange);
@@ -348,16 +336,9 @@ static enum MHD_Result step_whole(struct exchange *exchange)
     return MHD_YES;
 }
 
-enum MHD_Result exchange_step(void *context, struct MHD_Connection *connection, const char *url,
-                              const char *method, const char *version, const char *upload,
-                              size_t *upload_size, void **state)
+static enum MHD_Result step(struct exchange *exchange, const char *method, const char *version,
+                            const char *upload, size_t *upload_size)
 {
-    (void)context;
-    (void)connection;
-    (void)url;
-    struct exchange *exchange = *state;
-    if (!exchange || !exchange->guarded || !exchange->text)
-        return MHD_NO; /* no memory for it: the connection ends */
     if (!exchange->checked) {
         exchange->checked = true;
         exchange->method = method;
@@ -368,4 +349,20 @@ enum MHD_Result exchange_step(void *context, struct MHD_Connection *connection, 
     if (exchange->answered)
         return respond_answer(exchange);
     return step_whole(exchange);
+}
+
+enum MHD_Result exchange_step(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **state)
+{
+    struct web *web = context;
+    (void)connection;
+    (void)url;
+    struct exchange *exchange = *state;
+    if (!exchange || !exchange->guarded || !exchange->text)
+        return MHD_NO; /* no memory for it: the connection ends */
+    pthread_mutex_lock(&web->turn);
+    enum MHD_Result result = step(exchange, method, version, upload, upload_size);
+    pthread_mutex_unlock(&web->turn);
+    return result;
 }

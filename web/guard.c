@@ -15,6 +15,7 @@
 #include <string.h>
 
 enum {
+    KEY_TOKEN = 'T',    /* first byte of a key that is a token's, where an address has 4 or 6 */
     N_ADDRESSES = 1024, /* remembered for their rates; the one quiet for longest makes room */
 };
 
@@ -219,13 +220,13 @@ static struct address *address_of(struct guard *guard, const struct address_key 
     return quietest;
 }
 
-int guard_rate(struct guard *guard, const struct guarded *connection)
+static int rate(struct guard *guard, const struct address_key *key)
 {
     if (guard->limits.rate <= 0)
         return 0;
     pthread_mutex_lock(&guard->lock);
     int64_t now = clock_boot_ms(guard->clock);
-    struct address *address = address_of(guard, &connection->key, now);
+    struct address *address = address_of(guard, key, now);
     double burst = 2.0 * guard->limits.rate;
     address->tokens += (double)(now - address->tokens_at_ms) / 1000 * guard->limits.rate;
     if (address->tokens > burst)
@@ -236,6 +237,18 @@ int guard_rate(struct guard *guard, const struct guarded *connection)
         address->tokens -= 1;
     pthread_mutex_unlock(&guard->lock);
     return wait_s;
+}
+
+int guard_rate(struct guard *guard, const struct guarded *connection)
+{
+    return rate(guard, &connection->key);
+}
+
+int guard_rate_token(struct guard *guard, const unsigned char sha256[32])
+{
+    struct address_key key = {{KEY_TOKEN}};
+    memcpy(key.bytes + 1, sha256, sizeof(key.bytes) - 1);
+    return rate(guard, &key);
 }
 
 int guard_rate_failures(struct guard *guard, const struct guarded *connection, int n_a_minute)

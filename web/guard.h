@@ -54,6 +54,8 @@ void guard_close(struct guard *guard, struct guarded *connection);
 
 /* 0: go on; else the whole seconds to wait before the next request of this address. */
 int guard_rate(struct guard *guard, const struct guarded *connection);
+/* The same of whoever has this token (its SHA-256), from whatever address. */
+int guard_rate_token(struct guard *guard, const unsigned char sha256[32]);
 /* The same for something rarer, such as a failed sign-in: at most `n` a minute of one address. */
 int guard_rate_failures(struct guard *guard, const struct guarded *connection, int n_a_minute);
 

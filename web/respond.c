@@ -6,6 +6,7 @@
  * moves all are dropped. Everything here runs on the HTTP library's thread, but respond_compress.
  */
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,10 @@ static void add_answer_headers(struct exchange *exchange, struct MHD_Response *r
         }
         text[n] = '\0';
         add(response, "Allow", text);
+    }
+    if (exchange->cookie[0]) {
+        add(response, "Set-Cookie", exchange->cookie);
+        OPENSSL_cleanse(exchange->cookie, sizeof(exchange->cookie));
     }
     if (answer->status == 401)
         add(response, "WWW-Authenticate", "Bearer realm=\"assay\"");
@@ -280,6 +285,13 @@ enum MHD_Result respond_asset(struct exchange *exchange, const struct asset *ass
     return result;
 }
 
+/* What tells one token's streams from another's; NULL: nobody was asked. */
+static const void *owner_of(const struct exchange *exchange)
+{
+    const struct token *token = exchange->token;
+    return token ? (const void *)(uintptr_t)(XXH3_64bits(token->sha256, 32) | 1) : NULL;
+}
+
 enum MHD_Result respond_stream(struct exchange *exchange)
 {
     const char *last =
@@ -288,7 +300,7 @@ enum MHD_Result respond_stream(struct exchange *exchange)
         strcmp(exchange->method, "HEAD") == 0
             ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
             : stream_open(exchange->web->stream, exchange->connection,
-                          last ? strtoull(last, NULL, 10) : 0, exchange->token);
+                          last ? strtoull(last, NULL, 10) : 0, owner_of(exchange));
     if (!response) {
         exchange->answer.retry_after_s = 10;
         return respond_problem(exchange, 429, "too many event streams are open");

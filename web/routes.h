@@ -36,13 +36,14 @@ struct route_param {
 };
 
 enum route_kind {
-    ROUTE_READ,   /* on a query worker */
-    ROUTE_CACHED, /* the same; equal questions have equal answers until the change counter moves */
-    ROUTE_INGEST, /* waits for the writer; body of events up to 8 MiB */
-    ROUTE_UPLOAD, /* the same; body up to 64 MiB */
-    ROUTE_WAIT,   /* may wait for something to happen; on threads of its own */
-    ROUTE_QUICK,  /* answered at once, from memory but for the first question after a change */
-    ROUTE_STREAM, /* server-sent events */
+    ROUTE_READ,    /* on a query worker */
+    ROUTE_CACHED,  /* the same; equal questions have equal answers until the change counter moves */
+    ROUTE_INGEST,  /* waits for the writer; body of events up to 8 MiB */
+    ROUTE_UPLOAD,  /* the same; body up to 64 MiB */
+    ROUTE_WAIT,    /* may wait for something to happen; on threads of its own */
+    ROUTE_QUICK,   /* answered at once, from memory but for the first question after a change */
+    ROUTE_STREAM,  /* server-sent events */
+    ROUTE_SESSION, /* signs in and out: the server's own */
 };
 
 struct api_input;

@@ -15,6 +15,7 @@
 #include "web/framing.h"
 #include "web/guard.h"
 #include "web/handlers.h"
+#include "web/session.h"
 #include "web/stream.h"
 #include "web/token.h"
 #include "web/web.h"
@@ -33,9 +34,15 @@ struct web {
     struct web_commands commands;
     const struct clock *clock;
     struct MHD_Daemon *daemon;
+    struct MHD_Daemon *former[8]; /* with older certificates; they keep their connections */
+    size_t n_former;
     struct guard *guard;
     struct assets *assets;
-    struct tokens *tokens;     /* NULL: none asked for */
+    /* Held while a request is stepped and while web_reload changes what follows. */
+    pthread_mutex_t turn;
+    struct tokens *tokens; /* NULL: none asked for */
+    struct sessions *sessions;
+    char *hosts; /* names besides our own that may be asked for, one a line; NULL: none */
     struct api_context *quick; /* on the HTTP library's thread */
     struct work *readers, *ingest, *waiters;
     struct stream *stream;
@@ -65,7 +72,9 @@ struct exchange {
     bool checked, too_large, answered;
     struct target target;
     const struct route *route; /* NULL: a file of the page, or a refusal */
-    const struct token *token;
+    const struct token *token; /* token_copy, or NULL: nobody */
+    struct token token_copy;   /* the list may be read again meanwhile */
+    char cookie[300];          /* Set-Cookie of the answer; "": none */
     size_t body_limit, body_dropped;
     struct buf body;
     uint64_t change; /* the counter before the handler read anything */
@@ -75,6 +84,13 @@ struct exchange {
     bool closes; /* the connection ends with this answer */
     char *allow; /* for 405 */
 };
+
+/* renew.c: read from files into fields of `web` that are still NULL, and a text of host names. */
+int server_load_tls(struct web *web, const struct config_http *http, struct err *err);
+int server_load_hosts(char **out, const struct config_http *http, struct err *err);
+/* web.c: the library on that listening socket, with the certificate that `web` has now. */
+int server_listen(struct web *web, const struct config_http *http, int fd, struct MHD_Daemon **out,
+                  struct err *err);
 
 /* libmicrohttpd's callbacks; `context` is the web. */
 bool exchange_admit(struct web *web, const struct sockaddr *address);

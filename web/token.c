@@ -186,6 +186,16 @@ size_t tokens_count(const struct tokens *tokens)
     return tokens ? tokens->n : 0;
 }
 
+const struct token *tokens_find_digest(const struct tokens *tokens, const unsigned char sha256[32],
+                                       int64_t now_ms)
+{
+    const struct token *found = NULL;
+    for (size_t i = 0; tokens && i < tokens->n; i++) /* all of them: the time tells nothing */
+        if (CRYPTO_memcmp(sha256, tokens->items[i].sha256, 32) == 0)
+            found = &tokens->items[i];
+    return found && found->expires_ms > now_ms ? found : NULL;
+}
+
 const struct token *tokens_find(const struct tokens *tokens, const char *text, size_t n,
                                 int64_t now_ms)
 {
@@ -193,9 +203,5 @@ const struct token *tokens_find(const struct tokens *tokens, const char *text, s
     unsigned digest_size = 0;
     if (!tokens || !EVP_Digest(text, n, digest, &digest_size, EVP_sha256(), NULL))
         return NULL;
-    const struct token *found = NULL;
-    for (size_t i = 0; i < tokens->n; i++) /* all of them, always: the time tells nothing */
-        if (CRYPTO_memcmp(digest, tokens->items[i].sha256, 32) == 0)
-            found = &tokens->items[i];
-    return found && found->expires_ms > now_ms ? found : NULL;
+    return tokens_find_digest(tokens, digest, now_ms);
 }

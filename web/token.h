@@ -48,6 +48,10 @@ size_t tokens_count(const struct tokens *tokens);
 const struct token *tokens_find(const struct tokens *tokens, const char *text, size_t n,
                                 int64_t now_ms);
 
+/* The same, by the SHA-256 of its text. */
+const struct token *tokens_find_digest(const struct tokens *tokens, const unsigned char sha256[32],
+                                       int64_t now_ms);
+
 static inline bool token_allows(const struct token *token, enum scope scope)
 {
     return scope == SCOPE_NONE || (token && (token->scopes & (unsigned)scope));

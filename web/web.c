@@ -30,25 +30,6 @@ enum {
     LIBRARY_SLACK = 64,           /* connections that are ending while others come */
 };
 
-static int load_tls(struct web *web, const struct config_http *http, struct err *err)
-{
-    if (!http->tls_cert && !http->tls_key)
-        return 0;
-    if (!http->tls_cert || !http->tls_key)
-        return err_set(err, ERR_USAGE, "http.tls: needs both cert and key");
-    int rc = pem_read(&web->certificate, "http.tls.cert", http->tls_cert, err);
-    if (rc == 0)
-        rc = pem_read(&web->key, "http.tls.key", http->tls_key, err);
-    if (rc)
-        return rc;
-    BIO *bio = BIO_new_mem_buf(web->certificate, -1);
-    web->certificate_x509 = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    BIO_free(bio);
-    if (!web->certificate_x509)
-        return err_set(err, ERR_USAGE, "http.tls.cert: %s holds no certificate", http->tls_cert);
-    return 0;
-}
-
 /* Loopback needs nothing; any other address needs TLS and tokens, or to be asked for by name. */
 static int check_address(const struct web *web, const struct config_http *http,
                          const struct sockaddr *address, struct err *err)
@@ -139,7 +120,8 @@ static void be_silent(void *context, const char *format, va_list arguments)
     (void)arguments;
 }
 
-static int start_library(struct web *web, const struct config_http *http, int fd, struct err *err)
+int server_listen(struct web *web, const struct config_http *http, int fd, struct MHD_Daemon **out,
+                  struct err *err)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     char versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
@@ -153,14 +135,14 @@ static int start_library(struct web *web, const struct config_http *http, int fd
         flags |= MHD_USE_TLS;
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned most = (unsigned)(http->max_connections > 0 ? http->max_connections : 200);
-    web->daemon = MHD_start_daemon(
+    *out = MHD_start_daemon(
         flags, 0, admit, web, exchange_step, web, MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, most + LIBRARY_SLACK,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         60u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, web,
         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_NOTIFY_CONNECTION,
         exchange_connection, web, MHD_OPTION_ARRAY, web->certificate ? tls : none, MHD_OPTION_END);
-    if (!web->daemon)
+    if (!*out)
         return err_set(err, ERR_USAGE, "http.listen: %s: the server does not start%s", web->url,
                        web->certificate ? "; do http.tls.cert and http.tls.key belong together?"
                                         : "");
@@ -258,13 +240,17 @@ static int start(struct web *web, const struct web_options *options, struct err 
     AUTO_CLOSE int fd = -1;
     int rc = http->tokens ? tokens_read(&web->tokens, http->tokens, err) : 0;
     if (rc == 0)
-        rc = load_tls(web, http, err);
+        rc = server_load_tls(web, http, err);
+    if (rc == 0)
+        rc = server_load_hosts(&web->hosts, http, err);
+    if (rc == 0)
+        rc = sessions_new(&web->sessions, err);
     if (rc == 0)
         rc = open_socket(web, http, &fd, err);
     if (rc == 0)
         rc = start_parts(web, options, err);
     if (rc == 0)
-        rc = start_library(web, http, fd, err);
+        rc = server_listen(web, http, fd, &web->daemon, err);
     if (rc)
         return rc;
     fd = -1; /* the library owns it now */
@@ -279,6 +265,7 @@ int web_start(struct web **out, const struct web_options *options, struct err *e
     struct web *web = calloc(1, sizeof(*web));
     if (!web)
         return err_set(err, -ENOMEM, "web: no memory to start");
+    pthread_mutex_init(&web->turn, NULL);
     web->options = *options;
     web->clock = options->clock ? options->clock : clock_system();
     if (options->commands)
@@ -305,6 +292,8 @@ void web_stop(struct web *web)
     stream_stop(web->stream);
     if (web->daemon)
         MHD_stop_daemon(web->daemon);
+    for (size_t i = 0; i < web->n_former; i++)
+        MHD_stop_daemon(web->former[i]);
     stream_free(web->stream);
     work_free(web->readers);
     work_free(web->ingest);
@@ -315,6 +304,9 @@ void web_stop(struct web *web)
     assets_free(web->assets);
     guard_free(web->guard);
     tokens_free(web->tokens);
+    sessions_free(web->sessions);
+    free(web->hosts);
+    pthread_mutex_destroy(&web->turn);
     X509_free(web->certificate_x509);
     free(web->certificate);
     if (web->key)

@@ -36,6 +36,12 @@ static inline void web_freep(struct web **p)
     web_stop(*p);
 }
 
+/*
+ * Reads tokens, certificate and host names again, as `config` says now; what is under way goes on
+ * as it began. On an error everything stays as it was.
+ */
+int web_reload(struct web *web, const struct config *config, struct err *err);
+
 /* The port that is listened on (config port 0: the one the system chose). */
 int web_port(const struct web *web);
 /* "http://127.0.0.1:8080": what to print. */

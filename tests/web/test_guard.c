@@ -168,6 +168,23 @@ static void an_address_may_ask_so_often(void **state)
     disconnect(guard, &other);
 }
 
+static void a_token_may_ask_so_often_from_wherever_it_comes(void **state)
+{
+    (void)state;
+    AUTO(guard) struct guard *guard = NULL;
+    const unsigned char one[32] = {4, 127}, other[32] = {4, 128};
+    now_ms = 1000;
+    assert_int_equal(guard_new(&guard, &limits, &test_clock, NULL), 0);
+    struct peer peer = connect_from(guard, 1);
+
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(guard_rate_token(guard, one), 0);
+    assert_int_equal(guard_rate_token(guard, one), 1);
+    assert_int_equal(guard_rate_token(guard, other), 0);
+    assert_int_equal(guard_rate(guard, peer.guarded), 0);
+    disconnect(guard, &peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +193,7 @@ int main(void)
         cmocka_unit_test(the_slowest_of_an_address_makes_room_for_its_next),
         cmocka_unit_test(who_is_being_served_is_never_ended_for_a_newcomer),
         cmocka_unit_test(an_address_may_ask_so_often),
+        cmocka_unit_test(a_token_may_ask_so_often_from_wherever_it_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

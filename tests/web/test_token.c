@@ -166,6 +166,8 @@ static void each_route_lets_in_its_scope_and_no_other(void **state)
     const struct route *routes = routes_table(&n);
     assert_true(n > 10);
     for (size_t i = 0; i < n; i++) {
+        if (routes[i].kind == ROUTE_SESSION)
+            continue; /* tests/web/test_sign_in.c */
         int open = ask(site, &routes[i], NULL);
         assert_true(routes[i].scope == SCOPE_NONE ? open == 200 : open == 401);
         for (size_t k = 0; k < 3; k++) {

@@ -23,19 +23,50 @@ export function with_params(path, params) {
 export const get = (path, params = {}, signal = undefined) => ask(with_params(path, params), { signal });
 
 // What changes something: POST or DELETE, with a JSON body or none.
-export const send = (method, path, body = undefined) =>
-    ask(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }, body === undefined ? {} : { "Content-Type": "application/json" });
+export async function send(method, path, body = undefined) {
+    const { csrf } = await session();
+    return ask(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) },
+        { ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...(csrf ? { "X-Assay-CSRF": csrf } : {}) });
+}
 
-// Who asks, and what they may: {name, scopes}. Without tokens everybody may do everything.
-export const session = async () => ({ name: null, scopes: ["read", "ingest", "operate", "admin"] });
+// Who asks, and what they may: {tokens, name, scopes, csrf, expires}. Asked once a visit, and again
+// after signing in or out.
+let who = null;
+export const session = (signal) => (who ??= get("/api/v1/session", {}, signal).catch((error) => { who = null; throw error; }));
+export async function sign_in(token) {
+    who = null;
+    who = Promise.resolve(await ask("/api/v1/session", { method: "POST", body: JSON.stringify({ token }) }, { "Content-Type": "application/json" }));
+    return who;
+}
+export async function sign_out() {
+    try { await send("DELETE", "/api/v1/session"); } finally { who = null; }
+}
+
+// Tells "busy" when a question takes longer than most, so that the page can show that it waits.
+let waiting = 0;
+function busy() {
+    const late = setTimeout(() => { waiting++; dispatchEvent(new CustomEvent("busy", { detail: waiting })); }, 400);
+    const began = performance.now();
+    return () => {
+        clearTimeout(late);
+        if (performance.now() - began >= 400 && waiting) { waiting--; dispatchEvent(new CustomEvent("busy", { detail: waiting })); }
+    };
+}
 
 async function ask(path, options, headers = {}) {
     let response;
+    const done = busy();
     try {
         response = await fetch(path, { ...options, headers: { Accept: "application/json", ...headers } });
     } catch (error) {
         if (error.name === "AbortError") throw error;
         throw new Problem(0, { detail: "Assay does not answer. Is the daemon running? This page tries again by itself." });
+    } finally {
+        done();
+    }
+    if (response.status === 401 && path !== "/api/v1/session") {
+        who = null;
+        dispatchEvent(new Event("signed-out"));
     }
     const text = await response.text();
     let body = {};

@@ -1,9 +1,10 @@
 // Finds the page that the URL names, opens it, and closes the one before.
-import { get } from "./api.js";
+import { get, session, sign_out } from "./api.js";
 import { h, replace } from "./dom.js";
-import { on_change, start } from "./live.js";
+import { on_change, reconnect, start } from "./live.js";
 import { is_dark } from "./palette.js";
 import { href, read } from "./route.js";
+import { ask_token } from "./sign_in.js";
 import { failed } from "./states.js";
 import * as alerts from "./alerts.js";
 import * as compare from "./compare.js";
@@ -100,8 +101,55 @@ function keyboard() {
     });
 }
 
+// Who is signed in, and the way out.
+function draw_who(who) {
+    const place = document.getElementById("who");
+    const leave = async () => { try { await sign_out(); } finally { location.reload(); } };
+    replace(place, who.name ? [h("span", { class: "who-name", title: `may ${who.scopes.join(", ")}` }, who.name), h("button", { type: "button", class: "quiet", id: "sign-out", onclick: leave }, "Sign out")] : null);
+}
+
+// Nothing is asked before we know that we may; a session that ends leads back here.
+let signing_in = false;
+async function enter(why = null) {
+    let who;
+    try {
+        who = await session();
+    } catch (error) {
+        replace(main, failed(error, () => enter()));
+        return;
+    }
+    draw_who(who);
+    if (!who.tokens || who.name) { signing_in = false; begin(); return; }
+    signing_in = true;
+    closer?.abort();
+    open_path = null;
+    document.title = "Sign in · Assay";
+    replace(document.getElementById("nav"));
+    ask_token(main, () => enter(), why);
+}
+
+let begun = false;
+function begin() {
+    if (!begun) listen();
+    else reconnect();
+    begun = true;
+    show();
+}
+
+addEventListener("signed-out", () => { if (!signing_in) enter("Your session has ended."); });
+
+// A thin line on top while an answer takes its time.
+const progress = document.getElementById("busy");
+let slow = null;
+addEventListener("busy", ({ detail }) => {
+    progress.hidden = detail === 0;
+    clearTimeout(slow);
+    progress.lastElementChild.hidden = true;
+    if (detail) slow = setTimeout(() => { progress.lastElementChild.hidden = false; }, 4000);
+});
+
 const live = document.getElementById("live");
-start((state, word, title) => {
+const listen = () => start((state, word, title) => {
     live.dataset.state = state;
     live.title = title ?? "";
     if (live.lastElementChild.textContent !== word) live.lastElementChild.textContent = word;
@@ -112,5 +160,5 @@ on_change((event) => {
 });
 theme_button();
 keyboard();
-addEventListener("hashchange", show);
-show();
+addEventListener("hashchange", () => { if (begun && !signing_in) show(); });
+enter();

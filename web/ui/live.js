@@ -1,8 +1,9 @@
 // One event stream for the whole page; who wants to know subscribes. The browser reconnects by
-// itself and says the last id it has seen.
+// itself and says the last id it has seen; where it gives up (the server refused), we try again.
 
 const listeners = new Set();
-let source = null;
+const AGAIN_MS = 10_000;
+let source = null, last = null, ready = true, reason = "", show = () => {};
 
 export function on_change(listener) {
     listeners.add(listener);
@@ -13,28 +14,39 @@ function tell(event) {
     for (const listener of listeners) listener(event);
 }
 
-export function start(show) {
-    let last = null, ready = true, reason = "";
-    const display = () => {
-        if (!source || source.readyState === 2) show("off", "not live", "The event stream ended; reload to try again.");
-        else if (source.readyState === 0) show("off", "reconnecting", "The connection is being made again.");
-        else if (!ready) show("warn", "not ready", reason);
-        else show("on", "live", last ? `last change ${new Date(last).toLocaleTimeString()}` : "waiting for the first change");
+function display() {
+    if (!source || source.readyState === 2) show("off", "not live", "The event stream ended; it is tried again.");
+    else if (source.readyState === 0) show("off", "reconnecting", "The connection is being made again.");
+    else if (!ready) show("warn", "not ready", reason);
+    else show("on", "live", last ? `last change ${new Date(last).toLocaleTimeString()}` : "waiting for the first change");
+}
+
+export function reconnect() {
+    source?.close();
+    const mine = source = new EventSource("/api/v1/stream");
+    const hear = (name, what) => mine.addEventListener(name, (message) => what(JSON.parse(message.data)));
+    mine.onopen = () => { display(); tell({ type: "open" }); };
+    mine.onerror = () => {
+        display();
+        if (mine.readyState === 2) setTimeout(() => { if (mine === source) reconnect(); }, AGAIN_MS);
     };
-    source = new EventSource("/api/v1/stream");
-    source.onopen = () => { display(); tell({ type: "open" }); };
-    source.onerror = display;
-    source.addEventListener("window", (message) => {
+    hear("window", (data) => {
         last = Date.now();
         display();
-        tell({ type: "window", ...JSON.parse(message.data) });
+        tell({ type: "window", ...data });
     });
-    source.addEventListener("alert", (message) => tell({ type: "alert", ...JSON.parse(message.data) }));
-    source.addEventListener("transition", (message) => tell({ type: "transition", ...JSON.parse(message.data) }));
-    source.addEventListener("status", (message) => {
-        ({ ready, reason } = JSON.parse(message.data));
+    hear("alert", (data) => tell({ type: "alert", ...data }));
+    hear("transition", (data) => tell({ type: "transition", ...data }));
+    hear("status", (data) => {
+        ({ ready, reason } = data);
         display();
         tell({ type: "status", ready, reason });
     });
+}
+
+export function start(on_state) {
+    show = on_state;
     addEventListener("pagehide", () => source.close());
+    addEventListener("pageshow", (event) => { if (event.persisted) reconnect(); });
+    reconnect();
 }
