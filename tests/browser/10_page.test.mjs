@@ -2,7 +2,7 @@
 // that it follows what is committed, that hostile names stay text, and that axe finds nothing.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const HOSTILE = "<img src=x onerror=alert(1)>";
@@ -142,6 +142,22 @@ export async function versions_are_compared_side_by_side({ page, open, axe }) {
     await page.waitForFunction(() => document.querySelectorAll(".matrix").length === 1);
     await shot(page, "compare");
     assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function a_card_of_the_comparison_is_saved_as_files({ page, open }) {
+    const check = strict(page);
+    await open("/#/models/credit/compare");
+    await page.locator(".curve").first().waitFor();
+    const saved = async (name) => {
+        const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name, exact: true }).click()]);
+        return readFileSync(await download.path());
+    };
+
+    assert.match(String(await saved("CSV of ROC curve")), /^version,(\w+,)*fpr/);
+    assert.equal(JSON.parse(await saved("JSON of Reliability"))[0].version, "v3");
+    assert.equal((await saved("PNG of ROC curve")).subarray(1, 4).toString(), "PNG");
+    assert.match(String(await saved("CSV of confusion")), /^version,label,predicted,n\r\nv3,/);
     check();
 }
 

@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { HOUR, shared, shot, start, strict } from "./daemon.mjs";
 
-let expected;
+let daemon, expected;
 
 export async function setup(context) {
     const file = (name) => shared(context, "monitoring", "car_loan", name);
     expected = JSON.parse(readFileSync(file("expected.json")));
-    const model = { name: "car_loan", task: "binary", label_horizon: "7d", reference: { file: file("reference.jsonl.gz") } };
-    const daemon = await start(context, { models: [model] }, { replay: [file("events.jsonl.gz")] });
+    const model = { name: "car_loan", task: "binary", label_horizon: "7d", segments: ["size_of_downpayment"], reference: { file: file("reference.jsonl.gz") } };
+    daemon = await start(context, { models: [model] }, { replay: [file("events.jsonl.gz")] });
     return daemon.address;
 }
 
@@ -35,6 +35,20 @@ export async function statistics_of_a_window_are_those_of_scipy_and_nannyml({ pa
     const outside = await page.locator("section[aria-label=Rates] tr", { hasText: "outside the range" }).locator("td").nth(1).textContent();
     assert.equal(outside, `${peers.outside_reference_range * 100} %`);
     await shot(page, "drift-car-loan");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function slices_say_where_a_change_comes_from({ page, open, axe }) {
+    const check = strict(page), window = expected.windows.at(-4);
+    await open(`/#/models/car_loan/drift?${last_range()}&feature=car_value&at=${window.start}`);
+    const part = page.locator("section[aria-label=Contributions]");
+    await part.waitFor();
+
+    const first = await part.locator("tbody tr").first().textContent();
+    const x = await daemon.get(`/models/car_loan/explain?from=${window.start}&to=${window.end}`);
+    assert.ok(first.startsWith(x.slices[0].segment.replace(":", " = ")), `${first}: ${x.slices[0].segment}`);
+    assert.equal(await part.locator(".cause").textContent(), x.cause);
     assert.deepEqual(await axe(), []);
     check();
 }

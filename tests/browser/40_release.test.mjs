@@ -186,6 +186,17 @@ export async function without_reloading_the_next_step_appears_and_a_person_ends_
     check();
 }
 
+export async function the_model_shows_the_steps_on_its_own_time_axis({ page, open }) {
+    const check = strict(page);
+    await open("/#/models/churn?range=6h&metrics=error_rate");
+    await page.locator(".chart canvas").first().waitFor();
+
+    assert.match(await page.locator(".chart .canvas").getAttribute("aria-label"), /Marks: .*release v4 50 % at .*; release v4 0 % at /);
+    await page.locator(".notes a", { hasText: "churn-v4" }).click();
+    await page.locator(".verdict-banner").waitFor();
+    check();
+}
+
 export async function when_a_draft_is_started_and_promoted_it_is_over({ page, open }) {
     const check = strict(page);
     await open_release(page, open, "calm-v4");

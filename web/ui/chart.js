@@ -126,12 +126,12 @@ export class Chart {
     // rows: [{version, index, points}], one grid of windows for all
     // spans: when alerts fired, [{rule, from, to, data}]; ends that are null are open
     // estimates: rows of the same windows; may be left out
-    update({ rows, estimates, marks, spans, complete, labels_complete, window }) {
+    update({ rows, estimates, marks, spans, rules = [], complete, labels_complete, window }) {
         Object.assign(this, { rows, estimates: estimates ?? [], marks, complete, labels_complete, window });
         const shape = [...rows, ...this.estimates].map((r) => r.version).join("\n");
         [this.low, this.high] = y_range(rows, this.kind, (p) => this.weight(p));
         this.include_estimates();
-        this.show_alerts(spans ?? [], rows[0]?.points ?? []);
+        this.show_alerts(spans ?? [], rules, rows[0]?.points ?? []);
         this.csv_link.href = this.links("csv");
         this.json_link.href = this.links("json");
         const empty = ![...rows, ...this.estimates].some((row) => row.points.some((p) => p.value !== null));
@@ -198,10 +198,10 @@ export class Chart {
 
     // The spans within the range, and the levels of their rules; a level near the values widens the
     // axis to be seen, one far away stays out.
-    show_alerts(spans, points) {
+    show_alerts(spans, rules, points) {
         const first = points[0]?.start ?? 0, last = points.at(-1)?.end ?? 0, reach = (this.high - this.low) * 0.8;
         this.spans = spans.filter((s) => (s.from ?? first) < last && (s.to ?? last) > first);
-        this.levels = [...new Map(this.spans.filter((s) => typeof s.data.level === "number" && !s.data.relative &&
+        this.levels = [...new Map(this.spans.concat(rules).filter((s) => typeof s.data.level === "number" && !s.data.relative &&
             s.data.level > this.low - reach && s.data.level < this.high + reach).map((s) => [s.data.level, s])).values()];
         for (const { data } of this.levels) {
             this.low = Math.min(this.low, data.level - reach * 0.06);
@@ -241,6 +241,11 @@ export class Chart {
         return this.spans.length ? ` Alerts: ${this.spans.map(one).join("; ")}.` : "";
     }
 
+    mark_words() {
+        const shown = this.marks ?? [];
+        return shown.length ? ` Marks: ${shown.map((m) => `${m.step ? `release ${m.text}` : `${m.text} first served`} at ${format.time(m.at)}`).join("; ")}.` : "";
+    }
+
     draw_below(u) {
         const { left, top, width, height } = u.bbox, context = u.ctx;
         this.draw_alerts(u);
@@ -261,10 +266,10 @@ export class Chart {
             context.lineTo(x, top + height);
             context.stroke();
             context.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-            const name = mark.text.length > 18 ? `${mark.text.slice(0, 17)}…` : mark.text;
+            const name = mark.step ? `▸ ${mark.text.length > 16 ? `${mark.text.slice(0, 15)}…` : mark.text}` : mark.text.length > 18 ? `${mark.text.slice(0, 17)}…` : mark.text;
             const right = x + context.measureText(name).width + 8 * devicePixelRatio > left + width;
             context.textAlign = right ? "right" : "left";
-            context.fillText(name, x + (right ? -4 : 4) * devicePixelRatio, top + 10 * devicePixelRatio);
+            context.fillText(name, x + (right ? -4 : 4) * devicePixelRatio, top + (mark.step ? 22 : 10) * devicePixelRatio);
             context.restore();
         }
     }
@@ -345,7 +350,7 @@ export class Chart {
                 `between ${format.value(Math.min(...values), this.kind)} and ${format.value(Math.max(...values), this.kind)} over ${known.length} windows` +
                 (this.estimate_of(row, last) ? `, expected ${format.value(this.estimate_of(row, last).value, this.kind)} before its labels came` : "");
         });
-        return `${this.metric.name} over time. ${parts.join(". ")}.${this.alert_words()} Arrow keys move through the windows.`;
+        return `${this.metric.name} over time. ${parts.join(". ")}.${this.alert_words()}${this.mark_words()} Arrow keys move through the windows.`;
     }
 
     fill_table() {

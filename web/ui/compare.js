@@ -7,6 +7,7 @@ import { on_change } from "./live.js";
 import { view_of } from "./model.js";
 import { colour, dash } from "./palette.js";
 import { change, read } from "./route.js";
+import { save_buttons, save_svgs } from "./save.js";
 import { failed } from "./states.js";
 import { model_head, quiet_range } from "./tabs.js";
 
@@ -46,14 +47,14 @@ function roc(rows) {
     const box = square(`ROC curves. ${known.map((r) => `${r.version}: area ${format.value(r.area, "number")}`).join("; ")}`, "false positive rate", "true positive rate");
     box.append(svg("path", { class: "chance", d: `M${x_of(0)} ${y_of(0)}L${x_of(1)} ${y_of(1)}` }));
     known.forEach((row) => box.append(line_of([[0, 0], ...row.points.map((p) => [p.fpr, p.tpr])], row.index)));
-    return card("ROC curve", "Area: the chance that a positive scores above a negative.", area_readings(rows, "95% confidence interval of the area"), box);
+    return card("ROC curve", "Area: the chance that a positive scores above a negative.", rows, area_readings(rows, "95% confidence interval of the area"), box);
 }
 
 function precision_recall(rows) {
     const known = rows.filter((row) => row.points?.length);
     const box = square(`Precision and recall. ${known.map((r) => `${r.version}: average precision ${format.value(r.area, "number")}`).join("; ")}`, "recall", "precision");
     known.forEach((row) => box.append(line_of(row.points.map((p) => [p.recall, p.precision]), row.index)));
-    return card("Precision and recall", "Area: average precision.", area_readings(rows, "95% confidence interval of the average precision"), box);
+    return card("Precision and recall", "Area: average precision.", rows, area_readings(rows, "95% confidence interval of the average precision"), box);
 }
 
 function calibration(rows) {
@@ -70,7 +71,7 @@ function calibration(rows) {
         used.forEach((b) => bars.append(svg("rect", { x: x_of(b.from) + 2 + k * width, width: Math.max(1, width - 1), y: 50 - (46 * share(row, b)) / most, height: (46 * share(row, b)) / most, fill: colour(row.index) })));
     });
     bars.append(svg("line", { class: "grid", x1: x_of(0), x2: x_of(1), y1: 50.5, y2: 50.5 }));
-    return card("Reliability", "On the diagonal a score is the probability that it claims. Below: the share of predictions with each score.",
+    return card("Reliability", "On the diagonal a score is the probability that it claims. Below: the share of predictions with each score.", rows,
         h("div", { class: "readout" }, rows.map((row) => h("span", { class: "reading" }, swatch(row.index), h("span", { class: "version" }, row.version), h("span", { class: "n" }, `n ${format.count(row.labelled)}`)))), box, bars);
 }
 
@@ -89,8 +90,13 @@ function matrix(row) {
             }))))));
 }
 
-function card(title, what, ...content) {
-    return h("section", { class: "chart", "aria-label": title }, h("header", {}, h("h2", { class: "plain-title" }, title)), h("p", { class: "what" }, what), content);
+// `rows` as the API gave them: what CSV and JSON hold. PNG is the drawings of the card.
+function card(title, what, rows, ...content) {
+    const points = (row) => row.points ?? row.bins ?? [], keys = Object.keys(rows.map(points).find((p) => p.length)?.[0] ?? {});
+    const drawings = content.filter((part) => part instanceof SVGElement);
+    return h("section", { class: "chart", "aria-label": title }, h("header", {}, h("h2", { class: "plain-title" }, title),
+        save_buttons(title, { json: () => rows, csv: () => [["version", ...keys], ...rows.flatMap((row) => points(row).map((p) => [row.version, ...keys.map((k) => p[k])]))], png: () => save_svgs(title, `${title}   ${rows.map((row) => row.version).join(", ")}`, ...drawings) })),
+        h("p", { class: "what" }, what), content);
 }
 
 function table(answer, rows, defs) {
@@ -112,7 +118,8 @@ function table(answer, rows, defs) {
             }));
     };
     return h("section", { class: "block", "aria-label": "Metrics" },
-        h("div", { class: "block-head" }, h("h2", {}, "Side by side"), h("p", {}, `against ${base}; marked only where the 95% intervals do not touch. A decision belongs to an experiment.`)),
+        h("div", { class: "block-head" }, h("h2", {}, "Side by side"), h("p", {}, `against ${base}; marked only where the 95% intervals do not touch. A decision belongs to an experiment.`),
+            save_buttons("metrics side by side", { json: () => answer, csv: () => [["metric", "version", "n", "labelled", "value", "lower", "upper"], ...metrics.flatMap((metric) => rows.map((row) => { const p = of(metric, row.version); return [metric, row.version, p?.n, p?.labelled, p?.value, p?.lower, p?.upper]; }))] })),
         h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" }, h("caption", { class: "unseen" }, "Metrics of the versions"),
             h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Metric"), rows.map((row) => h("th", { scope: "col", class: "number" }, swatch(row.index), " ", row.version)))),
             h("tbody", {}, metrics.map(line)))));
@@ -152,7 +159,7 @@ class Page {
         replace(this.table, table(metrics, rows, defs));
         const by = Object.fromEntries(kinds.map((kind, i) => [kind, rows_of(curves[i].series)]));
         replace(this.curves, by.roc ? roc(by.roc) : null, by.pr ? precision_recall(by.pr) : null, by.calibration ? calibration(by.calibration) : null);
-        replace(this.matrices, by.confusion ? h("section", { class: "block", "aria-label": "Confusion" }, h("h2", {}, "Confusion"), h("div", { class: "matrices" }, by.confusion.map(matrix))) : null);
+        replace(this.matrices, by.confusion ? h("section", { class: "block", "aria-label": "Confusion" }, h("div", { class: "block-head" }, h("h2", {}, "Confusion"), save_buttons("confusion", { json: () => by.confusion, csv: () => [["version", "label", "predicted", "n"], ...by.confusion.flatMap((row) => row.matrix.flatMap((line, i) => line.map((n, k) => [row.version, row.classes[i], row.classes[k], n])))] })), h("div", { class: "matrices" }, by.confusion.map(matrix))) : null);
         replace(this.message);
     }
 

@@ -4,6 +4,7 @@ import { get, model_path, with_params } from "./api.js";
 import { overlay, p_text, quantiles, rates, statistics } from "./distribution.js";
 import { h, paced, replace } from "./dom.js";
 import * as format from "./format.js";
+import { explain_part } from "./explain.js";
 import { HeatMap } from "./heatmap.js";
 import { on_change } from "./live.js";
 import { change, read } from "./route.js";
@@ -65,6 +66,7 @@ class Page {
         this.heat = new HeatMap({ name: `drift of ${model_name}`, on_open: (row, start) => this.choose(row, start) });
         this.map = h("section", { class: "block", "aria-label": "Drift by feature and time" });
         this.detail = h("div", { class: "detail" });
+        this.explained = h("div", {});
         replace(main, this.head, this.message, this.controls, this.notes, this.map, this.detail);
     }
 
@@ -204,6 +206,23 @@ class Page {
         const { point } = shown, { version, segment } = this.params;
         const d = await get(this.path("/distribution"), { feature: shown.name, version, segment, from: point.start, to: point.end }, this.signal);
         this.draw_detail(d);
+        await this.load_explanation(point);
+    }
+
+    // Which slices pulled in that window; the distributions stand without it.
+    async load_explanation(point) {
+        const { version, segment } = this.params;
+        let part = null;
+        if (point.n > 0) {
+            try {
+                const x = await get(this.path("/explain"), { version, segment, from: point.start, to: point.end, limit: 8 }, this.signal);
+                part = explain_part(x, this.model.metrics.find((m) => m.name === x.metric)?.unit);
+            } catch (error) {
+                if (error.name === "AbortError") throw error;
+                if (error.status >= 500 || error.status === 0) part = failed(error, () => this.load_explanation(point));
+            }
+        }
+        if (this.shown?.point === point) replace(this.explained, part);
     }
 
     draw_detail(d) {
@@ -215,7 +234,7 @@ class Page {
         replace(this.detail,
             h("div", { class: "part-head detail-head" }, h("h2", {}, shown.name, h("small", {}, ` ${d.kind}`)), h("span", { class: `badge ${verdict[0]}` }, h("i", { "aria-hidden": "true" }), verdict[1]),
                 h("p", {}, h("time", { title: `${format.utc(point.start)} to ${format.utc(point.end)}` }, `${format.time(point.start)} – ${point.end - point.start >= format.DAY ? format.time(point.end) : format.clock_time(point.end)}`), said ? ` · ${said}` : "", point.error_bound > 0 ? ` · statistics within ± ${format.value(point.error_bound, "number")}` : "")),
-            h("div", { class: "detail-grid" }, h("div", { class: "part" }, overlay(d, { log: this.log, on_log: log }), table ? statistics(point) : null), h("div", { class: "part" }, table, rates(d, point), table ? null : statistics(point))));
+            h("div", { class: "detail-grid" }, h("div", { class: "part" }, overlay(d, { log: this.log, on_log: log }), table ? statistics(point) : null), h("div", { class: "part" }, table, rates(d, point), table ? null : statistics(point))), this.explained);
         if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
     }
 

@@ -80,6 +80,7 @@ class Page {
         const [answer] = await Promise.all([
             get(path("/metrics"), query, this.signal),
             this.load_alerts(),
+            this.load_steps(),
             slices_table(this.slices, this, this.signal),
         ]);
         this.draw_notes(answer);
@@ -93,10 +94,28 @@ class Page {
         try {
             const { items } = await get("/api/v1/alerts/history", { limit: 1000 }, this.signal);
             const segment = this.params.segment ?? "";
+            const all = await get("/api/v1/alerts", { state: "all" }, this.signal);
+            this.rules = all.items.filter((a) => a.model === this.model.name && segment_of(a.segment) === segment).map((a) => ({ rule: a.rule, data: a.data ?? {} }));
             this.spans = spans_of(items.filter((e) => e.data.model === this.model.name && segment_of(e.data.segment) === segment));
         } catch (error) {
             if (error.name === "AbortError") throw error;
             this.spans = [];
+            this.rules = [];
+        }
+    }
+
+    // When releases of this model changed the weight of a version.
+    async load_steps() {
+        this.steps = [];
+        try {
+            const { items } = await get("/api/v1/experiments", {}, this.signal);
+            for (const e of items.filter((one) => one.model === this.model.name)) {
+                const history = await get(`/api/v1/experiments/${encodeURIComponent(e.name)}/history`, {}, this.signal);
+                for (const t of history.items.filter((one) => one.from.weight !== one.to.weight && one.at > this.view.from && one.at < this.view.to))
+                    this.steps.push({ at: t.at, text: `${e.treatment} ${t.to.weight} %`, index: Math.max(0, this.model.versions.indexOf(e.treatment)), step: true, name: e.name, bad: t.verdict === "rollback" });
+            }
+        } catch (error) {
+            if (error.name === "AbortError") throw error;
         }
     }
 
@@ -155,6 +174,7 @@ class Page {
         replace(this.notes,
             answer.notice ? h("p", {}, answer.notice) : null,
             answer.complete ? null : h("p", { class: "bad" }, "Incomplete: ", answer.incomplete_reasons.join("; ")),
+            this.steps?.length ? h("p", {}, "Dotted lines with ▸: steps of ", [...new Set(this.steps.map((s) => s.name))].map((name, i) => [i ? ", " : "", h("a", { href: href(["releases", name]) }, name)])) : null,
             v.step < v.window ? h("p", {}, `Rolling: each point covers ${format.span_name(v.window)}, one every ${format.span_name(v.step)}.`) : null,
             answer.series.some((s) => s.reference) ? h("p", {}, "Thin dots: what the labelled reference lets one expect before the labels come.") : null,
             answer.labels_complete_up_to !== null && answer.labels_complete_up_to < v.to
@@ -166,7 +186,8 @@ class Page {
         for (const [key, chart] of this.charts)
             if (!names.includes(key)) { chart.destroy(); chart.element.remove(); this.charts.delete(key); }
         const marks = this.known_versions.filter((v) => v.first_seen > this.view.from && v.first_seen < this.view.to && !this.hidden.has(v.version))
-            .map((v) => ({ at: v.first_seen, text: v.version, index: this.model.versions.indexOf(v.version) }));
+            .map((v) => ({ at: v.first_seen, text: v.version, index: this.model.versions.indexOf(v.version) }))
+            .concat(this.steps);
         for (const metric of names) {
             const found = answer.series.filter((s) => s.metric === metric);
             const row_of = (s) => ({ version: s.version, index: Math.max(0, this.model.versions.indexOf(s.version)), points: s.points });
@@ -175,7 +196,7 @@ class Page {
             const estimates = answer.series.filter((s) => s.metric === `estimated_${metric}` && !this.hidden.has(s.version)).map(row_of)
                 .filter((row) => row.points.some((p) => p.value !== null));
             const spans = (this.spans ?? []).filter((s) => s.data.metric === metric && !this.hidden.has(s.data.version));
-            this.chart_of(metric, found[0]).update({ rows, estimates, marks, spans, complete: answer.complete_up_to, labels_complete: answer.labels_complete_up_to, window: answer.window });
+            this.chart_of(metric, found[0]).update({ rows, estimates, marks, spans, rules: (this.rules ?? []).filter((r) => r.data.metric === metric && !this.hidden.has(r.data.version)), complete: answer.complete_up_to, labels_complete: answer.labels_complete_up_to, window: answer.window });
         }
         names.forEach((metric) => this.grid.append(this.charts.get(metric).element));
     }

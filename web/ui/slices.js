@@ -5,6 +5,7 @@ import { h, replace, svg } from "./dom.js";
 import * as format from "./format.js";
 import { colour } from "./palette.js";
 import { change } from "./route.js";
+import { save_buttons } from "./save.js";
 
 const WIDTH = 260, LINE = 15;
 
@@ -79,7 +80,8 @@ function draw(place, page, { keys, key, names, metric, kind, scale, sorted, ends
         h("td", { class: "number" }, row.points.map(numbers)),
         h("td", {}, interval_plot(row.points, scale, kind)));
     replace(place, h("div", { class: "block-head" }, h("h2", {}, "Slices"), select("slice-metric", names, metric, "Metric"), " by ", select("slice-key", keys, key, "Segment"),
-        h("p", {}, "whole range as one window, the worst first; dotted: everything")),
+        h("p", {}, "whole range as one window, the worst first; dotted: everything"),
+            save_buttons(`${metric} by ${key}`, { json: () => sorted, csv: () => [["segment", "version", "n", "labelled", "value", "lower", "upper"], ...sorted.flatMap((row) => row.points.map((p) => [row.segment, p.version, p.n, p.labelled, p.value, p.lower, p.upper]))] })),
         h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain slices" },
             h("caption", { class: "unseen" }, `${metric} by ${key}`),
             h("thead", {}, h("tr", {}, h("th", { scope: "col" }, key), h("th", { scope: "col" }, "n"), h("th", { scope: "col" }, metric),
