@@ -89,6 +89,15 @@ export async function a_token_that_may_only_read_sees_no_working_buttons({ page,
     check();
 }
 
+export async function a_viewer_sees_the_system_but_no_refused_events({ page, open }) {
+    const check = strict(page, /403/);
+    await sign_in(page, open, viewer, "/#/system");
+    await page.locator("text=Examples are for tokens of the scope admin").waitFor();
+    assert.match(await page.locator(".facts").textContent(), /Stateready/);
+    assert.equal(await page.locator(".message.error").count(), 0);
+    check();
+}
+
 export async function changes_bear_the_name_of_the_token({ page, open }) {
     const check = strict(page);
     await sign_in(page, open, operator, "/#/releases/credit-v2");

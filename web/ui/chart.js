@@ -253,7 +253,8 @@ export class Chart {
             const x = Math.max(left, u.valToPos(this.labels_complete, "x", true));
             if (x < left + width) hatch(context, x, top, left + width - x, height, css("--hatch"));
         }
-        for (const mark of this.marks ?? []) {
+        const taken = [-Infinity, -Infinity]; // where the texts of each row end: none is written over another
+        for (const mark of [...(this.marks ?? [])].sort((a, b) => a.at - b.at)) {
             const x = u.valToPos(mark.at, "x", true);
             if (x < left + 1 || x > left + width) continue;
             context.save();
@@ -268,8 +269,10 @@ export class Chart {
             context.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
             const name = mark.step ? `▸ ${mark.text.length > 16 ? `${mark.text.slice(0, 15)}…` : mark.text}` : mark.text.length > 18 ? `${mark.text.slice(0, 17)}…` : mark.text;
             const right = x + context.measureText(name).width + 8 * devicePixelRatio > left + width;
+            const width_px = context.measureText(name).width, from_px = right ? x - width_px - 4 * devicePixelRatio : x, row = mark.step ? 1 : 0;
             context.textAlign = right ? "right" : "left";
-            context.fillText(name, x + (right ? -4 : 4) * devicePixelRatio, top + (mark.step ? 22 : 10) * devicePixelRatio);
+            if (from_px > taken[row]) context.fillText(name, x + (right ? -4 : 4) * devicePixelRatio, top + (mark.step ? 22 : 10) * devicePixelRatio);
+            if (from_px > taken[row]) taken[row] = from_px + width_px + 8 * devicePixelRatio;
             context.restore();
         }
     }

@@ -96,15 +96,12 @@ export class ReleaseCharts {
         const small = Math.min(...e.steps.map((step) => step.weight)) < 12; // its label needs the room of 0 %
         for (const w of [...new Set([...(small ? [] : [0]), ...e.steps.map((step) => step.weight), 100])])
             box.append(svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(w), y2: y(w) }), svg("text", { x: LEFT - 6, y: y(w) + 4, "text-anchor": "end" }, `${w} %`));
-        let d = `M${s.x(s.from)} ${y(0)}`, weight = 0;
-        for (const t of transitions) {
-            d += `H${s.x(t.at).toFixed(1)}V${y(t.to.weight).toFixed(1)}`;
-            weight = t.to.weight;
-        }
+        let d = `M${s.x(s.from)} ${y(0)}`;
+        for (const t of transitions) d += `H${s.x(t.at).toFixed(1)}V${y(t.to.weight).toFixed(1)}`;
         d += `H${s.x(s.to).toFixed(1)}`;
         box.append(svg("path", { class: "weight-area", d: `${d}V${ground}H${s.x(s.from)}Z` }), svg("path", { class: "weight", d }));
         transitions.forEach((t) => box.append(this.mark(t, s.x(t.at), y(t.to.weight))));
-        const planned = e.steps.filter((step) => step.weight > weight);
+        const planned = e.steps.slice(e.step + 1);
         if (["running", "paused"].includes(e.state) && planned.length) box.append(svg("text", { x: s.x(s.to) - 4, y: y(planned[0].weight) + 13, "text-anchor": "end" }, `next ${planned[0].weight} %`));
         box.append(cross);
         const readout = h("div", { class: "readout" });

@@ -58,10 +58,20 @@ function letters(list) {
             h("td", {}, h("code", { class: "payload" }, l.payload.slice(0, 400))))))));
 }
 
+// Refused events may hold anything that a client sent: only admins see them.
+async function examples_of(reason, signal) {
+    try {
+        return letters(await get("/api/v1/dead-letters", { limit: 20, reason }, signal));
+    } catch (error) {
+        if (error.status !== 403) throw error;
+        return h("p", { class: "message" }, "Examples are for tokens of the scope admin: they hold what clients sent.");
+    }
+}
+
 export async function open(main, { signal }) {
     const top = h("div", {}), middle = h("div", {}), refused = h("div", {}), examples = h("div", {}), message = h("div", {});
     replace(main, h("div", { class: "page-head" }, h("h1", {}, "System"), h("p", { class: "lead" }, "Is the monitor itself well?")), message, top,
-        h("h2", {}, "Partitions"), middle,
+        h("div", { class: "part-head" }, h("h2", {}, "Partitions"), h("a", { class: "quiet", download: "system.json", href: "/api/v1/system" }, "JSON")), middle,
         h("div", { class: "two" }, h("section", {}, h("h2", {}, "Refused, by reason"), refused), h("section", {}, h("h2", {}, "Examples"), examples)));
     const load = async () => {
         const reason = read().params.reason ?? "";
@@ -71,7 +81,7 @@ export async function open(main, { signal }) {
             replace(top, facts(system));
             replace(middle, partitions(system));
             replace(refused, rejects(system, reason));
-            replace(examples, letters(await get("/api/v1/dead-letters", { limit: 20, reason }, signal)));
+            replace(examples, await examples_of(reason, signal));
         } catch (error) {
             if (error.name === "AbortError") return;
             replace(message, failed(error, load));
