@@ -22,11 +22,11 @@ struct cluster {
     const char *brokers;
 };
 
-static void cluster_open(struct cluster *cluster)
+static void cluster_open_of(struct cluster *cluster, const char *n_brokers)
 {
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", text, sizeof(text));
+    rd_kafka_conf_set(conf, "test.mock.num.brokers", n_brokers, text, sizeof(text));
     rd_kafka_conf_set(conf, "linger.ms", "1", text, sizeof(text));
     rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
     cluster->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
@@ -36,6 +36,11 @@ static void cluster_open(struct cluster *cluster)
     cluster->brokers = rd_kafka_mock_cluster_bootstraps(cluster->mock);
     rd_kafka_mock_topic_create(cluster->mock, "predictions", PARTITIONS, 1);
     rd_kafka_mock_topic_create(cluster->mock, "labels", PARTITIONS, 1);
+}
+
+static void cluster_open(struct cluster *cluster)
+{
+    cluster_open_of(cluster, "1");
 }
 
 static void cluster_close(struct cluster *cluster)
@@ -232,6 +237,35 @@ static void F04_errors_of_every_request_are_retried_and_nothing_is_lost(void **s
     cluster_close(&cluster);
 }
 
+static void F05_a_leader_that_moves_and_a_slow_broker_make_no_gap_and_no_double(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    struct daemon daemon;
+    AUTO(temp) struct temp *temp = temp_new();
+    cluster_open_of(&cluster, "3");
+    produce_range(&cluster, 0, 100);
+    daemon_open(&daemon, temp, &cluster);
+    struct collector_totals totals = run_until(&daemon, 200);
+
+    for (int round = 1; round <= 3; round++) {
+        for (int partition = 0; partition < PARTITIONS; partition++) {
+            rd_kafka_mock_partition_set_leader(cluster.mock, "predictions", partition, round);
+            rd_kafka_mock_partition_set_leader(cluster.mock, "labels", partition, 4 - round);
+        }
+        rd_kafka_mock_broker_set_rtt(cluster.mock, round, 150); /* ms */
+        produce_range(&cluster, round * 100, round * 100 + 100);
+        totals = run_until(&daemon, 200 * (round + 1));
+    }
+
+    assert_int_equal(totals.consumed, 800);
+    assert_int_equal(totals.folded, 800);
+    assert_int_equal(totals.holes + totals.lost, 0);
+    assert_balanced(&totals);
+    daemon_close(&daemon);
+    cluster_close(&cluster);
+}
+
 static void F12_a_log_that_ends_before_our_offset_is_not_read_as_ours(void **state)
 {
     (void)state;
@@ -290,6 +324,7 @@ int main(void)
         cmocka_unit_test(every_message_is_folded_once_and_a_restart_goes_on_behind_it),
         cmocka_unit_test(F03_while_the_broker_is_down_it_says_so_and_goes_on_afterwards),
         cmocka_unit_test(F04_errors_of_every_request_are_retried_and_nothing_is_lost),
+        cmocka_unit_test(F05_a_leader_that_moves_and_a_slow_broker_make_no_gap_and_no_double),
         cmocka_unit_test(F12_a_log_that_ends_before_our_offset_is_not_read_as_ours),
         cmocka_unit_test(properties_that_exactly_once_rests_on_are_refused),
     };
