@@ -310,8 +310,10 @@ static int target_init(struct target *target, const struct config_scrape *config
     int rc = copy_config(&target->config, config, err);
     if (rc)
         return rc;
-    const char *host = strstr(config->url, "//");
-    host = host ? host + 2 : config->url;
+    const char *slashes = strstr(config->url, "//");
+    const char *host = slashes ? slashes + 2 : config->url;
+    if (!host)
+        return err_set(err, ERR_USAGE, "scrape: a url is missing");
     snprintf(target->host, sizeof(target->host), "%.*s", (int)strcspn(host, "/?#"), host);
     snprintf(target->place, sizeof(target->place), "%.*s", (int)strcspn(host, "?#"), host);
     rc = scrape_values_new(&target->values, &target->config, err);
