@@ -1,5 +1,6 @@
 #include "storage/outbox.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -198,4 +199,28 @@ int outbox_read(struct store *store, int64_t before, int limit,
     sqlite3_bind_int64(statement, 1, before);
     sqlite3_bind_int(statement, 2, limit);
     return each_row(store, statement, row, context, err);
+}
+
+int outbox_backlog(struct store *store,
+                   int (*row)(void *context, const struct outbox_backlog *row, struct err *err),
+                   void *context, struct err *err)
+{
+    static const char sql[] = "SELECT receiver, count(*), min(created_ms) FROM outbox "
+                              "WHERE state = 0 GROUP BY receiver ORDER BY receiver";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct outbox_backlog found = {
+            .receiver = (const char *)sqlite3_column_text(statement, 0),
+            .n = sqlite3_column_int64(statement, 1),
+            .oldest_ms = sqlite3_column_int64(statement, 2),
+        };
+        int result =
+            found.receiver ? row(context, &found, err) : err_set(err, -ENOMEM, "outbox: no memory");
+        if (result)
+            return result;
+    }
+    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "outbox");
 }

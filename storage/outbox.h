@@ -73,6 +73,15 @@ int outbox_group_waits(struct store *store, const char *receiver, const char *gr
 /* When the next row is due; INT64_MAX: none waits. */
 int outbox_next(struct store *store, int64_t *next_ms, struct err *err);
 
+/* What waits for each receiver: how many, and since when (created_ms of the oldest). */
+struct outbox_backlog {
+    const char *receiver;
+    int64_t n, oldest_ms;
+};
+int outbox_backlog(struct store *store,
+                   int (*row)(void *context, const struct outbox_backlog *row, struct err *err),
+                   void *context, struct err *err);
+
 /* Newest first, ids below `before`. */
 int outbox_read(struct store *store, int64_t before, int limit,
                 int (*row)(void *context, const struct outbox_row *row, struct err *err),

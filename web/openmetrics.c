@@ -17,6 +17,7 @@
 
 #include "common/text.h"
 #include "storage/catalog.h"
+#include "storage/outbox.h"
 #include "storage/series.h"
 #include "web/handlers.h"
 #include "web/model_metrics.h"
@@ -201,6 +202,50 @@ static void help_text(struct buf *out, const char *text)
     }
 }
 
+/* Notifications that wait, by receiver: what a pager that is down leaves behind. */
+struct backlog {
+    struct buf n, age;
+    int64_t now_ms;
+};
+
+static int add_backlog(void *context, const struct outbox_backlog *row, struct err *err)
+{
+    (void)err;
+    struct backlog *backlog = context;
+    struct buf *both[] = {&backlog->n, &backlog->age};
+    const char *names[] = {"assay_notifications_waiting", "assay_notifications_oldest_seconds"};
+    int64_t age_ms = backlog->now_ms > row->oldest_ms ? backlog->now_ms - row->oldest_ms : 0;
+    const double values[] = {(double)row->n, (double)age_ms / 1e3};
+    for (int i = 0; i < 2; i++) {
+        buf_printf(both[i], "%s{receiver=\"", names[i]);
+        label_text(both[i], row->receiver);
+        buf_printf(both[i], "\"} ");
+        json_number(both[i], values[i]);
+        buf_u8(both[i], '\n');
+    }
+    return 0;
+}
+
+static int write_backlog(struct page *page, struct buf *out, struct err *err)
+{
+    struct backlog backlog = {.now_ms = clock_wall_ms(page->context->clock)};
+    buf_init(&backlog.n, 1024 * 1024);
+    buf_init(&backlog.age, 1024 * 1024);
+    int rc = outbox_backlog(page->store, add_backlog, &backlog, err);
+    if (!rc && backlog.n.size) {
+        buf_printf(out, "# TYPE assay_notifications_waiting gauge\n"
+                        "# HELP assay_notifications_waiting Notifications not delivered yet.\n");
+        buf_bytes(out, backlog.n.data, backlog.n.size);
+        buf_printf(out, "# TYPE assay_notifications_oldest_seconds gauge\n"
+                        "# UNIT assay_notifications_oldest_seconds seconds\n"
+                        "# HELP assay_notifications_oldest_seconds Age of the oldest of them.\n");
+        buf_bytes(out, backlog.age.data, backlog.age.size);
+    }
+    buf_finish(&backlog.n);
+    buf_finish(&backlog.age);
+    return rc;
+}
+
 static void write_families(struct page *page, struct buf *out)
 {
     for (size_t i = 0; i < page->n; i++) {
@@ -233,6 +278,8 @@ int openmetrics(struct api_context *context, const struct api_input *input,
         return err_set(err, -ENOMEM, "no memory for /metrics");
     page->context = context;
     int rc = context_store(context, &page->store, err);
+    if (rc == 0)
+        rc = write_backlog(page, out, err);
     if (rc == 0)
         rc = models_each(page->store, add_model, page, err);
     if (rc)

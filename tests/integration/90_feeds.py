@@ -4,11 +4,12 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 
 from daemon import Offline, configuration, run_program
 from events import HOUR, MINUTE, START, label, prediction, stream, write_jsonl
-from kafka import ROOT, wait_until
+from kafka import ROOT, free_port, wait_until
 from story import equal
 
 PYTHON = os.path.join(ROOT, ".cache", "venv", "bin", "python")
@@ -186,3 +187,27 @@ def csv_and_json_say_the_same_as_the_api(story):
     ]
     equal(sorted(got, key=str), sorted(expected, key=str))
     assert {version for version, *_ in got} == {"v3", "v4"}, got[:3]
+
+
+def what_waits_for_a_receiver_that_is_away_is_in_the_metrics(story):
+    daemon = story.daemon(
+        configuration(
+            alerts=[{"name": "low", "model": "credit", "metric": "accuracy", "window": "1m", "below": 0.99}],
+            receivers=[
+                {"name": "oncall", "type": "webhook", "url": f"http://127.0.0.1:{free_port()}/", "allow_private": True}
+            ],
+            route={"receiver": "oncall", "group_wait": "0s"},
+        )
+    ).start()
+    events = [prediction(f"p{i}", START + i * 500, score=0.9, prediction=1) for i in range(400)]
+    events += [label(f"p{i}", START + i * 500 + 100, i % 2) for i in range(400)]
+
+    daemon.post("/api/v1/events", "\n".join(e.value for e in events).encode())
+
+    def told(name):
+        _, text = daemon.request("GET", "/metrics")
+        found = re.search(rf'^{name}{{receiver="oncall"}} (\S+)$', text, re.M)
+        return found and float(found.group(1))
+
+    wait_until(lambda: told("assay_notifications_waiting") == 1, 20, "one notification that waits")
+    assert 0 <= told("assay_notifications_oldest_seconds") < 120, daemon.request("GET", "/metrics")[1]

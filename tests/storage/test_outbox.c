@@ -116,10 +116,38 @@ static void a_failed_one_lets_the_next_pass_and_can_be_sent_again_by_hand(void *
     assert_true(next_ms == 7000);
 }
 
+static int list_backlog(void *context, const struct outbox_backlog *row, struct err *err)
+{
+    (void)err;
+    char *text = context;
+    snprintf(text + strlen(text), 256 - strlen(text), "%s %lld since %lld; ", row->receiver,
+             (long long)row->n, (long long)row->oldest_ms);
+    return 0;
+}
+
+static void the_backlog_tells_how_many_wait_for_whom_and_since_when(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    char text[256] = "";
+    post(store, "oncall", "g1", "a1");
+    post(store, "oncall", "g1", "a2");
+    post(store, "chat", "g1", "b1");
+    post(store, "chat", "g2", "b2");
+    outcome(store, 3, OUTBOX_SENT, 0);
+    outcome(store, 4, OUTBOX_FAILED, 0);
+
+    assert_int_equal(outbox_backlog(store, list_backlog, text, NULL), 0);
+
+    assert_string_equal(text, "oncall 2 since 1000; ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_oldest_of_a_group_is_due),
+        cmocka_unit_test(the_backlog_tells_how_many_wait_for_whom_and_since_when),
         cmocka_unit_test(the_webhook_id_stays_the_same_over_attempts),
         cmocka_unit_test(a_failed_one_lets_the_next_pass_and_can_be_sent_again_by_hand),
     };
