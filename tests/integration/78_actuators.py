@@ -5,6 +5,7 @@ confirms them, corrected when somebody changes them, and never two truths: until
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -167,7 +168,11 @@ def a_file_is_replaced_as_a_whole_and_its_reader_is_told(story):
     path = story.path("credit.split")
     pid_file = story.path("reader.pid")
     told = story.path("told")
-    reader = subprocess.Popen(["/bin/sh", "-c", f"trap 'echo x >> {told}' HUP; while :; do sleep 0.1; done"])
+    reader = subprocess.Popen(
+        ["/bin/sh", "-c", f"trap 'echo x >> {told}' HUP; while :; do sleep 0.1; done"],
+        # Under nohup a shell cannot trap what was ignored when it began.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )
     story.at_end(reader.kill)
     with open(pid_file, "w", encoding="utf-8") as out:
         out.write(f"{reader.pid}\n")
