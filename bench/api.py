@@ -123,12 +123,12 @@ def wrk(url, seconds):
 
 
 def beside_nginx(daemon, folder, seconds):
-    path = questions(365)["20 metrics, a day by hour"]
-    body = ask(daemon.url + path)[1]
+    asked = {
+        "as asked without parameters": "/api/v1/models/credit/metrics",
+        "20 metrics of 3 versions": questions(365)["20 metrics, a day by hour"],
+    }
     port = free_port()
     os.makedirs(os.path.join(folder, "www"))
-    with open(os.path.join(folder, "www", "metrics"), "wb") as out:
-        out.write(body)
     with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as out:
         out.write(
             f"worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;\n"
@@ -138,15 +138,19 @@ def beside_nginx(daemon, folder, seconds):
     nginx = subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf", "-p", folder])
     try:
         time.sleep(0.5)
-        ratios = []
-        for _ in range(2):
-            theirs = wrk(f"http://127.0.0.1:{port}/metrics", seconds)
-            ours = wrk(daemon.url + path, seconds)
-            ratios.append(ours / theirs)
+        for name, path in asked.items():
+            body = ask(daemon.url + path)[1]
+            with open(os.path.join(folder, "www", "metrics"), "wb") as out:
+                out.write(body)
+            ratios = []
+            for _ in range(2):
+                theirs = wrk(f"http://127.0.0.1:{port}/metrics", seconds)
+                ours = wrk(daemon.url + path, seconds)
+                ratios.append(ours / theirs)
+            print(f"\nmetrics, {name} ({len(body):,} bytes), beside nginx: {statistics.mean(ratios):.2f} (aim 0.3)")
     finally:
         nginx.terminate()
         nginx.wait()
-    print(f"\nGET /models/M/metrics beside nginx ({len(body):,} bytes): {statistics.mean(ratios):.2f} (aim 0.3)")
 
 
 def throughput(daemon, tag, seconds):

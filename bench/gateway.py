@@ -244,7 +244,7 @@ def assignment(folder, kafka, args):
     with open(script, "w", encoding="utf-8") as out:
         out.write(LUA)
     try:
-        wait_until(lambda: daemon.get("/api/v1/models/credit")["predictions"] == 10, 30, "the model")
+        wait_until(lambda: _predictions(daemon) == 10, 30, "the model")
         daemon.post("/api/v1/experiments", experiment)
         daemon.post("/api/v1/experiments/e/start", {"reason": "bench"})
         print("\n## Assignments over HTTP\n\n| connections | answers/s | p50 | p99 | not 200 | load |\n|---|---|---|---|---|---|")
@@ -257,6 +257,12 @@ def assignment(folder, kafka, args):
             print(f"| {connections} | {float(rate):,.0f} | {p50} | {p99} | {bad} | {os.getloadavg()[0]:.1f} |", flush=True)
     finally:
         daemon.end()
+
+
+def _predictions(daemon):
+    """How many the daemon has of the model; 0 before its first commit."""
+    status, text = daemon.request("GET", "/api/v1/models/credit")
+    return json.loads(text)["predictions"] if status == 200 else 0
 
 
 def main():
