@@ -408,9 +408,20 @@ def _exactly(s, n):
 
 
 def wait_until(true, seconds, what):
-    """Polls until true() is; the time is only a guard against waiting for ever."""
+    """Polls until true() is; the time is only a guard against waiting for ever.
+
+    Asked before the first event, a daemon says 404 (no such model yet) or 503 (not ready): that is "not yet".
+    """
     end = time.monotonic() + seconds
-    while not true():
+    last = None
+    while True:
+        try:
+            if true():
+                return
+        except Exception as error:
+            if getattr(error, "status", None) not in (404, 503):
+                raise
+            last = error
         if time.monotonic() > end:
-            raise TimeoutError(f"waited {seconds} s in vain for {what}")
+            raise TimeoutError(f"waited {seconds} s in vain for {what}" + (f"; last: {last}" if last else ""))
         time.sleep(0.02)
