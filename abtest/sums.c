@@ -13,6 +13,8 @@ struct bucket {
 
 struct sums {
     int64_t n, nonzero;
+    int used;          /* buckets that are not empty */
+    struct bucket all; /* their sum */
     struct bucket buckets[SUMS_BUCKETS];
 };
 
@@ -42,12 +44,33 @@ static int bucket_of_unit(uint64_t unit)
     return (int)((unit >> 32) % SUMS_BUCKETS);
 }
 
+static bool bucket_empty(const struct bucket *bucket)
+{
+    return bucket->numerator == 0 && bucket->denominator == 0 && bucket->covariate == 0;
+}
+
+static void bucket_add(struct bucket *into, const struct bucket *more)
+{
+    into->numerator += more->numerator;
+    into->denominator += more->denominator;
+    into->covariate += more->covariate;
+}
+
+/* The one place where a bucket changes: the totals follow, so that a look need not make them. */
+static void sums_put(struct sums *sums, int i, const struct bucket *more)
+{
+    struct bucket *bucket = &sums->buckets[i];
+    sums->used -= !bucket_empty(bucket);
+    bucket_add(bucket, more);
+    bucket_add(&sums->all, more);
+    sums->used += !bucket_empty(bucket);
+}
+
 void sums_add(struct sums *sums, uint64_t unit, const struct term *term, int sign)
 {
-    struct bucket *bucket = &sums->buckets[bucket_of_unit(unit)];
-    bucket->numerator += sign * fixed(term->numerator);
-    bucket->denominator += sign * fixed(term->denominator);
-    bucket->covariate += sign * fixed(term->covariate);
+    const struct bucket more = {sign * fixed(term->numerator), sign * fixed(term->denominator),
+                                sign * fixed(term->covariate)};
+    sums_put(sums, bucket_of_unit(unit), &more);
     sums->n += term->denominator != 0 ? sign : 0;
     sums->nonzero += term->numerator != 0 ? sign : 0;
 }
@@ -56,26 +79,15 @@ void sums_merge(struct sums *into, const struct sums *from)
 {
     into->n += from->n;
     into->nonzero += from->nonzero;
-    for (int i = 0; i < SUMS_BUCKETS; i++) {
-        into->buckets[i].numerator += from->buckets[i].numerator;
-        into->buckets[i].denominator += from->buckets[i].denominator;
-        into->buckets[i].covariate += from->buckets[i].covariate;
-    }
-}
-
-static bool bucket_empty(const struct bucket *bucket)
-{
-    return bucket->numerator == 0 && bucket->denominator == 0 && bucket->covariate == 0;
+    for (int i = 0; i < SUMS_BUCKETS; i++)
+        sums_put(into, i, &from->buckets[i]);
 }
 
 void sums_save(const struct sums *sums, struct buf *out)
 {
-    uint64_t used = 0;
-    for (int i = 0; i < SUMS_BUCKETS; i++)
-        used += !bucket_empty(&sums->buckets[i]);
     buf_zigzag(out, sums->n);
     buf_zigzag(out, sums->nonzero);
-    buf_varint(out, used);
+    buf_varint(out, (uint64_t)sums->used);
     for (int i = 0; i < SUMS_BUCKETS; i++) {
         const struct bucket *bucket = &sums->buckets[i];
         if (bucket_empty(bucket))
@@ -96,56 +108,61 @@ int sums_load(struct sums *sums, struct reader *in, struct err *err)
         uint64_t i = reader_varint(in);
         if (reader_failed(in) || i >= SUMS_BUCKETS)
             return err_set(err, ERR_CORRUPT, "evidence: bucket %" PRIu64 " of sums is damaged", k);
-        struct bucket *bucket = &sums->buckets[i];
-        bucket->numerator = reader_int128(in);
-        bucket->denominator = reader_int128(in);
-        bucket->covariate = reader_int128(in);
+        struct bucket bucket;
+        bucket.numerator = reader_int128(in);
+        bucket.denominator = reader_int128(in);
+        bucket.covariate = reader_int128(in);
+        sums_put(sums, (int)i, &bucket);
     }
     return reader_failed(in) ? err_set(err, ERR_CORRUPT, "evidence: sums end too early") : 0;
 }
 
-/* The sums over all buckets, turned into doubles once. */
+/* The usual number fits a register, which converts in one instruction; the value is the same. */
+static long double wide(__int128 value)
+{
+    int64_t low = (int64_t)value;
+    return low == value ? (long double)low : (long double)value;
+}
+
+/* The sums over all buckets. */
 struct totals {
     long double numerator, denominator, covariate;
-    int buckets;
 };
 
 static struct totals totals_of(const struct sums *sums)
 {
-    struct bucket all = {0};
-    int buckets = 0;
+    return (struct totals){wide(sums->all.numerator), wide(sums->all.denominator),
+                           wide(sums->all.covariate)};
+}
+
+/* Sum over the buckets of (numerator - theta covariate - ratio denominator) squared. */
+static long double residual_squares(const struct sums *sums, double theta, long double ratio)
+{
+    long double squares = 0;
     for (int i = 0; i < SUMS_BUCKETS; i++) {
         const struct bucket *bucket = &sums->buckets[i];
-        all.numerator += bucket->numerator;
-        all.denominator += bucket->denominator;
-        all.covariate += bucket->covariate;
-        buckets += !bucket_empty(bucket);
+        long double residual = wide(bucket->numerator);
+        if (theta != 0)
+            residual -= theta * wide(bucket->covariate);
+        residual -= ratio * wide(bucket->denominator);
+        squares += residual * residual;
     }
-    return (struct totals){(long double)all.numerator, (long double)all.denominator,
-                           (long double)all.covariate, buckets};
+    return squares;
 }
 
 struct ratio_estimate sums_estimate(const struct sums *sums, double theta)
 {
     struct ratio_estimate estimate = {(double)NAN, (double)NAN, (double)sums->n,
-                                      (double)sums->nonzero, 0};
+                                      (double)sums->nonzero, sums->used};
     struct totals all = totals_of(sums);
-    estimate.buckets = all.buckets;
     if (!(all.denominator > 0))
         return estimate;
     long double ratio = (all.numerator - theta * all.covariate) / all.denominator;
     estimate.value = (double)ratio;
-    if (all.buckets < 2)
+    if (sums->used < 2)
         return estimate;
-    long double squares = 0;
-    for (int i = 0; i < SUMS_BUCKETS; i++) {
-        const struct bucket *bucket = &sums->buckets[i];
-        long double residual = (long double)bucket->numerator -
-                               theta * (long double)bucket->covariate -
-                               ratio * (long double)bucket->denominator;
-        squares += residual * residual;
-    }
-    squares *= (long double)all.buckets / (all.buckets - 1);
+    long double squares =
+        residual_squares(sums, theta, ratio) * ((long double)sums->used / (sums->used - 1));
     estimate.variance = (double)(squares / (all.denominator * all.denominator));
     return estimate;
 }
@@ -158,9 +175,9 @@ void sums_covariance(const struct sums *sums, double *cross, double *squares)
     long double ratio = all.numerator / all.denominator, level = all.covariate / all.denominator;
     for (int i = 0; i < SUMS_BUCKETS; i++) {
         const struct bucket *bucket = &sums->buckets[i];
-        long double d = (long double)bucket->denominator;
-        long double y = ((long double)bucket->numerator - ratio * d) / (long double)SCALE;
-        long double x = ((long double)bucket->covariate - level * d) / (long double)SCALE;
+        long double d = wide(bucket->denominator);
+        long double y = (wide(bucket->numerator) - ratio * d) / (long double)SCALE;
+        long double x = (wide(bucket->covariate) - level * d) / (long double)SCALE;
         *cross += (double)(y * x);
         *squares += (double)(x * x);
     }

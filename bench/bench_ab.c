@@ -1,7 +1,10 @@
 /*
  * The error rates and speeds of docs/abtest.md, measured through the real decision code.
  *
- *     bench_ab [--runs N] [--table NAME]        Markdown on standard output
+ *     bench_ab [--runs N] [--table NAME] [--keep FILE] [--seconds N]    Markdown on standard output
+ *
+ * A long table can be made in pieces: --keep FILE has the runs that were played before, --seconds
+ * ends a piece with exit 75; the piece that finds all runs in FILE prints the whole table.
  *
  * Tables: false-rollback, sticky, drift, detection, false-promotion, sequence, ramps, srm,
  * assignment, evidence
@@ -13,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/keep.h"
 #include "bench/simulate.h"
 #include "common/rng.h"
 #include "stats/bucket.h"
@@ -20,7 +24,13 @@
 
 enum {
     LOOKS = 1800,
-    EVENTS = 100 /* a second */
+    EVENTS = 100, /* a second */
+    EXIT_UNFINISHED = 75
+};
+
+struct bench {
+    int runs;
+    struct keep *keep;
 };
 
 static const char never[] = "\"min_duration\":\"9d\"";
@@ -39,8 +49,9 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static struct summary play(const struct simulate_plan *plan, int runs)
+static struct summary play(const struct bench *bench, const struct simulate_plan *plan)
 {
+    const int runs = bench->runs;
     struct summary s = {.runs = runs};
     struct simulation *simulation = simulation_new(plan);
     s.units = calloc((size_t)runs, sizeof(int64_t));
@@ -49,7 +60,11 @@ static struct summary play(const struct simulate_plan *plan, int runs)
     if (!simulation || !s.units || !s.seconds || !s.srm_units)
         abort();
     for (int i = 0; i < runs; i++) {
-        struct simulate_result r = simulate_run(simulation, (uint64_t)i + 1);
+        struct simulate_result r;
+        if (!keep_play(bench->keep, simulation, plan, (uint64_t)i + 1, &r)) {
+            keep_close(bench->keep);
+            exit(EXIT_UNFINISHED);
+        }
         s.rolled_back += r.phase == RAMP_ROLLED_BACK;
         s.promoted += r.phase == RAMP_PROMOTED;
         s.at_step[r.step] += r.phase == RAMP_ROLLED_BACK;
@@ -126,8 +141,9 @@ static struct simulate_plan plan_of(const char *experiment, double rate_a, doubl
     return plan;
 }
 
-static void table_false_rollback(int runs)
+static void table_false_rollback(const struct bench *bench)
 {
+    const int runs = bench->runs;
     printf(
         "\n**False rollback, A/A at 2 %%, a look every second** (%d runs, %d looks, %d events)\n\n"
         "| share | alpha | rolled back | upper 99 %% limit | naive z, every second | window 60 s "
@@ -139,7 +155,7 @@ static void table_false_rollback(int runs)
             snprintf(steps, sizeof(steps), "{\"weight\":%d,%s}", share, never);
             object(text, sizeof(text), steps, a ? 0.01 : 0.05, "");
             struct simulate_plan plan = plan_of(text, 0.02, 0.02);
-            struct summary s = play(&plan, runs);
+            struct summary s = play(bench, &plan);
             printf("| %d %% | %g | **%.2f %%** | %.2f %% | %.1f %% | %.1f %% |\n", share,
                    a ? 0.01 : 0.05, percent(s.rolled_back, runs), upper_99(s.rolled_back, runs),
                    percent(s.naive_harm, runs), percent(s.window_harm, runs));
@@ -151,8 +167,9 @@ static void table_false_rollback(int runs)
 static const char *const two_steps =
     "{\"weight\":5,\"min_duration\":\"10m\"},{\"weight\":50,\"min_duration\":\"9d\"}";
 
-static void table_sticky(int runs)
+static void table_sticky(const struct bench *bench)
 {
+    const int runs = bench->runs;
     printf("\n**Sticky users, false rollback, A/A at alpha .05** (9,000 users, lognormal activity, "
            "120,000 events, %d runs)\n\n| icc | 5 %% | 50 %% | ramp 5 → 50 | naive z at 5 %% |\n"
            "|---|---|---|---|---|\n",
@@ -169,7 +186,7 @@ static void table_sticky(int runs)
             plan.users = 9000;
             plan.icc = iccs[i];
             plan.seconds = 1200;
-            struct summary s = play(&plan, runs);
+            struct summary s = play(bench, &plan);
             printf(" **%.2f %%** (≤ %.2f) |", percent(s.rolled_back, runs),
                    upper_99(s.rolled_back, runs));
             fflush(stdout);
@@ -180,8 +197,9 @@ static void table_sticky(int runs)
     }
 }
 
-static void table_drift(int runs)
+static void table_drift(const struct bench *bench)
 {
+    const int runs = bench->runs;
     printf(
         "\n**Drift between steps, A/A at alpha .05**: both arms 2 %% at 5 %%, both 4 %% at 50 %% "
         "(%d runs)\n\n| rule | false rollback | upper 99 %% limit |\n|---|---|---|\n",
@@ -191,7 +209,7 @@ static void table_drift(int runs)
     struct simulate_plan plan = plan_of(text, 0.02, 0.02);
     plan.rate_a[1] = plan.rate_b[1] = 0.04;
     plan.seconds = 2400;
-    struct summary s = play(&plan, runs);
+    struct summary s = play(bench, &plan);
     printf("| e-process, steps multiplied | **%.2f %%** | %.2f %% |\n| naive z, steps pooled | "
            "%.1f %% | |\n",
            percent(s.rolled_back, runs), upper_99(s.rolled_back, runs),
@@ -199,8 +217,9 @@ static void table_drift(int runs)
     finish(&s);
 }
 
-static void table_detection(int runs)
+static void table_detection(const struct bench *bench)
 {
+    const int runs = bench->runs;
     printf("\n**Detection at 5 %%, alpha .05, base 2 %%, harm margin 0** (%d runs): treatment "
            "units\n\n"
            "| true rate | median | 90 %% | 99 %% | median seconds |\n|---|---|---|---|---|\n",
@@ -212,7 +231,7 @@ static void table_detection(int runs)
         object(text, sizeof(text), steps, 0.05, "");
         struct simulate_plan plan = plan_of(text, 0.02, rates[i]);
         plan.seconds = 3 * LOOKS;
-        struct summary s = play(&plan, runs);
+        struct summary s = play(bench, &plan);
         printf("| %g %% | **%" PRId64 "** | **%" PRId64 "** | %" PRId64 " | %" PRId64 " |\n",
                100 * rates[i], quantile(s.units, s.n_units, runs, 0.5),
                quantile(s.units, s.n_units, runs, 0.9), quantile(s.units, s.n_units, runs, 0.99),
@@ -222,8 +241,9 @@ static void table_detection(int runs)
     }
 }
 
-static void table_false_promotion(int runs)
+static void table_false_promotion(const struct bench *bench)
 {
+    const int runs = bench->runs;
     printf(
         "\n**Non-inferiority by +50 %% of 2 %%, alpha .05** (%d runs, %d looks; no rollback in "
         "the way: harm margin 200 %%)\n\n| share | promoted at the margin (true 3 %%) | upper 99 "
@@ -236,7 +256,7 @@ static void table_false_promotion(int runs)
         object(text, sizeof(text), steps, 0.05, ",\"harm_margin_relative\":2");
         struct simulate_plan plan = plan_of(text, 0.02, 0.03), equal = plan_of(text, 0.02, 0.02);
         plan.seconds = equal.seconds = 2 * LOOKS;
-        struct summary s = play(&plan, runs), e = play(&equal, runs);
+        struct summary s = play(bench, &plan), e = play(bench, &equal);
         printf("| %d %% | **%.2f %%** | %.2f %% | %.1f %% | %" PRId64 " | %.1f %% |\n", share,
                percent(s.promoted, runs), upper_99(s.promoted, runs), percent(s.naive_safe, runs),
                quantile(e.units, e.n_units, runs, 0.5), percent(e.promoted, runs));
@@ -255,8 +275,9 @@ static void accuracy_object(char *out, size_t n, int share, const char *lasts, c
              share, lasts, harm);
 }
 
-static void table_sequence(int runs)
+static void table_sequence(const struct bench *bench)
 {
+    const int runs = bench->runs;
     printf(
         "\n**Accuracy (98 %%) by the confidence sequence, alpha .05** (%d runs, %d looks; margin "
         ".01)\n\n| share | false rollback, A/A | upper 99 %% limit | promoted at the margin (true "
@@ -270,7 +291,7 @@ static void table_sequence(int runs)
         struct simulate_plan aa = plan_of(quiet, 0.02, 0.02), margin = plan_of(open, 0.02, 0.03);
         struct simulate_plan harm = plan_of(quiet, 0.02, 0.04);
         aa.labels = margin.labels = harm.labels = true;
-        struct summary s = play(&aa, runs), m = play(&margin, runs), h = play(&harm, runs);
+        struct summary s = play(bench, &aa), m = play(bench, &margin), h = play(bench, &harm);
         printf("| %d %% | **%.2f %%** | %.2f %% | **%.2f %%** | %.2f %% | %" PRId64 " / %" PRId64
                " |\n",
                share, percent(s.rolled_back, runs), upper_99(s.rolled_back, runs),
@@ -283,8 +304,9 @@ static void table_sequence(int runs)
     }
 }
 
-static void table_ramps(int runs)
+static void table_ramps(const struct bench *bench)
 {
+    const int runs = bench->runs;
     printf(
         "\n**Whole ramps 5 → 50 → 100**, alpha .01, margin +50 %%, strict, bake 600 s a step, at "
         "most 7,200 s in all (%d runs)\n\n| true rate | rolled back at 5 / 50 / 100 | promoted | "
@@ -298,7 +320,7 @@ static void table_ramps(int runs)
         object(text, sizeof(text), steps, 0.01, "");
         struct simulate_plan plan = plan_of(text, 0.02, rates[i]);
         plan.seconds = 7200;
-        struct summary s = play(&plan, runs);
+        struct summary s = play(bench, &plan);
         printf("| %g %% | %.3f / %.3f / %.3f | **%.3f** | %" PRId64 " | %.0f |\n", 100 * rates[i],
                s.at_step[0] / (double)runs, s.at_step[1] / (double)runs,
                s.at_step[2] / (double)runs, s.promoted / (double)runs,
@@ -308,8 +330,9 @@ static void table_ramps(int runs)
     }
 }
 
-static void table_srm(int runs)
+static void table_srm(const struct bench *bench)
 {
+    const int runs = bench->runs;
     printf(
         "\n**Sample ratio, p < .001, a look every second** (%d runs, %d looks)\n\n| asked | served "
         "| held | median units until then |\n|---|---|---|---|\n",
@@ -324,7 +347,7 @@ static void table_srm(int runs)
         object(text, sizeof(text), steps, 1e-9, "");
         struct simulate_plan plan = plan_of(text, 0.02, 0.02);
         plan.split_off = cells[i].off;
-        struct summary s = play(&plan, runs);
+        struct summary s = play(bench, &plan);
         printf("| %d %% | %g %% | %.2f %% | %s |\n", cells[i].share,
                cells[i].share + 100 * cells[i].off, percent(s.srm, runs),
                shown(when, quantile(s.srm_units, s.n_srm, runs, 0.5)));
@@ -333,9 +356,9 @@ static void table_srm(int runs)
     }
 }
 
-static void table_assignment(int runs)
+static void table_assignment(const struct bench *bench)
 {
-    (void)runs;
+    (void)bench;
     struct timespec from, to;
     double sum = 0;
     int n = 20000000;
@@ -372,9 +395,9 @@ static void see_units(struct evidence *evidence, struct rng *rng, int n)
 }
 
 /* What a commit pays for the evidence, by how many units the experiment has seen. */
-static void table_evidence(int runs)
+static void table_evidence(const struct bench *bench)
 {
-    (void)runs;
+    (void)bench;
     printf(
         "\n**Evidence in a commit** with 2,000 new units, one metric\n\n| units seen | all of it: "
         "ms | bytes | what is new: ms | bytes |\n|---|---|---|---|---|\n");
@@ -414,7 +437,7 @@ static void table_evidence(int runs)
 
 static const struct {
     const char *name;
-    void (*print)(int runs);
+    void (*print)(const struct bench *bench);
 } tables[] = {
     {"false-rollback", table_false_rollback},
     {"sticky", table_sticky},
@@ -428,29 +451,53 @@ static const struct {
     {"evidence", table_evidence},
 };
 
+struct options {
+    int runs, seconds;
+    const char *only, *keep;
+};
+
+static int number(const char *text)
+{
+    return (int)strtol(text, NULL, 10);
+}
+
+static bool options_read(struct options *out, int argc, char **argv)
+{
+    *out = (struct options){.runs = 1000};
+    for (int i = 1; i < argc; i += 2) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "0";
+        if (strcmp(argv[i], "--runs") == 0)
+            out->runs = number(value);
+        else if (strcmp(argv[i], "--seconds") == 0)
+            out->seconds = number(value);
+        else if (strcmp(argv[i], "--table") == 0)
+            out->only = value;
+        else if (strcmp(argv[i], "--keep") == 0)
+            out->keep = value;
+        else
+            return false;
+    }
+    return out->runs >= 1;
+}
+
 int main(int argc, char **argv)
 {
-    int runs = 1000;
-    const char *only = NULL;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc)
-            runs = (int)strtol(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--table") == 0 && i + 1 < argc)
-            only = argv[++i];
-        else
-            runs = 0;
-    }
-    if (runs < 1) {
-        fprintf(stderr, "usage: bench_ab [--runs N] [--table NAME]\n");
+    struct options options;
+    bool any = false;
+    if (!options_read(&options, argc, argv)) {
+        fprintf(stderr, "usage: bench_ab [--runs N] [--table NAME] [--keep FILE] [--seconds N]\n");
         return 64;
     }
-    bool any = false;
+    struct bench bench = {options.runs, keep_open(options.keep, options.seconds)};
+    if (!bench.keep)
+        return 74;
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-        if (!only || strcmp(only, tables[i].name) == 0) {
-            tables[i].print(runs);
+        if (!options.only || strcmp(options.only, tables[i].name) == 0) {
+            tables[i].print(&bench);
             any = true;
         }
     if (!any)
-        fprintf(stderr, "bench_ab: no table %s\n", only);
+        fprintf(stderr, "bench_ab: no table %s\n", options.only);
+    keep_close(bench.keep);
     return any ? 0 : 64;
 }

@@ -26,6 +26,7 @@ struct simulation {
     struct experiment *experiment;
     struct user *users;
     double *activity; /* cumulative */
+    int *guide;       /* of equal parts of the activity: the first user that reaches into it */
     double naive_z;
 };
 
@@ -61,7 +62,8 @@ struct simulation *simulation_new(const struct simulate_plan *plan)
     size_t users = (size_t)(plan->users > 0 ? plan->users : 1);
     s->users = calloc(users, sizeof(*s->users));
     s->activity = calloc(users, sizeof(*s->activity));
-    if (!s->users || !s->activity) {
+    s->guide = calloc(users, sizeof(*s->guide));
+    if (!s->users || !s->activity || !s->guide) {
         simulation_free(s);
         return NULL;
     }
@@ -75,6 +77,7 @@ void simulation_free(struct simulation *s)
     experiment_free(s->experiment);
     free(s->users);
     free(s->activity);
+    free(s->guide);
     free(s);
 }
 
@@ -117,6 +120,23 @@ static void draw_users(struct run *run)
         sum += exp(rng_normal(&run->rng));
         s->activity[i] = sum;
     }
+    for (int part = 0, i = 0; part < s->plan.users; part++) {
+        while (s->activity[i] <= part * (sum / s->plan.users))
+            i++;
+        s->guide[part] = i;
+    }
+}
+
+/* Chen, Asau 1974: one table look-up and a step or two, where a search would miss the cache. */
+static struct user user_at(const struct simulation *s, double share)
+{
+    double at = share * s->activity[s->plan.users - 1];
+    int i = s->guide[(int)(share * s->plan.users)];
+    while (i > 0 && s->activity[i - 1] > at) /* the product rounds */
+        i--;
+    while (i + 1 < s->plan.users && s->activity[i] <= at)
+        i++;
+    return s->users[i];
 }
 
 static struct user next_user(struct run *run)
@@ -129,16 +149,7 @@ static struct user next_user(struct run *run)
         uint64_t high = rng_u64(&run->rng) & ~(uint64_t)UINT32_MAX;
         return (struct user){bucket, 1, high | ++run->n_units};
     }
-    int low = 0, high = s->plan.users - 1;
-    double at = rng_uniform(&run->rng) * s->activity[high];
-    while (low < high) {
-        int middle = (low + high) / 2;
-        if (s->activity[middle] > at)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return s->users[low];
+    return user_at(s, rng_uniform(&run->rng));
 }
 
 static void event(struct run *run)
