@@ -1,6 +1,11 @@
 /*
  * The queues share 64 MiB, but the client's limit is for each of them and cannot be changed later:
  * so the number of partitions is asked for before the consumer is made.
+ *
+ * The client has one fetch a broker on its way at a time, without the partitions whose queues are
+ * full. Where the others are at the end of their log, the broker keeps that fetch for
+ * fetch.wait.max.ms, and for that long nothing comes of the full ones either: at the default of
+ * 500 ms a backlog of five seconds ended with two of silence.
  */
 #include "collector/kafka_settings.h"
 
@@ -102,6 +107,7 @@ int kafka_configure(rd_kafka_conf_t *conf, const struct config_kafka *kafka, con
         {"topic.metadata.refresh.interval.ms", "30000"}, /* partitions that are added */
         {"statistics.interval.ms", "2000"},
         {"fetch.error.backoff.ms", "100"},
+        {"fetch.wait.max.ms", "50"}, /* the head of this file */
         {"allow.auto.create.topics", "false"},
     };
     const struct setting fixed[] = {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/collect.h"
+#include "collector/kafka_settings.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
 
@@ -318,6 +319,32 @@ static void properties_that_exactly_once_rests_on_are_refused(void **state)
     assert_non_null(strstr(err.text, "kafka.properties.no.such.property"));
 }
 
+/* Whoever is at the end of a log has the broker keep the fetch for so long. */
+static void full_queues_never_wait_long_for_the_partitions_that_have_nothing_left(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct config_pair pair = {"fetch.wait.max.ms", "200"};
+    struct config_kafka kafka = {.brokers = "127.0.0.1:1", .group = "g"};
+    const struct {
+        size_t n_properties;
+        const char *wait_ms;
+    } cases[] = {{0, "50"}, {1, "200"}};
+    kafka.properties = &pair;
+    for (size_t i = 0; i < 2; i++) {
+        char value[16];
+        size_t size = sizeof(value);
+        rd_kafka_conf_t *conf = rd_kafka_conf_new();
+        kafka.n_properties = cases[i].n_properties;
+
+        must(kafka_configure(conf, &kafka, "", &err), &err);
+
+        assert_int_equal(rd_kafka_conf_get(conf, "fetch.wait.max.ms", value, &size), 0);
+        assert_string_equal(value, cases[i].wait_ms);
+        rd_kafka_conf_destroy(conf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +354,7 @@ int main(void)
         cmocka_unit_test(F05_a_leader_that_moves_and_a_slow_broker_make_no_gap_and_no_double),
         cmocka_unit_test(F12_a_log_that_ends_before_our_offset_is_not_read_as_ours),
         cmocka_unit_test(properties_that_exactly_once_rests_on_are_refused),
+        cmocka_unit_test(full_queues_never_wait_long_for_the_partitions_that_have_nothing_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
