@@ -42,7 +42,7 @@ struct store {
     int dead; /* ERR_IO or ERR_CORRUPT once a write has failed so: no more writing */
     bool in_commit;
     bool quiet;     /* this commit does not count as a change */
-    int read_depth; /* read_begin nests */
+    int read_depth; /* store_read_begin nests */
     bool own_read;  /* the outermost one began a transaction */
     int wal_pages;  /* frames in the WAL after the last commit */
     int page_bytes;
@@ -50,6 +50,7 @@ struct store {
     struct changes *changes;   /* borrowed; may be NULL */
     struct drift_cache *drift; /* NULL: not asked for yet */
     bool own_drift;
+    struct memo *memo;          /* lent; NULL: series are merged anew each time */
     int64_t rolled_up_to_ms[3]; /* minutes, hours, days: panes that start before it are gone */
     struct retention_place retention;
     int64_t refresh_key;       /* where the refreshing of values goes on */
@@ -79,9 +80,6 @@ int store_writing(struct store *store, struct err *err, const char *what);
 int store_damaged(struct store *store, struct err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* One snapshot over several statements, within the read limit; read_end in any case after 0. */
-int read_begin(struct store *store, struct err *err);
-void read_end(struct store *store);
 /* -ETIME past the read limit: for work between SQLite's steps, which look at the clock too. */
 int read_in_time(struct store *store, struct err *err);
 

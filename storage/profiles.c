@@ -327,14 +327,14 @@ int profiles_each(struct store *store, const struct profile_model *model,
     if ((query->to_ms - query->from_ms) / query->window_ms > MAX_WINDOWS)
         return err_set(err, ERR_USAGE, "more than %d windows; take a longer window", MAX_WINDOWS);
     struct series_ids series = {0};
-    int rc = read_begin(store, err);
+    int rc = store_read_begin(store, err);
     if (rc)
         return rc;
     rc = series_list(store, query->model, query->version, query->slice ? query->slice : "",
                      add_series, &series, err);
     if (!rc)
         rc = walk(store, model, query, &series, point, context, n_damaged, err);
-    read_end(store);
+    store_read_end(store);
     free(series.ids);
     return rc;
 }

@@ -15,9 +15,9 @@
 #include "storage/connection.h"
 #include "storage/estimates.h"
 #include "storage/pane_key.h"
-#include "storage/pane_row.h"
 #include "storage/restore.h"
 #include "storage/row_hash.h"
+#include "storage/series_items.h"
 #include "storage/slide.h"
 
 enum {
@@ -63,51 +63,6 @@ static int64_t common_divisor(int64_t a, int64_t b)
     return a;
 }
 
-static int load_into(struct reading *reading, struct slide_item *item, sqlite3_stmt *statement,
-                     struct err *err)
-{
-    AUTO(states) struct states *states = NULL;
-    int rc = pane_load(statement, &reading->setup, &states, err);
-    if (rc == PANE_DAMAGED)
-        reading->n_damaged++;
-    if (rc)
-        return rc < 0 ? rc : 0;
-    if (!item->states) {
-        item->states = states; /* the item owns it now */
-        states = NULL;
-    } else if (states_merge(item->states, states) != 0) {
-        return err_set(err, -ENOMEM, "series: no memory to merge panes");
-    }
-    item->revision += sqlite3_column_int64(statement, 3);
-    return 0;
-}
-
-static int read_series_chunk(struct reading *reading, struct cursor *cursor, int64_t series_id,
-                             int64_t end_ms, struct err *err)
-{
-    static const char sql[] = "SELECT key, hash, state, revision FROM panes "
-                              "WHERE key >= ?1 AND key < ?2 ORDER BY key";
-    struct store *store = reading->store;
-    int64_t level_ms = level_lengths_ms[cursor->level];
-    int64_t last = (end_ms + level_ms - 1) / level_ms; /* panes that start before end_ms */
-    AUTO_RESET sqlite3_stmt *statement = NULL;
-    int rc = statement_get(store, sql, &statement, err);
-    if (rc)
-        return rc;
-    sqlite3_bind_int64(statement, 1,
-                       pane_key(series_id, cursor->level, cursor->chunk_ms / level_ms));
-    sqlite3_bind_int64(statement, 2, pane_key(series_id, cursor->level, last));
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        int64_t start_ms = pane_start_ms(sqlite3_column_int64(statement, 0));
-        size_t at = (size_t)((start_ms - cursor->chunk_ms) / cursor->item_ms);
-        cursor->pane_found = true;
-        int result = load_into(reading, &cursor->items[at], statement, err);
-        if (result)
-            return result;
-    }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "series");
-}
-
 /* Fills items[] with the next chunk of time; 1: the range has ended. */
 static int read_chunk(struct reading *reading, struct cursor *cursor, struct err *err)
 {
@@ -122,12 +77,19 @@ static int read_chunk(struct reading *reading, struct cursor *cursor, struct err
         cursor->items[i] =
             (struct slide_item){.start_ms = start_ms, .end_ms = start_ms + cursor->item_ms};
     }
-    for (size_t i = 0; i < reading->n_series; i++) {
-        int rc = read_series_chunk(reading, cursor, reading->series[i], end_ms, err);
-        if (rc)
-            return rc;
-    }
-    return 0;
+    struct series_items range = {.store = reading->store,
+                                 .setup = &reading->setup,
+                                 .level = cursor->level,
+                                 .item_ms = cursor->item_ms,
+                                 .start_ms = cursor->chunk_ms,
+                                 .end_ms = end_ms,
+                                 .items = cursor->items};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < reading->n_series; i++)
+        rc = series_items_read(&range, reading->series[i], err);
+    cursor->pane_found |= range.pane_found;
+    reading->n_damaged += range.n_damaged;
+    return rc;
 }
 
 /* The oldest item not taken yet; NULL in *out: none is left. */
@@ -221,6 +183,7 @@ static int walk(struct reading *reading,
                          err);
         if (!rc)
             rc = make_point(reading, &point, &own, err);
+        point.n_damaged = reading->n_damaged;
         if (!rc)
             rc = give(context, &point, err);
         if (rc)
@@ -234,29 +197,6 @@ static int walk(struct reading *reading,
     }
     about->n_damaged = reading->n_damaged;
     return 0;
-}
-
-static int find_series(struct reading *reading, const struct series_query *query, struct err *err)
-{
-    static const char sql[] = "SELECT id FROM series WHERE model = ?1 AND slice = ?2 AND "
-                              "(?3 IS NULL OR version = ?3) ORDER BY id";
-    AUTO_RESET sqlite3_stmt *statement = NULL;
-    int rc = statement_get(reading->store, sql, &statement, err);
-    if (rc)
-        return rc;
-    bind_text(statement, 1, query->model);
-    bind_text(statement, 2, query->slice ? query->slice : "");
-    if (query->version)
-        bind_text(statement, 3, query->version);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        int64_t *more =
-            realloc(reading->series, (reading->n_series + 1) * sizeof(*reading->series));
-        if (!more)
-            return err_set(err, -ENOMEM, "series: no memory");
-        reading->series = more;
-        reading->series[reading->n_series++] = sqlite3_column_int64(statement, 0);
-    }
-    return rc == SQLITE_DONE ? 0 : store_fail(reading->store, rc, err, "series");
 }
 
 static int check_query(const struct series_query *query, struct err *err)
@@ -305,7 +245,7 @@ static int prepare(struct reading *reading, const struct series_query *query, st
         cursor->position = CHUNK_ITEMS;
         slide_init(&cursor->slide);
     }
-    return find_series(reading, query, err);
+    return series_ids(reading->store, query, &reading->series, &reading->n_series, err);
 }
 
 static void reading_free(struct reading *reading)
@@ -361,11 +301,11 @@ static int each(struct store *store, const struct series_query *query,
     *about = (struct series_points){0};
     int rc = check_query(query, err);
     if (!rc)
-        rc = read_begin(store, err);
+        rc = store_read_begin(store, err);
     if (rc)
         return rc;
     rc = read_all(store, query, point, context, about, err);
-    read_end(store);
+    store_read_end(store);
     return rc;
 }
 

@@ -41,6 +41,7 @@ struct series_point {
     int64_t revision;      /* grows when a late label changed it */
     struct states *states; /* NULL: nothing in the window */
     bool partial;          /* a coarser pane overlaps the window, and is not in it */
+    size_t n_damaged;      /* damaged panes that were met up to this window */
 };
 
 struct series_points {
@@ -65,6 +66,15 @@ void series_points_free(struct series_points *points);
 int series_each(struct store *store, const struct series_query *query,
                 int (*point)(void *context, const struct series_point *point, struct err *err),
                 void *context, struct series_points *about, struct err *err);
+
+/*
+ * A fingerprint of what lies in each tumbling window (step_ms = window_ms), overlapping panes
+ * included, without reading any state: windows of equal fingerprints have equal points. 0: nothing.
+ * *out has *n of them, oldest first, and is the caller's. Call it and series_each between one
+ * store_read_begin and store_read_end (storage/store.h), so that both see the same commit.
+ */
+int series_marks(struct store *store, const struct series_query *query, uint64_t **out, size_t *n,
+                 struct err *err);
 
 /* One pane's bytes for the writer, which folds late labels into panes that left memory.
    0 found (*state malloc'd, the caller's) · 1 SERIES_NONE · 2 SERIES_DAMAGED: the pane is there

@@ -223,7 +223,7 @@ void store_limit_reads(struct store *store, const struct clock *clock, int64_t l
                              store);
 }
 
-int read_begin(struct store *store, struct err *err)
+int store_read_begin(struct store *store, struct err *err)
 {
     if (store->read_depth > 0 || store->in_commit) { /* the writer reads what it will commit */
         store->read_depth++;
@@ -239,7 +239,7 @@ int read_begin(struct store *store, struct err *err)
     return 0;
 }
 
-void read_end(struct store *store)
+void store_read_end(struct store *store)
 {
     if (--store->read_depth > 0)
         return;
@@ -399,6 +399,11 @@ int store_drift_cache(struct store *store, struct drift_cache **out, struct err 
     }
     *out = store->drift;
     return 0;
+}
+
+void store_lend_memo(struct store *store, struct memo *memo)
+{
+    store->memo = memo;
 }
 
 void store_free(struct store *store)

@@ -46,6 +46,10 @@ struct drift_cache;
 void store_lend_drift_cache(struct store *store, struct drift_cache *cache);
 int store_drift_cache(struct store *store, struct drift_cache **out, struct err *err);
 
+/* From now on series are read through this cache, which must outlive the store. */
+struct memo;
+void store_lend_memo(struct store *store, struct memo *memo);
+
 /* Turns an SQLite result into our codes with `what` in the message. */
 int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *what);
 
@@ -54,6 +58,11 @@ int store_checkpoint(struct store *store, struct err *err);
 
 /* Bytes of the WAL after the last commit: an alarm is due at 256 MiB (a reader does not end). */
 int64_t store_wal_bytes(const struct store *store);
+
+/* One snapshot over several reads, within the read limit; they nest. store_read_end after each 0.
+ */
+int store_read_begin(struct store *store, struct err *err);
+void store_read_end(struct store *store);
 
 /* A read that takes longer than limit_ms on `clock` ends with -ETIME. The clock is borrowed. */
 void store_limit_reads(struct store *store, const struct clock *clock, int64_t limit_ms);

@@ -23,6 +23,7 @@ int api_open(struct api_context **out, const struct api_options *options, struct
     context->clock = options->clock ? options->clock : clock_system();
     context->web_metrics = options->web_metrics;
     context->drift_cache = options->drift_cache;
+    context->memo = options->memo;
     context->stopping = options->stopping;
     context->web = options->web;
     context->changes = options->changes;
@@ -56,6 +57,7 @@ int context_store(struct api_context *context, struct store **out, struct err *e
         store_limit_reads(context->store, clock_system(), READ_LIMIT_MS);
         if (context->drift_cache)
             store_lend_drift_cache(context->store, context->drift_cache);
+        store_lend_memo(context->store, context->memo);
     }
     *out = context->store;
     return 0;

@@ -33,6 +33,7 @@ struct api_options {
     const struct clock *clock;           /* NULL: the system's */
     struct changes *changes;             /* NULL: nothing is remembered between questions */
     struct drift_cache *drift_cache;     /* shared by contexts; NULL: each has its own */
+    struct memo *memo;                   /* shared by contexts; NULL: series are merged anew */
     /* The server's own counters as OpenMetrics lines; NULL without a server. */
     void (*web_metrics)(void *web, struct buf *out);
     bool (*stopping)(void *web); /* whoever waits should end; NULL: never */

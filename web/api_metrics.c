@@ -16,6 +16,7 @@
 #include "storage/series.h"
 #include "web/handlers.h"
 #include "web/json_out.h"
+#include "web/metrics_memo.h"
 #include "web/model_metrics.h"
 #include "web/pairs.h"
 #include "web/trending.h"
@@ -43,7 +44,8 @@ struct question {
 
     /* of the walk under way */
     const struct pair *pair;
-    uint64_t reference; /* that estimates were made by; 0: none */
+    struct metrics_memo *memo; /* NULL: this walk is not remembered */
+    uint64_t reference;        /* that estimates were made by; 0: none */
     struct buf points[MODEL_METRICS_MAX];
     struct trending trends[MODEL_METRICS_MAX];
 };
@@ -144,6 +146,14 @@ static void write_json_point(struct question *q, size_t metric, const struct ser
     out_close(out, '}');
 }
 
+/* For the memo: a point's value, and what was written of it but for the comma. */
+static void record_point(struct buf *record, double value, const struct buf *points, size_t before)
+{
+    size_t from = before + (before > 0);
+    buf_double(record, value);
+    buf_string(record, (const char *)points->data + from, points->size - from);
+}
+
 static void csv_text(struct buf *out, const char *text)
 {
     buf_u8(out, '"');
@@ -181,10 +191,19 @@ static void write_csv_point(struct question *q, size_t metric, const struct seri
     buf_printf(out, "%" PRId64 "\r\n", point->revision);
 }
 
+static void add_trend(struct question *q, size_t metric, int64_t end_ms, double value)
+{
+    if (end_ms <= q->complete_ms + 1 && q->query.step_ms == q->query.window_ms)
+        trending_add(&q->trends[metric], value);
+}
+
 static int add_point(void *context, const struct series_point *point, struct err *err)
 {
     (void)err;
     struct question *q = context;
+    struct buf record;
+    buf_init(&record, 1 << 20);
+    buf_u8(&record, point->partial);
     q->n_partial += point->partial;
     const struct estimator *estimator =
         point->states ? states_setup(point->states)->estimator : NULL;
@@ -192,16 +211,83 @@ static int add_point(void *context, const struct series_point *point, struct err
         q->reference = estimator->reference;
     for (size_t i = 0; i < q->metrics.n; i++) {
         struct metric_value value = {.value = NAN, .lower = NAN, .upper = NAN};
+        size_t before = q->points[i].size;
         if (point->states)
             metric_evaluate(point->states, &q->metrics.queries[i], q->query.window_ms, &value);
-        if (point->end_ms <= q->complete_ms + 1 && q->query.step_ms == q->query.window_ms)
-            trending_add(&q->trends[i], value.value);
+        add_trend(q, i, point->end_ms, value.value);
         if (q->csv)
             write_csv_point(q, i, point, &value);
         else
             write_json_point(q, i, point, &value);
+        if (q->memo && !q->points[i].failed)
+            record_point(&record, value.value, &q->points[i], before);
     }
+    if (q->memo && point->n_damaged == 0)
+        metrics_memo_keep(q->memo, point->start_ms, &record);
+    buf_finish(&record);
     return 0;
+}
+
+/* A window as it was written before. */
+static void recall_point(struct question *q, size_t window)
+{
+    struct reader record = metrics_memo_read(q->memo, window);
+    int64_t end_ms = q->query.from_ms + ((int64_t)window + 1) * q->query.step_ms;
+    q->n_partial += reader_u8(&record);
+    for (size_t i = 0; i < q->metrics.n; i++) {
+        size_t n;
+        add_trend(q, i, end_ms, reader_double(&record));
+        const char *text = reader_string(&record, &n);
+        out_raw(&q->points[i], text, n);
+    }
+}
+
+/* Computes the windows that nothing is kept of, as few questions as there are gaps. */
+static int walk_gaps(struct question *q, const struct series_query *query, struct err *err)
+{
+    const size_t n = q->memo->n;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n;) {
+        if (metrics_memo_has(q->memo, i)) {
+            recall_point(q, i++);
+            continue;
+        }
+        struct series_points about;
+        struct series_query gap = *query;
+        gap.from_ms = query->from_ms + (int64_t)i * query->step_ms;
+        while (i < n && !metrics_memo_has(q->memo, i))
+            i++;
+        gap.to_ms = query->from_ms + (int64_t)i * query->step_ms;
+        rc = series_each(q->store, &gap, add_point, q, &about, err);
+        q->n_damaged += rc ? 0 : about.n_damaged;
+    }
+    return rc;
+}
+
+static int walk_remembering(struct question *q, const struct series_query *query, struct err *err)
+{
+    struct metrics_memo memo;
+    int rc = store_read_begin(q->store, err);
+    if (rc)
+        return rc;
+    rc = metrics_memo_open(&memo, q->context->memo, q->store, query, &q->metrics, err);
+    q->memo = &memo;
+    if (rc == 0)
+        rc = walk_gaps(q, query, err);
+    q->memo = NULL;
+    metrics_memo_finish(&memo);
+    store_read_end(q->store);
+    return rc;
+}
+
+static int walk_windows(struct question *q, const struct series_query *query, struct err *err)
+{
+    struct series_points about;
+    if (q->context->memo && !q->csv && metrics_memo_fits(&q->metrics, query))
+        return walk_remembering(q, query, err);
+    int rc = series_each(q->store, query, add_point, q, &about, err);
+    q->n_damaged += rc ? 0 : about.n_damaged;
+    return rc;
 }
 
 /* Which reference the estimates of this series rest on. */
@@ -247,7 +333,6 @@ static int write_series(struct question *q, struct err *err)
 
 static int walk_pair(struct question *q, const struct pair *pair, struct err *err)
 {
-    struct series_points about;
     struct series_query query = q->query;
     query.model = q->model;
     query.version = pair->version;
@@ -258,11 +343,8 @@ static int walk_pair(struct question *q, const struct pair *pair, struct err *er
         buf_clear(&q->points[i]);
         q->trends[i].n = 0;
     }
-    int rc = series_each(q->store, &query, add_point, q, &about, err);
-    if (rc)
-        return rc;
-    q->n_damaged += about.n_damaged;
-    return write_series(q, err);
+    int rc = walk_windows(q, &query, err);
+    return rc ? rc : write_series(q, err);
 }
 
 struct lost {

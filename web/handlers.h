@@ -19,6 +19,7 @@ struct api_context {
     const struct clock *clock;
     struct web_commands commands;
     struct drift_cache *drift_cache; /* may be NULL */
+    struct memo *memo;               /* may be NULL */
     char *store_path;
     struct store *store;       /* opened when first asked for */
     struct changes *changes;   /* NULL: none to wait for */

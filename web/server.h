@@ -48,6 +48,7 @@ struct web {
     struct stream *stream;
     struct answers *answers;
     struct drift_cache *drift_cache;
+    struct memo *memo;
     char *certificate, *key; /* PEM */
     void *certificate_x509;  /* to check host names against */
     char host[256];          /* the listen address's own name */

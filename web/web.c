@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "storage/drift_cache.h"
+#include "storage/memo.h"
 #include "web/pem.h"
 #include "web/server.h"
 
@@ -206,12 +207,15 @@ static int start_parts(struct web *web, const struct web_options *options, struc
         .answer_ms = 120000,
     };
     int rc = drift_cache_new(&web->drift_cache, err);
+    if (rc == 0)
+        rc = memo_new(&web->memo, err);
     struct api_options api = {.config = options->config,
                               .store_path = options->store_path,
                               .commands = options->commands ? &web->commands : NULL,
                               .clock = web->clock,
                               .changes = options->changes,
                               .drift_cache = web->drift_cache,
+                              .memo = web->memo,
                               .web_metrics = web_metrics,
                               .stopping = is_stopping,
                               .web = web};
@@ -301,6 +305,7 @@ void web_stop(struct web *web)
     api_close(web->quick);
     answers_free(web->answers);
     drift_cache_free(web->drift_cache);
+    memo_free(web->memo);
     assets_free(web->assets);
     guard_free(web->guard);
     tokens_free(web->tokens);

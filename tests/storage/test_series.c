@@ -7,6 +7,7 @@
 
 #include "storage/catalog.h"
 #include "storage/commit.h"
+#include "storage/memo.h"
 #include "tests/lib/scored.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
@@ -200,6 +201,90 @@ static void F34_a_damaged_pane_is_left_out_and_the_rest_lives(void **state)
     series_points_free(&points);
 }
 
+/* Questions that blocks of each level answer: whole blocks, short ones, windows that slide. */
+static void check_with_blocks(struct store *store, const struct scored *events)
+{
+    static const struct {
+        int64_t window_ms, step_ms;
+        size_t n;
+    } asked[] = {{DAY, DAY, 50},      {50 * DAY, 50 * DAY, 1}, {HOUR, HOUR, 1200},
+                 {3 * DAY, DAY, 48},  {6 * HOUR, HOUR, 1195},  {7 * DAY, 7 * DAY, 7},
+                 {DAY, 12 * HOUR, 99}};
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        const struct series_query query = {.model = "credit",
+                                           .to_ms = 50 * DAY / asked[i].step_ms * asked[i].step_ms,
+                                           .window_ms = asked[i].window_ms,
+                                           .step_ms = asked[i].step_ms};
+        check_points(store, events, &query, -1, asked[i].n);
+    }
+}
+
+static void a_cache_of_merged_panes_changes_no_answer(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    AUTO(memo) struct memo *memo = NULL;
+    static struct scored events[N_EVENTS];
+    struct rng rng = rng_of(9);
+    struct err err = {0};
+    must(memo_new(&memo, &err), &err);
+    store_lend_memo(store, memo);
+    scored_draw(events, N_EVENTS / 2, &rng, 0, 50 * DAY, N_VERSIONS);
+    scored_draw(events + N_EVENTS / 2, N_EVENTS / 2, &rng, 49 * DAY, 50 * DAY, N_VERSIONS);
+    scored_commit(store, events, N_EVENTS, N_VERSIONS, MINUTE);
+
+    check_with_blocks(store, events); /* read and kept … */
+    check_with_blocks(store, events); /* … and recalled */
+    for (size_t i = 0; i < N_EVENTS; i += 7)
+        events[i].labelled = events[i].positive = true;
+    scored_commit(store, events, N_EVENTS, N_VERSIONS, MINUTE);
+    check_with_blocks(store, events); /* late labels have changed their blocks */
+}
+
+/* Reads an hour of twenty minutes, of which the first has flipped bits, twice. */
+static void check_damaged_hour(struct store *store, size_t n_damaged, int64_t n)
+{
+    struct err err = {0};
+    const struct series_query query = {
+        .model = "credit", .to_ms = HOUR, .window_ms = HOUR, .step_ms = HOUR};
+    for (int i = 0; i < 2; i++) {
+        struct series_points points;
+        must(series_read(store, &query, &points, &err), &err);
+        assert_int_equal(points.n_damaged, n_damaged);
+        assert_int_equal(states_count(points.points[0].states), n);
+        assert_int_equal(points.points[0].revision, n);
+        series_points_free(&points);
+    }
+}
+
+static void a_block_is_kept_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    AUTO(memo) struct memo *before = NULL;
+    AUTO(memo) struct memo *after = NULL;
+    struct scored events[20] = {0};
+    struct err err = {0};
+    for (int i = 0; i < 20; i++)
+        events[i] = (struct scored){.ts_ms = i * MINUTE, .score = 0.5};
+    scored_commit(store, events, 20, 1, MINUTE);
+    must(memo_new(&before, &err), &err);
+    must(memo_new(&after, &err), &err);
+
+    store_lend_memo(store, before);
+    check_damaged_hour(store, 0, 20);
+    assert_int_equal(sqlite3_exec(store_db(store),
+                                  "UPDATE panes SET state = substr(state, 1, length(state) - 1) || "
+                                  "x'00' WHERE start_ms = 0",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    check_damaged_hour(store, 0, 20); /* recalled: the damaged bytes are not needed */
+    store_lend_memo(store, after);
+    check_damaged_hour(store, 1, 19);
+}
+
 static void an_unknown_model_is_told_with_the_near_one(void **state)
 {
     (void)state;
@@ -351,6 +436,8 @@ int main(void)
         cmocka_unit_test(levels_mix_and_a_window_that_cuts_a_pane_says_so),
         cmocka_unit_test(a_points_revision_grows_when_a_pane_in_it_changes),
         cmocka_unit_test(F34_a_damaged_pane_is_left_out_and_the_rest_lives),
+        cmocka_unit_test(a_cache_of_merged_panes_changes_no_answer),
+        cmocka_unit_test(a_block_is_kept_whole_or_not_at_all),
         cmocka_unit_test(an_unknown_model_is_told_with_the_near_one),
         cmocka_unit_test(windows_that_cannot_be_are_refused),
         cmocka_unit_test(F36_a_read_that_takes_too_long_ends),

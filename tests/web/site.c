@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "stats/metric.h"
+#include "storage/memo.h"
 #include "tests/test.h"
 
 static int64_t site_now(void *context)
@@ -54,6 +55,7 @@ void site_free(struct site *site)
     if (!site)
         return;
     web_stop(site->web);
+    memo_free(site->memo);
     store_free(site->store);
     changes_free(site->changes);
     temp_free(site->temp);

@@ -21,7 +21,8 @@ struct site {
     struct config config;
     struct web_commands commands;
     struct clock clock;
-    int64_t now_ms; /* what `clock` says */
+    int64_t now_ms;    /* what `clock` says */
+    struct memo *memo; /* of questions by value (tests/web/answers.h); NULL: none */
     struct web *web;
     int port;
 };

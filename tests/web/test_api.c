@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tests/test.h"
-#include "tests/web/site.h"
+#include "tests/web/answers.h"
 
 static struct site *filled(void)
 {
@@ -34,63 +34,6 @@ static struct site *filled(void)
     must(commit_end(site->store, &err), &err);
     site->now_ms = SITE_START + 5 * MINUTE;
     return site;
-}
-
-static int call(const struct site *site, const char *method, const char *target, const char *body,
-                struct api_answer *answer, struct err *err)
-{
-    struct api_context *context = NULL;
-    struct api_options options = {
-        .store_path = site->temp->path, .commands = &site->commands, .clock = &site->clock};
-    must(api_open(&context, &options, err), err);
-    struct api_request request = {.method = method,
-                                  .target = target,
-                                  .body = body ? body : "",
-                                  .body_size = body ? strlen(body) : 0};
-    api_answer_init(answer);
-    int rc = api_call(context, &request, answer, err);
-    api_close(context);
-    return rc;
-}
-
-/* The answer as JSON; fails the test when there is none. */
-static json_t *get(const struct site *site, const char *target)
-{
-    struct api_answer answer;
-    struct err err = {0};
-    json_error_t where;
-    must(call(site, "GET", target, NULL, &answer, &err), &err);
-    assert_int_equal(answer.status, 200);
-    json_t *json =
-        json_loadb((char *)answer.body.data, answer.body.size, JSON_REJECT_DUPLICATES, &where);
-    if (!json)
-        fail_msg("%s: %s: %.*s", target, where.text, (int)answer.body.size, answer.body.data);
-    api_answer_finish(&answer);
-    return json;
-}
-
-static json_t *at(json_t *json, const char *path)
-{
-    char copy[200];
-    snprintf(copy, sizeof(copy), "%s", path);
-    for (char *save, *part = strtok_r(copy, ".", &save); part; part = strtok_r(NULL, ".", &save)) {
-        json = part[0] >= '0' && part[0] <= '9'
-                   ? json_array_get(json, (size_t)strtol(part, NULL, 10))
-                   : json_object_get(json, part);
-        if (!json)
-            fail_msg("no %s in the answer", path);
-    }
-    return json;
-}
-
-static double number(json_t *json, const char *path)
-{
-    return json_number_value(at(json, path));
-}
-
-static const char *text(json_t *json, const char *path)
-{
-    return json_string_value(at(json, path));
 }
 
 static void models_are_listed_with_their_counts(void **state)

@@ -1,0 +1,32 @@
+/*
+ * The panes of one series and level in a range of time, merged into items of equal length: what
+ * storage/series.c walks over. For that file.
+ *
+ * Shape    item k covers [start_ms + k * item_ms, … + item_ms). Where the store was lent a
+ *          memo, long items are put together from blocks (an hour of minutes, a day of hours, 16
+ *          days) and only blocks with a changed pane are read and merged again
+ * Errors   as in common/err.h; damaged panes are left out and counted
+ */
+#pragma once
+
+#include "storage/connection.h"
+#include "storage/series.h"
+#include "storage/slide.h"
+
+struct series_items {
+    struct store *store;
+    const struct metric_setup *setup;
+    int level;
+    int64_t item_ms;
+    int64_t start_ms;         /* of items[0]; a multiple of item_ms */
+    int64_t end_ms;           /* panes that start before it */
+    struct slide_item *items; /* more is merged into what is there */
+    size_t n_damaged;         /* grows */
+    bool pane_found;          /* set when there was any */
+};
+
+/* The series that a question is about, by rising id. */
+int series_ids(struct store *store, const struct series_query *query, int64_t **out, size_t *n,
+               struct err *err);
+
+int series_items_read(struct series_items *range, int64_t series_id, struct err *err);
