@@ -6,6 +6,7 @@
 
 #include "alerts/keeper.h"
 #include "alerts/notice.h"
+#include "alerts/page_url.h"
 #include "storage/outbox.h"
 
 struct telling {
@@ -43,7 +44,11 @@ static char *print(const struct telling *telling, const char *group_key)
     const struct announcement *news = telling->news;
     char id[NOTICE_ID_BYTES];
     notice_group_id(id, group_key);
-    json_t *url = notice_model_url(telling->alerts->url, news->model, news->version);
+    struct buf page;
+    buf_init(&page, 16 * 1024);
+    page_url_model(&page, telling->alerts->url, news->model, news->version);
+    json_t *url = json_stringn(page.size ? (const char *)page.data : "", page.size);
+    buf_finish(&page);
     json_t *labels = json_pack("{s:s,s:s}", "experiment", news->name, "model", news->model);
     json_t *alert =
         json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:O,s:I,s:o,s:{}}", "key", id, "name",

@@ -6,6 +6,7 @@
  * still firing when its silence ends is told then.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,11 +85,22 @@ static bool held_back(const struct alerts *alerts, const struct hold *hold, cons
     const struct alert *alert = alert_find(alerts, id);
     if (!alert) /* its rule is gone from the configuration: tell the end of it */
         return false;
+    if (rule_muted(alert->rule, wall_ms) || inhibited(alerts, alert->rule))
+        return true;
+    if (!hold->n_silences)
+        return false;
     struct part_pair pairs[NOTICE_MAX_LABELS];
     struct label_set labels = {pairs, notice_labels(alert->rule, pairs)};
-    return rule_muted(alert->rule, wall_ms) || inhibited(alerts, alert->rule) ||
-           silenced(hold, &labels);
+    return silenced(hold, &labels);
 }
+
+struct told_alert { /* a member of the group, as its receiver is to hear of it */
+    char id[NOTICE_ID_BYTES];
+    bool told, untold, acked;
+    bool firing;  /* or no data under policy `alert`, which is told like it */
+    bool held;    /* firing, but not to be told now */
+    bool lingers; /* ended, and to be told again */
+};
 
 struct telling { /* one group's message while it is put together */
     struct alerts *alerts;
@@ -97,56 +109,73 @@ struct telling { /* one group's message while it is put together */
     bool every_alert; /* the receiver is a program that keeps the alerts itself: Alertmanager */
     struct notice *notice;
     int64_t wall_ms;
+    struct told_alert *members;
+    size_t n, capacity;
     bool news; /* something that the receiver does not know */
     size_t n_firing;
-    size_t n_unacked;   /* of them, nobody looks after */
-    size_t n_lingering; /* ended, and to be told again */
-    size_t n_held;      /* firing, but not to be told now */
+    size_t n_unacked; /* of them, nobody looks after */
+    size_t n_lingering;
+    size_t n_held;
 };
 
-static bool is_firing(const struct alert_member *member)
-{
-    return member->phase >= ALERT_FIRING; /* no data under policy `alert` is told like it */
-}
-
-static bool is_told_now(const struct telling *t, const struct alert_member *member)
-{
-    return !is_firing(member) || !held_back(t->alerts, t->hold, member->alert, t->wall_ms);
-}
-
 /* Ended, told, and not yet long enough ago for a receiver that may have forgotten it. */
-static bool lingers(const struct telling *t, const struct alert_member *member)
+static int read_lingers(const struct telling *t, struct told_alert *member, struct err *err)
 {
-    if (!t->every_alert || is_firing(member))
-        return false;
-    json_t *data = json_loads(member->data, 0, NULL);
+    AUTO_FREE char *text = NULL;
+    int rc = alert_data_read(t->alerts->store, member->id, &text, err);
+    json_t *data = text ? json_loads(text, 0, NULL) : NULL;
     const json_t *over = json_object_get(data, "over");
-    bool recent = json_is_integer(over) && t->wall_ms - json_integer_value(over) < LINGER_MS;
+    member->lingers = json_is_integer(over) && t->wall_ms - json_integer_value(over) < LINGER_MS;
     json_decref(data);
-    return recent;
+    return rc;
 }
 
-static int count(void *context, const struct alert_member *member, struct err *err)
+static int take_member(void *context, const struct alert_member *row, struct err *err)
 {
-    (void)err;
     struct telling *t = context;
-    if (!is_told_now(t, member)) {
-        t->n_held++;
-        return 0;
+    if (t->n == t->capacity) {
+        size_t capacity = t->capacity ? 2 * t->capacity : 64;
+        struct told_alert *more = realloc(t->members, capacity * sizeof(*more));
+        if (!more)
+            return err_set(err, -ENOMEM, "group %s: no memory", t->group->key);
+        t->members = more;
+        t->capacity = capacity;
     }
-    bool firing = is_firing(member);
-    t->n_firing += firing;
-    t->n_unacked += firing && !member->acked;
-    t->n_lingering += lingers(t, member);
-    t->news = t->news || member->untold || (!firing && member->told);
+    struct told_alert *member = &t->members[t->n++];
+    *member = (struct told_alert){
+        .told = row->told,
+        .untold = row->untold,
+        .acked = row->acked,
+        .firing = row->phase >= ALERT_FIRING,
+    };
+    snprintf(member->id, sizeof(member->id), "%s", row->alert);
     return 0;
+}
+
+/* Who is in the group, and what of it is to be told now. */
+static int read_members(struct telling *t, struct err *err)
+{
+    int rc = alert_members_read(t->alerts->store, t->group->key, take_member, t, err);
+    for (size_t i = 0; i < t->n && !rc; i++) {
+        struct told_alert *member = &t->members[i];
+        member->held = member->firing && held_back(t->alerts, t->hold, member->id, t->wall_ms);
+        if (t->every_alert && !member->firing)
+            rc = read_lingers(t, member, err);
+        t->n_held += member->held;
+        if (member->held)
+            continue;
+        t->n_firing += member->firing;
+        t->n_unacked += member->firing && !member->acked;
+        t->n_lingering += member->lingers;
+        t->news = t->news || member->untold || (!member->firing && member->told);
+    }
+    return rc;
 }
 
 static int write_notice(struct telling *t, struct err *err)
 {
     const char *type = NULL;
     AUTO_FREE char *data = notice_finish(t->notice, t->wall_ms, &type);
-    t->notice = NULL;
     if (!data)
         return err_set(err, -ENOMEM, "group %s: no memory", t->group->key);
     struct outbox_row row = {.receiver = t->group->receiver,
@@ -160,58 +189,75 @@ static int write_notice(struct telling *t, struct err *err)
 
 static int begin_notice(struct telling *t, struct err *err)
 {
+    notice_free(t->notice);
     t->notice = notice_start(t->group->key, t->alerts->url,
                              t->every_alert ? NOTICE_WIDE_BYTES : NOTICE_BYTES);
     return t->notice ? 0 : err_set(err, -ENOMEM, "group %s: no memory", t->group->key);
 }
 
-static int gather(void *context, const struct alert_member *member, struct err *err)
+/* 0, or NOTICE_FULL: people get no more words; a program gets another message. */
+static int add_words(struct telling *t, const struct told_alert *member, struct err *err)
 {
-    struct telling *t = context;
-    bool firing = is_firing(member);
-    bool over = !firing && !member->told && !member->untold; /* its end was told already */
-    if (!is_told_now(t, member) || (over && !lingers(t, member)))
-        return 0;
-    int rc = notice_add(t->notice, member->data, firing);
-    if (rc == NOTICE_FULL && t->every_alert) { /* nothing is left out: another message */
+    AUTO_FREE char *data = NULL;
+    int rc = alert_data_read(t->alerts->store, member->id, &data, err);
+    if (rc)
+        return rc;
+    rc = notice_add(t->notice, data, member->firing);
+    if (rc == NOTICE_FULL && t->every_alert) {
         rc = write_notice(t, err);
         if (!rc)
             rc = begin_notice(t, err);
         if (!rc)
-            rc = notice_add(t->notice, member->data, firing);
-    } else if (rc == NOTICE_FULL) {
-        notice_count(t->notice, firing);
-        rc = 0;
+            rc = notice_add(t->notice, data, member->firing);
     }
-    return rc < 0 ? err_set(err, ERR_CORRUPT, "alert %s: its stored JSON is damaged", member->alert)
-                  : 0;
+    return rc < 0 ? err_set(err, ERR_CORRUPT, "alert %s: its stored JSON is damaged", member->id)
+                  : rc;
+}
+
+static int gather(struct telling *t, struct err *err)
+{
+    bool full = false;
+    int rc = 0;
+    for (size_t i = 0; i < t->n && rc >= 0; i++) {
+        const struct told_alert *member = &t->members[i];
+        bool over = !member->firing && !member->told && !member->untold; /* told already */
+        if (member->held || (over && !member->lingers))
+            continue;
+        if (!full)
+            rc = add_words(t, member, err);
+        full = full || rc == NOTICE_FULL;
+        if (full)
+            notice_count(t->notice, member->firing);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 /* After the message: firing ones are known, ended ones leave; held ones wait. */
-static int settle(void *context, const struct alert_member *member, struct err *err)
+static int settle(const struct telling *t, struct err *err)
 {
-    struct telling *t = context;
-    if (!is_told_now(t, member))
-        return 0;
+    struct store *store = t->alerts->store;
     const char *key = t->group->key;
-    if (!is_firing(member) && !lingers(t, member))
-        return commit_alert_member_leave(t->alerts->store, key, member->alert, err);
-    return commit_alert_member(t->alerts->store, key, member->alert, is_firing(member), false, err);
+    int rc = 0;
+    for (size_t i = 0; i < t->n && !rc; i++) {
+        const struct told_alert *member = &t->members[i];
+        if (member->held)
+            continue;
+        if (!member->firing && !member->lingers)
+            rc = commit_alert_member_leave(store, key, member->id, err);
+        else if (member->told != member->firing || member->untold)
+            rc = commit_alert_member_told(store, key, member->id, member->firing, err);
+    }
+    return rc;
 }
 
 static int write_group(struct telling *t, struct err *err)
 {
-    struct store *store = t->alerts->store;
     int rc = begin_notice(t, err);
     if (!rc)
-        rc = alert_members_read(store, t->group->key, gather, t, err);
+        rc = gather(t, err);
     if (!rc)
         rc = write_notice(t, err);
-    if (t->notice) {
-        const char *type;
-        free(notice_finish(t->notice, t->wall_ms, &type));
-    }
-    return rc ? rc : alert_members_read(store, t->group->key, settle, t, err);
+    return rc ? rc : settle(t, err);
 }
 
 /* Is it time to say the same again? Not while the last message still waits: it says the same. */
@@ -256,7 +302,7 @@ static int flush_group(struct alerts *alerts, const struct hold *hold,
                         .every_alert = receiver && receiver->type == RECEIVER_ALERTMANAGER,
                         .wall_ms = wall_ms};
     bool repeat = false;
-    int rc = alert_members_read(alerts->store, group->key, count, &t, err);
+    int rc = read_members(&t, err);
     if (!rc)
         rc = is_repeat(&t, &repeat, err);
     bool tell = !rc && (t.news || repeat);
@@ -267,6 +313,8 @@ static int flush_group(struct alerts *alerts, const struct hold *hold,
     next.due_ms = next_time(&t, next.told_ms);
     if (!rc)
         rc = commit_alert_group(alerts->store, &next, err);
+    notice_free(t.notice);
+    free(t.members);
     return rc ? rc : tell;
 }
 

@@ -22,7 +22,7 @@ void notice_id(char out[NOTICE_ID_BYTES], const struct alert_rule *rule);
 /* A group's: what PagerDuty and Opsgenie deduplicate on. */
 void notice_group_id(char out[NOTICE_ID_BYTES], const char *group_key);
 
-/* One alert as JSON text; NULL: no memory. */
+/* One alert as JSON text (notice_alert.c); NULL: no memory. */
 struct notice_facts {
     const struct alert_state *state;
     const struct reading *reading;
@@ -32,16 +32,13 @@ struct notice_facts {
 };
 char *notice_alert(const struct alert_rule *rule, const struct notice_facts *facts);
 
-/* The page of a model's version; "" without the page's address. */
-json_t *notice_model_url(const char *url, const char *model, const char *version);
-
 /* Sorted labels of a rule's alert, for routes and silences; pairs has NOTICE_MAX_LABELS places. */
 size_t notice_labels(const struct alert_rule *rule, struct part_pair *pairs);
 
 /*
- * A group's message from its alerts' JSON texts, each marked firing or resolved. notice_finish
- * gives the text and takes the builder. Beyond `max_bytes` of alerts (the first one always fits)
- * notice_add adds nothing and says NOTICE_FULL; notice_count then puts it into `more`.
+ * A group's message from its alerts' JSON texts, each marked firing or resolved. Beyond `max_bytes`
+ * of alerts (the first one always fits) notice_add adds nothing and says NOTICE_FULL; notice_count
+ * then puts it into `more`. notice_finish gives the text, NULL: no memory.
  */
 enum {
     NOTICE_FULL = 1,
@@ -50,7 +47,8 @@ enum {
 };
 struct notice;
 struct notice *notice_start(const char *group_key, const char *url, size_t max_bytes);
+void notice_free(struct notice *notice);
 /* 0, NOTICE_FULL, or < 0: its JSON is damaged. */
 int notice_add(struct notice *notice, const char *alert_json, bool firing);
 void notice_count(struct notice *notice, bool firing);
-char *notice_finish(struct notice *notice, int64_t at_ms, const char **type);
+char *notice_finish(const struct notice *notice, int64_t at_ms, const char **type);

@@ -87,9 +87,9 @@ static int close_one(struct alerts *alerts, struct alert_row *row, int64_t wall_
     struct alert_event_row history = {
         .alert = row->id, .event = "withdrawn", .at_ms = at_ms, .clock = "wall", .data = data};
     struct glance glance = {alerts, NULL, wall_ms, err};
-    int rc = commit_alert(alerts->store, &closed, err);
+    int rc = commit_alert_event(alerts->store, &history, &closed.event, err);
     if (!rc)
-        rc = commit_alert_event(alerts->store, &history, err);
+        rc = commit_alert(alerts->store, &closed, err);
     return rc ? rc : alert_groups_of(alerts->store, row->id, glance_wake_group, &glance, err);
 }
 

@@ -277,9 +277,9 @@ static int write_change(struct glance *glance, enum alert_event event, struct re
     };
     struct alert_event_row history = {
         .alert = alert->id, .event = events[event], .at_ms = at_ms, .clock = clock, .data = data};
-    int rc = commit_alert(store, &row, glance->err);
+    int rc = commit_alert_event(store, &history, &row.event, glance->err);
     if (!rc)
-        rc = commit_alert_event(store, &history, glance->err);
+        rc = commit_alert(store, &row, glance->err);
     return rc ? rc : tell_receivers(glance, event);
 }
 

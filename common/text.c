@@ -1,12 +1,13 @@
 #include "common/text.h"
 
 #include <errno.h>
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/digits.h"
 
 struct unit {
     const char *name;
@@ -269,26 +270,13 @@ int number_parse(double *out, const char *text, size_t n)
     return 0;
 }
 
-/* The fewest significant digits that read back as `value`, in "d.ddde+xx" form. */
-static void shortest_digits(char out[40], double value)
-{
-    /* Below DBL_MIN a double holds fewer than 15 digits, so that fewer may do. */
-    int precision = fabs(value) < DBL_MIN ? 0 : 14;
-    for (; precision < 16; precision++) {
-        snprintf(out, 40, "%.*e", precision, value);
-        if (strtod(out, NULL) == value)
-            return;
-    }
-    snprintf(out, 40, "%.16e", value);
-}
-
 const char *number_print(char out[TEXT_NUMBER_BYTES], double value)
 {
-    char scientific[40];
+    char scientific[DIGITS_BYTES];
     if (value == trunc(value) && fabs(value) < 0x1p64)
         snprintf(out, TEXT_NUMBER_BYTES, "%s%" PRIu64, value < 0 ? "-" : "", (uint64_t)fabs(value));
     else {
-        shortest_digits(scientific, value);
+        digits_shortest(scientific, value);
         number_print_scientific(out, scientific);
     }
     return out;
@@ -366,11 +354,25 @@ static void json_control(struct buf *buf, unsigned char c)
         buf_printf(buf, "\\u%04x", c);
 }
 
+/* How many bytes from `bytes` on stand in JSON as they are: ASCII but quotes and control bytes. */
+static size_t json_plain(const unsigned char *bytes, size_t n)
+{
+    size_t i = 0;
+    while (i < n && bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '"' && bytes[i] != '\\')
+        i++;
+    return i;
+}
+
 void json_text(struct buf *buf, const char *text, size_t n)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     buf_u8(buf, '"');
     for (size_t i = 0, size; i < n; i += size) {
+        size = json_plain(bytes + i, n - i);
+        if (size) {
+            buf_bytes(buf, bytes + i, size);
+            continue;
+        }
         size = utf8_size(bytes + i, n - i);
         if (size == 0) {
             buf_bytes(buf, "\xef\xbf\xbd", 3);
@@ -388,10 +390,10 @@ void json_text(struct buf *buf, const char *text, size_t n)
 
 void json_number(struct buf *buf, double value)
 {
-    char text[TEXT_NUMBER_BYTES];
+    char text[TEXT_NUMBER_BYTES] = "null";
     if (isfinite(value))
         number_print(text, value);
-    buf_printf(buf, "%s", isfinite(value) ? text : "null");
+    buf_bytes(buf, text, strlen(text));
 }
 
 enum {

@@ -1,10 +1,9 @@
 #include "storage/alert_rows.h"
 
-#include "storage/connection.h"
+#include <errno.h>
+#include <string.h>
 
-#define ALERT_COLUMNS                                                                            \
-    "id, rule, model, version, slice, severity, phase, since_ms, bad_since_ms, clear_since_ms, " \
-    "last_change_ms, flap_score, flapping, no_data, acked_by, acked_ms, data"
+#include "storage/connection.h"
 
 static const char *text_at(sqlite3_stmt *statement, int column)
 {
@@ -26,8 +25,10 @@ static int done(struct store *store, int step, struct err *err)
 int commit_alert(struct store *store, const struct alert_row *row, struct err *err)
 {
     static const char sql[] =
-        "INSERT OR REPLACE INTO alerts(" ALERT_COLUMNS
-        ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+        "INSERT OR REPLACE INTO alerts(id, rule, model, version, slice, severity, phase, since_ms, "
+        "bad_since_ms, clear_since_ms, last_change_ms, flap_score, flapping, no_data, acked_by, "
+        "acked_ms, event, data) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
     sqlite3_stmt *statement;
     int rc = start(store, sql, &statement, err);
     if (rc)
@@ -42,7 +43,9 @@ int commit_alert(struct store *store, const struct alert_row *row, struct err *e
         sqlite3_bind_int64(statement, i + 7, numbers[i]);
     bind_text(statement, 15, row->acked_by);
     sqlite3_bind_int64(statement, 16, row->acked_ms);
-    bind_text(statement, 17, row->data);
+    if (row->event)
+        sqlite3_bind_int64(statement, 17, row->event);
+    bind_text(statement, 18, row->event ? "" : row->data);
     return statement_run(store, statement, err, "alert");
 }
 
@@ -68,8 +71,12 @@ int alerts_read(struct store *store, bool only_active,
                 int (*row)(void *context, const struct alert_row *row, struct err *err),
                 void *context, struct err *err)
 {
-    static const char sql[] = "SELECT " ALERT_COLUMNS " FROM alerts WHERE phase > 0 OR NOT ?1 "
-                              "ORDER BY phase = 2 DESC, since_ms DESC, id";
+    static const char sql[] =
+        "SELECT a.id, rule, model, version, slice, severity, phase, since_ms, bad_since_ms, "
+        "clear_since_ms, last_change_ms, flap_score, flapping, no_data, acked_by, acked_ms, "
+        "a.event, coalesce(h.data, a.data) FROM alerts AS a "
+        "LEFT JOIN alert_history AS h ON h.id = a.event WHERE phase > 0 OR NOT ?1 "
+        "ORDER BY phase = 2 DESC, since_ms DESC, a.id";
     AUTO_RESET sqlite3_stmt *s = NULL;
     int rc = statement_get(store, sql, &s, err);
     if (rc)
@@ -94,13 +101,32 @@ int alerts_read(struct store *store, bool only_active,
             .no_data = sqlite3_column_int(s, 13) != 0,
             .acked_by = (const char *)sqlite3_column_text(s, 14),
             .acked_ms = sqlite3_column_int64(s, 15),
-            .data = text_at(s, 16),
+            .event = sqlite3_column_int64(s, 16),
+            .data = text_at(s, 17),
         };
         rc = row(context, &out, err);
         if (rc)
             return rc;
     }
     return done(store, step, err);
+}
+
+int alert_data_read(struct store *store, const char *id, char **data, struct err *err)
+{
+    static const char sql[] = "SELECT coalesce(h.data, a.data) FROM alerts AS a "
+                              "LEFT JOIN alert_history AS h ON h.id = a.event WHERE a.id = ?1";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, id);
+    int step = sqlite3_step(s);
+    if (step == SQLITE_DONE)
+        return err_set(err, ERR_NOT_FOUND, "no alert has the id \"%s\"", id);
+    if (step != SQLITE_ROW)
+        return store_fail(store, step, err, "alerts");
+    *data = strdup(text_at(s, 0));
+    return *data ? 0 : err_set(err, -ENOMEM, "alert %s: no memory", id);
 }
 
 int alerts_stamp(struct store *store, uint64_t *stamp, struct err *err)
@@ -113,7 +139,8 @@ int alerts_stamp(struct store *store, uint64_t *stamp, struct err *err)
     return rc;
 }
 
-int commit_alert_event(struct store *store, const struct alert_event_row *row, struct err *err)
+int commit_alert_event(struct store *store, const struct alert_event_row *row, int64_t *id,
+                       struct err *err)
 {
     static const char sql[] = "INSERT INTO alert_history(alert, event, at_ms, clock, data) "
                               "VALUES(?1, ?2, ?3, ?4, ?5)";
@@ -126,7 +153,10 @@ int commit_alert_event(struct store *store, const struct alert_event_row *row, s
     sqlite3_bind_int64(statement, 3, row->at_ms);
     bind_text(statement, 4, row->clock);
     bind_text(statement, 5, row->data);
-    return statement_run(store, statement, err, "alert history");
+    rc = statement_run(store, statement, err, "alert history");
+    if (!rc && id)
+        *id = sqlite3_last_insert_rowid(store->db);
+    return rc;
 }
 
 int alert_history_read(struct store *store, const char *alert, int64_t before, int limit,
@@ -306,7 +336,7 @@ int alert_groups_of(struct store *store, const char *alert,
 }
 
 static int write_member(struct store *store, const char *sql, const char *group_key,
-                        const char *alert, bool told, bool untold, struct err *err)
+                        const char *alert, struct err *err)
 {
     sqlite3_stmt *statement;
     int rc = start(store, sql, &statement, err);
@@ -314,26 +344,24 @@ static int write_member(struct store *store, const char *sql, const char *group_
         return rc;
     bind_text(statement, 1, group_key);
     bind_text(statement, 2, alert);
-    if (sqlite3_bind_parameter_count(statement) > 2) {
-        sqlite3_bind_int(statement, 3, told);
-        sqlite3_bind_int(statement, 4, untold);
-    }
     return statement_run(store, statement, err, "alert group");
 }
 
-int commit_alert_member(struct store *store, const char *group_key, const char *alert, bool told,
-                        bool untold, struct err *err)
+int commit_alert_member_told(struct store *store, const char *group_key, const char *alert,
+                             bool firing, struct err *err)
 {
-    static const char sql[] = "INSERT OR REPLACE INTO alert_members(group_key, alert, told, "
-                              "untold) VALUES(?1, ?2, ?3, ?4)";
-    return write_member(store, sql, group_key, alert, told, untold, err);
+    static const char fires[] = "UPDATE alert_members SET told = 1, untold = 0 "
+                                "WHERE group_key = ?1 AND alert = ?2";
+    static const char ended[] = "UPDATE alert_members SET told = 0, untold = 0 "
+                                "WHERE group_key = ?1 AND alert = ?2";
+    return write_member(store, firing ? fires : ended, group_key, alert, err);
 }
 
 int commit_alert_member_leave(struct store *store, const char *group_key, const char *alert,
                               struct err *err)
 {
     static const char sql[] = "DELETE FROM alert_members WHERE group_key = ?1 AND alert = ?2";
-    return write_member(store, sql, group_key, alert, false, false, err);
+    return write_member(store, sql, group_key, alert, err);
 }
 
 int commit_alert_member_fired(struct store *store, const char *group_key, const char *alert,
@@ -342,7 +370,7 @@ int commit_alert_member_fired(struct store *store, const char *group_key, const 
     static const char sql[] =
         "INSERT INTO alert_members(group_key, alert, told, untold) VALUES(?1, ?2, 0, 1) ON "
         "CONFLICT(group_key, alert) DO UPDATE SET untold = 1";
-    return write_member(store, sql, group_key, alert, false, false, err);
+    return write_member(store, sql, group_key, alert, err);
 }
 
 int alert_members_read(struct store *store, const char *group_key,
@@ -351,9 +379,9 @@ int alert_members_read(struct store *store, const char *group_key,
                        void *context, struct err *err)
 {
     static const char sql[] =
-        "SELECT m.alert, m.told, m.untold, a.acked_by IS NOT NULL, a.phase, a.data FROM "
-        "alert_members AS m JOIN alerts AS a ON a.id = m.alert WHERE m.group_key = ?1 ORDER BY "
-        "a.phase = 2 DESC, a.since_ms, a.id";
+        "SELECT m.alert, m.told, m.untold, a.acked_by IS NOT NULL, a.phase FROM alert_members AS m "
+        "JOIN alerts AS a ON a.id = m.alert WHERE m.group_key = ?1 "
+        "ORDER BY a.phase = 2 DESC, a.since_ms, a.id";
     AUTO_RESET sqlite3_stmt *s = NULL;
     int rc = statement_get(store, sql, &s, err);
     if (rc)
@@ -361,12 +389,9 @@ int alert_members_read(struct store *store, const char *group_key,
     bind_text(s, 1, group_key);
     int step;
     while ((step = sqlite3_step(s)) == SQLITE_ROW) {
-        struct alert_member out = {text_at(s, 0),
-                                   sqlite3_column_int(s, 1) != 0,
-                                   sqlite3_column_int(s, 2) != 0,
-                                   sqlite3_column_int(s, 3) != 0,
-                                   sqlite3_column_int(s, 4),
-                                   text_at(s, 5)};
+        struct alert_member out = {text_at(s, 0), sqlite3_column_int(s, 1) != 0,
+                                   sqlite3_column_int(s, 2) != 0, sqlite3_column_int(s, 3) != 0,
+                                   sqlite3_column_int(s, 4)};
         rc = row(context, &out, err);
         if (rc)
             return rc;

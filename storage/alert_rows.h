@@ -26,7 +26,8 @@ struct alert_row {
     bool flapping, no_data;
     const char *acked_by; /* NULL: nobody */
     int64_t acked_ms;
-    const char *data; /* JSON, as notifications carry it */
+    int64_t event;    /* the row of history that holds `data`; 0: the alert's own row does */
+    const char *data; /* JSON, as notifications carry it; not written when there is an event */
 };
 
 int commit_alert(struct store *store, const struct alert_row *row, struct err *err);
@@ -38,6 +39,9 @@ int commit_alert_ack(struct store *store, const char *id, const char *who, int64
 int alerts_read(struct store *store, bool only_active,
                 int (*row)(void *context, const struct alert_row *row, struct err *err),
                 void *context, struct err *err);
+
+/* An alert's `data`, malloc'd; ERR_NOT_FOUND: no such alert. */
+int alert_data_read(struct store *store, const char *id, char **data, struct err *err);
 
 /* Changes whenever an alert does (each change has a row of history or of the audit log): to be
    asked after each commit, where reading ten thousand alerts would be too much. */
@@ -51,7 +55,9 @@ struct alert_event_row {
     const char *clock;
     const char *data;
 };
-int commit_alert_event(struct store *store, const struct alert_event_row *row, struct err *err);
+/* *id: the new row's, for alert_row.event; NULL: not wanted. */
+int commit_alert_event(struct store *store, const struct alert_event_row *row, int64_t *id,
+                       struct err *err);
 /* Newest first, ids below `before`; alert NULL: all. */
 int alert_history_read(struct store *store, const char *alert, int64_t before, int limit,
                        int (*row)(void *context, const struct alert_event_row *row,
@@ -100,15 +106,16 @@ struct alert_member {
     bool untold; /* it has fired since the receiver was last told */
     bool acked;  /* somebody looks after it */
     int phase;   /* of the alert, now */
-    const char *data;
 };
-int commit_alert_member(struct store *store, const char *group_key, const char *alert, bool told,
-                        bool untold, struct err *err);
+/* The receiver was told: it believes that the member fires, or that it does not. */
+int commit_alert_member_told(struct store *store, const char *group_key, const char *alert,
+                             bool firing, struct err *err);
 int commit_alert_member_leave(struct store *store, const char *group_key, const char *alert,
                               struct err *err);
 /* Sets `untold` (made when it is not a member). */
 int commit_alert_member_fired(struct store *store, const char *group_key, const char *alert,
                               struct err *err);
+/* Firing first, then in the order of their beginnings. */
 int alert_members_read(struct store *store, const char *group_key,
                        int (*row)(void *context, const struct alert_member *member,
                                   struct err *err),

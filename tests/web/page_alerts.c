@@ -41,7 +41,7 @@ static void write_event(struct site *site, const char *alert, const char *event,
     struct err err = {0};
     struct alert_event_row row = {
         .alert = alert, .event = event, .at_ms = at_ms, .clock = "event", .data = data};
-    must(commit_alert_event(site->store, &row, &err), &err);
+    must(commit_alert_event(site->store, &row, NULL, &err), &err);
 }
 
 static void write_made(struct site *site, const struct made *a)

@@ -1,0 +1,270 @@
+/*
+ * One alert in words: the JSON is written straight into a buffer, as ten thousand alerts may fire
+ * at one look, and the look ends with them.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alerts/notice.h"
+#include "alerts/page_url.h"
+#include "common/template.h"
+#include "common/text.h"
+#include "common/view.h"
+
+enum {
+    URL_BYTES = 16 * 1024,
+    SENTENCE_BYTES = 4096,
+    ANNOTATION_BYTES = 8192,
+    ALERT_BYTES = 1024 * 1024,
+    USUAL_BYTES = 2048,
+};
+
+struct wording { /* what annotations may name, next to the JSON it becomes */
+    const struct alert_rule *rule;
+    const struct notice_facts *facts;
+    const struct background *background;
+    struct buf url, summary, confidence;
+    char number[TEXT_NUMBER_BYTES];
+};
+
+/* What was cut in the midst of a character ends before it. */
+static void put_sentence(struct buf *out, const char *text)
+{
+    buf_bytes(out, text, text_fit(text, strlen(text)));
+}
+
+static void put_summary(struct buf *out, const struct alert_rule *rule, const char *why)
+{
+    const char *about = rule->model ? rule->model : rule->kind == RULE_LAG ? "collector" : "Assay";
+    bool sliced = rule->slice && *rule->slice;
+    buf_printf(out, "%s%s%s%s%s: ", about, rule->version ? " " : "",
+               rule->version ? rule->version : "", sliced ? " " : "", sliced ? rule->slice : "");
+    put_sentence(out, why);
+}
+
+static void put_confidence(struct buf *out, const struct alert_rule *rule,
+                           const struct reading *reading)
+{
+    if (reading->confidence[0] || !isfinite(reading->value)) {
+        put_sentence(out, reading->confidence);
+    } else if (isfinite(reading->lower) && isfinite(reading->upper)) {
+        bool whole = rule->relative_to == RELATIVE_NONE &&
+                     (rule->above ? reading->lower > rule->level : reading->upper < rule->level);
+        buf_printf(out, "95%% interval %.4g to %.4g%s, n %" PRId64, reading->lower, reading->upper,
+                   whole ? ", all of it beyond the level" : "", reading->n);
+    } else if (reading->n > 0) {
+        buf_printf(out, "no interval is known; n %" PRId64, reading->n);
+    }
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static const char *text_field(const struct wording *w, const char *name, size_t n, size_t *size)
+{
+    const struct alert_rule *rule = w->rule;
+    const struct {
+        const char *name, *text;
+    } texts[] = {
+        {"name", rule->name},
+        {"severity", severity_name(rule->severity)},
+        {"model", or_empty(rule->model)},
+        {"version", or_empty(rule->version)},
+        {"segment", or_empty(rule->slice)},
+        {"metric", or_empty(rule->metric)},
+        {"cause", w->background->cause},
+        {"action", w->background->action},
+    };
+    const struct {
+        const char *name;
+        const struct buf *text;
+    } made[] = {{"url", &w->url}, {"summary", &w->summary}, {"confidence", &w->confidence}};
+    const struct view wanted = {name, (uint32_t)n};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (view_is(wanted, texts[i].name)) {
+            *size = strlen(texts[i].text);
+            return texts[i].text;
+        }
+    }
+    for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+        if (view_is(wanted, made[i].name)) {
+            *size = made[i].text->size;
+            return (const char *)made[i].text->data;
+        }
+    }
+    return NULL;
+}
+
+static const char *number_field(struct wording *w, const char *name, size_t n, size_t *size)
+{
+    const struct reading *reading = w->facts->reading;
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"value", reading->value},
+        {"lower", reading->lower},
+        {"upper", reading->upper},
+        {"level", w->rule->level},
+        {"n", (double)reading->n},
+        {"labelled", (double)reading->labelled},
+        {"since", (double)w->facts->state->bad_since_ms},
+    };
+    const struct view wanted = {name, (uint32_t)n};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (!view_is(wanted, numbers[i].name) || !isfinite(numbers[i].value))
+            continue;
+        number_print(w->number, round(numbers[i].value * 1e6) / 1e6);
+        *size = strlen(w->number);
+        return w->number;
+    }
+    return NULL;
+}
+
+static const char *lookup_field(void *context, const char *field, size_t n_field, size_t *n)
+{
+    struct wording *w = context;
+    const char *text = text_field(w, field, n_field, n);
+    return text ? text : number_field(w, field, n_field, n);
+}
+
+static void put_key(struct buf *out, const char *key)
+{
+    if (out->size && out->data[out->size - 1] != '{')
+        buf_u8(out, ',');
+    json_text(out, key, strlen(key));
+    buf_u8(out, ':');
+}
+
+static void put_bytes(struct buf *out, const char *key, const struct buf *text)
+{
+    put_key(out, key);
+    json_text(out, (const char *)text->data, text->size);
+}
+
+static void put_text(struct buf *out, const char *key, const char *text)
+{
+    put_key(out, key);
+    json_text(out, text, strlen(text));
+}
+
+static void put_cut(struct buf *out, const char *key, const char *text)
+{
+    put_key(out, key);
+    json_text(out, text, text_fit(text, strlen(text)));
+}
+
+static void put_number(struct buf *out, const char *key, double value)
+{
+    put_key(out, key);
+    json_number(out, value);
+}
+
+static void put_integer(struct buf *out, const char *key, int64_t value)
+{
+    put_key(out, key);
+    buf_printf(out, "%" PRId64, value);
+}
+
+static void put_labels(struct buf *out, const struct alert_rule *rule)
+{
+    struct part_pair pairs[NOTICE_MAX_LABELS];
+    size_t n = notice_labels(rule, pairs);
+    put_key(out, "labels");
+    buf_u8(out, '{');
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 == n || strcmp(pairs[i].key, pairs[i + 1].key) != 0) /* of two the last counts */
+            put_text(out, pairs[i].key, pairs[i].value);
+    }
+    buf_u8(out, '}');
+}
+
+static void put_annotations(struct buf *out, struct wording *w)
+{
+    put_key(out, "annotations");
+    buf_u8(out, '{');
+    for (size_t i = 0; i < w->rule->n_annotations; i++) {
+        struct buf text;
+        buf_init(&text, ANNOTATION_BYTES);
+        template_render(&text, w->rule->annotations[i].value, lookup_field, w);
+        put_bytes(out, w->rule->annotations[i].key, &text);
+        buf_finish(&text);
+    }
+    buf_u8(out, '}');
+}
+
+static void put_reading(struct buf *out, const struct wording *w)
+{
+    const struct reading *reading = w->facts->reading;
+    put_number(out, "value", reading->value);
+    put_number(out, "lower", reading->lower);
+    put_number(out, "upper", reading->upper);
+    put_number(out, "level", w->rule->level);
+    put_integer(out, "n", reading->n);
+    put_integer(out, "labelled", reading->labelled);
+    put_integer(out, "since", w->facts->state->bad_since_ms);
+    put_key(out, "window");
+    buf_printf(out, "{\"start\":%" PRId64 ",\"end\":%" PRId64 "}", reading->start_ms,
+               reading->end_ms);
+    if (w->rule->relative_to != RELATIVE_NONE) /* level and value are changes, not values */
+        buf_printf(out, ",\"relative\":true");
+    if (w->facts->over_ms >= 0)
+        put_integer(out, "over", w->facts->over_ms);
+    buf_printf(out, ",\"flapping\":%s", w->facts->state->flapping ? "true" : "false");
+}
+
+static void put_alert(struct buf *out, struct wording *w)
+{
+    const struct alert_rule *rule = w->rule;
+    char id[NOTICE_ID_BYTES];
+    notice_id(id, rule);
+    buf_u8(out, '{');
+    put_text(out, "key", id);
+    put_text(out, "name", rule->name);
+    put_text(out, "severity", severity_name(rule->severity));
+    put_text(out, "model", or_empty(rule->model));
+    put_text(out, "version", or_empty(rule->version));
+    put_text(out, "segment", or_empty(rule->slice));
+    put_text(out, "metric", or_empty(rule->metric));
+    put_reading(out, w);
+    put_bytes(out, "url", &w->url);
+    put_labels(out, rule);
+    put_bytes(out, "summary", &w->summary);
+    put_bytes(out, "confidence", &w->confidence);
+    put_cut(out, "cause", w->background->cause);
+    put_cut(out, "action", w->background->action);
+    put_annotations(out, w);
+    buf_bytes(out, "}", 2); /* with its NUL */
+}
+
+char *notice_alert(const struct alert_rule *rule, const struct notice_facts *facts)
+{
+    static const struct background unknown = {.cause = "", .action = ""};
+    struct wording w = {
+        .rule = rule,
+        .facts = facts,
+        .background = facts->background ? facts->background : &unknown,
+    };
+    struct buf out;
+    buf_init(&w.url, URL_BYTES);
+    buf_init(&w.summary, SENTENCE_BYTES);
+    buf_init(&w.confidence, SENTENCE_BYTES);
+    buf_init(&out, ALERT_BYTES);
+    buf_reserve(&out, USUAL_BYTES);
+    page_url_alert(&w.url, facts->url, rule, facts->reading);
+    put_summary(&w.summary, rule, facts->reading->why);
+    put_confidence(&w.confidence, rule, facts->reading);
+    put_alert(&out, &w);
+    bool failed = buf_failed(&out);
+    char *text = failed ? NULL : (char *)out.data;
+    if (failed)
+        buf_finish(&out);
+    buf_finish(&w.url);
+    buf_finish(&w.summary);
+    buf_finish(&w.confidence);
+    return text; /* the caller owns it now */
+}

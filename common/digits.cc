@@ -1,0 +1,10 @@
+#include "common/digits.h"
+
+#include <charconv>
+
+extern "C" void digits_shortest(char out[DIGITS_BYTES], double value)
+{
+    std::to_chars_result end =
+        std::to_chars(out, out + DIGITS_BYTES - 1, value, std::chars_format::scientific);
+    *end.ptr = '\0';
+}
