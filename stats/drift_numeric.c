@@ -218,7 +218,8 @@ static void on_own_grid(const struct drift_numeric_input *in, const struct cell 
     out->ks = drift_defined(ks, fmax(most - ks, 0));
     struct pair low = beyond(ends, n_low, grid->cuts[0], n);
     struct pair high = beyond(ends + n_low, n_ends - n_low, grid->cuts[grid->n_cuts - 1], n);
-    w.value += low.value + high.value;
+    out->wasserstein_beyond = low.value + high.value;
+    w.value += out->wasserstein_beyond;
     w.bound += low.bound + high.bound;
     out->wasserstein = drift_defined(w.value, w.bound);
 }
@@ -255,13 +256,17 @@ static void wasserstein_by_cells(const struct reference_feature *ref, const stru
                                  size_t n, double total, struct drift_numeric *out)
 {
     double f = 0, g = 0, sum = 0, last = 0, n_ref = (double)ref->valid;
+    double least = ref->moments.min, most = ref->moments.max, inside = 0;
     size_t i = 0, j = 0;
     while (i < ref->n_cells || j < n) {
         double x = i < ref->n_cells ? middle_of(&ref->cells[i]) : (double)INFINITY;
         double y = j < n ? middle_of(&cells[j]) : (double)INFINITY;
         double next = x < y ? x : y;
-        if (i + j > 0)
-            sum += fabs(f / n_ref - g / total) * (next - last);
+        if (i + j > 0) {
+            double gap = fabs(f / n_ref - g / total);
+            sum += gap * (next - last);
+            inside += gap * fmax(fmin(next, most) - fmax(last, least), 0);
+        }
         last = next;
         if (x == next)
             f += (double)ref->cells[i++].count;
@@ -270,6 +275,7 @@ static void wasserstein_by_cells(const struct reference_feature *ref, const stru
     }
     double bound = spread_of(cells, n) + ref->spread;
     out->wasserstein = drift_defined(sum, bound);
+    out->wasserstein_beyond = fmax(sum - inside, 0);
 }
 
 /* --- all of it --- */

@@ -37,7 +37,8 @@ struct drift_numeric {
     struct drift_value psi, js_distance, ks, wasserstein, wasserstein_norm, hellinger;
     double ks_p; /* NaN where ks is not defined */
     double mean, std;
-    double outside_rate; /* share beyond the reference's smallest and largest value */
+    double wasserstein_beyond; /* its part beyond the reference's smallest and largest value */
+    double outside_rate;       /* share beyond the reference's smallest and largest value */
     double moments_bound;
 };
 

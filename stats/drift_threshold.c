@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "stats/distribution.h"
+#include "stats/drift_counts.h"
 #include "stats/fdr.h"
 #include "stats/kolmogorov.h"
 
@@ -60,8 +61,8 @@ static struct drift_value value_of(enum drift_method method, const struct drift_
     }
 }
 
-/* A tenth of the promise is kept back for what approximations leave open. */
-#define KEPT_BACK 0.9
+/* An eighth of the promise is kept back for what approximations leave open. */
+#define KEPT_BACK 0.87
 
 /* --- ks --- */
 
@@ -88,15 +89,15 @@ static void judge_ks(const struct drift_subject *subject, double level, struct d
     out->threshold = fmin(fmax(d - more, 0), 1);
 }
 
-/* --- laws drawn from the reference's shares --- */
+/* --- laws given the reference --- */
 
 enum {
     MOST_BINS = 160,
-    WASSERSTEIN_BINS = 150
+    WASSERSTEIN_BINS = 64
 };
 
 struct null_memory {
-    double counts[MOST_BINS], steps[MOST_BINS];
+    double counts[MOST_BINS], weights[MOST_BINS], steps[MOST_BINS];
 };
 
 static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of_cell,
@@ -144,11 +145,43 @@ static size_t groups_of(const struct reference_feature *ref, struct null_memory 
     return n;
 }
 
+/*
+ * A category that was seen r times weighs r + 1/2: upwards an r + 1 would be exact (negative
+ * binomial against binomial tails), downwards r. What was never seen weighs as much as what was
+ * seen once (Good–Turing), and 1 for the one that only this window has.
+ */
+static void category_bins(const struct reference_feature *ref, struct drift_null *null,
+                          struct null_memory *memory)
+{
+    size_t n = category_bins_count(ref->bins);
+    for (size_t i = 0; i < n; i++)
+        memory->counts[i] = (double)ref->bin_counts[i];
+    if (ref->bin_counts[n] > 0) {
+        memory->counts[n] = (double)ref->bin_counts[n];
+        n++;
+    }
+    for (size_t i = 0; i < n; i++)
+        memory->weights[i] = memory->counts[i] + 0.5;
+    null->n_bins = n;
+    null->unseen = 1;
+    for (uint32_t i = 0; i < ref->n_categories; i++)
+        null->unseen += ref->categories[i].count == 1;
+    if (ref->partial)
+        null->unseen = 0;
+}
+
+/* Bins the reference left empty are not impossible: a quarter of an event each. */
+static void weigh_bins(struct drift_null *null, struct null_memory *memory)
+{
+    for (size_t i = 0; i < null->n_bins; i++)
+        memory->weights[i] = fmax(memory->counts[i], 0.25);
+}
+
 static struct drift_null null_of(enum drift_method method, const struct drift_subject *subject,
                                  struct null_memory *memory)
 {
     const struct reference_feature *ref = subject->reference;
-    static const enum drift_law laws[N_DRIFT_METHODS] = {
+    static const enum drift_statistic statistics[N_DRIFT_METHODS] = {
         [DRIFT_PSI] = LAW_PSI,
         [DRIFT_JS] = LAW_JS,
         [DRIFT_WASSERSTEIN_NORM] = LAW_WASSERSTEIN,
@@ -157,26 +190,18 @@ static struct drift_null null_of(enum drift_method method, const struct drift_su
         [DRIFT_L_INFINITY] = LAW_L_INFINITY,
     };
     struct drift_null null = {
-        .law = laws[method],
+        .statistic = statistics[method],
         .key = subject->reference_id ^ ref->name_id * UINT64_C(0x9e3779b97f4a7c15),
         .counts = memory->counts,
+        .weights = memory->weights,
         .steps = memory->steps,
+        .skew = ref->moments.skew,
     };
     if (subject->categorical) {
-        size_t n = category_bins_count(ref->bins);
-        for (size_t i = 0; i < n; i++)
-            memory->counts[i] = (double)ref->bin_counts[i];
-        if (ref->bin_counts[n] > 0) {
-            memory->counts[n] = (double)ref->bin_counts[n];
-            n++;
-        }
-        null.n_bins = n;
-        null.unseen = 0;
-        for (uint32_t i = 0; i < ref->n_categories; i++)
-            null.unseen += ref->categories[i].count == 1;
-        if (ref->partial)
-            null.unseen = 0;
-    } else if (method == DRIFT_WASSERSTEIN_NORM) {
+        category_bins(ref, &null, memory);
+        return null;
+    }
+    if (method == DRIFT_WASSERSTEIN_NORM) {
         null.n_bins = groups_of(ref, memory);
     } else if (method == DRIFT_PSI) {
         null.n_bins = bins_by(ref, ref->grid->decile_bin, ref->grid->n_deciles + 1, memory->counts);
@@ -184,6 +209,7 @@ static struct drift_null null_of(enum drift_method method, const struct drift_su
         null.n_bins = bins_by(ref, ref->grid->doane_bin, ref->grid->n_doane, memory->counts);
         null.unseen = 2;
     }
+    weigh_bins(&null, memory);
     return null;
 }
 
@@ -291,6 +317,48 @@ static bool holds_anything(const struct drift_null *null)
     return all > 0;
 }
 
+/*
+ * The part of wasserstein_norm that lies beyond the reference's smallest and largest value. No law
+ * can be known there, so it is not counted as evidence: values count as if they lay at the end.
+ */
+static double beyond_of(const struct drift_subject *subject)
+{
+    return subject->numeric->wasserstein_beyond / subject->reference->moments.std;
+}
+
+/* P(at least `unseen` of n events are of categories that the reference never had). */
+static double unseen_p(const struct drift_null *null, double m, double n, double unseen)
+{
+    struct count_law law = {null->unseen, null->unseen + m, m, n};
+    struct counts counts;
+    counts_of(&counts, &law);
+    double p = 0;
+    for (int i = counts.n_values - 1; i >= 0; i--)
+        p += counts.first + i * counts.stride + counts.stride > unseen ? counts.p[i] : 0;
+    return fmin(p, 1);
+}
+
+/*
+ * One event of an unseen category is worth m / n in chi2, far more than anything else in a small
+ * window, so that its chance alone would decide every tail. Unseen events and the rest are two
+ * tests instead, which share the level 1 : 9; the smaller p counts.
+ */
+static void judge_chi2(struct drift_nulls *nulls, struct drift_null *null,
+                       const struct drift_subject *subject, double level, struct drift_verdict *out)
+{
+    double n = (double)subject->categorical->n, m = (double)subject->reference->valid;
+    bool known = null->unseen > 0 && !subject->categorical->unseen_rate.why;
+    double unseen = known ? rint(subject->categorical->unseen_rate.value * n) : 0;
+    double of_unseen = unseen * m / n, p = unseen > 0 ? unseen_p(null, m, n, unseen) : 1;
+    null->unseen = 0;
+    out->p_value = drift_null_p(nulls, null, n, fmax(out->statistic - of_unseen, 0));
+    out->threshold = drift_null_threshold(nulls, null, n, 0.9 * level) + of_unseen;
+    if (p <= 0.1 * level)
+        out->threshold = fmin(out->threshold, of_unseen);
+    if (known)
+        out->p_value = fmin(fmin(out->p_value / 0.9, p / 0.1), 1);
+}
+
 int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
                 const struct drift_subject *subject, size_t n_features, struct drift_verdict *out)
 {
@@ -317,12 +385,17 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
         struct null_memory memory = {0};
         struct drift_null null = null_of(method, subject, &memory);
         double n = numeric ? (double)subject->numeric->n : (double)subject->categorical->n;
+        double beyond = method == DRIFT_WASSERSTEIN_NORM ? beyond_of(subject) : 0;
         if (!holds_anything(&null)) {
-            out->why = "the reference's values lie in no bin that a law could be drawn from";
+            out->why = "the reference's values lie in no bin that a law could be made of";
             return 0;
         }
-        out->p_value = drift_null_p(nulls, &null, n, value.value);
-        out->threshold = drift_null_threshold(nulls, &null, n, level);
+        if (method == DRIFT_CHI2) {
+            judge_chi2(nulls, &null, subject, level, out);
+        } else {
+            out->p_value = drift_null_p(nulls, &null, n, value.value - beyond);
+            out->threshold = drift_null_threshold(nulls, &null, n, level) + beyond;
+        }
         if (isnan(out->p_value))
             return -ENOMEM;
     }

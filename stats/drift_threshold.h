@@ -3,18 +3,25 @@
  * nothing drifted, and whether that is an alarm among all features of the model.
  *
  * Shape    drift_judge gives one verdict a feature with its p-value; drift_family then q-values
- *          over all of them (Benjamini–Hochberg) and `drifted` = q <= 0.9 false_alarm_rate
- *          and statistic >= min_effect (a tenth is kept back for what approximations leave open).
- * When nothing drifted, the share of windows with any feature drifted is at most false_alarm_rate,
- * for 5 features or 200 Methods  auto: ks for numbers and embeddings, js_distance for categories. A
- * statistic that a kind does not have gives way to auto's. evidently: Evidently's choice of test
- * and its fixed thresholds, without q-values Units    min_effect is in the unit of the method's
- * statistic; threshold: the value at which this feature alone would be an alarm, p = 0.9
- * false_alarm_rate / features, or min_effect where that is larger Laws     ks: stats/kolmogorov.h;
- * read off a grid, the steps between its cells can hide part of the largest gap: 0.5 sqrt(share of
- * a cell) / sqrt(n m / (n + m)) is added (Broadie, Glasserman, Kou 1997 have 0.58) · others:
- * stats/drift_null.h Errors   no value: p NaN, not drifted, `why` says why Threads  one at a time
- * (the cache) Source   Evidently 0.7.23's rules: shared notes, "Evidently"
+ *          over all of them (Benjamini–Hochberg) and `drifted` = q <= 0.87 false_alarm_rate
+ *          and statistic >= min_effect (an eighth is kept back for what approximations leave
+ *          open). When nothing drifted, the share of windows with any feature drifted is at most
+ *          false_alarm_rate, for 5 features or 200
+ * Methods  auto: ks for numbers and embeddings, js_distance for categories. A statistic that a
+ *          kind does not have gives way to auto's. evidently: Evidently's choice of test and its
+ *          fixed thresholds, without q-values
+ * Units    min_effect is in the unit of the method's statistic; threshold: the value at which this
+ *          feature alone would be an alarm, p = 0.87 false_alarm_rate / features, or min_effect
+ *          where that is larger
+ * Laws     ks: stats/kolmogorov.h; read off a grid, the steps between its cells can hide part of
+ *          the largest gap: 0.5 sqrt(share of a cell) / sqrt(n m / (n + m)) is added (Broadie,
+ *          Glasserman, Kou 1997 have 0.58) · others: stats/drift_null.h. What wasserstein_norm owes
+ *          to values beyond the reference's range is in the statistic and in the threshold, not in
+ *          p: of what no reference value tells there is no law · chi2 of unseen categories and of
+ *          the others are two tests, which share the level 1 : 9
+ * Errors   no value: p NaN, not drifted, `why` says why
+ * Threads  any (the cache locks itself)
+ * Source   Evidently 0.7.23's rules: shared notes, "Evidently"
  */
 #pragma once
 

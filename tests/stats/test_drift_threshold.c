@@ -31,7 +31,12 @@ static void fold(struct profile *profile, double x)
     profile_category(profile, 1, category_of(x), 1);
 }
 
-static void make(struct world *world, struct rng *rng, int n)
+static double rng_exponential_1(struct rng *rng)
+{
+    return rng_exponential(rng, 1);
+}
+
+static void make_of(struct world *world, struct rng *rng, int n, double (*draw)(struct rng *rng))
 {
     *world = (struct world){
         .features =
@@ -42,9 +47,14 @@ static void make(struct world *world, struct rng *rng, int n)
     AUTO(profile) struct profile *profile = NULL;
     assert_int_equal(profile_new(&profile, &world->layout, PROFILE_REFERENCE, NULL), 0);
     for (int i = 0; i < n; i++)
-        fold(profile, rng_normal(rng));
+        fold(profile, draw(rng));
     assert_int_equal(reference_build(&world->reference, profile, 0, NULL), 0);
     assert_int_equal(drift_nulls_new(&world->nulls, NULL), 0);
+}
+
+static void make(struct world *world, struct rng *rng, int n)
+{
+    make_of(world, rng, n, rng_normal);
 }
 
 static void finish(struct world *world)
@@ -53,14 +63,10 @@ static void finish(struct world *world)
     drift_nulls_free(world->nulls);
 }
 
-/* The verdict of one window of n, shifted, by `method`; feature 0 numbers, 1 categories. */
-static struct drift_verdict judge(struct world *world, struct rng *rng, int n, double shift,
-                                  const struct drift_rule *rule, int feature)
+/* The verdict of a window by `rule`; feature 0 numbers, 1 categories. */
+static struct drift_verdict judge_window(struct world *world, const struct profile *window,
+                                         const struct drift_rule *rule, int feature)
 {
-    AUTO(profile) struct profile *window = NULL;
-    assert_int_equal(profile_new(&window, &world->layout, PROFILE_HOUR, NULL), 0);
-    for (int i = 0; i < n; i++)
-        fold(window, rng_normal(rng) + shift);
     struct drift_numeric numeric;
     struct drift_categorical categorical;
     struct drift_subject subject = {.reference =
@@ -81,6 +87,17 @@ static struct drift_verdict judge(struct world *world, struct rng *rng, int n, d
     struct drift_verdict verdict;
     assert_int_equal(drift_judge(world->nulls, rule, &subject, FEATURES, &verdict), 0);
     return verdict;
+}
+
+/* The same of a window of n, shifted. */
+static struct drift_verdict judge(struct world *world, struct rng *rng, int n, double shift,
+                                  const struct drift_rule *rule, int feature)
+{
+    AUTO(profile) struct profile *window = NULL;
+    assert_int_equal(profile_new(&window, &world->layout, PROFILE_HOUR, NULL), 0);
+    for (int i = 0; i < n; i++)
+        fold(window, rng_normal(rng) + shift);
+    return judge_window(world, window, rule, feature);
 }
 
 /* A small part of ./dev bench-stats: promised 0.05 a window of 8 features. */
@@ -113,6 +130,105 @@ static void false_alarms_keep_the_promise(void **state)
         /* more than this would come by chance once in a hundred runs (another seed) */
         assert_true(binomial_sf(alarms - 1, WINDOWS, 0.05) > 0.01);
     }
+}
+
+/* p-values of wasserstein_norm for windows of 50 skewed values; a new reference every 200. */
+static void draw_p_values(struct rng *rng, double *p, int n)
+{
+    struct world world = {0};
+    struct drift_rule rule = {DRIFT_WASSERSTEIN_NORM, 0.01, 0};
+    for (int i = 0; i < n; i++) {
+        if (i % 200 == 0) {
+            if (i)
+                finish(&world);
+            make_of(&world, rng, REFERENCE, rng_exponential_1);
+        }
+        AUTO(profile) struct profile *window = NULL;
+        assert_int_equal(profile_new(&window, &world.layout, PROFILE_HOUR, NULL), 0);
+        for (int k = 0; k < 50; k++)
+            profile_number(window, 0, rng_exponential(rng, 1), 1);
+        p[i] = judge_window(&world, window, &rule, 0).p_value;
+    }
+    finish(&world);
+}
+
+/*
+ * Small windows of skewed values in families of 50, promised 0.01: the distance's tail there is
+ * not that of many values.
+ */
+static void few_skewed_values_keep_the_promise_of_wasserstein(void **state)
+{
+    (void)state;
+    enum {
+        FAMILIES = 800,
+        FAMILY = 50
+    };
+    struct rng rng = rng_of(15);
+    struct drift_rule rule = {DRIFT_WASSERSTEIN_NORM, 0.01, 0};
+    double *p = calloc((size_t)FAMILIES * FAMILY, sizeof(*p));
+    assert_non_null(p);
+    draw_p_values(&rng, p, FAMILIES * FAMILY);
+    int alarms = 0;
+    for (int k = 0; k < FAMILIES; k++) {
+        struct drift_verdict verdicts[FAMILY];
+        bool any = false;
+        for (int f = 0; f < FAMILY; f++) /* of 50 references each */
+            verdicts[f] = (struct drift_verdict){.p_value = p[f * FAMILIES + k], .statistic = 1};
+        assert_int_equal(drift_family(verdicts, FAMILY, &rule), 0);
+        for (int f = 0; f < FAMILY; f++)
+            any = any || verdicts[f].drifted;
+        alarms += any;
+    }
+    free(p);
+    assert_true(binomial_sf(alarms - 1, FAMILIES, 0.01) > 0.01);
+}
+
+/* One outlier far beyond all that the reference had moves the distance, but proves nothing. */
+static void one_value_beyond_the_reference_is_no_alarm_by_its_distance(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(16);
+    struct world world;
+    make(&world, &rng, REFERENCE);
+    struct drift_rule rule = {DRIFT_WASSERSTEIN_NORM, 0.01, 0};
+    AUTO(profile) struct profile *window = NULL;
+    assert_int_equal(profile_new(&window, &world.layout, PROFILE_HOUR, NULL), 0);
+    for (int k = 0; k < 99; k++)
+        profile_number(window, 0, rng_normal(&rng), 1);
+    struct drift_verdict before = judge_window(&world, window, &rule, 0);
+    profile_number(window, 0, 1e6, 1);
+
+    struct drift_verdict after = judge_window(&world, window, &rule, 0);
+
+    assert_true(after.statistic > 9000 && after.threshold > 9000);
+    assert_true(after.statistic < after.threshold);
+    assert_true(after.p_value > 0.01 && before.p_value > 0.01);
+    finish(&world);
+}
+
+/* An unseen category beside a window that is as ever; then many of them. */
+static void unseen_categories_are_weighed_by_themselves_in_chi2(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(17);
+    struct world world;
+    make(&world, &rng, REFERENCE);
+    struct drift_rule rule = {DRIFT_CHI2, 0.01, 0};
+    AUTO(profile) struct profile *window = NULL;
+    assert_int_equal(profile_new(&window, &world.layout, PROFILE_HOUR, NULL), 0);
+    for (int k = 0; k < 60; k++)
+        profile_category(window, 1, category_of(rng_normal(&rng)), 1);
+    profile_category(window, 1, 77, 1);
+
+    struct drift_verdict one = judge_window(&world, window, &rule, 1);
+    for (int k = 0; k < 12; k++)
+        profile_category(window, 1, 77, 1);
+    struct drift_verdict many = judge_window(&world, window, &rule, 1);
+
+    assert_true(one.statistic > 65 && one.p_value > 0.01); /* 4,000 / 61 and the others */
+    assert_true(one.statistic < one.threshold);
+    assert_true(many.p_value < 1e-6 && many.statistic > many.threshold);
+    finish(&world);
 }
 
 static void a_shift_is_found_and_the_others_left_alone(void **state)
@@ -164,8 +280,8 @@ static void thresholds_and_p_values_answer_each_other(void **state)
     AUTO(drift_nulls) struct drift_nulls *nulls = NULL, *others = NULL;
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
     assert_int_equal(drift_nulls_new(&others, NULL), 0);
-    struct drift_null psi = {LAW_PSI, 5, counts, NULL, 5, 0};
-    struct drift_null js = {LAW_JS, 5, counts, NULL, 5, 1};
+    struct drift_null psi = {LAW_PSI, 5, counts, counts, NULL, 5, 0, 0};
+    struct drift_null js = {LAW_JS, 5, counts, counts, NULL, 5, 1, 0};
     for (double p = 0.5; p > 1e-6; p /= 7) {
         double value = drift_null_threshold(nulls, &psi, 3000, p);
         double back = drift_null_p(nulls, &psi, 3000, value);
@@ -220,6 +336,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(false_alarms_keep_the_promise),
+        cmocka_unit_test(few_skewed_values_keep_the_promise_of_wasserstein),
+        cmocka_unit_test(one_value_beyond_the_reference_is_no_alarm_by_its_distance),
+        cmocka_unit_test(unseen_categories_are_weighed_by_themselves_in_chi2),
         cmocka_unit_test(a_shift_is_found_and_the_others_left_alone),
         cmocka_unit_test(a_small_effect_is_no_alarm_however_sure),
         cmocka_unit_test(thresholds_and_p_values_answer_each_other),

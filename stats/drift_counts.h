@@ -1,0 +1,31 @@
+/*
+ * How many of a window's events one bin gets when nothing drifted.
+ *
+ * Shape    values first, first + stride, … with their probabilities, which add up to 1. Either
+ *          negative binomial (bins are independent until their sum is known: `rest` 0) or
+ *          beta-binomial (this bin alone, their sum known: `rest` is the other bins' weight).
+ *          stride is 1 until more than COUNTS_MOST values would be needed
+ * Owner    plain
+ * Threads  any
+ * Source   Johnson, Kemp, Kotz 2005, ch. 5.1 and 6.2.2
+ */
+#pragma once
+
+enum {
+    COUNTS_MOST = 128
+};
+
+struct count_law {
+    double weight, total; /* Dirichlet's: of this bin, of all */
+    double rest;          /* total - weight; 0: the negative binomial */
+    double n;
+};
+
+struct counts {
+    double mean, sd;
+    double first, stride;
+    int n_values;
+    double p[COUNTS_MOST];
+};
+
+void counts_of(struct counts *out, const struct count_law *law);

@@ -1,0 +1,431 @@
+/*
+ * Sums are kept on LAW_POINTS points; a row has twice the room, so that adding a shifted row is a
+ * loop of fixed length, and what went beyond the last point is then gathered there (`fold`).
+ */
+#include "stats/drift_law.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "stats/distribution.h"
+#include "stats/drift.h"
+#include "stats/drift_counts.h"
+#include "stats/drift_path.h"
+#include "stats/law_rows.h"
+
+enum {
+    MOST_WIDENINGS = 4
+};
+#define MANY_EVENTS 16.0   /* of a bin that needs no convolution */
+#define TAIL_NORMAL 5.7    /* the points reach to p = 1e-8 of a smooth law */
+#define TAIL_MASS 1e-7     /* that may lie beyond the last point */
+#define SHORTEST_LOG -80.0 /* for a probability of 0 */
+
+/* --- one bin's part of the statistic --- */
+
+static double term(const struct law_question *q, double r, double w)
+{
+    double a = r / q->m, b = w / q->n, middle = (a + b) / 2, d;
+    switch (q->statistic) {
+    case LAW_PSI:
+        a = fmax(a, PSI_FLOOR);
+        b = fmax(b, PSI_FLOOR);
+        return (b - a) * log(b / a);
+    case LAW_JS:
+        d = (a > 0 ? a * log(a / middle) : 0) + (b > 0 ? b * log(b / middle) : 0);
+        return d * (M_LOG2E / 2);
+    case LAW_HELLINGER:
+        d = sqrt(a) - sqrt(b);
+        return d * d / 2;
+    default: /* chi2: both rows of the table */
+        d = w * q->m - r * q->n;
+        return r + w > 0 ? d * d / (q->n * q->m * (r + w)) : 0;
+    }
+}
+
+static double scale_of(const struct law_question *q)
+{
+    return q->statistic == LAW_CHI2 ? 1 : 1 / (1 / q->n + 1 / q->m);
+}
+
+/* Two bins, the events of one given: the whole statistic. */
+static double of_pair(const struct law_question *q, double r, double w)
+{
+    double other = q->m - r, left = q->n - w, dof;
+    if (q->statistic != LAW_CHI2)
+        return term(q, r, w) + term(q, other, left);
+    struct drift_bin bins[2] = {{r, w}, {other, left}};
+    return drift_chi2(bins, 2, q->m, q->n, &dof);
+}
+
+/* --- bins --- */
+
+struct part {
+    struct counts counts;
+    double values[COUNTS_MOST]; /* of the scaled statistic */
+    double mean, variance, third;
+    double linear, quadratic; /* in (w - mean) / sd */
+};
+
+struct cumulants {
+    double first, second, third;
+};
+
+static double bin_weight(const struct law_question *q, size_t bin)
+{
+    return bin < q->n_bins ? q->weights[bin] : q->unseen;
+}
+
+static double bin_count(const struct law_question *q, size_t bin)
+{
+    return bin < q->n_bins ? q->counts[bin] : 0;
+}
+
+static size_t bins_with_unseen(const struct law_question *q)
+{
+    return q->n_bins + (q->unseen > 0);
+}
+
+static double total_weight(const struct law_question *q)
+{
+    double total = 0;
+    for (size_t i = 0; i < bins_with_unseen(q); i++)
+        total += bin_weight(q, i);
+    return total;
+}
+
+static void moments_of(struct part *part)
+{
+    const struct counts *counts = &part->counts;
+    part->mean = part->linear = part->quadratic = part->variance = part->third = 0;
+    for (int i = 0; i < counts->n_values; i++)
+        part->mean += counts->p[i] * part->values[i];
+    for (int i = 0; i < counts->n_values; i++) {
+        double z = (counts->first + i * counts->stride - counts->mean) / counts->sd;
+        double d = part->values[i] - part->mean, pd = counts->p[i] * d;
+        part->variance += pd * d;
+        part->third += pd * d * d;
+        part->linear += pd * z;
+        part->quadratic += pd * z * z / 2;
+    }
+}
+
+static void part_of_bin(struct part *part, const struct law_question *q, size_t bin, double total)
+{
+    double r = bin_count(q, bin), scale = scale_of(q);
+    struct count_law law = {bin_weight(q, bin), total, 0, q->n};
+    counts_of(&part->counts, &law);
+    for (int i = 0; i < part->counts.n_values; i++)
+        part->values[i] = scale * term(q, r, part->counts.first + i * part->counts.stride);
+    moments_of(part);
+}
+
+static void part_of_pair(struct part *part, const struct law_question *q, double rest)
+{
+    double scale = scale_of(q), weight = bin_weight(q, 0);
+    struct count_law law = {weight, weight + rest, rest, q->n};
+    counts_of(&part->counts, &law);
+    for (int i = 0; i < part->counts.n_values; i++)
+        part->values[i] =
+            scale * of_pair(q, q->counts[0], part->counts.first + i * part->counts.stride);
+    moments_of(part);
+}
+
+/* --- exact: (events so far, sum so far) --- */
+
+/* The rows that can still end at n, or can have been reached: mean ± 8 standard deviations. */
+static void band(const struct law_question *q, double share, int *low, int *high)
+{
+    double mean = q->n * share, sd = sqrt(mean * (1 - share) * (1 + q->n / q->m));
+    *low = (int)fmax(floor(mean - 8 * sd - 8), 0);
+    *high = (int)fmin(ceil(mean + 8 * sd + 8), q->n);
+}
+
+static void convolve_rows(const struct law_rows *from, struct law_rows *into,
+                          const struct part *part, double step, int low, int high)
+{
+    const struct counts *counts = &part->counts;
+    law_rows_clear(into);
+    for (int row = low; row <= high; row++) {
+        for (int i = 0; i < counts->n_values; i++) {
+            int before = row - (int)(counts->first + i);
+            if (before < 0)
+                break;
+            if (from->used[before] && counts->p[i] > 1e-14)
+                law_rows_add(into, row, law_rows_at(from, before), (float)counts->p[i],
+                             part->values[i] / step);
+        }
+        law_rows_fold(into, row);
+    }
+}
+
+static int exact(struct drift_law *out, const struct law_question *q, double total)
+{
+    int n = (int)q->n;
+    AUTO(law_rows) struct law_rows *a = NULL, *b = NULL;
+    AUTO_FREE struct part *part = malloc(sizeof(*part));
+    if (!part || law_rows_new(&a, n + 1) || law_rows_new(&b, n + 1))
+        return -ENOMEM;
+    law_rows_start(a, 0);
+    double so_far = 0;
+    for (size_t bin = 0; bin < bins_with_unseen(q); bin++) {
+        int low, high;
+        so_far += bin_weight(q, bin);
+        part_of_bin(part, q, bin, total);
+        band(q, fmin(so_far / total, 1), &low, &high);
+        convolve_rows(a, b, part, out->step, low, bin + 1 == bins_with_unseen(q) ? n : high);
+        struct law_rows *swap = a;
+        a = b;
+        b = swap;
+    }
+    law_rows_survival(a, n, ROW_LUMPS, out);
+    return 0;
+}
+
+/* --- many events --- */
+
+/* Bins from here on go by their cumulants: at least half of the events do. */
+static double cut_between(const struct law_question *q, double total)
+{
+    static const double cuts[] = {MANY_EVENTS, MANY_EVENTS / 4, 0};
+    for (int c = 0;; c++) {
+        double mass = 0;
+        for (size_t i = 0; i < q->n_bins; i++)
+            mass += q->n * bin_weight(q, i) / total >= cuts[c] ? bin_weight(q, i) : 0;
+        if (mass >= total / 2)
+            return cuts[c];
+    }
+}
+
+/* What a known sum takes from the parts whose shares of its variance are `along`. */
+struct known_sum {
+    double linear, c1, c2, c3; /* Σ along × linear, quadratic, its square, its cube */
+};
+
+static void add_part(struct cumulants *sum, struct known_sum *known, const struct part *part,
+                     double along)
+{
+    double c = part->quadratic;
+    sum->first += part->mean;
+    sum->second += part->variance;
+    sum->third += part->third;
+    known->linear += sqrt(along) * part->linear;
+    known->c1 += along * c;
+    known->c2 += along * c * c;
+    known->c3 += along * c * c * c;
+}
+
+/*
+ * For a sum of c z² over normals whose weighted sum is known, with projection P: cumulants are
+ * traces of powers of PCP instead of C.
+ */
+static void take_known_sum(struct cumulants *sum, const struct known_sum *known)
+{
+    double c1 = known->c1, c2 = known->c2;
+    sum->first -= c1;
+    sum->second -= 2 * (2 * c2 - c1 * c1) + known->linear * known->linear;
+    sum->third -= 8 * (3 * known->c3 - 3 * c2 * c1 + c1 * c1 * c1);
+}
+
+/* ln P of the Pearson III law at the points, every 4th computed. */
+static void smooth_survival(const struct cumulants *c, double step, float *out)
+{
+    enum {
+        APART = 4
+    };
+    double third = fmax(c->third, 1e-3 * pow(fmax(c->second, 1e-300), 1.5));
+    double shape = 4 * pow(c->second, 3) / (third * third), scale = third / (2 * c->second);
+    double shift = c->first - shape * scale, last = 0;
+    for (int i = 0; i <= LAW_POINTS; i += APART) {
+        double x = (i * step - shift) / scale;
+        double here = x > 0 ? fmax(gamma_log_sf(x, shape, 1), SHORTEST_LOG) : 0;
+        if (i < LAW_POINTS)
+            out[i] = (float)here;
+        for (int k = 1; i && k < APART; k++)
+            out[i - APART + k] = (float)(last + (here - last) * k / APART);
+        last = here;
+    }
+}
+
+static void mix(struct drift_law *out, const float *few, const float *log_smooth)
+{
+    double smooth[LAW_POINTS];
+    for (int i = 0; i < LAW_POINTS; i++)
+        smooth[i] = exp((double)log_smooth[i]);
+    double survival[LAW_POINTS] = {0}, above = 1;
+    for (int x = 0; x < LAW_POINTS; x++) {
+        double here = (double)few[x];
+        if (here < 1e-20)
+            continue;
+        for (int i = 0; i < x; i++)
+            survival[i] += here;
+        for (int i = x; i < LAW_POINTS; i++)
+            survival[i] += here * smooth[i - x];
+    }
+    for (int i = 0; i < LAW_POINTS; i++) {
+        above = fmin(above, survival[i]);
+        out->log_survival[i] = (float)(above > 0 ? log(above) : SHORTEST_LOG);
+    }
+}
+
+static int by_cumulants(struct drift_law *out, const struct law_question *q, double total)
+{
+    AUTO(law_rows) struct law_rows *a = NULL, *b = NULL;
+    AUTO_FREE struct part *part = malloc(sizeof(*part));
+    if (!part || law_rows_new(&a, 1) || law_rows_new(&b, 1))
+        return -ENOMEM;
+    double cut = cut_between(q, total);
+    struct cumulants sum = {0};
+    struct known_sum known = {0};
+    law_rows_start(a, 0);
+    for (size_t bin = 0; bin < bins_with_unseen(q); bin++) {
+        part_of_bin(part, q, bin, total);
+        if (bin < q->n_bins && part->counts.mean >= cut) {
+            add_part(&sum, &known, part, bin_weight(q, bin) / total);
+            continue;
+        }
+        law_rows_clear(b);
+        for (int i = 0; i < part->counts.n_values; i++)
+            law_rows_add(b, 0, law_rows_at(a, 0), (float)part->counts.p[i],
+                         part->values[i] / out->step);
+        law_rows_fold(b, 0);
+        struct law_rows *swap = a;
+        a = b;
+        b = swap;
+    }
+    take_known_sum(&sum, &known);
+    float smooth[LAW_POINTS];
+    smooth_survival(&sum, out->step, smooth);
+    mix(out, law_rows_at(a, 0), smooth);
+    return 0;
+}
+
+/* Two bins: one count tells all. What is unseen comes beside it. */
+static int of_two(struct drift_law *out, const struct law_question *q, double total)
+{
+    AUTO(law_rows) struct law_rows *a = NULL, *b = NULL;
+    AUTO_FREE struct part *part = malloc(sizeof(*part));
+    if (!part || law_rows_new(&a, 1) || law_rows_new(&b, 1))
+        return -ENOMEM;
+    bool unseen_is_other = q->n_bins == 1;
+    law_rows_start(a, 0);
+    part_of_pair(part, q, unseen_is_other ? q->unseen : bin_weight(q, 1));
+    for (int round = 0; round < 2; round++) {
+        law_rows_clear(b);
+        for (int i = 0; i < part->counts.n_values; i++)
+            law_rows_add(b, 0, law_rows_at(a, 0), (float)part->counts.p[i],
+                         part->values[i] / out->step);
+        law_rows_fold(b, 0);
+        struct law_rows *swap = a;
+        a = b;
+        b = swap;
+        if (unseen_is_other || q->unseen <= 0)
+            break;
+        part_of_bin(part, q, q->n_bins, total);
+    }
+    law_rows_survival(a, 0, ROW_LUMPS, out);
+    return 0;
+}
+
+/* --- the largest difference --- */
+
+static int of_largest(struct drift_law *out, const struct law_question *q, double total)
+{
+    double mass[LAW_POINTS + 1] = {0}, root = sqrt(scale_of(q)), above = 0;
+    for (size_t bin = 0; bin < bins_with_unseen(q); bin++) {
+        double weight = bin_weight(q, bin), share = bin_count(q, bin) / q->m;
+        struct count_law law = {weight, total, fmax(total - weight, 1e-9), q->n};
+        struct counts counts;
+        counts_of(&counts, &law);
+        for (int i = 0; i < counts.n_values; i++) {
+            double d = fabs((counts.first + i * counts.stride) / q->n - share) * root / out->step;
+            mass[(int)fmin(ceil(d), LAW_POINTS)] += counts.p[i];
+        }
+    }
+    for (int i = LAW_POINTS; i >= 0; i--) {
+        above += mass[i];
+        if (i < LAW_POINTS)
+            out->log_survival[i] = (float)(above > 0 ? log(fmin(above, 1)) : SHORTEST_LOG);
+    }
+    return 0;
+}
+
+/* --- all of them --- */
+
+/* How far the points must reach for p = 1e-8, were the law smooth (Wilson, Hilferty 1931). */
+static double reach_of(const struct law_question *q, double total)
+{
+    struct cumulants sum = {0};
+    struct known_sum unused = {0};
+    struct part part;
+    if (q->n_bins <= 2)
+        part_of_pair(&part, q, q->n_bins == 2 ? bin_weight(q, 1) : fmax(q->unseen, 1e-9));
+    for (size_t bin = 0; bin < bins_with_unseen(q); bin++) {
+        if (q->n_bins > 2 || bin == q->n_bins)
+            part_of_bin(&part, q, bin, total);
+        add_part(&sum, &unused, &part, 0);
+    }
+    double skew = fmax(sum.third / pow(fmax(sum.second, 1e-300), 1.5), 0.01);
+    double shape = 4 / (skew * skew), root = 1 - 1 / (9 * shape) + TAIL_NORMAL / (3 * sqrt(shape));
+    return sum.first + sqrt(sum.second) * (shape * root * root * root - shape) / sqrt(shape);
+}
+
+/* One bin, which gets every event: 0 for certain. */
+static void certain(struct drift_law *out)
+{
+    out->step = 1;
+    for (int i = 0; i < LAW_POINTS; i++)
+        out->log_survival[i] = i ? (float)SHORTEST_LOG : 0;
+}
+
+int drift_law_make(struct drift_law *out, const struct law_question *q)
+{
+    double total = total_weight(q);
+    if (bins_with_unseen(q) < 2) {
+        certain(out);
+        return 0;
+    }
+    if (q->statistic == LAW_WASSERSTEIN)
+        return drift_path_law(out, q, total);
+    if (q->statistic == LAW_L_INFINITY) {
+        out->step = 7.0 / LAW_POINTS; /* standard deviations of the largest bin: at most 1/2 each */
+        return of_largest(out, q, total);
+    }
+    out->step = fmax(reach_of(q, total), 1e-300) / (LAW_POINTS - 2);
+    for (int i = 0;; i++) {
+        int rc = q->n_bins <= 2             ? of_two(out, q, total)
+                 : q->n <= LAW_EXACT_EVENTS ? exact(out, q, total)
+                                            : by_cumulants(out, q, total);
+        if (rc || i == MOST_WIDENINGS || (double)out->log_survival[LAW_POINTS - 1] < log(TAIL_MASS))
+            return rc;
+        out->step *= 2;
+    }
+}
+
+double drift_law_log_p(const struct drift_law *law, double t)
+{
+    double at = fmax(t, 0) / law->step;
+    int i = at < LAW_POINTS - 2 ? (int)at : LAW_POINTS - 2;
+    double low = (double)law->log_survival[i], high = (double)law->log_survival[i + 1];
+    return fmax(low + (at - i) * (high - low), 10 * SHORTEST_LOG);
+}
+
+double drift_law_quantile(const struct drift_law *law, double log_p)
+{
+    int low = 0, high = LAW_POINTS - 1; /* the last point that is not below log_p */
+    if ((double)law->log_survival[0] < log_p)
+        return 0;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if ((double)law->log_survival[middle] >= log_p)
+            low = middle;
+        else
+            high = middle;
+    }
+    double here = (double)law->log_survival[low], next = (double)law->log_survival[low + 1];
+    double part = here > next ? (here - log_p) / (here - next) : 1;
+    return (low + part) * law->step;
+}

@@ -1,0 +1,159 @@
+#include "stats/drift_path.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "common/cleanup.h"
+#include "stats/distribution.h"
+#include "stats/drift_counts.h"
+#include "stats/law_rows.h"
+
+enum {
+    BRIDGE_STEPS = 64, /* variance of the walk that stands for the bridge, before it is tied */
+    BRIDGE_REACH = 40, /* ten standard deviations of its middle */
+    MOST_WIDENINGS = 2
+};
+#define REACH 8.0 /* in sqrt(1/n + 1/m) standard deviations */
+#define TAIL_MASS 1e-7
+
+/* A walk over the groups: states are rows; it starts and ends in given ones. */
+struct walk {
+    const struct law_question *q;
+    double total, root; /* of the weights; sqrt(1/n + 1/m) */
+    bool bridge;
+    int n_rows, start, end;
+};
+
+static struct walk walk_of(const struct law_question *q, double total)
+{
+    bool bridge = q->n > LAW_EXACT_EVENTS;
+    struct walk walk = {
+        .q = q, .total = total, .root = sqrt(1 / q->n + 1 / q->m), .bridge = bridge};
+    walk.n_rows = bridge ? 2 * BRIDGE_REACH + 1 : (int)q->n + 1;
+    walk.start = bridge ? BRIDGE_REACH : 0;
+    walk.end = bridge ? BRIDGE_REACH : (int)q->n;
+    return walk;
+}
+
+/* A symmetric step of that variance on whole numbers. */
+static void symmetric(struct counts *out, double variance)
+{
+    int reach = variance < 0.5 ? 1 : (int)ceil(6 * sqrt(variance));
+    double sum = 0;
+    *out = (struct counts){.first = -reach, .stride = 1, .n_values = 2 * reach + 1};
+    for (int k = -reach; k <= reach; k++) {
+        double p = variance >= 0.5 ? exp(-k * k / (2 * variance)) : k ? variance / 2 : 1 - variance;
+        out->p[k + reach] = p;
+        sum += p;
+    }
+    for (int i = 0; i < out->n_values; i++)
+        out->p[i] /= sum;
+}
+
+static void step_of(struct counts *out, const struct walk *walk, size_t group)
+{
+    double weight = walk->q->weights[group];
+    if (walk->bridge) {
+        symmetric(out, fmin(BRIDGE_STEPS * weight / walk->total, BRIDGE_STEPS / 2.0));
+        return;
+    }
+    struct count_law law = {weight, walk->total, 0, walk->q->n};
+    counts_of(out, &law);
+}
+
+/* Every way into the rows that the walk can be in after this group. */
+static void take_step(const struct law_rows *from, struct law_rows *into, const struct counts *step)
+{
+    law_rows_clear(into);
+    for (int row = 0; row < into->n_rows; row++) {
+        for (int i = 0; i < step->n_values; i++) {
+            int before = row - (int)(step->first + i);
+            if (before >= 0 && before < from->n_rows && from->used[before] && step->p[i] > 1e-14)
+                law_rows_add(into, row, law_rows_at(from, before), (float)step->p[i], 0);
+        }
+    }
+}
+
+/* The scaled gap at the group's end. */
+static double gap_of(const struct walk *walk, int row, double reference)
+{
+    if (walk->bridge)
+        return (row - walk->start) / sqrt(BRIDGE_STEPS);
+    return (row / walk->q->n - reference) / walk->root;
+}
+
+/* The mean of |x| for x normal around the gap. */
+static double mean_distance(double gap, double variance)
+{
+    double by = gap * gap / (2 * variance);
+    return fabs(gap) * erf(sqrt(by)) + sqrt(variance * M_2_PI) * exp(-by);
+}
+
+/* On to the next group. A quarter of a group's share is the path's mean variance there. */
+static void go_on(const struct law_rows *from, struct law_rows *into, const struct walk *walk,
+                  size_t group, double reference, double points)
+{
+    const struct law_question *q = walk->q;
+    double share = (q->weights[group] + q->weights[group + 1]) / 2 / walk->total;
+    law_rows_clear(into);
+    for (int row = 0; row < from->n_rows; row++) {
+        if (!from->used[row])
+            continue;
+        double gap = gap_of(walk, row, reference);
+        double area = mean_distance(gap, share / 4) * q->steps[group];
+        law_rows_add_split(into, row, law_rows_at(from, row), 1, area / points);
+        law_rows_fold(into, row);
+    }
+}
+
+static int walk_all(struct drift_law *out, const struct walk *walk)
+{
+    AUTO(law_rows) struct law_rows *here = NULL, *next = NULL;
+    if (law_rows_new(&here, walk->n_rows) || law_rows_new(&next, walk->n_rows))
+        return -ENOMEM;
+    double reference = 0;
+    law_rows_start(here, walk->start);
+    for (size_t group = 0; group + 1 < walk->q->n_bins; group++) {
+        struct counts step;
+        step_of(&step, walk, group);
+        take_step(here, next, &step);
+        reference += walk->q->counts[group] / walk->q->m;
+        go_on(next, here, walk, group, reference, out->step);
+    }
+    struct counts step;
+    step_of(&step, walk, walk->q->n_bins - 1);
+    take_step(here, next, &step);
+    law_rows_fold(next, walk->end);
+    law_rows_survival(next, walk->end, ROW_SMOOTH, out);
+    return 0;
+}
+
+int drift_path_law(struct drift_law *out, const struct law_question *q, double total)
+{
+    struct walk walk = walk_of(q, total);
+    out->step = REACH / (LAW_POINTS - 2);
+    for (int i = 0;; i++) {
+        int rc = walk_all(out, &walk);
+        if (rc || i == MOST_WIDENINGS || (double)out->log_survival[LAW_POINTS - 1] < log(TAIL_MASS))
+            return rc;
+        out->step *= 2;
+    }
+}
+
+/* ln P(X > t) of a standardised Pearson III variable. */
+static double skewed_log_sf(double t, double skew)
+{
+    if (fabs(skew) < 0.01)
+        return normal_log_sf(t);
+    double shape = 4 / (skew * skew), x = shape + t * sqrt(shape) * copysign(1, skew);
+    if (skew > 0)
+        return gamma_log_sf(x, shape, 1);
+    return x > 0 ? log(fmax(gamma_cdf(x, shape, 1), 1e-300)) : -690;
+}
+
+double drift_path_skewness(double t, double skew, double m, double n)
+{
+    double both = 1 / n + 1 / m, of_mean = skew * (1 / (n * n) - 1 / (m * m)) / pow(both, 1.5);
+    double log_p = log_sum(skewed_log_sf(t, of_mean), skewed_log_sf(t, -of_mean));
+    return fmax(log_p - normal_log_sf(t) - M_LN2, 0);
+}

@@ -1,0 +1,215 @@
+#include "stats/drift_law.h"
+
+#include <math.h>
+
+#include "stats/distribution.h"
+#include "stats/drift.h"
+#include "tests/test.h"
+
+enum {
+    EVENTS = 7,
+    BINS = 3,
+    OUTCOMES = (EVENTS + 1) * (EVENTS + 2) / 2
+};
+
+static const double counts[BINS] = {12, 5, 2};
+static const double steps[BINS - 1] = {0.7, 2.1};
+
+struct outcome {
+    double p, value; /* of the scaled statistic */
+};
+
+/* ln of a Dirichlet-multinomial probability, but for what all have in common. */
+static double log_weight(const double *window)
+{
+    double sum = 0;
+    for (int i = 0; i < BINS; i++)
+        sum += lgamma(counts[i] + window[i]) - lgamma(window[i] + 1);
+    return sum;
+}
+
+static double area(const struct drift_bin *bins, double m, double n)
+{
+    double gap = 0, sum = 0;
+    for (int i = 0; i + 1 < BINS; i++) {
+        gap += bins[i].window / n - bins[i].reference / m;
+        double share = (counts[i] + counts[i + 1]) / 2 / m;
+        double variance = (1 / n + 1 / m) * share / 4, by = gap * gap / (2 * variance);
+        sum += (fabs(gap) * erf(sqrt(by)) + sqrt(variance * M_2_PI) * exp(-by)) * steps[i];
+    }
+    return sum;
+}
+
+static double scaled(enum drift_statistic statistic, const struct drift_bin *bins, double m,
+                     double n)
+{
+    double both = 1 / n + 1 / m, dof, value;
+    switch (statistic) {
+    case LAW_PSI:
+        return drift_psi(bins, BINS, m, n) / both;
+    case LAW_JS:
+        value = drift_js(bins, BINS, m, n);
+        return value * value / both;
+    case LAW_HELLINGER:
+        value = drift_hellinger(bins, BINS, m, n);
+        return value * value / both;
+    case LAW_CHI2:
+        return drift_chi2(bins, BINS, m, n, &dof);
+    case LAW_L_INFINITY:
+        return drift_l_infinity(bins, BINS, m, n) / sqrt(both);
+    default:
+        return area(bins, m, n) / sqrt(both);
+    }
+}
+
+/* Every window of 7 events on 3 bins, with its probability given the reference. */
+static int all_outcomes(enum drift_statistic statistic, struct outcome *out)
+{
+    int n_outcomes = 0;
+    double total = 0;
+    for (int a = 0; a <= EVENTS; a++) {
+        for (int b = 0; a + b <= EVENTS; b++) {
+            double window[BINS] = {a, b, EVENTS - a - b};
+            struct drift_bin bins[BINS];
+            for (int i = 0; i < BINS; i++)
+                bins[i] = (struct drift_bin){counts[i], window[i]};
+            out[n_outcomes].p = exp(log_weight(window));
+            out[n_outcomes].value = scaled(statistic, bins, 19, EVENTS);
+            total += out[n_outcomes++].p;
+        }
+    }
+    for (int i = 0; i < n_outcomes; i++)
+        out[i].p /= total;
+    return n_outcomes;
+}
+
+static double p_above(const struct outcome *outcomes, int n, double value)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += outcomes[i].value >= value ? outcomes[i].p : 0;
+    return sum;
+}
+
+static struct law_question question_of(enum drift_statistic statistic)
+{
+    return (struct law_question){statistic, counts, counts, steps, BINS, 0, 19, EVENTS};
+}
+
+static void few_events_have_the_law_of_every_outcome_counted(void **state)
+{
+    (void)state;
+    static const enum drift_statistic statistics[] = {LAW_PSI, LAW_JS, LAW_HELLINGER, LAW_CHI2,
+                                                      LAW_WASSERSTEIN};
+    for (int k = 0; k < 5; k++) {
+        struct law_question question = question_of(statistics[k]);
+        struct outcome outcomes[OUTCOMES];
+        struct drift_law law;
+        int n = all_outcomes(statistics[k], outcomes);
+
+        assert_int_equal(drift_law_make(&law, &question), 0);
+
+        for (int i = 0; i < n; i++) {
+            /* sums lie on points: never less than the truth, at most what begins 3.5 points below;
+               paths, whose sums are many, are read in the middle */
+            double up = statistics[k] == LAW_WASSERSTEIN ? 2 : 0.5;
+            double p = exp(drift_law_log_p(&law, outcomes[i].value));
+            assert_true(p >= p_above(outcomes, n, outcomes[i].value + up * law.step) * 0.999);
+            assert_true(p <=
+                        p_above(outcomes, n, outcomes[i].value - 3.5 * law.step) * 1.001 + 1e-9);
+        }
+    }
+}
+
+static void the_largest_difference_is_never_called_too_rare(void **state)
+{
+    (void)state;
+    struct law_question question = question_of(LAW_L_INFINITY);
+    struct outcome outcomes[OUTCOMES];
+    struct drift_law law;
+    int n = all_outcomes(LAW_L_INFINITY, outcomes);
+
+    assert_int_equal(drift_law_make(&law, &question), 0);
+
+    for (int i = 0; i < n; i++) {
+        double truth = p_above(outcomes, n, outcomes[i].value);
+        double p = exp(drift_law_log_p(&law, outcomes[i].value));
+        assert_true(p >= truth * 0.999);
+        if (truth < 0.05) /* where it matters, all bins' tails together are hardly more */
+            assert_true(p <= truth * 2.2);
+    }
+}
+
+static void many_events_have_the_laws_of_the_textbooks(void **state)
+{
+    (void)state;
+    double many[] = {3000, 2500, 2000, 1500, 1000}, reach[] = {1, 1, 1, 1};
+    struct drift_law law;
+    struct law_question question = {LAW_CHI2, many, many, reach, 5, 0, 10000, 20000};
+    for (double p = 0.1; p > 1e-6; p /= 10) {
+        assert_int_equal(drift_law_make(&law, &question), 0);
+        double t = drift_law_quantile(&law, log(p));
+        assert_true(fabs(chi2_sf(t, 4) / p - 1) < 0.05);
+        assert_true(fabs(exp(drift_law_log_p(&law, t)) / p - 1) < 1e-5);
+    }
+    /* PSI, Hellinger and Jensen-Shannon are that, too: Yurdakul 2018; 1/8 and 1/(8 ln 2) of it */
+    static const struct {
+        enum drift_statistic statistic;
+        double by;
+    } others[] = {{LAW_PSI, 1}, {LAW_HELLINGER, 0.125}, {LAW_JS, 0.125 / M_LN2}};
+    for (int i = 0; i < 3; i++) {
+        question.statistic = others[i].statistic;
+        assert_int_equal(drift_law_make(&law, &question), 0);
+        double t = drift_law_quantile(&law, log(1e-4));
+        assert_true(fabs(t / (others[i].by * chi2_quantile(0.9999, 4)) - 1) < 0.01);
+    }
+}
+
+/* The area under a Brownian bridge's absolute value: mean, and Johnson, Killeen 1983, table 1. */
+static void the_area_of_many_uniform_values_is_that_of_a_brownian_bridge(void **state)
+{
+    (void)state;
+    enum {
+        GROUPS = 64
+    };
+    double even[GROUPS], apart[GROUPS];
+    for (int i = 0; i < GROUPS; i++) {
+        even[i] = 1e6 / GROUPS;
+        apart[i] = sqrt(12) / GROUPS; /* in standard deviations */
+    }
+    struct law_question question = {LAW_WASSERSTEIN, even, even, apart, GROUPS, 0, 1e6, 1e6};
+    struct drift_law law;
+    assert_int_equal(drift_law_make(&law, &question), 0);
+    static const struct {
+        double p, area;
+    } table[] = {{0.5, 0.2804}, {0.1, 0.4986}, {0.05, 0.5821}, {0.01, 0.7518}};
+    for (int i = 0; i < 4; i++)
+        assert_true(fabs(drift_law_quantile(&law, log(table[i].p)) / sqrt(12) - table[i].area) <
+                    0.008);
+}
+
+static void one_bin_holds_every_event_for_certain(void **state)
+{
+    (void)state;
+    double all[] = {500}, none[] = {0};
+    struct law_question question = {LAW_JS, all, all, none, 1, 0, 500, 40};
+    struct drift_law law;
+
+    assert_int_equal(drift_law_make(&law, &question), 0);
+
+    assert_true(drift_law_log_p(&law, 0) == 0);
+    assert_true(drift_law_log_p(&law, 2) < -50);
+    assert_true(drift_law_quantile(&law, log(1e-3)) < 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(few_events_have_the_law_of_every_outcome_counted),
+        cmocka_unit_test(the_largest_difference_is_never_called_too_rare),
+        cmocka_unit_test(many_events_have_the_laws_of_the_textbooks),
+        cmocka_unit_test(the_area_of_many_uniform_values_is_that_of_a_brownian_bridge),
+        cmocka_unit_test(one_bin_holds_every_event_for_certain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
