@@ -2,10 +2,10 @@
  * `assay demo`: one process with nothing around it. librdkafka's mock cluster is the Kafka, a
  * thread produces the simulated model's events into it over the real wire protocol, and the very
  * daemon of `assay serve` consumes them. It starts a day in the past, catches up within a minute,
- * then runs at real speed.
+ * then runs at real speed, and releases a version that does not hold what it promised.
  *
  * The mock cluster keeps about 5 MB a partition and silently drops the oldest, so the producer
- * never runs far ahead of the clock that it sets itself.
+ * never runs far ahead of what the daemon says it has read.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/demo_release.h"
 #include "cli/options.h"
 #include "cli/serve.h"
 #include "cli/simulate.h"
@@ -31,7 +32,9 @@ enum {
     PARTITIONS = 4,
     HISTORY_HOURS = 24,
     CATCH_UP_SECONDS = 45, /* the day is produced in this time; consuming keeps pace */
-    QUEUE_FULL_WAIT_MS = 50
+    QUEUE_FULL_WAIT_MS = 50,
+    AHEAD_HOURS = 1,            /* of events between producer and daemon */
+    RELEASE_AFTER_SECONDS = 15, /* live, until v4 comes */
 };
 
 struct demo {
@@ -39,21 +42,35 @@ struct demo {
     rd_kafka_mock_cluster_t *cluster;
     const char *brokers;
     struct simulation *simulation;
+    char url[128]; /* where the daemon listens */
+    struct release release;
     int64_t history_ms; /* event time at which the simulation begins */
     int64_t started_ms; /* wall clock when it began */
+    int64_t live_ms;    /* and when the day was produced */
+    bool live;
     atomic_bool stopping;
     pthread_t thread;
     bool running;
     struct err err; /* the thread's, read after it ended */
 };
 
-/* Which event time has been reached: fast over the past day, then the wall clock itself. */
-static int64_t event_time(const struct demo *demo, int64_t wall_ms)
+/* How far events are produced: fast over the past day, as far as the daemon follows, then with the
+ * wall clock. */
+static int64_t event_time(struct demo *demo, int64_t wall_ms)
 {
     int64_t running_ms = wall_ms - demo->started_ms;
     int64_t past = demo->started_ms - demo->history_ms;
     int64_t speed = past / (CATCH_UP_SECONDS * SECOND) + 1;
     int64_t fast = demo->history_ms + running_ms * speed;
+    if (demo->live)
+        return wall_ms;
+    int64_t reached_ms = release_reached(&demo->release, wall_ms);
+    int64_t most = (reached_ms == INT64_MIN ? demo->history_ms : reached_ms) + AHEAD_HOURS * HOUR;
+    fast = fast < most ? fast : most;
+    if (fast >= wall_ms) {
+        demo->live = true;
+        demo->live_ms = wall_ms;
+    }
     return fast < wall_ms ? fast : wall_ms;
 }
 
@@ -75,14 +92,32 @@ static int produce(struct demo *demo, const struct simulated_event *event)
     }
 }
 
+/* A release that cannot begin is told once: the rest of the demo goes on. */
+static void keep_releasing(struct demo *demo, int64_t wall_ms, bool *tried)
+{
+    struct err err = {0};
+    if (!*tried && demo->live && wall_ms - demo->live_ms >= RELEASE_AFTER_SECONDS * SECOND) {
+        *tried = true;
+        if (release_begin(&demo->release, &err))
+            fprintf(stderr, "assay: demo: v4 is not released: %s\n", err.text);
+    }
+    simulation_split(demo->simulation, release_weight(&demo->release, wall_ms));
+}
+
 static void *produce_events(void *context)
 {
     struct demo *demo = context;
     const struct clock *clock = clock_system();
     struct simulated_event event;
+    bool released = false;
+    struct err err = {0};
+    if (release_open(&demo->release, demo->url, &err))
+        fprintf(stderr, "assay: demo: %s\n", err.text);
     int rc = simulation_next(demo->simulation, &event, &demo->err);
     while (!rc && !atomic_load(&demo->stopping)) {
-        int64_t now_ms = event_time(demo, clock_wall_ms(clock));
+        int64_t wall_ms = clock_wall_ms(clock);
+        int64_t now_ms = event_time(demo, wall_ms);
+        keep_releasing(demo, wall_ms, &released);
         while (!rc && event.ts_ms <= now_ms) {
             rc = produce(demo, &event);
             if (!rc)
@@ -156,28 +191,40 @@ static int make_config(struct config **out, const struct demo *demo, const char 
         "      - {name: ctr, outcome: click, per: prediction}\n"
         "      - {name: revenue_per_click, outcome: revenue, agg: mean, per: prediction}\n"
         "      - {name: net_value, expr: \"100*tp - 400*fp\"}\n"
+        "    reference: {from: %" PRId64 ", to: %" PRId64 "}\n"
+        "    drift: {method: auto, false_alarm_rate: 0.01, min_effect: 0.1}\n"
         "alerts:\n"
-        "  - {name: v4-failing, model: credit, version: v4, metric: error_rate, window: "
-        "30m, above: 0.02, every: 1m, severity: critical}\n"
-        "  - {name: v4-slow, model: credit, version: v4, metric: latency_p99, window: 30m, "
-        "above: 60, every: 1m}\n"
+        "  - {name: input-drift, model: credit, drift: any, window: 1h, every: 15m}\n"
+        "  - {name: released-and-rolled-back, experiment: any, on: rolled_back, every: 1m, "
+        "severity: critical}\n"
+        "  - {name: failing, model: credit, metric: error_rate, window: 5m, above: 0.02, "
+        "every: 1m, "
+        "severity: critical}\n"
         "  - {name: france-auc, model: credit, segment: {country: fr}, metric: roc_auc, "
         "window: 2h, below: 0.70, clear: 0.72, mature: 0.8, every: 1m, severity: error}\n",
-        directory, port, demo->brokers);
+        directory, port, demo->brokers, demo->history_ms, demo->history_ms + 8 * HOUR);
     return config_parse(out, "demo.yaml", yaml, (size_t)n, err);
 }
 
 static void started(void *context, const char *url)
 {
-    const struct demo *demo = context;
+    struct demo *demo = context;
     printf("\n  Assay is running a simulated credit model.\n\n"
            "  Dashboard   %s/\n"
            "  Kafka       %s   (kcat -C -b %s -t predictions)\n"
            "  API         %s/api/v1/models/credit/metrics?metric=roc_auc&window=1h\n\n"
            "  A day of history is being produced now, in about %d seconds; then it runs live.\n"
+           "  Then v4 is released to 5%% of the users, and fails as soon as it gets 50%%:\n"
+           "  %s/#/releases/" RELEASE_NAME "\n\n"
            "  Ctrl-C ends it.\n\n",
-           url, demo->brokers, demo->brokers, url, CATCH_UP_SECONDS);
+           url, demo->brokers, demo->brokers, url, CATCH_UP_SECONDS, url);
     fflush(stdout);
+
+    snprintf(demo->url, sizeof(demo->url), "%s", url);
+    int rc = pthread_create(&demo->thread, NULL, produce_events, demo);
+    demo->running = rc == 0;
+    if (rc)
+        fprintf(stderr, "assay: demo: cannot start the producer: %s\n", strerrordesc_np(rc));
 }
 
 static int run(struct demo *demo, const char *directory, long port, struct err *err)
@@ -192,12 +239,12 @@ static int run(struct demo *demo, const char *directory, long port, struct err *
     struct simulation_plan plan = {
         .seed = 42,
         .start_ms = demo->history_ms,
-        .rate = 2.0,
+        .rate = 4.0,
+        .peak_ms = now_ms,
+        .upgrade_ms = now_ms - 13 * HOUR,
         .drift_ms = now_ms - 7 * HOUR,
         .decay_ms = now_ms - 5 * HOUR,
-        .release_ms = now_ms - 10 * HOUR,
-        .release_share = 0.2,
-        .harm_ms = now_ms - 2 * HOUR,
+        .salt = RELEASE_NAME,
     };
     rc = simulation_new(&demo->simulation, &plan, err);
     if (rc)
@@ -207,10 +254,6 @@ static int run(struct demo *demo, const char *directory, long port, struct err *
     rc = make_config(&config, demo, directory, port, err);
     if (rc)
         return rc;
-    rc = -pthread_create(&demo->thread, NULL, produce_events, demo);
-    if (rc)
-        return err_set(err, rc, "demo: cannot start the producer: %s", strerror(-rc));
-    demo->running = true;
     struct serve_options options = {
         .config = config, .context = demo, .started = started, .quiet = true};
     return serve_run(&options, err);
@@ -238,6 +281,7 @@ int command_demo(int argc, char **argv)
         options_number("port", port_text, 0, 65535, &port, &err))
         return fail(&err);
 
+    serve_block_signals(); /* the embedded Kafka's threads start before the daemon's */
     char directory[] = "/tmp/assay-demo-XXXXXX";
     if (!mkdtemp(directory)) {
         err_set(&err, -errno, "demo: cannot make a directory below /tmp: %s", strerror(errno));

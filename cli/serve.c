@@ -222,7 +222,7 @@ static void *wait_for_signals(void *context)
     }
 }
 
-static void block_signals(void)
+void serve_block_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -354,7 +354,7 @@ int serve_run(const struct serve_options *options, struct err *err)
                 .level = options->quiet ? LEVEL_WARNING : LEVEL_INFO,
                 .clock = clock_system()},
     };
-    block_signals(); /* before any thread starts, so that all of them inherit it */
+    serve_block_signals();
 
     int rc = open_parts(&daemon, err);
     if (!rc) {

@@ -4,7 +4,7 @@
  *
  * Owner    the configuration must outlive the call
  * Errors   as in common/err.h; each message names what to do
- * Threads  serve_run takes the calling thread as the writer's until SIGTERM, SIGINT or serve_stop
+ * Threads  serve_run takes the calling thread as the writer's until SIGTERM or SIGINT
  */
 #pragma once
 
@@ -21,5 +21,9 @@ struct serve_options {
     void (*started)(void *context, const char *url);
     bool quiet; /* no log lines below warnings */
 };
+
+/* serve_run waits for signals on a thread of its own: they must be blocked in all others, so call
+   this before any thread starts (serve_run does so itself). */
+void serve_block_signals(void);
 
 int serve_run(const struct serve_options *options, struct err *err);

@@ -6,16 +6,20 @@
 #include "cli/simulate.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/rng.h"
+#include "stats/bucket.h"
 
 enum {
     JSON_BYTES = 1024,
     KEY_BYTES = 32,
-    MAX_WAITING = 1 << 20
+    MAX_WAITING = 1 << 20,
+    N_UNITS = 40000,
+    TOO_MUCH_WEIGHT = 20, /* percent: what v4 cannot carry */
 };
 
 #define SECOND INT64_C(1000)
@@ -38,6 +42,7 @@ struct simulation {
     struct simulation_plan plan;
     struct rng rng;
     int64_t next_prediction_ms;
+    double weight; /* of v4, percent */
     uint64_t n_predictions;
     struct late *heap; /* smallest ts_ms first */
     size_t n_heap;
@@ -119,13 +124,21 @@ static struct late heap_pop(struct simulation *sim)
     return top;
 }
 
-/* How busy it is: nights are quiet, weekends quieter; averages to about 1 over a week. */
-static double rhythm(int64_t ts_ms)
+/* 1 on a weekend, 0 on a working day, in between for the three hours around each midnight. */
+static double weekend(int64_t ts_ms)
 {
-    double hour = (double)(ts_ms % DAY) / (double)(DAY / 24);
-    int weekday = (int)((ts_ms / DAY + 4) % 7); /* the epoch was a Thursday; 0 = Sunday */
-    double day = 1.0 + 0.65 * sin((hour - 8.0) * M_PI / 12.0);
-    return day * (weekday == 0 || weekday == 6 ? 0.6 : 1.16);
+    double day =
+        fmod((double)ts_ms / (double)DAY + 4, 7);  /* the epoch was a Thursday; 0 = Sunday */
+    double away = fabs(day < 3.5 ? day : day - 7); /* days from Sunday 0:00 */
+    double share = 0.5 + 8 * (1 - away);           /* Saturday 0:00 to Monday 0:00 */
+    return share < 0 ? 0 : share > 1 ? 1 : share;
+}
+
+/* How busy it is: nights are quiet, weekends quieter; averages to about 1 over a week. */
+static double rhythm(const struct simulation *sim, int64_t ts_ms)
+{
+    double day = 1.0 + 0.65 * cos(2 * M_PI * (double)(ts_ms - sim->plan.peak_ms) / (double)DAY);
+    return day * (1.16 - 0.56 * weekend(ts_ms));
 }
 
 static double sigmoid(double x)
@@ -234,26 +247,29 @@ static int make_prediction(struct simulation *sim, struct simulated_event *out, 
     uint64_t id = ++sim->n_predictions;
     struct applicant a = draw_applicant(sim, ts_ms);
 
-    int v4 = ts_ms >= sim->plan.release_ms && rng_uniform(rng) < sim->plan.release_share;
-    double harm = v4 ? onset(ts_ms, sim->plan.harm_ms) : 0.0;
-    double noise = v4 ? 0.35 : 0.5;
+    char unit[KEY_BYTES];
+    int unit_bytes = snprintf(unit, sizeof(unit), "user-%d", (int)rng_below(rng, N_UNITS));
+    bool v4 = bucket_of(sim->plan.salt, strlen(sim->plan.salt), unit, (size_t)unit_bytes) <
+              sim->weight / 100;
+    const char *version = v4 ? "v4" : ts_ms < sim->plan.upgrade_ms ? "v2" : "v3";
+    double harm = v4 && sim->weight >= TOO_MUCH_WEIGHT ? 1.0 : 0.0;
+    double noise = v4 ? 0.35 : ts_ms < sim->plan.upgrade_ms ? 0.8 : 0.5;
     double score = sigmoid(1.25 * repay_logit(&a) + noise * rng_normal(rng));
-    int failed = rng_uniform(rng) < 0.004 + 0.06 * harm;
+    int failed = rng_uniform(rng) < 0.004 + 0.12 * harm;
     double latency = 9.0 * exp(0.35 * rng_normal(rng)) * (1.0 + 0.9 * harm) +
                      (rng_uniform(rng) < 0.02 ? rng_exponential(rng, 25.0) : 0.0) +
-                     4.0 * rhythm(ts_ms);
+                     4.0 * rhythm(sim, ts_ms);
 
     snprintf(sim->key, sizeof(sim->key), "app-%llx", (unsigned long long)id);
     int n = snprintf(
         sim->json, sizeof(sim->json),
         "{\"type\":\"prediction\",\"id\":\"%s\",\"ts\":%lld,\"model\":\"credit\",\"version\":"
-        "\"%s\",\"unit\":\"user-%llu\",\"features\":{\"income\":%.2f,\"amount\":%.2f,"
+        "\"%s\",\"unit\":\"%s\",\"features\":{\"income\":%.2f,\"amount\":%.2f,"
         "\"debt_ratio\":%.4f,\"years_employed\":%.2f,\"age\":%d,\"defaults\":%d,\"city\":\"%s\","
         "\"channel\":\"%s\",\"vip\":%s,\"referrer_score\":%s},",
-        sim->key, (long long)ts_ms, v4 ? "v4" : "v3", (unsigned long long)rng_below(rng, 40000),
-        a.income, a.amount, a.debt_ratio, a.years_employed, a.age, a.defaults, cities[a.city],
-        channels[a.channel], a.vip ? "true" : "false",
-        rng_uniform(rng) < 0.15 ? "null" : (a.vip ? "0.8" : "0.4"));
+        sim->key, (long long)ts_ms, version, unit, a.income, a.amount, a.debt_ratio,
+        a.years_employed, a.age, a.defaults, cities[a.city], channels[a.channel],
+        a.vip ? "true" : "false", rng_uniform(rng) < 0.15 ? "null" : (a.vip ? "0.8" : "0.4"));
     if (failed)
         n += snprintf(sim->json + n, sizeof(sim->json) - (size_t)n,
                       "\"latency_ms\":%.2f,\"error\":\"upstream timeout\","
@@ -266,7 +282,7 @@ static int make_prediction(struct simulation *sim, struct simulated_event *out, 
                       score, score >= 0.5, latency, countries[a.city]);
     *out = (struct simulated_event){ts_ms, "predictions", sim->key, sim->json, (size_t)n};
 
-    double gap = rng_exponential(rng, 1000.0 / (sim->plan.rate * rhythm(ts_ms)));
+    double gap = rng_exponential(rng, 1000.0 / (sim->plan.rate * rhythm(sim, ts_ms)));
     sim->next_prediction_ms += 1 + (int64_t)gap;
     if (failed)
         return 0;
@@ -299,4 +315,9 @@ int simulation_next(struct simulation *sim, struct simulated_event *out, struct 
         return 0;
     }
     return make_prediction(sim, out, err);
+}
+
+void simulation_split(struct simulation *sim, double weight)
+{
+    sim->weight = weight;
 }

@@ -317,7 +317,8 @@ export class Chart {
     }
 
     show_values() {
-        const one = this.rows.map((row) => this.point_of(row)).find(Boolean);
+        // the newest of the windows that are read; a version that had ended by then tells its own
+        const one = this.rows.map((row) => this.point_of(row)).filter(Boolean).sort((a, b) => b.start - a.start)[0];
         const state = one && this.complete && one.end > this.complete ? " · filling" : one && one.end > this.settled() ? " · labels arriving" : "";
         const when = one ? h("span", { class: "when", title: `${format.utc(one.start)} to ${format.utc(one.end)}` },
             `${format.time(one.start)} – ${one.end - one.start >= format.DAY ? format.time(one.end) : format.clock_time(one.end)}${state}`) : null;
@@ -332,7 +333,8 @@ export class Chart {
                 range ? h("span", { class: "range", title: "95% confidence interval" }, range) : null,
                 h("span", { class: "n", title: `${p.n} predictions, ${p.labelled} with a label` }, `n ${format.count(this.weight(p))}`),
                 this.expected(row, p),
-                p.error_bound > 0 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${format.value(p.error_bound, this.kind)}`) : null);
+                p.error_bound > 0 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${format.value(p.error_bound, this.kind)}`) : null,
+                p.start === one.start ? null : h("span", { class: "when", title: `${format.utc(p.start)} to ${format.utc(p.end)}` }, `at ${format.time(p.start)}`));
         }));
     }
 
