@@ -71,12 +71,12 @@ static bool has_margin(const struct experiment_metric *metric)
     return !isnan(metric->margin) || !isnan(metric->margin_relative);
 }
 
-/* E-values of harm and of hard limits that are averaged. */
-static int count_tests(const struct experiment *experiment)
+/* E-values of harm and of hard limits that are averaged; what is certain takes no share of them. */
+static int count_tests(const struct experiment *experiment, const struct verdict *verdict)
 {
     int tests = 0;
     for (int i = 0; i < experiment->n_metrics; i++)
-        if (decides(&experiment->metrics[i]))
+        if (decides(&experiment->metrics[i]) && !verdict->metrics[i].certain)
             tests += isnan(experiment->metrics[i].hard_limit) ? 1 : 2;
     return tests > 0 ? tests : 1;
 }
@@ -176,7 +176,8 @@ static double mean_harm(const struct experiment *experiment, const struct verdic
     *worst = -1;
     for (int i = 0; i < experiment->n_metrics; i++) {
         const struct metric_verdict *m = &verdict->metrics[i];
-        if (!decides(&experiment->metrics[i]))
+        if (!decides(&experiment->metrics[i]) ||
+            (m->certain && !(m->log_e_harm > 0 || m->log_e_limit > 0)))
             continue;
         bool limited = !isnan(experiment->metrics[i].hard_limit);
         double one = limited ? log_sum(m->log_e_harm, m->log_e_limit) : m->log_e_harm;
@@ -186,7 +187,7 @@ static double mean_harm(const struct experiment *experiment, const struct verdic
             *worst = i;
         }
     }
-    return sum - log(count_tests(experiment));
+    return sum - log(count_tests(experiment, verdict));
 }
 
 static bool must_roll_back(const struct experiment *experiment, const struct situation *now,
@@ -230,6 +231,8 @@ static bool metric_passes(const struct experiment *experiment, const struct metr
     case ROLE_PRIMARY:
         return !last_step || safe;
     case ROLE_GUARDRAIL:
+        if (m->estimate) /* a poor one holds what could go on */
+            return m->status != STATUS_UNDEFINED;
         return safe || !experiment->strict;
     }
     return false;
@@ -256,10 +259,12 @@ static bool may_go_on(const struct experiment *experiment, const struct situatio
         experiment_share(experiment, now->ramp.step) >= 1 ? "; this step is not randomised" : "";
     if (lasted < step->min_duration_ms || out->units_treatment < step->min_units || open >= 0)
         return false;
-    if (now->estimate_poor) {
-        give(out, VERDICT_HOLD, CAUSE_ESTIMATE, "quality estimated without labels is poor");
-        return true;
-    }
+    for (int i = 0; i < experiment->n_metrics; i++)
+        if (out->metrics[i].poor && decides(&experiment->metrics[i])) {
+            give(out, VERDICT_HOLD, CAUSE_ESTIMATE, "%s, estimated without labels, is poor",
+                 experiment->metrics[i].metric);
+            return true;
+        }
     if (last) {
         give(out, VERDICT_PROMOTE, CAUSE_NONE, "every metric passed the last step%s%s", shown,
              bare);
@@ -335,7 +340,7 @@ void ab_decide(const struct experiment *experiment, const struct evidence *evide
     out->n_metrics = experiment->n_metrics;
     for (int i = 0; i < experiment->n_metrics; i++)
         weigh_metric(experiment, evidence, i, step, &out->metrics[i]);
-    set_statuses(experiment, log(count_tests(experiment) / experiment->alpha), out);
+    set_statuses(experiment, log(count_tests(experiment, out) / experiment->alpha), out);
     weigh_srm(experiment, evidence, step, &out->srm);
     int open = first_open(experiment, out, last);
     set_samples_needed(experiment, open, out);

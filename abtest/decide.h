@@ -38,7 +38,6 @@ struct situation {
     bool data_lost;        /* events of the step are known to be missing */
     bool reconcile_failed; /* an actuator does not confirm the weight */
     char actuator[VERDICT_WHY_BYTES]; /* which, and why; "" */
-    bool estimate_poor;               /* a quality estimated without labels holds, never promotes */
 };
 void situation_save(const struct situation *situation, struct buf *out);
 int situation_load(struct situation *situation, struct reader *in, struct err *err);
@@ -84,6 +83,9 @@ struct metric_verdict {
     const char *fixed_test; /* "pooled z" or "Welch t"; NULL: not defined */
     double fixed_statistic, fixed_dof, fixed_p_value, fixed_lower, fixed_upper; /* two-sided */
     bool safe_now; /* the evidence of this step alone does not speak against safety */
+    bool certain;  /* one number a version: no chance in it */
+    bool estimate; /* made without labels: it may hold, never decide … */
+    bool poor;     /* … and is outside its margin or limit */
     char why[VERDICT_WHY_BYTES];
 };
 

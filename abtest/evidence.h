@@ -55,6 +55,12 @@ int evidence_observe(struct evidence *e, const struct exposure *x, const struct 
 /* What a label's content brings to each metric, for when the content itself is gone. */
 void evidence_contributions(const struct evidence *evidence, const struct observation *o,
                             struct contribution *out);
+/* … and to its tally; COMPOUND_MAX_TERMS at most. */
+size_t evidence_terms(const struct evidence *evidence, const struct observation *o, int metric,
+                      struct tally_term *out);
+/* What is known of a version as a whole: a fact's or an estimate's value; NaN: not known. */
+void evidence_tell(struct evidence *evidence, int metric, enum arm_served arm, double value);
+double evidence_told(const struct evidence *evidence, int metric, enum arm_served arm);
 void evidence_set_threshold(struct evidence *evidence, int step, int metric, double threshold);
 double evidence_threshold(const struct evidence *evidence, int step, int metric);
 
@@ -80,7 +86,8 @@ struct arm_counts {
     int64_t units;     /* distinct in this step */
     int64_t new_units; /* first seen in the experiment in this step */
     int64_t events;
-    int64_t last_ts_ms; /* newest event of the arm in this step; 0: none */
+    int64_t last_ts_ms;  /* newest event of the arm in this step; 0: none */
+    int64_t first_ts_ms; /* oldest; 0: none */
 };
 struct arm_counts evidence_arm(const struct evidence *evidence, int step, enum arm_served arm);
 /* The arm in which a unit came to the step first; N_ARMS: it has not come. */
@@ -116,3 +123,9 @@ struct ratio_estimate evidence_beyond_limit(const struct evidence *evidence, int
 /* value = area under the curve; nonzero = positives, n = positives + negatives. */
 struct ratio_estimate evidence_auc(const struct evidence *evidence, int step, int metric,
                                    enum arm_served arm);
+/* MEASURE_TALLY. */
+struct ratio_estimate evidence_tally(const struct evidence *evidence, int step, int metric,
+                                     enum arm_served arm);
+/* MEASURE_FLOW: events a second as if the arm, with its share of the traffic, had all of it. */
+struct ratio_estimate evidence_flow(const struct evidence *evidence, int step, int metric,
+                                    enum arm_served arm, const double shares[N_ARMS]);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abtest/measure.h"
+#include "abtest/compound.h"
 #include "common/text.h"
 
 enum {
@@ -79,6 +79,7 @@ static const struct key metric_keys[] = {
     {"harm_margin_relative", KIND_NUMBER, M(harm_margin_relative), 0, INFINITY, {0}},
     {"hard_limit",           KIND_NUMBER, M(hard_limit),           NO_RANGE, {0}},
     {"covariate",            KIND_TEXT,   M(covariate),            NO_RANGE, {0}},
+    {"expr",                 KIND_TEXT,   M(expr),                 0, 1000, {0}},
 };
 #undef E
 #undef S
@@ -105,9 +106,10 @@ static int put_text(const struct level *level, const struct key *key, json_t *va
     if (!text || json_string_length(value) != strlen(text))
         return err_set(err, ERR_DATA, "%s%s: must be a text", level->path, key->name);
     size_t n = strlen(text);
-    if (n == 0 || n > EXPERIMENT_MAX_NAME_BYTES)
-        return err_set(err, ERR_DATA, "%s%s: must have 1 to %d bytes, has %zu", level->path,
-                       key->name, EXPERIMENT_MAX_NAME_BYTES, n);
+    size_t most = isinf(key->high) ? EXPERIMENT_MAX_NAME_BYTES : (size_t)key->high;
+    if (n == 0 || n > most)
+        return err_set(err, ERR_DATA, "%s%s: must have 1 to %zu bytes, has %zu", level->path,
+                       key->name, most, n);
     free(*out);
     *out = strdup(text);
     return *out ? 0 : err_set(err, -ENOMEM, "%s%s: no memory", level->path, key->name);
@@ -253,15 +255,65 @@ static int parse_steps(struct experiment *e, json_t *steps, struct err *err)
     return 0;
 }
 
+int measure_of(struct measure *out, const struct experiment_metric *metric, struct err *err)
+{
+    if (!metric->expr)
+        return measure_resolve(out, metric->metric, err);
+    *out = measure_of_formula();
+    out->lower_is_better = metric->lower_is_better;
+    return 0;
+}
+
+static int check_formula(const struct experiment_metric *m, int index, struct err *err)
+{
+    AUTO(compound) struct compound *compound = NULL;
+    struct measure measure = measure_of_formula(), known;
+    if (measure_resolve(&known, m->metric, NULL) == 0)
+        return err_set(err, ERR_DATA,
+                       "metrics[%d].expr: %s is a metric of its own; give the formula another name",
+                       index, m->metric);
+    int rc = compound_new(&compound, &measure, m->expr, err);
+    if (rc == -EINVAL) /* how the formula is written */
+        rc = ERR_DATA;
+    return rc ? err_prefix(err, rc, "metrics[%d].expr", index) : 0;
+}
+
+/* What some kinds of metrics cannot be asked for. */
+static int check_kind(const struct experiment_metric *m, const struct measure *measure, int index,
+                      struct err *err)
+{
+    bool apart = measure->kind != MEASURE_RATIO || measure->stage == STAGE_SYSTEM;
+    if (m->covariate && (apart || measure->square_root))
+        return err_set(err, ERR_DATA,
+                       "metrics[%d].covariate: %s takes none; means and shares of units do", index,
+                       m->metric);
+    if (measure->kind == MEASURE_ESTIMATE && m->role == ROLE_PRIMARY)
+        return err_set(err, ERR_DATA,
+                       "metrics[%d]: %s is estimated without labels: it may hold a rollout, never "
+                       "promote it; make it a guardrail or a monitor",
+                       index, m->metric);
+    if (measure->kind == MEASURE_ESTIMATE && m->role == ROLE_GUARDRAIL && isnan(m->margin) &&
+        isnan(m->margin_relative) && isnan(m->hard_limit))
+        return err_set(err, ERR_DATA, "metrics[%d]: %s needs margin, margin_relative or hard_limit",
+                       index, m->metric);
+    return 0;
+}
+
 static int check_metric(struct experiment *e, int index, struct err *err)
 {
     struct experiment_metric *m = &e->metrics[index];
     if (!m->metric)
         return err_set(err, ERR_DATA, "metrics[%d].metric: is missing", index);
     struct measure measure;
-    int rc = measure_resolve(&measure, m->metric, err);
+    int rc = m->expr ? check_formula(m, index, err) : 0;
+    if (rc)
+        return rc;
+    rc = measure_of(&measure, m, err);
     if (rc)
         return err_prefix(err, rc, "metrics[%d]", index);
+    rc = check_kind(m, &measure, index, err);
+    if (rc)
+        return rc;
     for (int i = 0; i < index; i++)
         if (strcmp(e->metrics[i].metric, m->metric) == 0)
             return err_set(err, ERR_DATA, "metrics[%d].metric: %s is already metrics[%d]", index,
@@ -311,6 +363,11 @@ static int parse_metrics(struct experiment *e, json_t *metrics, struct err *err)
         const char *name = json_string_value(json_object_get(one, "metric"));
         if (name && measure_resolve(&measure, name, NULL) == 0)
             m->lower_is_better = measure.lower_is_better;
+        else if (json_object_get(one, "expr") && !json_object_get(one, "direction"))
+            return err_set(err, ERR_DATA,
+                           "metrics[%zu].direction: is missing; a formula does not say whether "
+                           "higher or lower is better",
+                           i);
         int rc = put_all(&level, one, (char *)m, err);
         if (rc == 0)
             rc = check_metric(e, (int)i, err);
@@ -421,6 +478,7 @@ void experiment_free(struct experiment *e)
     for (int i = 0; i < e->n_metrics; i++) {
         free(e->metrics[i].metric);
         free(e->metrics[i].covariate);
+        free(e->metrics[i].expr);
     }
     free(e->name);
     free(e->model);
@@ -495,11 +553,16 @@ double experiment_weight(const struct experiment *e, int step)
     return fmin(e->steps[step].weight, 100 - e->holdback);
 }
 
+double experiment_control_share(const struct experiment *e, int step)
+{
+    double w = experiment_weight(e, step) / 100;
+    return e->control_equal ? fmin(w, 1 - w) : 1 - w;
+}
+
 double experiment_share(const struct experiment *e, int step)
 {
     double w = experiment_weight(e, step) / 100;
-    double control = e->control_equal ? fmin(w, 1 - w) : 1 - w;
-    return w / (w + control);
+    return w / (w + experiment_control_share(e, step));
 }
 
 enum arm_served experiment_arm(const struct experiment *e, int step, double bucket)

@@ -22,6 +22,7 @@
 
 #include <jansson.h>
 
+#include "abtest/measure.h"
 #include "common/cleanup.h"
 #include "common/err.h"
 
@@ -58,6 +59,7 @@ struct experiment_metric {
     double harm_margin, harm_margin_relative; /* harm beyond; at most one is not NaN or 0 */
     double hard_limit;                        /* in the metric's unit; NaN: none */
     char *covariate;                          /* a feature's name, for CUPED; NULL: none */
+    char *expr;                               /* a formula of other metrics; NULL: none */
 };
 
 struct experiment {
@@ -84,6 +86,9 @@ int experiment_parse_text(struct experiment **out, const char *text, size_t n, s
 void experiment_free(struct experiment *experiment);
 DEFINE_FREEP(experiment)
 
+/* What the metric is made of, whether its name is known or it brings a formula. */
+int measure_of(struct measure *out, const struct experiment_metric *metric, struct err *err);
+
 /* A new reference, or NULL without memory. */
 json_t *experiment_print(const struct experiment *experiment);
 
@@ -91,6 +96,8 @@ json_t *experiment_print(const struct experiment *experiment);
 double experiment_weight(const struct experiment *experiment, int step);
 /* The treatment's share of the units that are compared in a step; 1 without concurrent control. */
 double experiment_share(const struct experiment *experiment, int step);
+/* Control's share of the whole traffic, as far as it is compared. */
+double experiment_control_share(const struct experiment *experiment, int step);
 
 enum arm_served {
     ARM_CONTROL,

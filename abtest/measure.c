@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "stats/metric.h"
 #include "stats/metric_ranking.h"
 
 enum row {
@@ -27,12 +28,25 @@ enum row {
     ROW_ROC_AUC,
     ROW_OUTCOME_RATE,
     ROW_OUTCOME_MEAN,
+    ROW_OUTCOME_SUM, /* of the values, by predictions */
     ROW_SYSTEM,
     ROW_NDCG,
     ROW_MRR,
     ROW_HIT_RATE,
     ROW_MAP,
     ROW_IOU,
+    ROW_LABELLED_RATE,
+    ROW_CONFIDENCE_MEAN,
+    ROW_TOP_3,
+    ROW_CLASS_PRECISION,
+    ROW_CLASS_RECALL,
+    ROW_CLASS_F1,
+    ROW_COUNT_TP,
+    ROW_COUNT_FP,
+    ROW_COUNT_TN,
+    ROW_COUNT_FN,
+    ROW_THROUGHPUT,
+    ROW_WHOLE, /* its value is not made of single events */
 };
 
 #define NONE ((double)NAN)
@@ -72,14 +86,67 @@ static const struct {
     {"mrr",             ROW_MRR,              MEASURE_RATIO,   STAGE_LABEL,      false, false, false, NONE},
     {"hit_rate_k",      ROW_HIT_RATE,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
     {"map_k",           ROW_MAP,              MEASURE_RATIO,   STAGE_LABEL,      false, false, false, NONE},
+    {"labelled_rate",   ROW_LABELLED_RATE,    MEASURE_RATIO,   STAGE_OUTCOME,    false, false, true,  NONE},
+    {"confidence_mean", ROW_CONFIDENCE_MEAN,  MEASURE_RATIO,   STAGE_PREDICTION, false, false, false, NONE},
+    {"top_3_accuracy",  ROW_TOP_3,            MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
+    {"precision_micro", ROW_ACCURACY,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
+    {"recall_micro",    ROW_ACCURACY,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
+    {"f1_micro",        ROW_ACCURACY,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
+    {"recall_weighted", ROW_ACCURACY,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
+    {"throughput",      ROW_THROUGHPUT,       MEASURE_FLOW,    STAGE_PREDICTION, false, false, false, NONE},
+    {"artifact_bytes",  ROW_WHOLE,            MEASURE_FACT,    STAGE_SYSTEM,     true,  false, false, NONE},
 };
 /* clang-format on */
 enum {
-    N_ROWS = sizeof(rows) / sizeof(rows[0])
+    N_ROWS = sizeof(rows) / sizeof(rows[0]),
+    MAX_WORDS = 100
 };
 
-static const char OUTCOME_RATE[] = "outcome_rate{name=\"", OUTCOME_MEAN[] = "outcome_mean{name=\"";
-static const char IOU[] = "iou{class=\"";
+/* A function of several sums; higher is better. */
+static const struct {
+    const char *name;
+    enum compound_kind kind;
+} tallies[] = {
+    {"precision_macro", COMPOUND_PRECISION_MACRO},
+    {"precision_weighted", COMPOUND_PRECISION_WEIGHTED},
+    {"recall_macro", COMPOUND_RECALL_MACRO},
+    {"f1_macro", COMPOUND_F1_MACRO},
+    {"f1_weighted", COMPOUND_F1_WEIGHTED},
+    {"balanced_accuracy", COMPOUND_BALANCED_ACCURACY},
+    {"cohen_kappa", COMPOUND_KAPPA},
+    {"mcc", COMPOUND_MCC},
+    {"r2", COMPOUND_R2},
+    {"mean_iou", COMPOUND_MEAN_IOU},
+    {"dice", COMPOUND_DICE},
+};
+
+/* Parts of confusion, of the labelled predictions: in formulas alone. */
+static const struct {
+    const char *name;
+    enum row row;
+} counts[] = {
+    {"tp", ROW_COUNT_TP}, {"fp", ROW_COUNT_FP}, {"tn", ROW_COUNT_TN}, {"fn", ROW_COUNT_FN}};
+
+/* What the collector knows and no experiment can be decided by. */
+static const struct {
+    const char *name, *why;
+} undecidable[] = {
+    {"count", "a count follows the share of the traffic; throughput does not"},
+    {"tp", "a count follows the share of the traffic; a formula (expr) takes it by prediction"},
+    {"fp", "a count follows the share of the traffic; a formula (expr) takes it by prediction"},
+    {"tn", "a count follows the share of the traffic; a formula (expr) takes it by prediction"},
+    {"fn", "a count follows the share of the traffic; a formula (expr) takes it by prediction"},
+    {"ece", "it sinks as events come in, so the smaller arm looks worse; use brier or log_loss"},
+    {"max_error", "it grows as events come in, so the larger arm looks worse; use rmse"},
+    {"median_absolute_error", "of quantiles only latency's can be decided by; use mae"},
+    {"prediction_p50", "of quantiles only latency's can be decided by; use prediction_mean"},
+    {"confidence_p10", "of quantiles only latency's can be decided by; use confidence_mean"},
+    {"confidence_p50", "of quantiles only latency's can be decided by; use confidence_mean"},
+    {"confidence_p90", "of quantiles only latency's can be decided by; use confidence_mean"},
+    {"pr_auc", "its value hangs on the share of positives; use roc_auc"},
+    {"roc_auc_ovr_macro", "areas of many classes are not kept by unit; use log_loss or f1_macro"},
+    {"roc_auc_ovr_weighted", "areas of many classes are not kept by unit; use log_loss"},
+};
 
 /* `name` as a row has it; ndcg_k stands for any k up to what a ranking keeps. */
 static bool row_is(int i, const char *name, uint32_t *k)
@@ -97,28 +164,88 @@ static bool row_is(int i, const char *name, uint32_t *k)
     return true;
 }
 
-/* What stands between `family` and the closing quote. */
-static bool resolve_family(struct measure *out, const char *name, const char *family,
-                           struct measure wanted)
+/* `precision{class="x"}`: what stands between the quotes decides. */
+static const struct {
+    const char *head;
+    enum row row;
+    enum measure_stage stage;
+    bool lower, binary;
+} families[] = {
+    {"outcome_rate{name=\"", ROW_OUTCOME_RATE, STAGE_OUTCOME, false, true},
+    {"outcome_mean{name=\"", ROW_OUTCOME_MEAN, STAGE_OUTCOME, false, false},
+    {"outcome_sum{name=\"", ROW_OUTCOME_SUM, STAGE_OUTCOME, false, false},
+    {"iou{class=\"", ROW_IOU, STAGE_LABEL, false, false},
+    {"precision{class=\"", ROW_CLASS_PRECISION, STAGE_LABEL, false, true},
+    {"recall{class=\"", ROW_CLASS_RECALL, STAGE_LABEL, false, true},
+    {"f1{class=\"", ROW_CLASS_F1, STAGE_LABEL, false, true},
+    {"system{name=\"", ROW_SYSTEM, STAGE_SYSTEM, true, false},
+};
+
+static bool resolve_family(struct measure *out, const char *name)
 {
-    size_t head = strlen(family), n = strlen(name);
-    if (n < head + 3 || strncmp(name, family, head) != 0 || strcmp(name + n - 2, "\"}") != 0)
-        return false;
-    *out = wanted;
-    out->kind = MEASURE_RATIO;
-    out->quantile = NONE;
-    out->outcome = name + head;
-    out->outcome_bytes = (int)(n - head - 2);
-    return true;
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        size_t head = strlen(families[i].head);
+        if (n < head + 3 || strncmp(name, families[i].head, head) != 0 ||
+            strcmp(name + n - 2, "\"}") != 0)
+            continue;
+        *out = (struct measure){.kind = MEASURE_RATIO,
+                                .stage = families[i].stage,
+                                .lower_is_better = families[i].lower,
+                                .binary = families[i].binary,
+                                .quantile = NONE,
+                                .row = (int)families[i].row,
+                                .outcome = name + head,
+                                .outcome_bytes = (int)(n - head - 2)};
+        return true;
+    }
+    return false;
 }
 
-static bool resolve_any_family(struct measure *out, const char *name)
+/* `estimated_accuracy` and what else the collector estimates without labels. */
+static bool resolve_estimate(struct measure *out, const char *name)
 {
-    const struct measure rate = {.stage = STAGE_OUTCOME, .binary = true, .row = ROW_OUTCOME_RATE};
-    const struct measure mean = {.stage = STAGE_OUTCOME, .row = ROW_OUTCOME_MEAN};
-    const struct measure iou = {.stage = STAGE_LABEL, .row = ROW_IOU};
-    return resolve_family(out, name, OUTCOME_RATE, rate) ||
-           resolve_family(out, name, OUTCOME_MEAN, mean) || resolve_family(out, name, IOU, iou);
+    struct metric_ref ref;
+    if (strncmp(name, "estimated_", 10) != 0)
+        return false;
+    for (int task = 0; task < N_TASKS; task++)
+        if (metric_find(&ref, name, (enum task)task, NULL) == 0) {
+            *out = (struct measure){.kind = MEASURE_ESTIMATE,
+                                    .stage = STAGE_SYSTEM,
+                                    .lower_is_better = ref.def->better == BETTER_LOWER,
+                                    .quantile = NONE,
+                                    .row = ROW_WHOLE};
+            return true;
+        }
+    return false;
+}
+
+static bool resolve_tally(struct measure *out, const char *name)
+{
+    for (size_t i = 0; i < sizeof(tallies) / sizeof(tallies[0]); i++)
+        if (strcmp(tallies[i].name, name) == 0) {
+            *out = measure_of_formula();
+            out->compound = tallies[i].kind;
+            return true;
+        }
+    return false;
+}
+
+static int refuse(const char *name, struct err *err)
+{
+    const char *words[MAX_WORDS];
+    size_t n_words = 0;
+    for (size_t i = 0; i < sizeof(undecidable) / sizeof(undecidable[0]); i++)
+        if (strcmp(undecidable[i].name, name) == 0)
+            return err_set(err, ERR_DATA, "metric %s cannot decide an experiment: %s", name,
+                           undecidable[i].why);
+    for (int i = 0; i < N_ROWS; i++)
+        words[n_words++] = rows[i].name;
+    for (size_t i = 0; i < sizeof(tallies) / sizeof(tallies[0]); i++)
+        words[n_words++] = tallies[i].name;
+    const char *near = text_near(name, words, n_words);
+    return err_set(err, ERR_DATA, "metric %s cannot decide an experiment%s%s%s", name,
+                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 int measure_resolve(struct measure *out, const char *name, struct err *err)
@@ -139,14 +266,40 @@ int measure_resolve(struct measure *out, const char *name, struct err *err)
                                 .k = k};
         return 0;
     }
-    if (resolve_any_family(out, name))
-        return 0;
-    const char *words[N_ROWS];
-    for (int i = 0; i < N_ROWS; i++)
-        words[i] = rows[i].name;
-    const char *near = text_near(name, words, N_ROWS);
-    return err_set(err, ERR_DATA, "metric %s cannot decide an experiment%s%s%s", name,
-                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    bool found =
+        resolve_tally(out, name) || resolve_family(out, name) || resolve_estimate(out, name);
+    return found ? 0 : refuse(name, err);
+}
+
+int measure_resolve_operand(struct measure *out, const char *name, struct err *err)
+{
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        if (strcmp(counts[i].name, name) == 0) {
+            *out = (struct measure){.kind = MEASURE_RATIO,
+                                    .stage = STAGE_LABEL,
+                                    .binary = true,
+                                    .quantile = NONE,
+                                    .row = (int)counts[i].row};
+            return 0;
+        }
+    int rc = measure_resolve(out, name, err);
+    if (rc)
+        return rc;
+    bool ratio = out->kind == MEASURE_RATIO || out->row == ROW_ERROR_RATE;
+    return ratio ? 0
+                 : err_set(err, ERR_DATA,
+                           "metric %s cannot stand in a formula of an experiment: it is no ratio "
+                           "of sums",
+                           name);
+}
+
+struct measure measure_of_formula(void)
+{
+    return (struct measure){.kind = MEASURE_TALLY,
+                            .stage = STAGE_LABEL,
+                            .quantile = NONE,
+                            .compound = COMPOUND_FORMULA,
+                            .row = ROW_WHOLE};
 }
 
 static bool named(const struct measure *measure, const struct observation *o)
@@ -178,25 +331,61 @@ static bool confusion_ratio(enum row row, const struct observation *o, double *n
         return give(!said && !is, !is, n, d);
     case ROW_F1:
         return give(2 * (said && is), said + is, n, d);
+    case ROW_COUNT_TP:
+        return give(said && is, 1, n, d);
+    case ROW_COUNT_FP:
+        return give(said && !is, 1, n, d);
+    case ROW_COUNT_TN:
+        return give(!said && !is, 1, n, d);
+    case ROW_COUNT_FN:
+        return give(!said && is, 1, n, d);
     default:
         return give(o->correct, 1, n, d);
     }
 }
 
+/* One class against the rest. */
+static bool class_ratio(const struct measure *measure, const struct observation *o, double *n,
+                        double *d)
+{
+    const uint64_t class = class_id(measure->outcome, (size_t)measure->outcome_bytes);
+    bool said = o->predicted_class == class, is = o->label_class == class;
+    if (!o->predicted_class || !o->label_class)
+        return false;
+    switch ((enum row)measure->row) {
+    case ROW_CLASS_PRECISION:
+        return give(said && is, said, n, d);
+    case ROW_CLASS_RECALL:
+        return give(said && is, is, n, d);
+    default:
+        return give(2 * (said && is), said + is, n, d);
+    }
+}
+
+/* A prediction is a chance of a label, a label its coming. */
+static bool labelled_ratio(const struct observation *o, double *n, double *d)
+{
+    *n = o->stage == STAGE_LABEL;
+    *d = o->stage == STAGE_PREDICTION;
+    return o->stage == STAGE_LABEL || o->stage == STAGE_PREDICTION;
+}
+
 static bool outcome_ratio(const struct measure *measure, const struct observation *o, double *n,
                           double *d)
 {
+    if (measure->row == ROW_LABELLED_RATE)
+        return labelled_ratio(o, n, d);
     /* a prediction is a chance of the outcome, an outcome event is its value */
     if (o->stage == STAGE_PREDICTION) {
         *n = 0;
         *d = 1;
-        return measure->row == ROW_OUTCOME_RATE;
+        return measure->row != ROW_OUTCOME_MEAN;
     }
     if (o->stage != STAGE_OUTCOME || !named(measure, o) || !isfinite(o->named_value))
         return false;
     bool rate = measure->row == ROW_OUTCOME_RATE;
     *n = rate ? o->named_value != 0 : o->named_value;
-    *d = rate ? 0 : 1;
+    *d = measure->row == ROW_OUTCOME_MEAN ? 1 : 0;
     return true;
 }
 
@@ -228,7 +417,7 @@ bool measure_ratio(const struct measure *measure, const struct observation *o, d
         return outcome_ratio(measure, o, n, d);
     if (o->stage != measure->stage || (o->failed && measure->row != ROW_ERROR_RATE))
         return false;
-    double error = o->value - o->label_value, target = o->positive ? 1 : 0;
+    double error = o->value - o->label_value;
     switch ((enum row)measure->row) {
     case ROW_ERROR_RATE:
         return give(o->failed, 1, n, d);
@@ -240,11 +429,15 @@ bool measure_ratio(const struct measure *measure, const struct observation *o, d
     case ROW_RECALL:
     case ROW_SPECIFICITY:
     case ROW_F1:
+    case ROW_COUNT_TP:
+    case ROW_COUNT_FP:
+    case ROW_COUNT_TN:
+    case ROW_COUNT_FN:
         return confusion_ratio((enum row)measure->row, o, n, d);
     case ROW_LOG_LOSS:
         return give(o->log_loss, 1, n, d);
     case ROW_BRIER:
-        return give((o->score - target) * (o->score - target), 1, n, d);
+        return give(o->brier, 1, n, d);
     case ROW_SQUARED_ERROR:
         return give(error * error, 1, n, d);
     case ROW_ABSOLUTE_ERROR:
@@ -269,9 +462,21 @@ bool measure_ratio(const struct measure *measure, const struct observation *o, d
         return ranking_ratio(measure, o, RANKING_MAP, n, d);
     case ROW_IOU:
         return iou_ratio(measure, o, n, d);
+    case ROW_CONFIDENCE_MEAN:
+        return give(o->confidence, 1, n, d);
+    case ROW_TOP_3:
+        return !isnan(o->brier) && give(o->in_top_3, 1, n, d); /* known with the scores */
+    case ROW_CLASS_PRECISION:
+    case ROW_CLASS_RECALL:
+    case ROW_CLASS_F1:
+        return class_ratio(measure, o, n, d);
+    case ROW_THROUGHPUT: /* its arm's share is the denominator */
     case ROW_ROC_AUC:
     case ROW_OUTCOME_RATE:
     case ROW_OUTCOME_MEAN:
+    case ROW_OUTCOME_SUM:
+    case ROW_LABELLED_RATE:
+    case ROW_WHOLE:
         break;
     }
     return false;

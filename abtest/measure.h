@@ -8,7 +8,11 @@
  *                           accuracy, f1, log_loss, latency_mean, outcome_mean, ndcg_10,
  *                           iou{class="x"} … Σ may carry a square root at the end (rmse)
  *          MEASURE_AUC      positives and negatives in score bins
- * Errors   -EINVAL: no such metric for experiments; the message has the nearest one
+ *          MEASURE_TALLY    a function of several sums (compound.h): formulas, macro F1, mean_iou
+ *          MEASURE_FLOW     events by the share of the traffic: throughput
+ *          MEASURE_FACT     one number a version, compared as it is: artifact_bytes
+ *          MEASURE_ESTIMATE quality estimated without labels: may hold, never decides
+ * Errors   ERR_DATA: no such metric for experiments; the message says why, or has the nearest one
  * Threads  any; no state
  * Source   metric definitions: contract §4; f1 = 2tp/(2tp + fp + fn) is a ratio as well
  */
@@ -23,7 +27,27 @@
 enum measure_kind {
     MEASURE_FAILURE,
     MEASURE_RATIO,
-    MEASURE_AUC
+    MEASURE_AUC,
+    MEASURE_TALLY,
+    MEASURE_FLOW,
+    MEASURE_FACT,
+    MEASURE_ESTIMATE
+};
+
+/* Of MEASURE_TALLY. */
+enum compound_kind {
+    COMPOUND_FORMULA,
+    COMPOUND_R2,
+    COMPOUND_PRECISION_MACRO,
+    COMPOUND_PRECISION_WEIGHTED,
+    COMPOUND_RECALL_MACRO,
+    COMPOUND_F1_MACRO,
+    COMPOUND_F1_WEIGHTED,
+    COMPOUND_BALANCED_ACCURACY,
+    COMPOUND_KAPPA,
+    COMPOUND_MCC,
+    COMPOUND_MEAN_IOU,
+    COMPOUND_DICE
 };
 
 /* Which event brings the contribution. */
@@ -34,12 +58,14 @@ enum measure_stage {
     STAGE_SYSTEM
 };
 
+struct tally_term;
+
 /* What an event brings to one metric; no denominator and no numerator: nothing. */
 struct contribution {
     double numerator, denominator;
 };
 
-/* One event as measures see it; NaN and false mean absent. */
+/* One event as measures see it (observation.h makes it); NaN and false mean absent. */
 struct observation {
     enum measure_stage stage;
     bool failed;                  /* `error` was set */
@@ -52,8 +78,15 @@ struct observation {
     double value;                 /* regression: prediction */
     double label_value;           /* regression: label */
     double log_loss;              /* of this event, clipped as scikit-learn; NaN: absent */
+    double brier;                 /* … its squared distance from the label; NaN: absent */
+    double confidence;            /* probability of the predicted class; NaN: absent */
+    bool in_top_3;                /* label is among the three highest scores */
+    uint64_t predicted_class;     /* 0: absent · binary: 1 positive, 2 negative */
+    uint64_t label_class;         /* likewise */
     const struct sample *content; /* label of a ranking or a segmentation: the whole; else NULL */
     const struct contribution *contributions; /* or what it brings to each metric (evidence) */
+    const struct tally_term *terms;           /* … and to their tallies, metric after metric, */
+    const uint32_t *n_terms;                  /* so many each; NULL: the content says it */
     const char *name;                         /* outcome or system value: its name */
     double named_value;                       /* … and value */
     double covariate; /* the metric's covariate, fixed before assignment; NaN: absent */
@@ -63,17 +96,22 @@ struct measure {
     enum measure_kind kind;
     enum measure_stage stage;
     bool lower_is_better;
-    bool square_root;    /* of the ratio: rmse */
-    bool binary;         /* numerator is 0 or the denominator */
-    double quantile;     /* latency_p99: 0.99; else NaN */
-    int row;             /* of the table in measure.c */
+    bool square_root;            /* of the ratio: rmse */
+    bool binary;                 /* numerator is 0 or the denominator */
+    double quantile;             /* latency_p99: 0.99; else NaN */
+    enum compound_kind compound; /* of MEASURE_TALLY */
+    int row;                     /* of the table in measure.c */
     const char *outcome; /* outcome_rate{name="x"}: borrowed from the name, to the closing quote */
-    int outcome_bytes;   /* … the class of iou{class="x"} likewise */
+    int outcome_bytes;   /* … the class of iou{class="x"} and precision{class="x"} likewise */
     uint32_t k;          /* ndcg_10: 10 */
 };
 
 /* `name` must outlive the measure. */
 int measure_resolve(struct measure *out, const char *name, struct err *err);
+/* A name in a formula: a ratio of sums, or tp, fp, tn, fn a labelled prediction. */
+int measure_resolve_operand(struct measure *out, const char *name, struct err *err);
+/* What a formula is: its names come by measure_resolve_operand. */
+struct measure measure_of_formula(void);
 
 /* The contribution of one event; false when it brings none (another stage, not labelled …). */
 bool measure_ratio(const struct measure *measure, const struct observation *observation,

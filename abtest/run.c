@@ -17,7 +17,7 @@ void item_free(struct item *item)
     experiment_free(item->experiment);
     evidence_free(item->evidence);
     free(item->intervals);
-    free(item->young);
+    young_forget(item);
     free(item->verdict_json);
     free(item);
 }
@@ -127,7 +127,9 @@ static int create_configured(struct run *run, json_t *object, const struct run_a
                              struct err *err)
 {
     AUTO(experiment) struct experiment *experiment = NULL;
-    int rc = experiment_parse(&experiment, object, err);
+    int rc = run_fill_formulas(object, run->options.config, err);
+    if (!rc)
+        rc = experiment_parse(&experiment, object, err);
     if (rc)
         return rc;
     struct item *there = run_find(run, experiment->name);

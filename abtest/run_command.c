@@ -132,15 +132,30 @@ static int check_others(struct run *run, const struct experiment *experiment, st
 
 /* --- create --- */
 
+static int parse_body(struct run *run, const char *body, size_t n, struct experiment **out,
+                      struct err *err)
+{
+    json_t *json = json_loadb(body, n, JSON_REJECT_DUPLICATES, NULL);
+    if (!json) /* says where it ends to be JSON */
+        return experiment_parse_text(out, body, n, err);
+    int rc = run_fill_formulas(json, run->options.config, err);
+    if (!rc)
+        rc = experiment_parse(out, json, err);
+    json_decref(json);
+    return rc;
+}
+
 int run_create(struct run *run, const char *body, size_t n, const struct run_actor *actor,
                char *name, struct err *err)
 {
     AUTO(item) struct item *item = calloc(1, sizeof(*item));
     if (!item)
         return err_set(err, -ENOMEM, "experiments: no memory");
-    int rc = experiment_parse_text(&item->experiment, body, n, err);
+    int rc = parse_body(run, body, n, &item->experiment, err);
     if (!rc)
         rc = check_covariates(item->experiment, err);
+    if (!rc)
+        rc = run_check_metrics(item->experiment, run->options.config, err);
     if (!rc)
         rc = check_model(run, item->experiment, err);
     if (!rc && item->experiment->start) {
@@ -336,9 +351,13 @@ int run_check(const struct config *config, struct err *err)
     json_array_foreach(list, i, object)
     {
         AUTO(experiment) struct experiment *experiment = NULL;
-        rc = experiment_parse(&experiment, object, err);
+        rc = run_fill_formulas(object, config, err);
+        if (!rc)
+            rc = experiment_parse(&experiment, object, err);
         if (!rc)
             rc = check_covariates(experiment, err);
+        if (!rc)
+            rc = run_check_metrics(experiment, config, err);
         if (!rc && !config->auto_models.task && !config_model_find(config, experiment->model))
             rc = err_set(err, ERR_DATA, "model: \"%s\" is not configured", experiment->model);
         if (!rc)

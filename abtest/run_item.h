@@ -25,6 +25,8 @@ struct young {
     char name[128]; /* of an outcome; its observation points here */
     struct contribution contributions[EXPERIMENT_MAX_METRICS]; /* of a content; likewise */
     bool contributes;
+    struct tally_term *terms; /* of a content, metric after metric; owned */
+    uint32_t n_terms[EXPERIMENT_MAX_METRICS];
 };
 
 struct item {
@@ -49,7 +51,8 @@ struct item {
     bool dirty;                       /* evidence or clocks differ from what is stored */
     struct verdict verdict;           /* of the last look */
     bool looked;
-    bool ticked; /* the silence since the last look was judged */
+    bool ticked;     /* the silence since the last look was judged */
+    int64_t told_ms; /* the minute of event time of the facts and estimates in the evidence */
     char *verdict_json;
     int64_t shown_ms;    /* real time of verdict_json */
     int64_t recorded_ms; /* event time of the newest look that is kept; INT64_MIN: none */
@@ -77,11 +80,23 @@ int item_enter(struct item *item, int64_t since_ms, int step, struct err *err);
 int item_step(const struct item *item, int64_t ts_ms);
 
 /* run_pending.c */
+/* Takes young->terms, whatever happens. */
 int young_add(struct item *item, const struct young *young, struct err *err);
+void young_forget(struct item *item);
 /* Counts those that are old enough at look_ms. */
 int young_release(struct item *item, int64_t look_ms, struct err *err);
 void young_save(const struct item *item, struct buf *out);
 int young_load(struct item *item, struct reader *in, struct err *err);
+
+/* run_told.c */
+/* Facts and estimates of both versions into the evidence, once a minute of event time. */
+int item_tell(struct run *run, struct item *item, int64_t look_ms, struct err *err);
+
+/* run_formula.c */
+/* Gives the metrics of an object that the model's configuration defines their formula. */
+int run_fill_formulas(json_t *object, const struct config *config, struct err *err);
+int run_check_metrics(const struct experiment *experiment, const struct config *config,
+                      struct err *err);
 
 /* run_record.c */
 bool record_due(const struct item *item, int64_t look_ms);

@@ -66,8 +66,8 @@ static int set_thresholds(struct run *run, struct item *item, int64_t look_ms, s
         struct err why;
         double q = experiment->metrics[i].hard_limit;
         int step = item->ramp.step;
-        if (measure_resolve(&measure, experiment->metrics[i].metric, &why) ||
-            isnan(measure.quantile) || !isnan(evidence_threshold(item->evidence, step, i)))
+        if (measure_of(&measure, &experiment->metrics[i], &why) || isnan(measure.quantile) ||
+            !isnan(evidence_threshold(item->evidence, step, i)))
             continue;
         if (isnan(q))
             rc = control_quantile(run, item, &measure, look_ms, &q, err);
@@ -195,6 +195,8 @@ static int look_at(struct run *run, struct item *item, const struct run_now *now
         rc = item_confirm(run, item, now->look_ms, err);
     if (!rc)
         rc = set_thresholds(run, item, now->look_ms, err);
+    if (!rc)
+        rc = item_tell(run, item, now->look_ms, err);
     return rc ? rc : decide(run, item, now, false, err);
 }
 

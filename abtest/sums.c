@@ -28,7 +28,7 @@ void sums_free(struct sums *sums)
     free(sums);
 }
 
-static __int128 fixed(double value)
+__int128 sums_fixed(double value)
 {
     if (fabs(value) < 0x1p14) /* the usual case fits a register, and gives the same number */
         return (int64_t)(value * SCALE);
@@ -68,8 +68,9 @@ static void sums_put(struct sums *sums, int i, const struct bucket *more)
 
 void sums_add(struct sums *sums, uint64_t unit, const struct term *term, int sign)
 {
-    const struct bucket more = {sign * fixed(term->numerator), sign * fixed(term->denominator),
-                                sign * fixed(term->covariate)};
+    const struct bucket more = {sign * sums_fixed(term->numerator),
+                                sign * sums_fixed(term->denominator),
+                                sign * sums_fixed(term->covariate)};
     sums_put(sums, bucket_of_unit(unit), &more);
     sums->n += term->denominator != 0 ? sign : 0;
     sums->nonzero += term->numerator != 0 ? sign : 0;
@@ -180,5 +181,54 @@ void sums_covariance(const struct sums *sums, double *cross, double *squares)
         long double x = (wide(bucket->covariate) - level * d) / (long double)SCALE;
         *cross += (double)(y * x);
         *squares += (double)(x * x);
+    }
+}
+
+struct ratio_estimate sums_total(const struct sums *sums)
+{
+    long double total = wide(sums->all.numerator), mean = total / SUMS_BUCKETS, squares = 0;
+    for (int i = 0; i < SUMS_BUCKETS; i++) {
+        long double residual = wide(sums->buckets[i].numerator) - mean;
+        squares += residual * residual;
+    }
+    squares *= (long double)SUMS_BUCKETS / (SUMS_BUCKETS - 1);
+    return (struct ratio_estimate){(double)(total / SCALE), (double)(squares / (SCALE * SCALE)),
+                                   (double)sums->nonzero, (double)sums->nonzero, sums->used};
+}
+
+/* What bucket i adds to the ratio of the whole, to first order. */
+static long double influence(const struct sums *sums, const struct totals *all, int i)
+{
+    const struct bucket *bucket = &sums->buckets[i];
+    long double ratio = all->numerator / all->denominator;
+    return (wide(bucket->numerator) - ratio * wide(bucket->denominator)) / all->denominator;
+}
+
+struct ratio_estimate sums_adjusted(const struct sums *y, const struct sums *x, double theta)
+{
+    struct ratio_estimate estimate = sums_estimate(y, 0);
+    struct totals all_y = totals_of(y), all_x = totals_of(x);
+    if (theta == 0 || isnan(estimate.variance) || !(all_x.denominator > 0))
+        return estimate;
+    long double squares = 0;
+    for (int i = 0; i < SUMS_BUCKETS; i++) {
+        long double residual = influence(y, &all_y, i) - theta * influence(x, &all_x, i);
+        squares += residual * residual;
+    }
+    estimate.value -= theta * (double)(all_x.numerator / all_x.denominator);
+    estimate.variance = (double)(squares * y->used / (y->used - 1));
+    return estimate;
+}
+
+void sums_covariance_apart(const struct sums *y, const struct sums *x, double *cross,
+                           double *squares)
+{
+    struct totals all_y = totals_of(y), all_x = totals_of(x);
+    if (!(all_y.denominator > 0) || !(all_x.denominator > 0))
+        return;
+    for (int i = 0; i < SUMS_BUCKETS; i++) {
+        long double e_y = influence(y, &all_y, i), e_x = influence(x, &all_x, i);
+        *cross += (double)(e_y * e_x);
+        *squares += (double)(e_x * e_x);
     }
 }

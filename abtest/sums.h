@@ -28,6 +28,9 @@ struct sums;
 struct sums *sums_new(void);
 void sums_free(struct sums *sums);
 
+/* `value` in units of 2^-48, cut towards zero; what lies beyond ±2^40 is that limit. */
+__int128 sums_fixed(double value);
+
 struct term {
     double numerator, denominator, covariate;
 };
@@ -46,6 +49,18 @@ struct ratio_estimate {
 
 /* With theta other than 0: of numerator - theta · covariate (CUPED). */
 struct ratio_estimate sums_estimate(const struct sums *sums, double theta);
+
+/* Σ numerator with the variance of a total over all buckets, empty ones too; n: contributions. */
+struct ratio_estimate sums_total(const struct sums *sums);
+
+/*
+ * CUPED with a covariate that was told apart from the outcome: y's ratio - theta · x's ratio, whose
+ * residuals are taken bucket by bucket; n and nonzero are y's.
+ */
+struct ratio_estimate sums_adjusted(const struct sums *y, const struct sums *x, double theta);
+/* Adds its Σ e_y e_x and Σ e_x². */
+void sums_covariance_apart(const struct sums *y, const struct sums *x, double *cross,
+                           double *squares);
 
 /* Adds Σ e_y e_x and Σ e_x² of the between-bucket residuals: theta = cross / squares. */
 void sums_covariance(const struct sums *sums, double *cross, double *squares);

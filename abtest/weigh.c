@@ -18,6 +18,7 @@ enum {
 static const double BOUND_SHARE = 0.1;     /* of alpha, for the bound of the control's rate */
 static const double ASYMPTOTIC_SHARE = .2; /* from this share on absolute margins by sequence */
 static const double DEFAULT_UNITS = 2000;  /* treatment units the interval is tuned for */
+static const double CERTAIN = 700;         /* ln E of what has no chance in it; e^700 is finite */
 
 struct weighing {
     const struct experiment *experiment;
@@ -40,8 +41,23 @@ static double tuning_of(const struct experiment *experiment)
 static struct ratio_estimate estimate_of(const struct weighing *w, int step, enum arm_served arm,
                                          double theta)
 {
-    if (w->measure.kind == MEASURE_AUC)
+    switch (w->measure.kind) {
+    case MEASURE_AUC:
         return evidence_auc(w->evidence, step, w->index, arm);
+    case MEASURE_TALLY:
+        return evidence_tally(w->evidence, step, w->index, arm);
+    case MEASURE_FLOW: {
+        const double shares[N_ARMS] = {experiment_control_share(w->experiment, step),
+                                       experiment_weight(w->experiment, step) / 100};
+        return evidence_flow(w->evidence, step, w->index, arm, shares);
+    }
+    case MEASURE_FACT:
+    case MEASURE_ESTIMATE:
+        return (struct ratio_estimate){(double)NAN, (double)NAN, 0, 0, 0};
+    case MEASURE_FAILURE:
+    case MEASURE_RATIO:
+        break;
+    }
     struct ratio_estimate e = evidence_adjusted(w->evidence, step, w->index, arm, theta);
     if (w->measure.square_root && e.value >= 0) {
         /* delta method: Var(sqrt R) = Var(R)/(4R) */
@@ -76,18 +92,24 @@ static bool burnt_in(const struct weighing *w, const struct ratio_estimate *a,
            less * rare_share(w, a->nonzero + b->nonzero, a->n + b->n) >= BURN_IN_EVENTS;
 }
 
-/* The steps that may speak: both arms burnt in, variances floored. */
+/* The steps that may speak about b - factor · a: both arms burnt in, variances floored. */
 struct strata {
     int n;
+    double factor;
     struct ratio_estimate a[EXPERIMENT_MAX_STEPS], b[EXPERIMENT_MAX_STEPS];
 };
 
-static void strata_of(const struct weighing *w, struct strata *out)
+/*
+ * A covariate is taken off the difference, b - factor · a - theta (x_b - x_a): its part is 0 in the
+ * mean whatever the factor, because the arms were drawn from the same units.
+ */
+static void strata_of(const struct weighing *w, double factor, struct strata *out)
 {
     out->n = 0;
+    out->factor = factor;
     for (int s = 0; s < w->experiment->n_steps; s++) {
         double theta = evidence_theta(w->evidence, s, w->index);
-        struct ratio_estimate a = estimate_of(w, s, ARM_CONTROL, theta);
+        struct ratio_estimate a = estimate_of(w, s, ARM_CONTROL, theta / factor);
         struct ratio_estimate b = estimate_of(w, s, ARM_TREATMENT, theta);
         if (!burnt_in(w, &a, &b))
             continue;
@@ -102,9 +124,10 @@ struct contrast {
     double value, variance, information;
 };
 
-static struct contrast contrast_of(const struct strata *strata, double factor)
+static struct contrast contrast_of(const struct strata *strata)
 {
     struct contrast sum = {0, 0, 0};
+    double factor = strata->factor;
     for (int i = 0; i < strata->n; i++) {
         const struct ratio_estimate *a = &strata->a[i], *b = &strata->b[i];
         double weight = a->n * b->n / (a->n + b->n);
@@ -121,23 +144,31 @@ static struct contrast contrast_of(const struct strata *strata, double factor)
 
 /* ln E against "worse (in the metric's bad direction) by at most `distance` of factor · control".
  */
-static double log_e_worse(const struct weighing *w, const struct strata *strata, double factor,
-                          double distance)
+static double log_e_worse(const struct weighing *w, const struct strata *strata, double distance)
 {
-    struct contrast c = contrast_of(strata, factor);
+    struct contrast c = contrast_of(strata);
     double sign = w->metric->lower_is_better ? 1 : -1;
     return confseq_log_e_above(sign * c.value, c.variance, c.information, w->experiment->alpha,
                                w->tuning, distance);
 }
 
 /* ln E against "worse by `distance` or more". */
-static double log_e_within(const struct weighing *w, const struct strata *strata, double factor,
-                           double distance)
+static double log_e_within(const struct weighing *w, const struct strata *strata, double distance)
 {
-    struct contrast c = contrast_of(strata, factor);
+    struct contrast c = contrast_of(strata);
     double sign = w->metric->lower_is_better ? -1 : 1;
     return confseq_log_e_above(sign * c.value, c.variance, c.information, w->experiment->alpha,
                                w->tuning, -distance);
+}
+
+/* Without a covariate the arms are the same whatever the factor: they are not read again. */
+static struct strata strata_at(const struct weighing *w, const struct strata *known, double factor)
+{
+    struct strata strata = *known;
+    strata.factor = factor;
+    if (w->metric->covariate && factor != known->factor)
+        strata_of(w, factor, &strata);
+    return strata;
 }
 
 static double or_zero(double margin)
@@ -165,31 +196,76 @@ static bool all_equal(const struct weighing *w)
            !(b.variance > 0) && a.value == b.value;
 }
 
+/* What keeps the sequence from speaking; NULL: nothing. */
+static const char *why_undefined(const struct weighing *w, const struct contrast *c)
+{
+    if (!(c->information > 0))
+        return all_equal(w) ? "no variance: all observations are equal so far"
+                            : "not enough observations in both arms yet";
+    return c->variance > 0 ? NULL : "no variance between units";
+}
+
 static void weigh_sequence(const struct weighing *w, struct metric_verdict *out)
 {
     const struct experiment_metric *m = w->metric;
-    struct strata strata;
-    strata_of(w, &strata);
-    struct contrast c = contrast_of(&strata, 1);
-    if (!(c.information > 0)) {
+    struct strata plain;
+    strata_of(w, 1, &plain);
+    struct contrast c = contrast_of(&plain);
+    const char *why = why_undefined(w, &c);
+    if (why) {
         out->status = STATUS_UNDEFINED;
-        snprintf(out->why, sizeof(out->why), "%s",
-                 all_equal(w) ? "no variance: all observations are equal so far"
-                              : "not enough observations in both arms yet");
+        snprintf(out->why, sizeof(out->why), "%s", why);
         return;
     }
-    if (!(c.variance > 0)) {
-        out->status = STATUS_UNDEFINED;
-        snprintf(out->why, sizeof(out->why), "no variance between units");
-        return;
+    struct strata harm = strata_at(w, &plain, factor_of(w, m->harm_margin_relative));
+    out->log_e_harm = log_e_worse(w, &harm, m->harm_margin);
+    if (has_margin(m)) {
+        struct strata safe = strata_at(w, &plain, factor_of(w, m->margin_relative));
+        out->log_e_safe = log_e_within(w, &safe, or_zero(m->margin));
     }
-    out->log_e_harm =
-        log_e_worse(w, &strata, factor_of(w, m->harm_margin_relative), m->harm_margin);
-    if (has_margin(m))
-        out->log_e_safe =
-            log_e_within(w, &strata, factor_of(w, m->margin_relative), or_zero(m->margin));
-    out->log_e_superior = log_e_within(w, &strata, 1, 0);
+    out->log_e_superior = log_e_within(w, &plain, 0);
     out->safe_now = true;
+}
+
+/* --- one number a version --- */
+
+/* Is b worse than what `margin` allows over control's a? */
+static bool beyond(const struct weighing *w, double a, double b, double margin, double relative)
+{
+    double allowed = a * factor_of(w, relative);
+    return w->metric->lower_is_better ? b > allowed + or_zero(margin)
+                                      : b < allowed - or_zero(margin);
+}
+
+/* Numbers without chance in them: what they say is certain, and more of them say no more. */
+static void weigh_fact(const struct weighing *w, struct metric_verdict *out)
+{
+    const struct experiment_metric *m = w->metric;
+    double a = evidence_told(w->evidence, w->index, ARM_CONTROL);
+    double b = evidence_told(w->evidence, w->index, ARM_TREATMENT);
+    bool estimate = out->estimate;
+    if (isnan(a) || isnan(b)) {
+        out->status = STATUS_UNDEFINED;
+        snprintf(out->why, sizeof(out->why), "%s of %s is not %s", m->metric,
+                 isnan(b) ? w->experiment->treatment : w->experiment->control,
+                 estimate ? "estimated yet" : "registered");
+        return;
+    }
+    bool over =
+        !isnan(m->hard_limit) && (m->lower_is_better ? b > m->hard_limit : b < m->hard_limit);
+    bool worse = beyond(w, a, b, has_margin(m) ? m->margin : 0, m->margin_relative);
+    out->poor = estimate && (over || (has_margin(m) && worse));
+    if (out->poor)
+        snprintf(out->why, sizeof(out->why), "estimated without labels: %s its %s",
+                 over ? "beyond" : "outside", over ? "hard_limit" : "margin");
+    out->log_e_safe = has_margin(m) && !worse ? CERTAIN : 0;
+    out->log_e_superior = m->lower_is_better ? b < a : b > a;
+    out->log_e_superior *= CERTAIN;
+    out->safe_now = !worse;
+    if (estimate)
+        return; /* it may hold, never roll back */
+    out->log_e_harm = beyond(w, a, b, m->harm_margin, m->harm_margin_relative) ? CERTAIN : 0;
+    out->log_e_limit = over ? CERTAIN : 0;
 }
 
 /* --- the exact side --- */
@@ -277,11 +353,11 @@ static void weigh_rate(const struct weighing *w, struct metric_verdict *out)
     bool safe = by_sequence(w, or_zero(w->metric->margin));
     if (harm || safe) {
         struct strata strata;
-        strata_of(w, &strata);
+        strata_of(w, 1, &strata);
         if (harm)
-            out->log_e_harm = log_e_worse(w, &strata, 1, w->metric->harm_margin);
+            out->log_e_harm = log_e_worse(w, &strata, w->metric->harm_margin);
         if (safe)
-            out->log_e_safe = log_e_within(w, &strata, 1, w->metric->margin);
+            out->log_e_safe = log_e_within(w, &strata, w->metric->margin);
     }
     if (!isnan(w->measure.quantile) && isnan(evidence_threshold(w->evidence, w->step, w->index))) {
         out->status = STATUS_UNDEFINED;
@@ -330,6 +406,13 @@ static double log_e_limit(const struct weighing *w)
 
 /* --- for people --- */
 
+static void show_told(const struct weighing *w, struct metric_verdict *out)
+{
+    out->control_value = evidence_told(w->evidence, w->index, ARM_CONTROL);
+    out->treatment_value = evidence_told(w->evidence, w->index, ARM_TREATMENT);
+    out->difference = out->treatment_value - out->control_value;
+}
+
 static void show_arms(const struct weighing *w, struct metric_verdict *out)
 {
     bool units = w->measure.kind == MEASURE_FAILURE;
@@ -355,8 +438,8 @@ static void show_arms(const struct weighing *w, struct metric_verdict *out)
 static void show_effect(const struct weighing *w, struct metric_verdict *out)
 {
     struct strata strata;
-    strata_of(w, &strata);
-    struct contrast c = contrast_of(&strata, 1);
+    strata_of(w, 1, &strata);
+    struct contrast c = contrast_of(&strata);
     out->difference = out->lower = out->upper = (double)NAN;
     out->chance_to_win = out->expected_loss = (double)NAN;
     if (!(c.information > 0) || !(c.variance > 0)) {
@@ -417,7 +500,7 @@ static struct weighing weighing_of(const struct experiment *experiment,
         .tuning = tuning_of(experiment),
     };
     /* the object was checked: its metrics resolve */
-    measure_resolve(&w.measure, w.metric->metric, NULL);
+    measure_of(&w.measure, w.metric, NULL);
     return w;
 }
 
@@ -436,11 +519,17 @@ void weigh_metric(const struct experiment *experiment, const struct evidence *ev
         .chance_to_win = none,
         .expected_loss = none,
     };
-    if (w.measure.kind == MEASURE_FAILURE)
-        weigh_rate(&w, out);
-    else
-        weigh_sequence(&w, out);
-    out->log_e_limit = log_e_limit(&w);
+    out->estimate = w.measure.kind == MEASURE_ESTIMATE;
+    out->certain = out->estimate || w.measure.kind == MEASURE_FACT;
+    if (out->certain) {
+        weigh_fact(&w, out);
+    } else {
+        if (w.measure.kind == MEASURE_FAILURE)
+            weigh_rate(&w, out);
+        else
+            weigh_sequence(&w, out);
+        out->log_e_limit = log_e_limit(&w);
+    }
     out->p_value = always_valid_p(out->log_e_harm);
     out->samples_needed = units_missing(
         &w, has_margin(w.metric) ? out->log_e_safe : out->log_e_superior, -log(experiment->alpha));
@@ -493,6 +582,10 @@ void weigh_show(const struct experiment *experiment, const struct evidence *evid
                 int step, struct metric_verdict *out)
 {
     struct weighing w = weighing_of(experiment, evidence, metric, step);
+    if (out->certain) {
+        show_told(&w, out);
+        return;
+    }
     show_arms(&w, out);
     show_effect(&w, out);
     show_fixed(&w, out);

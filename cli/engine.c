@@ -4,69 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "abtest/observation.h"
 #include "alerts/announce.h"
 
 /* --- an event of the collector as abtest sees it --- */
-
-static double clipped(double p)
-{
-    return fmin(fmax(p, 0x1p-52), 1 - 0x1p-52);
-}
-
-/* As scikit-learn: minus the logarithm of the probability that was given to the true class. */
-static double log_loss_of(const struct metric_setup *setup, const struct sample *sample)
-{
-    if (setup->task == TASK_BINARY && !isnan(sample->score))
-        return -log(
-            clipped(sample->label_class == setup->positive ? sample->score : 1 - sample->score));
-    for (uint32_t i = 0; setup->task == TASK_MULTICLASS && i < sample->n_scores; i++)
-        if (sample->scores[i].class_id == sample->label_class)
-            return -log(clipped(sample->scores[i].score));
-    return (double)NAN;
-}
-
-static const struct observation nothing = {
-    .latency_ms = NAN,
-    .score = NAN,
-    .value = NAN,
-    .label_value = NAN,
-    .log_loss = NAN,
-    .named_value = NAN,
-    .covariate = NAN,
-};
-
-static void take_sample(struct observation *out, const struct metric_setup *setup,
-                        const struct sample *sample)
-{
-    bool binary = setup->task == TASK_BINARY;
-    bool by_threshold = binary && sample->predicted == 0 && !isnan(sample->score);
-    out->failed = sample->failed;
-    out->latency_ms = sample->latency_ms;
-    out->score = sample->score;
-    out->value = sample->value;
-    out->has_predicted = sample->predicted != 0 || by_threshold;
-    out->predicted = by_threshold ? sample->score >= setup->threshold
-                                  : binary && sample->predicted == setup->positive;
-}
-
-/* False when the label says nothing that an experiment measures. */
-static bool take_label(struct observation *out, const struct metric_setup *setup,
-                       const struct sample *sample)
-{
-    if (sample->failed)
-        return false;
-    take_sample(out, setup, sample);
-    if (setup->task > TASK_REGRESSION) {
-        out->content = sample;
-        return true;
-    }
-    out->positive = sample->label_class == setup->positive;
-    out->correct = setup->task == TASK_BINARY ? out->predicted == out->positive
-                                              : sample->predicted == sample->label_class;
-    out->label_value = sample->label_value;
-    out->log_loss = log_loss_of(setup, sample);
-    return true;
-}
 
 static double feature_of(const void *context, const char *name)
 {
@@ -107,18 +48,16 @@ static int observe(void *context, const struct observed *observed, struct err *e
         .ts_ms = observed->ts_ms,
         .outside = observed->outside,
         .sign = observed->sign,
-        .observation = nothing,
+        .observation = observation_nothing(),
     };
     switch (observed->kind) {
     case OBSERVED_PREDICTION:
-        event.observation.stage = STAGE_PREDICTION;
-        take_sample(&event.observation, observed->setup, observed->sample);
+        observation_of_prediction(&event.observation, observed->setup, observed->sample);
         event.feature = feature_of;
         event.event = observed->event;
         break;
     case OBSERVED_LABEL:
-        event.observation.stage = STAGE_LABEL;
-        if (!take_label(&event.observation, observed->setup, observed->sample))
+        if (!observation_of_label(&event.observation, observed->setup, observed->sample))
             return 0;
         break;
     case OBSERVED_OUTCOME:

@@ -458,6 +458,57 @@ static void a_fixed_horizon_reading_stands_beside_and_decides_nothing(void **sta
     world_end(&w);
 }
 
+/* An estimate without labels may hold a rollout, never promote it, and never roll it back. */
+static void a_poor_estimate_holds_and_does_nothing_else(void **state)
+{
+    (void)state;
+    struct world w = world_of("\"metrics\":[{\"metric\":\"error_rate\",\"margin_relative\":0.5},"
+                              "{\"metric\":\"estimated_accuracy\",\"margin\":0.02}]");
+    traffic(&w, 150, 100, 0.02, 0.02);
+    struct verdict unknown = decide(&w);
+    evidence_tell(w.evidence, 1, ARM_CONTROL, 0.91);
+    evidence_tell(w.evidence, 1, ARM_TREATMENT, 0.88);
+    struct verdict poor = decide(&w);
+    evidence_tell(w.evidence, 1, ARM_TREATMENT, 0.90);
+    struct verdict fine = decide(&w);
+
+    assert_int_equal(unknown.kind, VERDICT_HOLD);
+    assert_string_equal(unknown.reason,
+                        "estimated_accuracy: estimated_accuracy of v2 is not estimated yet");
+    assert_int_equal(poor.kind, VERDICT_HOLD);
+    assert_int_equal(poor.cause, CAUSE_ESTIMATE);
+    assert_string_equal(poor.reason, "estimated_accuracy, estimated without labels, is poor");
+    assert_string_equal(poor.metrics[1].why, "estimated without labels: outside its margin");
+    assert_int_equal(fine.kind, VERDICT_ADVANCE);
+    assert_int_equal(fine.metrics[1].status, STATUS_SAFE);
+    world_end(&w);
+}
+
+/* What is certain takes no share of alpha from what is not. */
+static void a_fact_does_not_make_the_others_slower(void **state)
+{
+    (void)state;
+    struct world alone = world_of(ERROR_RATE);
+    struct world beside =
+        world_of("\"metrics\":[{\"metric\":\"error_rate\",\"margin_relative\":0.5},"
+                 "{\"metric\":\"artifact_bytes\",\"margin_relative\":0.5}]");
+    evidence_tell(beside.evidence, 1, ARM_CONTROL, 100);
+    evidence_tell(beside.evidence, 1, ARM_TREATMENT, 90);
+    int looks[2] = {0, 0};
+    struct world *worlds[] = {&alone, &beside};
+    for (int i = 0; i < 2; i++)
+        do {
+            traffic(worlds[i], 1, 20, 0.02, 0.3);
+            looks[i]++;
+        } while (decide(worlds[i]).kind != VERDICT_ROLLBACK);
+
+    assert_int_equal(looks[0], looks[1]);
+    evidence_tell(beside.evidence, 1, ARM_TREATMENT, 101);
+    assert_int_equal(decide(&beside).metrics[1].status, STATUS_HARMED);
+    world_end(&alone);
+    world_end(&beside);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +529,8 @@ int main(void)
         cmocka_unit_test(a_situation_of_the_first_format_is_still_read),
         cmocka_unit_test(a_fixed_horizon_reading_stands_beside_and_decides_nothing),
         cmocka_unit_test(a_verdict_prints_the_contracts_object),
+        cmocka_unit_test(a_poor_estimate_holds_and_does_nothing_else),
+        cmocka_unit_test(a_fact_does_not_make_the_others_slower),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,11 +80,12 @@ static void feed(struct evidence *e, int i, int sign)
                          1000 + i};
     struct observation o = prediction(rng_uniform(&rng) < 0.1, 60 + 40 * rng_uniform(&rng));
     double value = 100 * rng_uniform(&rng);
+    o.covariate = value * 0.7; /* the prediction tells it, the outcome does not */
     evidence_observe(e, &x, &o, sign, NULL);
     o.stage = STAGE_OUTCOME;
     o.name = "revenue";
     o.named_value = value;
-    o.covariate = value * 0.7;
+    o.covariate = (double)NAN;
     evidence_observe(e, &x, &o, sign, NULL);
     o.stage = STAGE_LABEL;
     o.failed = false;

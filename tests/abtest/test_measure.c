@@ -21,6 +21,7 @@ static struct observation label_of(const struct sample *content)
                                 .value = (double)NAN,
                                 .label_value = (double)NAN,
                                 .log_loss = (double)NAN,
+                                .brier = (double)NAN,
                                 .covariate = (double)NAN,
                                 .content = content};
 }
@@ -70,7 +71,7 @@ static void a_scene_brings_the_pixels_of_the_class(void **state)
 static void what_cannot_decide_is_refused_by_name(void **state)
 {
     (void)state;
-    static const char *const names[] = {"ndcg_101", "ndcg_", "ndcg_k", "ndcg_05", "mean_iou"};
+    static const char *const names[] = {"ndcg_101", "ndcg_", "ndcg_k", "ndcg_05", "max_error"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         struct measure measure;
         struct err err = {0};
@@ -78,6 +79,29 @@ static void what_cannot_decide_is_refused_by_name(void **state)
         snprintf(text, sizeof(text), "metric %s cannot decide an experiment", names[i]);
         assert_true(measure_resolve(&measure, names[i], &err) < 0);
         assert_ptr_equal(strstr(err.text, text), err.text);
+    }
+}
+
+static void why_it_cannot_decide_is_told_with_what_can(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name, *text;
+    } cases[] = {
+        {"ece", "metric ece cannot decide an experiment: it sinks as events come in, so the "
+                "smaller arm looks worse; use brier or log_loss"},
+        {"tp", "metric tp cannot decide an experiment: a count follows the share of the traffic; "
+               "a formula (expr) takes it by prediction"},
+        {"f1_macr", "metric f1_macr cannot decide an experiment; did you mean f1_macro?"},
+        {"estimated_foo", "metric estimated_foo cannot decide an experiment"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct measure measure;
+        struct err err = {0};
+
+        assert_int_equal(measure_resolve(&measure, cases[i].name, &err), ERR_DATA);
+
+        assert_string_equal(err.text, cases[i].text);
     }
 }
 
@@ -125,6 +149,7 @@ int main(void)
         cmocka_unit_test(a_list_brings_what_it_adds_to_the_mean),
         cmocka_unit_test(a_scene_brings_the_pixels_of_the_class),
         cmocka_unit_test(what_cannot_decide_is_refused_by_name),
+        cmocka_unit_test(why_it_cannot_decide_is_told_with_what_can),
         cmocka_unit_test(contributions_stand_for_a_content_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

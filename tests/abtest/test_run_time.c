@@ -341,6 +341,109 @@ static void an_approval_is_waited_for_and_each_decision_can_be_computed_again(vo
     site_free(site);
 }
 
+static void register_bytes(struct site *site, const char *version, const char *facts)
+{
+    struct err err = {0};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_version(site->store, "credit", version, facts, &err), &err);
+    must(commit_end(site->store, &err), &err);
+}
+
+/* Bytes of an artifact have no chance in them: one look says it. */
+static void an_artifact_beyond_its_limit_rolls_back_as_soon_as_it_is_known(void **state)
+{
+    (void)state;
+    struct site *site =
+        site_new(HALF, ERRORS ",{\"metric\":\"artifact_bytes\",\"margin_relative\":0.1}", "");
+    struct recompute_counts counts;
+    struct err err = {0};
+    feed(site, T0, 20, -1);
+    look(site, T0 + SECOND, 0);
+    assert_string_equal(last_of(site).verdict, "start"); /* nothing is registered */
+
+    register_bytes(site, "v1", "{\"artifact_bytes\":1000}");
+    register_bytes(site, "v2", "{\"artifact_bytes\":1001}");
+    feed(site, T0 + 30 * SECOND, 20, -1);
+    look(site, T0 + 60 * SECOND, 0);
+
+    assert_string_equal(last_of(site).reason, "guardrail artifact_bytes: harm beyond harm_margin");
+    must(recompute_all(site->store, &counts, &err), &err);
+    assert_int_equal(counts.same, 1);
+    site_free(site);
+}
+
+static void what_is_not_registered_holds_and_a_smaller_artifact_goes_on(void **state)
+{
+    (void)state;
+    struct site *site =
+        site_new(HALF, ERRORS ",{\"metric\":\"artifact_bytes\",\"margin_relative\":0.1}",
+                 ",\"noninferiority\":\"lenient\"");
+    for (int s = 0; s < 62; s++) {
+        feed(site, T0 + s * SECOND, 20, -1);
+        look(site, T0 + (s + 1) * SECOND, 0);
+    }
+    assert_string_equal(last_of(site).verdict, "promote"); /* lenient: unknown is not harm */
+    site_free(site);
+
+    site = site_new(HALF, "{\"metric\":\"artifact_bytes\",\"margin_relative\":0.1}", "");
+    register_bytes(site, "v2", "{\"artifact_bytes\":250}");
+    int s = 0;
+    for (; s < 62; s++) {
+        feed(site, T0 + s * SECOND, 20, -1);
+        look(site, T0 + (s + 1) * SECOND, 0);
+    }
+    assert_string_equal(last_of(site).reason, "artifact_bytes: artifact_bytes of v1 is not "
+                                              "registered");
+    register_bytes(site, "v1", "{\"artifact_bytes\":1000}");
+    for (; s < 122; s++) {
+        feed(site, T0 + s * SECOND, 20, -1);
+        look(site, T0 + (s + 1) * SECOND, 0);
+    }
+
+    assert_string_equal(last_of(site).verdict, "promote");
+    site_free(site);
+}
+
+static void labels_of_many_classes_ripen_like_all_others(void **state)
+{
+    (void)state;
+    struct site *site = site_new(
+        HALF, "{\"metric\":\"f1_macro\",\"margin\":0.05},{\"metric\":\"dice\",\"margin\":0.1}",
+        ",\"maturity\":\"30s\"");
+    struct err err = {0};
+    const struct class_pixels pixels[] = {{7, 6, 1, 1}, {8, 1, 1, 2}};
+    const struct sample scene = {.pixels = pixels, .n_pixels = 2};
+    feed(site, T0, 1, -1);
+    look(site, T0 + SECOND, 0);
+    for (int i = 0; i < 300; i++) {
+        struct run_event event = {
+            .unit_hash = (uint64_t)(i + 10) << 1,
+            .ts_ms = T0 + 5 * SECOND,
+            .model = "credit",
+            .version = i % 2 ? "v1" : "v2",
+            .sign = 1,
+            .observation = {.stage = STAGE_LABEL, .content = &scene},
+        };
+        event.observation.predicted_class = 1 + (uint64_t)i % 3;
+        event.observation.label_class = 1 + (uint64_t)i % 3;
+        assert_int_equal(run_observe(site->run, &event, &err), 0);
+    }
+    look(site, T0 + 6 * SECOND, 0);
+    assert_int_equal(labelled(site), 0);
+    restart(site);
+
+    look(site, T0 + 36 * SECOND, 0);
+
+    assert_int_equal(labelled(site), 300);
+    json_t *json = NULL;
+    must(experiments_read(site->store, "e", take_verdict, &json, &err), &err);
+    json_t *dice = json_array_get(json_object_get(json, "metrics"), 1);
+    assert_close(json_number_value(json_object_get(json_object_get(dice, "control"), "value")),
+                 (12.0 / 14 + 2.0 / 5) / 2, 1e-12);
+    json_decref(json);
+    site_free(site);
+}
+
 static void commit(struct site *site, bool take_back)
 {
     struct err err = {0};
@@ -459,6 +562,9 @@ int main(void)
         cmocka_unit_test(a_metric_without_variance_holds_and_says_so),
         cmocka_unit_test(without_traffic_it_waits_and_says_nothing_false),
         cmocka_unit_test(an_approval_is_waited_for_and_each_decision_can_be_computed_again),
+        cmocka_unit_test(an_artifact_beyond_its_limit_rolls_back_as_soon_as_it_is_known),
+        cmocka_unit_test(what_is_not_registered_holds_and_a_smaller_artifact_goes_on),
+        cmocka_unit_test(labels_of_many_classes_ripen_like_all_others),
         cmocka_unit_test(units_are_appended_and_a_commit_that_was_taken_back_loses_none),
         cmocka_unit_test(a_decision_that_does_not_follow_from_its_evidence_is_found),
     };
