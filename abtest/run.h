@@ -4,12 +4,13 @@
  *
  * Shape    run_observe for each folded event · run_in_commit inside the collector's transaction ·
  *          run_look after it, at each whole second of event time · run_tick by the wall clock when
- *          no event comes · run_create and run_command for people
+ *          no event comes · run_create and run_command for people.
  *          A transition is one transaction: state, evidence, audit row, notifications
  * Units    *_ms: ms since the epoch; look_ms event time, wall_ms wall clock
  * Owner    run_new gives, run_free takes; store, config, log and `context` are borrowed
  * Errors   ERR_NOT_FOUND: no such experiment · ERR_DATA: the object or command is off · outcomes >
- * 0 below Threads  the writer's, but for run_check
+ *          0 below
+ * Threads  the writer's, but for run_check
  */
 #pragma once
 

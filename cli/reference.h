@@ -4,10 +4,10 @@
  *
  * Shape    reference_make reads the events, which takes a while, and needs the store only to learn
  *          the task of a model that is not configured; reference_keep writes the row. A daemon
- * makes on the asker's thread and keeps on the writer's Owner    reference_make gives
- * `out->reference`, reference_free takes Errors   ERR_NOT_FOUND: the model is neither configured
- * nor known Threads  reference_make: any, with a store of its own or a known task; the others: the
- * writer's
+ *          makes on the asker's thread and keeps on the writer's
+ * Owner    reference_make gives `out->reference`, reference_free takes
+ * Errors   ERR_NOT_FOUND: the model is neither configured nor known
+ * Threads  reference_make: any, with a store of its own or a known task; the others: the writer's
  */
 #pragma once
 

@@ -3,11 +3,13 @@
  * error will be, and how badly the reference's components rebuild its features.
  *
  * Shape    a model of ours has one `expecting` for each version that has a reference of its own,
- * and one for all others. An event's features come as profile items, by slot; which column of the
- * fitted models a slot is, is looked up once Share    what costs much is looked at for a share of
- * the events only: those whose id's hash ends in `share` 0 bits, so that order, crashes and replays
- * change nothing Owner    expectations_read gives, expectations_finish takes Errors   -ENOMEM; what
- * storage gives Threads  one
+ *          and one for all others. An event's features come as profile items, by slot; which
+ *          column of the fitted models a slot is, is looked up once
+ * Share    what costs much is looked at for a share of the events only: those whose id's hash ends
+ *          in `share` 0 bits, so that order, crashes and replays change nothing
+ * Owner    expectations_read gives, expectations_finish takes
+ * Errors   -ENOMEM; what storage gives
+ * Threads  one
  */
 #pragma once
 

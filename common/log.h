@@ -2,10 +2,12 @@
  * The log: one line an event on standard error, key=value, for people and for `grep`.
  *
  * Shape    `2023-11-14T22:13:20.123Z level=warning room=collector msg="broker is away"
- * topic=labels` Values are quoted where they hold blanks, quotes or `=`; control characters and
- * bytes that are not UTF-8 are escaped, so that no input can forge a line or a colour Owner whoever
- * made the struct log (cli); the rooms borrow it. NULL is silent (tests) Errors   none: a log that
- * cannot be written is not a reason to stop Threads  any: a line is one write(2)
+ *          topic=labels` Values are quoted where they hold blanks, quotes or `=`; control
+ *          characters and bytes that are not UTF-8 are escaped, so that no input can forge a line
+ *          or a colour
+ * Owner    whoever made the struct log (cli); the rooms borrow it. NULL is silent (tests)
+ * Errors   none: a log that cannot be written is not a reason to stop
+ * Threads  any: a line is one write(2)
  */
 #pragma once
 

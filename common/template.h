@@ -3,7 +3,8 @@
  *
  * Shape    {{name}} or {{labels.name}}; blanks inside the braces are fine; there are no loops
  * Errors   ERR_USAGE names the unknown field and the near one: found by `assay check`, not at 3
- * a.m. Source   the words of Prometheus's annotations, without Go's template language
+ *          a.m.
+ * Source   the words of Prometheus's annotations, without Go's template language
  */
 #pragma once
 

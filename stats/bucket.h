@@ -3,10 +3,13 @@
  * same unit for everything else.
  *
  * Shape    bucket = top 53 bits of XXH64(salt + 0x1f + unit, seed 0) / 2^53, in [0, 1); a unit is
- * in treatment when bucket < weight / 100, so whoever is in it at 5 is in it at 50 and 100 Units
- * weight: percent 0..100 Errors   none: any bytes are a unit, the empty text too Threads  any; no
- * state, no allocation Source   contract §6; xxHash specification 0.1.1. The same answer without
- * libxxhash: deploy/client/assay_assignment.h
+ *          in treatment when bucket < weight / 100, so whoever is in it at 5 is in it at 50 and
+ *          100
+ * Units    weight: percent 0..100
+ * Errors   none: any bytes are a unit, the empty text too
+ * Threads  any; no state, no allocation
+ * Source   contract §6; xxHash specification 0.1.1. The same answer without libxxhash:
+ *          deploy/client/assay_assignment.h
  */
 #pragma once
 

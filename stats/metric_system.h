@@ -4,7 +4,8 @@
  *
  * Shape    struct named_sums: each value of each system event counts once
  * Units    as the event has them; gpu_utilization and cpu_utilization: fractions · memory_bytes:
- * bytes Source   the mean of what came, over hosts and time alike (contract §4: no interval)
+ *          bytes
+ * Source   the mean of what came, over hosts and time alike (contract §4: no interval)
  */
 #pragma once
 

@@ -3,13 +3,14 @@
  * from, and the verdicts of windows that have not changed.
  *
  * Shape    references go by the hash of their bytes, or, where they are made from panes, by a
- *          fingerprint of those panes; a window's verdicts by its panes' fingerprint, the reference
- *          and the rule. So nothing here can be stale: what changed has another key. The longest
- *          unused goes first, beyond 256 MiB of references and 64 MiB of verdicts
+ *          fingerprint of those panes; a window's verdicts by its panes' fingerprint, the
+ *          reference and the rule. So nothing here can be stale: what changed has another key. The
+ *          longest unused goes first, beyond 256 MiB of references and 64 MiB of verdicts
  * Owner    drift_cache_new gives, drift_cache_free takes. A found reference is shared:
- * reference_free it. store_drift_cache (storage/store.h) gives a store's own, or the one it was
- * lent Errors   -ENOMEM; what cannot be kept is only not kept Threads  any: one cache serves all of
- * web's workers
+ *          reference_free it. store_drift_cache (storage/store.h) gives a store's own, or the one
+ *          it was lent
+ * Errors   -ENOMEM; what cannot be kept is only not kept
+ * Threads  any: one cache serves all of web's workers
  */
 #pragma once
 

@@ -5,9 +5,9 @@
  * Shape    gateways_start → (gateways_reload …) → gateways_stop, which lets requests end first →
  *          gateways_free
  * Owner    gateways_start gives, gateways_free takes (NULL is fine, also for stop); the options'
- * things are borrowed, the configuration only during the call Errors   ERR_DATA names file, line
- * and key; ERR_USAGE: an address that is taken, a certificate Threads  any. `emit` is called on the
- * gateways' threads and must not wait
+ *          things are borrowed, the configuration only during the call
+ * Errors   ERR_DATA names file, line and key; ERR_USAGE: an address that is taken, a certificate
+ * Threads  any. `emit` is called on the gateways' threads and must not wait
  */
 #pragma once
 
