@@ -115,7 +115,7 @@ static int expecting_new(struct expecting **out, const char *version, struct fit
     expecting->prediction = COLUMN_NONE;
     expecting->version = strdup(version);
     expecting->names = malloc((n_components + n_loss + 1) * sizeof(*expecting->names));
-    expecting->room = malloc((2 * n_components + 1) * sizeof(*expecting->room));
+    expecting->room = malloc((n_components + 1) * sizeof(*expecting->room));
     if (!expecting->version || !expecting->names || !expecting->room)
         return err_set(err, -ENOMEM, "collector: no memory for a reference");
     for (uint32_t i = 0; i < n_components; i++)

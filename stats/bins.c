@@ -184,19 +184,8 @@ static void save_columns(const int64_t *columns, int width, struct buf *out)
     buf_u8(out, packed);
 }
 
-void bins_save(const struct bins *bins, struct buf *out)
+void bins_save_rows(const struct bins_row *rows, size_t n, int n_columns, struct buf *out)
 {
-    bins_save_columns(bins, bins->width, out);
-}
-
-void bins_save_columns(const struct bins *bins, int n_columns, struct buf *out)
-{
-    AUTO_FREE struct bins_row *rows = NULL;
-    size_t n;
-    if (bins_sorted(bins, &rows, &n)) {
-        out->failed = true;
-        return;
-    }
     buf_varint(out, n);
     uint64_t before = 0;
     for (size_t i = 0; i < n; i++) {
@@ -204,6 +193,16 @@ void bins_save_columns(const struct bins *bins, int n_columns, struct buf *out)
         before = rows[i].key;
         save_columns(rows[i].columns, n_columns, out);
     }
+}
+
+void bins_save(const struct bins *bins, struct buf *out)
+{
+    AUTO_FREE struct bins_row *rows = NULL;
+    size_t n;
+    if (bins_sorted(bins, &rows, &n))
+        out->failed = true;
+    else
+        bins_save_rows(rows, n, bins->width, out);
 }
 
 static void load_columns(int64_t *columns, int width, struct reader *in)

@@ -68,8 +68,8 @@ int bins_sorted(const struct bins *bins, struct bins_row **out, size_t *n);
  * byte. */
 void bins_save(const struct bins *bins, struct buf *out);
 int bins_load(struct bins *bins, int width, struct reader *in, struct err *err);
-/* The same with the first `n_columns` alone; the others are 0 when they are loaded. Rows stand by
- * ascending key after a load. */
-void bins_save_columns(const struct bins *bins, int n_columns, struct buf *out);
+/* The same of rows as bins_sorted gives them, with the first `n_columns` alone; the others are 0
+ * when they are loaded. Rows stand by ascending key after a load. */
+void bins_save_rows(const struct bins_row *rows, size_t n, int n_columns, struct buf *out);
 int bins_load_columns(struct bins *bins, int width, int n_columns, struct reader *in,
                       struct err *err);

@@ -12,8 +12,8 @@ enum {
     FEW_ROWS = 20 /* below, halves of them are no samples */
 };
 
-/* Two numbers in one register; they need not lie on its boundary. */
-typedef double pair __attribute__((vector_size(16), aligned(8), may_alias));
+/* Four numbers at once; they need not lie on a boundary. */
+typedef double four __attribute__((vector_size(32), aligned(8), may_alias));
 
 /* A tenth of the promise is kept back for what the approximation leaves open, as for features. */
 #define KEPT 0.9
@@ -26,13 +26,15 @@ static int by_id(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* Without a branch: which category an event has cannot be foretold. */
 static double count_of(const struct multivariate_feature *feature, uint64_t id)
 {
-    struct category key = {.id = id};
-    const struct category *found =
-        feature->n_counts ? bsearch(&key, feature->counts, feature->n_counts, sizeof(key), by_id)
-                          : NULL;
-    return found ? (double)found->count : 0;
+    const struct category *at = feature->counts;
+    for (uint32_t n = feature->n_counts, half; n > 1; n -= half) {
+        half = n / 2;
+        at += at[half].id <= id ? half : 0;
+    }
+    return feature->n_counts && at->id == id ? (double)at->count : 0;
 }
 
 static inline double encode(const struct multivariate_feature *feature,
@@ -43,7 +45,14 @@ static inline double encode(const struct multivariate_feature *feature,
         x = count_of(feature, value->category);
     else if (!feature->categorical && isfinite(value->number))
         x = value->number;
-    return feature->std > 0 ? (x - feature->mean) / feature->std : 0;
+    return (x - feature->mean) * feature->per_std;
+}
+
+static void standardise_by(struct multivariate_feature *feature, double std)
+{
+    const double per_std = 1 / std;
+    feature->std = std;
+    feature->per_std = std > 0 && isfinite(per_std) ? per_std : 0;
 }
 
 void multivariate_free(struct multivariate *model)
@@ -120,7 +129,7 @@ static int fit_column(struct multivariate_feature *feature, uint32_t n_features,
         mean_column(feature, n_features, column, n);
     }
     feature->mean = 0;
-    feature->std = 1;
+    standardise_by(feature, 1);
     long double sum = 0, square = 0;
     for (size_t i = 0; i < n; i++)
         sum += (long double)encode(feature, &column[i * n_features]);
@@ -130,9 +139,9 @@ static int fit_column(struct multivariate_feature *feature, uint32_t n_features,
         square += d * d;
     }
     feature->mean = (double)mean;
-    feature->std = (double)sqrtl(square / (long double)n);
-    if (!isfinite(feature->std) || feature->std < 1e-12 * fabs(feature->mean))
-        feature->std = 0; /* constant, or beyond the numbers: it says nothing */
+    const double std = (double)sqrtl(square / (long double)n);
+    /* constant, or beyond the numbers: it says nothing */
+    standardise_by(feature, !isfinite(std) || std < 1e-12 * fabs(feature->mean) ? 0 : std);
     return 0;
 }
 
@@ -243,7 +252,7 @@ static int fit_rows(struct multivariate **out, const struct multivariate_feature
         model->features[f].categorical = features[f].categorical;
         if (fit_column(&model->features[f], n_features, rows + f, n))
             return err_set(err, -ENOMEM, "multivariate drift: no memory");
-        varies = varies || model->features[f].std > 0;
+        varies = varies || model->features[f].per_std > 0;
     }
     if (!varies)
         return err_set(err, ERR_DATA, "multivariate drift: no feature varies in %zu rows", n);
@@ -280,7 +289,7 @@ static int optimism(const struct multivariate_feature *features, uint32_t n_feat
                     struct err *err)
 {
     AUTO_FREE struct row_value *halves = malloc(n * n_features * sizeof(*halves));
-    AUTO_FREE double *room = malloc(2 * (size_t)n_features * sizeof(*room));
+    AUTO_FREE double *room = malloc((size_t)n_features * sizeof(*room));
     if (!halves || !room)
         return err_set(err, -ENOMEM, "multivariate drift: no memory");
     struct row_value *half[2] = {halves, halves + n / 2 * n_features};
@@ -313,7 +322,7 @@ int multivariate_fit(struct multivariate **out, const struct multivariate_featur
                        "multivariate drift: %zu rows of %u features cannot be fitted", n,
                        n_features);
     AUTO(multivariate) struct multivariate *model = NULL;
-    AUTO_FREE double *room = malloc(2 * (size_t)n_features * sizeof(*room));
+    AUTO_FREE double *room = malloc((size_t)n_features * sizeof(*room));
     int rc = room ? fit_rows(&model, features, n_features, rows, n, err)
                   : err_set(err, -ENOMEM, "multivariate drift: no memory");
     if (rc)
@@ -347,21 +356,22 @@ double multivariate_error(const struct multivariate *model, const struct row_val
         room[f] = encode(&model->features[f], &values[f]);
         square += room[f] * room[f];
     }
-    /* Components are orthonormal: what they explain is taken off the length. All of them at once,
-       feature by feature: the additions of one component wait for each other, others do not. */
+    /* Components are orthonormal: what they explain is taken off the length. */
     const uint32_t m = model->n_components;
-    double *dots = room + k;
-    memset(dots, 0, m * sizeof(*dots));
-    for (uint32_t f = 0; f < k; f++) {
-        const double *row = &model->components[(size_t)f * m], x = room[f];
-        uint32_t c = 0;
-        for (; c + 2 <= m; c += 2)
-            *(pair *)&dots[c] += x * *(const pair *)&row[c];
-        if (c < m)
-            dots[c] += x * row[c];
+    uint32_t c = 0;
+    for (; c + 4 <= m; c += 4) {
+        four dots = {0, 0, 0, 0};
+        for (uint32_t f = 0; f < k; f++)
+            dots += room[f] * *(const four *)&model->components[(size_t)f * m + c];
+        for (int i = 0; i < 4; i++)
+            square -= dots[i] * dots[i];
     }
-    for (uint32_t c = 0; c < m; c++)
-        square -= dots[c] * dots[c];
+    for (; c < m; c++) {
+        double dot = 0;
+        for (uint32_t f = 0; f < k; f++)
+            dot += room[f] * model->components[(size_t)f * m + c];
+        square -= dot * dot;
+    }
     return isfinite(square) ? sqrt(fmax(square, 0)) : MULTIVARIATE_FARTHEST;
 }
 
@@ -443,7 +453,7 @@ static int load_feature(struct multivariate_feature *feature, struct reader *in)
     feature->categorical = reader_u8(in) != 0;
     feature->fill = reader_double(in);
     feature->mean = reader_double(in);
-    feature->std = reader_double(in);
+    standardise_by(feature, reader_double(in));
     uint64_t n = reader_varint(in);
     if (n > reader_left(in) / 9 || n > UINT32_MAX / 4)
         return ERR_CORRUPT;

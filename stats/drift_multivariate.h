@@ -30,6 +30,7 @@ struct multivariate_feature {
     bool categorical;
     double fill; /* for a missing value, already encoded */
     double mean, std;
+    double per_std; /* 1 / std; 0: the feature says nothing */
     struct category *counts; /* sorted by id */
     uint32_t n_counts;
 };
@@ -50,7 +51,7 @@ DEFINE_FREEP(multivariate)
 /* An event far beyond all numbers counts as this far. */
 #define MULTIVARIATE_FARTHEST 1e9
 
-/* The error of one event. `room` has 2 n_features doubles. */
+/* The error of one event. `room` has n_features doubles. */
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
                           double *room);
 

@@ -237,22 +237,16 @@ static enum run run_of(const int64_t *columns)
     return columns[SAYS_POSITIVE] == columns[PREDICTIONS] ? RUN_ALL : RUN_MIXED;
 }
 
-static bool any_flagged(const struct score_bins *s)
+static bool any_flagged(const struct bins_row *rows, size_t n)
 {
-    for (uint32_t i = 0; i < s->bins.n; i++)
-        if (s->bins.rows[i * (size_t)STRIDE + 1 + SAYS_POSITIVE])
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].columns[SAYS_POSITIVE])
             return true;
     return false;
 }
 
-static void save_runs(const struct score_bins *s, struct buf *out)
+static void save_runs(const struct bins_row *rows, size_t n, struct buf *out)
 {
-    AUTO_FREE struct bins_row *rows = NULL;
-    size_t n;
-    if (bins_sorted(&s->bins, &rows, &n)) {
-        out->failed = true;
-        return;
-    }
     for (size_t from = 0, to; from < n; from = to) {
         const enum run kind = run_of(rows[from].columns);
         for (to = from + 1; to < n && run_of(rows[to].columns) == kind; to++)
@@ -265,11 +259,17 @@ static void save_runs(const struct score_bins *s, struct buf *out)
 
 void score_bins_save(const struct score_bins *s, struct buf *out)
 {
-    const bool flagged = any_flagged(s);
+    AUTO_FREE struct bins_row *rows = NULL;
+    size_t n;
+    if (bins_sorted(&s->bins, &rows, &n)) {
+        out->failed = true;
+        return;
+    }
+    const bool flagged = any_flagged(rows, n);
     buf_u8(out, (uint8_t)(s->level | (flagged ? FLAGGED : 0)));
-    bins_save_columns(&s->bins, SAYS_POSITIVE, out);
+    bins_save_rows(rows, n, SAYS_POSITIVE, out);
     if (flagged)
-        save_runs(s, out);
+        save_runs(rows, n, out);
 }
 
 static int load_runs(struct score_bins *s, struct reader *in, struct err *err)
