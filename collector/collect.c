@@ -431,14 +431,14 @@ static int finish_round(struct collector *collector, bool worked, struct err *er
         rc = commit_now(collector, err);
     if (!rc && collector->dead_topic && !collector->degraded && !collector->reload)
         rc = tidy_dead_topic(collector, err);
-    if (!rc && !worked)
+    /* A replay ends as tidy as a daemon is. */
+    end &= !collector->degraded;
+    const bool untidy = end && (collector->aging || collector->stale_values);
+    if (!rc && (!worked || untidy))
         rc = tidy_idle(collector, err);
-    if (!rc && end && !collector->degraded && (collector->aging || collector->stale_values)) {
-        rc = tidy_idle(collector, err); /* a replay ends as tidy as a daemon is */
-        worked = true;
-    } else if (!rc && end && !collector->degraded && !collector->reload) {
+    if (!rc && end && !untidy && !collector->reload)
         return COLLECTOR_END;
-    }
+    worked |= untidy;
     refresh_when_due(collector);
     return rc ? rc : worked ? COLLECTOR_WORKED : 0;
 }

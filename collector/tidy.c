@@ -62,9 +62,9 @@ int tidy_after_commit(struct collector *collector, int64_t n_panes, struct err *
     int rc = 0;
     /* Twice as many as were written, so that catching up on a year does not leave its minutes. */
     int64_t steps = 1 + 2 * n_panes / RETENTION_PANES;
-    collector->aging = true;
-    while (!rc && collector->aging && steps-- > 0)
+    do
         rc = tidy_aging(collector, err);
+    while (!rc && collector->aging && --steps > 0);
     return rc ? rc : unless_full(expire_dead_letters(collector, err));
 }
 

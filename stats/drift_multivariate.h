@@ -30,7 +30,7 @@ struct multivariate_feature {
     bool categorical;
     double fill; /* for a missing value, already encoded */
     double mean, std;
-    double per_std; /* 1 / std; 0: the feature says nothing */
+    double per_std;          /* 1 / std; 0: the feature says nothing */
     struct category *counts; /* sorted by id */
     uint32_t n_counts;
 };
