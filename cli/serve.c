@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/options.h"
+#include "cli/privileges.h"
 #include "cli/reference.h"
 #include "cli/serve_commands.h"
 #include "collector/source_http.h"
@@ -356,7 +357,9 @@ int serve_run(const struct serve_options *options, struct err *err)
     };
     serve_block_signals();
 
-    int rc = open_parts(&daemon, err);
+    int rc = privileges_drop(err);
+    if (!rc)
+        rc = open_parts(&daemon, err);
     if (!rc) {
         rc = -pthread_create(&daemon.signals, NULL, wait_for_signals, &daemon);
         daemon.signals_running = rc == 0;

@@ -21,11 +21,26 @@ static int reserve(void *array, size_t *capacity, size_t wanted, size_t size, st
     return 0;
 }
 
+/* The shape shows what is wrong with an event; the words may be a person's. */
+static void mask(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c >= '0' && c <= '9')
+            text[i] = '9';
+        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+            text[i] = 'x';
+        else if (c >= 0x80)
+            text[i] = '?';
+    }
+}
+
 int dead_add(struct collector *collector, const struct partition *partition,
              const struct message *message, enum reject reason, const char *detail, struct err *err)
 {
     size_t detail_size = detail ? strlen(detail) + 1 : 0;
-    size_t size = message->payload ? message->size : 0;
+    const enum dead_letter_payload kept = collector->options.config->dead_letter_payload;
+    size_t size = message->payload && kept != PAYLOAD_NONE ? message->size : 0;
     if (size > DEAD_PAYLOAD_BYTES)
         size = DEAD_PAYLOAD_BYTES;
     int rc = reserve(&collector->dead, &collector->dead_capacity, collector->n_dead + 1,
@@ -40,6 +55,8 @@ int dead_add(struct collector *collector, const struct partition *partition,
         memcpy(at, detail, detail_size);
     if (size)
         memcpy(at + detail_size, message->payload, size);
+    if (kept == PAYLOAD_MASKED)
+        mask(at + detail_size, size);
     collector->dead[collector->n_dead++] = (struct rejected){
         .partition = id_set_find(&collector->partition_ids, partition->id),
         .reason = reason,

@@ -25,6 +25,13 @@ struct config_pair {
     const char *value;
 };
 
+/* What is kept of an event that was refused. */
+enum dead_letter_payload {
+    PAYLOAD_WHOLE, /* its first 4 KiB */
+    PAYLOAD_MASKED,
+    PAYLOAD_NONE,
+};
+
 enum on_recreated {
     RECREATED_STOP,
     RECREATED_EARLIEST
@@ -157,6 +164,7 @@ struct config {
     const char *storage_path;
     int64_t retention_ms[3];          /* 1m, 1h, 1d panes */
     int64_t dead_letter_retention_ms; /* default 7d */
+    enum dead_letter_payload dead_letter_payload;
     struct config_http http;
     struct config_kafka kafka;
     const struct config_model *models;

@@ -197,6 +197,9 @@ static const struct key storage_keys[] = {
      .help = "how long windows are kept; older ones are merged into the next larger"},
     {"dead_letter_retention", KEY_DURATION, AT(config, dead_letter_retention_ms), .min = MINUTE,
      .max = 36500 * DAY, .fallback = "7d", .help = "how long refused events are kept in the database"},
+    {"dead_letter_payload", KEY_CHOICE, AT(config, dead_letter_payload), .words = WORDS("whole", "masked", "none"),
+     .help = "what is kept of a refused event: its first 4 KiB; the same with x for each letter and 9 for "
+             "each digit; nothing"},
 };
 static const struct key_section storage = {
     storage_keys, COUNT(storage_keys), sizeof(struct config), NO_LINE, CHECK_STORAGE};

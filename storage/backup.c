@@ -118,11 +118,9 @@ static void remember_copy(const struct store *store, const char *to)
     int n = snprintf(note, sizeof(note), "%s.last-backup", store->path);
     if (!copy || n < 0 || (size_t)n >= sizeof(note))
         return;
-    FILE *out = fopen(note, "we");
-    if (!out)
-        return;
-    fprintf(out, "%s\n", copy);
-    fclose(out);
+    AUTO_CLOSE int fd = open(note, O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        dprintf(fd, "%s\n", copy);
 }
 
 static int pour(int from, int to, struct err *err)

@@ -172,6 +172,12 @@ static void gauge(struct buf *out, const char *name, const char *help, int64_t v
                value);
 }
 
+static int64_t certificate_end_s(const X509 *certificate)
+{
+    struct tm end;
+    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) ? (int64_t)timegm(&end) : 0;
+}
+
 static bool is_stopping(void *context)
 {
     struct web *web = context;
@@ -184,6 +190,12 @@ static void web_metrics(void *context, struct buf *out)
     struct guard_counts counts = guard_counts(web->guard);
     gauge(out, "assay_http_connections", "Open connections.", counts.open);
     gauge(out, "assay_http_streams", "Open event streams.", stream_count(web->stream));
+    pthread_mutex_lock(&web->turn); /* a reload replaces the certificate */
+    if (web->certificate_x509)
+        gauge(out, "assay_tls_certificate_expiry_timestamp_seconds",
+              "When the certificate that is served stops being valid.",
+              certificate_end_s(web->certificate_x509));
+    pthread_mutex_unlock(&web->turn);
     counter(out, "assay_http_requests", "Requests whose header was complete.",
             atomic_load(&web->n_requests));
     counter(out, "assay_http_connections_evicted",

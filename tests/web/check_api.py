@@ -62,9 +62,15 @@ def check_get(base, document, path, operation):
     return len(asked)
 
 
+def without_duplicates(pairs):
+    names = [name for name, _ in pairs]
+    assert len(set(names)) == len(names), [name for name in names if names.count(name) > 1]
+    return dict(pairs)
+
+
 def check(base):
     status, _, body = get(base + "/api/v1/openapi.json")
-    document = json.loads(body)
+    document = json.loads(body, object_pairs_hook=without_duplicates)
     assert status == 200 and document["openapi"].startswith("3.1")
     for name, schema in document["components"]["schemas"].items():
         jsonschema.Draft202012Validator.check_schema(schema)
