@@ -3,9 +3,10 @@
  *
  * Shape    up to 256 names, those of the lowest ids; more are left out. Sums are exact
  * Rules    those of a metric's state (stats/metric.h): no order, canonical bytes, sign -1 takes
- * out. The functions take void so that they are a state kind's Owner    zeroed memory is empty;
- * named_sums_finish takes what grew Errors   -ENOMEM, and then nothing has changed; load:
- * ERR_CORRUPT Threads  one at a time
+ *          out. The functions take void so that they are a state kind's
+ * Owner    zeroed memory is empty; named_sums_finish takes what grew
+ * Errors   -ENOMEM, and then nothing has changed; load: ERR_CORRUPT
+ * Threads  one at a time
  */
 #pragma once
 

@@ -25,9 +25,8 @@ static const struct limits {
     [PROFILE_REFERENCE] = {16384, 16384, 16384},
 };
 
-#define FIXED_MOST \
-    140737488355328.0 /* 2^47: squares of so many units fit 2^32 times in 128 bits \
-                       */
+/* 2^47: squares of so many units fit 2^32 times in 128 bits */
+#define FIXED_MOST 140737488355328.0
 
 void numbers_init(struct numbers *numbers, enum profile_level level)
 {
