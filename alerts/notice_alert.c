@@ -9,6 +9,7 @@
 
 #include "alerts/notice.h"
 #include "alerts/page_url.h"
+#include "common/json_out.h"
 #include "common/template.h"
 #include "common/text.h"
 #include "common/view.h"
@@ -132,89 +133,65 @@ static const char *lookup_field(void *context, const char *field, size_t n_field
     return text ? text : number_field(w, field, n_field, n);
 }
 
-static void put_key(struct buf *out, const char *key)
+static void put_buf(struct buf *out, const char *key, const struct buf *text)
 {
-    if (out->size && out->data[out->size - 1] != '{')
-        buf_u8(out, ',');
-    json_text(out, key, strlen(key));
-    buf_u8(out, ':');
-}
-
-static void put_bytes(struct buf *out, const char *key, const struct buf *text)
-{
-    put_key(out, key);
-    json_text(out, (const char *)text->data, text->size);
-}
-
-static void put_text(struct buf *out, const char *key, const char *text)
-{
-    put_key(out, key);
-    json_text(out, text, strlen(text));
+    out_key(out, key);
+    out_bytes(out, (const char *)text->data, text->size);
 }
 
 static void put_cut(struct buf *out, const char *key, const char *text)
 {
-    put_key(out, key);
-    json_text(out, text, text_fit(text, strlen(text)));
-}
-
-static void put_number(struct buf *out, const char *key, double value)
-{
-    put_key(out, key);
-    json_number(out, value);
-}
-
-static void put_integer(struct buf *out, const char *key, int64_t value)
-{
-    put_key(out, key);
-    buf_printf(out, "%" PRId64, value);
+    out_key(out, key);
+    out_bytes(out, text, text_fit(text, strlen(text)));
 }
 
 static void put_labels(struct buf *out, const struct alert_rule *rule)
 {
     struct part_pair pairs[NOTICE_MAX_LABELS];
     size_t n = notice_labels(rule, pairs);
-    put_key(out, "labels");
-    buf_u8(out, '{');
+    out_key(out, "labels");
+    out_open(out, '{');
     for (size_t i = 0; i < n; i++) {
         if (i + 1 == n || strcmp(pairs[i].key, pairs[i + 1].key) != 0) /* of two the last counts */
-            put_text(out, pairs[i].key, pairs[i].value);
+            out_key_string(out, pairs[i].key, pairs[i].value);
     }
-    buf_u8(out, '}');
+    out_close(out, '}');
 }
 
 static void put_annotations(struct buf *out, struct wording *w)
 {
-    put_key(out, "annotations");
-    buf_u8(out, '{');
+    out_key(out, "annotations");
+    out_open(out, '{');
     for (size_t i = 0; i < w->rule->n_annotations; i++) {
         struct buf text;
         buf_init(&text, ANNOTATION_BYTES);
         template_render(&text, w->rule->annotations[i].value, lookup_field, w);
-        put_bytes(out, w->rule->annotations[i].key, &text);
+        put_buf(out, w->rule->annotations[i].key, &text);
         buf_finish(&text);
     }
-    buf_u8(out, '}');
+    out_close(out, '}');
 }
 
 static void put_reading(struct buf *out, const struct wording *w)
 {
     const struct reading *reading = w->facts->reading;
-    put_number(out, "value", reading->value);
-    put_number(out, "lower", reading->lower);
-    put_number(out, "upper", reading->upper);
-    put_number(out, "level", w->rule->level);
-    put_integer(out, "n", reading->n);
-    put_integer(out, "labelled", reading->labelled);
-    put_integer(out, "since", w->facts->state->bad_since_ms);
-    put_key(out, "window");
-    buf_printf(out, "{\"start\":%" PRId64 ",\"end\":%" PRId64 "}", reading->start_ms,
-               reading->end_ms);
+    out_key_double(out, "value", reading->value);
+    out_key_double(out, "lower", reading->lower);
+    out_key_double(out, "upper", reading->upper);
+    out_key_double(out, "level", w->rule->level);
+    out_key_int(out, "n", reading->n);
+    out_key_int(out, "labelled", reading->labelled);
+    out_key_int(out, "since", w->facts->state->bad_since_ms);
+    out_key(out, "window");
+    out_open(out, '{');
+    out_key_int(out, "start", reading->start_ms);
+    out_key_int(out, "end", reading->end_ms);
+    out_close(out, '}');
     if (w->rule->relative_to != RELATIVE_NONE) /* level and value are changes, not values */
-        buf_printf(out, ",\"relative\":true");
+        out_key_bool(out, "relative", true);
     if (w->facts->over_ms >= 0)
-        put_integer(out, "over", w->facts->over_ms);
-    buf_printf(out, ",\"flapping\":%s", w->facts->state->flapping ? "true" : "false");
+        out_key_int(out, "over", w->facts->over_ms);
+    out_key_bool(out, "flapping", w->facts->state->flapping);
 }
 
 static void put_alert(struct buf *out, struct wording *w)
@@ -222,23 +199,24 @@ static void put_alert(struct buf *out, struct wording *w)
     const struct alert_rule *rule = w->rule;
     char id[NOTICE_ID_BYTES];
     notice_id(id, rule);
-    buf_u8(out, '{');
-    put_text(out, "key", id);
-    put_text(out, "name", rule->name);
-    put_text(out, "severity", severity_name(rule->severity));
-    put_text(out, "model", or_empty(rule->model));
-    put_text(out, "version", or_empty(rule->version));
-    put_text(out, "segment", or_empty(rule->slice));
-    put_text(out, "metric", or_empty(rule->metric));
+    out_open(out, '{');
+    out_key_string(out, "key", id);
+    out_key_string(out, "name", rule->name);
+    out_key_string(out, "severity", severity_name(rule->severity));
+    out_key_string(out, "model", or_empty(rule->model));
+    out_key_string(out, "version", or_empty(rule->version));
+    out_key_string(out, "segment", or_empty(rule->slice));
+    out_key_string(out, "metric", or_empty(rule->metric));
     put_reading(out, w);
-    put_bytes(out, "url", &w->url);
+    put_buf(out, "url", &w->url);
     put_labels(out, rule);
-    put_bytes(out, "summary", &w->summary);
-    put_bytes(out, "confidence", &w->confidence);
+    put_buf(out, "summary", &w->summary);
+    put_buf(out, "confidence", &w->confidence);
     put_cut(out, "cause", w->background->cause);
     put_cut(out, "action", w->background->action);
     put_annotations(out, w);
-    buf_bytes(out, "}", 2); /* with its NUL */
+    out_close(out, '}');
+    buf_u8(out, 0);
 }
 
 char *notice_alert(const struct alert_rule *rule, const struct notice_facts *facts)

@@ -73,5 +73,8 @@ int alerts_flush(struct alerts *alerts, int64_t wall_ms, int64_t *next_ms, struc
 
 struct receiver_set *alerts_receivers(const struct alerts *alerts);
 
+/* Every rule with its alert's state, as a list of the API; the writer's thread. */
+int alerts_list_rules(const struct alerts *alerts, struct buf *out, struct err *err);
+
 /* OpenMetrics lines: alerts by state. */
 void alerts_own_metrics(const struct alerts *alerts, struct buf *out);

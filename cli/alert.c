@@ -15,7 +15,7 @@
 #include "web/api.h"
 
 static const char usage[] =
-    "usage: assay alert list [--state all] | history [--alert ID] [--limit N] | silences | "
+    "usage: assay alert list [--state all] | rules | history [--alert ID] [--limit N] | silences | "
     "deliveries | silence MATCHER… (--duration 2h | --until T) --comment WHY | unsilence ID | "
     "ack ID | again DELIVERY | test RECEIVER [-c FILE] [--url U] [--token-file F] [--json]";
 
@@ -54,11 +54,11 @@ static int show(const struct words *words, const char *what, struct err *err)
 {
     const struct api_param params[] = {
         {"state", words->state}, {"alert", words->alert}, {"limit", words->limit}};
-    bool history = strcmp(what, "history") == 0;
+    bool below = strcmp(what, "history") == 0 || strcmp(what, "rules") == 0;
     struct buf path;
     buf_init(&path, 16384);
-    const char *text = path_of(&path, history || strcmp(what, "list") == 0 ? "alerts" : what,
-                               history ? "history" : NULL, NULL, params, 3);
+    const char *text = path_of(&path, below || strcmp(what, "list") == 0 ? "alerts" : what,
+                               below ? what : NULL, NULL, params, 3);
     int rc = ask(words, "GET", text, NULL, err);
     buf_finish(&path);
     return rc;
@@ -179,9 +179,9 @@ static bool is_one_of(const char *word, const char *const *words, size_t n)
 
 static int run(const struct words *words, const struct arguments *given, struct err *err)
 {
-    static const char *const shown[] = {"list", "history", "silences", "deliveries"};
+    static const char *const shown[] = {"list", "rules", "history", "silences", "deliveries"};
     const char *word = given->n > 0 ? given->words[0] : "";
-    if (given->n == 1 && is_one_of(word, shown, 4))
+    if (given->n == 1 && is_one_of(word, shown, 5))
         return show(words, word, err);
     if (given->n >= 2 && strcmp(word, "silence") == 0)
         return silence(words, given, err);

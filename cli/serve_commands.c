@@ -176,6 +176,8 @@ struct alert_command {
 static int run_alert_command(void *context, struct store *store, struct err *err)
 {
     const struct alert_command *command = context;
+    if (strcmp(command->action, "rules") == 0)
+        return alerts_list_rules(command->daemon->alerts, command->answer, err);
     if (strcmp(command->action, "silence") == 0)
         return alerts_silence(store, command->body, &command->actor, command->answer, err);
     if (strcmp(command->action, "ack") == 0)

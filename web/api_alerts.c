@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/json_out.h"
 #include "storage/alert_rows.h"
 #include "storage/outbox.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 
 struct list {
     struct buf *out;
@@ -192,7 +192,7 @@ static int operate(struct api_context *context, const struct api_input *input, c
                    const char *subject, struct api_answer *answer, struct err *err)
 {
     if (!context->commands.alert)
-        return err_set(err, ERR_NOT_FOUND, "alerts are only changed through a running daemon");
+        return err_set(err, ERR_NOT_FOUND, "rules and changes of alerts need a running daemon");
     const struct api_request *request = input->request;
     AUTO_FREE char *body = strndup(request->body_size ? request->body : "{}",
                                    request->body_size ? request->body_size : 2);
@@ -203,6 +203,12 @@ static int operate(struct api_context *context, const struct api_input *input, c
     if (!rc && answer->body.size == 0)
         buf_printf(&answer->body, "{}");
     return rc;
+}
+
+int api_alert_rules(struct api_context *context, const struct api_input *input,
+                    struct api_answer *answer, struct err *err)
+{
+    return operate(context, input, "rules", "", answer, err);
 }
 
 int api_post_silence(struct api_context *context, const struct api_input *input,

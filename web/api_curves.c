@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_out.h"
 #include "stats/calibration.h"
 #include "stats/interval.h"
 #include "stats/metric_binary.h"
@@ -20,7 +21,6 @@
 #include "storage/catalog.h"
 #include "storage/series.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 #include "web/pairs.h"
 
 enum {

@@ -1,8 +1,8 @@
 #include <string.h>
 
+#include "common/json_out.h"
 #include "storage/dead_letter.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 
 struct letters {
     struct buf *out;

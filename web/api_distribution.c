@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_out.h"
 #include "storage/catalog.h"
 #include "storage/drift_model.h"
 #include "storage/series.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 #include "web/pairs.h"
 
 enum {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_out.h"
 #include "stats/drift_quality.h"
 #include "stats/drift_window.h"
 #include "storage/drift_cache.h"
@@ -16,7 +17,6 @@
 #include "storage/drift_model.h"
 #include "storage/series.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 #include "web/pairs.h"
 
 enum {

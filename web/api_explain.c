@@ -2,11 +2,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/json_out.h"
 #include "storage/catalog.h"
 #include "storage/explain.h"
 #include "storage/series.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 #include "web/model_metrics.h"
 #include "web/pairs.h"
 

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_out.h"
 #include "common/text.h"
 #include "stats/estimator.h"
 #include "storage/catalog.h"
 #include "storage/restore.h"
 #include "storage/series.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 #include "web/metrics_memo.h"
 #include "web/model_metrics.h"
 #include "web/pairs.h"

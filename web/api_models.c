@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_out.h"
 #include "stats/custom.h"
 #include "storage/catalog.h"
 #include "storage/restore.h"
 #include "storage/series.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 #include "web/model_metrics.h"
 
 /* Always there, 0 where the collector has not counted any. */

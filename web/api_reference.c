@@ -1,7 +1,7 @@
 /* PUT /models/M/reference, and how an answer names the reference. */
+#include "common/json_out.h"
 #include "storage/references.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 
 int api_put_reference(struct api_context *context, const struct api_input *input,
                       struct api_answer *answer, struct err *err)

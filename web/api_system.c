@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "common/json_out.h"
 #include "storage/restore.h"
 #include "storage/store.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 
 enum {
     N_REASONS = sizeof(((struct partition_counts *)0)->rejects) / sizeof(int64_t)

@@ -70,8 +70,8 @@ struct web_commands {
 
     /*
      * What people do to alerts: action "silence" (body: the silence), "silence-end", "ack",
-     * "send-again" with the id as subject; "test" with a receiver's name. Writes the JSON answer,
-     * if there is one.
+     * "send-again" with the id as subject; "test" with a receiver's name; and "rules", which lists
+     * those in force. Writes the JSON answer, if there is one.
      */
     int (*alert)(void *context, const char *action, const char *subject, const char *body,
                  const char *who, struct buf *answer, struct err *err);

@@ -39,7 +39,7 @@ route_handler api_drift, api_distribution, api_explain, api_put_reference;
 route_handler api_events;
 route_handler api_system;
 route_handler api_dead_letters;
-route_handler api_alerts, api_alert_history, api_silences, api_deliveries;
+route_handler api_alerts, api_alert_rules, api_alert_history, api_silences, api_deliveries;
 route_handler api_post_silence, api_delete_silence, api_ack_alert, api_send_again;
 route_handler api_test_receiver;
 route_handler api_experiments, api_experiment, api_create_experiment, api_command_experiment;

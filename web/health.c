@@ -1,7 +1,7 @@
 #include <stdio.h>
 
+#include "common/json_out.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 
 int health_healthy(struct api_context *context, const struct api_input *input,
                    struct api_answer *answer, struct err *err)

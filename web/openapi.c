@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/json_out.h"
 #include "web/assets.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 
 /* Bytes that no text of a request may hold: web/target.c refuses them. */
 #define TEXT "[^\\u0000-\\u001f\\u007f]"

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "web/json_out.h"
+#include "common/json_out.h"
 
 static const struct {
     int status;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "web/json_out.h"
+#include "common/json_out.h"
 #include "web/problem.h"
 
 enum {

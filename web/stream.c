@@ -18,12 +18,12 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "common/json_out.h"
 #include "storage/alert_rows.h"
 #include "storage/catalog.h"
 #include "storage/series.h"
 #include "storage/transition.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 
 enum {
     N_MESSAGES = 256,

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
+#include "common/json_out.h"
 #include "stats/trend.h"
-#include "web/json_out.h"
 
 void trending_add(struct trending *trending, double value)
 {

@@ -578,6 +578,37 @@ static void silence_is_told_by_the_wall_clock(void **state)
     end(&w);
 }
 
+static void rules_are_listed_with_their_levels_also_those_that_never_fired(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    begin(&w);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+
+    must(alerts_list_rules(w.alerts, &out, &err), &err);
+
+    json_t *answer = json_loadb((const char *)out.data, out.size, 0, NULL);
+    json_t *items = json_object_get(answer, "items");
+    json_t *errors = json_array_get(items, 0), *silent = json_array_get(items, 2);
+    assert_int_equal(json_array_size(items), 3);
+    assert_string_equal(text(errors, "name"), "errors");
+    assert_string_equal(text(errors, "kind"), "level");
+    assert_string_equal(text(errors, "state"), "firing");
+    assert_true(json_number_value(json_object_get(errors, "above")) == 0.2);
+    assert_true(json_is_null(json_object_get(errors, "below")));
+    assert_int_equal(json_integer_value(json_object_get(errors, "window")), 5 * MINUTE);
+    assert_string_equal(text(silent, "kind"), "absent");
+    assert_string_equal(text(silent, "state"), "inactive");
+    assert_true(json_is_null(json_object_get(silent, "above")));
+    json_decref(answer);
+    buf_finish(&out);
+    end(&w);
+}
+
 static void bad_silences_are_refused(void **state)
 {
     (void)state;
@@ -625,6 +656,7 @@ int main(void)
         cmocka_unit_test(a_silence_holds_the_telling_back_and_not_the_state),
         cmocka_unit_test(an_inhibited_rule_waits_for_the_other),
         cmocka_unit_test(silence_is_told_by_the_wall_clock),
+        cmocka_unit_test(rules_are_listed_with_their_levels_also_those_that_never_fired),
         cmocka_unit_test(bad_silences_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,9 +156,13 @@ def the_command_line_shows_and_operates_alerts(story):
     alert("unsilence", str(made["id"]))
     equal(alert("silences")["items"], [])
 
+    (rule,) = alert("rules")["items"]
+    equal((rule["name"], rule["metric"], rule["above"], rule["below"], rule["state"]), ("errors", "error_rate", 0.2, None, "inactive"))
+
     alerting.harm(daemon)
     wait_until(lambda: receiver.taken, 20, "the notification")
     (firing,) = alert("list")["items"]
+    equal([(r["id"], r["state"]) for r in alert("rules")["items"]], [(firing["id"], "firing")])
     equal((firing["rule"], firing["state"], firing["acked_by"]), ("errors", "firing", None))
     alert("ack", firing["id"])
     equal(alert("list")["items"][0]["acked_by"], "operator")

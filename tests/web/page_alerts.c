@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alerts/command.h"
+#include "alerts/run.h"
 #include "common/clock.h"
 #include "storage/alert_rows.h"
 #include "storage/outbox.h"
@@ -143,6 +144,27 @@ void page_alerts_fire(struct site *site, int64_t at_ms)
     write_made(site, &made);
 }
 
+/* Those of the made-up history, and one that has never fired. */
+static int list_rules(struct site *site, struct buf *answer, struct err *err)
+{
+    static const char yaml[] =
+        "models: [{name: credit, task: binary, label_horizon: 1h}, {name: churn, task: binary, "
+        "label_horizon: 1h}]\n"
+        "alerts:\n"
+        "  - {name: auc-low, model: credit, version: v4, metric: roc_auc, window: 1h, below: 0.9, "
+        "severity: critical}\n"
+        "  - {name: errors-many, model: credit, metric: error_rate, window: 1h, above: 0.05, "
+        "clear: "
+        "0.04, for: 5m}\n"
+        "  - {name: churn-silent, model: churn, absent: 10m}\n";
+    AUTO(config) struct config *config = NULL;
+    AUTO(alerts) struct alerts *alerts = NULL;
+    int rc = config_parse(&config, "assay.yaml", yaml, strlen(yaml), err);
+    if (!rc)
+        rc = alerts_new(&alerts, config, site->store, NULL, NULL, err);
+    return rc ? rc : alerts_list_rules(alerts, answer, err);
+}
+
 int page_alerts_command(void *context, const char *action, const char *subject, const char *body,
                         const char *who, struct buf *answer, struct err *err)
 {
@@ -151,7 +173,9 @@ int page_alerts_command(void *context, const char *action, const char *subject, 
     int64_t id = strtoll(subject, NULL, 10);
     int rc;
     pthread_mutex_lock(&page_alerts_lock);
-    if (strcmp(action, "silence") == 0)
+    if (strcmp(action, "rules") == 0)
+        rc = list_rules(site, answer, err);
+    else if (strcmp(action, "silence") == 0)
         rc = alerts_silence(site->store, body, &actor, answer, err);
     else if (strcmp(action, "ack") == 0)
         rc = alerts_ack(site->store, subject, body, &actor, NULL, err);

@@ -1,4 +1,4 @@
-#include "web/json_out.h"
+#include "common/json_out.h"
 
 #include <inttypes.h>
 #include <string.h>
