@@ -265,6 +265,12 @@ static bool may_go_on(const struct experiment *experiment, const struct situatio
                  experiment->metrics[i].metric);
             return true;
         }
+    if (now->behind) {
+        out->waits = true;
+        give(out, VERDICT_CONTINUE, CAUSE_NONE,
+             "every metric passed step %d; it is left once our own input is read", now->ramp.step);
+        return true;
+    }
     if (last) {
         give(out, VERDICT_PROMOTE, CAUSE_NONE, "every metric passed the last step%s%s", shown,
              bare);

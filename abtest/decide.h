@@ -35,6 +35,8 @@ struct situation {
     int64_t last_control_ms, last_treatment_ms; /* newest event of each version; 0: none yet */
     bool input_stale;      /* own consumer lag beyond its limit, or no event at all for stale_after
                               on the wall clock (the watermark then stands still) */
+    bool behind;           /* the log holds events that we have not read: they were served by the
+                              weight of now, and a step that begins must not have them */
     bool data_lost;        /* events of the step are known to be missing */
     bool reconcile_failed; /* an actuator does not confirm the weight */
     char actuator[VERDICT_WHY_BYTES]; /* which, and why; "" */
@@ -100,6 +102,7 @@ struct verdict {
     enum hold_cause cause;
     bool one_arm_silent;
     bool wall_clock; /* the wall clock caused it: replay is not held to it */
+    bool waits;      /* it would go on, were our own input not behind */
     int step;
     double weight;
     char reason[VERDICT_REASON_BYTES];

@@ -27,6 +27,9 @@ enum {
     /* After a transition callers may still serve by the old weight: events of both arms stay
        outside the comparison for so long. Assignment answers are valid for as long. */
     RUN_SETTLE_MS = 2000,
+    /* Further behind the log, no step is left upwards: what is not read yet was served by the
+       present weight, and its event times would count it to the next step. */
+    RUN_BEHIND_MS = 10000,
 };
 
 /* What is told to people, inside the transaction of what it tells. */
@@ -66,6 +69,7 @@ struct run_actor {
     int64_t wall_ms;
     int64_t watermark_ms; /* INT64_MIN: not known yet */
     int64_t lost;
+    int64_t behind_ms; /* as in run_now */
 };
 
 /* A configuration read again: its new experiments are created (and started where they say so). A
@@ -98,9 +102,10 @@ int run_in_commit(struct run *run, struct store *store, int64_t watermark_ms, st
 
 struct run_now {
     int64_t look_ms;
-    int64_t wall_ms; /* of decisions; a replay hands in event time */
-    int64_t real_ms; /* how often a verdict is written for people */
-    int64_t lost;    /* messages that retention took before they were read, in all */
+    int64_t wall_ms;   /* of decisions; a replay hands in event time */
+    int64_t real_ms;   /* how often a verdict is written for people */
+    int64_t lost;      /* messages that retention took before they were read, in all */
+    int64_t behind_ms; /* how far reading is behind the log; 0 in a replay */
 };
 int run_look(struct run *run, const struct run_now *now, struct err *err);
 /* No event has come for silent_ms on the wall clock. */

@@ -213,13 +213,15 @@ static int was_done(struct run *run, const struct run_order *order, bool *done, 
     return rc;
 }
 
-/* Event time after everything that was seen; INT64_MIN: nothing was. */
+/* Event time after everything that was seen, or is in the log and was served by the weight of
+   before; INT64_MIN: nothing was. */
 static int64_t event_now(const struct run *run, const struct run_actor *actor)
 {
     int64_t watermark =
         actor->watermark_ms > run->watermark_ms ? actor->watermark_ms : run->watermark_ms;
     int64_t now = watermark == INT64_MIN ? INT64_MIN : watermark + 1;
-    return run->look_ms > now ? run->look_ms : now;
+    now = run->look_ms > now ? run->look_ms : now;
+    return now != INT64_MIN && actor->behind_ms > RUN_BEHIND_MS ? now + actor->behind_ms : now;
 }
 
 static int prepare_start(struct run *run, struct item *item, struct err *err)
@@ -269,7 +271,7 @@ static int carry_out(struct run *run, struct item *item, const struct run_order 
     item->held = CAUSE_NONE;
     struct change change = {
         .verdict = order->command,
-        .clock = unclocked ? "wall" : "event",
+        .clock = unclocked || actor->behind_ms > RUN_BEHIND_MS ? "wall" : "event",
         .who = actor->who,
         .command = order->id,
         .reason = order->reason,

@@ -135,7 +135,8 @@ static int decide(struct run *run, struct item *item, const struct run_now *now,
         .now = {now->look_ms, now->wall_ms},
         .last_control_ms = item->last_ms[ARM_CONTROL],
         .last_treatment_ms = item->last_ms[ARM_TREATMENT],
-        .input_stale = stale,
+        .input_stale = stale || now->behind_ms > item->experiment->stale_after_ms,
+        .behind = now->behind_ms > RUN_BEHIND_MS,
         .data_lost = now->lost > item->lost,
         .reconcile_failed = item->applying || item->troubled,
     };
@@ -147,12 +148,14 @@ static int decide(struct run *run, struct item *item, const struct run_now *now,
                                         verdict->one_arm_silent, situation.now);
     bool held = is_news(item),
          freed = item->held != CAUSE_NONE && verdict->kind == VERDICT_CONTINUE;
-    bool wall = verdict->wall_clock || stale || is_worldly(freed ? item->held : verdict->cause);
+    bool moved = after.phase != item->ramp.phase || after.step != item->ramp.step;
+    bool wall = verdict->wall_clock || stale || is_worldly(freed ? item->held : verdict->cause) ||
+                (moved && item->waited);
+    item->waited = verdict->waits || (verdict->kind == VERDICT_HOLD && situation.input_stale);
     if (verdict->kind != VERDICT_HOLD)
         item->held = CAUSE_NONE;
     else if (held)
         item->held = verdict->cause;
-    bool moved = after.phase != item->ramp.phase || after.step != item->ramp.step;
     if (!moved && !held && !freed) {
         item->dirty |= after.silent_since_ms != item->ramp.silent_since_ms;
         item->ramp = after;

@@ -104,7 +104,8 @@ void situation_save(const struct situation *s, struct buf *out)
     buf_zigzag(out, s->now.wall_ms);
     buf_zigzag(out, s->last_control_ms);
     buf_zigzag(out, s->last_treatment_ms);
-    buf_u8(out, (uint8_t)(s->input_stale | s->data_lost << 1 | s->reconcile_failed << 2));
+    buf_u8(out, (uint8_t)(s->input_stale | s->data_lost << 1 | s->reconcile_failed << 2 |
+                          s->behind << 4));
     buf_string(out, s->actuator, strlen(s->actuator));
 }
 
@@ -139,5 +140,6 @@ int situation_load(struct situation *s, struct reader *in, struct err *err)
     s->input_stale = flags & 1;
     s->data_lost = flags & 2;
     s->reconcile_failed = flags & 4;
+    s->behind = flags & 16;
     return 0;
 }

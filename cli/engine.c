@@ -195,6 +195,7 @@ static struct run_now now_of(const struct engine *engine, int64_t look_ms)
         .wall_ms = engine->replays ? look_ms : wall_ms,
         .real_ms = wall_ms,
         .lost = health.totals.lost,
+        .behind_ms = engine->replays ? 0 : health.behind_ms,
     };
 }
 
@@ -241,6 +242,7 @@ static int call_run(void *context, struct store *store, struct err *err)
     collector_health(engine->collector, &health);
     call->actor.watermark_ms = health.watermark_ms;
     call->actor.lost = health.totals.lost;
+    call->actor.behind_ms = health.behind_ms;
     rc = call->order ? run_command(engine->run, call->order, &call->actor, err)
                      : run_create(engine->run, call->body, strlen(call->body), &call->actor,
                                   call->name, err);
@@ -268,7 +270,7 @@ int engine_configure(struct engine *engine, const struct config *config, struct 
         return rc;
     collector_health(engine->collector, &health);
     struct run_actor actor = {"configuration", clock_wall_ms(clock_system()), health.watermark_ms,
-                              health.totals.lost};
+                              health.totals.lost, health.behind_ms};
     rc = run_configure(engine->run, config, &actor, err);
     engine->observer.active = run_active(engine->run);
     return rc;

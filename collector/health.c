@@ -53,6 +53,19 @@ static void refresh_sources(const struct collector *collector, struct collector_
     }
 }
 
+/* How far reading is behind the log, by the log's own clock: event times may be of any age. */
+static int64_t behind_ms(const struct collector *collector, int64_t lag)
+{
+    int64_t newest_ms = INT64_MIN;
+    for (size_t i = 0; lag > 0 && i < collector->n_partitions; i++) {
+        const struct partition *partition = collector->partitions[i];
+        if (partition->assigned && partition->counts.last_timestamp_ms > newest_ms)
+            newest_ms = partition->counts.last_timestamp_ms;
+    }
+    int64_t now_ms = clock_wall_ms(collector->clock);
+    return newest_ms > 0 && newest_ms < now_ms ? now_ms - newest_ms : 0;
+}
+
 void health_refresh(struct collector *collector)
 {
     struct collector_health health = {
@@ -81,6 +94,7 @@ void health_refresh(struct collector *collector)
     for (int i = 0; i < N_REJECTS; i++)
         for (size_t k = 0; k < collector->n_partitions; k++)
             health.rejects[i] += collector->partitions[k]->counts.rejects[i];
+    health.behind_ms = behind_ms(collector, health.lag);
     if (collector->watermark_ms != INT64_MIN)
         health.lag_ms = clock_wall_ms(collector->clock) - collector->watermark_ms;
     if (collector->dead_topic)

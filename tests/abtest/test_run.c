@@ -55,7 +55,7 @@ static void site_free(struct site *site)
     free(site);
 }
 
-static const struct run_actor person = {"ann", 5, INT64_MIN, 0};
+static const struct run_actor person = {"ann", 5, INT64_MIN, 0, 0};
 
 static int create(struct site *site, const char *object, struct err *err)
 {
@@ -119,7 +119,7 @@ static void harm_rolls_back_and_survives_a_restart_in_the_middle(void **state)
 
     run_free(site->run);
     open_run(site);
-    struct run_now now = {1700000001000, 1700000001000, 1700000001000, 0};
+    struct run_now now = {1700000001000, 1700000001000, 1700000001000, 0, 0};
     must(run_look(site->run, &now, &err), &err);
 
     state_is(site, "e", "rolled_back 0");
@@ -157,7 +157,7 @@ static void look_for_a_while(struct site *site, int64_t real_step, char *kept)
             .observation = {.stage = STAGE_PREDICTION, .latency_ms = 1},
         };
         assert_true(run_observe(site->run, &event, &err) >= 0);
-        struct run_now now = {at, at, 1 + (at - 1700000000000) / 1000 * real_step, 0};
+        struct run_now now = {at, at, 1 + (at - 1700000000000) / 1000 * real_step, 0, 0};
         must(run_look(site->run, &now, &err), &err);
     }
     must(looks_read(site->store, "e", -1, 100, count_look, kept, &err), &err);

@@ -30,7 +30,7 @@ static void open_run(struct site *site)
 
 static struct site *site_new(const char *steps, const char *metrics, const char *more)
 {
-    static const struct run_actor person = {"ann", 5, INT64_MIN, 0};
+    static const struct run_actor person = {"ann", 5, INT64_MIN, 0, 0};
     char text[2048], name[EXPERIMENT_MAX_NAME_BYTES + 1];
     struct err err = {0};
     struct site *site = calloc(1, sizeof(*site));
@@ -104,10 +104,17 @@ static void feed(struct site *site, int64_t ts_ms, int n, int label)
     }
 }
 
+static void look_behind(struct site *site, int64_t at_ms, int64_t behind_ms)
+{
+    struct err err = {0};
+    struct run_now now = {at_ms, at_ms + behind_ms, at_ms + behind_ms, 0, behind_ms};
+    must(run_look(site->run, &now, &err), &err);
+}
+
 static void look(struct site *site, int64_t at_ms, int64_t lost)
 {
     struct err err = {0};
-    struct run_now now = {at_ms, at_ms, at_ms, lost};
+    struct run_now now = {at_ms, at_ms, at_ms, lost, 0};
     must(run_look(site->run, &now, &err), &err);
 }
 
@@ -227,7 +234,7 @@ static void when_nothing_comes_the_wall_clock_holds(void **state)
     struct err err = {0};
     feed(site, T0, 100, -1);
     look(site, T0 + SECOND, 0);
-    struct run_now now = {T0 + SECOND, T0 + 500 * SECOND, T0 + 500 * SECOND, 0};
+    struct run_now now = {T0 + SECOND, T0 + 500 * SECOND, T0 + 500 * SECOND, 0, 0};
 
     must(run_tick(site->run, &now, 60 * SECOND, &err), &err);
     assert_string_equal(last_of(site).verdict, "start"); /* stale_after is 2m */
@@ -298,7 +305,7 @@ static void without_traffic_it_waits_and_says_nothing_false(void **state)
     (void)state;
     struct site *site = site_new(HALF, ERRORS, "");
     struct err err = {0};
-    struct run_now now = {T0, T0 + 9999 * SECOND, T0 + 9999 * SECOND, 0};
+    struct run_now now = {T0, T0 + 9999 * SECOND, T0 + 9999 * SECOND, 0, 0};
 
     must(run_tick(site->run, &now, 9999 * SECOND, &err), &err);
 
@@ -310,7 +317,7 @@ static void without_traffic_it_waits_and_says_nothing_false(void **state)
 static void an_approval_is_waited_for_and_each_decision_can_be_computed_again(void **state)
 {
     (void)state;
-    static const struct run_actor person = {"ann", 5, INT64_MIN, 0};
+    static const struct run_actor person = {"ann", 5, INT64_MIN, 0, 0};
     struct site *site = site_new(HALF ",{\"weight\":100,\"min_duration\":\"1m\",\"approval\":true}",
                                  ERRORS, ",\"noninferiority\":\"lenient\",\"holdback\":5");
     struct err err = {0};
@@ -338,6 +345,108 @@ static void an_approval_is_waited_for_and_each_decision_can_be_computed_again(vo
     must(recompute_all(site->store, &counts, &err), &err);
     assert_int_equal(counts.same, 3); /* hold, advance, promote */
     assert_int_equal(counts.other, 0);
+    site_free(site);
+}
+
+#define RAMP HALF ",{\"weight\":100,\"min_duration\":\"1m\"}"
+#define LENIENT ",\"noninferiority\":\"lenient\",\"holdback\":5"
+
+static json_int_t shown_units(struct site *site, int *step)
+{
+    struct err err = {0};
+    json_t *json = NULL;
+    must(experiments_read(site->store, "e", take_verdict, &json, &err), &err);
+    json_t *units = json_object_get(json, "units");
+    json_int_t n = json_integer_value(json_object_get(units, "control")) +
+                   json_integer_value(json_object_get(units, "treatment"));
+    *step = (int)json_integer_value(json_object_get(json, "step"));
+    json_decref(json);
+    return n;
+}
+
+/* After an outage the log holds events that were served by the weight of now. */
+static void no_step_is_left_upwards_while_our_own_input_is_behind(void **state)
+{
+    (void)state;
+    struct site *site = site_new(RAMP, ERRORS, LENIENT);
+    int s = 0, step = 0;
+    for (; s < 90; s++) {
+        feed(site, T0 + s * SECOND, 20, -1);
+        look_behind(site, T0 + (s + 1) * SECOND, 60 * SECOND);
+    }
+    assert_string_equal(last_of(site).verdict, "start");
+    assert_int_equal(shown_units(site, &step), 90 * 20); /* they count, to their own step */
+
+    feed(site, T0 + s * SECOND, 20, -1);
+    look(site, T0 + (s + 1) * SECOND, 0);
+
+    struct last last = last_of(site);
+    assert_string_equal(last.verdict, "advance");
+    assert_string_equal(last.clock, "wall"); /* a replay, which is never behind, goes on earlier */
+    site_free(site);
+}
+
+static void harm_rolls_back_out_of_a_backlog(void **state)
+{
+    (void)state;
+    struct site *site = site_new(RAMP, ACCURACY, "");
+    struct err err = {0};
+    feed(site, T0, 1, 1);
+    look(site, T0 + SECOND, 0);
+    for (int i = 0; i < 1500; i++) {
+        struct run_event event = {
+            .unit_hash = (uint64_t)(i + 10) << 1,
+            .ts_ms = T0 + 5 * SECOND,
+            .model = "credit",
+            .version = i % 2 ? "v1" : "v2",
+            .sign = 1,
+            .observation = {.stage = STAGE_LABEL, .has_predicted = true},
+        };
+        event.observation.correct = i % 2 ? i % 10 != 1 : i % 4 == 0;
+        assert_int_equal(run_observe(site->run, &event, &err), 0);
+    }
+
+    look_behind(site, T0 + 6 * SECOND, 60 * SECOND);
+
+    assert_string_equal(last_of(site).reason, "guardrail accuracy: harm beyond harm_margin");
+    site_free(site);
+}
+
+static void a_lag_beyond_stale_after_holds(void **state)
+{
+    (void)state;
+    struct site *site = site_new(RAMP, ERRORS, LENIENT);
+    feed(site, T0, 20, -1);
+
+    look_behind(site, T0 + SECOND, 121 * SECOND);
+
+    assert_string_equal(last_of(site).verdict, "hold");
+    assert_string_equal(last_of(site).reason, "own input is stale: the consumer lags behind");
+    assert_string_equal(last_of(site).clock, "wall");
+    site_free(site);
+}
+
+/* A person jumps while a minute of events is not read yet: they are of the step before. */
+static void a_jump_begins_behind_the_backlog(void **state)
+{
+    (void)state;
+    struct site *site = site_new(RAMP, ERRORS, LENIENT);
+    struct err err = {0};
+    struct run_order order = {"e", "jump", 1, "now", ""};
+    int step = 0;
+    feed(site, T0, 20, -1);
+    look(site, T0 + SECOND, 0);
+    struct run_actor actor = {"ann", 5, T0 + SECOND, 0, 60 * SECOND};
+    must(run_command(site->run, &order, &actor, &err), &err);
+
+    feed(site, T0 + 30 * SECOND, 40, -1); /* of the backlog */
+    look(site, T0 + 31 * SECOND, 0);
+    feed(site, T0 + 70 * SECOND, 50, -1);
+    look(site, T0 + 71 * SECOND, 0);
+
+    assert_int_equal(shown_units(site, &step), 50);
+    assert_int_equal(step, 1);
+    assert_string_equal(last_of(site).clock, "wall");
     site_free(site);
 }
 
@@ -562,6 +671,10 @@ int main(void)
         cmocka_unit_test(a_metric_without_variance_holds_and_says_so),
         cmocka_unit_test(without_traffic_it_waits_and_says_nothing_false),
         cmocka_unit_test(an_approval_is_waited_for_and_each_decision_can_be_computed_again),
+        cmocka_unit_test(no_step_is_left_upwards_while_our_own_input_is_behind),
+        cmocka_unit_test(harm_rolls_back_out_of_a_backlog),
+        cmocka_unit_test(a_lag_beyond_stale_after_holds),
+        cmocka_unit_test(a_jump_begins_behind_the_backlog),
         cmocka_unit_test(an_artifact_beyond_its_limit_rolls_back_as_soon_as_it_is_known),
         cmocka_unit_test(what_is_not_registered_holds_and_a_smaller_artifact_goes_on),
         cmocka_unit_test(labels_of_many_classes_ripen_like_all_others),
