@@ -3,23 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "storage/connection.h"
-
-static const char *text_at(sqlite3_stmt *statement, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    return text ? text : "";
-}
+#include "storage/rows.h"
 
 static int start(struct store *store, const char *sql, sqlite3_stmt **statement, struct err *err)
 {
     int rc = store_writing(store, err, "alerts");
     return rc ? rc : statement_get(store, sql, statement, err);
-}
-
-static int done(struct store *store, int step, struct err *err)
-{
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "alerts");
 }
 
 int commit_alert(struct store *store, const struct alert_row *row, struct err *err)
@@ -67,30 +56,19 @@ int commit_alert_ack(struct store *store, const char *id, const char *who, int64
     return rc;
 }
 
-int alerts_read(struct store *store, bool only_active,
-                int (*row)(void *context, const struct alert_row *row, struct err *err),
-                void *context, struct err *err)
+static int each_alert(struct store *store, sqlite3_stmt *s,
+                      int (*row)(void *context, const struct alert_row *row, struct err *err),
+                      void *context, struct err *err)
 {
-    static const char sql[] =
-        "SELECT a.id, rule, model, version, slice, severity, phase, since_ms, bad_since_ms, "
-        "clear_since_ms, last_change_ms, flap_score, flapping, no_data, acked_by, acked_ms, "
-        "a.event, coalesce(h.data, a.data) FROM alerts AS a "
-        "LEFT JOIN alert_history AS h ON h.id = a.event WHERE phase > 0 OR NOT ?1 "
-        "ORDER BY phase = 2 DESC, since_ms DESC, a.id";
-    AUTO_RESET sqlite3_stmt *s = NULL;
-    int rc = statement_get(store, sql, &s, err);
-    if (rc)
-        return rc;
-    sqlite3_bind_int(s, 1, only_active);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    int rc = 0;
+    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
         struct alert_row out = {
-            .id = text_at(s, 0),
-            .rule = text_at(s, 1),
-            .model = text_at(s, 2),
-            .version = text_at(s, 3),
-            .slice = text_at(s, 4),
-            .severity = text_at(s, 5),
+            .id = row_text(s, 0),
+            .rule = row_text(s, 1),
+            .model = row_text(s, 2),
+            .version = row_text(s, 3),
+            .slice = row_text(s, 4),
+            .severity = row_text(s, 5),
             .phase = sqlite3_column_int(s, 6),
             .since_ms = sqlite3_column_int64(s, 7),
             .bad_since_ms = sqlite3_column_int64(s, 8),
@@ -102,13 +80,67 @@ int alerts_read(struct store *store, bool only_active,
             .acked_by = (const char *)sqlite3_column_text(s, 14),
             .acked_ms = sqlite3_column_int64(s, 15),
             .event = sqlite3_column_int64(s, 16),
-            .data = text_at(s, 17),
+            .data = row_text(s, 17),
         };
         rc = row(context, &out, err);
-        if (rc)
-            return rc;
     }
-    return done(store, step, err);
+    return rc;
+}
+
+#define ALERT_COLUMNS                                                                              \
+    "a.id, rule, model, version, slice, severity, phase, since_ms, bad_since_ms, clear_since_ms, " \
+    "last_change_ms, flap_score, flapping, no_data, acked_by, acked_ms, a.event"
+
+int alerts_read(struct store *store, bool only_active,
+                int (*row)(void *context, const struct alert_row *row, struct err *err),
+                void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT " ALERT_COLUMNS ", coalesce(h.data, a.data) FROM alerts AS a "
+        "LEFT JOIN alert_history AS h ON h.id = a.event WHERE phase > 0 OR NOT ?1 "
+        "ORDER BY phase = 2 DESC, since_ms DESC, a.id";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int(s, 1, only_active);
+    return each_alert(store, s, row, context, err);
+}
+
+struct marking { /* what a caller of alerts_changed gets, and how far it has come */
+    struct alerts_mark *mark;
+    int (*row)(void *context, const struct alert_row *row, struct err *err);
+    void *context;
+};
+
+static int pass_on(void *context, const struct alert_row *row, struct err *err)
+{
+    struct marking *marking = context;
+    struct alerts_mark *mark = marking->mark;
+    mark->event = row->event > mark->event ? row->event : mark->event;
+    mark->acked_ms = row->acked_ms > mark->acked_ms ? row->acked_ms : mark->acked_ms;
+    return marking->row(marking->context, row, err);
+}
+
+int alerts_changed(struct store *store, struct alerts_mark *mark,
+                   int (*row)(void *context, const struct alert_row *row, struct err *err),
+                   void *context, struct err *err)
+{
+    static const char sql[] = "SELECT " ALERT_COLUMNS ", '' FROM alerts AS a "
+                              "WHERE a.event > ?1 OR acked_ms > ?2 ORDER BY a.event DESC";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    struct marking marking = {mark, row, context};
+    sqlite3_bind_int64(s, 1, mark->event);
+    sqlite3_bind_int64(s, 2, mark->acked_ms);
+    return each_alert(store, s, pass_on, &marking, err);
+}
+
+int alerts_count_firing(struct store *store, int64_t *n, struct err *err)
+{
+    return store_integer(store, "SELECT count(*) FROM alerts WHERE phase = 2", 0, n, err);
 }
 
 int alert_data_read(struct store *store, const char *id, char **data, struct err *err)
@@ -120,12 +152,10 @@ int alert_data_read(struct store *store, const char *id, char **data, struct err
     if (rc)
         return rc;
     bind_text(s, 1, id);
-    int step = sqlite3_step(s);
-    if (step == SQLITE_DONE)
-        return err_set(err, ERR_NOT_FOUND, "no alert has the id \"%s\"", id);
-    if (step != SQLITE_ROW)
-        return store_fail(store, step, err, "alerts");
-    *data = strdup(text_at(s, 0));
+    rc = row_next(store, s, "alerts", err);
+    if (rc != ROW_THERE)
+        return rc ? rc : err_set(err, ERR_NOT_FOUND, "no alert has the id \"%s\"", id);
+    *data = strdup(row_text(s, 0));
     return *data ? 0 : err_set(err, -ENOMEM, "alert %s: no memory", id);
 }
 
@@ -174,15 +204,12 @@ int alert_history_read(struct store *store, const char *alert, int64_t before, i
     bind_text(s, 1, alert);
     sqlite3_bind_int64(s, 2, before);
     sqlite3_bind_int(s, 3, limit);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
-        struct alert_event_row out = {sqlite3_column_int64(s, 0), text_at(s, 1), text_at(s, 2),
-                                      sqlite3_column_int64(s, 3), text_at(s, 4), text_at(s, 5)};
+    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
+        struct alert_event_row out = {sqlite3_column_int64(s, 0), row_text(s, 1), row_text(s, 2),
+                                      sqlite3_column_int64(s, 3), row_text(s, 4), row_text(s, 5)};
         rc = row(context, &out, err);
-        if (rc)
-            return rc;
     }
-    return done(store, step, err);
+    return rc;
 }
 
 int commit_silence(struct store *store, const struct silence_row *row, int64_t *id, struct err *err)
@@ -230,16 +257,13 @@ int silences_read(struct store *store, int64_t now_ms,
     if (rc)
         return rc;
     sqlite3_bind_int64(s, 1, now_ms);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
         struct silence_row out = {
-            sqlite3_column_int64(s, 0), text_at(s, 1), sqlite3_column_int64(s, 2),
-            sqlite3_column_int64(s, 3), text_at(s, 4), text_at(s, 5)};
+            sqlite3_column_int64(s, 0), row_text(s, 1), sqlite3_column_int64(s, 2),
+            sqlite3_column_int64(s, 3), row_text(s, 4), row_text(s, 5)};
         rc = row(context, &out, err);
-        if (rc)
-            return rc;
     }
-    return done(store, step, err);
+    return rc;
 }
 
 int commit_alert_group(struct store *store, const struct alert_group_row *row, struct err *err)
@@ -261,8 +285,8 @@ int commit_alert_group(struct store *store, const struct alert_group_row *row, s
 
 static struct alert_group_row group_at(sqlite3_stmt *s)
 {
-    return (struct alert_group_row){text_at(s, 0),
-                                    text_at(s, 1),
+    return (struct alert_group_row){row_text(s, 0),
+                                    row_text(s, 1),
                                     sqlite3_column_int64(s, 2),
                                     sqlite3_column_int64(s, 3),
                                     sqlite3_column_int64(s, 4),
@@ -273,14 +297,12 @@ static int each_group(struct store *store, sqlite3_stmt *s,
                       int (*row)(void *context, const struct alert_group_row *row, struct err *err),
                       void *context, struct err *err)
 {
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    int rc = 0;
+    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
         struct alert_group_row out = group_at(s);
-        int rc = row(context, &out, err);
-        if (rc)
-            return rc;
+        rc = row(context, &out, err);
     }
-    return done(store, step, err);
+    return rc;
 }
 
 int alert_group_read(struct store *store, const char *key, struct alert_group_row *row,
@@ -293,11 +315,9 @@ int alert_group_read(struct store *store, const char *key, struct alert_group_ro
     if (rc)
         return rc;
     bind_text(s, 1, key);
-    int step = sqlite3_step(s);
-    if (step == SQLITE_DONE)
-        return ALERT_NO_GROUP;
-    if (step != SQLITE_ROW)
-        return store_fail(store, step, err, "alert group");
+    rc = row_next(store, s, "alert group", err);
+    if (rc != ROW_THERE)
+        return rc ? rc : ALERT_NO_GROUP;
     *row = group_at(s);
     row->key = key; /* the caller's; the statement's texts end with this scope */
     row->receiver = NULL;
@@ -387,14 +407,11 @@ int alert_members_read(struct store *store, const char *group_key,
     if (rc)
         return rc;
     bind_text(s, 1, group_key);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
-        struct alert_member out = {text_at(s, 0), sqlite3_column_int(s, 1) != 0,
+    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
+        struct alert_member out = {row_text(s, 0), sqlite3_column_int(s, 1) != 0,
                                    sqlite3_column_int(s, 2) != 0, sqlite3_column_int(s, 3) != 0,
                                    sqlite3_column_int(s, 4)};
         rc = row(context, &out, err);
-        if (rc)
-            return rc;
     }
-    return done(store, step, err);
+    return rc;
 }

@@ -47,6 +47,17 @@ int alert_data_read(struct store *store, const char *id, char **data, struct err
    asked after each commit, where reading ten thousand alerts would be too much. */
 int alerts_stamp(struct store *store, uint64_t *stamp, struct err *err);
 
+/* How far a reader of changes has come: all zero knows nothing. */
+struct alerts_mark {
+    int64_t event;    /* newest row of history */
+    int64_t acked_ms; /* newest acknowledgement */
+};
+/* Alerts that changed since the mark, newest first, without their `data`; moves the mark. */
+int alerts_changed(struct store *store, struct alerts_mark *mark,
+                   int (*row)(void *context, const struct alert_row *row, struct err *err),
+                   void *context, struct err *err);
+int alerts_count_firing(struct store *store, int64_t *n, struct err *err);
+
 struct alert_event_row {
     int64_t id;
     const char *alert;

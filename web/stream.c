@@ -30,6 +30,7 @@ enum {
     MAX_MESSAGE_BYTES = 256 * 1024,
     BLOCK_BYTES = 16 * 1024,
     HEARTBEAT_MS = 15000,
+    MAX_ALERTS = 100, /* in a message: a page that wants all of them asks for them */
     MIN_GAP_MS = 100, /* commits closer than this share a message */
 };
 
@@ -66,9 +67,9 @@ struct stream {
     uint64_t change_at_start;
     struct web_health health; /* as last told */
     bool health_told;
-    uint64_t alerts;   /* fingerprint of the alerts as last told; 0: none */
-    uint64_t stamp;    /* alerts_stamp when they were read last; 0: never */
-    uint64_t releases; /* of the experiments */
+    struct alerts_mark alerts; /* how far they were told */
+    uint64_t stamp;            /* alerts_stamp when they were read last; 0: never */
+    uint64_t releases;         /* of the experiments */
     bool wanted; /* somebody was away for too long: make a window message though nothing moved */
 };
 
@@ -151,8 +152,7 @@ static void tell_window(struct stream *stream, uint64_t change)
 
 struct alert_writer {
     struct buf *out;
-    int64_t n, n_firing;
-    uint64_t fingerprint;
+    int64_t n;
 };
 
 static int write_alert(void *context, const struct alert_row *row, struct err *err)
@@ -160,12 +160,8 @@ static int write_alert(void *context, const struct alert_row *row, struct err *e
     (void)err;
     static const char *const states[] = {"inactive", "pending", "firing", "no_data"};
     struct alert_writer *writer = context;
-    const int64_t facts[] = {row->phase, row->since_ms, row->acked_by ? row->acked_ms : -1,
-                             row->flapping, row->no_data};
-    uint64_t seed = XXH3_64bits_withSeed(row->id, strlen(row->id), writer->fingerprint);
-    writer->fingerprint = XXH3_64bits_withSeed(facts, sizeof(facts), seed);
-    writer->n++;
-    writer->n_firing += row->phase == 2;
+    if (writer->n++ >= MAX_ALERTS)
+        return 0;
     out_open(writer->out, '{');
     out_key_string(writer->out, "id", row->id);
     out_key_string(writer->out, "rule", row->rule);
@@ -177,13 +173,15 @@ static int write_alert(void *context, const struct alert_row *row, struct err *e
     return 0;
 }
 
-/* All alerts that are not inactive, whenever one of them changed: who missed a message lost
-   nothing. `wanted`: also when they are as they were. */
+/* The alerts that changed, newest first, at most MAX_ALERTS; how many fire says how things stand.
+   `wanted`: somebody was away for too long, and is told though nothing changed. */
 static void tell_alerts(struct stream *stream, uint64_t change, bool wanted)
 {
     struct buf data;
     struct store *store;
     struct alert_writer writer = {.out = &data};
+    struct alerts_mark mark = stream->alerts;
+    int64_t n_firing = 0;
     uint64_t stamp;
     if (context_store(stream->api, &store, NULL) || alerts_stamp(store, &stamp, NULL) ||
         (stamp == stream->stamp && !wanted))
@@ -193,17 +191,33 @@ static void tell_alerts(struct stream *stream, uint64_t change, bool wanted)
     out_key_int(&data, "change", (int64_t)change);
     out_key(&data, "alerts");
     out_open(&data, '[');
-    bool known = alerts_read(store, true, write_alert, &writer, NULL) == 0;
+    bool known = alerts_changed(store, &mark, write_alert, &writer, NULL) == 0 &&
+                 alerts_count_firing(store, &n_firing, NULL) == 0;
     out_close(&data, ']');
-    out_key_int(&data, "firing", writer.n_firing);
+    out_key_int(&data, "more", writer.n > MAX_ALERTS ? writer.n - MAX_ALERTS : 0);
+    out_key_int(&data, "firing", n_firing);
     out_close(&data, '}');
-    if (known)
+    if (known) {
         stream->stamp = stamp; /* from before they were read: what came between is read again */
-    if (known && (writer.fingerprint != stream->alerts || (wanted && writer.n > 0))) {
-        stream->alerts = writer.fingerprint;
-        put_message(stream, change, "alert", &data);
+        stream->alerts = mark;
     }
+    if (known && (writer.n > 0 || (wanted && n_firing > 0)))
+        put_message(stream, change, "alert", &data);
     buf_finish(&data);
+}
+
+static int skip_alert(void *context, const struct alert_row *row, struct err *err)
+{
+    (void)context, (void)row, (void)err;
+    return 0;
+}
+
+/* What stands at the start is no news. */
+static void remember_alerts(struct stream *stream)
+{
+    struct store *store;
+    if (context_store(stream->api, &store, NULL) == 0)
+        alerts_changed(store, &stream->alerts, skip_alert, NULL, NULL);
 }
 
 struct release_writer {
@@ -340,6 +354,7 @@ int stream_new(struct stream **out, const struct web_options *options,
     /* Read here, not by the thread: whoever connects before it runs must not miss anything. */
     stream->change_at_start = changes_now(options->changes);
     remember_releases(stream);
+    remember_alerts(stream);
     if (pthread_create(&stream->maker, NULL, make_messages, stream))
         return err_set(err, -EAGAIN, "web: no thread for event streams");
     stream->maker_runs = true;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "storage/alert_rows.h"
+#include "storage/audit.h"
 #include "storage/transition.h"
 #include "tests/test.h"
 #include "tests/web/site.h"
@@ -130,6 +131,34 @@ static void who_was_away_for_a_restart_hears_how_things_stand(void **state)
     listener_free(listener);
 }
 
+/* Alert i enters a phase, with its row of history. */
+static void write_alert(struct site *site, int i, int phase)
+{
+    struct err err = {0};
+    char id[17];
+    snprintf(id, sizeof(id), "%016x", 0xa0u + (unsigned)i);
+    struct alert_row row = {.id = id,
+                            .rule = "auc-low",
+                            .model = "credit",
+                            .version = "",
+                            .slice = "",
+                            .severity = "critical",
+                            .phase = phase,
+                            .since_ms = SITE_START};
+    struct alert_event_row event = {
+        .alert = id, .event = "firing", .at_ms = SITE_START, .clock = "event", .data = "{}"};
+    must(commit_alert_event(site->store, &event, &row.event, &err), &err);
+    must(commit_alert(site->store, &row, &err), &err);
+}
+
+static void change_alert(struct site *site, int i, int phase)
+{
+    struct err err = {0};
+    must(commit_begin(site->store, &err), &err);
+    write_alert(site, i, phase);
+    must(commit_end(site->store, &err), &err);
+}
+
 static void an_alert_that_changes_is_heard_once(void **state)
 {
     (void)state;
@@ -138,29 +167,74 @@ static void an_alert_that_changes_is_heard_once(void **state)
     site_serve(site);
     struct listener *listener = listen_from(site, NULL);
     hear(listener, "retry: 2000\n\n");
-    struct err err = {0};
-    struct alert_row row = {.id = "00000000000000a1",
-                            .rule = "auc-low",
-                            .model = "credit",
-                            .version = "",
-                            .slice = "",
-                            .severity = "critical",
-                            .phase = 2,
-                            .since_ms = SITE_START,
-                            .data = "{}"};
 
-    must(commit_begin(site->store, &err), &err);
-    must(commit_alert(site->store, &row, &err), &err);
-    must(commit_end(site->store, &err), &err);
+    change_alert(site, 1, 2);
 
     hear(listener, "event: alert\ndata: {\"change\":2,\"alerts\":[{\"id\":\"00000000000000a1\","
                    "\"rule\":\"auc-low\",\"state\":\"firing\",\"model\":\"credit\","
-                   "\"severity\":\"critical\",\"since\":1700006400000}],\"firing\":1}\n\n");
+                   "\"severity\":\"critical\",\"since\":1700006400000}],\"more\":0,"
+                   "\"firing\":1}\n\n");
     tick(site, 1);
     hear(listener, "id: 3\nevent: window");
     tick(site, 2);
     hear(listener, "id: 4\nevent: window");
     assert_null(strstr(strstr(listener->text, "event: alert") + 1, "event: alert"));
+    listener_free(listener);
+}
+
+static void only_what_changed_is_told_of_alerts_also_their_end_and_an_acknowledgement(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    struct err err = {0};
+    change_alert(site, 1, 2); /* before anybody listens: no news */
+    change_alert(site, 2, 2);
+    site_serve(site);
+    struct listener *listener = listen_from(site, NULL);
+    hear(listener, "retry: 2000\n\n");
+
+    change_alert(site, 2, 0);
+
+    hear(listener, "\"alerts\":[{\"id\":\"00000000000000a2\",\"rule\":\"auc-low\",\"state\":"
+                   "\"inactive\",\"model\":\"credit\",\"severity\":\"critical\",\"since\":"
+                   "1700006400000}],\"more\":0,\"firing\":1}\n\n");
+
+    must(commit_begin(site->store, &err), &err);
+    must(commit_alert_ack(site->store, "00000000000000a1", "maria", 5000, &err), &err);
+    struct audit_row audit = {.at_ms = 5000,
+                              .clock = "wall",
+                              .who = "maria",
+                              .action = "ack",
+                              .subject = "a1",
+                              .detail = "{}"};
+    must(commit_audit(site->store, &audit, &err), &err);
+    must(commit_end(site->store, &err), &err);
+
+    hear(listener, "\"alerts\":[{\"id\":\"00000000000000a1\",\"rule\":\"auc-low\",\"state\":"
+                   "\"firing\"");
+    listener_free(listener);
+}
+
+static void of_many_alerts_at_once_a_hundred_are_named_and_the_rest_counted(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    struct err err = {0};
+    tick(site, 0);
+    site_serve(site);
+    struct listener *listener = listen_from(site, NULL);
+    hear(listener, "retry: 2000\n\n");
+
+    must(commit_begin(site->store, &err), &err);
+    for (int i = 0; i < 250; i++)
+        write_alert(site, i, 2);
+    must(commit_end(site->store, &err), &err);
+
+    hear(listener, "],\"more\":150,\"firing\":250}\n\n");
+    size_t n = 0;
+    for (const char *at = listener->text; (at = strstr(at, "\"rule\":")); at++)
+        n++;
+    assert_int_equal(n, 100);
     listener_free(listener);
 }
 
@@ -258,6 +332,8 @@ int main(void)
         cmocka_unit_test(who_reconnects_hears_what_was_missed),
         cmocka_unit_test(who_was_away_for_a_restart_hears_how_things_stand),
         cmocka_unit_test(an_alert_that_changes_is_heard_once),
+        cmocka_unit_test(only_what_changed_is_told_of_alerts_also_their_end_and_an_acknowledgement),
+        cmocka_unit_test(of_many_alerts_at_once_a_hundred_are_named_and_the_rest_counted),
         cmocka_unit_test(a_transition_is_heard_once),
         cmocka_unit_test(a_client_may_hold_only_so_many_streams),
         cmocka_unit_test(the_server_stops_while_pages_listen),
