@@ -34,6 +34,18 @@ export async function setup(context) {
     return daemon.address;
 }
 
+export async function the_overview_counts_what_drifted({ page, open }) {
+    const check = strict(page);
+
+    await open("/#/");
+    const drift = (name) => page.locator("tbody tr", { has: page.locator("th", { hasText: name }) }).locator("td[data-label=drift]");
+    await drift("credit").locator("a", { hasText: /^2 of \d+$/ }).waitFor();
+
+    assert.equal(await drift("credit").locator("a").getAttribute("href"), "#/models/credit/drift");
+    await drift("bare").locator("small", { hasText: "no reference" }).waitFor();
+    check();
+}
+
 const row = (page, name) => page.locator(".heat tbody tr", { has: page.locator("th", { hasText: name }) });
 
 async function open_drift(page, open, params = "", model = "credit") {

@@ -5,7 +5,8 @@ import { href } from "./route.js";
 
 const ranges = ["1h", "6h", "24h", "3d", "7d", "30d", "90d"];
 const windows = ["1m", "5m", "15m", "1h", "6h", "1d"];
-const levels = { critical: "bad", warning: "warn", info: "info" };
+const levels = { critical: "bad", error: "bad", warning: "warn", info: "info" };
+export const severities = Object.keys(levels); // the worst first
 
 // A word and a shape of its own for each severity, so that colour is never all there is.
 export function severity_badge(severity) {

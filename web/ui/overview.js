@@ -1,10 +1,11 @@
 // Every model in a line: is it fed, does it answer well, fast and without errors?
 import { get, in_parallel, model_path } from "./api.js";
-import { segment_of, severity_badge } from "./alerts_list.js";
+import { segment_of, severities, severity_badge } from "./alerts_list.js";
 import { needs_labels } from "./chart.js";
 import { h, paced, replace } from "./dom.js";
 import * as format from "./format.js";
 import { on_change } from "./live.js";
+import { badge as release_badge, words_of_state } from "./release_parts.js";
 import { href } from "./route.js";
 import { spark } from "./spark.js";
 import { failed, nothing_yet } from "./states.js";
@@ -49,11 +50,45 @@ function cell(label, series, kind, from_zero) {
 // The worst of what fires for a model, and how much more there is.
 function alert_badge(alerts) {
     if (!alerts?.length) return null;
-    const worst = ["critical", "warning", "info"].find((s) => alerts.some((a) => a.severity === s)) ?? "info";
+    const worst = severities.find((s) => alerts.some((a) => a.severity === s)) ?? "info";
     const said = alerts.map((a) => [a.rule, a.version, segment_of(a.segment)].filter(Boolean).join(" ")).join(", ");
     const mark = severity_badge(worst);
     mark.append(` · ${alerts.length} firing`);
     return h("a", { href: href(["alerts"]), title: said, class: "alert-link" }, mark);
+}
+
+// A release that is under way, or was taken back within the day: who asks at night asks that first.
+function release_link(e) {
+    const [level, word] = words_of_state[e.state], what = e.state === "running" ? `${e.treatment} gets ${e.weight} %` : `${e.treatment} ${word}`;
+    return h("a", { href: href(["releases", e.name]), title: `${e.name}: ${e.verdict?.reason || word}`, class: "alert-link" }, release_badge([level, what]));
+}
+
+const worth_telling = (e) => ["running", "paused"].includes(e.state) || (e.state === "rolled_back" && Date.now() - e.since < format.DAY);
+
+// How many inputs have left the reference in the newest window, and the share of them hour by hour.
+export function drift_summary(answer) {
+    const at = new Map();
+    for (const { points } of answer.features)
+        for (const p of points.filter((p) => p.n > 0)) {
+            const window = at.get(p.start) ?? { features: 0, drifted: 0 };
+            at.set(p.start, { features: window.features + 1, drifted: window.drifted + (p.drifted ? 1 : 0) });
+        }
+    const windows = [...at].sort(([a], [b]) => a - b).map(([, window]) => window);
+    return { reference: answer.reference, newest: windows.at(-1), shares: windows.map((w) => w.drifted / w.features) };
+}
+
+function drift_cell(model, drift) {
+    if (!drift) return h("td", { "data-label": "drift" }, h("small", {}, "–"));
+    if (!drift.reference)
+        return h("td", { "data-label": "drift" }, h("small", { title: "Inputs are compared with a reference: see `reference:` in docs/configuration.md" }, "no reference"));
+    const { newest, shares } = drift;
+    return h("td", { "data-label": "drift" },
+        h("div", { class: "cell" },
+            h("div", {},
+                h("a", { href: href(["models", model, "drift"]) }, h("b", {}, newest ? `${newest.drifted} of ${newest.features}` : "–")),
+                h("small", {}, "drifted")),
+            spark(shares, { from_zero: true })),
+        h("span", { class: "unseen" }, `share of drifted features over the last ${shares.length} hours`));
 }
 
 class Row {
@@ -65,8 +100,13 @@ class Row {
         this.model = model;
         this.draw();
     }
-    show_alerts(alerts) {
+    show(alerts, releases) {
         this.alerts = alerts;
+        this.releases = releases;
+        this.draw();
+    }
+    async load_drift(signal) {
+        this.drift = drift_summary(await get(model_path(this.model.name, "/drift"), { window: "1h" }, signal));
         this.draw();
     }
     async load(signal) {
@@ -82,21 +122,22 @@ class Row {
             h("th", { scope: "row" },
                 h("a", { href: href(["models", model.name]) }, model.name),
                 h("small", {}, model.task, " · ", model.versions.length === 1 ? model.versions[0] : `${model.versions.length} versions`)),
-            h("td", { "data-label": "state" }, h("div", { class: "badges" }, badge(state_of(model)), alert_badge(this.alerts))),
+            h("td", { "data-label": "state" }, h("div", { class: "badges" }, badge(state_of(model)), alert_badge(this.alerts), this.releases?.map(release_link))),
             cell(quality, s[quality], format.kind_of(quality, s[quality]?.unit), false),
             cell("predictions / h", s.count, "count", true),
             cell("errors", s.error_rate, "percent", true),
             cell("latency p99", s.latency_p99, "ms", true),
+            drift_cell(model.name, this.drift),
             h("td", { "data-label": "labels", class: "number" },
                 h("b", {}, coverage === null ? "–" : format.value(coverage, "percent", 0.05)),
                 h("small", { title: "predictions that wait for their label" }, `${format.count(model.pending)} pending`)));
     }
 }
 
-// Alerts that cannot be read must not take the models away; their own page says why.
-async function firing(signal) {
+// What cannot be read must not take the models away; its own page says why.
+async function items_of(path, wanted, signal) {
     try {
-        return (await get("/api/v1/alerts", {}, signal)).items.filter((a) => a.state === "firing");
+        return (await get(path, {}, signal)).items.filter(wanted);
     } catch (error) {
         if (error.name === "AbortError") throw error;
         return [];
@@ -110,7 +151,7 @@ export async function open(main, { signal }) {
     const title = h("p", { class: "lead" });
     const table = h("table", { class: "models", hidden: true },
         h("caption", { class: "unseen" }, "All models"),
-        h("thead", {}, h("tr", {}, ["Model", "State", "Quality", "Volume", "Errors", "Latency", "Labels"].map((t) => h("th", { scope: "col" }, t)))),
+        h("thead", {}, h("tr", {}, ["Model", "State", "Quality", "Volume", "Errors", "Latency", "Drift", "Labels"].map((t) => h("th", { scope: "col" }, t)))),
         body);
     replace(main, h("div", { class: "page-head" }, h("h1", {}, "Overview"), title), message, table);
 
@@ -121,15 +162,17 @@ export async function open(main, { signal }) {
             table.hidden = items.length === 0;
             const fed = items.filter((m) => state_of(m).level === "good").length;
             title.textContent = items.length ? `${items.length} ${items.length === 1 ? "model" : "models"}, ${fed} receiving · last 24 hours, hour by hour` : "";
-            const alerts = await firing(signal);
+            const [alerts, releases] = await Promise.all([
+                items_of("/api/v1/alerts", (a) => a.state === "firing", signal), items_of("/api/v1/experiments", worth_telling, signal)]);
             for (const model of items) {
                 const row = rows.get(model.name);
                 if (row) row.update(model);
                 else rows.set(model.name, new Row(model));
-                rows.get(model.name).show_alerts(alerts.filter((a) => a.model === model.name));
+                rows.get(model.name).show(alerts.filter((a) => a.model === model.name), releases.filter((e) => e.model === model.name));
             }
             replace(body, items.map((m) => rows.get(m.name).element));
             await in_parallel(items, 4, (m) => rows.get(m.name).load(signal));
+            await in_parallel(items, 2, (m) => rows.get(m.name).load_drift(signal)); // the dearest question comes last
         } catch (error) {
             if (error.name === "AbortError") return;
             replace(message, failed(error, load));
