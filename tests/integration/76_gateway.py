@@ -261,7 +261,7 @@ def a_broker_that_is_away_holds_up_nobody(story):
     kafka.pause()
     for n in range(200):
         equal(client.post(PREDICT, {"instances": [{"n": n}]}, {"x-user": f"u{n}"}).version, "v3")
-    equal(daemon.own("own_events_waiting"), 200)
+    wait_until(lambda: daemon.own("own_events_waiting") == 200, 20, "an event for each answer")
     kafka.resume()
 
     wait_until(lambda: daemon.get("/api/v1/models/credit")["predictions"] == 201, 60, "the events that waited")
