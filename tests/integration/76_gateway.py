@@ -186,9 +186,9 @@ def what_the_treatment_refuses_control_answers_and_the_failed_try_is_told(story)
 
 def a_timeout_goes_to_control_only_where_twice_is_harmless(story):
     v3, v4 = _servers(story, FlaskStyle(lambda row: 0.2), FlaskStyle(lambda row: 0.3))
-    v4.behave = lambda handler: time.sleep(1.5)
-    once = _gateway({"v3": v3, "v4": v4}, timeout="300ms")
-    twice = _gateway({"v3": v3, "v4": v4}, timeout="300ms", idempotent=True)
+    v4.behave = lambda handler: time.sleep(6)
+    once = _gateway({"v3": v3, "v4": v4}, timeout="2s")
+    twice = _gateway({"v3": v3, "v4": v4}, timeout="2s", idempotent=True)
     settings, kafka, topic = _kafka_settings(story, [once, twice], [_experiment((50, 100))])
     daemon = story.daemon(settings)
     daemon.start()

@@ -168,8 +168,9 @@ def a_file_is_replaced_as_a_whole_and_its_reader_is_told(story):
     path = story.path("credit.split")
     pid_file = story.path("reader.pid")
     told = story.path("told")
+    listening = story.path("listening")
     reader = subprocess.Popen(
-        ["/bin/sh", "-c", f"trap 'echo x >> {told}' HUP; while :; do sleep 0.1; done"],
+        ["/bin/sh", "-c", f"trap 'echo x >> {told}' HUP; : > {listening}; while :; do sleep 0.1; done"],
         # Under nohup a shell cannot trap what was ignored when it began.
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
@@ -188,7 +189,7 @@ def a_file_is_replaced_as_a_whole_and_its_reader_is_told(story):
     }
     daemon = story.daemon(configuration(actuators=[actuator]))
     daemon.start()
-    time.sleep(0.3)  # the reader has set its trap by now
+    wait_until(lambda: os.path.exists(listening), 10, "the reader's trap")
     _start(daemon)
 
     def text():

@@ -408,11 +408,11 @@ def _exactly(s, n):
 
 
 def wait_until(true, seconds, what):
-    """Polls until true() is; the time is only a guard against waiting for ever.
+    """Polls until true() is; the time is only a guard against waiting for ever (a loaded machine has more).
 
     Asked before the first event, a daemon says 404 (no such model yet) or 503 (not ready): that is "not yet".
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * (1 + os.getloadavg()[0] / (os.cpu_count() or 1))
     last = None
     while True:
         try:
