@@ -78,6 +78,12 @@ struct run_actor {
 int run_configure(struct run *run, const struct config *config, const struct run_actor *actor,
                   struct err *err);
 
+/* Other actuators from now on (SIGHUP, or a start with another configuration): each that is new is
+   to carry the present weight of its experiment; those that are gone are not waited for. `set` must
+   outlive the run, or the next call. */
+int run_set_actuators(struct run *run, const struct actuator_set *set, int64_t wall_ms,
+                      struct err *err);
+
 /* Does any experiment run? Without, nothing need be observed or looked at. */
 bool run_active(const struct run *run);
 /* Drops memory and loads what is stored. */

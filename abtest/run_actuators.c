@@ -4,11 +4,14 @@
  * otherwise) nobody knows which share is really served, so predictions of that time stay outside
  * the comparison, the step has not begun, and nothing goes on.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "abtest/run_item.h"
 #include "storage/actuation.h"
+#include "storage/commit.h"
 
 static bool carries(const struct actuator *actuator, const struct item *item)
 {
@@ -39,6 +42,14 @@ int item_wish(struct run *run, struct item *item, struct store *store, int64_t w
     return rc ? rc : commit_applying(store, name, err);
 }
 
+static bool has_actuator(const struct actuator_set *set, const char *name)
+{
+    for (size_t i = 0; i < actuator_set_count(set); i++)
+        if (strcmp(actuator_set_at(set, i)->name, name) == 0)
+            return true;
+    return false;
+}
+
 struct state {
     const struct actuator_set *set;
     struct item *item;
@@ -51,11 +62,8 @@ static int take_row(void *context, const struct actuation_row *row, struct err *
 {
     (void)err;
     struct state *state = context;
-    bool known = false;
-    for (size_t i = 0; i < actuator_set_count(state->set); i++)
-        known |= strcmp(actuator_set_at(state->set, i)->name, row->actuator) == 0;
     bool open = !row->confirmed || *row->problem;
-    if (!known || !open)
+    if (!has_actuator(state->set, row->actuator) || !open)
         return 0; /* one that was taken out of the configuration carries nothing any more */
     bool worse = *row->problem && !state->troubled;
     if (!state->text[0] || worse)
@@ -69,7 +77,7 @@ static int take_row(void *context, const struct actuation_row *row, struct err *
 int item_confirm(struct run *run, struct item *item, int64_t look_ms, struct err *err)
 {
     struct state state = {.set = run->options.actuators, .item = item};
-    if (actuator_set_count(state.set) == 0)
+    if (actuator_set_count(state.set) == 0 && !item->applying)
         return 0;
     int rc =
         actuations_read(run->options.store, NULL, item->experiment->name, take_row, &state, err);
@@ -90,6 +98,60 @@ int item_confirm(struct run *run, struct item *item, int64_t look_ms, struct err
         item->ramp.since_ms = look_ms;
     item->astray = false;
     return item_enter(item, look_ms, item->ramp.step, err);
+}
+
+/* --- other actuators --- */
+
+enum {
+    MAX_GONE = 100
+};
+
+struct gone {
+    const struct actuator_set *set;
+    char *names[MAX_GONE];
+    size_t n;
+};
+
+static int take_gone(void *context, const struct actuation_row *row, struct err *err)
+{
+    struct gone *gone = context;
+    if (has_actuator(gone->set, row->actuator) || gone->n == MAX_GONE)
+        return 0;
+    gone->names[gone->n] = strdup(row->actuator);
+    return gone->names[gone->n++] ? 0 : err_set(err, -ENOMEM, "actuators: no memory");
+}
+
+static int wish_anew(struct run *run, struct gone *gone, int64_t wall_ms, struct err *err)
+{
+    struct store *store = run->options.store;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < gone->n; i++)
+        rc = commit_actuation_gone(store, gone->names[i], err);
+    for (size_t i = 0; !rc && i < run->n_items; i++)
+        if (item_active(run->items[i]))
+            rc = item_wish(run, run->items[i], store, wall_ms, err);
+    return rc;
+}
+
+int run_set_actuators(struct run *run, const struct actuator_set *set, int64_t wall_ms,
+                      struct err *err)
+{
+    struct store *store = run->options.store;
+    struct gone gone = {.set = set};
+    run->options.actuators = set;
+    int rc = actuations_read(store, NULL, NULL, take_gone, &gone, err);
+    if (!rc)
+        rc = commit_begin(store, err);
+    if (!rc) {
+        rc = wish_anew(run, &gone, wall_ms, err);
+        if (!rc)
+            rc = commit_end(store, err);
+        if (rc)
+            commit_rollback(store);
+    }
+    for (size_t i = 0; i < gone.n; i++)
+        free(gone.names[i]);
+    return rc;
 }
 
 int run_tell_after_end(struct run *run, const char *name, const char *reason, struct err *err)

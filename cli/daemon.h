@@ -49,8 +49,9 @@ struct daemon {
     atomic_bool stopping;
     pthread_t ticks;
     bool ticks_running;
-    struct config *reloaded;   /* the configuration of the last SIGHUP; NULL: still the first */
-    struct scrape *scrape;     /* NULL: nothing is scraped */
+    struct config *reloaded; /* the configuration of the last SIGHUP; NULL: still the first */
+    struct scrape *scrape;   /* NULL: nothing is scraped */
+    struct actuate *former_actuate; /* between its detaching and its end */
     pthread_mutex_t reloading; /* held by who replaces `reloaded`, and who reads it elsewhere */
     pthread_t signals;
     bool signals_running;

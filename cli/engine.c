@@ -149,6 +149,8 @@ int engine_open(struct engine *engine, const struct config *config, struct store
     options.actuators = engine->actuators;
     if (!rc)
         rc = run_new(&engine->run, &options, err);
+    if (!rc && !engine->replays)
+        rc = run_set_actuators(engine->run, engine->actuators, clock_wall_ms(clock_system()), err);
     if (!rc)
         engine->observer.active = run_active(engine->run);
     return rc;
@@ -160,6 +162,29 @@ void engine_close(struct engine *engine)
     engine->run = NULL;
     actuator_set_free(engine->actuators);
     engine->actuators = NULL;
+}
+
+struct actuate *engine_actuate_detach(struct engine *engine)
+{
+    struct actuate *actuate = engine->actuate;
+    engine->actuate = NULL;
+    return actuate;
+}
+
+int engine_reload_actuators(struct engine *engine, const struct config *config, struct err *err)
+{
+    AUTO(actuator_set) struct actuator_set *set = NULL;
+    int rc = actuator_set_parse(&set, config, err);
+    if (!rc)
+        rc = run_set_actuators(engine->run, set, clock_wall_ms(clock_system()), err);
+    if (rc) {
+        run_set_actuators(engine->run, engine->actuators, clock_wall_ms(clock_system()), NULL);
+        return rc;
+    }
+    actuator_set_free(engine->actuators);
+    engine->actuators = set;
+    set = NULL; /* the engine owns it now */
+    return 0;
 }
 
 void engine_actuate_stop(struct engine *engine)

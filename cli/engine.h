@@ -26,6 +26,13 @@ struct engine {
    that is created over HTTP may come later: that is not an error). */
 int actuators_check(const struct config *config, struct err *err);
 
+/* Other actuators, of a configuration that actuators_check has passed. The old ones must have been
+   stopped (engine_actuate_detach, actuate_stop). Writer's thread. */
+int engine_reload_actuators(struct engine *engine, const struct config *config, struct err *err);
+/* The hands that are at work, for the caller to stop; from here on nobody hears of wishes. Writer's
+   thread. */
+struct actuate *engine_actuate_detach(struct engine *engine);
+
 int engine_open(struct engine *engine, const struct config *config, struct store *store,
                 const struct log *log, struct err *err);
 void engine_close(struct engine *engine);

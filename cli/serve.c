@@ -146,6 +146,42 @@ static int restart_scrape(struct daemon *daemon, struct err *err)
     return start_scrape(daemon, err);
 }
 
+static int detach_actuate(void *context, struct store *store, struct err *err)
+{
+    struct daemon *daemon = context;
+    (void)store;
+    (void)err;
+    pthread_mutex_lock(&daemon->reloading);
+    daemon->former_actuate = engine_actuate_detach(&daemon->engine);
+    pthread_mutex_unlock(&daemon->reloading);
+    return 0;
+}
+
+static int attach_actuate(void *context, struct store *store, struct err *err)
+{
+    struct daemon *daemon = context;
+    const struct config *config = config_now(daemon);
+    const struct writer writer = {daemon, write_through};
+    (void)store;
+    int rc = engine_reload_actuators(&daemon->engine, config, err);
+    pthread_mutex_lock(&daemon->reloading);
+    int start = engine_actuate(&daemon->engine, &writer, config->storage_path, &daemon->log,
+                               rc ? NULL : err);
+    pthread_mutex_unlock(&daemon->reloading);
+    return rc ? rc : start;
+}
+
+/* On a thread that may wait: an actuator's own may be waiting for the writer. */
+static int restart_actuators(struct daemon *daemon, struct err *err)
+{
+    int rc = collector_call(daemon->collector, detach_actuate, daemon, err);
+    if (rc)
+        return rc;
+    actuate_stop(daemon->former_actuate);
+    daemon->former_actuate = NULL;
+    return collector_call(daemon->collector, attach_actuate, daemon, err);
+}
+
 /* Where notifications lead: what the configuration says, else where it listens. */
 static const char *page_url(const struct daemon *daemon)
 {
@@ -165,6 +201,8 @@ static int reload(void *context, struct store *store, struct err *err)
         rc = scrape_check(config, err);
     if (!rc)
         rc = gateways_check(daemon->traffic.gateways, config, err);
+    if (!rc)
+        rc = actuators_check(config, err);
     if (!rc)
         rc = references_of_config(store, config, err);
     if (!rc)
@@ -215,7 +253,8 @@ static void *wait_for_signals(void *context)
             return NULL;
         }
         struct err err = {0};
-        if (collector_call(daemon->collector, reload, daemon, &err) || restart_scrape(daemon, &err))
+        if (collector_call(daemon->collector, reload, daemon, &err) ||
+            restart_actuators(daemon, &err) || restart_scrape(daemon, &err))
             log_write(&daemon->log, LEVEL_ERROR, "cli", "the old configuration stays: %s",
                       err.text);
         else

@@ -54,9 +54,9 @@ static void serve_own_metrics(void *context, struct buf *out)
     alerts_own_metrics(daemon->alerts, out);
     deliver_own_metrics(daemon->deliver, out);
     sinks_own_metrics(daemon->sinks, out);
-    actuate_own_metrics(daemon->engine.actuate, out);
     traffic_metrics(&daemon->traffic, out);
     pthread_mutex_lock(&daemon->reloading);
+    actuate_own_metrics(daemon->engine.actuate, out);
     scrape_own_metrics(daemon->scrape, out);
     pthread_mutex_unlock(&daemon->reloading);
 }

@@ -241,6 +241,46 @@ static const struct key limit_keys[] = {
 static const struct key_section limits = {
     limit_keys, COUNT(limit_keys), sizeof(struct config_limits), NO_LINE, CHECK_NOTHING};
 
+static const struct key place_keys[] = {
+    {"header", KEY_TEXT, .help = "a header of the request; or"},
+    {"cookie", KEY_TEXT, .help = "a cookie; or"},
+    {"pointer", KEY_TEXT, .help = "a JSON pointer into the body"},
+};
+static const struct key_section gateway_place = {place_keys, COUNT(place_keys), 0, NO_LINE, CHECK_NOTHING};
+
+static const struct key gateway_tls_keys[] = {
+    {"cert", KEY_PATH, .required = true, .help = "certificate chain, PEM"},
+    {"key", KEY_PATH, .required = true, .help = "private key, PEM"},
+};
+static const struct key_section gateway_tls = {
+    gateway_tls_keys, COUNT(gateway_tls_keys), 0, NO_LINE, CHECK_NOTHING};
+
+/* Checked in web/gateway/settings.c; more of each in docs/gateway.md. */
+static const struct key gateway_keys[] = {
+    {"listen", KEY_LISTEN, .required = true, .help = "address and port; changes with a restart only"},
+    {"tls", KEY_MAP, .section = &gateway_tls, .help = "serves HTTPS"},
+    {"ca", KEY_PATH, .help = "the authority that https upstreams are checked against, PEM; default: the system's"},
+    {"model", KEY_TEXT, .required = true, .help = "whose versions are served"},
+    {"experiment", KEY_TEXT, .help = "which one decides; default: the model's that runs, else the one that ended last"},
+    {"upstreams", KEY_PART_MAP, .required = true, .help = "version → address, or `{url, path}`"},
+    {"default", KEY_TEXT, .help = "the version that serves while there is no experiment; default: the first upstream"},
+    {"unit", KEY_MAP, .section = &gateway_place, .help = "what is assigned; default: the id"},
+    {"id", KEY_MAP, .section = &gateway_place, .help = "the event's id; default: header `x-request-id`, else made"},
+    {"timeout", KEY_DURATION, .min = 1, .max = 3600000, .fallback = "5s", .help = "of each try, to the whole answer"},
+    {"idempotent", KEY_BOOL, .fallback = "false", .help = "a request may be done twice: after a time-out of the treatment, control is asked"},
+    {"max_body", KEY_SIZE, .min = 1, .max = 1024 * MIB, .fallback = "8MiB", .help = "of a request; larger ones are refused (413)"},
+    {"max_concurrent", KEY_INT, .min = 1, .max = 100000, .fallback = "256", .help = "requests under way to one version"},
+    {"connections", KEY_INT, .min = 1, .max = 100000, .fallback = "1000", .help = "of clients"},
+    {"threads", KEY_INT, .min = 1, .max = 64, .fallback = "2", .help = "each with its own connections to the upstreams"},
+    {"error_status", KEY_INT, .min = 400, .max = 600, .fallback = "400", .help = "an answer from this status on is an error of the version"},
+    {"methods", KEY_TEXTS, .help = "of which requests events are made; default: POST"},
+    {"topic", KEY_TEXT, .help = "where the events go; default: the first topic of format `assay`"},
+    {"event", KEY_PART_MAP, .help = "pointers: `features`, `segment` into the request; `prediction`, `score`, `scores` into the answer"},
+    {"drain", KEY_DURATION, .min = 1, .max = 600000, .fallback = "10s", .help = "how long requests under way may take after SIGTERM"},
+};
+const struct key_section config_gateway = {
+    gateway_keys, COUNT(gateway_keys), 0, NO_LINE, CHECK_NOTHING};
+
 static const struct key root_keys[] = {
     {"storage", KEY_MAP, .at = 0, .section = &storage, .help = "the database"},
     {"http", KEY_MAP, AT(config, http), .section = &http, .help = "the API and the dashboard"},
@@ -253,7 +293,7 @@ static const struct key root_keys[] = {
     {"route", KEY_PART_MAP, AT(config, route), .help = "which alert goes to which receiver"},
     {"experiments", KEY_PART_LIST, AT(config, experiments), .help = "the objects that `POST /api/v1/experiments` takes"},
     {"limits", KEY_MAP, AT(config, limits), .section = &limits, .help = "bounds against hostile or runaway input"},
-    {"gateway", KEY_PART_LIST, AT(config, gateway), .help = "proxies that split traffic between versions"},
+    {"gateway", KEY_PART_LIST, AT(config, gateway), .section = &config_gateway, .help = "proxies that split traffic between versions"},
     {"actuators", KEY_PART_LIST, AT(config, actuators), .help = "what is told the weights of an experiment"},
     {"sinks", KEY_PART_LIST, AT(config, sinks), .help = "other systems that get the metrics: TensorBoard ([feeds.md](feeds.md))"},
 };

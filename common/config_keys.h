@@ -36,7 +36,7 @@ enum key_type {
     KEY_MAP,       /* one section */
     KEY_LIST,      /* a list of sections */
     KEY_NAMED,     /* a map name → section; the name goes to its first key's place */
-    KEY_PART_LIST, /* checked by its own room: kept as JSON */
+    KEY_PART_LIST, /* checked by its own room: kept as JSON; a section names its keys */
     KEY_PART_MAP,
 };
 
@@ -78,6 +78,8 @@ struct key_section {
 #define NO_LINE ((size_t)-1)
 
 extern const struct key_section config_root;
+/* The keys of one gateway, for web to check names against. */
+extern const struct key_section config_gateway;
 
 /* librdkafka properties that exactly-once rests on, or that other keys set; NULL ends the list. */
 extern const char *const refused_properties[];

@@ -51,7 +51,8 @@ static void markdown_section(const struct key_section *section, size_t skip, con
 {
     for (size_t i = skip; i < section->n_keys; i++) {
         const struct key *key = &section->keys[i];
-        const char *end = key->type == KEY_LIST ? "[]." : key->type == KEY_NAMED ? ".NAME." : ".";
+        bool list = key->type == KEY_LIST || key->type == KEY_PART_LIST;
+        const char *end = list ? "[]." : key->type == KEY_NAMED ? ".NAME." : ".";
         struct buf range, below;
         buf_init(&range, 400);
         buf_init(&below, 200);
@@ -173,7 +174,12 @@ static void schema_type(const struct key *key, int depth, struct buf *out)
         buf_printf(out, "}");
         break;
     case KEY_PART_LIST:
-        buf_printf(out, "\"type\": \"array\", \"items\": {\"type\": \"object\"}");
+        buf_printf(out, "\"type\": \"array\", \"items\": {");
+        if (key->section)
+            schema_section(key->section, 0, depth, out);
+        else
+            buf_printf(out, "\"type\": \"object\"");
+        buf_printf(out, "}");
         break;
     case KEY_PART_MAP:
         buf_printf(out, "\"type\": \"object\"");

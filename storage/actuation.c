@@ -30,6 +30,16 @@ int commit_actuation_wanted(struct store *store, const char *actuator, const cha
     return statement_run(store, s, err, "actuation");
 }
 
+int commit_actuation_gone(struct store *store, const char *actuator, struct err *err)
+{
+    sqlite3_stmt *s;
+    int rc = start(store, "DELETE FROM actuations WHERE actuator = ?1", &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, actuator);
+    return statement_run(store, s, err, "actuator");
+}
+
 int commit_applying(struct store *store, const char *experiment, struct err *err)
 {
     static const char sql[] =

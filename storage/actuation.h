@@ -41,6 +41,9 @@ struct actuation_row {
 int commit_actuation_wanted(struct store *store, const char *actuator, const char *experiment,
                             int64_t seq, double weight, int64_t now_ms, struct err *err);
 
+/* An actuator that is not configured any more carries nothing, and nobody waits for it. */
+int commit_actuation_gone(struct store *store, const char *actuator, struct err *err);
+
 /* What an attempt, or a look at reality, came to: `seq` names the wish; confirmed, next_ms,
    attempts, confirmed_ms, corrections, status and problem replace the row's. Then sets the
    experiment's `applying`. 0 or ACTUATION_STALE. */

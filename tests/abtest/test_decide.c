@@ -458,6 +458,34 @@ static void a_fixed_horizon_reading_stands_beside_and_decides_nothing(void **sta
     world_end(&w);
 }
 
+/* Units in buckets of their own: then it is Welch's test, scipy.stats.ttest_ind(b, a,
+   equal_var=False) of SciPy 1.11.4 on the same numbers. */
+static void what_is_no_rate_is_read_by_welchs_test(void **state)
+{
+    (void)state;
+    struct world w = world_of("\"metrics\":[{\"metric\":\"latency_mean\",\"margin\":5}]");
+    for (int i = 0; i < 60 + 45; i++) {
+        bool treated = i >= 60;
+        int j = treated ? i - 60 : i;
+        struct exposure x = {0, treated ? ARM_TREATMENT : ARM_CONTROL, false,
+                             (uint64_t)(i + 1) << 32, w.now.now.event_ms};
+        struct observation o = prediction(false);
+        o.latency_ms = treated ? j * 53 % 97 * 0.8 + 9 : j * 37 % 101 * 0.5 + 10;
+        assert_int_equal(evidence_observe(w.evidence, &x, &o, 1, NULL), 0);
+    }
+    struct verdict v = decide(&w);
+    ab_show(w.experiment, w.evidence, &v);
+    const struct metric_verdict *m = &v.metrics[0];
+
+    assert_string_equal(m->fixed_test, "Welch t");
+    assert_close(m->fixed_statistic, 2.6366551384091137, 1e-9);
+    assert_close(m->fixed_dof, 70.17861456378562, 1e-7);
+    assert_close(m->fixed_p_value, 0.010300902608320683, 1e-10);
+    assert_close(m->fixed_lower, 2.5165941521005575, 1e-8);
+    assert_close(m->fixed_upper, 18.144516959010566, 1e-8);
+    world_end(&w);
+}
+
 /* An estimate without labels may hold a rollout, never promote it, and never roll it back. */
 static void a_poor_estimate_holds_and_does_nothing_else(void **state)
 {
@@ -529,6 +557,7 @@ int main(void)
         cmocka_unit_test(a_situation_of_the_first_format_is_still_read),
         cmocka_unit_test(a_fixed_horizon_reading_stands_beside_and_decides_nothing),
         cmocka_unit_test(a_verdict_prints_the_contracts_object),
+        cmocka_unit_test(what_is_no_rate_is_read_by_welchs_test),
         cmocka_unit_test(a_poor_estimate_holds_and_does_nothing_else),
         cmocka_unit_test(a_fact_does_not_make_the_others_slower),
     };

@@ -245,6 +245,42 @@ def another_hash_may_split_when_the_experiment_says_so(story):
 
 
 @short
+def a_reload_takes_other_actuators_and_a_wrong_one_changes_nothing(story):
+    first, second = TrafficSwitch(), TrafficSwitch()
+    story.at_end(first.close)
+    story.at_end(second.close)
+    daemon = story.daemon(configuration(actuators=[]))
+    daemon.start()
+    _start(daemon)
+    equal(daemon.get(_path())["applying"], False)
+
+    def reload(*actuators):
+        daemon.settings["actuators"] = list(actuators)
+        daemon.write_configuration()
+        daemon.hangup()
+
+    # one that is new carries the weight of now, without waiting for the next step
+    reload(_http(first))
+    wait_until(lambda: first.weight == 5, 10, "the weight reaches what is new")
+    wait_until(lambda: [a["confirmed"] for a in daemon.get(_path())["actuators"]] == [True], 10, "its confirmation")
+    wait_until(lambda: not daemon.get(_path())["applying"], 10, "it is applied")
+
+    reload(_http(first, url=7))
+    wait_until(lambda: "the old configuration stays" in daemon.log(), 10, "the refusal")
+    first.weight = 30
+    wait_until(lambda: first.weight == 5, 10, "the old one is still at work")
+
+    reload(_http(second, name="other"))
+    wait_until(lambda: second.weight == 5, 10, "the other one")
+    wait_until(lambda: [a["name"] for a in daemon.get(_path())["actuators"]] == ["other"], 10, "the first is forgotten")
+    first.weight = 30
+    daemon.post(_path("rollback"), {"reason": "enough"})
+    wait_until(lambda: second.weight == 0, 10, "the rollback")
+    wait_until(lambda: not daemon.get(_path())["applying"], 10, "its confirmation")
+    equal(first.weight, 30, "what was taken out is left alone")
+
+
+@short
 def a_wrong_actuator_is_refused_with_its_place(story):
     good = {"name": "a", "experiment": NAME, "url": "https://edge.example/x", "body": "{}"}
     wrong = [

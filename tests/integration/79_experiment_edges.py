@@ -10,6 +10,11 @@ import random
 import re
 import sqlite3
 
+try:
+    import yaml
+except ImportError:  # then the examples are not parsed, and all else of them is tested
+    yaml = None
+
 from daemon import configuration, run_program
 from events import START, prediction
 from kafka import ROOT, wait_until
@@ -209,6 +214,11 @@ def the_pipelines_examples_of_the_documentation_are_true(story):
     text = text[text.index("## 10. Gates") :]
     paths = sorted(set(re.findall(r"http://assay:8080(/[^\"} ]*)", text)))
     equal(paths, [f"/api/v1/gate/experiments/{NAME}", f"/api/v1/gate/experiments/{NAME}/rollback", f"/api/v1/gate/experiments/{NAME}?status=1"])
+    tools = ["GitHub Actions", "GitLab CI", "Tekton", "Argo Rollouts", "Flagger"]
+    examples = re.findall(r"```yaml\n# (.*?)\n(.*?)```", text, re.S)
+    equal([next(tool for tool in tools if head.startswith(tool)) for head, _ in examples], tools, "one each")
+    for head, body in examples if yaml else []:
+        assert isinstance(yaml.safe_load(body), dict), head
     commands = re.findall(r"assay (gate experiment .*)", text)
     assert len(commands) >= 4, commands
 

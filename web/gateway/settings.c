@@ -1,10 +1,12 @@
 #include "web/gateway/settings.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "common/config_keys.h"
 #include "common/text.h"
 #include "web/target.h"
 
@@ -318,13 +320,11 @@ static int read_topic(const struct reading *r)
 
 static int read_keys(const struct reading *r)
 {
-    static const char *const known[] = {
-        "listen", "tls",        "model",    "experiment",  "unit",
-        "id",     "upstreams",  "default",  "ca",          "timeout",
-        "drain",  "idempotent", "max_body", "methods",     "max_concurrent",
-        "topic",  "event",      "threads",  "connections", "error_status",
-    };
-    const size_t n = sizeof(known) / sizeof(*known);
+    const char *known[32];
+    const size_t n = config_gateway.n_keys;
+    assert(n <= sizeof(known) / sizeof(*known));
+    for (size_t i = 0; i < n; i++)
+        known[i] = config_gateway.keys[i].name;
     const char *key;
     json_t *value;
     json_object_foreach(r->out->json, key, value)
