@@ -1,6 +1,6 @@
 #include "storage/actuation.h"
 
-#include "storage/connection.h"
+#include "storage/rows.h"
 
 static int start(struct store *store, const char *sql, sqlite3_stmt **statement, struct err *err)
 {
@@ -81,12 +81,6 @@ int commit_actuation_outcome(struct store *store, const struct actuation_row *ou
                                            : ACTUATION_STALE;
 }
 
-static const char *text_at(sqlite3_stmt *s, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(s, column);
-    return text ? text : "";
-}
-
 int actuations_read(struct store *store, const char *actuator, const char *experiment,
                     int (*row)(void *context, const struct actuation_row *row, struct err *err),
                     void *context, struct err *err)
@@ -101,11 +95,10 @@ int actuations_read(struct store *store, const char *actuator, const char *exper
         return rc;
     bind_text(s, 1, actuator);
     bind_text(s, 2, experiment);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    while (row_next(store, s, "actuations", &rc, err)) {
         struct actuation_row out = {
-            .actuator = text_at(s, 0),
-            .experiment = text_at(s, 1),
+            .actuator = row_text(s, 0),
+            .experiment = row_text(s, 1),
             .seq = sqlite3_column_int64(s, 2),
             .weight = sqlite3_column_double(s, 3),
             .confirmed = sqlite3_column_int(s, 4) != 0,
@@ -115,11 +108,9 @@ int actuations_read(struct store *store, const char *actuator, const char *exper
             .confirmed_ms = sqlite3_column_int64(s, 8),
             .corrections = sqlite3_column_int64(s, 9),
             .status = sqlite3_column_int(s, 10),
-            .problem = text_at(s, 11),
+            .problem = row_text(s, 11),
         };
-        int result = row(context, &out, err);
-        if (result)
-            return result;
+        rc = row(context, &out, err);
     }
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "actuations");
+    return rc;
 }

@@ -61,7 +61,7 @@ static int each_alert(struct store *store, sqlite3_stmt *s,
                       void *context, struct err *err)
 {
     int rc = 0;
-    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
+    while (row_next(store, s, "alerts", &rc, err)) {
         struct alert_row out = {
             .id = row_text(s, 0),
             .rule = row_text(s, 1),
@@ -152,8 +152,7 @@ int alert_data_read(struct store *store, const char *id, char **data, struct err
     if (rc)
         return rc;
     bind_text(s, 1, id);
-    rc = row_next(store, s, "alerts", err);
-    if (rc != ROW_THERE)
+    if (!row_next(store, s, "alerts", &rc, err))
         return rc ? rc : err_set(err, ERR_NOT_FOUND, "no alert has the id \"%s\"", id);
     *data = strdup(row_text(s, 0));
     return *data ? 0 : err_set(err, -ENOMEM, "alert %s: no memory", id);
@@ -204,7 +203,7 @@ int alert_history_read(struct store *store, const char *alert, int64_t before, i
     bind_text(s, 1, alert);
     sqlite3_bind_int64(s, 2, before);
     sqlite3_bind_int(s, 3, limit);
-    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
+    while (row_next(store, s, "alerts", &rc, err)) {
         struct alert_event_row out = {sqlite3_column_int64(s, 0), row_text(s, 1), row_text(s, 2),
                                       sqlite3_column_int64(s, 3), row_text(s, 4), row_text(s, 5)};
         rc = row(context, &out, err);
@@ -257,7 +256,7 @@ int silences_read(struct store *store, int64_t now_ms,
     if (rc)
         return rc;
     sqlite3_bind_int64(s, 1, now_ms);
-    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
+    while (row_next(store, s, "alerts", &rc, err)) {
         struct silence_row out = {
             sqlite3_column_int64(s, 0), row_text(s, 1), sqlite3_column_int64(s, 2),
             sqlite3_column_int64(s, 3), row_text(s, 4), row_text(s, 5)};
@@ -298,7 +297,7 @@ static int each_group(struct store *store, sqlite3_stmt *s,
                       void *context, struct err *err)
 {
     int rc = 0;
-    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
+    while (row_next(store, s, "alerts", &rc, err)) {
         struct alert_group_row out = group_at(s);
         rc = row(context, &out, err);
     }
@@ -315,8 +314,7 @@ int alert_group_read(struct store *store, const char *key, struct alert_group_ro
     if (rc)
         return rc;
     bind_text(s, 1, key);
-    rc = row_next(store, s, "alert group", err);
-    if (rc != ROW_THERE)
+    if (!row_next(store, s, "alert group", &rc, err))
         return rc ? rc : ALERT_NO_GROUP;
     *row = group_at(s);
     row->key = key; /* the caller's; the statement's texts end with this scope */
@@ -407,7 +405,7 @@ int alert_members_read(struct store *store, const char *group_key,
     if (rc)
         return rc;
     bind_text(s, 1, group_key);
-    while (!rc && (rc = row_next(store, s, "alerts", err)) == ROW_THERE) {
+    while (row_next(store, s, "alerts", &rc, err)) {
         struct alert_member out = {row_text(s, 0), sqlite3_column_int(s, 1) != 0,
                                    sqlite3_column_int(s, 2) != 0, sqlite3_column_int(s, 3) != 0,
                                    sqlite3_column_int(s, 4)};

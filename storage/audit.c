@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/buf.h"
-#include "storage/connection.h"
+#include "storage/rows.h"
 
 /* Its length as a varint, then the text itself, which may be long: never copied. */
 static int put_text(EVP_MD_CTX *digest, const char *text)
@@ -47,11 +47,8 @@ int audit_head(struct store *store, int64_t *seq, unsigned char hash[AUDIT_HASH_
     int rc = statement_get(store, sql, &s, err);
     if (rc)
         return rc;
-    int step = sqlite3_step(s);
-    if (step == SQLITE_DONE)
-        return 0;
-    if (step != SQLITE_ROW)
-        return store_fail(store, step, err, "audit");
+    if (!row_next(store, s, "audit", &rc, err))
+        return rc;
     *seq = sqlite3_column_int64(s, 0);
     const void *bytes = sqlite3_column_blob(s, 1);
     if (!bytes || sqlite3_column_bytes(s, 1) != AUDIT_HASH_BYTES)
@@ -91,35 +88,27 @@ int commit_audit(struct store *store, const struct audit_row *given, struct err 
     return statement_run(store, statement, err, "audit");
 }
 
-static const char *text_at(sqlite3_stmt *s, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(s, column);
-    return text ? text : "";
-}
-
 static int each_row(struct store *store, sqlite3_stmt *s,
                     int (*row)(void *context, const struct audit_row *row, struct err *err),
                     void *context, struct err *err)
 {
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    int rc = 0;
+    while (row_next(store, s, "audit", &rc, err)) {
         static const unsigned char none[AUDIT_HASH_BYTES] = {0};
         bool whole = sqlite3_column_bytes(s, 7) == AUDIT_HASH_BYTES;
         struct audit_row out = {
             .seq = sqlite3_column_int64(s, 0),
             .at_ms = sqlite3_column_int64(s, 1),
-            .clock = text_at(s, 2),
-            .who = text_at(s, 3),
-            .action = text_at(s, 4),
-            .subject = text_at(s, 5),
-            .detail = text_at(s, 6),
+            .clock = row_text(s, 2),
+            .who = row_text(s, 3),
+            .action = row_text(s, 4),
+            .subject = row_text(s, 5),
+            .detail = row_text(s, 6),
             .hash = whole ? sqlite3_column_blob(s, 7) : none,
         };
-        int rc = row(context, &out, err);
-        if (rc)
-            return rc;
+        rc = row(context, &out, err);
     }
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "audit");
+    return rc;
 }
 
 int audit_read(struct store *store, int64_t after, int limit,

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "common/text.h"
-#include "storage/connection.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
+#include "storage/rows.h"
 
 enum {
     MAX_GUESSED = 1000 /* models looked through for a near name */
@@ -22,17 +22,15 @@ static int no_model(struct store *store, const char *name, struct err *err)
     char *known[MAX_GUESSED];
     size_t n = 0;
     sqlite3_bind_int(statement, 1, MAX_GUESSED);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW && n < MAX_GUESSED) {
+    while (n < MAX_GUESSED && row_next(store, statement, "models", &rc, err)) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
         known[n] = text ? strdup(text) : NULL;
         n += known[n] != NULL;
     }
     const char *near = text_near(name, (const char *const *)known, n);
-    if (rc != SQLITE_DONE)
-        rc = store_fail(store, rc, err, "models");
-    else if (near)
+    if (!rc && near)
         rc = err_set(err, ERR_NOT_FOUND, "no model \"%s\"; did you mean \"%s\"?", name, near);
-    else
+    else if (!rc)
         rc = err_set(err, ERR_NOT_FOUND, "no model \"%s\" among the %zu known", name, n);
     while (n > 0)
         free(known[--n]);
@@ -58,15 +56,13 @@ int models_each(struct store *store,
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "models", &rc, err)) {
         struct model_row model = row_of(statement);
         if (!model.name || !model.task || !model.positive)
             return store_fail(store, SQLITE_NOMEM, err, "models");
-        int result = row(context, &model, err);
-        if (result)
-            return result;
+        rc = row(context, &model, err);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "models");
+    return rc;
 }
 
 static int keep_model(struct model_known *out, const struct model_row *row, struct err *err)
@@ -99,11 +95,8 @@ int model_read(struct store *store, const char *name, struct model_known *out, s
     if (rc)
         return rc;
     bind_text(statement, 1, name);
-    rc = sqlite3_step(statement);
-    if (rc == SQLITE_DONE)
-        return no_model(store, name, err);
-    if (rc != SQLITE_ROW)
-        return store_fail(store, rc, err, "models");
+    if (!row_next(store, statement, "models", &rc, err))
+        return rc ? rc : no_model(store, name, err);
     struct model_row row = row_of(statement);
     return keep_model(out, &row, err);
 }
@@ -126,10 +119,10 @@ static int edge_pane(struct store *store, const char *sql, int64_t series_id, in
         return rc;
     sqlite3_bind_int64(statement, 1, pane_key(series_id, level, 0));
     sqlite3_bind_int64(statement, 2, pane_key(series_id, level, PANE_MAX_INDEX));
-    rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
+    if (row_next(store, statement, "panes", &rc, err) &&
+        sqlite3_column_type(statement, 0) != SQLITE_NULL)
         *start_ms = pane_start_ms(sqlite3_column_int64(statement, 0));
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "panes");
+    return rc;
 }
 
 static int series_extent(struct store *store, struct series_known *series, struct err *err)
@@ -179,19 +172,17 @@ int series_list(struct store *store, const char *model, const char *version, con
         bind_text(statement, 2, version);
     if (slice)
         bind_text(statement, 3, slice);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "series", &rc, err)) {
         struct series_known series = {.id = sqlite3_column_int64(statement, 0),
                                       .version = (const char *)sqlite3_column_text(statement, 1),
                                       .slice = (const char *)sqlite3_column_text(statement, 2)};
         if (!series.version || !series.slice)
             return store_fail(store, SQLITE_NOMEM, err, "series");
-        int result = series_extent(store, &series, err);
-        if (!result)
-            result = row(context, &series, err);
-        if (result)
-            return result;
+        rc = series_extent(store, &series, err);
+        if (!rc)
+            rc = row(context, &series, err);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "series");
+    return rc;
 }
 
 int versions_each(struct store *store, const char *model,
@@ -207,27 +198,23 @@ int versions_each(struct store *store, const char *model,
     if (rc)
         return rc;
     bind_text(statement, 1, model);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "versions", &rc, err)) {
         const char *version = (const char *)sqlite3_column_text(statement, 0);
         const char *facts = (const char *)sqlite3_column_text(statement, 1);
         if (!version)
             return store_fail(store, SQLITE_NOMEM, err, "versions");
-        int result = row(context, version, facts, err);
-        if (result)
-            return result;
+        rc = row(context, version, facts, err);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "versions");
+    return rc;
 }
 
 /* The text in the first row of a statement that is bound; NULL without a row. */
 static int one_text(struct store *store, sqlite3_stmt *statement, char **text, struct err *err)
 {
     *text = NULL;
-    int rc = sqlite3_step(statement);
-    if (rc == SQLITE_DONE)
-        return 0;
-    if (rc != SQLITE_ROW)
-        return store_fail(store, rc, err, "names");
+    int rc = 0;
+    if (!row_next(store, statement, "names", &rc, err))
+        return rc;
     const char *found = (const char *)sqlite3_column_text(statement, 0);
     *text = found ? strdup(found) : NULL;
     return *text ? 0 : store_fail(store, SQLITE_NOMEM, err, "names");
@@ -259,13 +246,11 @@ int names_each(struct store *store, const char *model, const char *kind,
         return rc;
     bind_text(statement, 1, model);
     bind_text(statement, 2, kind);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "names", &rc, err)) {
         const char *text = (const char *)sqlite3_column_text(statement, 1);
         if (!text)
             return store_fail(store, SQLITE_NOMEM, err, "names");
-        int result = row(context, (uint64_t)sqlite3_column_int64(statement, 0), text, err);
-        if (result)
-            return result;
+        rc = row(context, (uint64_t)sqlite3_column_int64(statement, 0), text, err);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "names");
+    return rc;
 }

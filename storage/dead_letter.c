@@ -1,6 +1,6 @@
 #include "storage/dead_letter.h"
 
-#include "storage/connection.h"
+#include "storage/rows.h"
 
 enum {
     MAX_ROWS = 10000,
@@ -45,8 +45,8 @@ static int each_letter(struct store *store, sqlite3_stmt *statement,
                        int (*row)(void *context, const struct dead_letter *letter, struct err *err),
                        void *context, struct err *err)
 {
-    int rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    int rc = 0;
+    while (row_next(store, statement, "dead letters", &rc, err)) {
         struct dead_letter letter = {
             .id = sqlite3_column_int64(statement, 0),
             .sent = sqlite3_column_int(statement, 8) != 0,
@@ -61,11 +61,9 @@ static int each_letter(struct store *store, sqlite3_stmt *statement,
         letter.row.payload = (struct view){payload ? payload : "", payload ? size : 0};
         if (!letter.row.topic || !letter.row.reason)
             return store_fail(store, SQLITE_NOMEM, err, "dead letters");
-        int result = row(context, &letter, err);
-        if (result)
-            return result;
+        rc = row(context, &letter, err);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "dead letters");
+    return rc;
 }
 
 int dead_letters_read(struct store *store, int64_t before, int limit,

@@ -1,12 +1,6 @@
 #include "storage/looks.h"
 
-#include "storage/connection.h"
-
-static const char *text_at(sqlite3_stmt *s, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(s, column);
-    return text ? text : "";
-}
+#include "storage/rows.h"
 
 int commit_look(struct store *store, const struct look_row *row, struct err *err)
 {
@@ -39,20 +33,17 @@ int looks_read(struct store *store, const char *experiment, int64_t after_ms, in
     bind_text(s, 1, experiment);
     sqlite3_bind_int64(s, 2, after_ms);
     sqlite3_bind_int(s, 3, limit);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    while (row_next(store, s, "looks", &rc, err)) {
         struct look_row out = {
             .experiment = experiment,
             .at_ms = sqlite3_column_int64(s, 0),
             .step = sqlite3_column_int(s, 1),
             .weight = sqlite3_column_double(s, 2),
-            .detail = text_at(s, 3),
+            .detail = row_text(s, 3),
         };
         rc = row(context, &out, err);
-        if (rc)
-            return rc;
     }
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "looks");
+    return rc;
 }
 
 int looks_last(struct store *store, const char *experiment, int64_t *at_ms, struct err *err)
@@ -64,10 +55,7 @@ int looks_last(struct store *store, const char *experiment, int64_t *at_ms, stru
     if (rc)
         return rc;
     bind_text(s, 1, experiment);
-    int step = sqlite3_step(s);
-    if (step != SQLITE_ROW)
-        return store_fail(store, step, err, "looks");
-    if (sqlite3_column_type(s, 0) != SQLITE_NULL)
+    if (row_next(store, s, "looks", &rc, err) && sqlite3_column_type(s, 0) != SQLITE_NULL)
         *at_ms = sqlite3_column_int64(s, 0);
-    return 0;
+    return rc;
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#include "storage/connection.h"
+#include "storage/rows.h"
 
 #define COLUMNS                                                                               \
     "id, webhook_id, receiver, group_key, type, data, created_ms, next_ms, attempts, state, " \
@@ -104,38 +104,30 @@ int commit_outbox_expire(struct store *store, int64_t before_ms, struct err *err
     return statement_run(store, statement, err, "outbox");
 }
 
-static const char *column_text(sqlite3_stmt *statement, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    return text ? text : "";
-}
-
 static int each_row(struct store *store, sqlite3_stmt *statement,
                     int (*row)(void *context, const struct outbox_row *row, struct err *err),
                     void *context, struct err *err)
 {
-    int rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    int rc = 0;
+    while (row_next(store, statement, "outbox", &rc, err)) {
         struct outbox_row out = {
             .id = sqlite3_column_int64(statement, 0),
-            .webhook_id = column_text(statement, 1),
-            .receiver = column_text(statement, 2),
-            .group_key = column_text(statement, 3),
-            .type = column_text(statement, 4),
-            .data = column_text(statement, 5),
+            .webhook_id = row_text(statement, 1),
+            .receiver = row_text(statement, 2),
+            .group_key = row_text(statement, 3),
+            .type = row_text(statement, 4),
+            .data = row_text(statement, 5),
             .created_ms = sqlite3_column_int64(statement, 6),
             .next_ms = sqlite3_column_int64(statement, 7),
             .attempts = sqlite3_column_int64(statement, 8),
             .state = (enum outbox_state)sqlite3_column_int(statement, 9),
             .status = sqlite3_column_int(statement, 10),
-            .problem = column_text(statement, 11),
+            .problem = row_text(statement, 11),
             .done_ms = sqlite3_column_int64(statement, 12),
         };
-        int result = row(context, &out, err);
-        if (result)
-            return result;
+        rc = row(context, &out, err);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "outbox");
+    return rc;
 }
 
 int outbox_due(struct store *store, int64_t now_ms, int limit,
@@ -166,9 +158,8 @@ int outbox_group_waits(struct store *store, const char *receiver, const char *gr
         return rc;
     bind_text(statement, 1, receiver);
     bind_text(statement, 2, group_key);
-    int step = sqlite3_step(statement);
-    *waits = step == SQLITE_ROW;
-    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : store_fail(store, step, err, "outbox");
+    *waits = row_next(store, statement, "outbox", &rc, err);
+    return rc;
 }
 
 int outbox_next(struct store *store, int64_t *next_ms, struct err *err)
@@ -180,10 +171,10 @@ int outbox_next(struct store *store, int64_t *next_ms, struct err *err)
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    int step = sqlite3_step(statement);
-    if (step == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
+    if (row_next(store, statement, "outbox", &rc, err) &&
+        sqlite3_column_type(statement, 0) != SQLITE_NULL)
         *next_ms = sqlite3_column_int64(statement, 0);
-    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : store_fail(store, step, err, "outbox");
+    return rc;
 }
 
 int outbox_read(struct store *store, int64_t before, int limit,
@@ -211,16 +202,14 @@ int outbox_backlog(struct store *store,
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "outbox", &rc, err)) {
         struct outbox_backlog found = {
             .receiver = (const char *)sqlite3_column_text(statement, 0),
             .n = sqlite3_column_int64(statement, 1),
             .oldest_ms = sqlite3_column_int64(statement, 2),
         };
-        int result =
+        rc =
             found.receiver ? row(context, &found, err) : err_set(err, -ENOMEM, "outbox: no memory");
-        if (result)
-            return result;
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "outbox");
+    return rc;
 }

@@ -12,10 +12,10 @@
 
 #include "storage/catalog.h"
 #include "storage/commit.h"
-#include "storage/connection.h"
 #include "storage/drift_cache.h"
 #include "storage/pane_key.h"
 #include "storage/row_hash.h"
+#include "storage/rows.h"
 #include "storage/series.h"
 
 enum {
@@ -68,11 +68,8 @@ int profile_pane(struct store *store, int64_t series_id, int64_t level_ms, int64
         return rc;
     sqlite3_bind_int64(statement, 1, key);
     sqlite3_bind_int64(statement, 2, (int)part);
-    rc = sqlite3_step(statement);
-    if (rc == SQLITE_DONE)
-        return SERIES_NONE;
-    if (rc != SQLITE_ROW)
-        return store_fail(store, rc, err, "profile");
+    if (!row_next(store, statement, "profile", &rc, err))
+        return rc ? rc : SERIES_NONE;
     const void *found = sqlite3_column_blob(statement, 1);
     int size = sqlite3_column_bytes(statement, 1);
     if (!found || hash_of(key, (int)part, found, size) != sqlite3_column_int64(statement, 0))
@@ -189,13 +186,12 @@ static int take_range(struct window *window, int64_t from_key, int64_t to_key, s
         return rc;
     sqlite3_bind_int64(statement, 1, from_key);
     sqlite3_bind_int64(statement, 2, to_key);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        int result = take_profile(window, statement, err);
-        if (result < 0)
-            return result;
-        window->n_damaged += result == DAMAGED;
+    while (row_next(window->store, statement, "profile", &rc, err)) {
+        rc = take_profile(window, statement, err);
+        window->n_damaged += rc == DAMAGED;
+        rc = rc == DAMAGED ? 0 : rc;
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(window->store, rc, err, "profile");
+    return rc;
 }
 
 /* A longer pane that begins before the window's end or ends after its start cuts it. */
@@ -213,10 +209,9 @@ static int is_cut(struct window *window, int64_t series, int level, int64_t star
         if (rc)
             return rc;
         sqlite3_bind_int64(statement, 1, pane_key(series, level, edges[i] / length));
-        rc = sqlite3_step(statement);
-        if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-            return store_fail(window->store, rc, err, "profile");
-        window->partial |= rc == SQLITE_ROW;
+        window->partial |= row_next(window->store, statement, "profile", &rc, err);
+        if (rc)
+            return rc;
     }
     return 0;
 }
@@ -251,12 +246,12 @@ static int add_fingerprint(struct window *window, int64_t from_key, int64_t to_k
         return rc;
     sqlite3_bind_int64(statement, 1, from_key);
     sqlite3_bind_int64(statement, 2, to_key);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(window->store, statement, "profile", &rc, err)) {
         int64_t row[4] = {(int64_t)window->fingerprint, sqlite3_column_int64(statement, 0),
                           sqlite3_column_int64(statement, 1), sqlite3_column_int64(statement, 2)};
         window->fingerprint = (uint64_t)row_hash(0, row, sizeof(row));
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(window->store, rc, err, "profile");
+    return rc;
 }
 
 static int cut_window(struct window *window, const int64_t *series, size_t n_series,
@@ -406,12 +401,11 @@ static int model_of_series(struct store *store, int64_t series, struct profile_m
     if (rc)
         return rc;
     sqlite3_bind_int64(statement, 1, series);
-    rc = sqlite3_step(statement);
-    if (rc == SQLITE_DONE)
-        return err_set(err, ERR_CORRUPT, "a profile of a series that is not there");
-    const char *model = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    if (!row_next(store, statement, "profile", &rc, err))
+        return rc ? rc : err_set(err, ERR_CORRUPT, "a profile of a series that is not there");
+    const char *model = (const char *)sqlite3_column_text(statement, 0);
     return model ? profile_model_read(store, model, NULL, out, err)
-                 : store_fail(store, rc == SQLITE_ROW ? SQLITE_NOMEM : rc, err, "profile");
+                 : store_fail(store, SQLITE_NOMEM, err, "profile");
 }
 
 static int any_rows(struct store *store, int64_t from_key, int64_t to_key, bool *out,
@@ -424,9 +418,8 @@ static int any_rows(struct store *store, int64_t from_key, int64_t to_key, bool 
         return rc;
     sqlite3_bind_int64(statement, 1, from_key);
     sqlite3_bind_int64(statement, 2, to_key);
-    rc = sqlite3_step(statement);
-    *out = rc == SQLITE_ROW;
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "profile");
+    *out = row_next(store, statement, "profile", &rc, err);
+    return rc;
 }
 
 /* One part of the range, and of what is at upper_key already. */
@@ -442,12 +435,9 @@ static int take_part(struct window *window, int64_t from_key, int64_t to_key, in
     sqlite3_bind_int64(statement, 1, from_key);
     sqlite3_bind_int64(statement, 2, to_key);
     sqlite3_bind_int64(statement, 3, part);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        int result = take_profile(window, statement, err);
-        if (result)
-            return result;
-    }
-    return rc == SQLITE_DONE ? 0 : store_fail(window->store, rc, err, "profile");
+    while (row_next(window->store, statement, "profile", &rc, err))
+        rc = take_profile(window, statement, err);
+    return rc;
 }
 
 static int write_merged(struct store *store, int64_t key, int part, const struct profile *profile,
@@ -534,7 +524,7 @@ static int verify_row(struct store *store, sqlite3_stmt *row, struct profile_mod
         return rc;
     sqlite3_bind_int64(statement, 1, *series);
     const char *names[3] = {"(unknown)", "", ""};
-    if (sqlite3_step(statement) == SQLITE_ROW)
+    if (row_next(store, statement, "series", &rc, err))
         for (int i = 0; i < 3; i++)
             names[i] = (const char *)sqlite3_column_text(statement, i);
     return err_set(err, ERR_CORRUPT,
@@ -553,13 +543,8 @@ int profiles_verify(struct store *store, struct err *err)
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        int result = verify_row(store, statement, &model, &series, err);
-        if (result) {
-            profile_model_finish(&model);
-            return result;
-        }
-    }
+    while (row_next(store, statement, "profile", &rc, err))
+        rc = verify_row(store, statement, &model, &series, err);
     profile_model_finish(&model);
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "profile");
+    return rc;
 }

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "storage/commit.h"
-#include "storage/connection.h"
 #include "storage/drift_cache.h"
 #include "storage/estimates.h"
 #include "storage/row_hash.h"
+#include "storage/rows.h"
 
 enum {
     MAX_REFERENCE_BYTES = 512 * 1024 * 1024
@@ -97,11 +97,8 @@ static int read_row(struct store *store, sqlite3_stmt *statement, const char *mo
     int rc = store_drift_cache(store, &cache, err);
     if (rc)
         return rc;
-    rc = sqlite3_step(statement);
-    if (rc == SQLITE_DONE)
-        return 0;
-    if (rc != SQLITE_ROW)
-        return store_fail(store, rc, err, "reference");
+    if (!row_next(store, statement, "reference", &rc, err))
+        return rc;
     rc = take_row(statement, model, cache, out, err);
     if (rc)
         reference_row_finish(out);
@@ -159,14 +156,12 @@ int reference_versions_each(struct store *store, const char *model,
     if (rc)
         return rc;
     bind_text(statement, 1, model);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "reference", &rc, err)) {
         const char *version = (const char *)sqlite3_column_text(statement, 0);
-        int result = version ? row(context, version, err)
-                             : store_fail(store, SQLITE_NOMEM, err, "reference");
-        if (result)
-            return result;
+        rc = version ? row(context, version, err)
+                     : store_fail(store, SQLITE_NOMEM, err, "reference");
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "reference");
+    return rc;
 }
 
 int reference_known(struct store *store, const char *model, uint64_t id, bool *out, struct err *err)
@@ -180,9 +175,8 @@ int reference_known(struct store *store, const char *model, uint64_t id, bool *o
     id_text(text, id);
     bind_text(statement, 1, model);
     bind_text(statement, 2, text);
-    rc = sqlite3_step(statement);
-    *out = rc == SQLITE_ROW;
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "reference");
+    *out = row_next(store, statement, "reference", &rc, err);
+    return rc;
 }
 
 int references_verify(struct store *store, struct err *err)
@@ -193,7 +187,7 @@ int references_verify(struct store *store, struct err *err)
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "reference", &rc, err)) {
         struct reference_row row = {0};
         struct err why = {0};
         const char *model = (const char *)sqlite3_column_text(statement, 5);
@@ -213,5 +207,5 @@ int references_verify(struct store *store, struct err *err)
                            store->path, model ? model : "(unknown)",
                            version && version[0] ? ", version " : "", version ? version : "");
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "reference");
+    return rc;
 }

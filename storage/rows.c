@@ -1,11 +1,14 @@
 #include "storage/rows.h"
 
-int row_next(struct store *store, sqlite3_stmt *statement, const char *what, struct err *err)
+bool row_next(struct store *store, sqlite3_stmt *statement, const char *what, int *rc,
+              struct err *err)
 {
+    if (*rc)
+        return false;
     int step = sqlite3_step(statement);
-    if (step == SQLITE_ROW)
-        return ROW_THERE;
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, what);
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        *rc = store_fail(store, step, err, what);
+    return step == SQLITE_ROW;
 }
 
 const char *row_text(sqlite3_stmt *statement, int column)

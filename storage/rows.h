@@ -4,7 +4,7 @@
  *          AUTO_RESET sqlite3_stmt *s = NULL;
  *          int rc = statement_get(store, sql, &s, err);
  *          … return when it failed, bind …
- *          while (!rc && (rc = row_next(store, s, "outbox", err)) == ROW_THERE) {
+ *          while (row_next(store, s, "outbox", &rc, err)) {
  *              struct outbox_row out = {.id = sqlite3_column_int64(s, 0), …};
  *              rc = row(context, &out, err);
  *          }
@@ -16,12 +16,9 @@
 
 #include "storage/connection.h"
 
-enum {
-    ROW_THERE = 1
-};
-
-/* ROW_THERE, 0 after the last one, or < 0. */
-int row_next(struct store *store, sqlite3_stmt *statement, const char *what, struct err *err);
+/* Is there another row, and *rc still 0? A failure is put into *rc. */
+bool row_next(struct store *store, sqlite3_stmt *statement, const char *what, int *rc,
+              struct err *err);
 
 /* A column's text, "" for NULL; valid until the next step. */
 const char *row_text(sqlite3_stmt *statement, int column);

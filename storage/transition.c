@@ -5,13 +5,7 @@
 #include <string.h>
 
 #include "storage/audit.h"
-#include "storage/connection.h"
-
-static const char *text_at(sqlite3_stmt *s, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(s, column);
-    return text ? text : "";
-}
+#include "storage/rows.h"
 
 static int start(struct store *store, const char *sql, sqlite3_stmt **statement, struct err *err)
 {
@@ -62,10 +56,7 @@ static int was_carried_out(struct store *store, const struct transition_row *t, 
         return rc;
     bind_text(s, 1, t->experiment);
     bind_text(s, 2, t->command);
-    int step = sqlite3_step(s);
-    if (step == SQLITE_ROW)
-        return TRANSITION_REPEATED;
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "transition");
+    return row_next(store, s, "transition", &rc, err) ? TRANSITION_REPEATED : rc;
 }
 
 static int move(struct store *store, const struct experiment_row *row, struct err *err)
@@ -202,9 +193,8 @@ int experiment_units_last(struct store *store, const char *name, int64_t *n, str
     if (rc)
         return rc;
     bind_text(s, 1, name);
-    int step = sqlite3_step(s);
-    *n = step == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : store_fail(store, step, err, "units");
+    *n = row_next(store, s, "units", &rc, err) ? sqlite3_column_int64(s, 0) : 0;
+    return rc;
 }
 
 int experiment_units_read(struct store *store, const char *name,
@@ -219,15 +209,12 @@ int experiment_units_read(struct store *store, const char *name,
     if (rc)
         return rc;
     bind_text(s, 1, name);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    while (row_next(store, s, "units", &rc, err)) {
         const void *bytes = sqlite3_column_blob(s, 1);
-        int result = segment(context, sqlite3_column_int64(s, 0), bytes,
-                             bytes ? (size_t)sqlite3_column_bytes(s, 1) : 0, err);
-        if (result)
-            return result;
+        rc = segment(context, sqlite3_column_int64(s, 0), bytes,
+                     bytes ? (size_t)sqlite3_column_bytes(s, 1) : 0, err);
     }
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "units");
+    return rc;
 }
 
 int experiments_read(struct store *store, const char *name,
@@ -242,27 +229,24 @@ int experiments_read(struct store *store, const char *name,
     if (rc)
         return rc;
     bind_text(s, 1, name);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    while (row_next(store, s, "experiments", &rc, err)) {
         struct experiment_row out = {
-            .name = text_at(s, 0),
-            .model = text_at(s, 1),
-            .object = text_at(s, 2),
-            .state = text_at(s, 3),
+            .name = row_text(s, 0),
+            .model = row_text(s, 1),
+            .object = row_text(s, 2),
+            .state = row_text(s, 3),
             .step = sqlite3_column_int(s, 4),
             .weight = sqlite3_column_double(s, 5),
             .since_ms = sqlite3_column_int64(s, 6),
             .seq = sqlite3_column_int64(s, 7),
             .applying = sqlite3_column_int(s, 8) != 0,
             .created_ms = sqlite3_column_int64(s, 9),
-            .ramp = text_at(s, 10),
-            .verdict = text_at(s, 11),
+            .ramp = row_text(s, 10),
+            .verdict = row_text(s, 11),
         };
         rc = row(context, &out, err);
-        if (rc)
-            return rc;
     }
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "experiments");
+    return rc;
 }
 
 int experiment_evidence_read(struct store *store, const char *name, void **bytes, size_t *n,
@@ -276,11 +260,8 @@ int experiment_evidence_read(struct store *store, const char *name, void **bytes
     if (rc)
         return rc;
     bind_text(s, 1, name);
-    int step = sqlite3_step(s);
-    if (step == SQLITE_DONE)
-        return 0;
-    if (step != SQLITE_ROW)
-        return store_fail(store, step, err, "evidence");
+    if (!row_next(store, s, "evidence", &rc, err))
+        return rc;
     const void *from = sqlite3_column_blob(s, 0);
     *n = (size_t)sqlite3_column_bytes(s, 0);
     *bytes = malloc(*n + 1);
@@ -304,29 +285,26 @@ int transitions_read(struct store *store, const char *experiment,
     if (rc)
         return rc;
     bind_text(s, 1, experiment);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    while (row_next(store, s, "transitions", &rc, err)) {
         struct transition_row out = {
             .id = sqlite3_column_int64(s, 0),
-            .experiment = text_at(s, 1),
+            .experiment = row_text(s, 1),
             .seq = sqlite3_column_int64(s, 2),
             .at_ms = sqlite3_column_int64(s, 3),
-            .clock = text_at(s, 4),
-            .who = text_at(s, 5),
-            .command = text_at(s, 6),
-            .verdict = text_at(s, 7),
-            .from_state = text_at(s, 8),
-            .to_state = text_at(s, 9),
+            .clock = row_text(s, 4),
+            .who = row_text(s, 5),
+            .command = row_text(s, 6),
+            .verdict = row_text(s, 7),
+            .from_state = row_text(s, 8),
+            .to_state = row_text(s, 9),
             .from_step = sqlite3_column_int(s, 10),
             .to_step = sqlite3_column_int(s, 11),
             .from_weight = sqlite3_column_double(s, 12),
             .to_weight = sqlite3_column_double(s, 13),
-            .reason = text_at(s, 14),
-            .evidence = text_at(s, 15),
+            .reason = row_text(s, 14),
+            .evidence = row_text(s, 15),
         };
         rc = row(context, &out, err);
-        if (rc)
-            return rc;
     }
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "transitions");
+    return rc;
 }
