@@ -37,6 +37,13 @@ static void a_new_database_has_the_settings_that_keep_the_promises(void **state)
     pragma_is(store, "user_version", "9");
     assert_int_equal(stat(temp->path, &file), 0);
     assert_int_equal(file.st_mode & 0777, 0600);
+
+    int defensive = 0;
+    sqlite3_db_config(store_db(store), SQLITE_DBCONFIG_DEFENSIVE, -1, &defensive);
+    assert_int_equal(defensive, 1);
+    assert_int_equal(sqlite3_exec(store_db(store), "SELECT load_extension('x')", NULL, NULL, NULL),
+                     SQLITE_ERROR);
+    assert_string_equal(sqlite3_errmsg(store_db(store)), "not authorized");
 }
 
 static void a_reader_needs_a_database_and_writes_nothing(void **state)
