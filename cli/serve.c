@@ -19,6 +19,8 @@
 #include "cli/serve_commands.h"
 #include "collector/source_http.h"
 #include "collector/source_kafka.h"
+#include "storage/audit.h"
+#include "storage/commit.h"
 
 enum {
     TICK_MS = 500
@@ -189,6 +191,24 @@ static const char *page_url(const struct daemon *daemon)
     return config->http.public_url ? config->http.public_url : web_url(daemon->web);
 }
 
+static int audit_reload(struct store *store, int64_t wall_ms, struct err *err)
+{
+    const struct audit_row row = {.at_ms = wall_ms,
+                                  .clock = "wall",
+                                  .who = "SIGHUP",
+                                  .action = "config.reload",
+                                  .subject = "configuration",
+                                  .detail = "{}"};
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_audit(store, &row, err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    return rc;
+}
+
 /* Seam 3: signals. One thread waits for them, so that no handler runs in the middle of anything. */
 static int reload(void *context, struct store *store, struct err *err)
 {
@@ -229,7 +249,8 @@ static int reload(void *context, struct store *store, struct err *err)
     alerts_set_url(daemon->alerts, page_url(daemon));
     deliver_reload(daemon->deliver, alerts_receivers(daemon->alerts), page_url(daemon));
     struct err why = {0};
-    if (engine_configure(&daemon->engine, daemon->reloaded, &why))
+    if (engine_configure(&daemon->engine, daemon->reloaded, &why) ||
+        audit_reload(store, wall_ms, &why))
         log_write(&daemon->log, LEVEL_ERROR, "cli", "%s", why.text);
     return flush_alerts(daemon, err);
 }

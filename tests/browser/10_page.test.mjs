@@ -1,43 +1,32 @@
-// The page against a live server over a made-up history (tests/web/page_server.c): what it shows,
-// that it follows what is committed, that hostile names stay text, and that axe finds nothing.
+// The page against a live daemon that was sent a day of a world with a release in it (world.mjs): what
+// it shows, that it follows what is committed, that hostile names stay text, and that axe finds nothing.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { HOSTILE, shot, start, strict } from "./daemon.mjs";
+import { World } from "./world.mjs";
 
-const HOSTILE = "<img src=x onerror=alert(1)>";
-let server = null;
+let daemon = null, world = null;
 
-export async function setup({ root, at_end, skip }) {
-    const program = join(root, process.env.ASSAY_BUILD ?? "build", "tests", "page_server");
-    if (!existsSync(program)) skip(`no ${program}: run ./dev build`);
-    server = spawn(program, ["--hours", "26"], { stdio: ["pipe", "pipe", "inherit"] });
-    at_end(() => server.stdin.end());
-    return new Promise((resolve, reject) => {
-        server.stdout.once("data", (text) => resolve(String(text).trim()));
-        server.once("exit", (code) => reject(new Error(`page_server ended with ${code}`)));
+export async function setup(context) {
+    world = new World();
+    daemon = await start(context, {
+        models: ["credit", "churn"].map((name) => ({ name, task: "binary", positive: 1, segments: ["country"], label_horizon: "2h" })),
+        auto_models: { task: "binary", max: 10 },
     });
+    await daemon.put("/models/credit/reference", world.reference());
+    await daemon.post(world.history());
+    await daemon.ask("PUT", "/models/credit/versions/v4", JSON.stringify({ framework: "keras 3", notes: HOSTILE }));
+    const bad = Array.from({ length: 12 }, (_, i) => (i % 4 ? `{"type":"prediction", ${HOSTILE}` : JSON.stringify({ type: "prediction", id: HOSTILE, ts: world.end })));
+    for (const one of bad) await daemon.ask("POST", "/events", one);
+    return daemon.address;
 }
 
 // One more minute of data.
-const tick = () => server.stdin.write(".");
-
-function strict(page) {
-    const trouble = [];
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && trouble.push(message.text()));
-    page.on("dialog", (dialog) => { trouble.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
-    return () => assert.deepEqual(trouble, []);
-}
-
-async function shot(page, name) {
-    if (!process.env.ASSAY_SCREENSHOTS) return;
-    mkdirSync(process.env.ASSAY_SCREENSHOTS, { recursive: true });
-    await page.screenshot({ path: join(process.env.ASSAY_SCREENSHOTS, `${name}.png`) });
-}
+const tick = () => daemon.post(world.next());
 
 async function open_model(page, open, params = "") {
     await open(`/#/models/credit${params}`);
-    await page.locator(".chart canvas").first().waitFor();
+    await page.locator(".charts canvas").first().waitFor();
 }
 
 export async function the_overview_has_a_line_for_each_model({ page, open, axe }) {
@@ -95,7 +84,7 @@ export async function a_model_shows_both_versions_with_intervals_on_one_axis({ p
         await auc.locator(".canvas").getAttribute("aria-label"),
         /^roc_auc over time\. v3: [01](\.\d+)?( \(.* to .*\))? at .*, between 0\.\d+ and [01](\.\d+)? over \d+ windows/,
     );
-    assert.equal(await page.locator(".chart").count(), 9);
+    assert.equal(await page.locator(".charts .chart").count(), 9);
     await shot(page, "model");
     assert.deepEqual(await axe(), []);
     check();
@@ -104,12 +93,12 @@ export async function a_model_shows_both_versions_with_intervals_on_one_axis({ p
 export async function values_on_the_page_are_those_of_the_api({ page, open, address }) {
     const check = strict(page);
     await open_model(page, open, "?range=6h&window=1h&metrics=count");
-    await page.locator(".chart-tools button", { hasText: "Table" }).first().click();
-    const href = await page.locator(".chart-tools a", { hasText: "JSON" }).first().getAttribute("href");
+    await page.locator(".charts .chart-tools button", { hasText: "Table" }).first().click();
+    const href = await page.locator(".charts .chart-tools a", { hasText: "JSON" }).first().getAttribute("href");
     const answer = await (await fetch(address + href.replace("&format=json", ""))).json();
 
     const v3 = answer.series.find((s) => s.version === "v3").points.at(-1);
-    const cells = await page.locator(".chart-table tbody tr").first().locator("td").allTextContents();
+    const cells = await page.locator(".charts .chart-table tbody tr").first().locator("td").allTextContents();
 
     assert.equal(Number(cells[0].replace(/,/g, "")), v3.value);
     check();
@@ -164,7 +153,7 @@ export async function a_card_of_the_comparison_is_saved_as_files({ page, open })
     check();
 }
 
-export async function a_commit_appears_within_a_second_without_reloading({ page, open }) {
+export async function a_commit_appears_without_reloading({ page, open }) {
     const check = strict(page);
     await open_model(page, open, "?range=1h&metrics=count");
     await page.evaluate(() => { window.same_page = true; });
@@ -172,12 +161,9 @@ export async function a_commit_appears_within_a_second_without_reloading({ page,
     const before = await when.getAttribute("title");
     await page.locator("#live[data-state=on]").waitFor();
 
-    const start = Date.now();
-    tick();
-    await page.waitForFunction((text) => document.querySelector(".lead time").title !== text, before, { timeout: 10_000, polling: 20 });
-    const took = Date.now() - start;
+    await tick();
+    await page.waitForFunction((text) => document.querySelector(".lead time").title !== text, before);
 
-    assert.ok(took < 5000, `${took} ms`); /* a second where the machine has nothing else to do */
     assert.equal(await page.evaluate(() => window.same_page), true);
     check();
 }
@@ -189,7 +175,7 @@ export async function the_url_holds_the_view({ page, open }) {
     await page.locator("#range-6h").click();
     await page.locator("#window").selectOption("1h");
     await page.locator("#version-0").click();
-    await page.waitForFunction(() => document.querySelectorAll(".chart:first-child .reading").length === 1);
+    await page.waitForFunction(() => document.querySelectorAll(".charts .chart:first-child .reading").length === 1);
     const url = page.url();
     assert.match(url, /range=6h/);
     assert.match(url, /window=1h/);
@@ -197,10 +183,10 @@ export async function the_url_holds_the_view({ page, open }) {
 
     await page.goto("about:blank");
     await page.goto(url);
-    await page.locator(".chart canvas").first().waitFor();
+    await page.locator(".charts canvas").first().waitFor();
     assert.equal(await page.locator("#range-6h").getAttribute("aria-pressed"), "true");
     assert.equal(await page.locator("#window").inputValue(), "1h");
-    assert.equal(await page.locator(".chart:first-child .reading").count(), 1);
+    assert.equal(await page.locator(".charts .chart:first-child .reading").count(), 1);
     check();
 }
 
@@ -209,7 +195,7 @@ export async function a_hostile_name_is_only_text({ page, open }) {
 
     await open("/");
     await page.locator(".models a", { hasText: HOSTILE }).click();
-    await page.locator(".chart canvas").first().waitFor();
+    await page.locator(".charts canvas").first().waitFor();
     assert.equal(await page.locator("h1").textContent(), HOSTILE);
     assert.equal(await page.locator("main img").count(), 0);
 

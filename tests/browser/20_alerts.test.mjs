@@ -59,12 +59,12 @@ export async function an_alert_leads_to_its_chart_with_the_span_and_level({ page
     await open_alerts(page, open);
 
     await page.locator(".alert", { hasText: "auc-low" }).locator("a", { hasText: "See the chart" }).click();
-    await page.locator(".chart canvas").first().waitFor();
+    await page.locator(".charts canvas").first().waitFor();
 
     assert.match(page.url(), /metrics=roc_auc&version=v4&window=1h/);
-    assert.equal(await page.locator(".chart").count(), 1);
+    assert.equal(await page.locator(".charts .chart").count(), 1);
     assert.equal(await page.locator(".reading").count(), 1);
-    assert.match(await page.locator(".chart .canvas").getAttribute("aria-label"), /Alerts: auc-low fired from .* and still fires\./);
+    assert.match(await page.locator(".charts .canvas").getAttribute("aria-label"), /Alerts: auc-low fired from .* and still fires\./);
     await shot(page, "alert-chart");
     check();
 }

@@ -91,11 +91,12 @@ function axis_times(u, splits) {
 
 export class Chart {
     // metric: {name, unit, better, help}
-    constructor(metric, { group, on_range, links, peers }) {
+    constructor(metric, { group, on_range, on_cross, links, peers }) {
         this.metric = metric;
         this.kind = format.kind_of(metric.name, metric.unit);
         this.group = group;
         this.on_range = on_range;
+        this.on_cross = on_cross;
         this.rows = [];
         this.estimates = []; // what was expected before the labels came: dashed
         this.spans = [];
@@ -183,7 +184,7 @@ export class Chart {
             cursor: { sync: { key: this.group, setSeries: false }, y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
             hooks: {
                 drawClear: [(u) => this.draw_below(u)],
-                setCursor: [(u) => { this.at = u.cursor.idx; this.show_values(); }],
+                setCursor: [(u) => { this.at = u.cursor.idx; this.show_values(); this.on_cross(u.cursor.idx === null || u.cursor.idx === undefined ? null : u.data[0][u.cursor.idx]); }],
                 setSelect: [(u) => {
                     if (u.select.width < 8) return;
                     const from = u.posToVal(u.select.left, "x"), to = u.posToVal(u.select.left + u.select.width, "x");
@@ -239,6 +240,10 @@ export class Chart {
     alert_words() {
         const one = (s) => `${s.rule} fired ${s.from === null ? "" : `from ${format.time(s.from)} `}${s.to === null ? "and still fires" : `until ${format.time(s.to)}`}`;
         return this.spans.length ? ` Alerts: ${this.spans.map(one).join("; ")}.` : "";
+    }
+
+    level_words() {
+        return this.levels.length ? ` Levels of rules: ${this.levels.map(({ rule, data }) => `${rule} ${format.value(data.level, this.kind)}`).join("; ")}.` : "";
     }
 
     mark_words() {
@@ -355,7 +360,7 @@ export class Chart {
                 `between ${format.value(Math.min(...values), this.kind)} and ${format.value(Math.max(...values), this.kind)} over ${known.length} windows` +
                 (this.estimate_of(row, last) ? `, expected ${format.value(this.estimate_of(row, last).value, this.kind)} before its labels came` : "");
         });
-        return `${this.metric.name} over time. ${parts.join(". ")}.${this.alert_words()}${this.mark_words()} Arrow keys move through the windows.`;
+        return `${this.metric.name} over time. ${parts.join(". ")}.${this.level_words()}${this.alert_words()}${this.mark_words()} Arrow keys move through the windows.`;
     }
 
     fill_table() {

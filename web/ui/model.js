@@ -5,6 +5,7 @@ import { segment_of, spans_of } from "./alerts_list.js";
 import { Chart, load_charts } from "./chart.js";
 import { h, paced, replace } from "./dom.js";
 import * as format from "./format.js";
+import { Happened, changes_of } from "./happened.js";
 import { on_change } from "./live.js";
 import { badge, state_of } from "./overview.js";
 import { colour, dash } from "./palette.js";
@@ -43,10 +44,11 @@ class Page {
         this.head = h("div", { class: "page-head" });
         this.controls = h("div", { class: "controls" });
         this.notes = h("div", { class: "notes", "aria-live": "polite" });
+        this.happened = new Happened();
         this.grid = h("div", { class: "charts" });
         this.slices = h("section", { class: "block", "aria-label": "Slices" });
         this.versions = h("section", { class: "block", "aria-label": "Versions" });
-        replace(main, this.head, this.message, this.controls, this.notes, this.grid, this.slices, this.versions);
+        replace(main, this.head, this.message, this.controls, this.notes, this.happened.element, this.grid, this.slices, this.versions);
     }
 
     get params() { return read().params; }
@@ -81,6 +83,7 @@ class Page {
             get(path("/metrics"), query, this.signal),
             this.load_alerts(),
             this.load_steps(),
+            this.load_changes(),
             slices_table(this.slices, this, this.signal),
         ]);
         this.draw_notes(answer);
@@ -94,13 +97,28 @@ class Page {
         try {
             const { items } = await get("/api/v1/alerts/history", { limit: 1000 }, this.signal);
             const segment = this.params.segment ?? "";
-            const all = await get("/api/v1/alerts", { state: "all" }, this.signal);
-            this.rules = all.items.filter((a) => a.model === this.model.name && segment_of(a.segment) === segment).map((a) => ({ rule: a.rule, data: a.data ?? {} }));
+            this.rules = levels_of((await get("/api/v1/alerts/rules", {}, this.signal)).items, this.model.name, segment);
             this.spans = spans_of(items.filter((e) => e.data.model === this.model.name && segment_of(e.data.segment) === segment));
         } catch (error) {
             if (error.name === "AbortError") throw error;
             this.spans = [];
             this.rules = [];
+        }
+    }
+
+    // What people changed: the audit log, as far back as ten pages of it.
+    async load_changes() {
+        this.changes = [];
+        try {
+            let rows = [], after = 0;
+            for (let i = 0; i < 10 && after !== null; i++) {
+                const page = await get("/api/v1/audit", { after, limit: 1000 }, this.signal);
+                rows = rows.concat(page.items);
+                after = page.next;
+            }
+            this.changes = changes_of(rows, this.model.name);
+        } catch (error) {
+            if (error.name === "AbortError") throw error;
         }
     }
 
@@ -188,6 +206,7 @@ class Page {
         const marks = this.known_versions.filter((v) => v.first_seen > this.view.from && v.first_seen < this.view.to && !this.hidden.has(v.version))
             .map((v) => ({ at: v.first_seen, text: v.version, index: this.model.versions.indexOf(v.version) }))
             .concat(this.steps);
+        this.draw_happened(marks);
         for (const metric of names) {
             const found = answer.series.filter((s) => s.metric === metric);
             const row_of = (s) => ({ version: s.version, index: Math.max(0, this.model.versions.indexOf(s.version)), points: s.points });
@@ -201,12 +220,19 @@ class Page {
         names.forEach((metric) => this.grid.append(this.charts.get(metric).element));
     }
 
+    draw_happened(marks) {
+        const moments = marks.map((m) => ({ kind: m.step ? "step" : "deploy", at: m.at, to: null, text: m.step ? m.text : `${m.text} first served`, index: m.bad ? undefined : m.index, bad: m.bad }));
+        const alerts = (this.spans ?? []).map((s) => ({ kind: "alert", at: s.from ?? this.view.shown_from, to: s.to ?? this.view.to, text: `${s.rule}${s.to === null ? ", still firing" : ""}`, bad: true }));
+        this.happened.update({ events: [...moments, ...alerts, ...this.changes], from: this.view.shown_from, to: this.view.to });
+    }
+
     chart_of(metric, series) {
         if (!this.charts.has(metric)) {
             const def = this.model.metrics.find((m) => m.name === metric);
             this.charts.set(metric, new Chart({ name: metric, unit: series?.unit, better: series?.better ?? "none", help: def?.help }, {
                 group: "model",
                 peers: () => this.charts.values(),
+                on_cross: (ms) => this.happened.cross(ms),
                 on_range: (from, to) => change({ from: down(from, this.view.step), to: up(to, this.view.step) }),
                 links: (form) => with_params(model_path(this.model.name, "/metrics"), { ...this.query(metric), format: form }),
             }));
@@ -241,6 +267,13 @@ class Page {
     }
 }
 
+// The levels of rules on this model and slice, whether they ever fired or not.
+function levels_of(rules, model, segment) {
+    const mine = rules.filter((r) => r.metric && (r.model === null || r.model === model) && segment_of(r.segment) === segment);
+    return mine.flatMap((r) => [r.above, r.below].filter((level) => level !== null)
+        .map((level) => ({ rule: r.name, data: { metric: r.metric, version: r.version, level, relative: r.relative } })));
+}
+
 function split_names(text) {
     return (text ?? "").match(/[^,{]+(?:\{[^}]*\})?/g)?.map((n) => n.trim()).filter(Boolean) ?? [];
 }
@@ -268,7 +301,7 @@ export async function open(main, { parts, signal }) {
         if ((mine || !event.models) && !page.view?.fixed) reload();
     });
     const on_step = (event) => page.step_range(event.detail);
-    const on_theme = () => { page.charts.forEach((c) => c.repaint()); follow(); };
+    const on_theme = () => { page.charts.forEach((c) => c.repaint()); page.happened.draw(); follow(); };
     addEventListener("hashchange", follow);
     addEventListener("range-step", on_step);
     addEventListener("theme", on_theme);
@@ -277,6 +310,7 @@ export async function open(main, { parts, signal }) {
         removeEventListener("hashchange", follow);
         removeEventListener("range-step", on_step);
         removeEventListener("theme", on_theme);
+        page.happened.destroy();
         page.charts.forEach((c) => c.destroy());
     });
     await load();

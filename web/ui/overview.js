@@ -7,6 +7,7 @@ import * as format from "./format.js";
 import { on_change } from "./live.js";
 import { badge as release_badge, words_of_state } from "./release_parts.js";
 import { href } from "./route.js";
+import { save_buttons, save_svgs } from "./save.js";
 import { spark } from "./spark.js";
 import { failed, nothing_yet } from "./states.js";
 
@@ -134,6 +135,20 @@ class Row {
     }
 }
 
+// The sparklines as files: each window of each model's figures, and the pictures one below another.
+function files(rows) {
+    const series = () => [...rows.values()].flatMap(({ model, series: known }) => Object.values(known ?? {}).map((s) => ({ model: model.name, ...s })));
+    const lines = () => series().flatMap((s) => s.points.map((p) => [s.model, s.metric, format.utc(p.start), format.utc(p.end), p.n, p.value]));
+    return save_buttons("overview", {
+        csv: () => [["model", "metric", "from", "to", "n", "value"], ...lines()],
+        json: series,
+        png: () => {
+            const drawn = [...document.querySelectorAll(".models .spark")].filter((box) => box.querySelector("path"));
+            if (drawn.length) save_svgs("overview", `Overview: ${[...rows.keys()].join(", ")}`, ...drawn);
+        },
+    });
+}
+
 // What cannot be read must not take the models away; its own page says why.
 async function items_of(path, wanted, signal) {
     try {
@@ -153,13 +168,15 @@ export async function open(main, { signal }) {
         h("caption", { class: "unseen" }, "All models"),
         h("thead", {}, h("tr", {}, ["Model", "State", "Quality", "Volume", "Errors", "Latency", "Drift", "Labels"].map((t) => h("th", { scope: "col" }, t)))),
         body);
-    replace(main, h("div", { class: "page-head" }, h("h1", {}, "Overview"), title), message, table);
+    const tools = files(rows);
+    tools.hidden = true;
+    replace(main, h("div", { class: "page-head" }, h("h1", {}, "Overview"), title, tools), message, table);
 
     const load = async () => {
         try {
             const { items } = await get("/api/v1/models", {}, signal);
             replace(message, items.length ? null : nothing_yet());
-            table.hidden = items.length === 0;
+            table.hidden = tools.hidden = items.length === 0;
             const fed = items.filter((m) => state_of(m).level === "good").length;
             title.textContent = items.length ? `${items.length} ${items.length === 1 ? "model" : "models"}, ${fed} receiving · last 24 hours, hour by hour` : "";
             const [alerts, releases] = await Promise.all([

@@ -1,0 +1,109 @@
+// What happened to a model, on the axis of its charts: versions, releases, alerts, what people
+// changed; the levels of rules that never fired; and the figures of the overview as files.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { HOSTILE, HOUR, MINUTE, fits, random, shot, start, strict } from "./daemon.mjs";
+
+let daemon;
+
+export async function setup(context) {
+    daemon = await start(context, {
+        models: [{ name: "credit", task: "binary", positive: 1, segments: ["country"] }],
+        alerts: [
+            { name: "never-fired", model: "credit", metric: "accuracy", window: "1h", below: 0.45, every: "1m" },
+            { name: "slow", model: "credit", metric: "latency_p99", window: "10m", above: 60, every: "1m", severity: "warning" },
+        ],
+    });
+    // the last event is a little ahead of the clock, so that what is done now lies within the charts
+    const next = random(5), begin = Math.floor(Date.now() / MINUTE) * MINUTE - 8 * HOUR + 4 * MINUTE, events = [];
+    for (let i = 0; i < 8 * 60; i++) {
+        const ts = begin + i * MINUTE, hour = i / 60, version = hour > 3 && i % 2 ? "v4" : "v3", score = next();
+        events.push({ type: "prediction", id: `e${i}`, ts, model: "credit", version, score, latency_ms: (hour > 5 && hour < 6 ? 80 : 20) + 10 * next() });
+        events.push({ type: "label", id: `e${i}`, ts: ts + 1000, label: next() < score ? 1 : 0 });
+    }
+    await daemon.post(events);
+    await daemon.put("/models/credit/reference", events.filter((e) => e.type === "prediction").slice(0, 200).map((e) => ({ ...e, id: `r${e.id}` })));
+    await daemon.command("/silences", { matchers: ["model=\"credit\""], duration: "1h", comment: HOSTILE });
+    daemon.child.kill("SIGHUP");
+    for (let i = 0; i < 200; i++) {
+        const { items } = await daemon.get("/audit");
+        if (items.some((row) => row.action === "config.reload")) return daemon.address;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error("the reload is not in the audit log");
+}
+
+async function open_model(page, open) {
+    await open("/#/models/credit");
+    await page.locator(".happened .over-time").waitFor();
+    await page.locator(".chart .canvas canvas").first().waitFor();
+}
+
+export async function versions_alerts_and_changes_stand_in_lanes_on_one_axis({ page, open, axe }) {
+    const check = strict(page);
+
+    await open_model(page, open);
+
+    const words = await page.locator(".happened svg").getAttribute("aria-label");
+    for (const wanted of [/v4 first served/, /to .* slow/, /reference replaced/, /configuration read again by SIGHUP/, /silenced: <img src=x/])
+        assert.match(words, wanted);
+    assert.deepEqual(await page.locator(".happened svg > text").allTextContents().then((texts) => texts.filter((t) => /^[a-z]+$/.test(t))), ["versions", "alerts", "changes"]);
+    assert.equal(await page.locator("main img").count(), 0);
+    await page.locator(".happened").getByRole("button", { name: "Table" }).click();
+    assert.match(await page.locator(".happened tbody").textContent(), /alerts.*slow/);
+    assert.deepEqual(await axe(), []);
+    await page.locator(".happened").getByRole("button", { name: "Table" }).click();
+    await shot(page, "happened");
+    check();
+}
+
+export async function the_cross_hair_of_the_charts_runs_through_the_lanes({ page, open }) {
+    const check = strict(page);
+    await open_model(page, open);
+    assert.equal(await page.locator(".happened .cross").getAttribute("visibility"), "hidden");
+
+    await page.locator(".chart .canvas").first().focus();
+    await page.keyboard.press("ArrowLeft");
+
+    await page.locator(".happened .cross[visibility=visible]").waitFor({ state: "attached" });
+    check();
+}
+
+export async function a_rule_that_never_fired_is_a_line_on_its_chart({ page, open }) {
+    const check = strict(page);
+
+    await open_model(page, open);
+
+    const accuracy = page.locator(".chart[aria-label='accuracy'] .canvas");
+    assert.match(await accuracy.getAttribute("aria-label"), /Levels of rules: never-fired 0\.45/);
+    assert.doesNotMatch(await page.locator(".chart[aria-label='f1'] .canvas").getAttribute("aria-label"), /Levels/);
+    check();
+}
+
+export async function lanes_and_overview_are_saved_as_files({ page, open }) {
+    const check = strict(page);
+    const saved = async (name) => {
+        const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name, exact: true }).click()]);
+        return readFileSync(await download.path());
+    };
+
+    await open_model(page, open);
+    assert.match(String(await saved("CSV of what happened")), /^from,to,kind,what,by\r\n[\s\S]*,versions,v4 first served,/);
+    assert.ok(JSON.parse(await saved("JSON of what happened")).some((e) => e.kind === "alert" && e.text.startsWith("slow")));
+    assert.equal((await saved("PNG of what happened")).subarray(1, 4).toString(), "PNG");
+
+    await open("/");
+    await page.locator(".models .spark path").first().waitFor();
+    assert.match(String(await saved("CSV of overview")), /^model,metric,from,to,n,value\r\ncredit,roc_auc,/);
+    assert.deepEqual([...new Set(JSON.parse(await saved("JSON of overview")).map((s) => s.metric))], ["roc_auc", "count", "error_rate", "latency_p99"]);
+    assert.equal((await saved("PNG of overview")).subarray(1, 4).toString(), "PNG");
+    check();
+}
+
+export async function a_phone_shows_the_lanes({ page, open }) {
+    const check = strict(page);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await open_model(page, open);
+    await fits(page);
+    check();
+}

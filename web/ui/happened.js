@@ -1,0 +1,122 @@
+// What happened to a model, on the time axis that its charts share: a lane each for versions that
+// first served, steps of releases, alerts, and changes that people made. Also as a table and files.
+import { h, replace, svg } from "./dom.js";
+import * as format from "./format.js";
+import { colour } from "./palette.js";
+import { save_buttons, save_svgs } from "./save.js";
+
+const LEFT = 78, RIGHT = 12, LANE = 24, AXIS = 20;
+const kinds = { deploy: "versions", step: "releases", alert: "alerts", change: "changes" };
+
+const words_of_action = {
+    "reference.set": () => "reference replaced",
+    "version.set": (row) => `facts of ${row.detail?.version ?? "a version"} registered`,
+    "silence.create": (row) => `silenced${row.detail?.comment ? `: ${row.detail.comment}` : ""}`,
+    "silence.end": () => "silence ended",
+    "config.reload": () => "configuration read again",
+};
+
+// Rows of the audit log that concern this model, as events of the last lane.
+export function changes_of(rows, model) {
+    const named = `model="${model}"`;
+    const concerns = (row) => row.subject === model || row.action.startsWith("config.") ||
+        (row.action.startsWith("silence.") && (row.detail?.matchers ?? []).includes(named));
+    return rows.filter((row) => words_of_action[row.action] && concerns(row))
+        .map((row) => ({ kind: "change", at: row.at, to: null, text: words_of_action[row.action](row), by: row.who }));
+}
+
+const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
+const line_of = (e) => `${format.time(e.at)}${e.to ? ` to ${format.time(e.to)}` : ""} ${e.text}${e.by ? ` by ${e.by}` : ""}`;
+
+export class Happened {
+    constructor() {
+        this.as_table = false;
+        this.events = [];
+        this.picture = h("div", {});
+        this.table = h("div", { class: "chart-table", hidden: true, tabindex: "0" });
+        this.table_button = h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => this.toggle() }, "Table");
+        const files = save_buttons("what happened", { csv: () => this.rows(), json: () => this.events, png: () => save_svgs("what-happened", "What happened", this.box) });
+        files.prepend(this.table_button);
+        this.element = h("section", { class: "chart happened", "aria-label": "What happened", hidden: true }, h("header", {}, h("h2", {}, "What happened"), files), this.picture, this.table);
+        this.resizer = new ResizeObserver(() => this.picture.clientWidth !== this.width && this.draw());
+        this.resizer.observe(this.element);
+    }
+    destroy() { this.resizer.disconnect(); }
+
+    // events: [{kind, at, to, text, by, index, bad}], `to` null: a moment; from, to: the charts' range
+    update({ events, from, to }) {
+        this.events = events.filter((e) => e.at < to && (e.to ?? e.at) >= from).sort((a, b) => a.at - b.at);
+        Object.assign(this, { from, to });
+        this.element.hidden = this.events.length === 0;
+        this.draw();
+    }
+
+    draw() {
+        this.width = this.picture.clientWidth;
+        if (this.element.hidden || !this.width) return;
+        const lanes = Object.keys(kinds).filter((kind) => this.events.some((e) => e.kind === kind));
+        const width = Math.max(280, this.width), ground = lanes.length * LANE + 4, height = ground + AXIS;
+        this.x = (ms) => LEFT + ((Math.max(this.from, Math.min(this.to, ms)) - this.from) / (this.to - this.from)) * (width - LEFT - RIGHT);
+        this.box = svg("svg", { class: "over-time", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `What happened. ${this.events.map(line_of).join(". ")}.` });
+        this.draw_axis(width, ground, height);
+        lanes.forEach((kind, i) => this.draw_lane(kind, i * LANE + 4 + LANE / 2, width));
+        this.line = svg("line", { class: "cross", x1: 0, x2: 0, y1: 2, y2: ground, visibility: "hidden" });
+        this.box.append(this.line);
+        replace(this.picture, this.box);
+        if (this.as_table) this.fill_table();
+    }
+
+    draw_axis(width, ground, height) {
+        const n = Math.max(2, Math.min(8, Math.floor((width - LEFT) / 130))), span = this.to - this.from;
+        for (let i = 0; i <= n; i++) {
+            const at = this.from + (span * i) / n, x = this.x(at);
+            this.box.append(svg("line", { class: "grid", x1: x, x2: x, y1: 2, y2: ground }),
+                svg("text", { x, y: height - 4, "text-anchor": i === 0 ? "start" : i === n ? "end" : "middle" }, span > 2 * format.DAY ? format.day_name(at) : format.clock_time(at)));
+        }
+    }
+
+    draw_lane(kind, y, width) {
+        const events = this.events.filter((e) => e.kind === kind);
+        this.box.append(svg("text", { x: 0, y: y + 4 }, kinds[kind]), svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
+        events.forEach((e, i) => {
+            const x = this.x(e.at), end = e.to === null ? x : Math.max(x + 3, this.x(e.to)), next = events[i + 1] ? this.x(events[i + 1].at) : width;
+            const room = Math.floor((next - end - 14) / 6.6), before = i ? this.x(events[i - 1].to ?? events[i - 1].at) : LEFT;
+            const group = svg("g", { class: `event ${kind}${e.bad ? " bad" : ""}` }, svg("title", {}, line_of(e)));
+            if (e.index !== undefined) group.style.setProperty("--mark", colour(e.index));
+            if (e.to !== null) group.append(svg("rect", { x, y: y - 5, width: end - x, height: 10 }));
+            else if (kind === "step") group.append(svg("path", { d: e.bad ? `M${x - 5} ${y - 5}h10l-5 10z` : `M${x - 5} ${y + 5}h10l-5-10z` }));
+            else if (kind === "deploy") group.append(svg("circle", { cx: x, cy: y, r: 5 }));
+            else group.append(svg("path", { d: `M${x} ${y - 6}l6 6l-6 6l-6-6z` }));
+            const text = cut(e.text, room);
+            if (e.text.length > room && (x - before) / 6.6 > e.text.length + 3 && i === events.length - 1) group.append(svg("text", { x: x - 9, y: y + 4, "text-anchor": "end" }, e.text));
+            else if (room >= Math.min(4, e.text.length)) group.append(svg("text", { x: end + 8, y: y + 4 }, text));
+            this.box.append(group);
+        });
+    }
+
+    // The cross-hair of the charts, here too; null: off.
+    cross(ms) {
+        if (!this.line || this.element.hidden) return;
+        this.line.setAttribute("visibility", ms === null ? "hidden" : "visible");
+        if (ms !== null) this.line.setAttribute("transform", `translate(${this.x(ms)} 0)`);
+    }
+
+    rows() {
+        return [["from", "to", "kind", "what", "by"], ...this.events.map((e) => [format.utc(e.at), e.to === null ? "" : format.utc(e.to), kinds[e.kind], e.text, e.by ?? ""])];
+    }
+
+    fill_table() {
+        const line = (e) => h("tr", {}, h("th", { scope: "row", title: format.utc(e.at) }, format.time(e.at)), h("td", { title: e.to ? format.utc(e.to) : null }, e.to ? format.time(e.to) : "–"), h("td", {}, kinds[e.kind]), h("td", {}, e.text), h("td", {}, e.by ?? "–"));
+        replace(this.table, h("table", {}, h("caption", {}, `What happened, newest first, times in ${format.zone}`),
+            h("thead", {}, h("tr", {}, ["From", "To", "Kind", "What", "By"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, [...this.events].reverse().map(line))));
+    }
+
+    toggle() {
+        this.as_table = !this.as_table;
+        this.table_button.setAttribute("aria-pressed", String(this.as_table));
+        this.picture.hidden = this.as_table;
+        this.table.hidden = !this.as_table;
+        if (this.as_table) this.fill_table();
+        else this.draw();
+    }
+}
