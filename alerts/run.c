@@ -337,6 +337,8 @@ static int look(struct alerts *alerts, const struct outside *outside, int64_t wa
         if (!begun) {
             rc = commit_begin(alerts->store, err);
             begun = rc == 0;
+            if (!rc && !wall)
+                rc = commit_fact(alerts->store, COMMIT_LOOK, outside->now_ms, err);
         }
         struct glance glance = {alerts, alert, wall_ms, err};
         if (!rc)

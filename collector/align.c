@@ -86,14 +86,26 @@ static void end_looks(struct collector *collector)
     collector->look_wanted = false;
 }
 
+/* A look at which nothing is new sees what is durable already. */
+static int commit_before_look(struct collector *collector, struct err *err)
+{
+    const bool new = collector->look_dirty || collector->uncommitted || is_observed(collector);
+    return new ? commit_now(collector, err) : 0;
+}
+
 int align_looks(struct collector *collector, struct err *err)
 {
     int64_t head_ms;
+    collector->looks_left = false;
     if (!wants_looks(collector)) {
         end_looks(collector);
         return 0;
     }
-    for (int i = 0; i < MAX_LOOKS && all_reached(collector, &head_ms); i++) {
+    for (int i = 0; all_reached(collector, &head_ms); i++) {
+        if (i == MAX_LOOKS) {
+            collector->looks_left = true;
+            return 0;
+        }
         bool more = head_ms != INT64_MAX;
         if (collector->look_ms == INT64_MIN) {
             if (!more)
@@ -107,7 +119,7 @@ int align_looks(struct collector *collector, struct err *err)
             set_look(collector, second_after(head_ms));
             continue;
         }
-        int rc = commit_now(collector, err);
+        int rc = commit_before_look(collector, err);
         if (rc || collector->degraded || collector->reload)
             return rc;
         int64_t next_ms = 0;

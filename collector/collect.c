@@ -519,7 +519,9 @@ int collector_step(struct collector *collector, int timeout_ms, struct err *err)
             COMMIT_EVERY_MS - (clock_boot_ms(collector->clock) - collector->last_commit_boot_ms);
         if (collector->uncommitted && left < timeout_ms)
             timeout_ms = left > 0 ? (int)left : 0;
-        rc = poll_sources(collector, worked ? 0 : timeout_ms, &worked, err);
+        if (worked || collector->looks_left)
+            timeout_ms = 0;
+        rc = poll_sources(collector, timeout_ms, &worked, err);
     }
     if (!rc && collector->deferred) {
         rc = collector->deferred;

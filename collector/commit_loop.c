@@ -59,7 +59,7 @@ static int write_facts(struct collector *collector, struct err *err)
     if (!rc && collector->watermark_ms != collector->stored_watermark_ms)
         rc = commit_fact(store, "watermark_ms", collector->watermark_ms, err);
     if (!rc && collector->look_ms != collector->stored_look_ms)
-        rc = commit_fact(store, "look_ms", collector->look_ms, err);
+        rc = commit_fact(store, COMMIT_LOOK, collector->look_ms, err);
     return rc;
 }
 

@@ -164,6 +164,7 @@ struct collector {
     int64_t look_ms, stored_look_ms;           /* INT64_MIN: none yet */
     bool look_wanted;                          /* at_look asked for exactly that one */
     bool look_dirty;                           /* something was folded since the last look */
+    bool looks_left;                           /* more are due than one step takes */
 
     int64_t uncommitted;  /* events since the last commit */
     int64_t untrimmed;    /* durable events since memory was given back to the system */

@@ -327,7 +327,7 @@ int memory_load(struct collector *collector, struct err *err)
     if (rc >= 0) {
         collector->watermark_ms = rc == RESTORE_NONE ? INT64_MIN : watermark_ms;
         collector->stored_watermark_ms = collector->watermark_ms;
-        rc = restore_fact(store, "look_ms", &look_ms, err);
+        rc = restore_fact(store, COMMIT_LOOK, &look_ms, err);
     }
     if (rc >= 0) {
         collector->look_ms = rc == RESTORE_NONE ? INT64_MIN : look_ms;

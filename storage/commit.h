@@ -95,6 +95,10 @@ int commit_model_counts(struct store *store, const char *model, const char *json
  *     "labels_complete_ms/MODEL"   the same for the labels of a model
  *     "rolled_up_to/LEVEL_MS"      panes of the level that start before it are gone
  *                                  (storage/retention.h; 86400000: gone for good)
+ *     "look_ms"                    the look that is to be taken, or was being taken: after a crash
+ *                                  looks go on there. Whoever writes what a look came to writes
+ *                                  this with it (COMMIT_LOOK)
  *     "changes"                    the change counter; commit_end writes it
  */
 int commit_fact(struct store *store, const char *key, int64_t value, struct err *err);
+#define COMMIT_LOOK "look_ms"

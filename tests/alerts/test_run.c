@@ -9,6 +9,7 @@
 #include "alerts/keeper.h"
 #include "storage/alert_rows.h"
 #include "storage/outbox.h"
+#include "storage/restore.h"
 #include "storage/transition.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
@@ -153,6 +154,33 @@ static void an_alert_is_told_after_its_group_wait_and_again_when_it_ends(void **
     data = newest(&w);
     assert_string_equal(text(data, "type"), "alert.resolved");
     json_decref(data);
+    end(&w);
+}
+
+static int64_t stored_look(struct world *w)
+{
+    int64_t look_ms = -1;
+    struct err err = {0};
+    assert_true(restore_fact(w->store, COMMIT_LOOK, &look_ms, &err) >= 0);
+    return look_ms;
+}
+
+/* After a crash looks go on with the one whose outcome is stored: none is decided twice. */
+static void what_a_look_came_to_is_stored_together_with_the_look(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    begin(&w);
+    fill(&w, start, 100, 0, 10);
+
+    look(&w, start + 30000, 1000);
+    assert_int_equal(stored_look(&w), -1); /* nothing came of it */
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 60000, 2000);
+
+    assert_int_equal(stored_look(&w), start + 60000);
+    look(&w, start + 90000, 3000);
+    assert_int_equal(stored_look(&w), start + 60000);
     end(&w);
 }
 
@@ -642,6 +670,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_alert_is_told_after_its_group_wait_and_again_when_it_ends),
+        cmocka_unit_test(what_a_look_came_to_is_stored_together_with_the_look),
         cmocka_unit_test(a_message_says_since_when_how_sure_what_was_done_and_where_to_look),
         cmocka_unit_test(a_message_says_what_the_newest_experiment_on_the_model_came_to),
         cmocka_unit_test(what_still_fires_is_repeated),

@@ -132,6 +132,88 @@ static void a_wanted_look_is_taken_though_nothing_happened_in_it(void **state)
     sim_log_finish(&log);
 }
 
+/* Which look is stored while one is taken: that of the last commit. */
+static int stored_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
+{
+    struct looks *looks = context;
+    (void)err;
+    buf_printf(
+        &looks->text, "%lld: %lld\n", (long long)(look_ms - CREDIT_START),
+        (long long)bench_number(looks->bench, "SELECT value FROM facts WHERE key = 'look_ms'") -
+            CREDIT_START);
+    *next_look_ms = look_ms + looks->every_ms;
+    return 0;
+}
+
+/* Two labels a minute apart, a look wanted every ten seconds. */
+static void a_look_at_which_nothing_is_new_costs_no_commit(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct looks looks = {.bench = &bench, .every_ms = 10000};
+    AUTO(temp) struct temp *temp = temp_new();
+    int at = sim_partition(&log, "events", 0);
+    for (int i = 0; i < 2; i++)
+        sim_add(&log, at, CREDIT_START,
+                "{\"type\":\"label\",\"id\":\"l%d\",\"ts\":%lld,\"label\":1}", i,
+                (long long)CREDIT_START + i * 60000);
+    struct sim_options options = {.seed = 1, .ends = true, .bounded = true};
+    buf_init(&looks.text, 1 << 16);
+
+    bench_open_looks(&bench, temp, &log, &options, stored_look, &looks);
+    bench_drain(&bench);
+
+    buf_u8(&looks.text, 0);
+    assert_string_equal((char *)looks.text.data, "1000: 1000\n11000: 1000\n21000: 1000\n"
+                                                 "31000: 1000\n41000: 1000\n51000: 1000\n"
+                                                 "61000: 61000\n");
+    bench_close(&bench);
+    buf_finish(&looks.text);
+    sim_log_finish(&log);
+}
+
+static int (*next_of_log)(struct source *, int, struct batch *, struct err *);
+static int n_waits;
+
+static int counting_next(struct source *source, int timeout_ms, struct batch *out, struct err *err)
+{
+    n_waits += timeout_ms > 0;
+    return next_of_log(source, timeout_ms, out, err);
+}
+
+/* Two labels an hour apart, a look wanted every second: far more looks than one step takes. */
+static void looks_that_are_due_are_not_kept_waiting_for_messages(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct looks looks = {.bench = &bench, .every_ms = 1000};
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    int at = sim_partition(&log, "events", 0);
+    for (int i = 0; i < 2; i++)
+        sim_add(&log, at, CREDIT_START + i * 3600000,
+                "{\"type\":\"label\",\"id\":\"l%d\",\"ts\":%lld,\"label\":1}", i,
+                (long long)CREDIT_START + i * 3600000);
+    struct sim_options options = {.seed = 1};
+    buf_init(&looks.text, 1 << 20);
+    bench_open_looks(&bench, temp, &log, &options, look, &looks);
+    next_of_log = bench.source->next;
+    bench.source->next = counting_next;
+    while (looks.n == 0)
+        assert_true(collector_step(bench.collector, 100, &err) >= 0);
+
+    n_waits = 0;
+    while (looks.n < 3600)
+        assert_true(collector_step(bench.collector, 100, &err) >= 0);
+
+    assert_in_range(n_waits, 0, 1);
+    bench_close(&bench);
+    buf_finish(&looks.text);
+    sim_log_finish(&log);
+}
+
 static int count_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
 {
     (void)look_ms;
@@ -193,6 +275,8 @@ int main(void)
         cmocka_unit_test(a_look_covers_the_same_messages_whatever_the_batches),
         cmocka_unit_test(after_a_crash_looks_go_on_where_they_were),
         cmocka_unit_test(a_wanted_look_is_taken_though_nothing_happened_in_it),
+        cmocka_unit_test(a_look_at_which_nothing_is_new_costs_no_commit),
+        cmocka_unit_test(looks_that_are_due_are_not_kept_waiting_for_messages),
         cmocka_unit_test(looks_do_not_wait_for_posts_that_never_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

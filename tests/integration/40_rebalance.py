@@ -1,10 +1,11 @@
-"""The group changes while events flow. Rows F02, F06, F07, F08 and F13."""
+"""The group changes while events flow. Rows F02, F06, F07, F08, F13 and F18."""
 
+import os
 import sqlite3
 
 from daemon import configuration, run_program, wait_a_moment, yaml
 from database import check_identity, offsets, query, totals
-from events import START, prediction, stream
+from events import START, by_kind, prediction, stream
 from kafka import wait_until
 from story import equal, short
 from undisturbed import QUICK, Trickle, check_as_undisturbed
@@ -145,3 +146,36 @@ def F13_partitions_that_are_added_are_read_from_their_beginning(story):
     story.caught_up(daemon, kafka, {topic: 3})
     equal(totals(daemon.database)["consumed"], 150)
     check_identity(daemon.database)
+
+
+def F18_a_database_held_for_a_minute_gives_the_partitions_up_and_reads_on_later(story):
+    if not os.environ.get("ASSAY_NIGHTLY"):
+        story.skip("the minute is real: ASSAY_NIGHTLY=1")
+    kafka = story.kafka()
+    events = stream(4000, seed=180)
+    topics = story.topics(kafka, events, 2, produce=False)
+    group = story.topic("group")
+    daemon = story.daemon(configuration(kafka.brokers, list(topics), group, {"properties": QUICK})).start()
+    parts = by_kind(events)
+    for topic, kind in zip(topics, parts):
+        kafka.produce(topic, parts[kind][: len(parts[kind]) // 2])
+    story.caught_up(daemon, kafka, topics)
+
+    holder = sqlite3.connect(daemon.database, timeout=30, isolation_level=None)
+    holder.execute("PRAGMA wal_autocheckpoint=0")
+    holder.execute("BEGIN IMMEDIATE")
+    story.at_end(holder.close)
+    for topic, kind in zip(topics, parts):
+        kafka.produce(topic, parts[kind][len(parts[kind]) // 2 :])
+    left = "nothing could be written for 60 s: left the consumer group"
+    wait_until(lambda: left in daemon.log(), 120, "the group to be left")
+    equal(daemon.is_ready(), False)
+    member = kafka.member(group, list(topics))
+    story.at_end(member.kill)
+    member.wait_assigned()  # others may have the partitions
+    member.leave()
+    holder.execute("ROLLBACK")
+
+    wait_until(daemon.is_ready, 60, "the daemon to be back in the group")
+    assert "back in the consumer group, from the stored offsets" in daemon.log(), daemon.log()
+    check_as_undisturbed(story, kafka, topics, daemon)
