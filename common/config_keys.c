@@ -275,7 +275,7 @@ static const struct key gateway_keys[] = {
     {"error_status", KEY_INT, .min = 400, .max = 600, .fallback = "400", .help = "an answer from this status on is an error of the version"},
     {"methods", KEY_TEXTS, .help = "of which requests events are made; default: POST"},
     {"topic", KEY_TEXT, .help = "where the events go; default: the first topic of format `assay`"},
-    {"event", KEY_PART_MAP, .help = "pointers: `features`, `segment` into the request; `prediction`, `score`, `scores` into the answer"},
+    {"event", KEY_PART_MAP, .help = "pointers: `features`, `segment` into the request; `prediction`, `score`, `scores` into the answer; `rows` to a list in the request"},
     {"drain", KEY_DURATION, .min = 1, .max = 600000, .fallback = "10s", .help = "how long requests under way may take after SIGTERM"},
 };
 const struct key_section config_gateway = {

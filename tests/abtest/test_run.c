@@ -194,6 +194,29 @@ static void what_cannot_be_run_is_refused_with_its_reason(void **state)
     site_free(site);
 }
 
+/* What serves must be known; what is to serve may still have to be deployed. */
+static void an_unknown_control_or_model_is_refused_with_what_is_near(void **state)
+{
+    (void)state;
+    struct site *site = site_new();
+    struct err err = {0};
+    const char *control = "{\"name\":\"a\",\"model\":\"credit\",\"control\":\"v11\",\"treatment\":"
+                          "\"v2\",\"start\":true,"
+                          "\"metrics\":[{\"metric\":\"error_rate\",\"margin_relative\":0.5}]}";
+    const char *model =
+        "{\"name\":\"b\",\"model\":\"credid\",\"control\":\"v1\",\"treatment\":\"v2\","
+        "\"metrics\":[{\"metric\":\"error_rate\",\"margin_relative\":0.5}]}";
+
+    assert_int_equal(create(site, control, &err), ERR_DATA);
+    assert_string_equal(err.text,
+                        "control: \"v11\" is not known as a version of this model; did you "
+                        "mean \"v1\"?");
+    assert_int_equal(create(site, model, &err), ERR_DATA);
+    assert_string_equal(err.text, "model: \"credid\" is not known; did you mean \"credit\"?");
+    must(create(site, OBJECT("e", ",\"start\":true"), &err), &err); /* v2 has not spoken yet */
+    site_free(site);
+}
+
 static void a_command_of_the_same_key_is_carried_out_once(void **state)
 {
     (void)state;
@@ -218,6 +241,7 @@ int main(void)
         cmocka_unit_test(harm_rolls_back_and_survives_a_restart_in_the_middle),
         cmocka_unit_test(kept_looks_depend_on_event_time_alone),
         cmocka_unit_test(what_cannot_be_run_is_refused_with_its_reason),
+        cmocka_unit_test(an_unknown_control_or_model_is_refused_with_what_is_near),
         cmocka_unit_test(a_command_of_the_same_key_is_carried_out_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,11 +3,14 @@ is bound by what its experiment decides from them.
 """
 
 import json
+import os
+import shutil
+import subprocess
 import threading
 import time
 
 from daemon import configuration, models, run_program
-from kafka import free_port, wait_until
+from kafka import ROOT, free_port, wait_until
 from model_server import Client, FlaskStyle, ModelServer, TfServingStyle, closed_port, raw
 from story import equal, short
 from traffic import bucket
@@ -267,6 +270,47 @@ def a_broker_that_is_away_holds_up_nobody(story):
     wait_until(lambda: daemon.get("/api/v1/models/credit")["predictions"] == 201, 60, "the events that waited")
     equal(daemon.own("gateway_events_lost"), 0)
     equal(daemon.own_metrics()['assay_own_events_total{state="undelivered"}'], 0)
+
+
+@short
+def a_batch_of_rows_is_one_event_a_row(story):
+    v3, v4 = _servers(story, TfServingStyle("credit", lambda row: row["income"] / 100), TfServingStyle("credit", lambda row: 0.5))
+    event = {"rows": "/instances", "features": "/instances/*", "score": "/predictions/*/0"}
+    gateway = _gateway({"v3": v3, "v4": v4}, event=event)
+    started = _experiment((50,), steps=[{"weight": 50, "min_duration": "1h"}])
+    settings, kafka, topic = _kafka_settings(story, [gateway], [started])
+    daemon = story.daemon(settings)
+    daemon.start()
+    client, unit = Client(_url(gateway)), _controlled_unit()
+    client.post(PREDICT, {"instances": [{"income": 1}]}, {"x-user": unit, "x-request-id": "first"})
+    wait_until(lambda: daemon.own("gateway_treatment_ratio") == 0.5, 30, "the weight")
+
+    answer = client.post(PREDICT, {"instances": [{"income": n} for n in (10, 20, 30)]}, {"x-user": unit, "x-request-id": "batch"})
+    nobody = client.post(PREDICT, {"instances": [{"income": 40}, {"income": 50}]}, {"x-request-id": "nobody"})
+    client.post(PREDICT, {"instances": []}, {"x-user": unit, "x-request-id": "empty"})
+
+    equal((answer.headers["x-assay-id"], answer.version), ("batch", "v3"))
+    told = {e["id"]: e for e in _events(kafka, topic, 7)}
+    equal(sorted(told), ["batch/0", "batch/1", "batch/2", "empty", "first/0", "nobody/0", "nobody/1"])
+    equal([(told[f"batch/{n}"]["features"], told[f"batch/{n}"]["score"]) for n in range(3)], [({"income": 10 * n + 10}, (n + 1) / 10) for n in range(3)])
+    equal({told[f"batch/{n}"]["unit"] for n in range(3)} | {told["first/0"]["unit"]}, {unit})
+    equal({told[f"nobody/{n}"]["unit"] for n in range(2)}, {"nobody"}, "assigned as a whole: no row is a unit")
+    equal(nobody.version, _served("nobody", 50))
+
+    labels = [{"type": "label", "id": f"batch/{n}", "ts": told["batch/0"]["ts"] + 1, "model": "credit", "label": n % 2} for n in range(3)]
+    daemon.post("/api/v1/events", labels)
+    wait_until(lambda: daemon.get("/api/v1/models/credit")["joined"] == 3, 20, "labels of rows meet their predictions")
+    wait_until(lambda: daemon.get("/api/v1/models/credit")["predictions"] == 7, 20, "all are counted")
+
+
+@short
+def the_examples_of_deploy_are_taken(story):
+    code, text, errors = run_program("check", os.path.join(ROOT, "deploy", "gateway", "assay.yaml"))
+    equal(code, 0, text + errors)
+    nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if nginx:
+        made = subprocess.run([nginx, "-t", "-c", os.path.join(ROOT, "deploy", "gateway", "nginx.conf"), "-e", story.path("nginx.log"), "-g", f"pid {story.path('nginx.pid')};"], capture_output=True, text=True)
+        equal(made.returncode, 0, made.stderr)
 
 
 def the_unit_is_found_where_the_settings_say_and_decides_alone(story):

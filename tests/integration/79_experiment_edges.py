@@ -248,6 +248,43 @@ def the_pipelines_examples_of_the_documentation_are_true(story):
 
 
 @short
+def a_models_own_metric_decides_and_the_object_says_its_formula(story):
+    model = {"name": "credit", "task": "binary", "positive": 1, "metrics": [{"name": "net_value", "expr": "100*tp - 20*fp"}, {"name": "ctr", "outcome": "click"}, {"name": "clicks", "outcome": "click", "agg": "sum"}]}
+    daemon = story.daemon(configuration(models=[model]))
+    daemon.start()
+    own = [{"metric": "net_value", "direction": "higher", "margin": 5}, {"metric": "ctr", "direction": "higher", "margin": 0.2}, {"metric": "balanced_accuracy", "role": "monitor"}]
+    refusals = {
+        "clicks": "metric clicks cannot decide an experiment: a sum follows the share of the traffic; take the mean",
+        "f1_macro": "metrics[0]: metric 'f1_macro' is one of multiclass models, not of binary ones",
+        "ece": "it sinks as events come in, so the smaller arm looks worse; use brier or log_loss",
+    }
+    for name, reason in refusals.items():
+        status, body = daemon.request("POST", "/api/v1/experiments", _experiment(metrics=[{"metric": name, "direction": "higher", "margin": 1}]))
+        assert status == 422 and reason in body, (status, body)
+    daemon.post("/api/v1/experiments", _experiment(metrics=own, start=True, steps=[{"weight": 50, "min_duration": "1m"}]))
+    equal([m.get("expr") for m in daemon.get(_path())["metrics"]], ["100*tp - 20*fp", 'outcome_rate{name="click"}', None])
+
+    lines = []
+    for n in range(4000):
+        unit, ts = f"u{n}", START + 15 * n
+        treated = bucket(NAME, unit) < 0.5
+        good = n % (2 if treated else 10) > 0  # the treatment says yes to half of all wrongly
+        made = {"ts": ts, "model": "credit", "version": "v4" if treated else "v3", "unit": unit, "score": 0.9 if n % 4 or not good else 0.1}
+        lines += [{"type": "prediction", "id": f"p{n}", **made}, {"type": "label", "id": f"p{n}", "ts": ts + 1, "label": int(good and made["score"] > 0.5)}]
+    for part in range(0, len(lines), 800):
+        daemon.post("/api/v1/events", lines[part : part + 800])
+    wait_until(lambda: daemon.get(_path())["state"] == "rolled_back", 20, "the harm is seen")
+
+    verdict = daemon.get(_path("verdict"))
+    equal(verdict["reason"][:19], "guardrail net_value", verdict["reason"])
+    arms = verdict["metrics"][0]["control"]["value"], verdict["metrics"][0]["treatment"]["value"]
+    assert arms[0] > 40 > arms[1], arms
+    daemon.terminate()
+    code, _, errors = run_program("verify", daemon.database)
+    equal(code, 0, errors)
+
+
+@short
 def a_plan_tells_units_time_and_what_could_be_seen_before_anything_starts(story):
     path = story.path("e.json")
     with open(path, "w", encoding="utf-8") as out:

@@ -35,6 +35,7 @@ static char *event_of(const char *event, const char *request, const char *answer
     facts.id = "id-1";
     facts.ts_ms = 1700000000000;
     facts.version = "v3";
+    facts.row = list.items[0]->rows ? facts.row : -1;
     facts.request = json_loads(request, JSON_DECODE_ANY, NULL);
     facts.answer = json_loads(answer, JSON_DECODE_ANY, NULL);
     event_write(&out, &facts);
@@ -106,6 +107,55 @@ static void a_failed_try_has_its_error_and_no_answer(void **state)
           HEAD ",\"features\":{\"a\":1},\"error\":\"HTTP 500\"}");
 }
 
+static void a_row_of_a_batch_is_an_event_of_its_own(void **state)
+{
+    (void)state;
+    const char *tfserving = "{rows: /instances, features: /instances/*, score: /predictions/*/0}";
+    check(tfserving, "{\"instances\":[{\"income\":1},{\"income\":2}]}",
+          "{\"predictions\":[[0.125],[0.75]]}",
+          (struct event_facts){.unit = "u", .latency_us = -1, .row = 1},
+          HEAD ",\"unit\":\"u\",\"features\":{\"income\":2},\"score\":0.75}");
+}
+
+/* KServe v2 has a column for each input: the row is a place in each. */
+static void a_row_of_columns_is_a_place_in_each(void **state)
+{
+    (void)state;
+    const char *kserve = "{rows: /inputs/0/data, features: {income: /inputs/0/data/*, age: "
+                         "/inputs/1/data/*}, score: /outputs/0/data/*}";
+    check(kserve, "{\"inputs\":[{\"data\":[1,2,3]},{\"data\":[40,50,60]}]}",
+          "{\"outputs\":[{\"data\":[0.125,0.25,0.75]}]}",
+          (struct event_facts){.unit = "u", .latency_us = -1, .row = 2},
+          HEAD ",\"unit\":\"u\",\"features\":{\"income\":3,\"age\":60},\"score\":0.75}");
+}
+
+static void a_request_without_a_list_of_rows_is_one_prediction(void **state)
+{
+    (void)state;
+    struct gateway_list list = settings_of("{rows: /instances}");
+    const struct {
+        const char *request;
+        int rows;
+    } cases[] = {{"{\"instances\":[1,2,3]}", 3},
+                 {"{\"instances\":[]}", 0},
+                 {"{\"instances\":{}}", 0},
+                 {"[]", 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        json_t *request = json_loads(cases[i].request, 0, NULL);
+
+        assert_int_equal(event_rows(list.items[0], request), cases[i].rows);
+
+        json_decref(request);
+    }
+    assert_int_equal(event_rows(list.items[0], NULL), 0); /* not JSON */
+    json_t *many = json_pack("{s:[]}", "instances");
+    for (int i = 0; i <= EVENT_MAX_ROWS; i++)
+        json_array_append_new(json_object_get(many, "instances"), json_integer(i));
+    assert_int_equal(event_rows(list.items[0], many), 0);
+    json_decref(many);
+    gateway_list_finish(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +163,9 @@ int main(void)
         cmocka_unit_test(named_features_come_from_a_row_of_numbers),
         cmocka_unit_test(what_no_event_may_hold_is_left_out),
         cmocka_unit_test(a_failed_try_has_its_error_and_no_answer),
+        cmocka_unit_test(a_row_of_a_batch_is_an_event_of_its_own),
+        cmocka_unit_test(a_row_of_columns_is_a_place_in_each),
+        cmocka_unit_test(a_request_without_a_list_of_rows_is_one_prediction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

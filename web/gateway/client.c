@@ -201,7 +201,7 @@ static void read_who(struct passage *p)
 {
     const struct gateway_settings *s = p->table->settings;
     const struct place request_id = {PLACE_HEADER, "x-request-id"};
-    bool looks = s->unit.kind == PLACE_POINTER || s->id.kind == PLACE_POINTER ||
+    bool looks = s->unit.kind == PLACE_POINTER || s->id.kind == PLACE_POINTER || s->rows ||
                  s->features.pointer || s->features.n || s->segment.pointer || s->segment.n;
     if (looks && p->body.size > 0 && p->body.size <= LOOK_MAX_BYTES)
         p->request = json_loadb((const char *)p->body.data, p->body.size, JSON_DECODE_ANY, NULL);

@@ -8,6 +8,7 @@
 #include "common/text.h"
 
 enum {
+    POINTER_MAX_BYTES = 1024,
     NAME_MAX_BYTES = 256,
     VALUE_MAX_BYTES = 4096,
     EMBEDDING_MAX = 4096,
@@ -61,6 +62,33 @@ static void value_write(struct buf *out, json_t *value)
     free(made);
 }
 
+int event_rows(const struct gateway_settings *settings, json_t *request)
+{
+    json_t *rows = settings->rows ? pointer_get(request, settings->rows) : NULL;
+    size_t n = json_array_size(rows);
+    return n <= EVENT_MAX_ROWS ? (int)n : 0;
+}
+
+/* `/instances/` `*` `/income` in row 7: what /instances/7/income leads to. */
+static json_t *find(json_t *from, const char *pointer, int row)
+{
+    char at[POINTER_MAX_BYTES];
+    size_t n = 0;
+    if (row < 0 || !strchr(pointer, '*'))
+        return pointer_get(from, pointer);
+    for (const char *c = pointer; *c; c++) {
+        bool star = c[0] == '*' && c > pointer && c[-1] == '/' && (c[1] == '/' || c[1] == '\0');
+        if (n + 12 >= sizeof(at))
+            return NULL;
+        if (star)
+            n += (size_t)snprintf(at + n, sizeof(at) - n, "%d", row);
+        else
+            at[n++] = *c;
+    }
+    at[n] = '\0';
+    return pointer_get(from, at);
+}
+
 struct members {
     struct buf *out;
     const char *key;
@@ -79,35 +107,35 @@ static void add_member(struct members *to, const char *name, json_t *value)
     value_write(to->out, value);
 }
 
-static void fields_write(struct members *to, const struct fields *fields, json_t *from)
+static void fields_write(struct members *to, const struct fields *fields, json_t *from, int row)
 {
-    json_t *whole = fields->pointer ? pointer_get(from, fields->pointer) : NULL, *value;
+    json_t *whole = fields->pointer ? find(from, fields->pointer, row) : NULL, *value;
     const char *name;
     json_object_foreach(whole, name, value)
     {
         add_member(to, name, value);
     }
     for (size_t i = 0; i < fields->n; i++)
-        add_member(to, fields->items[i].name, pointer_get(from, fields->items[i].pointer));
+        add_member(to, fields->items[i].name, find(from, fields->items[i].pointer, row));
     if (to->n)
         buf_printf(to->out, "}");
 }
 
-static void answer_write(struct buf *out, const struct gateway_settings *s, json_t *answer)
+static void answer_write(struct buf *out, const struct gateway_settings *s, json_t *answer, int row)
 {
-    json_t *value = s->prediction ? pointer_get(answer, s->prediction) : NULL;
+    json_t *value = s->prediction ? find(answer, s->prediction, row) : NULL;
     if (is_scalar(value)) {
         buf_printf(out, ",\"prediction\":");
         value_write(out, value);
     }
-    value = s->score ? pointer_get(answer, s->score) : NULL;
+    value = s->score ? find(answer, s->score, row) : NULL;
     if (may_be_share(value)) {
         buf_printf(out, ",\"score\":");
         value_write(out, value);
     }
     struct members scores = {out, "scores", may_be_share, 0};
     struct fields where = {.pointer = s->scores};
-    fields_write(&scores, &where, answer);
+    fields_write(&scores, &where, answer, row);
 }
 
 void event_write(struct buf *out, const struct event_facts *facts)
@@ -124,14 +152,14 @@ void event_write(struct buf *out, const struct event_facts *facts)
         text(out, facts->unit);
     }
     struct members features = {out, "features", may_be_feature, 0};
-    fields_write(&features, &s->features, facts->request);
+    fields_write(&features, &s->features, facts->request, facts->row);
     struct members segment = {out, "segment", may_be_segment, 0};
-    fields_write(&segment, &s->segment, facts->request);
+    fields_write(&segment, &s->segment, facts->request, facts->row);
     if (facts->error) {
         buf_printf(out, ",\"error\":");
         text(out, facts->error);
     } else {
-        answer_write(out, s, facts->answer);
+        answer_write(out, s, facts->answer, facts->row);
         if (facts->latency_us >= 0)
             buf_printf(out, ",\"latency_ms\":%" PRId64 ".%03d", facts->latency_us / 1000,
                        (int)(facts->latency_us % 1000));

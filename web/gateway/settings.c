@@ -246,35 +246,49 @@ static int read_fields(const struct reading *r, json_t *event, const char *key, 
     return 0;
 }
 
+static int read_event_key(const struct reading *r, const char *key, json_t *value)
+{
+    struct gateway_settings *s = r->out;
+    const struct {
+        const char *key;
+        const char **pointer; /* NULL: read_fields reads it */
+    } known[] = {{"features", NULL},   {"segment", NULL},      {"prediction", &s->prediction},
+                 {"score", &s->score}, {"scores", &s->scores}, {"rows", &s->rows}};
+    const size_t n = sizeof(known) / sizeof(*known);
+    size_t i = 0;
+    while (i < n && strcmp(known[i].key, key) != 0)
+        i++;
+    if (i == n)
+        return refuse(r, "event",
+                      "%.80s: unknown key; known are features, segment, prediction, score, scores "
+                      "and rows",
+                      key);
+    if (!known[i].pointer)
+        return 0;
+    const char *text = json_string_value(value);
+    if (!text || !pointer_is_valid(text))
+        return refuse(r, "event", "%s: must be a JSON pointer into the %s", key,
+                      known[i].pointer == &s->rows ? "request" : "answer");
+    *known[i].pointer = text;
+    return 0;
+}
+
 static int read_event(const struct reading *r)
 {
-    static const char *const known[] = {"features", "segment", "prediction", "score", "scores"};
     struct gateway_settings *s = r->out;
-    json_t *event = json_object_get(s->json, "event");
+    json_t *event = json_object_get(s->json, "event"), *value;
+    const char *key;
+    int rc = 0;
     if (!event)
         return 0;
     if (!json_is_object(event))
         return refuse(r, "event", "must be a map");
-    const char *key;
-    json_t *value;
     json_object_foreach(event, key, value)
     {
-        size_t i = 0;
-        while (i < 5 && strcmp(known[i], key) != 0)
-            i++;
-        if (i == 5)
-            return refuse(r, "event",
-                          "%.80s: unknown key; known are features, segment, prediction, score "
-                          "and scores",
-                          key);
-        if (i < 2)
-            continue;
-        const char *text = json_string_value(value);
-        if (!text || !pointer_is_valid(text))
-            return refuse(r, "event", "%s: must be a JSON pointer into the answer", key);
-        *(i == 2 ? &s->prediction : i == 3 ? &s->score : &s->scores) = text;
+        rc = rc ? rc : read_event_key(r, key, value);
     }
-    int rc = read_fields(r, event, "features", &s->features);
+    if (!rc)
+        rc = read_fields(r, event, "features", &s->features);
     return rc ? rc : read_fields(r, event, "segment", &s->segment);
 }
 

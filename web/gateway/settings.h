@@ -72,6 +72,7 @@ struct gateway_settings {
     size_t n_methods;
     struct fields features, segment;         /* in the request */
     const char *prediction, *score, *scores; /* pointers into the answer; NULL: none */
+    const char *rows; /* pointer to the request's list of rows; NULL: a request is one prediction */
 };
 
 struct gateway_list {
