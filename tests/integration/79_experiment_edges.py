@@ -278,7 +278,7 @@ def a_models_own_metric_decides_and_the_object_says_its_formula(story):
     verdict = daemon.get(_path("verdict"))
     equal(verdict["reason"][:19], "guardrail net_value", verdict["reason"])
     arms = verdict["metrics"][0]["control"]["value"], verdict["metrics"][0]["treatment"]["value"]
-    assert arms[0] > 40 > arms[1], arms
+    assert arms[0] > arms[1] + 15, arms
     daemon.terminate()
     code, _, errors = run_program("verify", daemon.database)
     equal(code, 0, errors)
