@@ -6,6 +6,7 @@
 #include "alerts/reading.h"
 #include "storage/audit.h"
 #include "storage/transition.h"
+#include "tests/lib/failing_pane.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
 
@@ -198,27 +199,10 @@ static void a_changed_row_of_the_audit_log_is_an_alarm_that_names_it(void **stat
 static void fill(struct site *site, int64_t series_id, int64_t start_ms, int failed)
 {
     struct err err = {0};
-    struct metric_setup setup = {
-        .task = TASK_BINARY, .positive = class_id("1", 1), .threshold = 0.5};
-    AUTO(states) struct states *states = NULL;
-    must(states_new(&states, &setup, &err), &err);
-    for (int i = 0; i < 100; i++) {
-        struct sample sample = {.ts_ms = start_ms,
-                                .latency_ms = 1,
-                                .score = 0.5,
-                                .value = (double)NAN,
-                                .label_value = (double)NAN,
-                                .predicted = class_id("1", 1),
-                                .failed = i < failed};
-        assert_int_equal(states_predict(states, &sample), 0);
-    }
-    struct buf bytes;
-    buf_init(&bytes, 1 << 20);
-    states_save(states, &bytes);
+    struct failing_pane pane = {series_id, start_ms, 100, failed, 1};
     must(commit_begin(site->store, &err), &err);
-    must(commit_pane(site->store, series_id, MINUTE, start_ms, bytes.data, bytes.size, &err), &err);
+    failing_pane_write(site->store, &pane);
     must(commit_end(site->store, &err), &err);
-    buf_finish(&bytes);
 }
 
 static void a_change_against_a_version_that_is_the_reference(void **state)

@@ -11,6 +11,7 @@
 #include "storage/outbox.h"
 #include "storage/restore.h"
 #include "storage/transition.h"
+#include "tests/lib/failing_pane.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
 
@@ -65,30 +66,13 @@ static void end(struct world *w)
 static void fill(struct world *w, int64_t start_ms, int n, int failed, double latency_ms)
 {
     struct err err = {0};
-    struct metric_setup setup = {
-        .task = TASK_BINARY, .positive = class_id("1", 1), .threshold = 0.5};
-    AUTO(states) struct states *states = NULL;
-    must(states_new(&states, &setup, &err), &err);
-    for (int i = 0; i < n; i++) {
-        struct sample sample = {.ts_ms = start_ms,
-                                .latency_ms = latency_ms,
-                                .score = 0.5,
-                                .value = (double)NAN,
-                                .label_value = (double)NAN,
-                                .predicted = class_id("1", 1),
-                                .failed = i < failed};
-        assert_int_equal(states_predict(states, &sample), 0);
-    }
-    struct buf bytes;
-    buf_init(&bytes, 1 << 20);
-    states_save(states, &bytes);
+    struct failing_pane pane = {w->series_id, start_ms, n, failed, latency_ms};
     char counts[64];
     snprintf(counts, sizeof(counts), "{\"last_event\":%lld}", (long long)start_ms);
     must(commit_begin(w->store, &err), &err);
-    must(commit_pane(w->store, w->series_id, MINUTE, start_ms, bytes.data, bytes.size, &err), &err);
+    failing_pane_write(w->store, &pane);
     must(commit_model_counts(w->store, "credit", counts, &err), &err);
     must(commit_end(w->store, &err), &err);
-    buf_finish(&bytes);
 }
 
 static void look(struct world *w, int64_t now_ms, int64_t wall_ms)
