@@ -1,6 +1,7 @@
 #include "stats/drift_counts.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 /* P(value + 1) / P(value). */
 static double ratio(const struct count_law *law, double value)
@@ -50,9 +51,10 @@ void counts_of(struct counts *out, const struct count_law *law)
     out->sd = sqrt(out->mean * left * more);
     out->first = floor(fmax(out->mean - 7.5 * out->sd, 0));
     double last = ceil(out->mean + 8 * out->sd + 8 * more);
-    if (law->rest > 0)
-        last = fmin(last, law->n);
-    out->stride = ceil((last - out->first + 1) / COUNTS_MOST);
+    last = fmin(last, law->n); /* a part cannot be more than all */
+    /* one among many that are added up; a bin alone is read value by value */
+    bool smooth = !(law->rest > 0) && law->n > COUNTS_MOST && out->mean >= 25;
+    out->stride = ceil((last - out->first + 1) / (smooth ? COUNTS_ENOUGH : COUNTS_MOST));
     out->n_values = (int)floor((last - out->first) / out->stride) + 1;
     int middle = (int)fmin(floor((out->mean - out->first) / out->stride), out->n_values - 1);
     if (out->stride > 1)

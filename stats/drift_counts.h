@@ -4,7 +4,8 @@
  * Shape    values first, first + stride, … with their probabilities, which add up to 1. Either
  *          negative binomial (bins are independent until their sum is known: `rest` 0) or
  *          beta-binomial (this bin alone, their sum known: `rest` is the other bins' weight).
- *          stride is 1 until more than COUNTS_MOST values would be needed
+ *          stride is 1 up to COUNTS_MOST events; of more events, bins that expect
+ *          25 or more have at most COUNTS_ENOUGH values
  * Owner    plain
  * Threads  any
  * Source   Johnson, Kemp, Kotz 2005, ch. 5.1 and 6.2.2
@@ -12,7 +13,8 @@
 #pragma once
 
 enum {
-    COUNTS_MOST = 128
+    COUNTS_MOST = 136,
+    COUNTS_ENOUGH = 24 /* where the law is smooth: three every two standard deviations */
 };
 
 struct count_law {

@@ -22,6 +22,7 @@ enum {
 #define MANY_EVENTS 16.0   /* of a bin that needs no convolution */
 #define TAIL_NORMAL 5.7    /* the points reach to p = 1e-8 of a smooth law */
 #define TAIL_MASS 1e-7     /* that may lie beyond the last point */
+#define LEAST 1e-13        /* probabilities that are followed up */
 #define SHORTEST_LOG -80.0 /* for a probability of 0 */
 
 /* --- one bin's part of the statistic --- */
@@ -134,6 +135,29 @@ static void part_of_pair(struct part *part, const struct law_question *q, double
     moments_of(part);
 }
 
+/* The question's bins, each with its part. Two bins are one part: one count tells both. */
+struct sum {
+    const struct law_question *q;
+    double total;
+    struct part *parts;
+    size_t n_parts;
+    bool pair;
+};
+
+static void make_parts(struct sum *sum)
+{
+    const struct law_question *q = sum->q;
+    size_t n_bins = bins_with_unseen(q), first = 0;
+    sum->pair = q->n_bins <= 2;
+    sum->n_parts = 0;
+    if (sum->pair) {
+        part_of_pair(&sum->parts[sum->n_parts++], q, bin_weight(q, 1));
+        first = 2;
+    }
+    for (size_t bin = first; bin < n_bins; bin++)
+        part_of_bin(&sum->parts[sum->n_parts++], q, bin, sum->total);
+}
+
 /* --- exact: (events so far, sum so far) --- */
 
 /* The rows that can still end at n, or can have been reached: mean ± 8 standard deviations. */
@@ -154,7 +178,7 @@ static void convolve_rows(const struct law_rows *from, struct law_rows *into,
             int before = row - (int)(counts->first + i);
             if (before < 0)
                 break;
-            if (from->used[before] && counts->p[i] > 1e-14)
+            if (from->used[before] && counts->p[i] > LEAST)
                 law_rows_add(into, row, law_rows_at(from, before), (float)counts->p[i],
                              part->values[i] / step);
         }
@@ -162,27 +186,42 @@ static void convolve_rows(const struct law_rows *from, struct law_rows *into,
     }
 }
 
-static int exact(struct drift_law *out, const struct law_question *q, double total)
+static int exact(struct drift_law *out, const struct sum *sum)
 {
+    const struct law_question *q = sum->q;
     int n = (int)q->n;
     AUTO(law_rows) struct law_rows *a = NULL, *b = NULL;
-    AUTO_FREE struct part *part = malloc(sizeof(*part));
-    if (!part || law_rows_new(&a, n + 1) || law_rows_new(&b, n + 1))
+    if (law_rows_new(&a, n + 1) || law_rows_new(&b, n + 1))
         return -ENOMEM;
     law_rows_start(a, 0);
     double so_far = 0;
-    for (size_t bin = 0; bin < bins_with_unseen(q); bin++) {
+    for (size_t bin = 0; bin < sum->n_parts; bin++) {
         int low, high;
         so_far += bin_weight(q, bin);
-        part_of_bin(part, q, bin, total);
-        band(q, fmin(so_far / total, 1), &low, &high);
-        convolve_rows(a, b, part, out->step, low, bin + 1 == bins_with_unseen(q) ? n : high);
+        band(q, fmin(so_far / sum->total, 1), &low, &high);
+        convolve_rows(a, b, &sum->parts[bin], out->step, low, bin + 1 == sum->n_parts ? n : high);
         struct law_rows *swap = a;
         a = b;
         b = swap;
     }
     law_rows_survival(a, n, ROW_LUMPS, out);
     return 0;
+}
+
+/* One part more, whatever the number of its events. */
+static void convolve(struct law_rows **row, struct law_rows **spare, const struct part *part,
+                     double step)
+{
+    law_rows_clear(*spare);
+    for (int i = 0; i < part->counts.n_values; i++) {
+        if (part->counts.p[i] > LEAST)
+            law_rows_add(*spare, 0, law_rows_at(*row, 0), (float)part->counts.p[i],
+                         part->values[i] / step);
+    }
+    law_rows_fold(*spare, 0);
+    struct law_rows *swap = *row;
+    *row = *spare;
+    *spare = swap;
 }
 
 /* --- many events --- */
@@ -271,62 +310,39 @@ static void mix(struct drift_law *out, const float *few, const float *log_smooth
     }
 }
 
-static int by_cumulants(struct drift_law *out, const struct law_question *q, double total)
+static int by_cumulants(struct drift_law *out, const struct sum *sum)
 {
-    AUTO(law_rows) struct law_rows *a = NULL, *b = NULL;
-    AUTO_FREE struct part *part = malloc(sizeof(*part));
-    if (!part || law_rows_new(&a, 1) || law_rows_new(&b, 1))
+    AUTO(law_rows) struct law_rows *row = NULL, *spare = NULL;
+    if (law_rows_new(&row, 1) || law_rows_new(&spare, 1))
         return -ENOMEM;
-    double cut = cut_between(q, total);
-    struct cumulants sum = {0};
+    double cut = cut_between(sum->q, sum->total);
+    struct cumulants cumulants = {0};
     struct known_sum known = {0};
-    law_rows_start(a, 0);
-    for (size_t bin = 0; bin < bins_with_unseen(q); bin++) {
-        part_of_bin(part, q, bin, total);
-        if (bin < q->n_bins && part->counts.mean >= cut) {
-            add_part(&sum, &known, part, bin_weight(q, bin) / total);
-            continue;
-        }
-        law_rows_clear(b);
-        for (int i = 0; i < part->counts.n_values; i++)
-            law_rows_add(b, 0, law_rows_at(a, 0), (float)part->counts.p[i],
-                         part->values[i] / out->step);
-        law_rows_fold(b, 0);
-        struct law_rows *swap = a;
-        a = b;
-        b = swap;
+    law_rows_start(row, 0);
+    for (size_t bin = 0; bin < sum->n_parts; bin++) {
+        const struct part *part = &sum->parts[bin];
+        if (bin < sum->q->n_bins && part->counts.mean >= cut)
+            add_part(&cumulants, &known, part, bin_weight(sum->q, bin) / sum->total);
+        else
+            convolve(&row, &spare, part, out->step);
     }
-    take_known_sum(&sum, &known);
+    take_known_sum(&cumulants, &known);
     float smooth[LAW_POINTS];
-    smooth_survival(&sum, out->step, smooth);
-    mix(out, law_rows_at(a, 0), smooth);
+    smooth_survival(&cumulants, out->step, smooth);
+    mix(out, law_rows_at(row, 0), smooth);
     return 0;
 }
 
 /* Two bins: one count tells all. What is unseen comes beside it. */
-static int of_two(struct drift_law *out, const struct law_question *q, double total)
+static int of_two(struct drift_law *out, const struct sum *sum)
 {
-    AUTO(law_rows) struct law_rows *a = NULL, *b = NULL;
-    AUTO_FREE struct part *part = malloc(sizeof(*part));
-    if (!part || law_rows_new(&a, 1) || law_rows_new(&b, 1))
+    AUTO(law_rows) struct law_rows *row = NULL, *spare = NULL;
+    if (law_rows_new(&row, 1) || law_rows_new(&spare, 1))
         return -ENOMEM;
-    bool unseen_is_other = q->n_bins == 1;
-    law_rows_start(a, 0);
-    part_of_pair(part, q, unseen_is_other ? q->unseen : bin_weight(q, 1));
-    for (int round = 0; round < 2; round++) {
-        law_rows_clear(b);
-        for (int i = 0; i < part->counts.n_values; i++)
-            law_rows_add(b, 0, law_rows_at(a, 0), (float)part->counts.p[i],
-                         part->values[i] / out->step);
-        law_rows_fold(b, 0);
-        struct law_rows *swap = a;
-        a = b;
-        b = swap;
-        if (unseen_is_other || q->unseen <= 0)
-            break;
-        part_of_bin(part, q, q->n_bins, total);
-    }
-    law_rows_survival(a, 0, ROW_LUMPS, out);
+    law_rows_start(row, 0);
+    for (size_t part = 0; part < sum->n_parts; part++)
+        convolve(&row, &spare, &sum->parts[part], out->step);
+    law_rows_survival(row, 0, ROW_LUMPS, out);
     return 0;
 }
 
@@ -356,21 +372,15 @@ static int of_largest(struct drift_law *out, const struct law_question *q, doubl
 /* --- all of them --- */
 
 /* How far the points must reach for p = 1e-8, were the law smooth (Wilson, Hilferty 1931). */
-static double reach_of(const struct law_question *q, double total)
+static double reach_of(const struct sum *sum)
 {
-    struct cumulants sum = {0};
+    struct cumulants all = {0};
     struct known_sum unused = {0};
-    struct part part;
-    if (q->n_bins <= 2)
-        part_of_pair(&part, q, q->n_bins == 2 ? bin_weight(q, 1) : fmax(q->unseen, 1e-9));
-    for (size_t bin = 0; bin < bins_with_unseen(q); bin++) {
-        if (q->n_bins > 2 || bin == q->n_bins)
-            part_of_bin(&part, q, bin, total);
-        add_part(&sum, &unused, &part, 0);
-    }
-    double skew = fmax(sum.third / pow(fmax(sum.second, 1e-300), 1.5), 0.01);
+    for (size_t part = 0; part < sum->n_parts; part++)
+        add_part(&all, &unused, &sum->parts[part], 0);
+    double skew = fmax(all.third / pow(fmax(all.second, 1e-300), 1.5), 0.01);
     double shape = 4 / (skew * skew), root = 1 - 1 / (9 * shape) + TAIL_NORMAL / (3 * sqrt(shape));
-    return sum.first + sqrt(sum.second) * (shape * root * root * root - shape) / sqrt(shape);
+    return all.first + sqrt(all.second) * (shape * root * root * root - shape) / sqrt(shape);
 }
 
 /* One bin, which gets every event: 0 for certain. */
@@ -379,6 +389,20 @@ static void certain(struct drift_law *out)
     out->step = 1;
     for (int i = 0; i < LAW_POINTS; i++)
         out->log_survival[i] = i ? (float)SHORTEST_LOG : 0;
+}
+
+/* Wider points until hardly anything lies beyond them. */
+static int of_sum(struct drift_law *out, const struct sum *sum)
+{
+    out->step = fmax(reach_of(sum), 1e-300) / (LAW_POINTS - 2);
+    for (int i = 0;; i++) {
+        int rc = sum->pair                       ? of_two(out, sum)
+                 : sum->q->n <= LAW_EXACT_EVENTS ? exact(out, sum)
+                                                 : by_cumulants(out, sum);
+        if (rc || i == MOST_WIDENINGS || (double)out->log_survival[LAW_POINTS - 1] < log(TAIL_MASS))
+            return rc;
+        out->step *= 2;
+    }
 }
 
 int drift_law_make(struct drift_law *out, const struct law_question *q)
@@ -394,15 +418,12 @@ int drift_law_make(struct drift_law *out, const struct law_question *q)
         out->step = 7.0 / LAW_POINTS; /* standard deviations of the largest bin: at most 1/2 each */
         return of_largest(out, q, total);
     }
-    out->step = fmax(reach_of(q, total), 1e-300) / (LAW_POINTS - 2);
-    for (int i = 0;; i++) {
-        int rc = q->n_bins <= 2             ? of_two(out, q, total)
-                 : q->n <= LAW_EXACT_EVENTS ? exact(out, q, total)
-                                            : by_cumulants(out, q, total);
-        if (rc || i == MOST_WIDENINGS || (double)out->log_survival[LAW_POINTS - 1] < log(TAIL_MASS))
-            return rc;
-        out->step *= 2;
-    }
+    struct sum sum = {.q = q, .total = total};
+    AUTO_FREE struct part *parts = sum.parts = malloc(bins_with_unseen(q) * sizeof(*parts));
+    if (!parts)
+        return -ENOMEM;
+    make_parts(&sum);
+    return of_sum(out, &sum);
 }
 
 double drift_law_log_p(const struct drift_law *law, double t)

@@ -10,8 +10,9 @@
 #include "stats/drift_path.h"
 
 enum {
-    SLOTS = 1 << 14,     /* laws kept at once; 200 features × 5 statistics × 16 sizes */
-    STEPS_A_DOUBLING = 4 /* of n */
+    SLOTS = 1 << 14,      /* laws kept at once; 200 features × 5 statistics × 16 sizes */
+    STEPS_A_DOUBLING = 4, /* of n */
+    MANY_EVENTS = 1024    /* from there on the next smaller step will do */
 };
 
 struct kept_law {
@@ -162,7 +163,7 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
     out->n = n;
     out->skew = null->skew;
     out->skewed = one;
-    out->n_laws = one || step_of(n, 1) == step_of(n, 0) ? 1 : 2;
+    out->n_laws = n >= MANY_EVENTS || one || step_of(n, 1) == step_of(n, 0) ? 1 : 2;
     if (!(out->m > 0) || !(n > 0))
         return -EINVAL;
     for (int i = 0; i < out->n_laws; i++) {

@@ -177,6 +177,33 @@ static void weigh_bins(struct drift_null *null, struct null_memory *memory)
         memory->weights[i] = fmax(memory->counts[i], 0.25);
 }
 
+/*
+ * Bins of equal width, weighed by the gaps between the reference's values, each of which is worth
+ * one event: r values in a bin leave r - 1 gaps in it, and the gap to the next value lies as far in
+ * each bin between them as values at equal distances would have it.
+ */
+static void weigh_even_bins(struct drift_null *null, struct null_memory *memory)
+{
+    size_t last = null->n_bins;
+    for (size_t i = 0; i < null->n_bins; i++) {
+        double r = memory->counts[i];
+        memory->weights[i] = fmax(r - 1, 0);
+        if (r == 0)
+            continue;
+        if (last < null->n_bins) {
+            double here = 1 / (r + 1), there = 1 / (memory->counts[last] + 1);
+            double empty = (double)(i - last - 1), length = here + there + empty;
+            memory->weights[i] += here / length;
+            memory->weights[last] += there / length;
+            for (size_t k = last + 1; k < i; k++)
+                memory->weights[k] = 1 / length;
+        }
+        last = i;
+    }
+    for (size_t i = 0; i < null->n_bins; i++)
+        memory->weights[i] = fmax(memory->weights[i], 0.01);
+}
+
 static struct drift_null null_of(enum drift_method method, const struct drift_subject *subject,
                                  struct null_memory *memory)
 {
@@ -208,6 +235,8 @@ static struct drift_null null_of(enum drift_method method, const struct drift_su
     } else {
         null.n_bins = bins_by(ref, ref->grid->doane_bin, ref->grid->n_doane, memory->counts);
         null.unseen = 2;
+        weigh_even_bins(&null, memory);
+        return null;
     }
     weigh_bins(&null, memory);
     return null;
@@ -338,25 +367,42 @@ static double unseen_p(const struct drift_null *null, double m, double n, double
     return fmin(p, 1);
 }
 
+/* What unseen events alone put into the statistic, on the scale on which its parts add up. */
+static double of_unseen(enum drift_method method, double share, double m)
+{
+    switch (method) {
+    case DRIFT_CHI2:
+        return share * m;
+    case DRIFT_PSI:
+        return share > PSI_FLOOR ? (share - PSI_FLOOR) * log(share / PSI_FLOOR) : 0;
+    default: /* squares of js_distance and hellinger */
+        return share / 2;
+    }
+}
+
 /*
- * One event of an unseen category is worth m / n in chi2, far more than anything else in a small
- * window, so that its chance alone would decide every tail. Unseen events and the rest are two
- * tests instead, which share the level 1 : 9; the smaller p counts.
+ * Unseen events and the rest are two tests, which share the level 1 : 9; the smaller p counts. In
+ * one law the chance of a single unseen event would decide the tail: in chi2 it is worth m / n.
  */
-static void judge_chi2(struct drift_nulls *nulls, struct drift_null *null,
-                       const struct drift_subject *subject, double level, struct drift_verdict *out)
+static void judge_categories(struct drift_nulls *nulls, struct drift_null *null,
+                             const struct drift_subject *subject, enum drift_method method,
+                             double level, struct drift_verdict *out)
 {
     double n = (double)subject->categorical->n, m = (double)subject->reference->valid;
-    bool known = null->unseen > 0 && !subject->categorical->unseen_rate.why;
-    double unseen = known ? rint(subject->categorical->unseen_rate.value * n) : 0;
-    double of_unseen = unseen * m / n, p = unseen > 0 ? unseen_p(null, m, n, unseen) : 1;
+    bool squared = method == DRIFT_JS || method == DRIFT_HELLINGER;
+    double share = subject->categorical->unseen_rate.value, seen_level = 0.9 * level;
+    double beside = of_unseen(method, share, m);
+    double p = share > 0 ? unseen_p(null, m, n, rint(share * n)) : 1;
+    double all = squared ? out->statistic * out->statistic : out->statistic;
+    double seen = fmax(all - beside, 0);
     null->unseen = 0;
-    out->p_value = drift_null_p(nulls, null, n, fmax(out->statistic - of_unseen, 0));
-    out->threshold = drift_null_threshold(nulls, null, n, 0.9 * level) + of_unseen;
+    out->p_value = drift_null_p(nulls, null, n, squared ? sqrt(seen) : seen);
+    out->p_value = fmin(fmin(out->p_value / 0.9, p / 0.1), 1);
+    double most = drift_null_threshold(nulls, null, n, seen_level);
+    most = (squared ? most * most : most) + beside;
     if (p <= 0.1 * level)
-        out->threshold = fmin(out->threshold, of_unseen);
-    if (known)
-        out->p_value = fmin(fmin(out->p_value / 0.9, p / 0.1), 1);
+        most = fmin(most, beside);
+    out->threshold = squared ? sqrt(most) : most;
 }
 
 int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
@@ -390,8 +436,8 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
             out->why = "the reference's values lie in no bin that a law could be made of";
             return 0;
         }
-        if (method == DRIFT_CHI2) {
-            judge_chi2(nulls, &null, subject, level, out);
+        if (!numeric && null.unseen > 0 && method != DRIFT_L_INFINITY) {
+            judge_categories(nulls, &null, subject, method, level, out);
         } else {
             out->p_value = drift_null_p(nulls, &null, n, value.value - beyond);
             out->threshold = drift_null_threshold(nulls, &null, n, level) + beyond;

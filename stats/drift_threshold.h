@@ -17,8 +17,8 @@
  *          the largest gap: 0.5 sqrt(share of a cell) / sqrt(n m / (n + m)) is added (Broadie,
  *          Glasserman, Kou 1997 have 0.58) · others: stats/drift_null.h. What wasserstein_norm owes
  *          to values beyond the reference's range is in the statistic and in the threshold, not in
- *          p: of what no reference value tells there is no law · chi2 of unseen categories and of
- *          the others are two tests, which share the level 1 : 9
+ *          p: of what no reference value tells there is no law · unseen categories and the others
+ *          are two tests, which share the level 1 : 9 (l_infinity: one)
  * Errors   no value: p NaN, not drifted, `why` says why
  * Threads  any (the cache locks itself)
  * Source   Evidently 0.7.23's rules: shared notes, "Evidently"

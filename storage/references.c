@@ -109,8 +109,10 @@ int reference_row_read(struct store *store, const char *model, const char *versi
                        struct reference_row *out, struct err *err)
 {
     static const char sql[] =
-        "SELECT id, source, created_ms, hash, bytes FROM reference_states WHERE model = ?1 AND "
-        "version IN ('', ?2) ORDER BY version = '', seq DESC LIMIT 1";
+        /* chosen first: sorted along, the bytes of every candidate would be copied */
+        "SELECT id, source, created_ms, hash, bytes FROM reference_states WHERE seq = "
+        "(SELECT seq FROM reference_states WHERE model = ?1 AND version IN ('', ?2) "
+        "ORDER BY version = '', seq DESC LIMIT 1)";
     *out = (struct reference_row){0};
     AUTO_RESET sqlite3_stmt *statement = NULL;
     int rc = statement_get(store, sql, &statement, err);
