@@ -11,14 +11,14 @@
 #include "storage/audit.h"
 #include "storage/looks.h"
 #include "web/experiment_json.h"
+#include "web/json_value.h"
 
 int answer_json(struct api_answer *answer, json_t *json, struct err *err)
 {
-    AUTO_FREE char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    if (!text)
+    if (!json)
         return err_set(err, -ENOMEM, "no memory for the answer");
-    buf_bytes(&answer->body, text, strlen(text));
+    out_value(&answer->body, json);
+    json_decref(json);
     return 0;
 }
 

@@ -124,26 +124,6 @@ void page_alerts_write(struct site *site, int64_t end_ms, const char *hostile)
     write_notices(site, end_ms);
 }
 
-void page_alerts_fire(struct site *site, int64_t at_ms)
-{
-    const struct made made = {"00000000000000a5",
-                              "churn-silent",
-                              "churn",
-                              "",
-                              "",
-                              "critical",
-                              "count",
-                              "nothing comes",
-                              0,
-                              0,
-                              0,
-                              1,
-                              2,
-                              at_ms,
-                              0};
-    write_made(site, &made);
-}
-
 /* Those of the made-up history, and one that has never fired. */
 static int list_rules(struct site *site, struct buf *answer, struct err *err)
 {

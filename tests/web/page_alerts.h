@@ -13,8 +13,6 @@ extern pthread_mutex_t page_alerts_lock;
 
 /* In a commit: two that fire, one pending, one resolved, a silence, four notifications. */
 void page_alerts_write(struct site *site, int64_t end_ms, const char *hostile);
-/* In a commit: one more fires, for churn. */
-void page_alerts_fire(struct site *site, int64_t at_ms);
 /* web_commands.alert */
 int page_alerts_command(void *context, const char *action, const char *subject, const char *body,
                         const char *who, struct buf *answer, struct err *err);

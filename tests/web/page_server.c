@@ -1,13 +1,13 @@
 /*
- * Serves the page over a database made here, for the browser's tests and for working on the page:
+ * Serves the page over a database made here, for checks of the API and for working on the page:
  *
  *     page_server [--web-dir web/ui] [--port N] [--hours 26] [--tick-ms 1000]
  *                 [--tls-cert FILE --tls-key FILE] [--tokens FILE]
  *
  * Two models of two versions each; the newer version of `credit` slows down and, in one country,
  * answers worse; labels of the last two hours are still coming. One model has a hostile name. With
- * --tick-ms a minute of data is committed so often, and with each byte of its standard input; an
- * "a" makes one more alert fire. Prints the address, ends when its standard input does.
+ * --tick-ms a minute of data is committed so often, and with each byte of its standard input.
+ * Prints the address, ends when its standard input does.
  */
 #include <math.h>
 #include <poll.h>
@@ -292,9 +292,6 @@ int main(int argc, char **argv)
            read(STDIN_FILENO, &byte, 1) > 0) {
         pthread_mutex_lock(&page_alerts_lock);
         must(commit_begin(site->store, &err), &err);
-        if (byte == 'a')
-            page_alerts_fire(site, end_ms);
-        byte = 0;
         write_world(site, end_ms, begin_ms, end_ms + MINUTE);
         end_ms += MINUTE;
         site->now_ms = end_ms;

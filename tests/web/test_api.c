@@ -9,6 +9,7 @@
 
 #include "tests/test.h"
 #include "tests/web/answers.h"
+#include "web/json_value.h"
 
 static struct site *filled(void)
 {
@@ -568,9 +569,28 @@ static void lost_messages_make_an_answer_incomplete(void **state)
     json_decref(answer);
 }
 
+static void a_number_is_written_in_the_fewest_digits_that_read_back(void **state)
+{
+    (void)state;
+    static const char expected[] = "{\"a\":0.05,\"b\":[1e-8,3,true,null,\"\\u0001x\"],\"c\":0.1}";
+    json_t *value = json_loads("{\"a\":0.050000000000000003,\"b\":[1e-8,3,true,null,\"\\u0001x\"],"
+                               "\"c\":0.10000000000000001}",
+                               0, NULL);
+    struct buf out;
+    buf_init(&out, 1000);
+
+    out_value(&out, value);
+
+    assert_int_equal(out.size, strlen(expected));
+    assert_memory_equal(out.data, expected, out.size);
+    buf_finish(&out);
+    json_decref(value);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_number_is_written_in_the_fewest_digits_that_read_back),
         cmocka_unit_test(models_are_listed_with_their_counts),
         cmocka_unit_test(a_model_tells_its_metrics_versions_and_slices),
         cmocka_unit_test(a_metric_has_the_value_that_one_counts_by_hand),

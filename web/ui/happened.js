@@ -75,23 +75,41 @@ export class Happened {
         }
     }
 
+    // Moments that would lie on each other are one mark, which says how many more there are.
+    marks_of(kind) {
+        const marks = [];
+        for (const e of this.events.filter((one) => one.kind === kind)) {
+            const x = this.x(e.at), last = marks.at(-1);
+            if (last && e.to === null && last.to === null && x - last.x < 9) last.more.push(e);
+            else marks.push({ ...e, x, end: e.to === null ? x : Math.max(x + 3, this.x(e.to)), more: [] });
+        }
+        return marks;
+    }
+
     draw_lane(kind, y, width) {
-        const events = this.events.filter((e) => e.kind === kind);
+        const marks = this.marks_of(kind);
         this.box.append(svg("text", { x: 0, y: y + 4 }, kinds[kind]), svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
-        events.forEach((e, i) => {
-            const x = this.x(e.at), end = e.to === null ? x : Math.max(x + 3, this.x(e.to)), next = events[i + 1] ? this.x(events[i + 1].at) : width;
-            const room = Math.floor((next - end - 14) / 6.6), before = i ? this.x(events[i - 1].to ?? events[i - 1].at) : LEFT;
-            const group = svg("g", { class: `event ${kind}${e.bad ? " bad" : ""}` }, svg("title", {}, line_of(e)));
-            if (e.index !== undefined) group.style.setProperty("--mark", colour(e.index));
-            if (e.to !== null) group.append(svg("rect", { x, y: y - 5, width: end - x, height: 10 }));
-            else if (kind === "step") group.append(svg("path", { d: e.bad ? `M${x - 5} ${y - 5}h10l-5 10z` : `M${x - 5} ${y + 5}h10l-5-10z` }));
-            else if (kind === "deploy") group.append(svg("circle", { cx: x, cy: y, r: 5 }));
-            else group.append(svg("path", { d: `M${x} ${y - 6}l6 6l-6 6l-6-6z` }));
-            const text = cut(e.text, room);
-            if (e.text.length > room && (x - before) / 6.6 > e.text.length + 3 && i === events.length - 1) group.append(svg("text", { x: x - 9, y: y + 4, "text-anchor": "end" }, e.text));
-            else if (room >= Math.min(4, e.text.length)) group.append(svg("text", { x: end + 8, y: y + 4 }, text));
+        marks.forEach((m, i) => {
+            const group = svg("g", { class: `event ${kind}${m.bad ? " bad" : ""}` }, svg("title", {}, [m, ...m.more].map(line_of).join("\n")), this.shape(m, y));
+            if (m.index !== undefined) group.style.setProperty("--mark", colour(m.index));
             this.box.append(group);
+            this.name(group, m, y, marks[i - 1]?.end ?? LEFT, marks[i + 1]?.x ?? width);
         });
+    }
+
+    shape({ x, end, to, kind, bad }, y) {
+        if (to !== null) return svg("rect", { x, y: y - 5, width: end - x, height: 10 });
+        if (kind === "step") return svg("path", { d: bad ? `M${x - 5} ${y - 5}h10l-5 10z` : `M${x - 5} ${y + 5}h10l-5-10z` });
+        if (kind === "deploy") return svg("circle", { cx: x, cy: y, r: 5 });
+        return svg("path", { d: `M${x} ${y - 6}l6 6l-6 6l-6-6z` });
+    }
+
+    // The words of a mark: to its right, else, where nothing stands there, to its left, else cut.
+    name(group, mark, y, before, after) {
+        const text = cut(mark.text, 60) + (mark.more.length ? ` and ${mark.more.length} more` : ""), needed = text.length * 6.6;
+        const right = after - mark.end - 14, left = mark.x - before - 14;
+        if (needed > right && needed < left) group.append(svg("text", { x: mark.x - 9, y: y + 4, "text-anchor": "end" }, text));
+        else if (right > 26) group.append(svg("text", { x: mark.end + 8, y: y + 4 }, cut(text, Math.floor(right / 6.6))));
     }
 
     // The cross-hair of the charts, here too; null: off.

@@ -1,0 +1,51 @@
+#include "web/json_value.h"
+
+#include "common/json_out.h"
+
+static void out_object(struct buf *out, json_t *object)
+{
+    const char *key;
+    json_t *value;
+    out_open(out, '{');
+    json_object_foreach(object, key, value)
+    {
+        out_key(out, key);
+        out_value(out, value);
+    }
+    out_close(out, '}');
+}
+
+static void out_array(struct buf *out, const json_t *array)
+{
+    out_open(out, '[');
+    for (size_t i = 0; i < json_array_size(array); i++)
+        out_value(out, json_array_get(array, i));
+    out_close(out, ']');
+}
+
+void out_value(struct buf *out, json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        out_object(out, value);
+        break;
+    case JSON_ARRAY:
+        out_array(out, value);
+        break;
+    case JSON_STRING:
+        out_bytes(out, json_string_value(value), json_string_length(value));
+        break;
+    case JSON_INTEGER:
+        out_int(out, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        out_double(out, json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        out_bool(out, json_is_true(value));
+        break;
+    default:
+        out_null(out);
+    }
+}
