@@ -1,11 +1,14 @@
 #include "alerts/event_reading.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/text.h"
 #include "storage/audit.h"
+#include "storage/change_points.h"
 #include "storage/transition.h"
 
 struct watching {
@@ -118,6 +121,63 @@ int experiment_reading(struct store *store, const struct alert_rule *rule, int64
         snprintf(out->why, sizeof(out->why), "%s",
                  watching.n_seen ? "nothing of the kind happened" : "no such experiment is known");
     return rc;
+}
+
+/* The newest one; further ones are counted. */
+static int look_at_change(void *context, const struct change_row *row, struct err *err)
+{
+    (void)err;
+    struct watching *watching = context;
+    struct reading *out = watching->out;
+    char began[TEXT_TIME_BYTES];
+    if (watching->n_seen++)
+        return 0;
+    time_print(began, row->began_ms);
+    int n = (int)text_fit(row->key.name, 80);
+    out->sight = SIGHT_BAD;
+    out->n = row->n_after;
+    out->value = row->mean_after;
+    out->compared = row->mean_before;
+    if (isnan(row->mean_before) || isnan(row->mean_after))
+        snprintf(out->why, sizeof(out->why),
+                 "%.*s of version %.60s changed at about %s, found after %" PRId64 " events", n,
+                 row->key.name, row->key.version, began, row->n_after);
+    else
+        snprintf(out->why, sizeof(out->why),
+                 "%.*s of version %.60s changed at about %s from %.4g to %.4g, found after %" PRId64
+                 " events",
+                 n, row->key.name, row->key.version, began, row->mean_before, row->mean_after,
+                 row->n_after);
+    snprintf(out->confidence, sizeof(out->confidence),
+             "without a change one alarm in %.6g events is expected of each stream", row->expected);
+    return 0;
+}
+
+int change_reading(struct store *store, const struct alert_rule *rule, int64_t now_ms,
+                   struct reading *out, struct err *err)
+{
+    enum {
+        ENOUGH = 100 /* to tell how many */
+    };
+    struct watching watching = {.rule = rule, .now_ms = now_ms, .out = out};
+    const struct change_query query = {.model = rule->model,
+                                       .version = rule->version,
+                                       .name = rule->stream,
+                                       .from_ms = now_ms - rule->window_ms + 1,
+                                       .to_ms = now_ms + 1,
+                                       .limit = ENOUGH};
+    out->sight = SIGHT_CLEAR;
+    out->start_ms = now_ms - rule->window_ms;
+    out->end_ms = now_ms;
+    int rc = change_points_each(store, &query, look_at_change, &watching, err);
+    if (rc)
+        return rc;
+    size_t n = strlen(out->why);
+    if (watching.n_seen > 1)
+        snprintf(out->why + n, sizeof(out->why) - n, "; %zu changes in all", watching.n_seen);
+    else if (watching.n_seen == 0)
+        snprintf(out->why, sizeof(out->why), "nothing changed");
+    return 0;
 }
 
 int audit_reading(struct store *store, struct reading *out, struct err *err)

@@ -11,4 +11,7 @@
 
 int experiment_reading(struct store *store, const struct alert_rule *rule, int64_t now_ms,
                        struct reading *out, struct err *err);
+/* Changes by the event that were found within the last `window`. */
+int change_reading(struct store *store, const struct alert_rule *rule, int64_t now_ms,
+                   struct reading *out, struct err *err);
 int audit_reading(struct store *store, struct reading *out, struct err *err);

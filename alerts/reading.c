@@ -15,6 +15,7 @@
 #include "alerts/drift_reading.h"
 #include "alerts/event_reading.h"
 #include "common/text.h"
+#include "stats/trend.h"
 #include "storage/restore.h"
 #include "storage/series.h"
 
@@ -419,6 +420,30 @@ static int read_level(struct readings *readings, const struct alert_rule *rule, 
     return 0;
 }
 
+/* Mann–Kendall's test, one-sided, with Sen's slope. */
+static int judge_trend(const struct alert_rule *rule, const double *values, struct reading *out,
+                       struct err *err)
+{
+    struct trend trend;
+    AUTO_FREE double *times = calloc((size_t)rule->points, sizeof(*times));
+    for (int i = 0; times && i < rule->points; i++)
+        times[i] = i;
+    if (!times || trend_of(times, values, (size_t)rule->points, &trend))
+        return err_set(err, -ENOMEM, "alerts: no memory");
+    bool that_way = rule->decreasing ? trend.s < 0 : trend.s > 0;
+    double p = that_way ? trend.p_value / 2 : 1 - trend.p_value / 2;
+    out->sight = p <= rule->trend_rate ? SIGHT_BAD : SIGHT_CLEAR;
+    snprintf(out->why, sizeof(out->why),
+             "%s %s by %.4g a window (%.4g to %.4g) over %d windows, now %.4g", rule->metric,
+             trend.slope < 0 ? "falls" : "rises", fabs(trend.slope),
+             trend.slope < 0 ? -trend.upper : trend.lower,
+             trend.slope < 0 ? -trend.lower : trend.upper, rule->points, out->value);
+    snprintf(out->confidence, sizeof(out->confidence),
+             "p %.2g (Mann–Kendall); of series without a trend %.3g are called so", p,
+             rule->trend_rate);
+    return 0;
+}
+
 static int read_trend(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                       struct reading *out, struct err *err)
 {
@@ -428,6 +453,9 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
     int rc = read_points(readings, rule, end_ms, rule->points, err);
     bool falling = true;
     double last = NAN;
+    AUTO_FREE double *values = calloc((size_t)rule->points, sizeof(*values));
+    if (!rc && !values)
+        rc = err_set(err, -ENOMEM, "alerts: no memory");
     for (int i = rule->points - 1; i >= 0 && !rc; i--) {
         struct metric_value value;
         rc = value_at(readings, rule, end_ms - i * rule->window_ms, &value, err);
@@ -435,11 +463,13 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
             return rc;
         if (!isnan(last) && (rule->decreasing ? value.value >= last : value.value <= last))
             falling = false;
-        last = value.value;
+        last = values[rule->points - 1 - i] = value.value;
         out->n += value.n;
         out->labelled += value.labelled;
     }
     out->value = last;
+    if (rc || rule->trend_rate > 0)
+        return rc ? rc : judge_trend(rule, values, out, err);
     out->sight = falling ? SIGHT_BAD : SIGHT_CLEAR;
     snprintf(out->why, sizeof(out->why), "%s %s over %d windows, now %.4g", rule->metric,
              falling ? (rule->decreasing ? "fell each time" : "rose each time") : "has no trend",
@@ -531,6 +561,9 @@ int readings_read(struct readings *readings, const struct alert_rule *rule, stru
     case RULE_DRIFT:
     case RULE_QUALITY:
         rc = drift_reading(readings->drift, rule, now_ms, out, &why);
+        break;
+    case RULE_CHANGE:
+        rc = change_reading(readings->store, rule, now_ms, out, &why);
         break;
     case RULE_EXPERIMENT:
         rc = experiment_reading(readings->store, rule, now_ms, out, &why);

@@ -26,6 +26,7 @@ enum rule_kind {
     RULE_ABSENT,     /* no event of the model for absent_ms */
     RULE_DRIFT,      /* drift of any feature, of one, or of a share of them */
     RULE_LAG,        /* consumer lag in messages above a level */
+    RULE_CHANGE,     /* a change by the event of any stream, or of one, within the last `window` */
     RULE_QUALITY,    /* share of missing or invalid values of a feature above a level */
     RULE_EXPERIMENT, /* something happened to an experiment */
     RULE_AUDIT,      /* the audit log's chain of hashes is broken */
@@ -88,6 +89,9 @@ struct alert_rule {
 
     bool decreasing; /* RULE_TREND */
     int points;
+    double trend_rate; /* of false alarms, by Mann–Kendall's test; 0: each window below the last */
+
+    const char *stream; /* RULE_CHANGE: a metric or a feature; NULL: any */
 
     const char *feature; /* RULE_DRIFT: this one alone; NULL: any, or `level` share of all */
     bool drift_share;

@@ -7,6 +7,7 @@
 
 #include "common/text.h"
 #include "stats/custom.h"
+#include "stats/trend.h"
 
 static int check_model(struct part *part, const struct config *config,
                        const struct alert_rule *rule)
@@ -112,6 +113,16 @@ static int read_trend(struct part *part, const json_t *object, struct alert_rule
     if (!rc && (points < 3 || points > 1000 || points != floor(points)))
         return part_refuse(part, "points", "%g is not a whole number in 3..1000", points);
     rule->points = (int)points;
+    if (!rc)
+        rc = part_number(part, object, "false_alarm_rate", &rule->trend_rate, &given);
+    if (!rc && given && !(rule->trend_rate > 0 && rule->trend_rate <= 0.5))
+        return part_refuse(part, "false_alarm_rate", "%g is not above 0 and at most 0.5",
+                           rule->trend_rate);
+    if (!rc && given && rule->trend_rate < trend_least_p(rule->points))
+        return part_refuse(part, "false_alarm_rate",
+                           "%g cannot be reached with %d points: even a rise each time is as "
+                           "probable as %.2g",
+                           rule->trend_rate, rule->points, trend_least_p(rule->points));
     return rc;
 }
 
@@ -137,6 +148,29 @@ static int read_drift(struct part *part, const json_t *object, struct alert_rule
         return part_refuse(part, "above", "%g is not in 0..1", rule->level);
     rule->clear = rule->level;
     return rc;
+}
+
+/* `change: any`, or a metric's or a feature's name. */
+static int read_change(struct part *part, const json_t *object, struct alert_rule *rule)
+{
+    rule->kind = RULE_CHANGE;
+    int rc = part_text(part, object, "change", &rule->stream);
+    if (!rc && rule->slice[0])
+        return part_refuse(part, "segment", "changes are looked for in whole versions only");
+    if (!rc && strcmp(rule->stream, "any") == 0)
+        rule->stream = NULL;
+    return rc;
+}
+
+/* A model whose changes nobody looks for would never alarm. */
+static int check_change(struct part *part, const struct config *config,
+                        const struct alert_rule *rule)
+{
+    const struct config_model *model = config_model_find(config, rule->model);
+    return model && model->changes.expected_run_time
+               ? 0
+               : part_refuse(part, "change", "model %s has no `changes`: {expected_run_time: …}",
+                             rule->model);
 }
 
 /* `quality: missing`, `invalid` or a reason of it, with `above`: a share; of one feature or of any.
@@ -225,6 +259,7 @@ static const struct kind {
     {"absent", true, read_absent},   {"drift", true, read_drift},
     {"quality", true, read_quality}, {"experiment", false, read_experiment},
     {"audit", false, read_audit},    {"lag", false, read_lag},
+    {"change", true, read_change},
 };
 
 int rule_read_kind(struct part *part, const struct config *config, const json_t *object,
@@ -241,13 +276,16 @@ int rule_read_kind(struct part *part, const struct config *config, const json_t 
     if (n > 1)
         return part_refuse(
             part, "",
-            "is only one of `absent`, `drift`, `quality`, `experiment`, `audit`, `trend` "
-            "and `lag`");
+            "is only one of `absent`, `drift`, `quality`, `experiment`, `audit`, `trend`, "
+            "`change` and `lag`");
     if (json_object_get(object, "on") && (!kind || kind->read != read_experiment))
         return part_refuse(part, "on", "belongs to `experiment`");
     bool of_a_model = !kind || kind->of_a_model;
     int rc = of_a_model || rule->model ? check_model(part, config, rule) : 0;
     if (rc)
         return rc;
-    return kind ? kind->read(part, object, rule) : read_metric(part, config, object, rule);
+    if (!kind)
+        return read_metric(part, config, object, rule);
+    rc = kind->read(part, object, rule);
+    return !rc && rule->kind == RULE_CHANGE ? check_change(part, config, rule) : rc;
 }

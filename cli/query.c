@@ -9,9 +9,10 @@
 
 static const char usage[] =
     "usage: assay query (-c FILE | --db DB) "
-    "models|versions|slices|metrics|drift|distribution|explain|alerts|system|dead-letters|"
+    "models|versions|slices|metrics|drift|changes|distribution|explain|alerts|system|dead-letters|"
     "experiments|"
     "verdict|history|audit [--experiment E] [--model M] [--version V] [--metric a,b] [--feature F] "
+    "[--stream S] "
     "[--segment k:v] [--from T] [--to T] [--before_from T] [--before_to T] [--window D] [--step D]";
 
 /* Which path of REST a word stands for, and below what. */
@@ -27,6 +28,7 @@ static const struct word {
 } words[] = {
     {"alerts", BELOW_ROOT, "alerts"},
     {"audit", BELOW_ROOT, "audit"},
+    {"changes", BELOW_MODEL, "changes"},
     {"dead-letters", BELOW_ROOT, "dead-letters"},
     {"distribution", BELOW_MODEL, "distribution"},
     {"drift", BELOW_MODEL, "drift"},
@@ -119,9 +121,10 @@ static int run(const struct config *config, const char *db, const char *target, 
 
 int command_query(int argc, char **argv)
 {
-    static const char *const names[] = {
-        "version", "metric", "segment", "from",  "to",      "window", "step",        "state",
-        "reason",  "limit",  "after",   "alert", "feature", "full",   "before_from", "before_to"};
+    static const char *const names[] = {"version",     "metric",   "segment", "from",    "to",
+                                        "window",      "step",     "state",   "reason",  "stream",
+                                        "limit",       "after",    "alert",   "feature", "full",
+                                        "before_from", "before_to"};
     enum {
         N_NAMES = sizeof(names) / sizeof(names[0])
     };

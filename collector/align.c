@@ -86,11 +86,19 @@ static void end_looks(struct collector *collector)
     collector->look_wanted = false;
 }
 
-/* A look at which nothing is new sees what is durable already. */
-static int commit_before_look(struct collector *collector, struct err *err)
+/* All that the look covers is durable before anybody decides by it; where nothing is new, it is
+   already. */
+static int take_look(struct collector *collector, int64_t *next_ms, struct err *err)
 {
-    const bool new = collector->look_dirty || collector->uncommitted || is_observed(collector);
-    return new ? commit_now(collector, err) : 0;
+    int rc = changing_look(collector->changing, collector->look_ms, err);
+    const bool new = collector->look_dirty || collector->uncommitted || is_observed(collector) ||
+                     changing_is_dirty(collector->changing);
+    if (!rc && new)
+        rc = commit_now(collector, err);
+    if (rc || collector->degraded || collector->reload || !tells_looks(collector))
+        return rc;
+    rc = collector->options.at_look(collector->options.context, collector->look_ms, next_ms, err);
+    return rc < 0 ? rc : 0;
 }
 
 int align_looks(struct collector *collector, struct err *err)
@@ -119,13 +127,9 @@ int align_looks(struct collector *collector, struct err *err)
             set_look(collector, second_after(head_ms));
             continue;
         }
-        int rc = commit_before_look(collector, err);
-        if (rc || collector->degraded || collector->reload)
-            return rc;
         int64_t next_ms = 0;
-        rc = collector->options.at_look(collector->options.context, collector->look_ms, &next_ms,
-                                        err);
-        if (rc < 0)
+        int rc = take_look(collector, &next_ms, err);
+        if (rc || collector->degraded || collector->reload)
             return rc;
         collector->look_dirty = false;
         collector->look_wanted = next_ms > collector->look_ms;

@@ -560,6 +560,7 @@ int collector_reload(struct collector *collector, const struct config *config, s
     if (rc)
         return rc;
     collector->options.config = config;
+    changing_configure(collector->changing, config);
     rc = formats_set(collector, err);
     for (size_t i = 0; i < collector->models->n_models; i++)
         join_longest_horizon(collector->join, collector->models->models[i]->label_horizon_ms);

@@ -27,7 +27,7 @@ static bool anything_changed(const struct collector *collector)
 {
     if (collector->uncommitted || collector->n_dead ||
         collector->watermark_ms != collector->stored_watermark_ms ||
-        collector->look_ms != collector->stored_look_ms)
+        collector->look_ms != collector->stored_look_ms || changing_is_dirty(collector->changing))
         return true;
     for (size_t i = 0; i < collector->n_partitions; i++)
         if (collector->partitions[i]->changed)
@@ -112,6 +112,8 @@ static int write_all(struct collector *collector, struct err *err)
         rc = pending_save(collector->pending, &writer, err);
     if (!rc)
         rc = dead_write(collector, err);
+    if (!rc)
+        rc = changing_write(collector->changing, err);
     if (!rc && is_observed(collector))
         rc = collector->options.observer->in_commit(collector->options.observer->context, store,
                                                     collector->watermark_ms, err);
@@ -186,6 +188,7 @@ static int mark_durable(struct collector *collector, struct err *err)
     int rc = models_written(collector->models, err);
     panes_written(collector->fold);
     pending_saved(collector->pending);
+    changing_written(collector->changing);
     dead_clear(collector);
     collector->seed_stored = true;
     collector->stored_watermark_ms = collector->watermark_ms;

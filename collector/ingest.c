@@ -160,6 +160,9 @@ static int take_prediction(struct collector *collector, struct partition *partit
     if (rc >= 0 && profiled)
         rc = fold_profile(collector->fold, &target, sample.ts_ms, PROFILE_FEATURES,
                           collector->items, n_items, 1, err);
+    if (rc >= 0 && changing_watches(model))
+        rc = changing_prediction(collector->changing, version, event, &sample, collector->items,
+                                 n_items, err);
     if (rc >= 0 && is_observed(collector)) {
         rc = observe_prediction(collector, version, event, &sample, err);
         if (rc == OBSERVED_OUTSIDE && record)
@@ -277,6 +280,7 @@ static int take_event(struct collector *collector, struct partition *partition, 
     }
     collector->look_dirty = true;
     collector->id = event->id;
+    collector->event_ms = event->ts_ms;
     if (event->type == EVENT_PREDICTION)
         return take_prediction(collector, partition, event, id, verdict, err);
     if (event->type != EVENT_SYSTEM)

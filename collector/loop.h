@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "collector/changing.h"
 #include "collector/collect.h"
 #include "collector/content.h"
 #include "collector/dead_letter_topic.h"
@@ -144,8 +145,10 @@ struct collector {
     struct pending *pending;
     struct join *join;
     struct panes *fold;
+    struct changing *changing;
     struct decoded ring[INGEST_AHEAD];
     struct view id;             /* of the event at hand */
+    int64_t event_ms;           /* of it: its ts */
     struct class_score *scores; /* of the event at hand */
     uint64_t *shown;            /* of it: the items of its ranking */
     unsigned char *content;     /* of it: its label's, CONTENT_MAX_BYTES; and once more, settled */
@@ -234,15 +237,20 @@ void align_watermark(struct collector *collector);
 int align_looks(struct collector *collector, struct err *err);
 bool align_idle(const struct collector *collector, const struct partition *partition);
 
-/* While an experiment runs, each second in which anything happens is looked at. */
 static inline bool is_observed(const struct collector *collector)
 {
     return collector->options.observer && collector->options.observer->active;
 }
-static inline bool wants_looks(const struct collector *collector)
+static inline bool tells_looks(const struct collector *collector)
 {
     return collector->options.at_look &&
            (!collector->options.looks_while_observed || is_observed(collector));
+}
+/* While an experiment runs or changes are watched for, each second in which anything happens is
+   looked at. */
+static inline bool wants_looks(const struct collector *collector)
+{
+    return tells_looks(collector) || changing_active(collector->changing);
 }
 
 /* stash.c */

@@ -339,20 +339,27 @@ int memory_load(struct collector *collector, struct err *err)
         rc = load_join(collector, err);
     if (!rc)
         rc = panes_new(&collector->fold, &panes_options, err);
+    if (!rc)
+        rc = changing_new(&collector->changing, collector->models, store, err);
     collector->uncommitted = 0;
     if (!rc && collector->options.observer)
         rc = collector->options.observer->reload(collector->options.observer->context, err);
+    if (rc)
+        return rc;
     /* The process may have ended between a look's commit and its decision: it is taken again. */
-    collector->look_dirty = is_observed(collector) && collector->look_ms != INT64_MIN;
-    return rc;
+    collector->look_dirty = (is_observed(collector) || changing_waits(collector->changing)) &&
+                            collector->look_ms != INT64_MIN;
+    return 0;
 }
 
 void memory_drop(struct collector *collector)
 {
+    changing_free(collector->changing);
     panes_free(collector->fold);
     join_free(collector->join);
     pending_free(collector->pending);
     models_free(collector->models);
+    collector->changing = NULL;
     collector->fold = NULL;
     collector->join = NULL;
     collector->pending = NULL;

@@ -89,6 +89,13 @@ struct config_drift {
     double min_effect;
 };
 
+struct config_changes {
+    int64_t expected_run_time;  /* events between two false alarms; 0: nothing is watched */
+    const char *const *metrics; /* n_metrics 0: all that are rates */
+    size_t n_metrics;
+    bool features;
+};
+
 struct config_reference {
     const char *file;       /* or */
     int64_t from_ms, to_ms; /* or */
@@ -112,6 +119,7 @@ struct config_model {
     size_t n_metrics;
     struct config_reference reference;
     struct config_drift drift;
+    struct config_changes changes;
     int line;
 };
 

@@ -76,6 +76,17 @@ static const struct key drift_keys[] = {
 static const struct key_section drift = {
     drift_keys, COUNT(drift_keys), sizeof(struct config_drift), NO_LINE, CHECK_NOTHING};
 
+static const struct key changes_keys[] = {
+    {"expected_run_time", KEY_INT, AT(config_changes, expected_run_time), .min = 1000, .max = 1e9, .required = true,
+     .help = "events of one stream between two false alarms"},
+    {"metrics", KEY_TEXTS, ARRAY_AT(config_changes, metrics),
+     .help = "rates to watch: `error_rate`, `positive_rate`, `accuracy`, `outcome_rate{name=\"x\"}` or the model's own; default: all of them"},
+    {"features", KEY_BOOL, AT(config_changes, features), .fallback = "true",
+     .help = "watch the features that the reference has, `@score` and `@prediction`"},
+};
+static const struct key_section changes = {
+    changes_keys, COUNT(changes_keys), sizeof(struct config_changes), NO_LINE, CHECK_NOTHING};
+
 static const struct key model_keys[] = {
     {"name", KEY_NAME, AT(config_model, name), .required = true, .help = "as the events name it"},
     {"task", KEY_WORD, AT(config_model, task), .words = TASKS, .required = true,
@@ -98,6 +109,8 @@ static const struct key model_keys[] = {
     {"reference", KEY_MAP, AT(config_model, reference), .section = &reference,
      .help = "what drift is measured against"},
     {"drift", KEY_MAP, AT(config_model, drift), .section = &drift, .help = "how drift is decided"},
+    {"changes", KEY_MAP, AT(config_model, changes), .section = &changes,
+     .help = "changes that are looked for after every event; without it none are"},
 };
 static const struct key_section model = {
     model_keys, COUNT(model_keys), sizeof(struct config_model), offsetof(struct config_model, line), CHECK_MODEL};

@@ -55,6 +55,12 @@ static void slopes(const double *times, const double *values, size_t n, double *
     out->upper = all[high > count - 1 ? n_slopes - 1 : (size_t)high];
 }
 
+double trend_least_p(size_t n)
+{
+    double count = (double)n, pairs = count * (count - 1) / 2;
+    return normal_sf((pairs - 1) / sqrt(count * (count - 1) * (2 * count + 5) / 18));
+}
+
 int trend_of(const double *times, const double *values, size_t n, struct trend *out)
 {
     const double none = (double)NAN;

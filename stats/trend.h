@@ -22,4 +22,7 @@ struct trend {
     size_t declines;     /* values at the end, each below the one before */
 };
 
+/* The least one-sided p that n values can have: of a rise, or a fall, each time. */
+double trend_least_p(size_t n);
+
 int trend_of(const double *times, const double *values, size_t n, struct trend *out);

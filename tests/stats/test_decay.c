@@ -1,10 +1,10 @@
 /* Trends, change points and what explains a change. */
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/rng.h"
-#include "stats/change_point.h"
 #include "stats/explain.h"
 #include "stats/trend.h"
 #include "tests/test.h"
@@ -41,74 +41,6 @@ static void a_decline_with_ties_equals_scipys_slope(void **state)
     assert_int_equal(trend.declines, 2);
     assert_int_equal(trend_of(times, values, 2, &trend), 0);
     assert_true(isnan(trend.p_value) && isnan(trend.slope));
-}
-
-/* Mean run between false alarms, measured. */
-static double run_length(const struct change_plan *plan, struct rng *rng, int runs)
-{
-    struct change_detector detector;
-    assert_int_equal(change_init(&detector, plan, NULL), 0);
-    while (detector.alarms < (uint64_t)runs) {
-        double value = plan->kind == CHANGE_RATE ? rng_uniform(rng) < plan->level
-                                                 : plan->level + plan->spread * rng_normal(rng);
-        change_update(&detector, value, NULL);
-    }
-    return change_measured_arl(&detector);
-}
-
-static void false_alarms_come_as_seldom_as_asked(void **state)
-{
-    (void)state;
-    struct rng rng = rng_of(21);
-    struct change_plan rate = {CHANGE_RATE, 0.05, 0, 0.05, 2000, 0};
-    struct change_plan mean = {CHANGE_MEAN, 10, 2, 0.5, 2000, 0};
-    struct change_plan learned = {CHANGE_PAGE_HINKLEY, 10, 2, 0.5, 2000, 500};
-    double a = run_length(&rate, &rng, 300), b = run_length(&mean, &rng, 300);
-    double c = run_length(&learned, &rng, 150);
-    print_message("asked 2000: rate %.0f, mean %.0f, learned %.0f\n", a, b, c);
-    assert_true(a > 1600 && a < 3000);
-    assert_true(b > 1600 && b < 2500);
-    assert_true(c > 1600);
-}
-
-static void a_change_is_found_soon_and_dated(void **state)
-{
-    (void)state;
-    struct rng rng = rng_of(22);
-    struct change_plan plan = {CHANGE_RATE, 0.05, 0, 0.05, 10000, 0};
-    struct change_detector detector;
-    assert_int_equal(change_init(&detector, &plan, NULL), 0);
-    for (int i = 0; i < 1000; i++)
-        assert_int_equal(change_update(&detector, rng_uniform(&rng) < 0.05, NULL), 0);
-    uint64_t ago = 0;
-    int found = 0, after = 0;
-    while (!found)
-        found = change_update(&detector, rng_uniform(&rng) < 0.12, (after++, &ago));
-    assert_int_equal(found, CHANGE_UP);
-    assert_in_range(after, 10, 400);
-    assert_in_range(ago, after / 3, after + 150);
-
-    struct buf bytes;
-    struct change_detector loaded;
-    buf_init(&bytes, 4096);
-    change_save(&detector, &bytes);
-    struct reader in = reader_of(bytes.data, bytes.size);
-    assert_int_equal(change_load(&loaded, &in, NULL), 0);
-    assert_true(loaded.alarms == 1 && loaded.limit_up == detector.limit_up);
-    buf_finish(&bytes);
-}
-
-static void plans_that_cannot_be_are_refused(void **state)
-{
-    (void)state;
-    struct change_detector detector;
-    struct change_plan plan = {CHANGE_RATE, 1.5, 0, 0.1, 1000, 0};
-    struct err err;
-    assert_int_equal(change_init(&detector, &plan, &err), -EINVAL);
-    assert_string_equal(err.text, "change point: the rate 1.5 is not between 0 and 1");
-    plan.shift = 0;
-    assert_int_equal(change_init(&detector, &plan, &err), -EINVAL);
-    assert_string_equal(err.text, "change point: the shift 0 must be above 0");
 }
 
 static void slices_add_up_to_the_whole_change(void **state)
@@ -152,9 +84,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_steady_rise_is_a_trend),
         cmocka_unit_test(a_decline_with_ties_equals_scipys_slope),
-        cmocka_unit_test(false_alarms_come_as_seldom_as_asked),
-        cmocka_unit_test(a_change_is_found_soon_and_dated),
-        cmocka_unit_test(plans_that_cannot_be_are_refused),
         cmocka_unit_test(slices_add_up_to_the_whole_change),
         cmocka_unit_test(features_are_ranked_by_how_far_beyond_their_threshold),
     };

@@ -1,0 +1,438 @@
+#include "collector/changing.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/changing_streams.h"
+#include "storage/change_points.h"
+
+enum {
+    MAX_STATE_BYTES = 4096,
+    MAX_WAITING_BYTES = 1 << 30
+};
+
+/* One event of one stream. */
+struct waiting {
+    int64_t ts_ms;
+    uint64_t hash;
+    uint32_t stream;
+    float value;
+    uint8_t place;
+};
+
+struct found {
+    const struct watched_stream *stream;
+    int64_t at_ms;
+    struct change_found change;
+};
+
+struct changing {
+    struct watched_streams streams;
+    struct store *store;
+    const struct config *config;
+    bool active;
+    bool stored_waiting; /* the database has a row of them */
+    struct waiting *waiting;
+    size_t n_waiting, waiting_capacity;
+    struct found *found;
+    size_t n_found, found_capacity;
+};
+
+static int no_memory(struct err *err)
+{
+    return err_set(err, -ENOMEM, "collector: no memory for what detectors of changes wait for");
+}
+
+static int wait_for_look(struct changing *changing, const struct watched_stream *stream,
+                         int64_t ts_ms, uint64_t hash, unsigned place, double value,
+                         struct err *err)
+{
+    if (!stream || stream->state.method == CHANGE_NOT_WATCHED)
+        return 0;
+    if (changing->n_waiting == changing->waiting_capacity) {
+        size_t capacity = changing->waiting_capacity ? changing->waiting_capacity * 2 : 1024;
+        struct waiting *more = realloc(changing->waiting, capacity * sizeof(*more));
+        if (!more)
+            return no_memory(err);
+        changing->waiting = more;
+        changing->waiting_capacity = capacity;
+    }
+    changing->waiting[changing->n_waiting++] =
+        (struct waiting){ts_ms, hash, stream->number, (float)value, (uint8_t)place};
+    return 0;
+}
+
+/* --- events --- */
+
+static bool is_positive(const struct metric_setup *setup, const struct sample *sample)
+{
+    return sample->predicted ? sample->predicted == setup->positive
+                             : sample->score >= setup->threshold;
+}
+
+static bool is_correct(const struct metric_setup *setup, const struct sample *sample)
+{
+    bool by_threshold = setup->task == TASK_BINARY && sample->predicted == 0;
+    return by_threshold ? is_positive(setup, sample) == (sample->label_class == setup->positive)
+                        : sample->predicted == sample->label_class;
+}
+
+static int take_feature(struct changing *changing, struct watched_stream *stream,
+                        const struct profile_item *item, int64_t ts_ms, uint64_t hash,
+                        struct err *err)
+{
+    const struct reference_feature *feature = stream->feature;
+    bool number = item->kind == VALUE_NUMBER || item->kind == VALUE_ARRAY;
+    bool category = item->kind == VALUE_TEXT || item->kind == VALUE_BOOL;
+    if (!feature || (feature->kind == PROFILE_CATEGORICAL ? !category : !number))
+        return 0; /* no value, or of another type than the reference's */
+    uint64_t tie = hash ^ feature->name_id;
+    if (stream->state.method == CHANGE_BY_RATE)
+        return wait_for_look(changing, stream, ts_ms, hash,
+                             item->category == feature->categories[change_stream_one(feature)].id,
+                             0, err);
+    unsigned bin = category ? change_shape_bin_category(feature, item->category, tie)
+                            : change_shape_bin(feature, item->number, tie);
+    return wait_for_look(changing, stream, ts_ms, hash, bin, category ? 0 : item->number, err);
+}
+
+int changing_prediction(struct changing *changing, struct version *version,
+                        const struct event *event, const struct sample *sample,
+                        const struct profile_item *items, size_t n_items, struct err *err)
+{
+    const struct metric_setup *setup = &version->model->setup;
+    const uint64_t hash = class_id(event->id.data, event->id.size);
+    struct watched *watched;
+    int rc = watched_of(&changing->streams, version, &watched, err);
+    if (!rc)
+        rc = wait_for_look(changing, watched->error, sample->ts_ms, hash, sample->failed, 0, err);
+    bool says = !sample->failed && (sample->predicted || !isnan(sample->score));
+    if (!rc && says)
+        rc = wait_for_look(changing, watched->positive, sample->ts_ms, hash,
+                           is_positive(setup, sample), 0, err);
+    for (size_t i = 0; !rc && i < watched->n_outcomes; i++)
+        rc = wait_for_look(changing, watched->outcomes[i].stream, sample->ts_ms, hash, 0, 0, err);
+    for (size_t i = 0; !rc && watched->features && i < n_items; i++) {
+        struct watched_stream *stream;
+        rc = watched_feature(&changing->streams, watched, items[i].slot, event, &stream, err);
+        if (!rc && stream)
+            rc = take_feature(changing, stream, &items[i], sample->ts_ms, hash, err);
+    }
+    return rc;
+}
+
+int changing_label(struct changing *changing, struct version *version, struct view id,
+                   const struct sample *sample, struct err *err)
+{
+    struct watched *watched;
+    int rc = watched_of(&changing->streams, version, &watched, err);
+    if (rc || sample->failed || (!sample->predicted && isnan(sample->score)))
+        return rc;
+    return wait_for_look(changing, watched->accuracy, sample->ts_ms, class_id(id.data, id.size),
+                         is_correct(&version->model->setup, sample), 0, err);
+}
+
+int changing_outcome(struct changing *changing, struct version *version, struct view id,
+                     int64_t ts_ms, struct view name, double value, struct err *err)
+{
+    const uint64_t name_id = class_id(name.data, name.size);
+    struct watched *watched;
+    int rc = watched_of(&changing->streams, version, &watched, err);
+    for (size_t i = 0; !rc && value != 0 && i < watched->n_outcomes; i++)
+        if (watched->outcomes[i].name_id == name_id)
+            rc = wait_for_look(changing, watched->outcomes[i].stream, ts_ms,
+                               class_id(id.data, id.size), 1, 0, err);
+    return rc;
+}
+
+/* --- the look --- */
+
+static int in_order(const void *a, const void *b)
+{
+    const struct waiting *x = a, *y = b;
+    if (x->stream != y->stream)
+        return x->stream < y->stream ? -1 : 1;
+    if (x->ts_ms != y->ts_ms)
+        return x->ts_ms < y->ts_ms ? -1 : 1;
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    if (x->place != y->place)
+        return x->place < y->place ? -1 : 1;
+    return (x->value > y->value) - (x->value < y->value);
+}
+
+static int keep_found(struct changing *changing, const struct watched_stream *stream,
+                      int64_t look_ms, const struct change_found *change, struct err *err)
+{
+    if (changing->n_found == changing->found_capacity) {
+        size_t capacity = changing->found_capacity ? changing->found_capacity * 2 : 16;
+        struct found *more = realloc(changing->found, capacity * sizeof(*more));
+        if (!more)
+            return no_memory(err);
+        changing->found = more;
+        changing->found_capacity = capacity;
+    }
+    changing->found[changing->n_found++] = (struct found){stream, look_ms, *change};
+    return 0;
+}
+
+int changing_look(struct changing *changing, int64_t look_ms, struct err *err)
+{
+    int rc = 0;
+    if (changing->n_waiting)
+        qsort(changing->waiting, changing->n_waiting, sizeof(*changing->waiting), in_order);
+    for (size_t i = 0; rc >= 0 && i < changing->n_waiting; i++) {
+        const struct waiting *event = &changing->waiting[i];
+        struct watched_stream *stream = changing->streams.streams[event->stream];
+        struct change_found change;
+        stream->dirty = true;
+        rc = change_stream_update(&stream->state, event->ts_ms, event->place, (double)event->value,
+                                  &change, err);
+        if (rc == 1)
+            rc = keep_found(changing, stream, look_ms, &change, err);
+    }
+    changing->n_waiting = 0;
+    return rc < 0 ? rc : 0;
+}
+
+bool changing_waits(const struct changing *changing)
+{
+    return changing->n_waiting > 0;
+}
+
+/* --- storage --- */
+
+static int write_states(struct changing *changing, struct buf *bytes, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < changing->streams.n; i++) {
+        const struct watched_stream *stream = changing->streams.streams[i];
+        if (!stream->dirty)
+            continue;
+        const struct change_key key = watched_key(stream);
+        buf_clear(bytes);
+        change_stream_save(&stream->state, bytes);
+        rc = buf_failed(bytes)
+                 ? no_memory(err)
+                 : commit_change_detector(changing->store, &key, bytes->data, bytes->size, err);
+    }
+    return rc;
+}
+
+static void save_text(struct buf *out, const char *text)
+{
+    buf_string(out, text, strlen(text));
+}
+
+/* Streams by name, in the order of their numbers; then the events. */
+static void save_waiting(const struct changing *changing, struct buf *out)
+{
+    buf_varint(out, changing->streams.n);
+    for (size_t i = 0; i < changing->streams.n; i++) {
+        const struct change_key key = watched_key(changing->streams.streams[i]);
+        save_text(out, key.model);
+        save_text(out, key.version);
+        save_text(out, key.kind);
+        save_text(out, key.name);
+    }
+    buf_varint(out, changing->n_waiting);
+    for (size_t i = 0; i < changing->n_waiting; i++) {
+        const struct waiting *event = &changing->waiting[i];
+        uint32_t value;
+        memcpy(&value, &event->value, sizeof(value));
+        buf_varint(out, event->stream);
+        buf_zigzag(out, event->ts_ms);
+        buf_u64(out, event->hash);
+        buf_u8(out, event->place);
+        buf_u32(out, value);
+    }
+}
+
+static int write_waiting(struct changing *changing, struct buf *bytes, struct err *err)
+{
+    if (changing->n_waiting == 0 && !changing->stored_waiting)
+        return 0;
+    buf_clear(bytes);
+    if (changing->n_waiting)
+        save_waiting(changing, bytes);
+    return buf_failed(bytes)
+               ? no_memory(err)
+               : commit_change_waiting(changing->store, bytes->data, bytes->size, err);
+}
+
+static double rate_of(const struct watched_stream *stream, double mean)
+{
+    if (!stream->of_outcomes)
+        return mean;
+    return mean < 1 ? mean / (1 - mean) : (double)NAN;
+}
+
+static int by_stream(const void *a, const void *b)
+{
+    const struct change_key x = watched_key(((const struct found *)a)->stream),
+                            y = watched_key(((const struct found *)b)->stream);
+    int order = strcmp(x.model, y.model);
+    order = order ? order : strcmp(x.version, y.version);
+    order = order ? order : strcmp(x.kind, y.kind);
+    order = order ? order : strcmp(x.name, y.name);
+    int64_t at = ((const struct found *)a)->change.began_ms,
+            bt = ((const struct found *)b)->change.began_ms;
+    return order ? order : (at > bt) - (at < bt);
+}
+
+/* Numbers of streams depend on which event came first; the order of rows must not. */
+static int write_found(struct changing *changing, struct err *err)
+{
+    static const char *const directions[] = {"", "up", "down", "shape"};
+    int rc = 0;
+    if (changing->n_found)
+        qsort(changing->found, changing->n_found, sizeof(*changing->found), by_stream);
+    for (size_t i = 0; !rc && i < changing->n_found; i++) {
+        const struct found *found = &changing->found[i];
+        const struct change_found *change = &found->change;
+        const struct change_row row = {
+            .key = watched_key(found->stream),
+            .at_ms = found->at_ms,
+            .began_ms = change->began_ms,
+            .direction = directions[change->direction],
+            .mean_before = rate_of(found->stream, change->before),
+            .mean_after = rate_of(found->stream, change->after),
+            .run = (int64_t)change->run,
+            .n_after = (int64_t)change->n_after,
+            .expected = found->stream->state.expected,
+            .statistic = change->statistic,
+            .threshold = change->limit,
+        };
+        rc = commit_change_point(changing->store, &row,
+                                 row.at_ms - changing->config->retention_ms[2], err);
+    }
+    return rc;
+}
+
+bool changing_is_dirty(const struct changing *changing)
+{
+    bool dirty = changing->n_found || (changing->stored_waiting && !changing->n_waiting);
+    for (size_t i = 0; !dirty && i < changing->streams.n; i++)
+        dirty = changing->streams.streams[i]->dirty;
+    return dirty;
+}
+
+int changing_write(struct changing *changing, struct err *err)
+{
+    struct buf bytes;
+    buf_init(&bytes, MAX_STATE_BYTES);
+    int rc = write_states(changing, &bytes, err);
+    buf_finish(&bytes);
+    buf_init(&bytes, MAX_WAITING_BYTES);
+    if (!rc)
+        rc = write_waiting(changing, &bytes, err);
+    buf_finish(&bytes);
+    return rc ? rc : write_found(changing, err);
+}
+
+void changing_written(struct changing *changing)
+{
+    changing->n_found = 0;
+    changing->stored_waiting = changing->n_waiting > 0;
+    for (size_t i = 0; i < changing->streams.n; i++)
+        changing->streams.streams[i]->dirty = false;
+}
+
+static int read_text(struct reader *in, char *out, size_t room)
+{
+    size_t n;
+    const char *text = reader_string(in, &n);
+    if (!text || n >= room)
+        return -1;
+    memcpy(out, text, n);
+    out[n] = '\0';
+    return 0;
+}
+
+/* The stream that had a number when the bytes were written; NULL: it is watched no longer. */
+static int read_stream(struct changing *changing, struct models *models, struct reader *in,
+                       struct watched_stream **out, struct err *err)
+{
+    char texts[4][WATCHED_MAX_NAME];
+    for (int i = 0; i < 4; i++)
+        if (read_text(in, texts[i], sizeof(texts[i])))
+            return err_set(err, ERR_CORRUPT, "events that wait for a look: the bytes are damaged");
+    const struct change_key key = {texts[0], texts[1], texts[2], texts[3]};
+    return watched_by_key(&changing->streams, models, &key, out, err);
+}
+
+static int read_waiting(struct changing *changing, struct models *models, const void *bytes,
+                        size_t n, struct err *err)
+{
+    struct reader in = reader_of(bytes, n);
+    size_t n_streams = reader_varint(&in);
+    AUTO_FREE struct watched_stream **streams =
+        n_streams <= n ? calloc(n_streams + 1, sizeof(struct watched_stream *)) : NULL;
+    int rc = streams ? 0 : no_memory(err);
+    for (size_t i = 0; !rc && i < n_streams; i++)
+        rc = read_stream(changing, models, &in, &streams[i], err);
+    size_t n_events = rc ? 0 : reader_varint(&in);
+    for (size_t i = 0; !rc && i < n_events; i++) {
+        size_t stream = reader_varint(&in);
+        int64_t ts_ms = reader_zigzag(&in);
+        uint64_t hash = reader_u64(&in);
+        unsigned place = reader_u8(&in);
+        uint32_t bits = reader_u32(&in);
+        float value;
+        memcpy(&value, &bits, sizeof(value));
+        if (reader_failed(&in) || stream >= n_streams || place >= SHAPE_BINS)
+            return err_set(err, ERR_CORRUPT, "events that wait for a look: the bytes are damaged");
+        rc = wait_for_look(changing, streams[stream], ts_ms, hash, place, (double)value, err);
+    }
+    return rc;
+}
+
+static int load_waiting(struct changing *changing, struct models *models, struct err *err)
+{
+    AUTO_FREE void *bytes = NULL;
+    size_t n;
+    int rc = change_waiting_read(changing->store, &bytes, &n, err);
+    if (rc || !bytes)
+        return rc;
+    changing->stored_waiting = true;
+    return read_waiting(changing, models, bytes, n, err);
+}
+
+int changing_new(struct changing **out, struct models *models, struct store *store, struct err *err)
+{
+    struct changing *changing = calloc(1, sizeof(*changing));
+    if (!changing)
+        return no_memory(err);
+    changing->store = store;
+    watched_streams_init(&changing->streams, store);
+    changing_configure(changing, models->config);
+    *out = changing; /* the caller owns it now, also when what waits cannot be read */
+    return load_waiting(changing, models, err);
+}
+
+void changing_free(struct changing *changing)
+{
+    if (!changing)
+        return;
+    watched_streams_finish(&changing->streams);
+    free(changing->waiting);
+    free(changing->found);
+    free(changing);
+}
+
+void changing_configure(struct changing *changing, const struct config *config)
+{
+    changing->config = config;
+    changing->active = false;
+    for (size_t i = 0; i < config->n_models; i++)
+        changing->active |= config->models[i].changes.expected_run_time > 0;
+    if (!changing->active)
+        changing->n_waiting = 0;
+}
+
+bool changing_active(const struct changing *changing)
+{
+    return changing->active;
+}

@@ -1,0 +1,74 @@
+/*
+ * The streams that are watched for changes, and which of them an event of a version concerns.
+ *
+ * Shape    a stream's number is its place in `streams`, for the life of the process. A version's
+ *          `watched` is made anew when the configuration or the reference is another one; a stream
+ *          whose reference or expected run changed starts anew
+ * Owner    watched_streams_finish frees all; store is borrowed; `feature` belongs to the model's
+ *          reference
+ * Errors   -ENOMEM; what storage gives
+ * Threads  one
+ */
+#pragma once
+
+#include "collector/models.h"
+#include "stats/change_stream.h"
+#include "storage/change_points.h"
+
+enum {
+    WATCHED_MAX_NAME = 1024
+};
+
+struct watched_stream {
+    struct version *version;
+    const char *kind; /* "metric", "feature" */
+    char *name;
+    uint32_t number;
+    bool of_outcomes;
+    bool dirty;                              /* its state differs from the stored one */
+    const struct reference_feature *feature; /* NULL: a metric, or not in the reference */
+    struct change_stream state;
+};
+
+struct watched {
+    const struct config_model *config; /* that it was made by */
+    struct version *version;
+    uint64_t reference;
+    struct watched_stream *error, *positive, *accuracy; /* NULL: not watched */
+    struct watched_outcome {
+        uint64_t name_id;
+        struct watched_stream *stream;
+    } * outcomes;
+    size_t n_outcomes;
+    bool features;                   /* are watched at all */
+    struct watched_stream **by_slot; /* of the profile; NULL: not asked for yet */
+    size_t n_slots;
+};
+
+struct watched_streams {
+    struct store *store;
+    struct watched_stream **streams;
+    size_t n, capacity;
+    struct id_set by_key;
+    struct watched *versions; /* by handle */
+    size_t n_versions;
+};
+
+void watched_streams_init(struct watched_streams *streams, struct store *store);
+void watched_streams_finish(struct watched_streams *streams);
+
+/* What is watched of a version whose model is (changing_watches). */
+int watched_of(struct watched_streams *streams, struct version *version, struct watched **out,
+               struct err *err);
+/* The stream of a feature's slot; `event` tells its name. *out NULL: it has none. */
+int watched_feature(struct watched_streams *streams, struct watched *watched, uint32_t slot,
+                    const struct event *event, struct watched_stream **out, struct err *err);
+/* *out NULL: it is not watched any more. */
+int watched_by_key(struct watched_streams *streams, struct models *models,
+                   const struct change_key *key, struct watched_stream **out, struct err *err);
+
+static inline struct change_key watched_key(const struct watched_stream *stream)
+{
+    return (struct change_key){stream->version->model->name, stream->version->name, stream->kind,
+                               stream->name};
+}

@@ -1,0 +1,251 @@
+#include "storage/change_points.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/connection.h"
+#include "storage/row_hash.h"
+
+static const char *text_at(sqlite3_stmt *s, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(s, column);
+    return text ? text : "";
+}
+
+static int start(struct store *store, const char *sql, sqlite3_stmt **s, struct err *err)
+{
+    int rc = store_writing(store, err, "changes");
+    return rc ? rc : statement_get(store, sql, s, err);
+}
+
+static void bind_key(sqlite3_stmt *s, const struct change_key *key)
+{
+    bind_text(s, 1, key->model);
+    bind_text(s, 2, key->version);
+    bind_text(s, 3, key->kind);
+    bind_text(s, 4, key->name);
+}
+
+/* Columns `at` and `at` + 1: hash and bytes. */
+static int check_bytes(sqlite3_stmt *s, int at, const char *what, struct err *err)
+{
+    const void *bytes = sqlite3_column_blob(s, at + 1);
+    int n = sqlite3_column_bytes(s, at + 1);
+    return bytes && (int64_t)row_hash(0, bytes, n) == sqlite3_column_int64(s, at)
+               ? 0
+               : err_set(err, ERR_CORRUPT, "%s: the stored bytes are damaged", what);
+}
+
+static int take_bytes(sqlite3_stmt *s, const char *what, void **bytes, size_t *n, struct err *err)
+{
+    int rc = check_bytes(s, 0, what, err);
+    if (rc)
+        return rc;
+    *n = (size_t)sqlite3_column_bytes(s, 1);
+    *bytes = malloc(*n + 1);
+    if (!*bytes)
+        return err_set(err, -ENOMEM, "%s: no memory", what);
+    memcpy(*bytes, sqlite3_column_blob(s, 1), *n);
+    return 0;
+}
+
+int commit_change_detector(struct store *store, const struct change_key *key, const void *bytes,
+                           size_t n, struct err *err)
+{
+    static const char sql[] = "INSERT OR REPLACE INTO change_detectors(model, version, kind, name, "
+                              "hash, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+    sqlite3_stmt *s;
+    int rc = start(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_key(s, key);
+    sqlite3_bind_int64(s, 5, row_hash(0, bytes, (int64_t)n));
+    sqlite3_bind_blob64(s, 6, bytes, n, SQLITE_STATIC);
+    return statement_run(store, s, err, key->name);
+}
+
+int change_detector_read(struct store *store, const struct change_key *key, void **bytes, size_t *n,
+                         struct err *err)
+{
+    static const char sql[] = "SELECT hash, bytes FROM change_detectors WHERE model = ?1 AND "
+                              "version = ?2 AND kind = ?3 AND name = ?4";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    *bytes = NULL;
+    *n = 0;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_key(s, key);
+    int step = sqlite3_step(s);
+    if (step == SQLITE_ROW)
+        return take_bytes(s, key->name, bytes, n, err);
+    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, key->name);
+}
+
+int change_detectors_each(struct store *store, const char *model, const char *version,
+                          int (*each)(void *context, const struct change_key *key,
+                                      const void *bytes, size_t n, struct err *err),
+                          void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT version, kind, name, hash, bytes FROM change_detectors WHERE model = ?1 AND "
+        "(?2 IS NULL OR version = ?2) ORDER BY version, kind, name";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, model);
+    if (version)
+        bind_text(s, 2, version);
+    else
+        sqlite3_bind_null(s, 2);
+    int step;
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        struct change_key key = {model, text_at(s, 0), text_at(s, 1), text_at(s, 2)};
+        rc = check_bytes(s, 3, key.name, err);
+        if (!rc)
+            rc = each(context, &key, sqlite3_column_blob(s, 4), (size_t)sqlite3_column_bytes(s, 4),
+                      err);
+        if (rc)
+            return rc;
+    }
+    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "change detectors");
+}
+
+int commit_change_waiting(struct store *store, const void *bytes, size_t n, struct err *err)
+{
+    static const char put[] =
+        "INSERT OR REPLACE INTO change_waiting(id, hash, bytes) VALUES(0, ?1, ?2)";
+    static const char drop[] = "DELETE FROM change_waiting";
+    sqlite3_stmt *s;
+    int rc = start(store, n ? put : drop, &s, err);
+    if (rc)
+        return rc;
+    if (n) {
+        sqlite3_bind_int64(s, 1, row_hash(0, bytes, (int64_t)n));
+        sqlite3_bind_blob64(s, 2, bytes, n, SQLITE_STATIC);
+    }
+    return statement_run(store, s, err, "events that wait for a look");
+}
+
+int change_waiting_read(struct store *store, void **bytes, size_t *n, struct err *err)
+{
+    static const char sql[] = "SELECT hash, bytes FROM change_waiting";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    *bytes = NULL;
+    *n = 0;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    int step = sqlite3_step(s);
+    if (step == SQLITE_ROW)
+        return take_bytes(s, "events that wait for a look", bytes, n, err);
+    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "events that wait for a look");
+}
+
+static void bind_mean(sqlite3_stmt *s, int at, double mean)
+{
+    if (isnan(mean))
+        sqlite3_bind_null(s, at);
+    else
+        sqlite3_bind_double(s, at, mean);
+}
+
+static double mean_at(sqlite3_stmt *s, int column)
+{
+    return sqlite3_column_type(s, column) == SQLITE_NULL ? (double)NAN
+                                                         : sqlite3_column_double(s, column);
+}
+
+static int drop_older(struct store *store, const char *model, int64_t keep_from_ms, struct err *err)
+{
+    static const char sql[] = "DELETE FROM change_points WHERE model = ?1 AND at_ms < ?2";
+    sqlite3_stmt *s;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_text(s, 1, model);
+    sqlite3_bind_int64(s, 2, keep_from_ms);
+    return statement_run(store, s, err, "old changes");
+}
+
+int commit_change_point(struct store *store, const struct change_row *row, int64_t keep_from_ms,
+                        struct err *err)
+{
+    static const char sql[] =
+        "INSERT INTO change_points(model, version, kind, name, at_ms, began_ms, direction, "
+        "mean_before, mean_after, run, n_after, expected, statistic, threshold) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    sqlite3_stmt *s;
+    int rc = start(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_key(s, &row->key);
+    sqlite3_bind_int64(s, 5, row->at_ms);
+    sqlite3_bind_int64(s, 6, row->began_ms);
+    bind_text(s, 7, row->direction);
+    bind_mean(s, 8, row->mean_before);
+    bind_mean(s, 9, row->mean_after);
+    sqlite3_bind_int64(s, 10, row->run);
+    sqlite3_bind_int64(s, 11, row->n_after);
+    sqlite3_bind_double(s, 12, row->expected);
+    sqlite3_bind_double(s, 13, row->statistic);
+    sqlite3_bind_double(s, 14, row->threshold);
+    rc = statement_run(store, s, err, row->key.name);
+    return rc ? rc : drop_older(store, row->key.model, keep_from_ms, err);
+}
+
+static void bind_query(sqlite3_stmt *s, const struct change_query *query)
+{
+    const char *const texts[] = {query->version, query->kind, query->name};
+    bind_text(s, 1, query->model);
+    for (int i = 0; i < 3; i++) {
+        if (texts[i])
+            bind_text(s, i + 2, texts[i]);
+        else
+            sqlite3_bind_null(s, i + 2);
+    }
+    sqlite3_bind_int64(s, 5, query->from_ms);
+    sqlite3_bind_int64(s, 6, query->to_ms);
+    sqlite3_bind_int64(s, 7, query->before_seq ? query->before_seq : INT64_MAX);
+    sqlite3_bind_int(s, 8, query->limit);
+}
+
+int change_points_each(struct store *store, const struct change_query *query,
+                       int (*each)(void *context, const struct change_row *row, struct err *err),
+                       void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT seq, version, kind, name, at_ms, began_ms, direction, mean_before, mean_after, "
+        "run, n_after, expected, statistic, threshold FROM change_points WHERE model = ?1 AND "
+        "(?2 IS NULL OR version = ?2) AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR name = ?4) "
+        "AND at_ms >= ?5 AND at_ms < ?6 AND seq < ?7 ORDER BY seq DESC LIMIT ?8";
+    AUTO_RESET sqlite3_stmt *s = NULL;
+    int rc = statement_get(store, sql, &s, err);
+    if (rc)
+        return rc;
+    bind_query(s, query);
+    int step;
+    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+        struct change_row row = {
+            .seq = sqlite3_column_int64(s, 0),
+            .key = {query->model, text_at(s, 1), text_at(s, 2), text_at(s, 3)},
+            .at_ms = sqlite3_column_int64(s, 4),
+            .began_ms = sqlite3_column_int64(s, 5),
+            .direction = text_at(s, 6),
+            .mean_before = mean_at(s, 7),
+            .mean_after = mean_at(s, 8),
+            .run = sqlite3_column_int64(s, 9),
+            .n_after = sqlite3_column_int64(s, 10),
+            .expected = sqlite3_column_double(s, 11),
+            .statistic = sqlite3_column_double(s, 12),
+            .threshold = sqlite3_column_double(s, 13),
+        };
+        rc = each(context, &row, err);
+        if (rc)
+            return rc;
+    }
+    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "changes");
+}

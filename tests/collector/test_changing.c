@@ -1,0 +1,240 @@
+/* Changes by the event, through the collector: the same ones, however the partitions interleave. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/reference_file.h"
+#include "common/rng.h"
+#include "storage/commit.h"
+#include "storage/references.h"
+#include "tests/lib/collector_bench.h"
+#include "tests/lib/credit_log.h"
+#include "tests/test.h"
+
+enum {
+    N_PREDICTIONS = 6000,
+    N_PARTITIONS = 3,
+    CHANGES_AT = 4000
+};
+
+static const char yaml[] = "models:\n"
+                           "  - name: credit\n"
+                           "    task: binary\n"
+                           "    features: {income: {type: numeric}, vip: {type: categorical}}\n"
+                           "    metrics: [{name: ctr, outcome: click}]\n"
+                           "    changes: {expected_run_time: 20000}\n";
+
+/* From CHANGES_AT on: errors, another income, fewer vips, wrong labels, more clicks. */
+static void fill(struct sim_log *log)
+{
+    struct rng rng = rng_of(5);
+    int at[2 * N_PARTITIONS];
+    for (int i = 0; i < N_PARTITIONS; i++) {
+        at[i] = sim_partition(log, "predictions", i);
+        at[N_PARTITIONS + i] = sim_partition(log, "labels", i);
+    }
+    for (int i = 0; i < N_PREDICTIONS; i++) {
+        bool changed = i >= CHANGES_AT;
+        int64_t ts = CREDIT_START + i * INT64_C(20);
+        bool failed = rng_uniform(&rng) < (changed ? 0.15 : 0.03);
+        bool right = rng_uniform(&rng) < (changed ? 0.7 : 0.9);
+        double income = 1000 * (rng_normal(&rng) + (changed ? 1 : 0));
+        sim_add(log, at[i % N_PARTITIONS], ts,
+                "{\"type\":\"prediction\",\"id\":\"p%d\",\"ts\":%lld,\"model\":\"credit\","
+                "\"version\":\"v1\",\"prediction\":1,\"features\":{\"income\":%.3f,\"vip\":%s}%s}",
+                i, (long long)ts, income,
+                rng_uniform(&rng) < (changed ? 0.1 : 0.4) ? "true" : "false",
+                failed ? ",\"error\":\"timeout\"" : "");
+        sim_add(log, at[N_PARTITIONS + i % N_PARTITIONS], ts,
+                "{\"type\":\"label\",\"id\":\"p%d\",\"ts\":%lld,\"label\":%d}", i,
+                (long long)ts + 700, right);
+        if (rng_uniform(&rng) < (changed ? 0.5 : 0.2))
+            sim_add(log, at[N_PARTITIONS + i % N_PARTITIONS], ts,
+                    "{\"type\":\"outcome\",\"id\":\"p%d\",\"ts\":%lld,\"name\":\"click\",\"value\":1}", i,
+                    (long long)ts + 700);
+    }
+}
+
+static void set_reference(struct temp *temp)
+{
+    struct rng rng = rng_of(6);
+    struct buf text;
+    struct err err = {0};
+    struct reference_counts counts;
+    AUTO(config) struct config *config = NULL;
+    AUTO(reference) struct reference *reference = NULL;
+    must(config_parse(&config, "test.yaml", yaml, strlen(yaml), &err), &err);
+    buf_init(&text, 4 << 20);
+    for (int i = 0; i < 5000; i++)
+        buf_printf(
+            &text,
+            "{\"type\":\"prediction\",\"id\":\"r%d\",\"ts\":%lld,\"model\":\"credit\","
+            "\"version\":\"v1\",\"prediction\":1,\"features\":{\"income\":%.3f,\"vip\":%s}}\n",
+            i, (long long)CREDIT_START, 1000 * rng_normal(&rng),
+            rng_uniform(&rng) < 0.4 ? "true" : "false");
+    const struct reference_source source = {
+        .model = "credit", .config = &config->models[0], .task = "binary"};
+    must(
+        reference_from_text(&reference, &source, (const char *)text.data, text.size, &counts, &err),
+        &err);
+    buf_finish(&text);
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    must(commit_begin(store, &err), &err);
+    must(commit_reference(store, "credit", NULL, reference, "file", CREDIT_START, &err), &err);
+    must(commit_end(store, &err), &err);
+}
+
+/* Every change and every detector's state, as text; malloc'd. */
+static char *results(struct collector_bench *bench)
+{
+    static const char *const sql[] = {
+        "SELECT seq || ' ' || version || ' ' || kind || ' ' || name || ' ' || at_ms || ' ' || "
+        "began_ms || ' ' || direction || ' ' || ifnull(mean_before, '-') || ' ' || "
+        "ifnull(mean_after, '-') || ' ' || run || ' ' || n_after || ' ' || statistic "
+        "FROM change_points ORDER BY seq",
+        "SELECT name || ' ' || hex(bytes) FROM change_detectors ORDER BY model, version, kind, "
+        "name",
+        "SELECT 'waiting ' || count(*) FROM change_waiting"};
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    for (int i = 0; i < 3; i++) {
+        sqlite3_stmt *s = NULL;
+        assert_int_equal(sqlite3_prepare_v2(store_db(bench->store), sql[i], -1, &s, NULL),
+                         SQLITE_OK);
+        while (sqlite3_step(s) == SQLITE_ROW)
+            buf_printf(&text, "%s\n", (const char *)sqlite3_column_text(s, 0));
+        sqlite3_finalize(s);
+    }
+    buf_u8(&text, 0);
+    assert_false(buf_failed(&text));
+    return (char *)text.data;
+}
+
+static char *run(struct sim_log *log, const struct sim_options *options, uint64_t crashes)
+{
+    struct collector_bench bench;
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    set_reference(temp);
+    for (uint64_t i = 0; i < crashes; i++) {
+        bench_open(&bench, temp, yaml, log, options);
+        for (uint64_t k = 0; k < 40 * (i + 1); k++) {
+            assert_true(collector_step(bench.collector, 0, &err) >= 0);
+            if (k % 7 == 3) /* commits that are no looks: what waits is in the database */
+                assert_int_equal(collector_commit_now(bench.collector, &err), 0);
+        }
+        bench_crash(&bench);
+    }
+    bench_open(&bench, temp, yaml, log, options);
+    bench_drain(&bench);
+    bench_balanced(&bench);
+    char *text = results(&bench);
+    bench_close(&bench);
+    return text;
+}
+
+static void every_stream_that_changed_is_found_once(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct sim_options options = {.seed = 1, .max_batch = 500, .ends = true, .bounded = true};
+    AUTO(temp) struct temp *temp = temp_new();
+    fill(&log);
+    set_reference(temp);
+    bench_open(&bench, temp, yaml, &log, &options);
+    bench_drain(&bench);
+
+    const int64_t changed = CREDIT_START + CHANGES_AT * INT64_C(20);
+    static const struct {
+        const char *name, *direction;
+        double before, after;
+    } expected[] = {
+        {"error_rate", "up", 0.03, 0.15}, {"accuracy", "down", 0.9, 0.7}, {"ctr", "up", 0.2, 0.5},
+        {"income", "shape", 0, 1000},     {"vip", "down", 0.4, 0.1},
+    };
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        char sql[400];
+        const double slack = i == 3 ? 700 : i == 2 ? 0.35 : 0.15;
+        snprintf(sql, sizeof(sql),
+                 "SELECT count(*) FROM change_points WHERE name = '%s' AND direction = '%s' AND "
+                 "at_ms > %lld AND at_ms < %lld AND began_ms > %lld AND began_ms <= at_ms AND "
+                 "abs(mean_before - %g) < %g AND abs(mean_after - %g) < %g",
+                 expected[i].name, expected[i].direction, (long long)changed,
+                 (long long)changed + 20000, (long long)changed - 5000, expected[i].before,
+                 slack / 2, expected[i].after, slack);
+        if (bench_number(&bench, sql) < 1) {
+            char *text = results(&bench);
+            fail_msg("%s is not found as it should be:\n%.3000s", expected[i].name, text);
+        }
+    }
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_points WHERE at_ms <= "
+                                          "1700000080000"),
+                     0); /* nothing before it changed */
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_points WHERE name = "
+                                          "'positive_rate'"),
+                     0); /* it did not change */
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
+static void crashes_and_batches_change_no_bit_of_what_is_found(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct sim_options options = {.seed = 1, .max_batch = 4096, .ends = true, .bounded = true};
+    fill(&log);
+    char *expected = run(&log, &options, 0);
+    assert_non_null(strstr(expected, "accuracy"));
+    assert_non_null(strstr(expected, "waiting 0"));
+
+    for (uint64_t seed = 2; seed < 6; seed++) {
+        struct sim_options other = {.seed = seed,
+                                    .max_batch = seed * seed * 7,
+                                    .redeliver_percent = 10,
+                                    .rebalance_percent = seed == 5 ? 3 : 0,
+                                    .ends = true,
+                                    .bounded = true};
+        char *seen = run(&log, &other, seed % 3 * 2);
+        assert_string_equal(expected, seen);
+        free(seen);
+    }
+    free(expected);
+    sim_log_finish(&log);
+}
+
+static void another_run_time_starts_the_detectors_anew(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct err err = {0};
+    struct sim_options options = {.seed = 1, .max_batch = 500, .ends = true, .bounded = true};
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(config) struct config *config = NULL;
+    static const char other[] = "models:\n"
+                                "  - name: credit\n"
+                                "    task: binary\n"
+                                "    changes: {expected_run_time: 5000, metrics: [accuracy], "
+                                "features: false}\n";
+    fill(&log);
+    bench_open(&bench, temp, yaml, &log, &options);
+    must(config_parse(&config, "test.yaml", other, strlen(other), &err), &err);
+    must(collector_reload(bench.collector, config, &err), &err);
+    bench_drain(&bench);
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_detectors"), 1);
+    assert_true(bench_number(&bench, "SELECT count(*) FROM change_points WHERE name = 'accuracy' "
+                                     "AND expected = 5000") >= 1);
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_stream_that_changed_is_found_once),
+        cmocka_unit_test(crashes_and_batches_change_no_bit_of_what_is_found),
+        cmocka_unit_test(another_run_time_starts_the_detectors_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,220 @@
+/* Detectors that look after every event: how long they run without a change, and what they find. */
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/rng.h"
+#include "stats/change_stream.h"
+#include "stats/run_length.h"
+#include "tests/test.h"
+
+static void a_cusum_of_zeros_and_ones_runs_as_long_as_its_law_says(void **state)
+{
+    (void)state;
+    double curve[3];
+    size_t filled;
+    /* Steps +1 and -1 with equal chance, held at 0: to reach h takes h (h + 1) steps. */
+    assert_int_equal(run_length_curve(0.5, 1, 1, INFINITY, curve, 3, &filled, NULL), 0);
+    assert_int_equal(filled, 3);
+    for (int h = 1; h <= 3; h++)
+        assert_float_equal(curve[h - 1], h * (h + 1), 1e-9);
+
+    assert_int_equal(run_length_curve(0.5, 1, 1, 5, curve, 3, &filled, NULL), 0);
+    assert_int_equal(filled, 2); /* the second is long enough */
+}
+
+static double mean_run_of_rate(double p, double expected, int alarms)
+{
+    struct rng rng = rng_of(21);
+    struct change_stream stream;
+    struct change_found found;
+    change_stream_metric(&stream, expected);
+    while (stream.alarms < (uint64_t)alarms)
+        assert_true(change_stream_update(&stream, 0, rng_uniform(&rng) < p, 0, &found, NULL) >= 0);
+    return (double)stream.events / alarms;
+}
+
+static void a_rate_that_stays_alarms_as_seldom_as_asked(void **state)
+{
+    (void)state;
+    const double rates[] = {0.5, 0.05, 0.98};
+    for (int i = 0; i < 3; i++) {
+        double run = mean_run_of_rate(rates[i], 2000, 200);
+        print_message("rate %g: asked 2000, measured %.0f\n", rates[i], run);
+        assert_true(run > 2000 * 0.85 && run < 2000 * 1.5);
+    }
+}
+
+static void a_distribution_that_stays_alarms_as_seldom_as_asked(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(22);
+    const double references[] = {1000, 1e9};
+    for (int i = 0; i < 2; i++) {
+        struct change_shape shape;
+        struct change_found found;
+        double events = 0;
+        int alarms = 0;
+        change_shape_init(&shape, 5000, references[i], (double)NAN);
+        change_shape_set_limit(&shape, change_shape_limit(5000, i == 1) *
+                                           (i ? 1 : 1 / (1 + SHAPE_SHORT / references[i])));
+        for (; alarms < 150; events++)
+            alarms +=
+                change_shape_update(&shape, 0, (unsigned)rng_below(&rng, SHAPE_BINS), 0, &found);
+        print_message("%s: asked 5000, measured %.0f\n", i ? "both windows" : "the short window",
+                      events / alarms);
+        assert_true(events / alarms > 5000 * 0.8 && events / alarms < 5000 * 1.5);
+    }
+}
+
+static void a_rate_that_doubles_is_found_dated_and_told_with_both_means(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(23);
+    struct change_rate rate;
+    struct change_found found;
+    change_rate_init(&rate, 100000);
+    int64_t ts = 0;
+    for (; ts < 12000; ts++)
+        assert_int_equal(change_rate_update(&rate, ts, rng_uniform(&rng) < 0.05, &found, NULL), 0);
+
+    while (!change_rate_update(&rate, ts, rng_uniform(&rng) < 0.12, &found, NULL))
+        ts++;
+
+    assert_int_equal(found.direction, CHANGE_UP);
+    assert_in_range(ts, 12010, 12400);
+    assert_in_range(found.began_ms, 11800, 12150);
+    assert_int_equal(found.run, ts + 1);
+    assert_int_equal(found.n_after, ts - found.began_ms + 1);
+    assert_float_equal(found.before, 0.05, 0.015);
+    assert_true(found.after > 0.09 && found.after < 0.3);
+    assert_true(found.statistic >= found.limit);
+    assert_int_equal(rate.n, 0); /* starts anew, and learns */
+    assert_int_equal(rate.up.limit, 0);
+}
+
+static void a_rate_that_falls_to_nothing_is_found_too(void **state)
+{
+    (void)state;
+    struct change_rate rate;
+    struct change_found found;
+    change_rate_init(&rate, 2000);
+    int64_t ts = 0;
+    for (; ts < 1000; ts++)
+        assert_int_equal(change_rate_update(&rate, ts, ts % 2, &found, NULL), 0);
+    while (!change_rate_update(&rate, ts, false, &found, NULL))
+        ts++;
+    assert_int_equal(found.direction, CHANGE_DOWN);
+    assert_in_range(ts, 1002, 1030);
+    assert_float_equal(found.after, 0, 0.05);
+}
+
+static void a_rate_that_was_never_seen_has_a_chart_all_the_same(void **state)
+{
+    (void)state;
+    struct change_rate rate;
+    struct change_found found;
+    change_rate_init(&rate, 5000);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(change_rate_update(&rate, i, false, &found, NULL), 0);
+    assert_true(rate.level > 0 && rate.level < 0.002);
+    int ones = 0;
+    while (!change_rate_update(&rate, 1000, true, &found, NULL))
+        ones++;
+    assert_in_range(ones, 0, 10);
+}
+
+static void a_shift_of_a_distribution_is_found_and_dated(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(24);
+    struct change_shape shape;
+    struct change_found found;
+    int64_t ts = 0;
+    change_shape_init(&shape, 50000, 10000, 0.5);
+    for (; ts < 2000; ts++) {
+        double u = rng_uniform(&rng);
+        assert_int_equal(change_shape_update(&shape, ts, (unsigned)(u * SHAPE_BINS), u, &found), 0);
+    }
+    for (;; ts++) {
+        double u = sqrt(rng_uniform(&rng)); /* mean 2/3 */
+        if (change_shape_update(&shape, ts, (unsigned)(u * SHAPE_BINS), u, &found))
+            break;
+    }
+    assert_int_equal(found.direction, CHANGE_SHAPE);
+    assert_in_range(ts, 2020, 2150);
+    assert_in_range(found.began_ms, 1850, 2100);
+    assert_float_equal(found.before, 0.5, 0.03);
+    assert_float_equal(found.after, 0.65, 0.08);
+    assert_int_equal(shape.n, 0);
+}
+
+static void a_spread_that_grows_keeps_its_mean_and_is_found(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(25);
+    struct change_shape shape;
+    struct change_found found;
+    change_shape_init(&shape, 50000, 10000, 0);
+    int64_t ts = 0;
+    bool alarm = false;
+    for (; !alarm && ts < 5000; ts++) {
+        double x = rng_normal(&rng) * (ts < 2000 ? 1 : 2), u = 0.5 * erfc(-x / sqrt(2));
+        alarm = change_shape_update(&shape, ts, (unsigned)fmin(u * SHAPE_BINS, SHAPE_BINS - 1), x,
+                                    &found);
+    }
+    assert_in_range(ts, 2100, 2500);
+    assert_float_equal(found.after, 0, 0.4);
+}
+
+static void detectors_go_on_from_their_bytes_as_if_they_had_never_stopped(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        struct rng rng = rng_of(26);
+        struct change_stream stream, other;
+        struct change_found found, again;
+        struct buf bytes;
+        buf_init(&bytes, 8192);
+        change_stream_metric(&stream, 3000);
+        if (kind) {
+            stream.method = CHANGE_BY_SHAPE;
+            change_shape_init(&stream.shape, 3000, 5000, 1);
+        }
+        for (int i = 0; i < 4000; i++) {
+            unsigned place = (unsigned)rng_below(&rng, kind ? SHAPE_BINS : 2);
+            if (i % 97 == 0) {
+                buf_clear(&bytes);
+                change_stream_save(&stream, &bytes);
+                struct reader in = reader_of(bytes.data, bytes.size);
+                assert_int_equal(change_stream_load(&other, &in, NULL), 0);
+                assert_int_equal(reader_left(&in), 0);
+            }
+            int rc = change_stream_update(&stream, i, place, i % 7, &found, NULL);
+            assert_int_equal(change_stream_update(&other, i, place, i % 7, &again, NULL), rc);
+            if (rc)
+                assert_memory_equal(&found.run, &again.run, sizeof(found.run));
+        }
+        struct reader cut = reader_of(bytes.data, bytes.size - 1);
+        struct err err;
+        assert_int_equal(change_stream_load(&other, &cut, &err), ERR_CORRUPT);
+        assert_non_null(strstr(err.text, "the bytes are damaged"));
+        buf_finish(&bytes);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cusum_of_zeros_and_ones_runs_as_long_as_its_law_says),
+        cmocka_unit_test(a_rate_that_stays_alarms_as_seldom_as_asked),
+        cmocka_unit_test(a_distribution_that_stays_alarms_as_seldom_as_asked),
+        cmocka_unit_test(a_rate_that_doubles_is_found_dated_and_told_with_both_means),
+        cmocka_unit_test(a_rate_that_falls_to_nothing_is_found_too),
+        cmocka_unit_test(a_rate_that_was_never_seen_has_a_chart_all_the_same),
+        cmocka_unit_test(a_shift_of_a_distribution_is_found_and_dated),
+        cmocka_unit_test(a_spread_that_grows_keeps_its_mean_and_is_found),
+        cmocka_unit_test(detectors_go_on_from_their_bytes_as_if_they_had_never_stopped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
