@@ -123,6 +123,39 @@ static void check_topic(struct config_reader *r, const struct yaml_node *node,
                          "takes JSON pointers, as /req/id, or fixed texts, as =prediction");
 }
 
+/* Zeros and ones, one an event. */
+static bool is_rate(const struct config_model *model, const char *name)
+{
+    static const char outcome[] = "outcome_rate{name=\"";
+    size_t n = strlen(name);
+    bool binary = model->task && strcmp(model->task, "binary") == 0;
+    bool classes = binary || (model->task && strcmp(model->task, "multiclass") == 0);
+    if (strncmp(name, outcome, sizeof(outcome) - 1) == 0)
+        return n > sizeof(outcome) + 1 && strcmp(name + n - 2, "\"}") == 0;
+    for (size_t i = 0; i < model->n_metrics; i++) {
+        const struct config_metric *metric = &model->metrics[i];
+        if (metric->name && strcmp(metric->name, name) == 0)
+            return metric->outcome && strcmp(metric->agg, "rate") == 0 &&
+                   strcmp(metric->per, "prediction") == 0;
+    }
+    return strcmp(name, "error_rate") == 0 || (classes && strcmp(name, "accuracy") == 0) ||
+           (binary && strcmp(name, "positive_rate") == 0);
+}
+
+static void check_changes(struct config_reader *r, const struct yaml_node *node,
+                          const struct place *place, const struct config_model *model)
+{
+    const struct place at = {place, "changes", 0}, metrics = {&at, "metrics", 0};
+    const struct config_changes *changes = &model->changes;
+    for (size_t i = 0; i < changes->n_metrics; i++)
+        if (changes->metrics[i] && !is_rate(model, changes->metrics[i]))
+            config_complain(
+                r, line_of(yaml_member(node, "changes"), "metrics"), &metrics,
+                "\"%.100s\" is no rate of the model: error_rate, positive_rate (binary), "
+                "accuracy (binary, multiclass), outcome_rate{name=\"x\"} or its own",
+                changes->metrics[i]);
+}
+
 static void check_model(struct config_reader *r, const struct yaml_node *node,
                         const struct place *place, const struct config_model *model)
 {
@@ -136,6 +169,7 @@ static void check_model(struct config_reader *r, const struct yaml_node *node,
                 config_complain(r, model->metrics[i].line, &item,
                                 "metric %.100s is here a second time", model->metrics[i].name);
             }
+    check_changes(r, node, place, model);
 }
 
 static void check_feature(struct config_reader *r, const struct yaml_node *node,

@@ -5,6 +5,7 @@
 
 #include "alerts/reading.h"
 #include "storage/audit.h"
+#include "storage/change_points.h"
 #include "storage/transition.h"
 #include "tests/lib/failing_pane.h"
 #include "tests/lib/temp_store.h"
@@ -15,7 +16,8 @@
 static const char yaml[] =
     "models:\n"
     "  - {name: credit, task: binary, reference: {version: v1}}\n"
-    "  - {name: churn, task: binary, reference: {trailing: 2h}}\n"
+    "  - {name: churn, task: binary, reference: {trailing: 2h}, changes: {expected_run_time: "
+    "50000}}\n"
     "alerts:\n"
     "  - {name: rolled, experiment: any, on: rolled_back, window: 1h}\n"
     "  - {name: promoted, experiment: a, on: promoted, window: 1h}\n"
@@ -27,7 +29,15 @@ static const char yaml[] =
     "  - {name: worse, model: credit, version: v2, metric: error_rate, window: 1h, above: 0.5, "
     "relative_to: reference}\n"
     "  - {name: rising, model: churn, metric: error_rate, window: 1h, above: 0.5, relative_to: "
-    "reference}\n";
+    "reference}\n"
+    "  - {name: trending, model: churn, metric: error_rate, window: 1h, trend: increasing, points: "
+    "8, "
+    "false_alarm_rate: 0.01}\n"
+    "  - {name: each-time, model: churn, metric: error_rate, window: 1h, trend: increasing, "
+    "points: "
+    "8}\n"
+    "  - {name: changed, model: churn, change: any, window: 10m}\n"
+    "  - {name: income, model: churn, version: v2, change: income, window: 10m}\n";
 
 struct site {
     struct temp *temp;
@@ -237,6 +247,76 @@ static void a_change_against_the_time_just_before(void **state)
     assert_float_equal(reading.compared, 0.01, 1e-12);
 }
 
+static void a_trend_that_falters_once_is_one_by_mann_kendall_alone(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    static const int failed[] = {2, 4, 7, 6, 9, 12, 13, 15, 15, 14, 15, 14, 13, 15, 14};
+    int64_t id = temp_series(site->store, "churn", "v1", "");
+    for (int i = 0; i < 15; i++)
+        fill(site, id, START + i * HOUR, failed[i]);
+
+    struct reading reading = look(site, "trending", START + 8 * HOUR);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_string_equal(
+        reading.why,
+        "error_rate rises by 0.01845 a window (0.015 to 0.02333) over 8 windows, now 0.15");
+    assert_string_equal(reading.confidence, "p 0.00099 (Mann–Kendall); of series without a trend "
+                                            "0.01 are called so");
+    assert_int_equal(look(site, "each-time", START + 8 * HOUR).sight, SIGHT_CLEAR);
+    assert_int_equal(look(site, "trending", START + 15 * HOUR).sight, SIGHT_CLEAR);
+}
+
+static void write_change(struct site *site, const char *version, const char *name, int64_t at_ms,
+                         double before, double after)
+{
+    struct err err = {0};
+    const struct change_row row = {.key = {"churn", version, "metric", name},
+                                   .at_ms = at_ms,
+                                   .began_ms = at_ms - 5000,
+                                   .direction = "up",
+                                   .mean_before = before,
+                                   .mean_after = after,
+                                   .run = 9000,
+                                   .n_after = 40,
+                                   .expected = 50000,
+                                   .statistic = 3,
+                                   .threshold = 2};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_change_point(site->store, &row, at_ms - HOUR, &err), &err);
+    must(commit_end(site->store, &err), &err);
+}
+
+static void a_change_by_the_event_is_an_alarm_for_the_length_of_its_window(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    struct reading reading = look(site, "changed", START);
+    assert_int_equal(reading.sight, SIGHT_CLEAR);
+    assert_string_equal(reading.why, "nothing changed");
+    write_change(site, "v1", "error_rate", START, 0.02, 0.1);
+
+    reading = look(site, "changed", START);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_string_equal(reading.why, "error_rate of version v1 changed at about "
+                                     "2023-11-14T21:59:55.000Z from 0.02 to 0.1, found after 40 "
+                                     "events");
+    assert_string_equal(reading.confidence,
+                        "without a change one alarm in 50000 events is expected of each stream");
+    assert_int_equal(look(site, "income", START).sight, SIGHT_CLEAR);
+    assert_int_equal(look(site, "changed", START + 10 * MINUTE - 1000).sight, SIGHT_BAD);
+    assert_int_equal(look(site, "changed", START + 10 * MINUTE).sight, SIGHT_CLEAR);
+
+    write_change(site, "v2", "income", START + HOUR, (double)NAN, (double)NAN);
+    write_change(site, "v1", "accuracy", START + HOUR, 0.9, 0.8);
+    reading = look(site, "income", START + HOUR);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_non_null(strstr(reading.why, "found after 40 events"));
+    reading = look(site, "changed", START + HOUR);
+    assert_non_null(strstr(reading.why, "accuracy of version v1"));
+    assert_non_null(strstr(reading.why, "; 2 changes in all"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +325,8 @@ int main(void)
         cmocka_unit_test(a_changed_row_of_the_audit_log_is_an_alarm_that_names_it),
         cmocka_unit_test(a_change_against_a_version_that_is_the_reference),
         cmocka_unit_test(a_change_against_the_time_just_before),
+        cmocka_unit_test(a_trend_that_falters_once_is_one_by_mann_kendall_alone),
+        cmocka_unit_test(a_change_by_the_event_is_an_alarm_for_the_length_of_its_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,14 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
         {"{name: a, model: credit, metric: roc_auc, below: 1, on: held}",
          "alerts[0].on: belongs to `experiment`"},
         {"{name: a, audit: fine}", "alerts[0].audit: \"fine\" is unknown"},
+        {"{name: a, model: credit, change: any}",
+         "alerts[0].change: model credit has no `changes`: {expected_run_time: …}"},
+        {"{name: a, model: credit, metric: roc_auc, trend: decreasing, points: 4, "
+         "false_alarm_rate: 0.01}",
+         "alerts[0].false_alarm_rate: 0.01 cannot be reached with 4 points: even a rise each time "
+         "is as probable as 0.045"},
+        {"{name: a, model: credit, metric: roc_auc, trend: decreasing, false_alarm_rate: 0}",
+         "alerts[0].false_alarm_rate: 0 is not above 0 and at most 0.5"},
         {"{name: a, model: credit, absent: 5m, drift: any}", "alerts[0]: is only one of `absent`"},
         {"{name: a, model: credit, metric: roc_auc, below: -0.1, relative_to: reference}",
          "alerts[0].relative_to: reference: the model's `reference` must be a span {from, to}, a "

@@ -1,0 +1,127 @@
+"""Changes by the event: found soon after they happen, once each, and the same ones whatever happens to the daemon."""
+
+import json
+import random
+
+from daemon import Offline, configuration, run_program, wait_a_moment
+from events import START, label, outcome, prediction, write_jsonl
+from kafka import wait_until
+from story import equal
+from undisturbed import QUICK
+
+SECOND = 1000
+CHANGES_AT = START + 200 * SECOND
+END = START + 300 * SECOND
+
+
+def _event(i, at, rng, changed):
+    failed = rng.random() < (0.12 if changed else 0.02)
+    features = {
+        "income": round(rng.gauss(1500 if changed else 1000, 300), 2),
+        "age": rng.randint(20, 60),  # stays
+        "vip": rng.random() < (0.15 if changed else 0.4),
+    }
+    more = {"error": "timeout"} if failed else {}
+    made = [prediction(f"p{i}", at, prediction=1, features=features, **more)]
+    made.append(label(f"p{i}", at + 900, int(rng.random() < (0.7 if changed else 0.92))))
+    if rng.random() < (0.4 if changed else 0.15):
+        made.append(outcome(f"p{i}", at + 700, "click"))
+    return made
+
+
+def _events():
+    rng = random.Random(9)
+    events = []
+    for i, at in enumerate(range(START, END, 40)):
+        events += _event(i, at, rng, at >= CHANGES_AT)
+    # Every partition gets one that lies behind the last look that is asked about.
+    for i in range(60):
+        events.append(prediction(f"end{i}", END + 5 * SECOND, prediction=1))
+        events.append(label(f"end{i}", END + 5 * SECOND, 1))
+    return sorted(events, key=lambda event: json.loads(event.value)["ts"])
+
+
+def _settings(story, **more):
+    rng = random.Random(10)
+    lines = [event for i in range(6000) for event in _event(f"r{i}", START, rng, False)[:1]]
+    reference = story.path("reference.jsonl")
+    write_jsonl(reference, lines)
+    model = {
+        "name": "credit", "task": "binary", "positive": 1, "label_horizon": "1h",
+        "metrics": [{"name": "ctr", "outcome": "click"}],
+        "reference": {"file": reference},
+        "changes": {"expected_run_time": 50000},
+    }
+    rules = [
+        {"name": "changed", "model": "credit", "change": "any", "window": "2m"},
+        {"name": "accuracy-changed", "model": "credit", "change": "accuracy", "window": "1h"},
+        {"name": "age-changed", "model": "credit", "change": "age", "window": "1h"},
+    ]
+    return configuration(models=[model], alerts=rules, **more)
+
+
+def _items(answer):
+    """The changes without their numbers, which other models would share."""
+    return [{key: value for key, value in item.items() if key != "id"} for item in answer["items"] if item["at"] <= END]
+
+
+def killed_again_and_again_it_finds_what_a_replay_finds(story):
+    kafka = story.kafka()
+    events = _events()
+    topics = story.topics(kafka, events, 3)
+    settings = _settings(story)
+    live = configuration(kafka.brokers, list(topics), story.topic("group"), {"properties": QUICK})
+    daemon = story.daemon({**live, "models": settings["models"], "alerts": settings["alerts"]})
+    rng = random.Random(1)
+    for _ in range(3):
+        daemon.start()
+        wait_a_moment(rng.random())
+        daemon.kill9()
+    daemon.start()
+
+    file = story.path("events.jsonl")
+    write_jsonl(file, events)
+    replayed = Offline(story.replay("replayed", settings, [file])).query("changes", "--model", "credit", "--limit", "1000")
+    expected = _items(replayed)
+    wait_until(lambda: _items(daemon.get("/api/v1/models/credit/changes?limit=1000")) == expected, 90,
+               f"the changes that a replay finds: {expected}")
+
+    found = {}
+    for item in reversed(expected):
+        found.setdefault(item["stream"], item)
+    equal(sorted(found), ["accuracy", "ctr", "error_rate", "income", "vip"])
+    for name, direction, before, after in [
+        ("accuracy", "down", 0.92, 0.7), ("error_rate", "up", 0.02, 0.12), ("vip", "down", 0.4, 0.15),
+    ]:
+        item = found[name]
+        equal((item["direction"], item["kind"]), (direction, "feature" if name == "vip" else "metric"))
+        assert abs(item["before"] - before) < 0.03 and abs(item["after"] - after) < 0.15, item
+        assert CHANGES_AT - 5 * SECOND < item["began"] <= item["at"] < CHANGES_AT + 30 * SECOND, item
+    assert found["income"]["direction"] == "shape" and found["income"]["after"] > 1100, found["income"]
+
+    answer = daemon.get("/api/v1/models/credit/changes?stream=age")
+    equal(answer["items"], [])
+    age = answer["streams"][0]
+    equal((age["method"], age["state"], age["alarms"], age["expected_run_time"]), ("cvm", "watching", 0, 50000))
+    equal(daemon.get("/api/v1/models/credit/changes?stream=vip")["streams"][0]["state"], "changed")
+
+    fired = {item["data"]["name"]: item for item in daemon.get("/api/v1/alerts/history?limit=100")["items"]
+             if item["event"] == "firing"}
+    equal(sorted(fired), ["accuracy-changed", "changed"])
+    equal(fired["accuracy-changed"]["at"], found["accuracy"]["at"])
+    assert "accuracy of version v3 changed at about " in fired["accuracy-changed"]["data"]["summary"], fired
+
+
+def what_cannot_be_watched_is_refused_with_the_line(story):
+    settings = _settings(story)
+    settings["models"][0]["changes"] = {"metrics": ["accuracy"]}
+    daemon = story.daemon(settings)
+    daemon.write_configuration()
+    code, _, message = run_program("check", "assay.yaml", cwd=daemon.folder)
+    equal(code, 65, message)
+    assert "models[0].changes.expected_run_time: is missing" in message, message
+    settings["models"][0]["changes"] = {"expected_run_time": 50000, "metrics": ["roc_auc"]}
+    daemon.write_configuration()
+    code, _, message = run_program("check", "assay.yaml", cwd=daemon.folder)
+    equal(code, 65, message)
+    assert 'models[0].changes.metrics: "roc_auc" is no rate' in message, message
