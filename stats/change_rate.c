@@ -17,8 +17,8 @@ enum {
     MAX_LEARN = 10000,
     RECHECK = 512 /* events after an alarm: back at the given level? */
 };
-static const double ENOUGH = 32;/* × the run of both sides: that of one alone */
-static const double ODDS = 2;   /* the change of odds that is found soonest */
+static const double ENOUGH = 32; /* × the run of both sides: that of one alone */
+static const double ODDS = 2;    /* the change of odds that is found soonest */
 static const double CAUTION =
     1.08; /* limits are whole, levels are learned: rather late than early */
 static const double RAREST = 1.0 / 1000; /* the chart of a rarer event is that of this one */

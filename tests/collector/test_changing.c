@@ -49,9 +49,10 @@ static void fill(struct sim_log *log)
                 "{\"type\":\"label\",\"id\":\"p%d\",\"ts\":%lld,\"label\":%d}", i,
                 (long long)ts + 700, right);
         if (rng_uniform(&rng) < (changed ? 0.5 : 0.2))
-            sim_add(log, at[N_PARTITIONS + i % N_PARTITIONS], ts,
-                    "{\"type\":\"outcome\",\"id\":\"p%d\",\"ts\":%lld,\"name\":\"click\",\"value\":1}", i,
-                    (long long)ts + 700);
+            sim_add(
+                log, at[N_PARTITIONS + i % N_PARTITIONS], ts,
+                "{\"type\":\"outcome\",\"id\":\"p%d\",\"ts\":%lld,\"name\":\"click\",\"value\":1}",
+                i, (long long)ts + 700);
     }
 }
 
