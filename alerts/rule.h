@@ -26,10 +26,10 @@ enum rule_kind {
     RULE_ABSENT,     /* no event of the model for absent_ms */
     RULE_DRIFT,      /* drift of any feature, of one, or of a share of them */
     RULE_LAG,        /* consumer lag in messages above a level */
-    RULE_CHANGE,     /* a change by the event of any stream, or of one, within the last `window` */
     RULE_QUALITY,    /* share of missing or invalid values of a feature above a level */
     RULE_EXPERIMENT, /* something happened to an experiment */
     RULE_AUDIT,      /* the audit log's chain of hashes is broken */
+    RULE_CHANGE,     /* a change by the event of any stream, or of one, within the last `window` */
 };
 
 enum rule_quality { /* in the order of their words; the last four are reasons of INVALID */

@@ -2,11 +2,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/json_out.h"
 #include "stats/change_stream.h"
 #include "storage/catalog.h"
 #include "storage/change_points.h"
 #include "web/handlers.h"
-#include "web/json_out.h"
 
 struct changes_page {
     struct buf *out;
