@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "abtest/run_item.h"
-#include "stats/metric.h"
 #include "storage/commit.h"
-#include "storage/series.h"
 
 enum {
     LOOK_MS = 1000,
@@ -23,35 +21,14 @@ static int control_quantile(struct run *run, const struct item *item, const stru
                             int64_t until_ms, double *out, struct err *err)
 {
     const struct experiment *experiment = item->experiment;
-    int64_t to_ms = until_ms - until_ms % MINUTE_MS;
-    struct series_query query = {
-        .model = experiment->model,
-        .version = experiment->control,
-        .from_ms = to_ms > BEFORE_MS ? to_ms - BEFORE_MS : 0,
-        .to_ms = to_ms,
-        .window_ms = MINUTE_MS,
-        .step_ms = MINUTE_MS,
-    };
-    struct series_points points = {0};
-    struct err why;
-    *out = (double)NAN;
-    if (to_ms <= 0 || series_read(run->options.store, &query, &points, &why))
-        return 0; /* no such model yet */
-    AUTO(states) struct states *sum = NULL;
-    int rc = states_new(&sum, &points.setup, err);
-    for (size_t i = 0; !rc && i < points.n; i++)
-        if (points.points[i].states)
-            rc = states_merge(sum, points.points[i].states);
-    struct metric_ref ref;
-    struct metric_value value;
+    int64_t to_ms = until_ms - until_ms % MINUTE_MS, n;
+    double value;
     char name[16];
     snprintf(name, sizeof(name), "latency_p%.0f", 100 * measure->quantile);
-    if (!rc && metric_find(&ref, name, points.setup.task, &why) == 0) {
-        metric_result(sum, &ref, BEFORE_MS, &value);
-        if ((double)value.n * (1 - measure->quantile) >= QUANTILE_FAILURES)
-            *out = value.value;
-    }
-    series_points_free(&points);
+    int rc = run_value(run, experiment->model, experiment->control, name, to_ms - BEFORE_MS, to_ms,
+                       &value, &n, err);
+    bool known = (double)n * (1 - measure->quantile) >= QUANTILE_FAILURES;
+    *out = !rc && known ? value : (double)NAN;
     return rc;
 }
 

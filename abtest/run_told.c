@@ -45,48 +45,59 @@ static int tell_fact(struct run *run, struct item *item, int metric, struct err 
     return rc == ERR_NOT_FOUND ? 0 : rc; /* no such model yet */
 }
 
-static int estimate(struct run *run, const struct item *item, int metric, enum arm_served arm,
-                    int64_t to_ms, double *out, struct err *err)
+static int merge_all(const struct series_points *points, struct states **sum, struct err *err)
 {
-    int64_t begun_ms = item->ramp.since_ms + RUN_SETTLE_MS;
-    int64_t from_ms = (begun_ms + MINUTE_MS - 1) / MINUTE_MS * MINUTE_MS;
-    if (to_ms - from_ms > ESTIMATE_MS)
-        from_ms = to_ms - ESTIMATE_MS;
+    int rc = states_new(sum, &points->setup, err);
+    for (size_t i = 0; !rc && i < points->n; i++)
+        if (points->points[i].states)
+            rc = states_merge(*sum, points->points[i].states);
+    return rc;
+}
+
+int run_value(struct run *run, const char *model, const char *version, const char *metric,
+              int64_t from_ms, int64_t to_ms, double *value, int64_t *n, struct err *err)
+{
     struct series_query query = {
-        .model = item->experiment->model,
-        .version = version_of(item->experiment, arm),
-        .from_ms = from_ms,
+        .model = model,
+        .version = version,
+        .from_ms = from_ms > 0 ? from_ms : 0,
         .to_ms = to_ms,
-        .window_ms = to_ms - from_ms,
-        .step_ms = to_ms - from_ms,
+        .window_ms = MINUTE_MS,
+        .step_ms = MINUTE_MS,
     };
+    AUTO(states) struct states *sum = NULL;
     struct series_points points = {0};
     struct metric_ref ref;
-    struct metric_value value;
+    struct metric_value result;
     struct err why;
-    *out = (double)NAN;
-    if (from_ms >= to_ms)
-        return 0;
-    int rc = series_read(run->options.store, &query, &points, err);
-    if (rc)
-        return rc == ERR_NOT_FOUND ? 0 : rc;
-    const char *name = item->experiment->metrics[metric].metric;
-    if (points.n == 1 && points.points[0].states &&
-        metric_find(&ref, name, points.setup.task, &why) == 0) {
-        metric_result(points.points[0].states, &ref, query.window_ms, &value);
-        *out = value.value;
+    *value = (double)NAN;
+    *n = 0;
+    if (query.from_ms >= to_ms || series_read(run->options.store, &query, &points, &why))
+        return 0; /* no such model yet */
+    int rc = merge_all(&points, &sum, err);
+    if (!rc && metric_find(&ref, metric, points.setup.task, &why) == 0) {
+        metric_result(sum, &ref, to_ms - query.from_ms, &result);
+        *value = result.value;
+        *n = result.n;
     }
     series_points_free(&points);
-    return 0;
+    return rc;
 }
 
 static int tell_estimate(struct run *run, struct item *item, int metric, int64_t look_ms,
                          struct err *err)
 {
+    const struct experiment *experiment = item->experiment;
+    int64_t begun_ms = item->ramp.since_ms + RUN_SETTLE_MS;
+    int64_t from_ms = (begun_ms + MINUTE_MS - 1) / MINUTE_MS * MINUTE_MS;
+    if (look_ms - from_ms > ESTIMATE_MS)
+        from_ms = look_ms - ESTIMATE_MS;
     int rc = 0;
     for (int a = 0; !rc && a < N_ARMS; a++) {
         double value;
-        rc = estimate(run, item, metric, (enum arm_served)a, look_ms, &value, err);
+        int64_t n;
+        rc = run_value(run, experiment->model, version_of(experiment, (enum arm_served)a),
+                       experiment->metrics[metric].metric, from_ms, look_ms, &value, &n, err);
         if (!rc)
             evidence_tell(item->evidence, metric, (enum arm_served)a, value);
     }

@@ -4,6 +4,7 @@ examples that are true.
 """
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -245,6 +246,55 @@ def the_pipelines_examples_of_the_documentation_are_true(story):
     paths[:] = [path.replace(NAME, "b") for path in paths]
     commands[:] = [command.replace(NAME, "b").replace("$(params.experiment)", "b") for command in commands]
     equal((answers(), exits()), (("fail", 409, 200), {1}), "rolled back")
+
+
+def _scored(rng, seconds, from_s, sure):
+    """Predictions without labels; a version that is sure says 0.05 or 0.95, another 0.35 or 0.65."""
+    lines = []
+    for n in range(10 * seconds):
+        unit = f"s{from_s}-{n}"
+        version = "v4" if bucket(NAME, unit) < 0.5 else "v3"
+        low = 0.05 if sure[version] else 0.35
+        score = low if rng.random() < 0.5 else 1 - low
+        lines.append({"type": "prediction", "id": unit, "ts": START + 1000 * from_s + 100 * n, "model": "credit", "version": version, "unit": unit, "score": score})
+    return lines
+
+
+@short
+def quality_that_is_only_estimated_holds_a_release_and_decides_nothing(story):
+    rng = random.Random(4)
+    reference = story.path("reference.jsonl")
+    with open(reference, "w", encoding="utf-8") as file:
+        for n in range(800):
+            score = rng.random()
+            file.write(json.dumps({"type": "prediction", "id": f"r{n}", "ts": START - 1, "model": "credit", "version": "v3", "score": score}) + "\n")
+            file.write(json.dumps({"type": "label", "id": f"r{n}", "ts": START - 1, "label": int(rng.random() < score)}) + "\n")
+    model = {"name": "credit", "task": "binary", "positive": 1, "reference": {"file": reference}}
+    metrics = [{"metric": "error_rate", "margin_relative": 9.0}, {"metric": "estimated_accuracy", "margin": 0.05}]
+    steps = [{"weight": 50, "min_duration": "2m"}, {"weight": 100, "min_duration": "10m"}]
+    reasons = {}
+    for treatment_is_sure in (False, True):
+        daemon = story.daemon(configuration(models=[model]), f"sure-{treatment_is_sure}")
+        daemon.start()
+        daemon.post("/api/v1/experiments", _experiment(metrics=metrics, start=True, steps=steps, noninferiority="lenient", holdback=5))
+        for minute in range(3):
+            daemon.post("/api/v1/events", _scored(rng, 60, 60 * minute, {"v3": True, "v4": treatment_is_sure}))
+        seconds = itertools.count(180)
+
+        def looked():  # a verdict is written once a second for people: time goes on until one is
+            daemon.post("/api/v1/events", _scored(rng, 1, next(seconds), {"v3": True, "v4": treatment_is_sure}))
+            return (daemon.get(_path())["verdict"] or {}).get("decided_at", 0) >= START + 180000
+
+        wait_until(looked, 20, "the last look")
+        now = daemon.get(_path())
+        equal(now["state"], "running")
+        reasons[treatment_is_sure] = (now["step"], now["verdict"]["verdict"], now["verdict"]["reason"])
+        told = next(m for m in now["verdict"]["metrics"] if m["metric"] == "estimated_accuracy")
+        if not treatment_is_sure:
+            assert told["control"]["value"] > told["treatment"]["value"] + 0.2, told
+
+    equal(reasons[False], (0, "hold", "estimated_accuracy, estimated without labels, is poor"))
+    equal(reasons[True][0], 1, reasons[True])
 
 
 @short
