@@ -44,8 +44,9 @@ struct daemon {
     struct web *web;
     struct sinks *sinks;
     struct traffic traffic;
-    int64_t looked_ms;      /* event time of the last look … */
-    int64_t looked_wall_ms; /* … and when that was */
+    int64_t looked_ms;       /* event time of the last look … */
+    int64_t looked_boot_ms;  /* … and when that was; 0: none yet */
+    struct clock_watch wall; /* the ticks' */
     atomic_bool stopping;
     pthread_t ticks;
     bool ticks_running;

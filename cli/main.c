@@ -45,7 +45,7 @@ static const struct command {
      "sets what drift is measured against, while no daemon runs (then: PUT /models/M/reference)"},
     {"replay", command_replay, "-c FILE [--db DB] EVENTS.jsonl[.gz]…",
      "runs files of events through the very same pipeline, on event time; - is standard input"},
-    {"serve", command_serve, "-c FILE [--web-dir DIR]",
+    {"serve", command_serve, "-c FILE [--web-dir DIR] [--accept-clock]",
      "the daemon: collector, alerts, HTTP; SIGHUP reloads, SIGTERM drains and commits"},
     {"token", command_token, "new NAME SCOPES [--expires 90d] [--file tokens.txt]",
      "makes a token of http.tokens; scopes are some of read, ingest, operate, admin"},

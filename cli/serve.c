@@ -6,11 +6,13 @@
 #include "cli/serve.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/clock_check.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/options.h"
@@ -57,7 +59,7 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
     if (!rc && watched)
         rc = alerts_look(daemon->alerts, &outside, wall_ms, err);
     daemon->looked_ms = look_ms;
-    daemon->looked_wall_ms = wall_ms;
+    daemon->looked_boot_ms = clock_boot_ms(clock_system());
     /* 0: the next second in which anything happens, as an experiment wants it */
     *next_look_ms = watched && !observed ? alerts_next_look(daemon->alerts, look_ms) : 0;
     if (!rc)
@@ -67,15 +69,28 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
     return rc;
 }
 
-/* While no event comes, event time is carried on from the last look. */
+/* A wall clock that was just set is no news about a model: nothing is judged in that moment. */
+static bool was_set(struct daemon *daemon)
+{
+    const int64_t jump_ms = clock_watch_jump(&daemon->wall, clock_system());
+    if (jump_ms)
+        log_write(&daemon->log, LEVEL_WARNING, "cli", "the wall clock was set %s by %.1f s",
+                  jump_ms > 0 ? "forward" : "back", fabs((double)jump_ms) / 1000);
+    return jump_ms != 0;
+}
+
+/* While no event comes, event time is carried on from the last look, by the clock that nobody
+   sets. */
 static int tick(void *context, struct store *store, struct err *err)
 {
     (void)store;
     struct daemon *daemon = context;
+    if (was_set(daemon))
+        return 0;
     int64_t wall_ms = clock_wall_ms(clock_system());
-    int64_t silent_ms = wall_ms - daemon->looked_wall_ms;
+    int64_t silent_ms = clock_boot_ms(clock_system()) - daemon->looked_boot_ms;
     int rc = 0;
-    if (daemon->looked_wall_ms && silent_ms > 2 * TICK_MS) {
+    if (daemon->looked_boot_ms && silent_ms > 2 * TICK_MS) {
         struct outside outside = outside_at(daemon, daemon->looked_ms + silent_ms);
         rc = alerts_tick(daemon->alerts, &outside, wall_ms, err);
         if (!rc)
@@ -450,13 +465,15 @@ int command_serve(int argc, char **argv)
 {
     const char *path = NULL;
     const char *web_dir = NULL;
+    bool accept_clock = false;
     const struct option_row rows[] = {
         {.name = "config", .letter = 'c', .value = &path},
         {.name = "web-dir", .value = &web_dir},
+        {.name = "accept-clock", .flag = &accept_clock},
     };
     struct err err = {0};
     struct arguments words;
-    if (options_parse(rows, 2, argc, argv, &words, &err))
+    if (options_parse(rows, sizeof(rows) / sizeof(*rows), argc, argv, &words, &err))
         return fail(&err);
     if (!path || words.n) {
         err_set(&err, ERR_USAGE, "usage: assay serve -c FILE");
@@ -465,6 +482,8 @@ int command_serve(int argc, char **argv)
 
     AUTO(config) struct config *config = NULL;
     if (config_read(&config, path, &err))
+        return fail(&err);
+    if (!accept_clock && clock_check(config->storage_path, clock_system(), &err))
         return fail(&err);
     struct serve_options options = {.config = config, .web_dir = web_dir};
     return serve_run(&options, &err) ? fail(&err) : 0;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct clock {
@@ -26,3 +27,12 @@ static inline int64_t clock_boot_ms(const struct clock *clock)
 {
     return clock->boot_ms(clock->context);
 }
+
+/* Somebody may set the wall clock while we run; the boot clock goes on as it was. */
+struct clock_watch {
+    int64_t ahead_ms; /* wall clock less boot clock, when it was last looked at */
+    bool looked;
+};
+
+/* By how much the wall clock was set since the last call; 0: not, or by five seconds at most. */
+int64_t clock_watch_jump(struct clock_watch *watch, const struct clock *clock);

@@ -128,7 +128,7 @@ static void harm_rolls_back_and_says_why(void **state)
     world_end(&w);
 }
 
-static void missing_data_holds_and_never_promotes(void **state)
+static void F39_missing_data_holds_and_never_promotes(void **state)
 {
     (void)state;
     struct world w = world_of(ERROR_RATE);
@@ -148,7 +148,7 @@ static void missing_data_holds_and_never_promotes(void **state)
     world_end(&w);
 }
 
-static void one_silent_arm_for_longer_than_max_hold_rolls_back(void **state)
+static void F40_one_silent_arm_for_longer_than_max_hold_rolls_back(void **state)
 {
     (void)state;
     struct world w = world_of(ERROR_RATE);
@@ -542,8 +542,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_arms_go_on_when_shown_safe),
         cmocka_unit_test(harm_rolls_back_and_says_why),
-        cmocka_unit_test(missing_data_holds_and_never_promotes),
-        cmocka_unit_test(one_silent_arm_for_longer_than_max_hold_rolls_back),
+        cmocka_unit_test(F39_missing_data_holds_and_never_promotes),
+        cmocka_unit_test(F40_one_silent_arm_for_longer_than_max_hold_rolls_back),
         cmocka_unit_test(a_wrong_split_holds_even_before_harm),
         cmocka_unit_test(crossovers_are_counted_and_left_out),
         cmocka_unit_test(a_version_that_breaks_at_the_second_step_is_not_saved_by_the_first),

@@ -55,7 +55,7 @@ static void verdicts_carry_it_from_draft_to_promoted(void **state)
     assert_int_equal(r.phase, RAMP_PROMOTED);
 }
 
-static void a_paused_one_may_only_go_down(void **state)
+static void F43_a_paused_one_may_only_go_down(void **state)
 {
     (void)state;
     AUTO(experiment) struct experiment *e = experiment_of("[{\"weight\":5},{\"weight\":50}]");
@@ -163,7 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts_carry_it_from_draft_to_promoted),
-        cmocka_unit_test(a_paused_one_may_only_go_down),
+        cmocka_unit_test(F43_a_paused_one_may_only_go_down),
         cmocka_unit_test(a_frozen_one_is_left_alone_until_it_is_resumed),
         cmocka_unit_test(a_person_may_jump_up_and_down_and_end_it),
         cmocka_unit_test(an_approval_is_given_once_for_the_step_that_waits),

@@ -63,7 +63,7 @@ static void events_that_were_lost_hold_the_step(void **state)
     site_free(site);
 }
 
-static void when_nothing_comes_the_wall_clock_holds(void **state)
+static void F39_when_nothing_comes_the_wall_clock_holds(void **state)
 {
     (void)state;
     struct site *site = site_new(HALF, ERRORS, "");
@@ -88,7 +88,7 @@ static void when_nothing_comes_the_wall_clock_holds(void **state)
 }
 
 /* Event time leaps by a day: the step has lasted long enough, and nothing is known of it. */
-static void a_clock_that_jumps_promotes_nothing(void **state)
+static void F29_a_clock_that_jumps_promotes_nothing(void **state)
 {
     (void)state;
     struct site *site = site_new(HALF, ERRORS, ",\"noninferiority\":\"lenient\"");
@@ -296,8 +296,8 @@ int main(void)
         cmocka_unit_test(labels_count_once_their_prediction_is_ripe_even_after_a_restart),
         cmocka_unit_test(a_hold_and_its_end_are_rows_of_the_history),
         cmocka_unit_test(events_that_were_lost_hold_the_step),
-        cmocka_unit_test(when_nothing_comes_the_wall_clock_holds),
-        cmocka_unit_test(a_clock_that_jumps_promotes_nothing),
+        cmocka_unit_test(F39_when_nothing_comes_the_wall_clock_holds),
+        cmocka_unit_test(F29_a_clock_that_jumps_promotes_nothing),
         cmocka_unit_test(units_of_one_bucket_hold_for_the_arm_that_is_silent),
         cmocka_unit_test(a_metric_without_variance_holds_and_says_so),
         cmocka_unit_test(without_traffic_it_waits_and_says_nothing_false),

@@ -1,8 +1,9 @@
-"""What is no event is counted, kept and never stops the flow. Rows F14, F31, F33 and F35."""
+"""What is no event is counted, kept and never stops the flow. Rows F14, F29, F31, F33 and F35."""
 
 import os
 import sqlite3
 import subprocess
+import time
 
 from daemon import configuration, run_program
 from database import check_sound, query, totals
@@ -198,3 +199,22 @@ def an_address_beyond_loopback_without_protection_is_refused(story):
 
     assert code != 0
     assert "insecure" in errors or "tls" in errors.lower(), errors
+
+
+def F29_a_clock_far_before_the_newest_commit_is_refused_unless_accepted(story):
+    daemon = story.daemon(configuration()).start()
+    daemon.terminate()
+    ahead = time.time() + 2 * 3600  # the clock was right then, and is two hours behind now
+    os.utime(daemon.database, (ahead, ahead))
+
+    code, _, errors = run_program("serve", "-c", daemon.write_configuration(), cwd=daemon.folder, timeout=30)
+
+    assert code != 0
+    assert "more than an hour before " + daemon.database + " was last written" in errors, errors
+    assert "start with --accept-clock" in errors, errors
+    os.utime(daemon.database, (ahead, ahead))
+    daemon.start("--accept-clock")
+    daemon.terminate()
+    nearly = time.time() + 3000  # a clock may be wrong by less
+    os.utime(daemon.database, (nearly, nearly))
+    daemon.start()

@@ -176,7 +176,7 @@ def through_kafka_a_harmful_release_is_rolled_back(story):
 
 
 @short
-def a_person_wins_over_the_engine_and_conflicts_are_told(story):
+def F43_a_person_wins_over_the_engine_and_conflicts_are_told(story):
     daemon = story.daemon(configuration())
     daemon.start()
     experiment = _start(daemon)
@@ -302,7 +302,7 @@ def an_experiment_of_the_configuration_is_created_once(story):
 
 
 @short
-def a_silent_treatment_is_held_then_rolled_back(story):
+def F40_a_silent_treatment_is_held_then_rolled_back(story):
     daemon = story.daemon(configuration())
     daemon.start()
     experiment = _start(daemon, stale_after="30s", max_hold="1s")

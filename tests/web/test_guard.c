@@ -61,7 +61,7 @@ static void disconnect(struct guard *guard, struct peer *peer)
     close(peer->theirs);
 }
 
-static void a_header_has_ten_seconds_however_many_bytes_trickle_in(void **state)
+static void F48_a_header_has_ten_seconds_however_many_bytes_trickle_in(void **state)
 {
     (void)state;
     AUTO(guard) struct guard *guard = NULL;
@@ -79,7 +79,7 @@ static void a_header_has_ten_seconds_however_many_bytes_trickle_in(void **state)
     disconnect(guard, &peer);
 }
 
-static void a_body_has_thirty_seconds_and_our_own_work_none(void **state)
+static void F48_a_body_has_thirty_seconds_and_our_own_work_none(void **state)
 {
     (void)state;
     AUTO(guard) struct guard *guard = NULL;
@@ -188,8 +188,8 @@ static void a_token_may_ask_so_often_from_wherever_it_comes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_header_has_ten_seconds_however_many_bytes_trickle_in),
-        cmocka_unit_test(a_body_has_thirty_seconds_and_our_own_work_none),
+        cmocka_unit_test(F48_a_header_has_ten_seconds_however_many_bytes_trickle_in),
+        cmocka_unit_test(F48_a_body_has_thirty_seconds_and_our_own_work_none),
         cmocka_unit_test(the_slowest_of_an_address_makes_room_for_its_next),
         cmocka_unit_test(who_is_being_served_is_never_ended_for_a_newcomer),
         cmocka_unit_test(an_address_may_ask_so_often),

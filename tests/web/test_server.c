@@ -91,7 +91,7 @@ static void every_answer_has_the_security_headers(void **state)
 }
 
 /* F48: what a proxy and this server could read in two ways is refused, and the connection ends. */
-static void ambiguous_requests_are_refused(void **state)
+static void F48_ambiguous_requests_are_refused(void **state)
 {
     (void)state;
     __attribute__((cleanup(site_freep))) struct site *site = started();
@@ -174,7 +174,7 @@ static void only_our_own_host_names_are_served(void **state)
     }
 }
 
-static void sizes_have_limits(void **state)
+static void F48_sizes_have_limits(void **state)
 {
     (void)state;
     __attribute__((cleanup(site_freep))) struct site *site = started();
@@ -352,7 +352,7 @@ static void a_change_from_a_foreign_page_is_refused(void **state)
 }
 
 /* F48: fifty slow ones of an address make room for the next, so that a quick one always gets in. */
-static void slow_connections_cannot_keep_a_quick_one_out(void **state)
+static void F48_slow_connections_cannot_keep_a_quick_one_out(void **state)
 {
     (void)state;
     __attribute__((cleanup(site_freep))) struct site *site = started();
@@ -425,9 +425,9 @@ int main(void)
         cmocka_unit_test(it_is_healthy_and_ready),
         cmocka_unit_test(a_collector_without_broker_makes_it_not_ready),
         cmocka_unit_test(every_answer_has_the_security_headers),
-        cmocka_unit_test(ambiguous_requests_are_refused),
+        cmocka_unit_test(F48_ambiguous_requests_are_refused),
         cmocka_unit_test(only_our_own_host_names_are_served),
-        cmocka_unit_test(sizes_have_limits),
+        cmocka_unit_test(F48_sizes_have_limits),
         cmocka_unit_test(a_chunked_body_beyond_the_limit_is_refused_once_it_is_in),
         cmocka_unit_test(a_wrong_method_is_told_the_right_ones),
         cmocka_unit_test(an_unknown_path_is_told_the_near_one),
@@ -435,7 +435,7 @@ int main(void)
         cmocka_unit_test(large_answers_are_gzipped_for_who_takes_it),
         cmocka_unit_test(head_has_the_header_and_no_body),
         cmocka_unit_test(a_change_from_a_foreign_page_is_refused),
-        cmocka_unit_test(slow_connections_cannot_keep_a_quick_one_out),
+        cmocka_unit_test(F48_slow_connections_cannot_keep_a_quick_one_out),
         cmocka_unit_test(an_open_address_needs_tls_and_tokens),
         cmocka_unit_test(a_port_that_is_taken_is_named),
     };
