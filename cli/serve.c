@@ -385,6 +385,10 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .commands = &commands,
         .web_dir = daemon->options->web_dir,
     };
+    /* what a rule of drift has read and judged the page need not read again, nor the reverse */
+    rc = store_drift_cache(daemon->store, &web.drift_cache, err);
+    if (rc)
+        return rc;
     rc = traffic_open(&daemon->traffic, config, daemon->http, daemon->changes, &daemon->log, err);
     const struct sinks_options sinks = {config, config->storage_path, daemon->changes,
                                         &daemon->log};

@@ -54,6 +54,11 @@ int commit_reference(struct store *store, const char *model, const char *version
     buf_finish(&bytes);
     if (!rc && reference->fitted)
         rc = commit_fitted(store, sqlite3_last_insert_rowid(store->db), reference->fitted, err);
+    struct drift_cache *cache;
+    if (!rc)
+        rc = store_drift_cache(store, &cache, err);
+    if (!rc) /* by its contents: whether the transaction ends well or not, that is what it is */
+        drift_cache_keep_reference(cache, reference->id, reference);
     return rc;
 }
 

@@ -218,7 +218,8 @@ static int start_parts(struct web *web, const struct web_options *options, struc
         .idle_ms = 30000,
         .answer_ms = 120000,
     };
-    int rc = drift_cache_new(&web->drift_cache, err);
+    web->drift_cache = options->drift_cache;
+    int rc = web->drift_cache ? 0 : drift_cache_new(&web->drift_cache, err);
     if (rc == 0)
         rc = memo_new(&web->memo, err);
     struct api_options api = {.config = options->config,
@@ -316,7 +317,8 @@ void web_stop(struct web *web)
     work_free(web->waiters);
     api_close(web->quick);
     answers_free(web->answers);
-    drift_cache_free(web->drift_cache);
+    if (!web->options.drift_cache)
+        drift_cache_free(web->drift_cache);
     memo_free(web->memo);
     assets_free(web->assets);
     guard_free(web->guard);

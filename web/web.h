@@ -27,6 +27,7 @@ struct web_options {
     const struct web_commands *commands; /* copied */
     const struct clock *clock;           /* NULL: the system's */
     const char *web_dir;                 /* serves the page from this directory; NULL: embedded */
+    struct drift_cache *drift_cache;     /* lent; NULL: web has its own */
 };
 
 int web_start(struct web **out, const struct web_options *options, struct err *err);

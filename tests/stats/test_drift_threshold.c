@@ -323,6 +323,79 @@ static void evidentlys_rules_stay_available(void **state)
     finish(&large);
 }
 
+/* Both features take the values 1, 2 … as often as told. */
+static void fold_counts(struct profile *profile, const int *counts, int n)
+{
+    for (int k = 0; k < n; k++) {
+        for (int i = 0; i < counts[k]; i++) {
+            profile_event(profile, 1);
+            profile_number(profile, 0, k + 1, 1);
+            profile_category(profile, 1, (uint64_t)k + 1, 1);
+        }
+    }
+}
+
+static struct drift_verdict evidently_of(const int *reference, const int *window, int n,
+                                         int feature)
+{
+    struct world world = {
+        .features =
+            {{.name_id = 1, .kind = PROFILE_NUMERIC, .min = (double)NAN, .max = (double)NAN},
+             {.name_id = 2, .kind = PROFILE_CATEGORICAL, .min = (double)NAN, .max = (double)NAN}},
+    };
+    struct drift_rule rule = {DRIFT_EVIDENTLY, 0.01, 0};
+    AUTO(profile) struct profile *old = NULL, *now = NULL;
+    world.layout = (struct profile_layout){.n_features = 2, .features = world.features};
+    assert_int_equal(profile_new(&old, &world.layout, PROFILE_REFERENCE, NULL), 0);
+    fold_counts(old, reference, n);
+    assert_int_equal(reference_build(&world.reference, old, 0, NULL), 0);
+    assert_int_equal(drift_nulls_new(&world.nulls, NULL), 0);
+    assert_int_equal(profile_new(&now, &world.layout, PROFILE_HOUR, NULL), 0);
+    fold_counts(now, window, n);
+    struct drift_verdict verdict = judge_window(&world, now, &rule, feature);
+    finish(&world);
+    return verdict;
+}
+
+/* Evidently 0.7.23: up to 1,000 rows tests with p < 0.05, above distances with >= 0.1. */
+static void evidentlys_choice_of_test_goes_by_rows_kind_and_values(void **state)
+{
+    (void)state;
+    static const int six[] = {200, 200, 200, 200, 100, 100},
+                     six_more[] = {200, 200, 200, 200, 100, 101};
+    static const int few[] = {100, 100, 100, 100, 50, 50};
+    static const int three[] = {500, 300, 200}, three_now[] = {230, 160, 110};
+    static const int three_more[] = {500, 300, 201};
+    static const int two[] = {400, 600}, two_now[] = {230, 270};
+    static const int with_unseen[] = {250, 150, 100, 0}, unseen_now[] = {250, 150, 100, 1};
+
+    for (int feature = 0; feature < 2; feature++) { /* few values: numbers as categories */
+        struct drift_verdict chi2 = evidently_of(three, three_now, 3, feature);
+        assert_string_equal(chi2.method, "chi2");
+        assert_true(fabs(chi2.statistic - (1.6 + 2.0 / 3 + 1)) < 1e-12);
+        assert_true(fabs(chi2.p_value - exp(-(1.6 + 2.0 / 3 + 1) / 2)) < 1e-12);
+        assert_false(chi2.drifted);
+
+        struct drift_verdict z = evidently_of(two, two_now, 2, feature);
+        assert_true(fabs(fabs(z.statistic) - 0.06 / sqrt(0.42 * 0.58 * 0.003)) < 1e-12);
+        assert_true(fabs(z.p_value - 2 * normal_sf(0.06 / sqrt(0.42 * 0.58 * 0.003))) < 1e-12);
+        assert_true(z.drifted);
+
+        struct drift_verdict js = evidently_of(three_more, three_now, 3, feature);
+        assert_string_equal(js.method, "js_distance");
+        assert_true(js.threshold == 0.1 && isnan(js.p_value) && !js.drifted);
+
+        assert_true(evidently_of(with_unseen, unseen_now, 4, feature).p_value == 0);
+    }
+    struct drift_verdict ks = evidently_of(six, few, 6, 0);
+    assert_string_equal(ks.method, "ks"); /* 1,000 rows, six values */
+    assert_true(ks.threshold == 0.05 && !ks.drifted && ks.p_value > 0.9);
+    struct drift_verdict distance = evidently_of(six_more, few, 6, 0);
+    assert_string_equal(distance.method, "wasserstein_norm"); /* a row more */
+    assert_true(distance.threshold == 0.1 && isnan(distance.p_value));
+    assert_string_equal(evidently_of(six_more, few, 6, 1).method, "js_distance");
+}
+
 static void methods_are_known_by_name(void **state)
 {
     (void)state;
@@ -343,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_small_effect_is_no_alarm_however_sure),
         cmocka_unit_test(thresholds_and_p_values_answer_each_other),
         cmocka_unit_test(evidentlys_rules_stay_available),
+        cmocka_unit_test(evidentlys_choice_of_test_goes_by_rows_kind_and_values),
         cmocka_unit_test(methods_are_known_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

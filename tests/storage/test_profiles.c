@@ -197,6 +197,53 @@ static void a_range_of_panes_serves_as_reference(void **state)
     profile_model_finish(&model);
 }
 
+/* The id of the reference that the span's panes make; *same: it is the very one of `other`. */
+static uint64_t id_of_span(struct fixture *fixture, const struct profile_query *span,
+                           const struct reference *other, bool *same)
+{
+    struct err err = {0};
+    struct profile_model model;
+    must(profile_model_read(fixture->store, "credit", NULL, &model, &err), &err);
+    must(profile_model_from_panes(fixture->store, &model, span, "range", &err), &err);
+    assert_non_null(model.reference.reference);
+    uint64_t id = model.reference.reference->id;
+    *same = model.reference.reference == other;
+    profile_model_finish(&model);
+    return id;
+}
+
+static void a_reference_of_panes_is_made_once_for_as_long_as_they_stay_the_same(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    struct err err = {0};
+    struct profile_model first;
+    struct profile_query span = {.model = "credit", .from_ms = START, .to_ms = START + 5 * MINUTE};
+    struct profile_query shorter = span;
+    bool same;
+    shorter.to_ms = START + MINUTE;
+    write_minute(fixture, START, 0, 10);
+    write_minute(fixture, START + MINUTE, 5, 7);
+    must(profile_model_read(fixture->store, "credit", NULL, &first, &err), &err);
+    must(profile_model_from_panes(fixture->store, &first, &span, "range", &err), &err);
+    uint64_t before = first.reference.reference->id;
+
+    assert_int_equal(id_of_span(fixture, &span, first.reference.reference, &same), before);
+    assert_true(same);
+    write_minute(fixture, START + 9 * MINUTE, 50, 3); /* beyond the span */
+    assert_int_equal(id_of_span(fixture, &span, first.reference.reference, &same), before);
+    assert_true(same);
+    assert_true(id_of_span(fixture, &shorter, first.reference.reference, &same) != before);
+    assert_false(same);
+    write_minute(fixture, START + 2 * MINUTE, 50, 3); /* a pane more */
+    uint64_t after = id_of_span(fixture, &span, first.reference.reference, &same);
+    assert_true(after != before);
+    assert_false(same);
+    write_minute(fixture, START + 2 * MINUTE, 50, 4); /* the same pane, written anew */
+    assert_true(id_of_span(fixture, &span, first.reference.reference, &same) != after);
+    profile_model_finish(&first);
+}
+
 static struct reference *reference_of(struct fixture *fixture, double first)
 {
     struct err err = {0};
@@ -248,6 +295,26 @@ static void the_newest_reference_counts_and_a_versions_own_before_it(void **stat
     assert_false(known);
 }
 
+static void a_reference_just_set_is_not_read_back(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(reference) struct reference *reference = reference_of(fixture, 0);
+    struct err err = {0};
+    struct reference_row row;
+
+    set_reference(fixture, "", reference);
+
+    must(reference_row_read(fixture->store, "credit", "v1", &row, &err), &err);
+    assert_ptr_equal(row.reference, reference);
+    reference_row_finish(&row);
+    AUTO(store) struct store *other = temp_store(fixture->temp, STORE_READ);
+    must(reference_row_read(other, "credit", "v1", &row, &err), &err);
+    assert_ptr_not_equal(row.reference, reference);
+    assert_int_equal(row.reference->id, reference->id);
+    reference_row_finish(&row);
+}
+
 static void a_damaged_reference_is_refused_by_name(void **state)
 {
     (void)state;
@@ -260,8 +327,9 @@ static void a_damaged_reference_is_refused_by_name(void **state)
                                   "UPDATE reference_states SET bytes = zeroblob(100)", NULL, NULL,
                                   NULL),
                      SQLITE_OK);
+    AUTO(store) struct store *reader = temp_store(fixture->temp, STORE_READ);
 
-    int rc = reference_row_read(fixture->store, "credit", NULL, &row, &err);
+    int rc = reference_row_read(reader, "credit", NULL, &row, &err);
 
     assert_int_equal(rc, ERR_CORRUPT);
     assert_string_equal(err.text, "model credit: its reference is damaged; load it again with "
@@ -275,6 +343,8 @@ int main(void)
         cmocka_unit_test(what_is_rolled_up_shows_the_same_by_the_hour_and_is_partial_by_the_minute),
         cmocka_unit_test(a_damaged_profile_is_left_out_and_counted),
         cmocka_unit_test(a_range_of_panes_serves_as_reference),
+        cmocka_unit_test(a_reference_of_panes_is_made_once_for_as_long_as_they_stay_the_same),
+        cmocka_unit_test(a_reference_just_set_is_not_read_back),
         cmocka_unit_test(the_newest_reference_counts_and_a_versions_own_before_it),
         cmocka_unit_test(a_damaged_reference_is_refused_by_name),
     };
