@@ -104,6 +104,10 @@ int evidence_merge(struct evidence *into, const struct evidence *from, struct er
         return rc;
     into->crossovers += from->crossovers;
     into->treated += from->treated;
+    for (int m = 0; m < into->n_metrics; m++)
+        for (int a = 0; a < N_ARMS; a++)
+            if (isnan(into->told[m][a]))
+                into->told[m][a] = from->told[m][a];
     for (int s = 0; s < into->n_steps; s++) {
         merge_counts(&into->steps[s], &from->steps[s], into->n_metrics);
         for (int m = 0; m < into->n_metrics; m++)

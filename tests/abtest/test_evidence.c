@@ -179,6 +179,8 @@ static void parts_split_by_unit_merge_to_the_whole(void **state)
         feed(whole, i, 1);
         feed(rng_u64(&rng) % 400 < 170 ? left : right, i, 1);
     }
+    evidence_tell(whole, 0, ARM_TREATMENT, 7);
+    evidence_tell(right, 0, ARM_TREATMENT, 7); /* one part was told it */
     assert_int_equal(evidence_merge(left, right, NULL), 0);
 
     assert_same_bytes(whole, left);

@@ -19,6 +19,20 @@ static json_int_t shown_units(struct site *site, int *step)
     return n;
 }
 
+/* A label whose unit is in the arm that served it: i odd, control. */
+static struct run_event label_of(int i, struct observation observation)
+{
+    observation.stage = STAGE_LABEL;
+    return (struct run_event){
+        .unit_hash = (uint64_t)(i + 10) << 1,
+        .ts_ms = T0 + 5 * SECOND,
+        .model = "credit",
+        .version = i % 2 ? "v1" : "v2",
+        .sign = 1,
+        .observation = observation,
+    };
+}
+
 /* After an outage the log holds events that were served by the weight of now. */
 static void no_step_is_left_upwards_while_our_own_input_is_behind(void **state)
 {
@@ -49,14 +63,7 @@ static void harm_rolls_back_out_of_a_backlog(void **state)
     feed(site, T0, 1, 1);
     look(site, T0 + SECOND, 0);
     for (int i = 0; i < 1500; i++) {
-        struct run_event event = {
-            .unit_hash = (uint64_t)(i + 10) << 1,
-            .ts_ms = T0 + 5 * SECOND,
-            .model = "credit",
-            .version = i % 2 ? "v1" : "v2",
-            .sign = 1,
-            .observation = {.stage = STAGE_LABEL, .has_predicted = true},
-        };
+        struct run_event event = label_of(i, (struct observation){.has_predicted = true});
         event.observation.correct = i % 2 ? i % 10 != 1 : i % 4 == 0;
         assert_int_equal(run_observe(site->run, &event, &err), 0);
     }
@@ -180,14 +187,7 @@ static void labels_of_many_classes_ripen_like_all_others(void **state)
     feed(site, T0, 1, -1);
     look(site, T0 + SECOND, 0);
     for (int i = 0; i < 300; i++) {
-        struct run_event event = {
-            .unit_hash = (uint64_t)(i + 10) << 1,
-            .ts_ms = T0 + 5 * SECOND,
-            .model = "credit",
-            .version = i % 2 ? "v1" : "v2",
-            .sign = 1,
-            .observation = {.stage = STAGE_LABEL, .content = &scene},
-        };
+        struct run_event event = label_of(i, (struct observation){.content = &scene});
         event.observation.predicted_class = 1 + (uint64_t)i % 3;
         event.observation.label_class = 1 + (uint64_t)i % 3;
         assert_int_equal(run_observe(site->run, &event, &err), 0);
