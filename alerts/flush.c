@@ -21,6 +21,7 @@ enum {
     /* Alertmanager wants to hear of what fires every minute, and of what ended for five more. */
     RESEND_MS = 60 * 1000,
     LINGER_MS = 5 * 60 * 1000,
+    FOLD_AFTER_MS = 60 * 60 * 1000, /* what waits for longer, and is over, becomes one summary */
 };
 
 struct hold { /* what keeps alerts from being told now */
@@ -250,11 +251,49 @@ static int settle(const struct telling *t, struct err *err)
     return rc;
 }
 
+/* An alert of a message that is folded away: it is over, and the summary says so. */
+static int add_missed(void *context, const char *id, struct err *err)
+{
+    struct telling *t = context;
+    for (size_t i = 0; i < t->n; i++) {
+        if (strcmp(t->members[i].id, id) == 0)
+            return 0;
+    }
+    struct told_alert ended = {.told = true};
+    snprintf(ended.id, sizeof(ended.id), "%s", id);
+    int rc = add_words(t, &ended, err);
+    if (rc == NOTICE_FULL)
+        notice_count(t->notice, false);
+    return rc < 0 && rc != ERR_NOT_FOUND ? rc : 0;
+}
+
+/*
+ * Once nothing of the group fires any more, what could not be sent for an hour is news of the past:
+ * this message takes the place of all of it but the head, which may be on its way. A receiver that
+ * was down for days then hears two messages, and not each change of those days.
+ */
+static int fold_old(struct telling *t, struct err *err)
+{
+    struct store *store = t->alerts->store;
+    struct outbox_old old = {t->group->receiver, t->group->key, t->wall_ms - FOLD_AFTER_MS};
+    int64_t n = 0;
+    if (t->every_alert || t->n_firing || t->n_held)
+        return 0;
+    int rc = outbox_old_read(store, &old, &n, add_missed, t, err);
+    if (rc || !n)
+        return rc;
+    notice_missed(t->notice, n);
+    return commit_outbox_fold(store, &old, t->wall_ms,
+                              "not sent: over, and told in a newer summary of the group", err);
+}
+
 static int write_group(struct telling *t, struct err *err)
 {
     int rc = begin_notice(t, err);
     if (!rc)
         rc = gather(t, err);
+    if (!rc)
+        rc = fold_old(t, err);
     if (!rc)
         rc = write_notice(t, err);
     return rc ? rc : settle(t, err);

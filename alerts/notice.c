@@ -15,6 +15,7 @@ struct notice {
     size_t n_alerts;        /* in it */
     char *name, *said, *at; /* of the first: its rule, its summary, its address */
     size_t n_firing, n_resolved;
+    int64_t n_missed; /* older notifications that this one stands for */
     const char *group_key;
     const char *url;
     size_t max_bytes;
@@ -93,6 +94,11 @@ void notice_count(struct notice *notice, bool firing)
     *(firing ? &notice->n_firing : &notice->n_resolved) += 1;
 }
 
+void notice_missed(struct notice *notice, int64_t n)
+{
+    notice->n_missed = n;
+}
+
 static char *copy_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
@@ -132,10 +138,15 @@ static json_t *summary_of(const struct notice *notice)
 {
     const char *said = notice->said ? notice->said : "";
     const char *status = notice->n_firing ? "FIRING" : "RESOLVED";
+    char missed[80] = "";
+    if (notice->n_missed)
+        snprintf(missed, sizeof(missed), " (in place of %lld older notifications)",
+                 (long long)notice->n_missed);
     if (notice->n_firing + notice->n_resolved == 1)
-        return json_sprintf("[%s] %s: %s", status, notice->name ? notice->name : "", said);
-    return json_sprintf("[%s] %zu firing, %zu resolved; first: %s", status, notice->n_firing,
-                        notice->n_resolved, said);
+        return json_sprintf("[%s] %s: %s%s", status, notice->name ? notice->name : "", said,
+                            missed);
+    return json_sprintf("[%s] %zu firing, %zu resolved%s; first: %s", status, notice->n_firing,
+                        notice->n_resolved, missed, said);
 }
 
 char *notice_finish(const struct notice *notice, int64_t at_ms, const char **type)
@@ -151,6 +162,8 @@ char *notice_finish(const struct notice *notice, int64_t at_ms, const char **typ
         notice->group_key, "group_id", id, "url", n == 1 && notice->at ? notice->at : all,
         "summary", summary_of(notice), "firing", (json_int_t)notice->n_firing, "resolved",
         (json_int_t)notice->n_resolved, "more", (json_int_t)(n - notice->n_alerts));
+    if (data && notice->n_missed)
+        json_object_set_new(data, "missed", json_integer((json_int_t)notice->n_missed));
     AUTO_FREE char *head = data ? json_dumps(data, JSON_COMPACT) : NULL;
     json_decref(data);
     if (!head)

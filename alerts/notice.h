@@ -51,4 +51,6 @@ void notice_free(struct notice *notice);
 /* 0, NOTICE_FULL, or < 0: its JSON is damaged. */
 int notice_add(struct notice *notice, const char *alert_json, bool firing);
 void notice_count(struct notice *notice, bool firing);
+/* So many older notifications were never sent: this message takes their place, and says so. */
+void notice_missed(struct notice *notice, int64_t n);
 char *notice_finish(const struct notice *notice, int64_t at_ms, const char **type);

@@ -91,6 +91,61 @@ int commit_outbox_again(struct store *store, int64_t id, int64_t now_ms, struct 
     return rc;
 }
 
+#define OLD_ROWS                                                                        \
+    "state = 0 AND receiver = ?1 AND group_key = ?2 AND created_ms < ?3 AND "           \
+    "type IN ('alert.firing', 'alert.resolved') AND json_valid(data) AND id > (SELECT " \
+    "min(id) FROM outbox WHERE state = 0 AND receiver = ?1 AND group_key = ?2)"
+
+static int old_statement(struct store *store, const char *sql, const struct outbox_old *old,
+                         sqlite3_stmt **statement, struct err *err)
+{
+    int rc = statement_get(store, sql, statement, err);
+    if (rc)
+        return rc;
+    bind_text(*statement, 1, old->receiver);
+    bind_text(*statement, 2, old->group_key);
+    sqlite3_bind_int64(*statement, 3, old->before_ms);
+    return 0;
+}
+
+int outbox_old_read(struct store *store, const struct outbox_old *old, int64_t *n,
+                    int (*alert)(void *context, const char *key, struct err *err), void *context,
+                    struct err *err)
+{
+    static const char count[] = "SELECT count(*) + coalesce(sum(data ->> '$.missed'), 0) "
+                                "FROM outbox WHERE " OLD_ROWS;
+    static const char alerts[] =
+        "SELECT DISTINCT a.value ->> '$.key' FROM outbox, json_each(data, '$.alerts') AS a "
+        "WHERE a.value ->> '$.key' IS NOT NULL AND outbox.id IN (SELECT id FROM outbox "
+        "WHERE " OLD_ROWS ") ORDER BY 1";
+    AUTO_RESET sqlite3_stmt *counting = NULL, *naming = NULL;
+    int rc = old_statement(store, count, old, &counting, err);
+    if (rc)
+        return rc;
+    *n = row_next(store, counting, "outbox", &rc, err) ? sqlite3_column_int64(counting, 0) : 0;
+    if (!rc)
+        rc = old_statement(store, alerts, old, &naming, err);
+    while (!rc && row_next(store, naming, "outbox", &rc, err))
+        rc = alert(context, row_text(naming, 0), err);
+    return rc;
+}
+
+int commit_outbox_fold(struct store *store, const struct outbox_old *old, int64_t now_ms,
+                       const char *problem, struct err *err)
+{
+    static const char sql[] =
+        "UPDATE outbox SET state = 2, problem = ?4, done_ms = ?5 WHERE " OLD_ROWS;
+    sqlite3_stmt *statement;
+    int rc = store_writing(store, err, "commit_outbox_fold");
+    if (!rc)
+        rc = old_statement(store, sql, old, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 4, problem);
+    sqlite3_bind_int64(statement, 5, now_ms);
+    return statement_run(store, statement, err, "outbox");
+}
+
 int commit_outbox_expire(struct store *store, int64_t before_ms, struct err *err)
 {
     static const char sql[] = "DELETE FROM outbox WHERE state > 0 AND done_ms < ?1";

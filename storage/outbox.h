@@ -58,6 +58,21 @@ int commit_outbox_attempt(struct store *store, const struct outbox_attempt *atte
 /* In a commit: makes a failed one wait again (sent by hand). 0, or ERR_NOT_FOUND. */
 int commit_outbox_again(struct store *store, int64_t id, int64_t now_ms, struct err *err);
 
+/*
+ * Messages of alerts (not of experiments) of a group, behind its head, that wait since before `before_ms`: in *n how many notifications
+ * they stand for (their own "missed" counted in), and each alert that they name.
+ */
+struct outbox_old {
+    const char *receiver, *group_key;
+    int64_t before_ms;
+};
+int outbox_old_read(struct store *store, const struct outbox_old *old, int64_t *n,
+                    int (*alert)(void *context, const char *key, struct err *err), void *context,
+                    struct err *err);
+/* In a commit: those rows are given up, with `problem`, as a summary takes their place. */
+int commit_outbox_fold(struct store *store, const struct outbox_old *old, int64_t now_ms,
+                       const char *problem, struct err *err);
+
 /* In a commit: sent and failed rows older than before_ms go. */
 int commit_outbox_expire(struct store *store, int64_t before_ms, struct err *err);
 

@@ -1,9 +1,11 @@
 /* The postman against a receiver that refuses each connection, with time handed in. */
 #include "alerts/deliver.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/backoff.h"
@@ -52,15 +54,20 @@ static void start(struct world *w)
     must(deliver_start(&w->deliver, &options, &err), &err);
 }
 
-static void begin(struct world *w)
+static void begin_with(struct world *w, const char *text)
 {
     struct err err = {0};
     w->temp = temp_new();
     w->store = temp_store(w->temp, STORE_WRITE);
     w->clock = (struct clock){w, now, now};
     pthread_mutex_init(&w->lock, NULL);
-    must(config_parse(&w->config, "assay.yaml", yaml, strlen(yaml), &err), &err);
+    must(config_parse(&w->config, "assay.yaml", text, strlen(text), &err), &err);
     must(receiver_set_parse(&w->receivers, w->config, &err), &err);
+}
+
+static void begin(struct world *w)
+{
+    begin_with(w, yaml);
 }
 
 static void end(struct world *w)
@@ -87,9 +94,57 @@ static void write_row(struct world *w, const char *receiver, const char *group)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* A receiver that gives each request the same answer, and counts them. */
+struct answering {
+    int fd;
+    char yaml[200];
+    const char *answer;
+    atomic_int n;
+    pthread_t thread;
+};
+
+static void *answer_all(void *context)
+{
+    struct answering *r = context;
+    int fd;
+    while ((fd = accept(r->fd, NULL, NULL)) >= 0) {
+        char request[4096];
+        if (read(fd, request, sizeof(request)) > 0 && write(fd, r->answer, strlen(r->answer)) > 0)
+            atomic_fetch_add(&r->n, 1);
+        shutdown(fd, SHUT_WR);
+        while (read(fd, request, sizeof(request)) > 0) { /* unread bytes would reset the answer */
+        }
+        close(fd);
+    }
+    return NULL;
+}
+
+static void answering_start(struct answering *r, const char *answer)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(at);
+    *r = (struct answering){.fd = socket(AF_INET, SOCK_STREAM, 0), .answer = answer};
+    assert_int_equal(bind(r->fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(r->fd, 4), 0);
+    assert_int_equal(getsockname(r->fd, (struct sockaddr *)&at, &size), 0);
+    snprintf(r->yaml, sizeof(r->yaml),
+             "receivers:\n  - {name: dead, type: webhook, url: 'http://127.0.0.1:%u/', "
+             "allow_private: true}\n",
+             ntohs(at.sin_port));
+    assert_int_equal(pthread_create(&r->thread, NULL, answer_all, r), 0);
+}
+
+static void answering_stop(struct answering *r)
+{
+    shutdown(r->fd, SHUT_RDWR);
+    pthread_join(r->thread, NULL);
+    close(r->fd);
+}
+
 struct seen { /* over all rows of the outbox */
     int64_t attempts, next_ms, failed, failed_ms;
     char problem[200];
+    char newest[200]; /* the problem of the newest row */
 };
 
 static int add(void *context, const struct outbox_row *row, struct err *err)
@@ -103,6 +158,8 @@ static int add(void *context, const struct outbox_row *row, struct err *err)
         seen->failed++;
         seen->failed_ms = row->done_ms;
     }
+    if (!seen->newest[0])
+        snprintf(seen->newest, sizeof(seen->newest), "%s", row->problem);
     snprintf(seen->problem, sizeof(seen->problem), "%s", row->problem);
     return 0;
 }
@@ -239,6 +296,59 @@ static void a_reload_brings_other_receivers(void **state)
     end(&w);
 }
 
+/* Waits until the postman has come to an end with what is due. */
+static struct seen until_attempts(struct world *w, int64_t attempts)
+{
+    struct seen seen = look(w);
+    while (seen.attempts < attempts) {
+        usleep(1000);
+        deliver_wake(w->deliver);
+        seen = look(w);
+    }
+    return seen;
+}
+
+static void a_receiver_is_not_tried_before_the_time_it_asked_for(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct answering receiver;
+    answering_start(&receiver, "HTTP/1.1 429 Too Many Requests\r\nretry-after: 77\r\n"
+                               "content-length: 0\r\nconnection: close\r\n\r\n");
+    begin_with(&w, receiver.yaml);
+    write_row(&w, "dead", "g");
+    start(&w);
+
+    struct seen seen = until_attempts(&w, 1);
+
+    assert_int_equal(seen.failed, 0);
+    assert_int_equal(seen.next_ms, 77000); /* the back-off alone would be about a second */
+    end(&w);
+    answering_stop(&receiver);
+}
+
+static void after_410_nothing_more_is_sent_there(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct answering receiver;
+    answering_start(&receiver, "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n"
+                               "connection: close\r\n\r\n");
+    begin_with(&w, receiver.yaml);
+    write_row(&w, "dead", "g");
+    start(&w);
+    assert_int_equal(until_attempts(&w, 1).failed, 1);
+
+    write_row(&w, "dead", "h");
+    struct seen seen = until_attempts(&w, 2);
+
+    assert_int_equal(seen.failed, 2);
+    assert_int_equal(receiver.n, 1);
+    assert_non_null(strstr(seen.newest, "the receiver answered 410 Gone before"));
+    end(&w);
+    answering_stop(&receiver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +357,8 @@ int main(void)
         cmocka_unit_test(after_five_failures_in_a_row_a_receiver_is_left_alone_for_a_while),
         cmocka_unit_test(what_goes_to_a_receiver_that_is_configured_no_more_fails_and_says_so),
         cmocka_unit_test(a_reload_brings_other_receivers),
+        cmocka_unit_test(a_receiver_is_not_tried_before_the_time_it_asked_for),
+        cmocka_unit_test(after_410_nothing_more_is_sent_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

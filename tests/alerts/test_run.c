@@ -558,6 +558,104 @@ static void a_silence_holds_the_telling_back_and_not_the_state(void **state)
     end(&w);
 }
 
+static void what_is_silenced_in_a_group_that_is_told_is_told_later(void **state)
+{
+    (void)state;
+    static const char one_group[] =
+        "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+        "alerts:\n"
+        "  - {name: errors, model: credit, metric: error_rate, window: 5m, above: 0.2, interval: "
+        "false}\n"
+        "  - {name: slow, model: credit, metric: latency_mean, window: 5m, above: 100, interval: "
+        "false}\n"
+        "receivers: [{name: oncall, type: webhook, url: 'http://127.0.0.1:1/'}]\n"
+        "route: {receiver: oncall, group_by: [model], group_wait: 0s, group_interval: 1m}\n";
+    struct world w = {0};
+    struct err err = {0};
+    struct buf answer;
+    struct actor actor = {"anna", 0};
+    buf_init(&answer, 4096);
+    begin_with(&w, one_group);
+    must(alerts_silence(w.store,
+                        "{\"matchers\":[\"alertname=\\\"slow\\\"\"],\"duration\":\"10m\","
+                        "\"comment\":\"known\"}",
+                        &actor, &answer, &err),
+         &err);
+    fill(&w, start, 100, 40, 500);
+    look(&w, start + 30000, 0);
+
+    assert_int_equal(flush(&w, 0), 1);
+    json_t *first = newest(&w);
+    assert_int_equal(flush(&w, 11 * MINUTE), 1); /* the silence has ended */
+    json_t *later = newest(&w);
+
+    assert_int_equal(json_array_size(json_object_get(first, "alerts")), 1);
+    assert_non_null(strstr(text(first, "summary"), "errors"));
+    assert_int_equal(json_array_size(json_object_get(later, "alerts")), 2);
+    json_decref(first);
+    json_decref(later);
+    buf_finish(&answer);
+    end(&w);
+}
+
+static int list_states(void *context, const struct outbox_row *row, struct err *err)
+{
+    (void)err;
+    char *text = context;
+    size_t n = strlen(text);
+    snprintf(text + n, 400 - n, "%s %s; ", outbox_state_name(row->state), row->type);
+    return 0;
+}
+
+/* The metric's minute is bad or good, a look and a flush follow. */
+static void turn(struct world *w, int64_t minute, int failed, double latency_ms)
+{
+    int64_t at_ms = start + minute * MINUTE;
+    fill(w, at_ms, 100, failed, latency_ms);
+    look(w, at_ms + 30000, minute * MINUTE);
+    flush(w, minute * MINUTE + 30000);
+}
+
+static void F46_after_days_of_outage_old_pairs_are_one_summary(void **state)
+{
+    (void)state;
+    static const char flapping[] =
+        "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+        "alerts:\n"
+        "  - {name: errors, model: credit, metric: error_rate, window: 1m, above: 0.2, interval: "
+        "false}\n"
+        "  - {name: slow, model: credit, metric: latency_mean, window: 1m, above: 100, interval: "
+        "false}\n"
+        "receivers: [{name: oncall, type: webhook, url: 'http://127.0.0.1:1/'}]\n"
+        "route: {receiver: oncall, group_by: [model], group_wait: 0s, group_interval: 0s, "
+        "repeat_interval: 1000h}\n";
+    struct world w = {0};
+    char states[400] = "";
+    begin_with(&w, flapping);
+
+    turn(&w, 0, 40, 10); /* errors fire: the head, which is tried again and again */
+    turn(&w, 1, 0, 10);
+    turn(&w, 2, 0, 500); /* slow fires, and ends */
+    turn(&w, 3, 0, 10);
+    turn(&w, 300, 40, 10); /* hours later errors fire once more … */
+    json_t *again = newest(&w);
+    turn(&w, 301, 0, 10); /* … and end: all of it is over */
+
+    json_t *data = newest(&w);
+    assert_int_equal(outbox_read(w.store, INT64_MAX, 100, list_states, states, NULL), 0);
+    assert_string_equal(states, "waiting alert.resolved; waiting alert.firing; failed "
+                                "alert.resolved; failed alert.firing; failed alert.resolved; "
+                                "waiting alert.firing; ");
+    assert_null(json_object_get(again, "missed"));
+    assert_int_equal(json_integer_value(json_object_get(data, "missed")), 3);
+    assert_int_equal(json_array_size(json_object_get(data, "alerts")), 2); /* slow's end as well */
+    assert_int_equal(json_integer_value(json_object_get(data, "resolved")), 2);
+    assert_non_null(strstr(text(data, "summary"), "(in place of 3 older notifications)"));
+    json_decref(again);
+    json_decref(data);
+    end(&w);
+}
+
 static void an_inhibited_rule_waits_for_the_other(void **state)
 {
     (void)state;
@@ -667,6 +765,8 @@ int main(void)
         cmocka_unit_test(labels_that_are_not_in_yet_are_waited_for_by_share_or_by_time),
         cmocka_unit_test(a_restart_forgets_nothing),
         cmocka_unit_test(a_silence_holds_the_telling_back_and_not_the_state),
+        cmocka_unit_test(what_is_silenced_in_a_group_that_is_told_is_told_later),
+        cmocka_unit_test(F46_after_days_of_outage_old_pairs_are_one_summary),
         cmocka_unit_test(an_inhibited_rule_waits_for_the_other),
         cmocka_unit_test(silence_is_told_by_the_wall_clock),
         cmocka_unit_test(rules_are_listed_with_their_levels_also_those_that_never_fired),

@@ -143,6 +143,65 @@ static void the_backlog_tells_how_many_wait_for_whom_and_since_when(void **state
     assert_string_equal(text, "oncall 2 since 1000; ");
 }
 
+static int list_keys(void *context, const char *key, struct err *err)
+{
+    (void)err;
+    strcat(strcat(context, key), " ");
+    return 0;
+}
+
+static void post_as(struct store *store, const char *type, const char *data, int64_t created_ms)
+{
+    struct err err = {0};
+    struct outbox_row row = {.receiver = "r",
+                             .group_key = "g",
+                             .type = type,
+                             .data = data,
+                             .created_ms = created_ms,
+                             .next_ms = created_ms};
+    must(commit_begin(store, &err), &err);
+    must(commit_outbox(store, &row, &err), &err);
+    must(commit_end(store, &err), &err);
+}
+
+static int count_waiting(void *context, const struct outbox_row *row, struct err *err)
+{
+    (void)err;
+    *(int *)context += row->state == OUTBOX_WAITING;
+    return 0;
+}
+
+static void
+F46_only_old_messages_of_alerts_behind_the_head_are_folded_whatever_is_in_them(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    struct outbox_old old = {"r", "g", 5000};
+    char keys[200] = "";
+    int64_t n = 0;
+    int n_waiting = 0;
+    post_as(store, "alert.firing", "{\"alerts\":[{\"key\":\"head\"}]}", 1000);
+    post_as(store, "alert.resolved", "{\"missed\":4,\"alerts\":[{\"key\":\"b\"},{\"key\":\"a\"}]}",
+            1000);
+    post_as(store, "alert.firing", "{\"alerts\":[{\"key\":\"a\"},{\"nokey\":1},7]}", 1000);
+    post_as(store, "alert.firing", "damaged", 1000);
+    post_as(store, "experiment.rolled_back", "{\"alerts\":[{\"key\":\"e\"}]}", 1000);
+    post_as(store, "alert.resolved", "{\"alerts\":[{\"key\":\"new\"}]}", 6000);
+
+    must(outbox_old_read(store, &old, &n, list_keys, keys, &err), &err);
+    must(commit_begin(store, &err), &err);
+    must(commit_outbox_fold(store, &old, 7000, "told in a summary", &err), &err);
+    must(commit_end(store, &err), &err);
+
+    must(outbox_read(store, INT64_MAX, 100, count_waiting, &n_waiting, &err), &err);
+    assert_string_equal(keys, "a b ");
+    assert_int_equal(n, 6); /* two, and the four that one of them stood for */
+    assert_int_equal(n_waiting, 4);
+    store_free(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +209,8 @@ int main(void)
         cmocka_unit_test(the_backlog_tells_how_many_wait_for_whom_and_since_when),
         cmocka_unit_test(the_webhook_id_stays_the_same_over_attempts),
         cmocka_unit_test(a_failed_one_lets_the_next_pass_and_can_be_sent_again_by_hand),
+        cmocka_unit_test(
+            F46_only_old_messages_of_alerts_behind_the_head_are_folded_whatever_is_in_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
