@@ -129,6 +129,9 @@ export async function versions_are_compared_side_by_side({ page, open, axe }) {
     assert.match(await auc.locator("td").nth(1).textContent(), /▼ worse/);
     assert.equal(await page.locator("section[aria-label='ROC curve'] .curve").count(), 2);
     assert.match(await page.locator("section[aria-label='ROC curve'] svg").getAttribute("aria-label"), /^ROC curves\. v3: area 0\.\d+; v4: area 0\.\d+$/);
+    const { series } = await daemon.get("/models/credit/metrics?metric=ece&version=v3&window=1d&step=15m");
+    const ece = await page.locator("section[aria-label='Reliability'] .reading b").first().textContent();
+    assert.ok(Math.abs(Number(ece.replace("ECE ", "")) - series[0].points.at(-1).value) < 1e-3, `${ece}, the API: ${series[0].points.at(-1).value}`);
     assert.equal(await page.locator(".matrix").count(), 2);
     await page.locator("#version-1").click();
     await page.waitForFunction(() => document.querySelectorAll(".matrix").length === 1);

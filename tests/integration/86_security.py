@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 
@@ -254,3 +255,34 @@ def S13_control_characters_cannot_forge_a_line_of_the_log(story):
     for line in daemon.log().splitlines():
         assert re.match(r"^(\d{4}-\d\d-\d\dT\S+ level=\w+ room=\w+ |assay: )", line), line
     assert "\x1b" not in daemon.log()
+
+
+def S05_ten_thousand_connection_attempts_leave_the_server_up(story):
+    daemon = story.daemon(configuration())
+    daemon.start()
+    host, port = daemon.settings["http"]["listen"].rsplit(":", 1)
+    files = f"/proc/{daemon.process.pid}/fd"
+    before = len(os.listdir(files))
+    huge = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Huge: " + b"x" * 200_000
+
+    held = []
+    for i in range(10_000):
+        attempt = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        attempt.settimeout(10)
+        try:
+            attempt.connect((host, int(port)))
+            if i % 10 == 0:
+                attempt.sendall(huge if i % 100 == 0 else b"GET / HTTP/1.1\r\nX-Slow: ")
+        except OSError:
+            pass  # refused or cut off: that is the server's good right
+        held.append(attempt)
+        if len(held) == 400:  # some stay open beside the others, and send nothing more
+            for former in held[:200]:
+                former.close()
+            held = held[200:]
+
+    equal(daemon.request("GET", "/-/healthy")[0], 200, "while hundreds hang")
+    for attempt in held:
+        attempt.close()
+    equal(daemon.request("POST", "/api/v1/events", prediction("a", START, score=0.5).value.encode())[0], 200)
+    wait_until(lambda: len(os.listdir(files)) <= before + 5, 60, "the connections to be let go")

@@ -17,9 +17,8 @@ const since = (ms) => (ms === null || ms === undefined || ms < 0 ? "–"
     : h("time", { title: format.utc(ms) }, format.time(ms), ` (${format.duration(Math.max(0, Date.now() - ms))} ago)`));
 
 function subject(data, link) {
-    const name = data.model || "the collector";
     const parts = [data.version, segment_of(data.segment).replace(":", " = ")].filter(Boolean);
-    return [data.model ? h("a", { href: link }, name) : name, parts.length ? ` ${parts.join(" · ")}` : ""];
+    return [data.model ? h("a", { href: link }, data.model) : null, parts.length ? ` ${parts.join(" · ")}` : ""];
 }
 
 // Runs an operation; what the server says against it is shown next to the button.
@@ -90,9 +89,20 @@ class Page {
         this.redraw(this.active, h("ul", { class: "alerts" }, sorted.map((alert) => this.card(alert))));
     }
 
+    // What was measured, where a rule is about a value: not of a rollback, nor of a broken chain.
+    measured(data, alert) {
+        const { value, interval, level } = value_of(data);
+        const bounded = level !== null && (data.metric || data.level !== 0);
+        if (!data.metric && (data.value === null || data.value === undefined)) return null;
+        return h("p", { class: "alert-value" }, data.metric ? [h("code", {}, data.metric), " ", h("b", {}, value)] : h("b", {}, value),
+            interval ? h("span", { class: "range", title: "95% confidence interval" }, ` ${interval}`) : null,
+            bounded ? h("span", { class: "range" }, ` · level ${level}`) : null,
+            data.n ? h("span", { class: "range" }, ` · n ${format.count(data.n)}`) : null,
+            alert.no_data && alert.state !== "no_data" ? h("span", { class: "bad" }, " · no data now; it stays as it was") : null);
+    }
+
     card(alert) {
         const data = { name: alert.rule, model: alert.model, version: alert.version, segment: alert.segment, since: alert.bad_since, ...alert.data };
-        const { value, interval, level } = value_of(data);
         const said = h("div", {}), firing = alert.state === "firing";
         const notes = Object.entries(data.annotations ?? {});
         const ack = (event) => operate(event.target, said, () => send("POST", `/api/v1/alerts/${encodeURIComponent(alert.id)}/ack`), () => this.load());
@@ -101,11 +111,7 @@ class Page {
                 firing ? null : h("span", { class: "badge" }, alert.state === "pending" ? "pending" : "no data"),
                 alert.flapping ? h("span", { class: "badge warn", title: "changed more than 6 times within an hour" }, "flapping") : null,
                 h("span", { class: "about" }, subject(data, model_link(data)))),
-            h("p", { class: "alert-value" }, data.metric ? [h("code", {}, data.metric), " ", h("b", {}, value)] : h("b", {}, value),
-                interval ? h("span", { class: "range", title: "95% confidence interval" }, ` ${interval}`) : null,
-                level === null ? null : h("span", { class: "range" }, ` · level ${level}`),
-                data.n ? h("span", { class: "range" }, ` · n ${format.count(data.n)}`) : null,
-                alert.no_data && alert.state !== "no_data" ? h("span", { class: "bad" }, " · no data now; it stays as it was") : null),
+            this.measured(data, alert),
             data.summary ? h("p", {}, data.summary) : null,
             notes.map(([key, text]) => h("p", { class: "what" }, `${key}: ${text}`)),
             h("p", { class: "what" }, firing ? "firing since " : "bad since ", since(firing ? alert.since : alert.bad_since),
@@ -156,7 +162,7 @@ class Page {
         const line = (e) => {
             const { value, level } = value_of(e.data), over = e.event === "resolved" || e.event === "withdrawn";
             return h("li", { class: e.event }, h("time", { title: format.utc(e.at) }, format.time(e.at)), h("i", { "aria-hidden": "true" }),
-                h("span", {}, h("b", {}, e.data.name ?? e.alert), ` ${words[e.event]} · `, subject(e.data, model_link(e.data, over ? e.at : null)),
+                h("span", {}, h("b", {}, e.data.name ?? e.alert), ` ${words[e.event]}${e.data.model ? " · " : ""}`, subject(e.data, model_link(e.data, over ? e.at : null)),
                     e.data.metric ? h("span", { class: "range" }, ` ${e.data.metric} ${value}${level === null ? "" : `, level ${level}`}`) : null));
         };
         this.redraw(this.history, h("ol", { class: "timeline", tabindex: "0", "aria-label": "What happened, newest first" }, items.map(line)));

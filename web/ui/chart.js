@@ -338,7 +338,7 @@ export class Chart {
                 range ? h("span", { class: "range", title: "95% confidence interval" }, range) : null,
                 h("span", { class: "n", title: `${p.n} predictions, ${p.labelled} with a label` }, `n ${format.count(this.weight(p))}`),
                 this.expected(row, p),
-                p.error_bound > 0 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${format.value(p.error_bound, this.kind)}`) : null,
+                p.error_bound > (half ?? 0) / 50 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${format.value(p.error_bound, this.kind)}`) : null,
                 p.start === one.start ? null : h("span", { class: "when", title: `${format.utc(p.start)} to ${format.utc(p.end)}` }, `at ${format.time(p.start)}`));
         }));
     }

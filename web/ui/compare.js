@@ -57,6 +57,9 @@ function precision_recall(rows) {
     return card("Precision and recall", "Area: average precision.", rows, area_readings(rows, "95% confidence interval of the average precision"), box);
 }
 
+// Expected calibration error, over the bins that the curve is made of.
+const ece_of = (row) => row.bins.reduce((sum, b) => sum + (b.n ? (b.n / row.labelled) * Math.abs(b.observed - b.predicted) : 0), 0);
+
 function calibration(rows) {
     const box = square(`Reliability. ${rows.map((r) => `${r.version}: ${r.bins.filter((b) => b.n).length} of 10 bins in use`).join("; ")}`, "mean score", "share that was positive");
     box.append(svg("path", { class: "chance", d: `M${x_of(0)} ${y_of(0)}L${x_of(1)} ${y_of(1)}` }));
@@ -72,7 +75,7 @@ function calibration(rows) {
     });
     bars.append(svg("line", { class: "grid", x1: x_of(0), x2: x_of(1), y1: 50.5, y2: 50.5 }));
     return card("Reliability", "On the diagonal a score is the probability that it claims. Below: the share of predictions with each score.", rows,
-        h("div", { class: "readout" }, rows.map((row) => h("span", { class: "reading" }, swatch(row.index), h("span", { class: "version" }, row.version), h("span", { class: "n" }, `n ${format.count(row.labelled)}`)))), box, bars);
+        h("div", { class: "readout" }, rows.map((row) => h("span", { class: "reading" }, swatch(row.index), h("span", { class: "version" }, row.version), row.labelled ? h("b", {}, `ECE ${format.value(ece_of(row), "number")}`) : null, h("span", { class: "n" }, `n ${format.count(row.labelled)}`)))), box, bars);
 }
 
 const class_name = (text, rows) => (text === "__rest__" ? `not ${rows[0]}` : text === "__other__" ? "others" : text);

@@ -88,12 +88,13 @@ export class Happened {
 
     draw_lane(kind, y, width) {
         const marks = this.marks_of(kind);
+        let taken = LEFT; // where the words that stand already end
         this.box.append(svg("text", { x: 0, y: y + 4 }, kinds[kind]), svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
         marks.forEach((m, i) => {
             const group = svg("g", { class: `event ${kind}${m.bad ? " bad" : ""}` }, svg("title", {}, [m, ...m.more].map(line_of).join("\n")), this.shape(m, y));
             if (m.index !== undefined) group.style.setProperty("--mark", colour(m.index));
             this.box.append(group);
-            this.name(group, m, y, marks[i - 1]?.end ?? LEFT, marks[i + 1]?.x ?? width);
+            taken = this.name(group, m, y, Math.max(taken, marks[i - 1]?.end ?? LEFT), marks[i + 1]?.x ?? width);
         });
     }
 
@@ -105,11 +106,18 @@ export class Happened {
     }
 
     // The words of a mark: to its right, else, where nothing stands there, to its left, else cut.
+    // Gives where they end.
     name(group, mark, y, before, after) {
         const text = cut(mark.text, 60) + (mark.more.length ? ` and ${mark.more.length} more` : ""), needed = text.length * 6.6;
         const right = after - mark.end - 14, left = mark.x - before - 14;
-        if (needed > right && needed < left) group.append(svg("text", { x: mark.x - 9, y: y + 4, "text-anchor": "end" }, text));
-        else if (right > 26) group.append(svg("text", { x: mark.end + 8, y: y + 4 }, cut(text, Math.floor(right / 6.6))));
+        if (needed > right && needed < left) {
+            group.append(svg("text", { x: mark.x - 9, y: y + 4, "text-anchor": "end" }, text));
+            return mark.end;
+        }
+        if (right <= 26) return mark.end;
+        const shown = cut(text, Math.floor(right / 6.6));
+        group.append(svg("text", { x: mark.end + 8, y: y + 4 }, shown));
+        return mark.end + 8 + shown.length * 6.6;
     }
 
     // The cross-hair of the charts, here too; null: off.

@@ -170,7 +170,7 @@ export async function open(main, { signal }) {
         body);
     const tools = files(rows);
     tools.hidden = true;
-    replace(main, h("div", { class: "page-head" }, h("h1", {}, "Overview"), title, tools), message, table);
+    replace(main, h("div", { class: "page-head" }, h("h1", {}, "Overview"), tools, title), message, table);
 
     const load = async () => {
         try {
