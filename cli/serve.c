@@ -260,6 +260,7 @@ static int reload(void *context, struct store *store, struct err *err)
     daemon->reloaded = config; /* the daemon owns it now */
     pthread_mutex_unlock(&daemon->reloading);
     config = NULL;
+    web_configure(daemon->web, daemon->reloaded);
     collector_looks_while_observed(daemon->collector, !alerts_wanted(daemon->alerts));
     alerts_set_url(daemon->alerts, page_url(daemon));
     deliver_reload(daemon->deliver, alerts_receivers(daemon->alerts), page_url(daemon));

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ enum {
 struct config_memory {
     struct config config; /* first: a config is its memory */
     struct arena arena;
+    atomic_uint sharers; /* owners beside the first */
 };
 
 static void *field_at(void *base, size_t at)
@@ -404,10 +406,17 @@ int config_check(const char *path, void (*tell)(void *context, const char *compl
     return read_config(&config, yaml, n, &r);
 }
 
+struct config *config_share(const struct config *config)
+{
+    struct config_memory *memory = (struct config_memory *)(uintptr_t)config;
+    atomic_fetch_add(&memory->sharers, 1); /* only the count changes */
+    return &memory->config;
+}
+
 void config_free(struct config *config)
 {
     struct config_memory *memory = (struct config_memory *)config;
-    if (!memory)
+    if (!memory || atomic_fetch_sub(&memory->sharers, 1) > 0)
         return;
     arena_finish(&memory->arena);
     free(memory);

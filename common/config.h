@@ -9,7 +9,7 @@
  *          Paths (also of *_file keys) are relative to the configuration file
  * Errors   `FILE:LINE: models[0].threshold: 1.7 is not in 0..1`: unknown key (with the near
  *          match), wrong type, out of range, missing environment variable, unreadable *_file
- * Threads  read-only after reading
+ * Threads  read-only after reading; a share may be taken and given back by any
  */
 #pragma once
 
@@ -188,7 +188,9 @@ int config_read(struct config **out, const char *path, struct err *err);
 /* The same from text; `path` is only for messages. Tests and demo use it. */
 int config_parse(struct config **out, const char *path, const char *yaml, size_t n,
                  struct err *err);
-void config_free(struct config *config);
+void config_free(struct config *config); /* the last owner's frees it */
+/* One owner more; any thread may be that. */
+struct config *config_share(const struct config *config);
 DEFINE_FREEP(config)
 
 /* `assay check`: as config_read, but tells every complaint, not only the first. */

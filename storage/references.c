@@ -128,23 +128,6 @@ int reference_row_read(struct store *store, const char *model, const char *versi
     return read_row(store, statement, model, out, err);
 }
 
-int reference_older(struct store *store, const char *model, uint64_t id, struct reference_row *out,
-                    struct err *err)
-{
-    static const char sql[] = "SELECT id, source, created_ms, hash, bytes FROM reference_states "
-                              "WHERE model = ?1 AND id = ?2 LIMIT 1";
-    char text[17];
-    *out = (struct reference_row){0};
-    AUTO_RESET sqlite3_stmt *statement = NULL;
-    int rc = statement_get(store, sql, &statement, err);
-    if (rc)
-        return rc;
-    id_text(text, id);
-    bind_text(statement, 1, model);
-    bind_text(statement, 2, text);
-    return read_row(store, statement, model, out, err);
-}
-
 void reference_row_finish(struct reference_row *row)
 {
     reference_free(row->reference);

@@ -24,9 +24,6 @@ int commit_reference(struct store *store, const char *model, const char *version
 /* The one of the version, else the model's; version NULL: the model's. */
 int reference_row_read(struct store *store, const char *model, const char *version,
                        struct reference_row *out, struct err *err);
-/* One that was set before, by its id; .reference NULL: never. */
-int reference_older(struct store *store, const char *model, uint64_t id, struct reference_row *out,
-                    struct err *err);
 void reference_row_finish(struct reference_row *row);
 
 /* The versions that have a reference of their own, and "" for the model's. */

@@ -20,6 +20,7 @@ int api_open(struct api_context **out, const struct api_options *options, struct
     if (!context)
         return err_set(err, -ENOMEM, "no memory to answer requests");
     context->config = options->config;
+    context->config_now = options->config_now;
     context->clock = options->clock ? options->clock : clock_system();
     context->web_metrics = options->web_metrics;
     context->drift_cache = options->drift_cache;
@@ -117,7 +118,13 @@ static int run(struct api_context *context, const struct api_request *request,
         return err_set(err, ERR_NOT_FOUND, "%s is only there over HTTP", route->pattern);
     }
     struct api_input input = {request, route, target};
+    const struct config *first = context->config;
+    struct config *now = context->config_now ? context->config_now(context->web) : NULL;
+    if (now)
+        context->config = now;
     rc = route->handler(context, &input, answer, err);
+    context->config = first;
+    config_free(now);
     if (rc == 0 && answer->status == 0)
         answer->status = route->status;
     if (rc == 0 && buf_failed(&answer->body))

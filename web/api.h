@@ -37,6 +37,9 @@ struct api_options {
     /* The server's own counters as OpenMetrics lines; NULL without a server. */
     void (*web_metrics)(void *web, struct buf *out);
     bool (*stopping)(void *web); /* whoever waits should end; NULL: never */
+    /* Gives a share of the configuration in force, NULL while that is `config`. The function NULL:
+       it never changes. */
+    struct config *(*config_now)(void *web);
     void *web;
 };
 

@@ -15,7 +15,8 @@ struct assigned;
 struct changes;
 
 struct api_context {
-    const struct config *config; /* may be NULL */
+    const struct config *config; /* while a handler runs; may be NULL */
+    struct config *(*config_now)(void *web);
     const struct clock *clock;
     struct web_commands commands;
     struct drift_cache *drift_cache; /* may be NULL */

@@ -141,6 +141,21 @@ bool system_metric(char name[320], const char *value)
     return fits;
 }
 
+int model_metrics_add_estimates(struct model_metrics *metrics, enum task task, struct err *err)
+{
+    static const char *const names[N_TASKS] = {
+        [TASK_BINARY] = "estimated_roc_auc,estimated_f1,estimated_accuracy",
+        [TASK_MULTICLASS] = "estimated_accuracy,estimated_f1_macro",
+        [TASK_REGRESSION] = "estimated_mae,estimated_rmse",
+    };
+    const char *at = names[task], *name;
+    size_t n;
+    int rc = 0;
+    while (rc == 0 && at && list_next(&at, &name, &n))
+        rc = add(metrics, task, name, n, err);
+    return rc;
+}
+
 struct adding {
     struct model_metrics *metrics;
     enum task task;

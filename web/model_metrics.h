@@ -37,6 +37,8 @@ int model_metrics_open(struct model_metrics *out, enum task task, const struct c
 /* How the mean of a system value is called: gpu_utilization, or `system{name="x"}`. False: its name
    is too long for a metric. */
 bool system_metric(char name[320], const char *value);
+/* What is expected of the task's main metrics before the labels come. */
+int model_metrics_add_estimates(struct model_metrics *metrics, enum task task, struct err *err);
 /* Adds those that hosts told of this model, as far as there is room. */
 int model_metrics_add_system(struct model_metrics *metrics, struct store *store, const char *model,
                              enum task task, struct err *err);

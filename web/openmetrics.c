@@ -181,7 +181,10 @@ static int add_model(void *context, const struct model_row *model, struct err *e
     if (rc)
         return rc;
     static const char *const ends[] = {"", "_lower", "_upper"};
-    rc = model_metrics_add_system(&page->metrics, page->store, model->name, (enum task)task, err);
+    rc = model_metrics_add_estimates(&page->metrics, (enum task)task, err);
+    if (!rc)
+        rc = model_metrics_add_system(&page->metrics, page->store, model->name, (enum task)task,
+                                      err);
     page->model = model;
     page->to_ms = complete / STEP_MS * STEP_MS;
     for (size_t i = 0; i < page->metrics.n; i++)

@@ -43,6 +43,8 @@ struct web {
     struct tokens *tokens; /* NULL: none asked for */
     struct sessions *sessions;
     char *hosts; /* names besides our own that may be asked for, one a line; NULL: none */
+    pthread_mutex_t config_lock;
+    struct config *config;     /* read again and in force; NULL: still the first one */
     struct api_context *quick; /* on the HTTP library's thread */
     struct work *readers, *ingest, *waiters;
     struct stream *stream;

@@ -206,6 +206,25 @@ static void web_metrics(void *context, struct buf *out)
             counts.refused);
 }
 
+static struct config *config_now(void *context)
+{
+    struct web *web = context;
+    pthread_mutex_lock(&web->config_lock);
+    struct config *now = web->config ? config_share(web->config) : NULL;
+    pthread_mutex_unlock(&web->config_lock);
+    return now;
+}
+
+void web_configure(struct web *web, const struct config *config)
+{
+    struct config *now = config_share(config);
+    pthread_mutex_lock(&web->config_lock);
+    struct config *former = web->config;
+    web->config = now;
+    pthread_mutex_unlock(&web->config_lock);
+    config_free(former);
+}
+
 static int start_parts(struct web *web, const struct web_options *options, struct err *err)
 {
     const struct config_http *http = &options->config->http;
@@ -231,6 +250,7 @@ static int start_parts(struct web *web, const struct web_options *options, struc
                               .memo = web->memo,
                               .web_metrics = web_metrics,
                               .stopping = is_stopping,
+                              .config_now = config_now,
                               .web = web};
     if (rc == 0)
         rc = guard_new(&web->guard, &limits, clock_system(), err);
@@ -283,6 +303,7 @@ int web_start(struct web **out, const struct web_options *options, struct err *e
     if (!web)
         return err_set(err, -ENOMEM, "web: no memory to start");
     pthread_mutex_init(&web->turn, NULL);
+    pthread_mutex_init(&web->config_lock, NULL);
     web->options = *options;
     web->clock = options->clock ? options->clock : clock_system();
     if (options->commands)
@@ -325,6 +346,8 @@ void web_stop(struct web *web)
     tokens_free(web->tokens);
     sessions_free(web->sessions);
     free(web->hosts);
+    config_free(web->config);
+    pthread_mutex_destroy(&web->config_lock);
     pthread_mutex_destroy(&web->turn);
     X509_free(web->certificate_x509);
     free(web->certificate);

@@ -43,6 +43,10 @@ static inline void web_freep(struct web **p)
  */
 int web_reload(struct web *web, const struct config *config, struct err *err);
 
+/* What answers go by from now on: models, their metrics, drift. Requests under way end as they
+   began. `config` is shared. */
+void web_configure(struct web *web, const struct config *config);
+
 /* The port that is listened on (config port 0: the one the system chose). */
 int web_port(const struct web *web);
 /* "http://127.0.0.1:8080": what to print. */

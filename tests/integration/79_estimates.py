@@ -7,9 +7,10 @@ with NannyML's estimates of every window; the windows of the second half have ot
 import gzip
 import json
 import os
+import random
 
 from daemon import Offline, configuration, run_program
-from events import Event
+from events import MINUTE, START, Event, label, prediction, write_jsonl
 from reference import reference_folder
 from story import equal
 
@@ -247,3 +248,30 @@ def rules_on_what_is_expected_fire_before_any_label_has_come(story):
     equal(fired["auc-expected"]["data"]["metric"], "estimated_roc_auc")
     assert fired["together"]["since"] >= moved + 300000, "judged once the whole window is in"
     assert fired["together"]["data"]["value"] > 1.5, fired["together"]
+
+
+def prometheus_is_told_what_is_expected_before_the_labels_come(story):
+    rng = random.Random(7)
+    rows = [(i, round(rng.random(), 4)) for i in range(2000)]
+    reference = story.path("reference.jsonl")
+    labelled = [prediction(f"r{i}", START, score=score, prediction=int(score >= 0.5)) for i, score in rows]
+    labelled += [label(f"r{i}", START, int(rng.random() < score)) for i, score in rows]
+    write_jsonl(reference, labelled)
+    model = {"name": "credit", "task": "binary", "positive": 1, "reference": {"file": reference}}
+    daemon = story.daemon(configuration(models=[model])).start()
+    events = [prediction(f"p{i}", START + i * 100, score=score, prediction=int(score >= 0.5)) for i, score in rows]
+    events.append(prediction("end", START + 5 * MINUTE + 1, score=0.5, prediction=1))
+
+    status, text = daemon.request("POST", "/api/v1/events", "\n".join(event.value for event in events).encode())
+    equal(status, 200, text)
+
+    told = daemon.request("GET", "/metrics")[1]
+    lines = dict(line.rsplit(" ", 1) for line in told.splitlines() if line.startswith("assay_model_estimated_"))
+    span = f"window=5m&step=5m&from={START}&to={START + 5 * MINUTE}&version=v3"
+    for name in ["accuracy", "f1", "roc_auc"]:
+        answer = daemon.get(f"/api/v1/models/credit/metrics?metric=estimated_{name}&{span}")
+        point = answer["series"][0]["points"][0]
+        assert 0.6 < point["value"] < 0.9, point
+        for end, key in [("", "value"), ("_lower", "lower"), ("_upper", "upper")]:
+            sample = f'assay_model_estimated_{name}{end}_ratio{{model="credit",version="v3"}}'
+            equal(float(lines[sample]), point[key], sample)
