@@ -15,6 +15,7 @@
 #include "cli/clock_check.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
+#include "cli/notify.h"
 #include "cli/options.h"
 #include "cli/privileges.h"
 #include "cli/reference.h"
@@ -85,6 +86,7 @@ static int tick(void *context, struct store *store, struct err *err)
 {
     (void)store;
     struct daemon *daemon = context;
+    notify("WATCHDOG=1"); /* by the thread that evaluates: when it stands still, so does this */
     if (was_set(daemon))
         return 0;
     int64_t wall_ms = clock_wall_ms(clock_system());
@@ -449,12 +451,14 @@ int serve_run(const struct serve_options *options, struct err *err)
     if (!rc) {
         log_write(&daemon.log, LEVEL_INFO, "cli", "assay %s serves %s", ASSAY_VERSION,
                   web_url(daemon.web));
+        notify("READY=1");
         if (options->started)
             options->started(options->context, web_url(daemon.web));
         daemon.ticks_running = pthread_create(&daemon.ticks, NULL, keep_ticking, &daemon) == 0;
         rc = collector_run(daemon.collector, err);
     }
 
+    notify("STOPPING=1");
     atomic_store(&daemon.stopping, true);
     if (daemon.ticks_running)
         pthread_join(daemon.ticks, NULL);
