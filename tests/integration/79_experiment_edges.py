@@ -298,6 +298,47 @@ def quality_that_is_only_estimated_holds_a_release_and_decides_nothing(story):
 
 
 @short
+def an_artifact_that_grew_is_rolled_back_and_throughput_is_told_by_the_share(story):
+    daemon = story.daemon(configuration())
+    daemon.start()
+    metrics = [{"metric": "error_rate", "margin_relative": 9.0}, {"metric": "artifact_bytes", "margin_relative": 0.1}, {"metric": "throughput", "role": "monitor"}]
+    daemon.post("/api/v1/experiments", _experiment(metrics=metrics, start=True, steps=[{"weight": 20, "min_duration": "1h"}]))
+
+    def send(from_s, seconds):
+        lines = []
+        for n in range(50 * seconds):
+            unit, ts = f"t{from_s}-{n}", START + 1000 * from_s + 20 * n
+            lines.append({"type": "prediction", "id": unit, "ts": ts, "model": "credit", "version": "v4" if bucket(NAME, unit) < 0.2 else "v3", "unit": unit, "score": 0.5})
+        daemon.post("/api/v1/events", lines)
+
+    seconds = itertools.count(90, 10)
+
+    def told():
+        send(next(seconds), 10)
+        verdict = daemon.get(_path())["verdict"] or {}
+        return verdict if verdict.get("decided_at", 0) >= START + 90000 else None
+
+    send(0, 90)
+    found = []
+    wait_until(lambda: found.append(told()) or found[-1], 20, "a look")
+    artifact, throughput = found[-1]["metrics"][1:]
+    equal((artifact["status"], artifact["why"]), ("undefined", "artifact_bytes of v4 is not registered"))
+    for arm in ("control", "treatment"):  # 50 a second in all; as if each arm had all of it
+        assert 42 < throughput[arm]["value"] < 58, throughput
+
+    for version, size in (("v3", 1000), ("v4", 1200)):
+        status, body = daemon.request("PUT", f"/api/v1/models/credit/versions/{version}", {"artifact_bytes": size})
+        assert status in (200, 201, 204), (status, body)
+
+    def ended():
+        send(next(seconds), 10)
+        return daemon.get(_path())["state"] == "rolled_back"
+
+    wait_until(ended, 60, "the next minute of event time")
+    equal(daemon.get(_path("verdict"))["reason"], "guardrail artifact_bytes: harm beyond harm_margin")
+
+
+@short
 def a_models_own_metric_decides_and_the_object_says_its_formula(story):
     model = {"name": "credit", "task": "binary", "positive": 1, "metrics": [{"name": "net_value", "expr": "100*tp - 20*fp"}, {"name": "ctr", "outcome": "click"}, {"name": "clicks", "outcome": "click", "agg": "sum"}]}
     daemon = story.daemon(configuration(models=[model]))
