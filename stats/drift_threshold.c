@@ -61,8 +61,8 @@ static struct drift_value value_of(enum drift_method method, const struct drift_
     }
 }
 
-/* An eighth of the promise is kept back for what approximations leave open. */
-#define KEPT_BACK 0.87
+/* The rest of the promise is kept back for what approximations leave open. */
+#define KEPT_BACK 0.85
 
 /* --- ks --- */
 
@@ -201,7 +201,7 @@ static void weigh_even_bins(struct drift_null *null, struct null_memory *memory)
         last = i;
     }
     for (size_t i = 0; i < null->n_bins; i++)
-        memory->weights[i] = fmax(memory->weights[i], 0.01);
+        memory->weights[i] += 0.5; /* as a category's: where the bin lies is not the values' */
 }
 
 static struct drift_null null_of(enum drift_method method, const struct drift_subject *subject,

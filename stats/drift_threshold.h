@@ -3,15 +3,15 @@
  * nothing drifted, and whether that is an alarm among all features of the model.
  *
  * Shape    drift_judge gives one verdict a feature with its p-value; drift_family then q-values
- *          over all of them (Benjamini–Hochberg) and `drifted` = q <= 0.87 false_alarm_rate
- *          and statistic >= min_effect (an eighth is kept back for what approximations leave
+ *          over all of them (Benjamini–Hochberg) and `drifted` = q <= 0.85 false_alarm_rate
+ *          and statistic >= min_effect (the rest is kept back for what approximations leave
  *          open). When nothing drifted, the share of windows with any feature drifted is at most
  *          false_alarm_rate, for 5 features or 200
  * Methods  auto: ks for numbers and embeddings, js_distance for categories. A statistic that a
  *          kind does not have gives way to auto's. evidently: Evidently's choice of test and its
  *          fixed thresholds, without q-values
  * Units    min_effect is in the unit of the method's statistic; threshold: the value at which this
- *          feature alone would be an alarm, p = 0.87 false_alarm_rate / features, or min_effect
+ *          feature alone would be an alarm, p = 0.85 false_alarm_rate / features, or min_effect
  *          where that is larger
  * Laws     ks: stats/kolmogorov.h; read off a grid, the steps between its cells can hide part of
  *          the largest gap: 0.5 sqrt(share of a cell) / sqrt(n m / (n + m)) is added (Broadie,
