@@ -39,6 +39,25 @@ export async function statistics_of_a_window_are_those_of_scipy_and_nannyml({ pa
     check();
 }
 
+export async function all_features_together_are_a_row_and_told_in_words({ page, open, axe }) {
+    const check = strict(page), window = expected.windows.at(-1);
+    const answer = await daemon.get(`/models/car_loan/drift?from=${window.start}&to=${window.end}&window=1h`);
+    const [point] = answer.multivariate.filter((p) => p.start === window.start);
+    assert.ok(Math.abs(point.reconstruction_error - window.reconstruction_error.value) < 1e-9, JSON.stringify(point));
+
+    await open(`/#/models/car_loan/drift?${last_range()}&feature=${encodeURIComponent("all features together")}&at=${window.start}`);
+    const part = page.locator("section[aria-label='All features together']");
+    await part.waitFor();
+
+    assert.equal(await part.locator(".badge").textContent(), point.drifted ? "drifted" : "as the reference");
+    const told = (await part.locator("p").last().textContent()).match(/reconstruction error ([\d.]+), threshold ([\d.]+)/).slice(1).map(Number);
+    assert.ok(Math.abs(told[0] - point.reconstruction_error) < 1e-3 && Math.abs(told[1] - point.threshold) < 1e-3, told);
+    await page.locator(".heat").getByText("all features together").first().waitFor();
+    await shot(page, "drift-all-features");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
 export async function slices_say_where_a_change_comes_from({ page, open, axe }) {
     const check = strict(page), window = expected.windows.at(-4);
     await open(`/#/models/car_loan/drift?${last_range()}&feature=car_value&at=${window.start}`);
