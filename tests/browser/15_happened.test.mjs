@@ -25,12 +25,13 @@ export async function setup(context) {
     await daemon.put("/models/credit/reference", events.filter((e) => e.type === "prediction").slice(0, 200).map((e) => ({ ...e, id: `r${e.id}` })));
     await daemon.command("/silences", { matchers: ["model=\"credit\""], duration: "1h", comment: HOSTILE });
     daemon.child.kill("SIGHUP");
-    for (let i = 0; i < 200; i++) {
-        const { items } = await daemon.get("/audit");
-        if (items.some((row) => row.action === "config.reload")) return daemon.address;
+    for (let i = 0; i < 500; i++) {
+        const [audit, history] = [await daemon.get("/audit"), await daemon.get("/alerts/history")];
+        const over = history.items.some((e) => e.event === "resolved" && e.data.name === "slow");
+        if (over && audit.items.some((row) => row.action === "config.reload")) return daemon.address;
         await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    throw new Error("the reload is not in the audit log");
+    throw new Error("no alert that is over, or no reload in the audit log");
 }
 
 async function open_model(page, open) {
