@@ -59,8 +59,9 @@ int commit_outbox_attempt(struct store *store, const struct outbox_attempt *atte
 int commit_outbox_again(struct store *store, int64_t id, int64_t now_ms, struct err *err);
 
 /*
- * Messages of alerts (not of experiments) of a group, behind its head, that wait since before `before_ms`: in *n how many notifications
- * they stand for (their own "missed" counted in), and each alert that they name.
+ * Messages of alerts (not of experiments) of a group, behind its head, that wait since before
+ * `before_ms`: in *n how many notifications they stand for (their own "missed" counted in), and
+ * each alert that they name.
  */
 struct outbox_old {
     const char *receiver, *group_key;

@@ -89,6 +89,48 @@ export async function a_token_that_may_only_read_sees_no_working_buttons({ page,
     check();
 }
 
+export async function the_alerts_page_without_alerts_says_what_to_do_next({ page, open, axe }) {
+    const check = strict(page);
+    await sign_in(page, open, operator, "/#/alerts");
+    await page.locator("h2", { hasText: "Silences" }).waitFor();
+    await page.locator("text=No rule has ever fired").waitFor();
+
+    const said = await page.locator("main").textContent();
+    assert.match(said, /No silence runs: whoever the routes name is told/);
+    assert.match(said, /Nobody was told anything yet/);
+    assert.match(said, /Nothing happened yet/);
+    assert.equal(await page.locator("#new-silence").isDisabled(), false);
+    assert.ok(!said.includes("Your token may only read"));
+    await shot(page, "alerts-empty");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function a_token_that_may_only_read_cannot_silence({ page, open }) {
+    const check = strict(page);
+    await sign_in(page, open, viewer, "/#/alerts");
+    await page.locator("text=Your token may only read").waitFor();
+
+    assert.equal(await page.locator("#new-silence").isDisabled(), true);
+    check();
+}
+
+export async function alerts_that_cannot_be_read_are_an_error_with_a_way_back({ page, open }) {
+    const check = strict(page, /500/);
+    const refuse = (route) => route.fulfill({ status: 500, contentType: "application/problem+json", body: JSON.stringify({ title: "Internal", status: 500, detail: "the disk is gone" }) });
+    await page.route("**/api/v1/silences**", refuse);
+    await sign_in(page, open, operator, "/#/alerts");
+
+    await page.locator(".message.error", { hasText: "the disk is gone" }).waitFor();
+    await page.unroute("**/api/v1/silences**", refuse);
+    // In one step: the page also tries again by itself when an event comes, and the button goes.
+    await page.evaluate(() => document.querySelector(".message.error button")?.click());
+    await page.locator("text=No silence runs").waitFor();
+
+    assert.equal(await page.locator(".message.error").count(), 0);
+    check();
+}
+
 export async function a_viewer_sees_the_system_but_no_refused_events({ page, open }) {
     const check = strict(page, /403/);
     await sign_in(page, open, viewer, "/#/system");

@@ -1,5 +1,5 @@
 // What fires, who looks after it, what is silenced, and whether anybody was told.
-import { get, send } from "./api.js";
+import { get, send, session } from "./api.js";
 import { model_link, segment_of, severity_badge, value_of } from "./alerts_list.js";
 import { h, paced, replace } from "./dom.js";
 import * as format from "./format.js";
@@ -41,6 +41,8 @@ class Page {
         Object.assign(this, { main, signal });
         this.lead = h("p", { class: "lead", role: "status" });
         this.message = h("div", {});
+        this.rights = h("div", {});
+        this.begin_silence = h("button", { type: "button", id: "new-silence", disabled: true, onclick: () => this.ask_silence([]) }, "New silence");
         this.active = h("div", {});
         this.silences = h("div", {});
         this.deliveries = h("div", {});
@@ -49,17 +51,20 @@ class Page {
         this.said = { silence: h("div", {}), delivery: h("div", {}) };
         const section = (title, tool, ...content) => h("section", { class: "part", "aria-label": title },
             h("div", { class: "part-head" }, h("h2", {}, title), tool), content);
-        replace(main, h("div", { class: "page-head" }, h("h1", {}, "Alerts"), this.lead), this.message, this.active,
-            section("Silences", h("button", { type: "button", onclick: () => this.ask_silence([]) }, "New silence"), this.said.silence, this.silences),
+        replace(main, h("div", { class: "page-head" }, h("h1", {}, "Alerts"), this.lead), this.message, this.rights, this.active,
+            section("Silences", this.begin_silence, this.said.silence, this.silences),
             section("Notifications", null, this.said.delivery, this.deliveries),
             section("History", null, this.history), this.dialog);
     }
 
     async load() {
-        const [alerts, history, silences, deliveries] = await Promise.all([
+        const [who, alerts, history, silences, deliveries] = await Promise.all([session(this.signal),
             get("/api/v1/alerts", {}, this.signal), get("/api/v1/alerts/history", { limit: 100 }, this.signal),
             get("/api/v1/silences", {}, this.signal), get("/api/v1/deliveries", { limit: 30 }, this.signal)]);
         replace(this.message);
+        this.may = who.scopes.includes("operate");
+        this.begin_silence.disabled = !this.may;
+        replace(this.rights, this.may ? null : h("p", { class: "what" }, "Your token may only read; acknowledging and silencing need the scope operate."));
         this.draw_active(alerts.items, history.items);
         this.draw_silences(silences.items);
         this.draw_deliveries(deliveries.items);
@@ -117,8 +122,8 @@ class Page {
             h("p", { class: "what" }, firing ? "firing since " : "bad since ", since(firing ? alert.since : alert.bad_since),
                 alert.acked_by ? [" · acknowledged by ", h("b", {}, alert.acked_by), " ", since(alert.acked_at)] : firing ? " · nobody has acknowledged it" : ""),
             h("div", { class: "actions" },
-                firing && !alert.acked_by ? h("button", { type: "button", id: `ack-${alert.id}`, "aria-label": `Acknowledge ${alert.rule}`, onclick: ack }, "Acknowledge") : null,
-                h("button", { type: "button", id: `silence-${alert.id}`, "aria-label": `Silence ${alert.rule}`, onclick: () => this.ask_silence(matchers_of(data)) }, "Silence…"),
+                firing && !alert.acked_by ? h("button", { type: "button", id: `ack-${alert.id}`, disabled: !this.may, "aria-label": `Acknowledge ${alert.rule}`, onclick: ack }, "Acknowledge") : null,
+                h("button", { type: "button", id: `silence-${alert.id}`, disabled: !this.may, "aria-label": `Silence ${alert.rule}`, onclick: () => this.ask_silence(matchers_of(data)) }, "Silence…"),
                 data.model ? h("a", { href: model_link(data) }, "See the chart") : null),
             said);
     }
@@ -133,7 +138,7 @@ class Page {
             h("td", {}, s.matchers.map((m) => h("code", { class: "matcher" }, m))),
             h("td", {}, h("time", { title: format.utc(s.ends) }, format.time(s.ends)), h("small", {}, `${format.duration(Math.max(0, s.ends - Date.now()))} left`)),
             h("td", {}, h("b", {}, s.created_by), h("small", {}, s.comment)),
-            h("td", { class: "number" }, h("button", { type: "button", id: `end-${s.id}`, "aria-label": `End now: silence ${s.id}`, onclick: end(s) }, "End now"))))));
+            h("td", { class: "number" }, h("button", { type: "button", id: `end-${s.id}`, disabled: !this.may, "aria-label": `End now: silence ${s.id}`, onclick: end(s) }, "End now"))))));
     }
 
     draw_deliveries(items) {
@@ -151,7 +156,7 @@ class Page {
                 h("td", {}, d.type.replace("alert.", ""), h("small", {}, d.group)),
                 h("td", { title: format.utc(d.created) }, format.time(d.created), h("small", {}, `${d.attempts} ${d.attempts === 1 ? "attempt" : "attempts"}${d.next ? `, next ${format.clock_time(d.next)}` : ""}`)),
                 h("td", {}, d.status ? `HTTP ${d.status}` : d.attempts ? "no answer" : "–", d.problem ? h("small", {}, d.problem) : null),
-                h("td", { class: "number" }, d.state === "failed" ? h("button", { type: "button", id: `again-${d.id}`, "aria-label": `Send again: notification ${d.id}`, onclick: again(d) }, "Send again") : null)))));
+                h("td", { class: "number" }, d.state === "failed" ? h("button", { type: "button", id: `again-${d.id}`, disabled: !this.may, "aria-label": `Send again: notification ${d.id}`, onclick: again(d) }, "Send again") : null)))));
     }
 
     draw_history(items) {
