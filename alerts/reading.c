@@ -15,6 +15,7 @@
 #include "alerts/drift_reading.h"
 #include "alerts/event_reading.h"
 #include "common/text.h"
+#include "common/timezone.h"
 #include "stats/trend.h"
 #include "storage/restore.h"
 #include "storage/series.h"
@@ -32,6 +33,7 @@ struct kept_reference { /* the metric of a rule's reference, as of an hour */
 struct model_metrics {
     const char *name;
     struct custom_set *set;
+    struct timezone_rules *zone;
 };
 
 struct readings {
@@ -80,6 +82,8 @@ static int parse_customs(struct readings *readings, struct err *err)
         int rc = custom_set_new(&readings->models[i].set, (enum task)task_parse(model->task), rules,
                                 model->n_metrics, err);
         free(rules);
+        if (!rc)
+            rc = timezone_read(&readings->models[i].zone, model->timezone, err);
         if (rc)
             return rc;
     }
@@ -119,8 +123,10 @@ void readings_free(struct readings *readings)
     if (!readings)
         return;
     forget(readings);
-    for (size_t i = 0; readings->models && i < readings->config->n_models; i++)
+    for (size_t i = 0; readings->models && i < readings->config->n_models; i++) {
         custom_set_free(readings->models[i].set);
+        timezone_free(readings->models[i].zone);
+    }
     drift_readings_free(readings->drift);
     free(readings->references);
     free(readings->models);
@@ -380,6 +386,21 @@ static int read_reference(struct readings *readings, const struct alert_rule *ru
     return 0;
 }
 
+/* The end of the window that a rule compares with: whole days back are those of the model's clock,
+   so that the same hour is compared over a change of summer time, too. */
+static int64_t end_before(const struct readings *readings, const struct alert_rule *rule,
+                          int64_t end_ms)
+{
+    const struct timezone_rules *zone = NULL;
+    for (size_t i = 0; i < readings->config->n_models; i++)
+        if (strcmp(readings->models[i].name, rule->model) == 0)
+            zone = readings->models[i].zone;
+    if (!zone || rule->relative_to != RELATIVE_BACK || rule->relative_ms % (24 * HOUR_MS))
+        return end_ms - rule->relative_ms;
+    int64_t before_ms = timezone_days_before(zone, end_ms, rule->relative_ms / (24 * HOUR_MS));
+    return before_ms - before_ms % MINUTE_MS;
+}
+
 static int read_level(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                       struct reading *out, struct err *err)
 {
@@ -405,7 +426,7 @@ static int read_level(struct readings *readings, const struct alert_rule *rule, 
     struct metric_value before;
     rc = rule->relative_to == RELATIVE_REFERENCE
              ? read_reference(readings, rule, out, &before, err)
-             : read_before(readings, rule, end_ms - rule->relative_ms, &before, err);
+             : read_before(readings, rule, end_before(readings, rule, end_ms), &before, err);
     if (rc || too_little(rule, &before, out))
         return rc;
     if (before.value == 0.0) {

@@ -10,6 +10,7 @@
 #include "common/config_read.h"
 #include "common/http_out.h"
 #include "common/text.h"
+#include "common/timezone.h"
 
 /* The line of a key in the map, or the map's own. */
 static int line_of(const struct yaml_node *node, const char *key)
@@ -170,6 +171,10 @@ static void check_model(struct config_reader *r, const struct yaml_node *node,
                                 "metric %.100s is here a second time", model->metrics[i].name);
             }
     check_changes(r, node, place, model);
+    __attribute__((cleanup(timezone_freep))) struct timezone_rules *zone = NULL;
+    struct err why = {0};
+    if (model->timezone && timezone_read(&zone, model->timezone, &why))
+        complain_key(r, node, place, "timezone", why.text);
 }
 
 static void check_feature(struct config_reader *r, const struct yaml_node *node,

@@ -99,7 +99,7 @@ static const struct key model_keys[] = {
     {"window", KEY_DURATION, AT(config_model, window_ms), .min = MINUTE, .max = MINUTE, .fallback = "1m",
      .help = "the smallest window that is kept"},
     {"timezone", KEY_NAME, AT(config_model, timezone), .fallback = "UTC",
-     .help = "of daily and weekly rhythms, as `Europe/Berlin`"},
+     .help = "whose clock `relative_to: 1d` and `7d` of alert rules go by, as `Europe/Berlin`"},
     {"features", KEY_NAMED, ARRAY_AT(config_model, features), .section = &feature,
      .help = "what is known of its features; others are taken as they come"},
     {"segments", KEY_TEXTS, ARRAY_AT(config_model, segments),

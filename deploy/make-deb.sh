@@ -28,7 +28,7 @@ Architecture: $architecture
 Maintainer: The Assay authors <maintainers@assay.invalid>
 Section: net
 Priority: optional
-Depends: ca-certificates, libc6, libcurl4 (>= 7.88.1-10+deb12u15), libgnutls30 (>= 3.7.9-2+deb12u7), libjansson4 (>= 2.14), libmicrohttpd12 (>= 0.9.75-6), librdkafka1 (>= 2.0), libsimdjson14 (>= 3.0), libsqlite3-0 (>= 3.40.1-2+deb12u2), libssl3, libstdc++6, libxxhash0 (>= 0.8.1), libyaml-0-2, zlib1g
+Depends: ca-certificates, libc6, libcurl4 (>= 7.88.1-10+deb12u15), libgnutls30 (>= 3.7.9-2+deb12u7), libjansson4 (>= 2.14), libmicrohttpd12 (>= 0.9.75-6), librdkafka1 (>= 2.0), libsimdjson14 (>= 3.0), libsqlite3-0 (>= 3.40.1-2+deb12u2), libssl3, libstdc++6, libxxhash0 (>= 0.8.1), libyaml-0-2, tzdata, zlib1g
 Recommends: systemd
 Description: monitoring and A/B tests of machine-learning models on Kafka
  Consumes predictions and labels from Kafka, keeps rolling metrics in SQLite,

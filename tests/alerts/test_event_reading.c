@@ -16,7 +16,8 @@
 static const char yaml[] =
     "models:\n"
     "  - {name: credit, task: binary, reference: {version: v1}}\n"
-    "  - {name: churn, task: binary, reference: {trailing: 2h}, changes: {expected_run_time: "
+    "  - {name: churn, task: binary, timezone: Europe/Berlin, reference: {trailing: 2h}, changes: "
+    "{expected_run_time: "
     "50000}}\n"
     "alerts:\n"
     "  - {name: rolled, experiment: any, on: rolled_back, window: 1h}\n"
@@ -36,6 +37,8 @@ static const char yaml[] =
     "  - {name: each-time, model: churn, metric: error_rate, window: 1h, trend: increasing, "
     "points: "
     "8}\n"
+    "  - {name: weekly, model: churn, metric: error_rate, window: 1h, above: 0.5, relative_to: "
+    "7d}\n"
     "  - {name: changed, model: churn, change: any, window: 10m}\n"
     "  - {name: income, model: churn, version: v2, change: income, window: 10m}\n";
 
@@ -267,6 +270,24 @@ static void a_trend_that_falters_once_is_one_by_mann_kendall_alone(void **state)
     assert_int_equal(look(site, "trending", START + 15 * HOUR).sight, SIGHT_CLEAR);
 }
 
+static void last_week_is_the_same_hour_by_the_models_clock(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    int64_t id = temp_series(site->store, "churn", "v1", "");
+    const int64_t noon = INT64_C(1698926400000); /* 2023-11-02T12:00Z, 13:00 in Berlin */
+    fill(site, id, noon - 7 * 24 * HOUR - 90 * MINUTE,
+         10); /* in the hour before 13:00 summer time */
+    fill(site, id, noon - 7 * 24 * HOUR - 30 * MINUTE, 40); /* 168 hours before the window */
+    fill(site, id, noon - 30 * MINUTE, 20);
+
+    struct reading reading = look(site, "weekly", noon);
+
+    assert_float_equal(reading.compared, 0.1, 1e-12);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_string_equal(reading.why, "error_rate 0.2, +100.0% against 0.1 before");
+}
+
 static void write_change(struct site *site, const char *version, const char *name, int64_t at_ms,
                          double before, double after)
 {
@@ -326,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_change_against_a_version_that_is_the_reference),
         cmocka_unit_test(a_change_against_the_time_just_before),
         cmocka_unit_test(a_trend_that_falters_once_is_one_by_mann_kendall_alone),
+        cmocka_unit_test(last_week_is_the_same_hour_by_the_models_clock),
         cmocka_unit_test(a_change_by_the_event_is_an_alarm_for_the_length_of_its_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
