@@ -218,6 +218,14 @@ static void take_off(struct deliver *deliver, const struct outbox_row *row, size
     }
 }
 
+static bool reload_waits(struct deliver *deliver)
+{
+    pthread_mutex_lock(&deliver->lock);
+    bool waits = deliver->next_receivers != NULL;
+    pthread_mutex_unlock(&deliver->lock);
+    return waits;
+}
+
 static int start_due(void *context, const struct outbox_row *row, struct err *err)
 {
     (void)err;
@@ -225,6 +233,8 @@ static int start_due(void *context, const struct outbox_row *row, struct err *er
     size_t n = receiver_set_count(deliver->receivers);
     size_t i = place_of(deliver->receivers, row->receiver);
     if (deliver->n_flights == MAX_FLIGHTS || deliver->n_attempts == MAX_ATTEMPTS)
+        return 0;
+    if (i == n && reload_waits(deliver)) /* it may be one of the next round's receivers */
         return 0;
     if (i == n) {
         note(deliver, row->id, OUTBOX_FAILED, 0, 0, "no receiver of that name is configured");
