@@ -229,14 +229,15 @@ static void convolve(struct law_rows **row, struct law_rows **spare, const struc
 /* Bins from here on go by their cumulants: at least half of the events do. */
 static double cut_between(const struct law_question *q, double total)
 {
-    static const double cuts[] = {MANY_EVENTS, MANY_EVENTS / 4, 0};
-    for (int c = 0;; c++) {
+    static const double cuts[] = {MANY_EVENTS, MANY_EVENTS / 4};
+    for (size_t c = 0; c < sizeof(cuts) / sizeof(cuts[0]); c++) {
         double mass = 0;
         for (size_t i = 0; i < q->n_bins; i++)
             mass += q->n * bin_weight(q, i) / total >= cuts[c] ? bin_weight(q, i) : 0;
         if (mass >= total / 2)
             return cuts[c];
     }
+    return 0; /* all bins, however little beside what is unseen */
 }
 
 /* What a known sum takes from the parts whose shares of its variance are `along`. */

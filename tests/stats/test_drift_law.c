@@ -202,6 +202,25 @@ static void one_bin_holds_every_event_for_certain(void **state)
     assert_true(drift_law_quantile(&law, log(1e-3)) < 1);
 }
 
+/* A reference of three values: what it never had weighs more than what it had. */
+static void a_tiny_reference_has_a_law_that_falls(void **state)
+{
+    (void)state;
+    double few[] = {1, 1, 1}, weights[] = {0.5, 0.5, 0.5}, apart[] = {1, 1};
+    for (int statistic = LAW_PSI; statistic <= LAW_CHI2; statistic++) {
+        struct law_question question = {
+            (enum drift_statistic)statistic, few, weights, apart, 3, 2, 3, 5000};
+        struct drift_law law;
+
+        assert_int_equal(drift_law_make(&law, &question), 0);
+
+        for (int i = 0; i < LAW_POINTS; i++) {
+            assert_true(law.log_survival[i] <= 1e-6F);
+            assert_true(i == 0 || law.log_survival[i] <= law.log_survival[i - 1] + 1e-3F);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +228,7 @@ int main(void)
         cmocka_unit_test(the_largest_difference_is_never_called_too_rare),
         cmocka_unit_test(many_events_have_the_laws_of_the_textbooks),
         cmocka_unit_test(the_area_of_many_uniform_values_is_that_of_a_brownian_bridge),
+        cmocka_unit_test(a_tiny_reference_has_a_law_that_falls),
         cmocka_unit_test(one_bin_holds_every_event_for_certain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
