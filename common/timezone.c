@@ -209,7 +209,7 @@ int timezone_read(struct timezone_rules **out, const char *name, struct err *err
     *out = r; /* the caller owns it now */
     if (!r || !bytes)
         return err_set(err, -ENOMEM, "no memory for time zone %.100s", name);
-    if (strcmp(name, "UTC") == 0)
+    if (!name || strcmp(name, "UTC") == 0)
         return 0;
     snprintf(path, sizeof(path), ZONES "%.300s", name);
     FILE *file = strstr(name, "..") || name[0] == '/' ? NULL : fopen(path, "rbe");

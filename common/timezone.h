@@ -19,7 +19,7 @@
 
 struct timezone_rules;
 
-/* `name`: as Europe/Berlin; "UTC" needs no file. */
+/* `name`: as Europe/Berlin; "UTC" (or NULL) needs no file. */
 int timezone_read(struct timezone_rules **out, const char *name, struct err *err);
 void timezone_free(struct timezone_rules *rules);
 static inline void timezone_freep(struct timezone_rules **p)
