@@ -312,7 +312,7 @@ static int start_worker(struct actuate *actuate, size_t i, struct err *err)
     rc = -pthread_create(&worker->thread, NULL, work, worker);
     worker->running = rc == 0;
     return rc ? err_set(err, rc, "actuator %s: cannot start its thread: %s", worker->actuator->name,
-                        strerror(-rc))
+                        err_words(-rc))
               : 0;
 }
 

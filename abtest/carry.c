@@ -43,7 +43,7 @@ static int add_token(struct http_out *http, const struct actuator *a, struct err
         return 0;
     FILE *file = fopen(a->token_file, "re");
     if (!file)
-        return err_set(err, -errno, "cannot read %s: %s", a->token_file, strerror(errno));
+        return err_set(err, -errno, "cannot read %s: %s", a->token_file, err_words(errno));
     size_t n = fread(token, 1, sizeof(token) - 1, file);
     fclose(file);
     while (n && (token[n - 1] == '\n' || token[n - 1] == '\r'))
@@ -197,7 +197,7 @@ static int replace(const char *path, const struct buf *text, struct err *err)
         return err_set(err, ERR_DATA, "the path is too long");
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)
-        return err_set(err, -errno, "cannot write beside %s: %s", path, strerror(errno));
+        return err_set(err, -errno, "cannot write beside %s: %s", path, err_words(errno));
     mode_t mode = stat(path, &there) == 0 ? there.st_mode & 0777 : 0644;
     size_t done = 0;
     int rc = fchmod(fd, mode);
@@ -216,7 +216,7 @@ static int replace(const char *path, const struct buf *text, struct err *err)
     if (rc == 0)
         rc = sync_directory(path);
     if (rc) {
-        err_set(err, -errno, "cannot write %s: %s", path, strerror(errno));
+        err_set(err, -errno, "cannot write %s: %s", path, err_words(errno));
         unlink(beside);
     }
     return rc ? -EIO : 0;
@@ -227,7 +227,7 @@ static int hang_up(const char *notify_pid, struct err *err)
     long pid = 0;
     FILE *file = fopen(notify_pid, "re");
     if (!file)
-        return err_set(err, -errno, "cannot read %s: %s", notify_pid, strerror(errno));
+        return err_set(err, -errno, "cannot read %s: %s", notify_pid, err_words(errno));
     int n = fscanf(file, "%ld", &pid);
     fclose(file);
     if (n != 1 || pid <= 1)
@@ -235,7 +235,7 @@ static int hang_up(const char *notify_pid, struct err *err)
     return kill((pid_t)pid, SIGHUP) == 0
                ? 0
                : err_set(err, -errno, "process %ld of %s takes no HUP: %s", pid, notify_pid,
-                         strerror(errno));
+                         err_words(errno));
 }
 
 static enum carried apply_file(const struct carry *carry, struct carry_report *report)

@@ -320,7 +320,7 @@ int deliver_start(struct deliver **out, const struct deliver_options *options, s
         rc = -pthread_create(&deliver->thread, NULL, run, deliver);
         deliver->running = rc == 0;
         if (rc)
-            err_set(err, rc, "deliver: cannot start its thread: %s", strerror(-rc));
+            err_set(err, rc, "deliver: cannot start its thread: %s", err_words(-rc));
     }
     if (rc) {
         deliver_stop(deliver);

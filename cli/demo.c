@@ -224,7 +224,7 @@ static void started(void *context, const char *url)
     int rc = pthread_create(&demo->thread, NULL, produce_events, demo);
     demo->running = rc == 0;
     if (rc)
-        fprintf(stderr, "assay: demo: cannot start the producer: %s\n", strerrordesc_np(rc));
+        fprintf(stderr, "assay: demo: cannot start the producer: %s\n", err_words(rc));
 }
 
 static int run(struct demo *demo, const char *directory, long port, struct err *err)
@@ -284,7 +284,7 @@ int command_demo(int argc, char **argv)
     serve_block_signals(); /* the embedded Kafka's threads start before the daemon's */
     char directory[] = "/tmp/assay-demo-XXXXXX";
     if (!mkdtemp(directory)) {
-        err_set(&err, -errno, "demo: cannot make a directory below /tmp: %s", strerror(errno));
+        err_set(&err, -errno, "demo: cannot make a directory below /tmp: %s", err_words(errno));
         return fail(&err);
     }
     struct demo demo = {0};

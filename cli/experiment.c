@@ -39,7 +39,7 @@ static int read_file(const char *path, char **out, struct err *err)
     if (!file || !text) {
         if (file)
             fclose(file);
-        return err_set(err, ERR_USAGE, "cannot read %s: %s", path, strerror(errno));
+        return err_set(err, ERR_USAGE, "cannot read %s: %s", path, err_words(errno));
     }
     size_t n = fread(text, 1, 262144, file);
     bool whole = feof(file) && !ferror(file) && n > 0;

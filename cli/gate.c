@@ -110,7 +110,7 @@ static int write_junit(const struct gate *gate, const char *file, int code, doub
 {
     FILE *out = fopen(file, "we");
     if (!out)
-        return err_set(err, ERR_IO, "cannot write %s: %s", file, strerror(errno));
+        return err_set(err, ERR_IO, "cannot write %s: %s", file, err_words(errno));
     fprintf(
         out,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites><testsuite name=\"assay gate\" "

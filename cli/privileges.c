@@ -15,7 +15,7 @@ enum {
 static int cannot(struct err *err, const char *what)
 {
     return err_set(err, -errno, "cannot give up %s: %s; start it as another user", what,
-                   strerror(errno));
+                   err_words(errno));
 }
 
 /* Out of the bounding set no program that is run could get it back. */

@@ -213,7 +213,7 @@ static int read_packed(const char *path, struct buf *out, struct err *err)
         if (file)
             gzclose(file);
         return file ? err_set(err, -ENOMEM, "%s: no memory to send it", path)
-                    : err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+                    : err_set(err, ERR_IO, "%s: %s", path, err_words(errno));
     }
     int n = 1, code = Z_OK;
     while (code == Z_OK) {

@@ -446,7 +446,7 @@ int serve_run(const struct serve_options *options, struct err *err)
         rc = -pthread_create(&daemon.signals, NULL, wait_for_signals, &daemon);
         daemon.signals_running = rc == 0;
         if (rc)
-            rc = err_set(err, rc, "cannot start the signal thread: %s", strerror(-rc));
+            rc = err_set(err, rc, "cannot start the signal thread: %s", err_words(-rc));
     }
     if (!rc) {
         log_write(&daemon.log, LEVEL_INFO, "cli", "assay %s serves %s", ASSAY_VERSION,

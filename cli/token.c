@@ -21,11 +21,11 @@ static int append(const char *path, const char *line, size_t n, struct err *err)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+        return err_set(err, -errno, "%s: %s", path, err_words(errno));
     ssize_t written = write(fd, line, n);
     int rc = written == (ssize_t)n && fsync(fd) == 0 ? 0 : -(errno ? errno : EIO);
     close(fd);
-    return rc ? err_set(err, rc, "%s: the token was not written: %s", path, strerror(-rc)) : 0;
+    return rc ? err_set(err, rc, "%s: the token was not written: %s", path, err_words(-rc)) : 0;
 }
 
 static int expiry_of(const char *expires, int64_t *out, struct err *err)

@@ -242,7 +242,7 @@ int reference_from_file(struct reference **out, const struct reference_source *s
         return rc;
     gzFile file = gzopen(path, "rb");
     if (!file)
-        return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+        return err_set(err, ERR_IO, "%s: %s", path, err_words(errno));
     rc = take_file(building, file, path, err);
     gzclose(file);
     return rc ? rc : finish(building, out, err);
@@ -253,7 +253,7 @@ static int take_packed(struct building *building, const char *bytes, size_t n, s
 {
     AUTO_CLOSE int fd = memfd_create("reference", MFD_CLOEXEC);
     if (fd < 0)
-        return err_set(err, -errno, "reference: no room to unpack it: %s", strerror(errno));
+        return err_set(err, -errno, "reference: no room to unpack it: %s", err_words(errno));
     while (n) {
         ssize_t written = write(fd, bytes, n);
         if (written <= 0)

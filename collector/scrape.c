@@ -342,7 +342,7 @@ static int start(struct scrape *scrape, struct err *err)
         scrape->targets[i].due_ms = boot_ms(scrape);
     rc = -pthread_create(&scrape->thread, NULL, run, scrape);
     scrape->running = rc == 0;
-    return rc ? err_set(err, rc, "scrape: cannot start its thread: %s", strerror(-rc)) : 0;
+    return rc ? err_set(err, rc, "scrape: cannot start its thread: %s", err_words(-rc)) : 0;
 }
 
 int scrape_check(const struct config *config, struct err *err)

@@ -82,7 +82,7 @@ static int file_open(struct file *file, const char *path, struct err *err)
     bool standard_input = strcmp(path, "-") == 0;
     int fd = standard_input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+        return err_set(err, -errno, "%s: %s", path, err_words(errno));
     struct stat about;
     bool known = fstat(fd, &about) == 0;
     if (known && S_ISDIR(about.st_mode)) {
@@ -153,7 +153,7 @@ static int fill(struct source_file *self, struct file *file, struct err *err)
         int code;
         const char *text = gzerror(file->gz, &code);
         return err_set(err, code == Z_ERRNO ? -errno : ERR_DATA, "%s: %s", file->path,
-                       code == Z_ERRNO ? strerror(errno) : text);
+                       code == Z_ERRNO ? err_words(errno) : text);
     }
     z_off_t after = gzoffset(file->gz);
     if (after > before)

@@ -331,7 +331,7 @@ int source_http_new(struct source **out, const struct clock *clock, struct err *
     if (self->wake_fd < 0) {
         int code = -errno;
         http_close(&self->source);
-        return err_set(err, code, "no event counter: %s", strerror(-code));
+        return err_set(err, code, "no event counter: %s", err_words(-code));
     }
     *out = &self->source;
     return 0;

@@ -438,7 +438,7 @@ int source_kafka_new(struct source **out, const struct config_kafka *kafka, cons
     self->log_limit = (struct log_limit){.every_ms = LOG_EVERY_MS};
     self->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (self->event_fd < 0)
-        return err_set(err, -errno, "no event counter: %s", strerror(errno));
+        return err_set(err, -errno, "no event counter: %s", err_words(errno));
     int rc = client_new(self, err);
     if (rc)
         return rc;

@@ -3,6 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *err_words(int code)
+{
+    const char *words = strerrordesc_np(code);
+    return words ? words : "unknown error";
+}
+
 int err_set(struct err *err, int code, const char *format, ...)
 {
     if (!err)

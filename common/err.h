@@ -35,6 +35,9 @@ struct err {
     char text[ERR_TEXT_BYTES]; /* one line, no newline at its end, never NULL-less */
 };
 
+/* What an errno means, in words; as strerror, but safe in any thread. */
+const char *err_words(int code);
+
 /* Writes the message and returns `code`, so that one line fails: `return err_set(err, …);` */
 int err_set(struct err *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -71,7 +71,7 @@ static int sync_path(const char *path, int flags, struct err *err)
 {
     AUTO_CLOSE int fd = open(path, flags | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0)
-        return err_set(err, ERR_IO, "%s: cannot sync: %s", path, strerror(errno));
+        return err_set(err, ERR_IO, "%s: cannot sync: %s", path, err_words(errno));
     return 0;
 }
 
@@ -82,7 +82,7 @@ static int make_private(const char *part, struct err *err)
     if (fd < 0 && (errno == ENOSPC || errno == EDQUOT))
         return err_set(err, ERR_FULL, "%s: no room for the backup", part);
     if (fd < 0)
-        return err_set(err, -errno, "%s: cannot make it: %s", part, strerror(errno));
+        return err_set(err, -errno, "%s: cannot make it: %s", part, err_words(errno));
     return 0;
 }
 
@@ -102,7 +102,7 @@ int backup_copy(struct store *store, const char *to, struct err *err)
     if (!rc)
         rc = sync_path(part, O_RDWR, err);
     if (!rc && rename(part, to) != 0)
-        rc = err_set(err, -errno, "%s: cannot rename the backup to it: %s", to, strerror(errno));
+        rc = err_set(err, -errno, "%s: cannot rename the backup to it: %s", to, err_words(errno));
     if (!rc)
         rc = sync_path(dirname(directory), O_RDONLY | O_DIRECTORY, err);
     if (rc)
@@ -132,11 +132,11 @@ static int pour(int from, int to, struct err *err)
             ssize_t written = write(to, bytes + done, (size_t)(n - done));
             if (written < 0 && errno != EINTR)
                 return err_set(err, ERR_IO, "backup: cannot write to standard output: %s",
-                               strerror(errno));
+                               err_words(errno));
             done += written > 0 ? written : 0;
         }
     }
-    return n < 0 ? err_set(err, ERR_IO, "backup: cannot read the copy: %s", strerror(errno)) : 0;
+    return n < 0 ? err_set(err, ERR_IO, "backup: cannot read the copy: %s", err_words(errno)) : 0;
 }
 
 /* A pipe cannot be gone back in, as SQLite's copying wants: by way of a file beside the database
@@ -153,7 +153,7 @@ static int copy_to_output(struct store *store, struct err *err)
     AUTO_CLOSE int fd = open(copy, O_RDONLY | O_CLOEXEC);
     unlink(copy);
     if (fd < 0)
-        return err_set(err, ERR_IO, "%s: cannot open: %s", copy, strerror(errno));
+        return err_set(err, ERR_IO, "%s: cannot open: %s", copy, err_words(errno));
     return pour(fd, STDOUT_FILENO, err);
 }
 

@@ -30,13 +30,13 @@ int lock_take(const char *database, int *out, struct err *err)
 
     AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 && (errno == ENOSPC || errno == EDQUOT))
-        return err_set(err, ERR_FULL, "%s: no room to make it: %s", path, strerror(errno));
+        return err_set(err, ERR_FULL, "%s: no room to make it: %s", path, err_words(errno));
     if (fd < 0)
-        return err_set(err, -errno, "%s: cannot open: %s", path, strerror(errno));
+        return err_set(err, -errno, "%s: cannot open: %s", path, err_words(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
             return lock_held(database, fd, err);
-        return err_set(err, -errno, "%s: cannot lock: %s", path, strerror(errno));
+        return err_set(err, -errno, "%s: cannot lock: %s", path, err_words(errno));
     }
 
     /* Only the message of a second daemon wants the pid: a full disk may leave it out. */

@@ -91,7 +91,7 @@ static int failed_io(struct store *store, int sqlite_rc, struct err *err, const 
     store->dead = ERR_IO;
     return err_set(err, ERR_IO, "%s: %s: %s (%s, errno %d); nobody knows what is on the disk now",
                    store->path, what, sqlite3_errstr(sqlite_rc & 0xff),
-                   no ? strerror(no) : "no detail", no);
+                   no ? err_words(no) : "no detail", no);
 }
 
 static int cannot_open(struct store *store, struct err *err, const char *what)
@@ -100,7 +100,7 @@ static int cannot_open(struct store *store, struct err *err, const char *what)
     if (no == ENOSPC || no == EDQUOT)
         return err_set(err, ERR_FULL, "%s: %s: no room on the disk", store->path, what);
     return err_set(err, no ? -no : -EIO, "%s: %s: cannot open: %s", store->path, what,
-                   strerror(no ? no : EIO));
+                   err_words(no ? no : EIO));
 }
 
 int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *what)
@@ -324,7 +324,7 @@ static int sync_directory(const char *path, struct err *err)
     snprintf(copy, sizeof(copy), "%s", path);
     AUTO_CLOSE int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0)
-        return err_set(err, ERR_IO, "%s: cannot sync its directory: %s", path, strerror(errno));
+        return err_set(err, ERR_IO, "%s: cannot sync its directory: %s", path, err_words(errno));
     return 0;
 }
 
@@ -337,8 +337,8 @@ static int make_file(const char *path, struct err *err)
     if (errno == EEXIST)
         return 0;
     if (errno == ENOSPC || errno == EDQUOT)
-        return err_set(err, ERR_FULL, "%s: no room to make it: %s", path, strerror(errno));
-    return err_set(err, -errno, "%s: cannot make the database: %s", path, strerror(errno));
+        return err_set(err, ERR_FULL, "%s: no room to make it: %s", path, err_words(errno));
+    return err_set(err, -errno, "%s: cannot make the database: %s", path, err_words(errno));
 }
 
 static int open_file(struct store *store, const char *path, struct err *err)
@@ -353,7 +353,7 @@ static int open_file(struct store *store, const char *path, struct err *err)
         return err_set(err, ERR_NOT_FOUND,
                        "%s: no such database; `assay serve` and `assay replay` make it", path);
     if (!store->path)
-        return err_set(err, -errno, "%s: cannot open: %s", path, strerror(errno));
+        return err_set(err, -errno, "%s: cannot open: %s", path, err_words(errno));
     if (writes)
         rc = lock_take(store->path, &store->lock_fd, err);
     if (rc)

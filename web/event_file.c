@@ -97,7 +97,7 @@ static int make_directories(const char *directory, struct err *err)
         char kept = *at;
         *at = '\0';
         if (mkdir(path, 0777) != 0 && errno != EEXIST)
-            return err_set(err, -errno, "%s: %s", path, strerror(errno));
+            return err_set(err, -errno, "%s: %s", path, err_words(errno));
         *at = kept;
         if (kept == '\0')
             return 0;
@@ -108,7 +108,7 @@ static int write_record(struct event_file *file, const struct buf *event, struct
 {
     struct buf *record = &file->record;
     if (file->failed)
-        return err_set(err, file->failed, "%s: %s", file->path, strerror(-file->failed));
+        return err_set(err, file->failed, "%s: %s", file->path, err_words(-file->failed));
     buf_clear(record);
     buf_u64(record, event->size);
     if (!buf_failed(record))
@@ -123,7 +123,7 @@ static int write_record(struct event_file *file, const struct buf *event, struct
             continue;
         if (n < 0) {
             file->failed = -errno;
-            return err_set(err, -errno, "%s: %s", file->path, strerror(errno));
+            return err_set(err, -errno, "%s: %s", file->path, err_words(errno));
         }
         done += (size_t)n;
     }
@@ -157,7 +157,7 @@ static int open_file(struct event_file *file, const char *directory, int64_t now
         return err_set(err, -ENAMETOOLONG, "%.200s…: too long a path", directory);
     file->fd = open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     if (file->fd < 0)
-        return err_set(err, -errno, "%s: %s", file->path, strerror(errno));
+        return err_set(err, -errno, "%s: %s", file->path, err_words(errno));
     return write_version(file, now_ms, err);
 }
 

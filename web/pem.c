@@ -13,7 +13,7 @@ int pem_read(char **out, const char *key, const char *path, struct err *err)
 {
     FILE *file = fopen(path, "re");
     if (!file)
-        return err_set(err, ERR_USAGE, "%s: %s: %s", key, path, strerror(errno));
+        return err_set(err, ERR_USAGE, "%s: %s: %s", key, path, err_words(errno));
     char *text = calloc(1, MAX_PEM_BYTES + 1);
     size_t n = text ? fread(text, 1, MAX_PEM_BYTES, file) : 0;
     fclose(file);

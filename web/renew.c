@@ -126,7 +126,7 @@ static int renew_certificate(struct web *web, const struct config_http *http, st
     AUTO_CLOSE int trial = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (trial < 0 || listen(trial, 1))
         return err_set(err, -errno, "http.tls: no socket to try the certificate: %s",
-                       strerror(errno));
+                       err_words(errno));
     swap_tls(web, fresh);
     int rc = server_listen(web, http, trial, &next, err);
     if (rc) {

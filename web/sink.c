@@ -261,7 +261,7 @@ int sinks_start(struct sinks **out, const struct sinks_options *options, struct 
     if (!rc) {
         rc = -pthread_create(&sinks->thread, NULL, keep_writing, sinks);
         if (rc)
-            err_set(err, rc, "cannot start the thread of sinks: %s", strerror(-rc));
+            err_set(err, rc, "cannot start the thread of sinks: %s", err_words(-rc));
     }
     if (rc) {
         free_sinks(sinks);

@@ -89,7 +89,7 @@ static int read_position(struct tensorboard *board, struct run *run, struct err 
     int64_t window_ms = 0;
     run->written_ms = -1;
     if (!file)
-        return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %s", path, strerror(errno));
+        return errno == ENOENT ? 0 : err_set(err, -errno, "%s: %s", path, err_words(errno));
     int n = fscanf(file, "%" SCNd64 " %" SCNd64, &window_ms, &run->written_ms);
     fclose(file);
     if (n != 2)
@@ -114,7 +114,7 @@ static int write_position(struct tensorboard *board, struct run *run, int64_t en
         file && fprintf(file, "%" PRId64 " %" PRId64 "\n", board->options.window_ms, end_ms) > 0;
     fine = file && fclose(file) == 0 && fine;
     if (!fine || rename(part, path) != 0)
-        return err_set(err, -(errno ? errno : EIO), "%s: %s", path, strerror(errno));
+        return err_set(err, -(errno ? errno : EIO), "%s: %s", path, err_words(errno));
     run->written_ms = end_ms;
     return 0;
 }

@@ -158,7 +158,7 @@ int tokens_read(struct tokens **out, const char *path, struct err *err)
 {
     FILE *file = fopen(path, "re");
     if (!file)
-        return err_set(err, ERR_USAGE, "%s: %s", path, strerror(errno));
+        return err_set(err, ERR_USAGE, "%s: %s", path, err_words(errno));
     struct stat about;
     AUTO_FREE char *text = malloc(MAX_FILE_BYTES + 1);
     size_t n = text ? fread(text, 1, MAX_FILE_BYTES + 1, file) : 0;

@@ -59,11 +59,11 @@ static int bind_socket(int *out, const struct addrinfo *info, const struct confi
     AUTO_CLOSE int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     if (fd < 0)
-        return err_set(err, -errno, "http.listen: %s: %s", http->address, strerror(errno));
+        return err_set(err, -errno, "http.listen: %s: %s", http->address, err_words(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, info->ai_addr, info->ai_addrlen) || listen(fd, 1024))
         return err_set(
-            err, ERR_USAGE, "http.listen: %s:%d: %s%s", http->address, http->port, strerror(errno),
+            err, ERR_USAGE, "http.listen: %s:%d: %s%s", http->address, http->port, err_words(errno),
             errno == EADDRINUSE ? "; is another assay running? choose another port" : "");
     *out = fd;
     fd = -1; /* the caller owns it now */

@@ -194,10 +194,10 @@ static int bind_socket(int *out, const struct addrinfo *info, const char *listen
     AUTO_CLOSE int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     if (fd < 0)
-        return err_set(err, -errno, "gateway: %s: %s", listen_on, strerror(errno));
+        return err_set(err, -errno, "gateway: %s: %s", listen_on, err_words(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, info->ai_addr, info->ai_addrlen) || listen(fd, 1024))
-        return err_set(err, ERR_USAGE, "gateway: %s: %s", listen_on, strerror(errno));
+        return err_set(err, ERR_USAGE, "gateway: %s: %s", listen_on, err_words(errno));
     *out = fd;
     fd = -1; /* the caller owns it now */
     return 0;
@@ -249,7 +249,7 @@ static int start_loops(struct gateway *gateway, int listening, struct err *err)
     for (size_t i = 0; i < n; i++) {
         int fd = fcntl(listening, F_DUPFD_CLOEXEC, 0);
         if (fd < 0)
-            return err_set(err, -errno, "gateway: %s", strerror(errno));
+            return err_set(err, -errno, "gateway: %s", err_words(errno));
         gateway->n_loops = i + 1;
         int rc = loop_open(&gateway->loops[i], gateway, fd, err);
         if (rc)

@@ -126,7 +126,7 @@ static int watch(struct loop *loop, int fd, struct err *err)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event))
-        return err_set(err, -errno, "gateway: epoll: %s", strerror(errno));
+        return err_set(err, -errno, "gateway: epoll: %s", err_words(errno));
     return 0;
 }
 
