@@ -367,6 +367,18 @@ static double unseen_p(const struct drift_null *null, double m, double n, double
     return fmin(p, 1);
 }
 
+/* The fewest unseen events of n whose P is at most `level`; n and one more: not even all are. */
+static double unseen_limit(const struct drift_null *null, double m, double n, double level)
+{
+    struct count_law law = {null->unseen, null->unseen + m, m, n};
+    struct counts counts;
+    counts_of(&counts, &law);
+    double p = 0, limit = n + 1;
+    for (int i = counts.n_values - 1; i >= 0 && (p += counts.p[i]) <= level; i--)
+        limit = counts.first + i * counts.stride;
+    return limit;
+}
+
 /* What unseen events alone put into the statistic, on the scale on which its parts add up. */
 static double of_unseen(enum drift_method method, double share, double m)
 {
@@ -393,6 +405,7 @@ static void judge_categories(struct drift_nulls *nulls, struct drift_null *null,
     double share = subject->categorical->unseen_rate.value, seen_level = 0.9 * level;
     double beside = of_unseen(method, share, m);
     double p = share > 0 ? unseen_p(null, m, n, rint(share * n)) : 1;
+    double limit = unseen_limit(null, m, n, 0.1 * level);
     double all = squared ? out->statistic * out->statistic : out->statistic;
     double seen = fmax(all - beside, 0);
     null->unseen = 0;
@@ -400,8 +413,8 @@ static void judge_categories(struct drift_nulls *nulls, struct drift_null *null,
     out->p_value = fmin(fmin(out->p_value / 0.9, p / 0.1), 1);
     double most = drift_null_threshold(nulls, null, n, seen_level);
     most = (squared ? most * most : most) + beside;
-    if (p <= 0.1 * level)
-        most = fmin(most, beside);
+    if (p <= 0.1 * level) /* this many were enough, however many came */
+        most = fmin(most, of_unseen(method, limit / n, m));
     out->threshold = squared ? sqrt(most) : most;
 }
 

@@ -224,7 +224,13 @@ static void unseen_categories_are_weighed_by_themselves_in_chi2(void **state)
     for (int k = 0; k < 12; k++)
         profile_category(window, 1, 77, 1);
     struct drift_verdict many = judge_window(&world, window, &rule, 1);
+    for (int k = 0; k < 12; k++)
+        profile_category(window, 1, 77, 1);
+    struct drift_verdict more = judge_window(&world, window, &rule, 1);
 
+    /* how far beyond an alarm a window is, its statistic over its threshold tells */
+    assert_true(many.statistic / many.threshold > 2);
+    assert_true(more.statistic / more.threshold > 1.5 * many.statistic / many.threshold);
     assert_true(one.statistic > 65 && one.p_value > 0.01); /* 4,000 / 61 and the others */
     assert_true(one.statistic < one.threshold);
     assert_true(many.p_value < 1e-6 && many.statistic > many.threshold);
