@@ -257,7 +257,9 @@ static void escape(struct rendering *r, const char *name)
     static const char digits[] = "0123456789ABCDEF";
     size_t at = 0;
     for (const char *c = name; *c && at + 7 < sizeof(r->field); c++) {
-        if (is_plain(*c) && !(r->place == IN_URL && (*c == '+' || *c == '@' || *c == ':'))) {
+        bool plain = is_plain(*c) && !(r->place == IN_URL && strchr("+@:", *c));
+        bool control = (unsigned char)*c < ' ';
+        if (plain || (r->place == IN_JSON && !control && *c != '"' && *c != '\\')) {
             r->field[at++] = *c;
         } else if (r->place == IN_URL) {
             r->field[at++] = '%';
@@ -265,11 +267,9 @@ static void escape(struct rendering *r, const char *name)
             r->field[at++] = digits[(unsigned char)*c & 15];
         } else if (r->place == IN_FILE) {
             r->refused = name;
-        } else if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ') {
+        } else {
             at += (size_t)snprintf(r->field + at, sizeof(r->field) - at, "\\u%04X",
                                    (unsigned)(unsigned char)*c);
-        } else {
-            r->field[at++] = *c;
         }
     }
     r->field[at] = '\0';

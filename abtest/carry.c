@@ -21,8 +21,11 @@ static enum carried failed(struct carry_report *report, const char *problem)
 {
     /* control characters of a foreign answer do not go into logs and pages */
     size_t n = 0;
-    for (; problem[n] && n + 1 < sizeof(report->problem); n++)
-        report->problem[n] = (unsigned char)problem[n] < ' ' ? ' ' : problem[n];
+    for (; problem[n] && n + 1 < sizeof(report->problem); n++) {
+        report->problem[n] = problem[n];
+        if ((unsigned char)problem[n] < ' ')
+            report->problem[n] = ' ';
+    }
     report->problem[n] = '\0';
     return CARRIED_FAILED;
 }
@@ -228,9 +231,11 @@ static int hang_up(const char *notify_pid, struct err *err)
     FILE *file = fopen(notify_pid, "re");
     if (!file)
         return err_set(err, -errno, "cannot read %s: %s", notify_pid, err_words(errno));
-    int n = fscanf(file, "%ld", &pid);
+    char line[32] = "";
+    if (fgets(line, sizeof(line), file))
+        pid = strtol(line, NULL, 10);
     fclose(file);
-    if (n != 1 || pid <= 1)
+    if (pid <= 1)
         return err_set(err, ERR_DATA, "%s holds no process id", notify_pid);
     return kill((pid_t)pid, SIGHUP) == 0
                ? 0

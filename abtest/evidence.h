@@ -91,7 +91,7 @@ struct arm_counts {
 };
 struct arm_counts evidence_arm(const struct evidence *evidence, int step, enum arm_served arm);
 /* The arm in which a unit came to the step first; N_ARMS: it has not come. */
-enum arm_served evidence_arm_of(const struct evidence *evidence, int step, uint64_t unit);
+enum arm_served evidence_arm_of(const struct evidence *e, int step, uint64_t hash);
 int64_t evidence_crossovers(const struct evidence *evidence);
 /* Distinct units that the treatment has served, over all steps. */
 int64_t evidence_treated(const struct evidence *evidence);

@@ -165,7 +165,8 @@ int run_create(struct run *run, const char *body, size_t n, const struct run_act
     }
     if (rc)
         return rc;
-    strcpy(name, item->experiment->name); /* its length was checked by the parser */
+    /* its length was checked by the parser */
+    memcpy(name, item->experiment->name, strlen(item->experiment->name) + 1);
     if (run_find(run, name)) {
         err_set(err, -EEXIST, "experiment %s exists already; a finished name is never used again",
                 name);

@@ -25,7 +25,7 @@ struct actor {
  * {"matchers":["model=\"credit\""],"duration":"2h" | "until":T,"comment":"…"}; writes the silence
  * as JSON, with its id.
  */
-int alerts_silence(struct store *store, const char *body, const struct actor *actor,
+int alerts_silence(struct store *store, const char *text, const struct actor *actor,
                    struct buf *answer, struct err *err);
 int alerts_silence_end(struct store *store, int64_t id, const struct actor *actor, struct err *err);
 /*

@@ -231,9 +231,7 @@ enum alert_sight reading_judge(const struct alert_rule *rule, double value, doub
     double level = rule->level, clear = rule->clear;
     if (!rule->above) { /* the same, mirrored */
         value = -value;
-        double low = -upper;
-        upper = -lower;
-        lower = low;
+        lower = -upper;
         level = -level;
         clear = -clear;
     }

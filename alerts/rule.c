@@ -58,6 +58,7 @@ static int read_minute(struct rule_set *set, const json_t *object, const char *k
         return rc;
     int hour = 0, minute = 0;
     char rest = 0;
+    /* two digits each hold no number that is too large: NOLINTNEXTLINE(cert-err34-c) */
     if (sscanf(text, "%2d:%2d%c", &hour, &minute, &rest) != 2 || hour < 0 || hour > 24 ||
         minute < 0 || minute > 59 || hour * 60 + minute > 1440)
         return part_refuse(&set->part, key, "\"%s\" is not a time of day such as 22:30", text);

@@ -90,7 +90,8 @@ static int refused(const struct api_answer *answer, int rc, struct err *err)
     char allowed[sizeof(answer->allowed)];
     snprintf(allowed, sizeof(allowed), "%s", answer->allowed);
     for (char *p = allowed; *p; p++)
-        *p = *p == '\n' ? ' ' : *p;
+        if (*p == '\n')
+            *p = ' ';
     struct err said = *err;
     return err_set(err, rc, "%.300s (one of: %.180s)", said.text, allowed);
 }

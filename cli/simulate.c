@@ -23,7 +23,8 @@ enum {
 };
 
 #define SECOND INT64_C(1000)
-#define DAY (24 * 3600 * SECOND)
+#define HOUR (3600 * SECOND)
+#define DAY (24 * HOUR)
 
 enum late_kind {
     LATE_LABEL,
@@ -149,7 +150,7 @@ static double sigmoid(double x)
 /* 0 before `from`, then rising to 1 over an hour: things go wrong gradually. */
 static double onset(int64_t ts_ms, int64_t from_ms)
 {
-    double x = (double)(ts_ms - from_ms) / (double)(DAY / 24);
+    double x = (double)(ts_ms - from_ms) / (double)HOUR;
     return x <= 0 ? 0.0 : x >= 1 ? 1.0 : x;
 }
 

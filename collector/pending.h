@@ -191,8 +191,8 @@ int pending_save(struct pending *pending, const struct pending_writer *writer, s
 /* The transaction is durable; evicts what is over the memory limit. */
 void pending_saved(struct pending *pending);
 
-/* Takes a saved row back: all rows of a segment in order, then pending_read_end once. */
-int pending_read(struct pending *pending, uint32_t segment, const void *bytes, size_t n,
+/* Takes a saved row of segment `number` back: all of a segment in order, then pending_read_end. */
+int pending_read(struct pending *pending, uint32_t number, const void *bytes, size_t n,
                  struct err *err);
 int pending_read_end(struct pending *pending, struct err *err);
 

@@ -48,7 +48,8 @@ static bool take_quoted(struct line *line, struct view *out)
         char c = *line->at++;
         if (c == '\\' && line->at < line->end) {
             c = *line->at++;
-            c = c == 'n' ? '\n' : c;
+            if (c == 'n')
+                c = '\n';
         }
         *to++ = c;
     }

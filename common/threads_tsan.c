@@ -21,6 +21,7 @@ static void *run(void *context)
     return (void *)(intptr_t)start.function(start.argument);
 }
 
+/* glibc names its parameters otherwise: NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
 {
     struct start *start = malloc(sizeof(*start));

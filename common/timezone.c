@@ -118,7 +118,10 @@ static const char *parse_switch(const char *p, struct switch_day *out)
 {
     int n = 0;
     out->second = 7200;
-    if (sscanf(p, ",M%d.%d.%d%n", &out->month, &out->week, &out->day, &n) != 3)
+    /* so few digits hold no number that is too large: NOLINTNEXTLINE(cert-err34-c) */
+    if (sscanf(p, ",M%2d.%1d.%1d%n", &out->month, &out->week, &out->day, &n) != 3 ||
+        out->month < 1 || out->month > 12 || out->week < 1 || out->week > 5 || out->day < 0 ||
+        out->day > 6)
         return NULL;
     p += n;
     return *p == '/' ? parse_time(p + 1, &out->second) : p;

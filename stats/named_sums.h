@@ -31,8 +31,8 @@ const struct named_sum *named_sums_find(const struct named_sums *sums, uint64_t 
 /* A value that is not finite changes nothing. */
 int named_sums_add(struct named_sums *sums, uint64_t name_id, double value, int sign);
 
-void named_sums_finish(void *sums);
+void named_sums_finish(void *state);
 int named_sums_room_merge(void *into, const void *from);
 void named_sums_merge(void *into, const void *from);
-void named_sums_save(const void *sums, struct buf *out);
-int named_sums_load(void *sums, struct reader *in, struct err *err);
+void named_sums_save(const void *state, struct buf *out);
+int named_sums_load(void *state, struct reader *in, struct err *err);

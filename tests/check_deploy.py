@@ -63,7 +63,7 @@ def check_kubernetes(source, program):
 def check_libraries(source):
     """What the container installs beside Debian's base is what the package depends on."""
     with open(os.path.join(source, "deploy", "Containerfile"), encoding="utf-8") as file:
-        installed = set(re.findall(r"(?<=\s)lib[\w.-]+|ca-certificates|zlib1g", file.read().split("FROM")[2]))
+        installed = set(re.findall(r"(?<=\s)lib[\w.-]+|ca-certificates|tzdata|zlib1g", file.read().split("FROM")[2]))
     with open(os.path.join(source, "deploy", "make-deb.sh"), encoding="utf-8") as file:
         depends = re.search(r"^Depends: (.*)$", file.read(), re.MULTILINE).group(1)
     wanted = {name.split()[0] for name in depends.split(", ")}
