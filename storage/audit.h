@@ -31,7 +31,7 @@ struct audit_row {
 };
 
 /* seq and hash of `row` are made here. */
-int commit_audit(struct store *store, const struct audit_row *row, struct err *err);
+int commit_audit(struct store *store, const struct audit_row *given, struct err *err);
 
 /* seq > after, oldest first. */
 int audit_read(struct store *store, int64_t after, int limit,

@@ -81,7 +81,7 @@ struct explanation {
 
 /* `config` may be NULL. */
 int explain_read(struct store *store, const struct config *config,
-                 const struct explain_query *query, struct explanation *out, struct err *err);
+                 const struct explain_query *asked, struct explanation *out, struct err *err);
 void explanation_finish(struct explanation *explanation);
 
 /*

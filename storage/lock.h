@@ -8,4 +8,4 @@
 
 #include "common/err.h"
 
-int lock_take(const char *database, int *fd, struct err *err);
+int lock_take(const char *database, int *out, struct err *err);

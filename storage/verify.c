@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -37,7 +38,7 @@ static int verify_pages(struct store *store, struct err *err)
         return 0;
     /* A page that could not be read for another reason is no proof of damage. */
     const char *code = strstr(text, "error code=");
-    int reason = code ? atoi(code + strlen("error code=")) : SQLITE_CORRUPT;
+    int reason = code ? (int)strtol(code + strlen("error code="), NULL, 10) : SQLITE_CORRUPT;
     if ((reason & 0xff) == SQLITE_NOMEM || reason == SQLITE_IOERR_NOMEM)
         return store_fail(store, SQLITE_NOMEM, err, "pages");
     return fault(store, err, text);

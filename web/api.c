@@ -1,5 +1,4 @@
 #include "web/api.h"
-#include "web/assigned.h"
 
 #include <errno.h>
 #include <stdlib.h>

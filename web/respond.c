@@ -94,9 +94,11 @@ static void add_answer_headers(struct exchange *exchange, struct MHD_Response *r
     if (answer->status == 405) {
         size_t n = 0;
         for (const char *c = answer->allowed; *c && n < sizeof(text) - 3; c++) {
-            text[n++] = *c == '\n' ? ',' : *c;
-            if (*c == '\n')
+            text[n++] = *c;
+            if (*c == '\n') {
+                text[n - 1] = ',';
                 text[n++] = ' ';
+            }
         }
         text[n] = '\0';
         add(response, "Allow", text);

@@ -121,7 +121,7 @@ bool header_is_clean(const char *name, size_t name_size, const char *value, size
     if (name_size == 0)
         return false;
     for (size_t i = 0; i < name_size; i++)
-        if (!isalnum((unsigned char)name[i]) && !memchr("!#$%&'*+-.^_`|~", name[i], 15))
+        if (!isalnum((unsigned char)name[i]) && (!name[i] || !strchr("!#$%&'*+-.^_`|~", name[i])))
             return false;
     for (size_t i = 0; i < value_size; i++) {
         unsigned char c = (unsigned char)value[i];
@@ -151,7 +151,7 @@ bool host_name(char *out, size_t n, const char *host)
             return false;
     }
     for (size_t i = 0; i < size; i++) {
-        if (!isalnum((unsigned char)host[i]) && !memchr("-._[]:", host[i], 6))
+        if (!isalnum((unsigned char)host[i]) && (!host[i] || !strchr("-._[]:", host[i])))
             return false;
         out[i] = (char)tolower((unsigned char)host[i]);
     }

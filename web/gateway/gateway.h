@@ -41,13 +41,13 @@ int gateways_start(struct gateways **out, const struct config *config,
  * New settings for the same addresses, for requests from now on. Addresses, threads, certificates
  * and connection limits stay: a change of `listen` is refused.
  */
-int gateways_reload(struct gateways *gateways, const struct config *config, struct err *err);
+int gateways_reload(struct gateways *all, const struct config *config, struct err *err);
 /* No request is taken or under way any more, no event comes; counts can still be read. */
-void gateways_stop(struct gateways *gateways);
-void gateways_free(struct gateways *gateways);
+void gateways_stop(struct gateways *all);
+void gateways_free(struct gateways *all);
 
 /* OpenMetrics lines; nothing without gateways. */
-void gateways_metrics(struct gateways *gateways, struct buf *out);
-size_t gateways_n(const struct gateways *gateways);
+void gateways_metrics(struct gateways *all, struct buf *out);
+size_t gateways_n(const struct gateways *all);
 /* "http://127.0.0.1:8501" */
-const char *gateways_url(const struct gateways *gateways, size_t i);
+const char *gateways_url(const struct gateways *all, size_t i);

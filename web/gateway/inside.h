@@ -153,7 +153,7 @@ void report(struct passage *p, const char *error, int64_t latency_us, bool given
 
 /* loop.c */
 int loop_open(struct loop *loop, struct gateway *gateway, int fd, struct err *err);
-void *loop_run(void *loop);
+void *loop_run(void *argument);
 void loop_close(struct loop *loop);
 void loop_touch(struct loop *loop, struct passage *p);
 CURL *loop_handle(struct loop *loop);
