@@ -8,7 +8,10 @@ let daemon;
 
 export async function setup(context) {
     daemon = await start(context, {
-        models: [{ name: "credit", task: "binary", positive: 1, segments: ["country"] }],
+        models: [
+            { name: "credit", task: "binary", positive: 1, segments: ["country"] },
+            { name: "orders", task: "binary", positive: 1, changes: { expected_run_time: 20000, metrics: ["error_rate"] } },
+        ],
         alerts: [
             { name: "never-fired", model: "credit", metric: "accuracy", window: "1h", below: 0.45, every: "1m" },
             { name: "slow", model: "credit", metric: "latency_p99", window: "10m", above: 60, every: "1m", severity: "warning" },
@@ -20,6 +23,10 @@ export async function setup(context) {
         const ts = begin + i * MINUTE, hour = i / 60, version = hour > 3 && i % 2 ? "v4" : "v3", score = next();
         events.push({ type: "prediction", id: `e${i}`, ts, model: "credit", version, score, latency_ms: (hour > 5 && hour < 6 ? 80 : 20) + 10 * next() });
         events.push({ type: "label", id: `e${i}`, ts: ts + 1000, label: next() < score ? 1 : 0 });
+    }
+    for (let i = 0; i < 6000; i++) {
+        const failed = next() < (i < 4500 ? 0.02 : 0.3) ? "upstream timeout" : null;
+        events.push({ type: "prediction", id: `o${i}`, ts: begin + i * 4000, model: "orders", version: "v1", error: failed, score: failed ? null : next() });
     }
     await daemon.post(events);
     await daemon.put("/models/credit/reference", events.filter((e) => e.type === "prediction").slice(0, 200).map((e) => ({ ...e, id: `r${e.id}` })));
@@ -38,6 +45,19 @@ async function open_model(page, open) {
     await open("/#/models/credit");
     await page.locator(".happened .over-time").waitFor();
     await page.locator(".chart .canvas canvas").first().waitFor();
+}
+
+export async function a_shift_that_was_found_by_the_event_has_its_mark({ page, open }) {
+    const check = strict(page);
+
+    await open("/#/models/orders");
+    await page.locator(".happened .event.shift").first().waitFor();
+
+    assert.match(await page.locator(".happened svg").getAttribute("aria-label"), /v1: error_rate went up, found/);
+    assert.deepEqual(await page.locator(".happened svg > text").allTextContents().then((texts) => texts.filter((t) => /^[a-z]+$/.test(t)))
+        .then((lanes) => lanes.includes("shifts")), true);
+    await shot(page, "shifts");
+    check();
 }
 
 export async function versions_alerts_and_changes_stand_in_lanes_on_one_axis({ page, open, axe }) {

@@ -1,12 +1,13 @@
 // What happened to a model, on the time axis that its charts share: a lane each for versions that
-// first served, steps of releases, alerts, and changes that people made. Also as a table and files.
+// first served, steps of releases, alerts, shifts that were found by the event, and changes that
+// people made. Also as a table and files.
 import { h, replace, svg } from "./dom.js";
 import * as format from "./format.js";
 import { colour } from "./palette.js";
 import { save_buttons, save_svgs } from "./save.js";
 
 const LEFT = 78, RIGHT = 12, LANE = 24, AXIS = 20;
-const kinds = { deploy: "versions", step: "releases", alert: "alerts", change: "changes" };
+const kinds = { deploy: "versions", step: "releases", alert: "alerts", shift: "shifts", change: "changes" };
 
 const words_of_action = {
     "reference.set": () => "reference replaced",
@@ -23,6 +24,13 @@ export function changes_of(rows, model) {
         (row.action.startsWith("silence.") && (row.detail?.matchers ?? []).includes(named));
     return rows.filter((row) => words_of_action[row.action] && concerns(row))
         .map((row) => ({ kind: "change", at: row.at, to: null, text: words_of_action[row.action](row), by: row.who }));
+}
+
+// Changes of rates and distributions that detectors found (GET …/changes): from about where they began.
+export function shifts_of(items) {
+    const how = { up: "went up", down: "went down", shape: "is distributed otherwise" };
+    return items.map((c) => ({ kind: "shift", at: c.began ?? c.at, to: null, bad: c.stream === "error_rate" && c.direction === "up",
+        text: `${c.version ? `${c.version}: ` : ""}${c.stream} ${how[c.direction] ?? "changed"}, found ${format.clock_time(c.at)}` }));
 }
 
 const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);

@@ -5,7 +5,7 @@ import { segment_of, spans_of } from "./alerts_list.js";
 import { Chart, load_charts } from "./chart.js";
 import { h, paced, replace } from "./dom.js";
 import * as format from "./format.js";
-import { Happened, changes_of } from "./happened.js";
+import { Happened, changes_of, shifts_of } from "./happened.js";
 import { on_change } from "./live.js";
 import { badge, state_of } from "./overview.js";
 import { colour, dash } from "./palette.js";
@@ -106,7 +106,7 @@ class Page {
         }
     }
 
-    // What people changed: the audit log, as far back as ten pages of it.
+    // What people changed: the audit log, as far back as ten pages of it; and what detectors found.
     async load_changes() {
         this.changes = [];
         try {
@@ -116,7 +116,8 @@ class Page {
                 rows = rows.concat(page.items);
                 after = page.next;
             }
-            this.changes = changes_of(rows, this.model.name);
+            const found = await get(model_path(this.model.name, "/changes"), { limit: 200 }, this.signal);
+            this.changes = [...changes_of(rows, this.model.name), ...shifts_of(found.items)];
         } catch (error) {
             if (error.name === "AbortError") throw error;
         }
