@@ -47,14 +47,14 @@ struct numbers_grid {
     uint64_t reference;
 };
 
-int numbers_update(struct numbers *numbers, struct numbers_grid on, enum profile_level level,
+int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_level level,
                    double value, int sign);
 int numbers_merge(struct numbers *into, const struct numbers *from, struct numbers_grid on,
                   enum profile_level level);
-void numbers_save(const struct numbers *numbers, struct buf *out);
-int numbers_load(struct numbers *numbers, enum profile_level level, struct reader *in,
+void numbers_save(const struct numbers *state, struct buf *out);
+int numbers_load(struct numbers *state, enum profile_level level, struct reader *in,
                  struct err *err);
-size_t numbers_bytes(const struct numbers *numbers);
+size_t numbers_bytes(const struct numbers *state);
 
 /*
  * The numbers as sorted cells with their counts: single values, or the grid's cells where `grid`

@@ -108,10 +108,10 @@ static inline void profile_event(struct profile *profile, int sign)
     profile->events += (uint64_t)(int64_t)sign;
 }
 
-int profile_number(struct profile *profile, uint32_t feature, double value, int sign);
-int profile_category(struct profile *profile, uint32_t feature, uint64_t class_id, int sign);
+int profile_number(struct profile *profile, uint32_t index, double value, int sign);
+int profile_category(struct profile *profile, uint32_t index, uint64_t class_id, int sign);
 /* vector may be NULL (only norm and mean are known); n: its dimensions. */
-int profile_embedding(struct profile *profile, uint32_t feature, double norm, double mean,
+int profile_embedding(struct profile *profile, uint32_t index, double norm, double mean,
                       const float *vector, uint32_t n, int sign);
 void profile_invalid(struct profile *profile, uint32_t feature, enum profile_invalid reason,
                      int sign);
