@@ -70,6 +70,17 @@ static int merge_into(struct slide_item *item, struct states *states, struct err
     return rc ? err_set(err, -ENOMEM, "series: no memory to merge panes") : 0;
 }
 
+static int panes_between(struct series_items *range, const char *sql, int64_t first, int64_t end,
+                         sqlite3_stmt **statement, struct err *err)
+{
+    int rc = statement_get(range->store, sql, statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(*statement, 1, first);
+    sqlite3_bind_int64(*statement, 2, end);
+    return 0;
+}
+
 /* Merges the panes of the keys [first, end) into `into`, or each into its item where that is NULL.
  */
 static int read_panes(struct series_items *range, int64_t first, int64_t end,
@@ -78,11 +89,9 @@ static int read_panes(struct series_items *range, int64_t first, int64_t end,
     static const char sql[] = "SELECT key, hash, state, revision FROM panes "
                               "WHERE key >= ?1 AND key < ?2 ORDER BY key";
     AUTO_RESET sqlite3_stmt *statement = NULL;
-    int rc = statement_get(range->store, sql, &statement, err);
+    int rc = panes_between(range, sql, first, end, &statement, err);
     if (rc)
         return rc;
-    sqlite3_bind_int64(statement, 1, first);
-    sqlite3_bind_int64(statement, 2, end);
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
         struct slide_item *item = into ? into : item_of(range, sqlite3_column_int64(statement, 0));
         struct states *states = NULL;
@@ -160,11 +169,9 @@ static int read_blocks(struct series_items *range, int64_t first, int64_t end, i
     static const char sql[] = "SELECT key, hash, revision FROM panes "
                               "WHERE key >= ?1 AND key < ?2 ORDER BY key";
     AUTO_RESET sqlite3_stmt *statement = NULL;
-    int rc = statement_get(range->store, sql, &statement, err);
+    int rc = panes_between(range, sql, first, end, &statement, err);
     if (rc)
         return rc;
-    sqlite3_bind_int64(statement, 1, first);
-    sqlite3_bind_int64(statement, 2, end);
     struct block block = {.n = 0};
     int64_t present = -1;
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
