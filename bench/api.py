@@ -9,6 +9,7 @@ open event streams are judged by the throughput of POST /events with and without
 """
 
 import argparse
+import contextlib
 import os
 import random
 import resource
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -25,7 +27,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from daemon import Daemon, configuration, models, run_program  # noqa: E402
 from events import prediction  # noqa: E402
-from kafka import free_port  # noqa: E402
+from kafka import free_port, wait_until  # noqa: E402
 
 CACHE = os.path.join(ROOT, ".cache", "bench")
 DAY = 86_400_000
@@ -80,9 +82,9 @@ def ask(url):
     return (time.perf_counter() - began) * 1e3, body
 
 
-def cpu_ms(daemon):
-    """What the daemon's threads have computed so far: other work on the machine does not count."""
-    tasks = f"/proc/{daemon.process.pid}/task"
+def cpu_ms(pid):
+    """What a process's threads have computed so far: other work on the machine does not count."""
+    tasks = f"/proc/{pid}/task"
     total = 0
     for task in os.listdir(tasks):
         with open(os.path.join(tasks, task, "schedstat"), encoding="ascii") as file:
@@ -117,11 +119,11 @@ def table_of_answers(daemon, days, asks):
             if i % 10 == 0:
                 event = prediction(f"new-{name}-{i}", END + i, version="v3", score=0.5)
                 daemon.post("/api/v1/events", event.value.encode())
-            before = cpu_ms(daemon)
+            before = cpu_ms(daemon.process.pid)
             ms, body = ask(daemon.url + path)
             took.append(ms)
             if i % 10 == 0:
-                anew.append(cpu_ms(daemon) - before)
+                anew.append(cpu_ms(daemon.process.pid) - before)
         took.sort()
         p99 = took[int(0.99 * (len(took) - 1))]
         worst = max(worst, p99)
@@ -134,38 +136,75 @@ def wrk(url, seconds):
     done = subprocess.run(
         ["wrk", "-t2", "-c32", f"-d{seconds}s", url], capture_output=True, text=True, check=True
     ).stdout
+    assert "Non-2xx" not in done, f"{url} refuses what is measured:\n{done}"
     return float(next(line for line in done.splitlines() if "Requests/sec" in line).split()[1])
 
 
+NGINX = """
+{user} worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+  server {{ listen 127.0.0.1:{port}; root {folder}/www; }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nginx(folder):
+    """nginx over `folder`/www, as our own user: one without rights would answer 403 quickly. Gives its URL and workers."""
+    port, config = free_port(), os.path.join(folder, "nginx.conf")
+    os.makedirs(os.path.join(folder, "www"))
+    with open(config, "w", encoding="utf-8") as out:
+        out.write(NGINX.format(user="user root;" if os.geteuid() == 0 else "", folder=folder, port=port))
+    process = subprocess.Popen(["nginx", "-c", config, "-p", folder])
+    try:
+        wait_until(lambda: answers(port), 10, "nginx answers")
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        with open(children, encoding="ascii") as file:
+            yield f"http://127.0.0.1:{port}", [int(pid) for pid in file.read().split()]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers(port):
+    """Does a worker answer? The listening socket alone is there before the workers are."""
+    try:
+        return ask(f"http://127.0.0.1:{port}/nothing") is None
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError:
+        return False
+
+
+def asked_quickly(url, pids, seconds):
+    """Answers a second, and the CPU of one in microseconds."""
+    before = sum(map(cpu_ms, pids))
+    rate = wrk(url, seconds)
+    return rate, (sum(map(cpu_ms, pids)) - before) * 1e3 / (rate * seconds)
+
+
 def beside_nginx(daemon, folder, seconds):
+    """The same bytes of both, in turn; that they are the same is looked at first."""
     asked = {
         "as asked without parameters": "/api/v1/models/credit/metrics",
         "20 metrics of 3 versions": questions(365)["20 metrics, a day by hour"],
     }
-    port = free_port()
-    os.makedirs(os.path.join(folder, "www"))
-    with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as out:
-        out.write(
-            f"worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;\n"
-            "events { worker_connections 1024; }\nhttp { access_log off; server { "
-            f"listen 127.0.0.1:{port}; root {folder}/www; }} }}\n"
-        )
-    nginx = subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf", "-p", folder])
-    try:
-        time.sleep(0.5)
+    print("\n| metrics, beside nginx (aim 0.3) | bytes | answers/s, of nginx's | CPU of an answer, nginx's |\n|---|---|---|---|")
+    with nginx(folder) as (address, workers):
         for name, path in asked.items():
             body = ask(daemon.url + path)[1]
             with open(os.path.join(folder, "www", "metrics"), "wb") as out:
                 out.write(body)
-            ratios = []
-            for _ in range(2):
-                theirs = wrk(f"http://127.0.0.1:{port}/metrics", seconds)
-                ours = wrk(daemon.url + path, seconds)
-                ratios.append(ours / theirs)
-            print(f"\nmetrics, {name} ({len(body):,} bytes), beside nginx: {statistics.mean(ratios):.2f} (aim 0.3)")
-    finally:
-        nginx.terminate()
-        nginx.wait()
+            assert ask(f"{address}/metrics")[1] == body, "nginx does not serve the answer"
+            theirs, ours = [], []
+            for _ in range(3):
+                theirs.append(asked_quickly(f"{address}/metrics", workers, seconds))
+                ours.append(asked_quickly(daemon.url + path, [daemon.process.pid], seconds))
+            ratio = statistics.median(o[0] / t[0] for o, t in zip(ours, theirs))
+            cpu, their_cpu = (statistics.median(run[1] for run in runs) for runs in (ours, theirs))
+            print(f"| {name} | {len(body):,} | {ratio:.2f} | {cpu:.0f} µs, {their_cpu:.0f} µs |", flush=True)
 
 
 def throughput(daemon, tag, seconds):
