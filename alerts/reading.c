@@ -14,6 +14,7 @@
 
 #include "alerts/drift_reading.h"
 #include "alerts/event_reading.h"
+#include "alerts/reference_reading.h"
 #include "common/text.h"
 #include "common/timezone.h"
 #include "stats/trend.h"
@@ -22,13 +23,6 @@
 
 #define MINUTE_MS INT64_C(60000)
 #define HOUR_MS (60 * MINUTE_MS)
-#define LONG_SPAN_MS (48 * HOUR_MS) /* minutes are kept no longer than that */
-
-struct kept_reference { /* the metric of a rule's reference, as of an hour */
-    const struct alert_rule *rule;
-    int64_t hour_ms;
-    struct metric_value value;
-};
 
 struct model_metrics {
     const char *name;
@@ -48,8 +42,7 @@ struct readings {
     int64_t kept_n_points;
     struct series_points points;
     struct drift_readings *drift;
-    struct kept_reference *references;
-    size_t n_references;
+    struct reference_readings *references;
 
     struct metric_query metric; /* of metric_rule's metric; NULL: of none */
     const struct alert_rule *metric_rule;
@@ -104,6 +97,8 @@ int readings_new(struct readings **out, const struct config *config, struct stor
     int rc = parse_customs(readings, err);
     if (!rc)
         rc = drift_readings_new(&readings->drift, config, store, err);
+    if (!rc)
+        rc = reference_readings_new(&readings->references, config, store, err);
     if (rc)
         return rc;
     *out = readings; /* the caller owns it now */
@@ -128,7 +123,7 @@ void readings_free(struct readings *readings)
         timezone_free(readings->models[i].zone);
     }
     drift_readings_free(readings->drift);
-    free(readings->references);
+    reference_readings_free(readings->references);
     free(readings->models);
     free(readings);
 }
@@ -255,6 +250,10 @@ static struct reading no_reading(const struct alert_rule *rule, int64_t end_ms)
 static bool too_little(const struct alert_rule *rule, const struct metric_value *value,
                        struct reading *out)
 {
+    if (value->n == 0 && value->why) { /* there is no window at all */
+        snprintf(out->why, sizeof(out->why), "%s", value->why);
+        return true;
+    }
     if (value->n < rule->min_count) {
         snprintf(out->why, sizeof(out->why),
                  "%" PRId64 " predictions in the window, %" PRId64 " are needed", value->n,
@@ -304,84 +303,17 @@ static int read_before(struct readings *readings, const struct alert_rule *rule,
     return rc ? rc : value_at(readings, rule, end_ms, out, err);
 }
 
-/* A span of the past changes little: it is read once an hour of event time for each rule. */
-static int read_span(struct readings *readings, const struct alert_rule *rule, int64_t from_ms,
-                     int64_t to_ms, struct metric_value *out, struct err *err)
-{
-    struct series_points points;
-    bool is_long = to_ms - from_ms > LONG_SPAN_MS;
-    int64_t step_ms = is_long ? HOUR_MS : MINUTE_MS;
-    struct series_query query = {
-        .model = rule->model,
-        .version = rule->version,
-        .slice = rule->slice,
-        .from_ms = from_ms / step_ms * step_ms,
-        .to_ms = to_ms / step_ms * step_ms,
-        .step_ms = step_ms,
-    };
-    query.window_ms = query.to_ms - query.from_ms;
-    *out = (struct metric_value){.value = NAN, .lower = NAN, .upper = NAN};
-    if (query.window_ms <= 0)
-        return 0;
-    int rc = series_read(readings->store, &query, &points, err);
-    if (rc)
-        return rc;
-    struct metric_query metric;
-    if (points.n && points.points[0].states) {
-        rc = metric_resolve(&metric, readings_customs(readings, rule->model), points.setup.task,
-                            rule->metric, err);
-        if (!rc) {
-            metric_evaluate(points.points[0].states, &metric, query.window_ms, out);
-            out->n = states_count(points.points[0].states);
-            out->labelled = states_labelled(points.points[0].states);
-        }
-    }
-    series_points_free(&points);
-    return rc;
-}
-
-static struct kept_reference *kept_of(struct readings *readings, const struct alert_rule *rule)
-{
-    for (size_t i = 0; i < readings->n_references; i++) {
-        if (readings->references[i].rule == rule)
-            return &readings->references[i];
-    }
-    struct kept_reference *more =
-        realloc(readings->references, (readings->n_references + 1) * sizeof(*more));
-    if (!more)
-        return NULL;
-    readings->references = more;
-    more[readings->n_references] = (struct kept_reference){.rule = rule, .hour_ms = -1};
-    return &more[readings->n_references++];
-}
-
-/* What the model's `reference` says to compare with: another version, a span, or the time before.
- */
 static int read_reference(struct readings *readings, const struct alert_rule *rule,
                           const struct reading *now, struct metric_value *out, struct err *err)
 {
-    const struct config_model *model = config_model_find(readings->config, rule->model);
-    const struct config_reference *reference = &model->reference;
-    if (reference->version) {
-        struct alert_rule other = *rule; /* read_span keeps nothing of it */
-        other.version = reference->version;
-        return read_span(readings, &other, now->start_ms, now->end_ms, out, err);
-    }
-    struct kept_reference *kept = kept_of(readings, rule);
-    if (!kept)
-        return err_set(err, -ENOMEM, "alerts: no memory");
-    int64_t hour_ms = now->start_ms / HOUR_MS * HOUR_MS;
-    if (kept->hour_ms != hour_ms) {
-        int64_t from_ms =
-            reference->trailing_ms ? hour_ms - reference->trailing_ms : reference->from_ms;
-        int64_t to_ms = reference->trailing_ms ? hour_ms : reference->to_ms;
-        int rc = read_span(readings, rule, from_ms, to_ms, &kept->value, err);
-        if (rc)
-            return rc;
-        kept->hour_ms = hour_ms;
-    }
-    *out = kept->value;
-    return 0;
+    const struct reference_question question = {
+        .rule = rule,
+        .customs = readings_customs(readings, rule->model),
+        .setup = &readings->points.setup,
+        .start_ms = now->start_ms,
+        .end_ms = now->end_ms,
+    };
+    return reference_reading(readings->references, &question, out, err);
 }
 
 /* The end of the window that a rule compares with: whole days back are those of the model's clock,

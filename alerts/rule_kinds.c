@@ -66,28 +66,16 @@ static int read_level(struct part *part, const json_t *object, struct alert_rule
     return rc;
 }
 
-/* A reference file is kept as distributions: it has no metric to compare with. */
-static int check_reference(struct part *part, const struct config *config, struct alert_rule *rule)
-{
-    const struct config_model *model = config_model_find(config, rule->model);
-    const struct config_reference *reference = model ? &model->reference : NULL;
-    if (!reference || (!reference->version && !reference->trailing_ms && !reference->to_ms))
-        return part_refuse(part, "relative_to",
-                           "reference: the model's `reference` must be a span {from, to}, a "
-                           "{version} or {trailing}: of a file distributions are kept, no metrics");
-    rule->relative_to = RELATIVE_REFERENCE;
-    return 0;
-}
-
-static int read_relative(struct part *part, const struct config *config, const json_t *object,
-                         struct alert_rule *rule)
+static int read_relative(struct part *part, const json_t *object, struct alert_rule *rule)
 {
     const char *text = NULL;
     int rc = part_text(part, object, "relative_to", &text);
     if (rc || !text)
         return rc;
-    if (strcmp(text, "reference") == 0)
-        return check_reference(part, config, rule);
+    if (strcmp(text, "reference") == 0) {
+        rule->relative_to = RELATIVE_REFERENCE;
+        return 0;
+    }
     if (strcmp(text, "previous") == 0) {
         rule->relative_to = RELATIVE_PREVIOUS;
         rule->relative_ms = rule->window_ms;
@@ -248,7 +236,7 @@ static int read_metric(struct part *part, const struct config *config, const jso
     if (rc || trend)
         return rc ? rc : read_trend(part, object, rule);
     rc = read_level(part, object, rule);
-    return rc ? rc : read_relative(part, config, object, rule);
+    return rc ? rc : read_relative(part, object, rule);
 }
 
 static const struct kind {

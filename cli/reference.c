@@ -47,6 +47,7 @@ int reference_make(const struct reference_load *load, const char *task,
         .version = load->version,
         .config = load->config ? config_model_find(load->config, load->model) : NULL,
         .task = task,
+        .site = load->config,
     };
     *out = (struct reference_loaded){0};
     int rc =

@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "collector/profiling.h"
+#include "collector/reference_metrics.h"
 #include "collector/reference_rows.h"
 
 #define MAX_UNPACKED_BYTES (INT64_C(2) << 30)
@@ -21,9 +22,11 @@ struct building {
     struct profiling profiling;
     struct profile *profile, *labels;
     struct rows *rows; /* what is fitted on */
+    struct reference_metrics *metrics;
     uint32_t features[EVENT_MAX_KEYS];
     struct profile_item items[EVENT_MAX_KEYS + N_OWN_SLOTS];
     struct class_score scores[EVENT_MAX_KEYS];
+    uint64_t shown[EVENT_MAX_ITEMS];
 };
 
 static void building_free(struct building *building)
@@ -35,6 +38,7 @@ static void building_free(struct building *building)
     profile_free(building->profile);
     profile_free(building->labels);
     rows_free(building->rows);
+    reference_metrics_free(building->metrics);
     profiling_finish(&building->profiling);
     free(building);
 }
@@ -70,6 +74,8 @@ static int building_new(struct building **out, const struct reference_source *so
         rc = rows_new(&building->rows, building->task,
                       source->config ? source->config->positive : "1",
                       source->config ? source->config->threshold : 0.5, err);
+    if (!rc)
+        rc = reference_metrics_new(&building->metrics, source, building->task, err);
     if (rc)
         return rc;
     *out = building;
@@ -86,6 +92,34 @@ static bool is_ours(const struct building *building, const struct event *event)
            view_equal(event->version, view_of(source->version));
 }
 
+static int compare_scores(const void *a, const void *b)
+{
+    const struct class_score *x = a, *y = b;
+    return x->class_id < y->class_id ? -1 : x->class_id > y->class_id;
+}
+
+/* Scores by class, sorted; the class of the highest where the event names none. */
+static void sample_scores(struct building *building, const struct event *event,
+                          struct sample *sample)
+{
+    const bool named = sample->predicted;
+    double best = -1;
+    for (uint32_t i = 0; i < event->n_scores; i++) {
+        const struct named_value *score = &event->scores[i];
+        building->scores[i] =
+            (struct class_score){class_id(score->name.data, score->name.size), score->value.number};
+    }
+    qsort(building->scores, event->n_scores, sizeof(building->scores[0]), compare_scores);
+    sample->scores = building->scores;
+    sample->n_scores = event->n_scores;
+    for (uint32_t i = 0; !named && i < event->n_scores; i++) {
+        if (building->scores[i].score > best) {
+            best = building->scores[i].score;
+            sample->predicted = building->scores[i].class_id;
+        }
+    }
+}
+
 static void sample_of(struct building *building, const struct event *event, struct sample *sample)
 {
     bool regression = building->task == TASK_REGRESSION;
@@ -94,24 +128,24 @@ static void sample_of(struct building *building, const struct event *event, stru
                          : 0;
     bool label = event->type == EVENT_LABEL;
     *sample = (struct sample){
+        .latency_ms = label ? (double)NAN : event->latency_ms,
         .score = building->task == TASK_BINARY ? event->score : (double)NAN,
         .value = regression && !label ? event->number : (double)NAN,
         .predicted = label ? 0 : class,
+        .failed = !label && event->failed,
         .label_value = regression && label ? event->number : (double)NAN,
         .label_class = label ? class : 0,
-        .scores = building->scores,
-        .n_scores = event->n_scores,
     };
-    double best = -1;
-    for (uint32_t i = 0; i < event->n_scores; i++) {
-        const struct named_value *score = &event->scores[i];
-        building->scores[i] =
-            (struct class_score){class_id(score->name.data, score->name.size), score->value.number};
-        if (!label && !class && score->value.number > best) {
-            best = score->value.number;
-            sample->predicted = building->scores[i].class_id;
-        }
-    }
+    if (label)
+        return;
+    if (building->task == TASK_MULTICLASS)
+        sample_scores(building, event, sample);
+    if (building->task != TASK_RANKING)
+        return;
+    for (uint32_t i = 0; i < event->n_ranking; i++)
+        building->shown[i] = class_id(event->ranking[i].data, event->ranking[i].size);
+    sample->items = building->shown;
+    sample->n_items = event->n_ranking;
 }
 
 static int take_prediction(struct building *building, struct event *event,
@@ -138,9 +172,10 @@ static int take_prediction(struct building *building, struct event *event,
     profile_event(building->profile, 1);
     if (profile_take(building->profile, building->items, n, 1))
         return err_set(err, -ENOMEM, "reference: no memory");
-    return event->failed
-               ? 0
-               : rows_prediction(building->rows, event->id, sample, building->items, n, err);
+    rc = reference_metrics_prediction(building->metrics, event, sample, err);
+    if (rc || event->failed)
+        return rc;
+    return rows_prediction(building->rows, event->id, sample, building->items, n, err);
 }
 
 static int take_line(struct building *building, const char *line, size_t n, struct err *err)
@@ -167,7 +202,8 @@ static int take_line(struct building *building, const char *line, size_t n, stru
     size_t items = profile_label_items(building->task, &sample, building->items);
     if (profile_take(building->labels, building->items, items, 1))
         return err_set(err, -ENOMEM, "reference: no memory");
-    return rows_label(building->rows, event.id, &sample, err);
+    int rc = reference_metrics_label(building->metrics, &event, &sample, err);
+    return rc ? rc : rows_label(building->rows, event.id, &sample, err);
 }
 
 /* Both profiles in one, and the reference of it. */
@@ -201,6 +237,8 @@ static int finish(struct building *building, struct reference **out, struct err 
     profile->features[n] = label;
     if (!rc)
         rc = rows_fit(building->rows, reference, features, n, &reference->fitted, err);
+    if (!rc)
+        rc = reference_metrics_finish(building->metrics, reference->fitted, err);
     if (rc)
         return rc;
     *out = reference;

@@ -28,6 +28,7 @@ struct reference_source {
     const char *version;
     const struct config_model *config;
     const char *task;
+    const struct config *site; /* all of the configuration, for the model's slices; NULL: none */
 };
 
 int reference_from_file(struct reference **out, const struct reference_source *source,

@@ -1,8 +1,9 @@
 /*
  * What is fitted on the rows of a reference, outside the stream: how scores are calibrated, how
- * large errors are to be expected, and the principal components of the features.
+ * large errors are to be expected, the principal components of the features; and its metrics.
  *
- * Shape    the estimator is always there; what could not be fitted is NULL, and `no_*` says why
+ * Shape    the estimator is always there; what could not be fitted is NULL, and `no_*` says why.
+ *          Metrics: one state for each slice that has events, "" for all of them
  * Owner    fitted_free takes it with its parts
  * Threads  read-only once made
  */
@@ -11,12 +12,20 @@
 #include "stats/drift_multivariate.h"
 #include "stats/estimate_dle.h"
 #include "stats/estimator.h"
+#include "stats/metric.h"
+
+struct slice_states {
+    char *slice; /* "country=de", or "" */
+    struct states *states;
+};
 
 struct fitted {
     struct estimator *estimator;
     struct dle *loss;                /* regression */
     struct multivariate *components; /* of the features */
     char no_loss[160], no_components[160];
+    struct slice_states *metrics; /* of a reference just made from events */
+    uint32_t n_metrics;
 };
 
 static inline void fitted_free(struct fitted *fitted)
@@ -26,6 +35,11 @@ static inline void fitted_free(struct fitted *fitted)
     estimator_free(fitted->estimator);
     dle_free(fitted->loss);
     multivariate_free(fitted->components);
+    for (uint32_t i = 0; i < fitted->n_metrics; i++) {
+        free(fitted->metrics[i].slice);
+        states_free(fitted->metrics[i].states);
+    }
+    free(fitted->metrics);
     free(fitted);
 }
 DEFINE_FREEP(fitted)

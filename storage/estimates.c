@@ -6,9 +6,11 @@
 
 #include "storage/connection.h"
 #include "storage/row_hash.h"
+#include "storage/rows.h"
 
 enum {
     MAX_PART_BYTES = 256 * 1024 * 1024,
+    MAX_PART_NAME = 640, /* a slice has up to 513 bytes */
     DAMAGED = 1,
     ABSENT = 2
 };
@@ -36,6 +38,25 @@ static int write_part(struct store *store, int64_t seq, const char *part, const 
     return statement_run(store, statement, err, "reference");
 }
 
+static void metrics_part(char *out, size_t n, const char *slice)
+{
+    snprintf(out, n, "metrics/%s", slice);
+}
+
+static int write_metrics(struct store *store, int64_t seq, const struct fitted *fitted,
+                         struct buf *bytes, struct err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < fitted->n_metrics; i++) {
+        char part[MAX_PART_NAME];
+        metrics_part(part, sizeof(part), fitted->metrics[i].slice);
+        buf_clear(bytes);
+        states_save(fitted->metrics[i].states, bytes);
+        rc = write_part(store, seq, part, bytes, "", err);
+    }
+    return rc;
+}
+
 int commit_fitted(struct store *store, int64_t reference_seq, const struct fitted *fitted,
                   struct err *err)
 {
@@ -55,6 +76,8 @@ int commit_fitted(struct store *store, int64_t reference_seq, const struct fitte
             multivariate_save(fitted->components, &bytes);
         rc = write_part(store, reference_seq, part_components, &bytes, fitted->no_components, err);
     }
+    if (!rc)
+        rc = write_metrics(store, reference_seq, fitted, &bytes, err);
     buf_finish(&bytes);
     return rc;
 }
@@ -169,4 +192,44 @@ int fitted_read(struct store *store, const char *model, const char *version, str
     *out = fitted;
     fitted = NULL; /* the caller owns it now */
     return 0;
+}
+
+int reference_newest(struct store *store, const char *model, const char *version, int64_t *seq,
+                     struct err *err)
+{
+    static const char sql[] = "SELECT seq FROM reference_states WHERE model = ?1 AND version IN "
+                              "('', ?2) ORDER BY version = '', seq DESC LIMIT 1";
+    AUTO_RESET sqlite3_stmt *row = NULL;
+    *seq = 0;
+    int rc = statement_get(store, sql, &row, err);
+    if (rc)
+        return rc;
+    bind_text(row, 1, model);
+    bind_text(row, 2, version ? version : "");
+    if (row_next(store, row, "reference", &rc, err))
+        *seq = sqlite3_column_int64(row, 0);
+    return rc;
+}
+
+int reference_states_read(struct store *store, int64_t seq, const char *slice,
+                          const struct metric_setup *setup, struct states **out, struct err *err)
+{
+    static const char sql[] =
+        "SELECT hash, bytes FROM reference_models WHERE reference = ?1 AND part = ?2";
+    char part[MAX_PART_NAME];
+    AUTO_RESET sqlite3_stmt *row = NULL;
+    *out = NULL;
+    int rc = statement_get(store, sql, &row, err);
+    if (rc)
+        return rc;
+    metrics_part(part, sizeof(part), slice);
+    sqlite3_bind_int64(row, 1, seq);
+    bind_text(row, 2, part);
+    if (!row_next(store, row, "reference", &rc, err))
+        return rc;
+    const void *bytes = sqlite3_column_blob(row, 1);
+    const int n = sqlite3_column_bytes(row, 1);
+    if (row_hash(seq, bytes ? bytes : "", n) != sqlite3_column_int64(row, 0))
+        return err_set(err, ERR_CORRUPT, "the metrics of the reference are damaged; load it again");
+    return states_load(out, setup, bytes ? bytes : "", (size_t)n, err);
 }

@@ -1,9 +1,10 @@
 /*
- * What was fitted on the rows of a reference, beside it in the database.
+ * What was fitted on the rows of a reference, and its metrics, beside it in the database.
  *
  * Shape    it belongs to one row of reference_states, and is found as that is: the newest of the
  *          version, else of the model. References made of stored panes have none: rows are not kept
- * Owner    estimator_read and fitted_read give; estimator_free and fitted_free take
+ * Owner    estimator_read, fitted_read and reference_states_read give; estimator_free, fitted_free
+ *          and states_free take
  * Errors   as in storage/store.h. Damaged bytes are no error: the estimator then says so
  *          (ESTIMATOR_DAMAGED), and what is damaged of `fitted` is missing with the reason
  * Threads  commit_fitted: the writer's, in a commit · the others: that of the store
@@ -27,3 +28,10 @@ int fitted_read(struct store *store, const char *model, const char *version, str
    why when that is known. */
 int components_read(struct store *store, const char *model, const char *version,
                     struct multivariate **out, char *why, size_t n, struct err *err);
+
+/* The newest reference of the version, else of the model: 0: there is none. Grows with each. */
+int reference_newest(struct store *store, const char *model, const char *version, int64_t *seq,
+                     struct err *err);
+/* The states of one slice ("" for all) of that reference; *out NULL: it has no events of it. */
+int reference_states_read(struct store *store, int64_t seq, const char *slice,
+                          const struct metric_setup *setup, struct states **out, struct err *err);

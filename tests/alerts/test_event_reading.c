@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "alerts/reading.h"
+#include "stats/fitted.h"
 #include "storage/audit.h"
 #include "storage/change_points.h"
+#include "storage/references.h"
 #include "storage/transition.h"
 #include "tests/lib/failing_pane.h"
 #include "tests/lib/temp_store.h"
@@ -19,6 +21,7 @@ static const char yaml[] =
     "  - {name: churn, task: binary, timezone: Europe/Berlin, reference: {trailing: 2h}, changes: "
     "{expected_run_time: "
     "50000}}\n"
+    "  - {name: plain, task: binary}\n"
     "alerts:\n"
     "  - {name: rolled, experiment: any, on: rolled_back, window: 1h}\n"
     "  - {name: promoted, experiment: a, on: promoted, window: 1h}\n"
@@ -37,6 +40,12 @@ static const char yaml[] =
     "  - {name: each-time, model: churn, metric: error_rate, window: 1h, trend: increasing, "
     "points: "
     "8}\n"
+    "  - {name: slower, model: credit, version: v2, metric: latency_mean, window: 1h, above: 0.5, "
+    "relative_to: reference}\n"
+    "  - {name: slower-de, model: credit, version: v2, segment: {country: de}, metric: "
+    "latency_mean, window: 1h, above: 0.5, relative_to: reference}\n"
+    "  - {name: unloaded, model: plain, metric: error_rate, window: 1h, above: 0.5, relative_to: "
+    "reference}\n"
     "  - {name: weekly, model: churn, metric: error_rate, window: 1h, above: 0.5, relative_to: "
     "7d}\n"
     "  - {name: changed, model: churn, change: any, window: 10m}\n"
@@ -250,6 +259,65 @@ static void a_change_against_the_time_just_before(void **state)
     assert_float_equal(reading.compared, 0.01, 1e-12);
 }
 
+/* A reference whose events took so long; its one feature is their number. */
+static void load_reference(struct site *site, const char *version, double latency_ms)
+{
+    struct err err = {0};
+    struct profile_feature feature = {.name_id = 1, .min = (double)NAN, .max = (double)NAN};
+    struct profile_layout layout = {0, 1, &feature};
+    AUTO(profile) struct profile *profile = NULL;
+    AUTO(reference) struct reference *reference = NULL;
+    const struct metric_setup setup = {.task = TASK_BINARY};
+    struct sample sample = {.latency_ms = latency_ms, .score = 0.5, .value = NAN};
+    must(profile_new(&profile, &layout, PROFILE_REFERENCE, &err), &err);
+    profile_event(profile, 1);
+    assert_int_equal(profile_number(profile, 0, latency_ms, 1), 0);
+    must(reference_build(&reference, profile, 0, &err), &err);
+    reference->fitted = calloc(1, sizeof(*reference->fitted));
+    reference->fitted->estimator = calloc(1, sizeof(*reference->fitted->estimator));
+    reference->fitted->metrics = calloc(1, sizeof(*reference->fitted->metrics));
+    reference->fitted->metrics[0].slice = strdup("");
+    reference->fitted->n_metrics = 1;
+    must(states_new(&reference->fitted->metrics[0].states, &setup, &err), &err);
+    assert_int_equal(states_predict(reference->fitted->metrics[0].states, &sample), 0);
+    must(commit_begin(site->store, &err), &err);
+    must(commit_reference(site->store, "credit", version, reference, "api", 1, &err), &err);
+    must(commit_end(site->store, &err), &err);
+}
+
+static void a_change_against_the_events_that_were_loaded_last(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    fill(site, temp_series(site->store, "credit", "v2", ""), START, 10); /* 1 ms each */
+    fill(site, temp_series(site->store, "credit", "v2", "country=de"), START, 10);
+
+    load_reference(site, "", 0.5); /* outranks the version that the configuration names */
+    struct reading reading = look(site, "slower", START + MINUTE);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_float_equal(reading.compared, 0.5, 1e-12);
+    reading = look(site, "slower-de", START + MINUTE);
+    assert_int_equal(reading.sight, SIGHT_NO_DATA);
+    assert_string_equal(reading.why, "the reference holds no event of the segment");
+
+    load_reference(site, "v2", 0.9); /* the version's own outranks the model's, at once */
+    reading = look(site, "slower", START + MINUTE);
+    assert_int_equal(reading.sight, SIGHT_CLEAR);
+    assert_float_equal(reading.compared, 0.9, 1e-12);
+}
+
+static void without_a_reference_it_says_how_to_load_one(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    fill(site, temp_series(site->store, "plain", "v1", ""), START, 10);
+
+    struct reading reading = look(site, "unloaded", START + MINUTE);
+
+    assert_int_equal(reading.sight, SIGHT_NO_DATA);
+    assert_string_equal(reading.why, "the model has no reference yet: `assay reference load`");
+}
+
 static void a_trend_that_falters_once_is_one_by_mann_kendall_alone(void **state)
 {
     (void)state;
@@ -344,6 +412,8 @@ int main(void)
         cmocka_unit_test(a_transition_is_an_alarm_for_the_length_of_its_window),
         cmocka_unit_test(a_hold_and_a_wrong_sample_ratio_last_as_long_as_the_verdict_says),
         cmocka_unit_test(a_changed_row_of_the_audit_log_is_an_alarm_that_names_it),
+        cmocka_unit_test(a_change_against_the_events_that_were_loaded_last),
+        cmocka_unit_test(without_a_reference_it_says_how_to_load_one),
         cmocka_unit_test(a_change_against_a_version_that_is_the_reference),
         cmocka_unit_test(a_change_against_the_time_just_before),
         cmocka_unit_test(a_trend_that_falters_once_is_one_by_mann_kendall_alone),

@@ -127,3 +127,38 @@ def a_damaged_profile_or_reference_is_found_by_verify(story):
         code, _, errors = run_program("verify", copy)
 
         assert code != 0 and words in errors, (code, errors)
+
+
+def alerts_are_relative_to_whatever_the_reference_is(story):
+    """30% of v2's answers are wrong, 10% were in each kind of reference."""
+    hour = 1700006400000
+
+    def answers(prefix, version, at, wrong):
+        for i in range(100):
+            label = 1 if i >= wrong else 0
+            yield {"type": "prediction", "id": f"{prefix}{i}", "ts": at + i, "model": "credit", "version": version,
+                   "score": 0.9, "prediction": 1, "features": {"age": i}}
+            yield {"type": "label", "id": f"{prefix}{i}", "ts": at + i + 1000, "label": label}
+
+    def written(name, *parts):
+        _write(story.path(name), [json.dumps(event) for part in parts for event in part])
+        return story.path(name)
+
+    reference = written("reference.jsonl", answers("r", "v1", 1000, 10))
+    past = [answers("a", "v1", hour, 10), answers("b", "v1", hour + 3600000, 10)]
+    now = [answers("c", "v2", hour + 7800000, 30), answers("d", "v1", hour + 7800000, 10), answers("e", "v2", hour + 7900000, 30)]
+    events = written("events.jsonl", *past, *now)
+    span = {"from": hour, "to": hour + 3600000}
+    for name, kind in {
+        "file": {"file": reference}, "range": span, "version": {"version": "v1"}, "trailing": {"trailing": "1h"},
+    }.items():
+        rule = {"name": "worse", "model": "credit", "metric": "accuracy", "window": "5m", "below": -0.2, "relative_to": "reference"}
+        rule["version"] = "v2"
+        model = {"name": "credit", "task": "binary", "reference": kind}
+
+        database = story.replay(name, configuration(models=[model], alerts=[rule]), [events])
+
+        code, out, errors = run_program("query", "--db", database, "-c", story.path(f"{name}/assay.yaml"), "alerts")
+        equal(code, 0, errors)
+        (alert,) = json.loads(out)["items"]
+        assert "accuracy 0.7, -22.2% against 0.9 before" in json.dumps(alert), (name, alert)
