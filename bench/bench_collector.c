@@ -387,7 +387,7 @@ static void bench_panes(void)
     for (int i = 0; i < 50000; i++)
         must(cells_update(&cells, rng_normal(&rng) * 100, 1), &err);
     struct cell *sorted = room(20000 * sizeof(*sorted));
-    must(grid_build(&grid, sorted, cells_read(&cells, sorted), &err), &err);
+    must(grid_build(&grid, sorted, cells_read(&cells, sorted), GRID_MAX_CELLS, &err), &err);
     size_t minute = most_bytes(PROFILE_MINUTE, NULL, 30000);
     size_t minute_on = most_bytes(PROFILE_MINUTE, grid, 30000);
     size_t hour = most_bytes(PROFILE_HOUR, NULL, 300000);

@@ -42,16 +42,17 @@ enum value_kind {
     VALUE_NUMBER, /* finite */
     VALUE_TEXT,
     VALUE_BOOL,    /* number is 0 or 1, text is "true" or "false" */
-    VALUE_ARRAY,   /* an embedding: norm, mean, n */
+    VALUE_ARRAY,   /* an embedding: norm, mean, n, projected */
     VALUE_INVALID, /* "NaN", "Infinity", a text over 256 bytes, …: invalid in this feature only */
 };
 
 struct value {
     enum value_kind kind;
-    double number;    /* NUMBER, BOOL; ARRAY: its Euclidean norm */
-    double mean;      /* ARRAY: mean of its numbers */
-    uint32_t n;       /* ARRAY: how many numbers */
-    struct view text; /* TEXT, BOOL; NUMBER: empty unless it was asked for as a class */
+    uint32_t n;              /* ARRAY: how many numbers */
+    double number;           /* NUMBER, BOOL; ARRAY: its Euclidean norm */
+    double mean;             /* ARRAY: mean of its numbers */
+    const double *projected; /* ARRAY: the vector in the buckets of stats/projection.h */
+    struct view text;        /* TEXT, BOOL; NUMBER: empty unless it was asked for as a class */
 };
 
 struct named_value {

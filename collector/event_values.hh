@@ -9,6 +9,7 @@
 #pragma once
 
 #include "collector/json_walk.hh"
+#include "stats/projection.h"
 
 namespace
 {
@@ -70,6 +71,8 @@ struct fault_note {
 };
 
 struct values_walk : json_walk {
+    double *projections; /* PROJECTION_BUCKETS of each array of the event */
+    uint32_t n_projections;
     uint32_t faulty; /* fields that have a fault */
     fault_note faults[N_FIELDS];
     uint32_t n_faults;
@@ -171,13 +174,14 @@ bool take_scalar(values_walk *d, field at, view name, as wanted, value *out)
 }
 
 /* Numbers of an embedding, however deep they are nested. */
-struct embedding {
+struct embedding_sums {
+    double *projected;
     double squares = 0, sum = 0;
     uint32_t n = 0;
     bool valid = true;
 };
 
-bool take_embedding_item(values_walk *d, field at, view name, embedding *sums)
+bool take_embedding_item(values_walk *d, field at, view name, embedding_sums *sums)
 {
     if (peek(d) == '[')
         return each_item(d, [&]() { return take_embedding_item(d, at, name, sums); });
@@ -189,15 +193,24 @@ bool take_embedding_item(values_walk *d, field at, view name, embedding *sums)
     sums->valid &= item.kind == VALUE_NUMBER;
     sums->squares += item.number * item.number;
     sums->sum += item.number;
+    projection_add(sums->projected, sums->n, item.number);
     sums->n++;
     return true;
+}
+
+/* Room for one more array: there are no more of them than keys. */
+double *projection_new(values_walk *d)
+{
+    double *const room = d->projections + PROJECTION_BUCKETS * d->n_projections++;
+    memset(room, 0, PROJECTION_BUCKETS * sizeof(*room));
+    return room;
 }
 
 bool take_feature(values_walk *d, field at, view name, value *out)
 {
     if (peek(d) != '[')
         return take_scalar(d, at, name, as::VALUE, out);
-    embedding sums;
+    embedding_sums sums = {projection_new(d)};
     if (!take_embedding_item(d, at, name, &sums))
         return false;
     *out = {};
@@ -207,6 +220,7 @@ bool take_feature(values_walk *d, field at, view name, value *out)
     out->kind = VALUE_ARRAY;
     out->number = std::sqrt(sums.squares);
     out->mean = sums.sum / sums.n;
+    out->projected = sums.projected;
     out->n = sums.n;
     return true;
 }

@@ -414,7 +414,7 @@ extern "C" enum reject event_decode(struct decoder *d, const char *bytes, size_t
     event_clear(out);
     d->failure = REJECT_NONE;
     d->depth = 0;
-    d->n_keys = d->n_faults = d->faulty = 0;
+    d->n_keys = d->n_faults = d->faulty = d->n_projections = 0;
     if (detail)
         *detail = d->detail;
     if (n == 0 || n > EVENT_MAX_BYTES) {
@@ -457,6 +457,7 @@ namespace
 bool decoder_allocate(decoder *d)
 {
     return walk_init(d) && allocate(&d->features, EVENT_MAX_KEYS) &&
+           allocate(&d->projections, PROJECTION_BUCKETS * EVENT_MAX_KEYS) &&
            allocate(&d->scores, EVENT_MAX_KEYS) && allocate(&d->segment, EVENT_MAX_KEYS) &&
            allocate(&d->values, EVENT_MAX_KEYS) && allocate(&d->relevance, EVENT_MAX_KEYS) &&
            allocate(&d->confusion, EVENT_MAX_KEYS) && allocate(&d->ranking, EVENT_MAX_ITEMS);
@@ -481,6 +482,7 @@ extern "C" void decoder_free(struct decoder *d)
         return;
     walk_finish(d);
     free(d->features);
+    free(d->projections);
     free(d->scores);
     free(d->segment);
     free(d->values);

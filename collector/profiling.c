@@ -196,8 +196,9 @@ int profile_take(struct profile *profile, const struct profile_item *items, size
             rc = profile_category(profile, item->slot, item->category, sign);
             break;
         case VALUE_ARRAY:
-            rc = profile_embedding(profile, item->slot, item->number, item->mean, NULL, item->n,
-                                   sign);
+            rc = profile_embedding(
+                profile, item->slot,
+                &(struct embedding){item->number, item->mean, item->projected, item->n}, sign);
             break;
         case VALUE_INVALID:
             profile_invalid(profile, item->slot, invalid_of(item->n), sign);

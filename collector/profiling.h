@@ -66,11 +66,12 @@ int profiling_slot(struct profiling *profiling, const struct feature_schema *sch
 /* One value that goes into a slot, of every pane that the event belongs to. */
 struct profile_item {
     uint32_t slot;
-    enum value_kind kind; /* NUMBER, TEXT, ARRAY or INVALID */
-    double number;        /* NUMBER; ARRAY: its norm */
-    double mean;
+    enum value_kind kind;    /* NUMBER, TEXT, ARRAY or INVALID */
+    uint32_t n;              /* ARRAY: dimensions; INVALID: enum violation */
+    double number;           /* NUMBER; ARRAY: its norm */
+    double mean;             /* ARRAY */
+    const double *projected; /* ARRAY: the decoder's */
     uint64_t category;
-    uint32_t n; /* ARRAY: dimensions; INVALID: enum violation */
 };
 
 /* @score and @prediction; at most N_OWN_SLOTS items. Returns how many. */
@@ -85,6 +86,7 @@ static inline struct profile_item profile_item_of(const struct value *value, uin
                                  .kind = value->kind,
                                  .number = value->number,
                                  .mean = value->mean,
+                                 .projected = value->projected,
                                  .category = category,
                                  .n = value->n};
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "stats/distribution.h"
+#include "stats/eigen.h"
 
 enum {
     MOST_FEATURES = 1024,
@@ -145,45 +146,6 @@ static int fit_column(struct multivariate_feature *feature, uint32_t n_features,
     return 0;
 }
 
-/* Jacobi's rotations: a becomes diagonal, the columns of v its eigenvectors. */
-static void diagonalise(double *a, double *v, uint32_t k)
-{
-    for (uint32_t i = 0; i < k * k; i++)
-        v[i] = i / k == i % k;
-    for (int sweep = 0; sweep < 60; sweep++) {
-        double off = 0;
-        for (uint32_t i = 0; i < k; i++) {
-            for (uint32_t j = i + 1; j < k; j++)
-                off += a[i * k + j] * a[i * k + j];
-        }
-        if (off < 1e-28 * k)
-            return;
-        for (uint32_t p = 0; p < k; p++) {
-            for (uint32_t q = p + 1; q < k; q++) {
-                if (a[p * k + q] == 0)
-                    continue;
-                double theta = (a[q * k + q] - a[p * k + p]) / (2 * a[p * k + q]);
-                double t = copysign(1, theta) / (fabs(theta) + sqrt(theta * theta + 1));
-                double c = 1 / sqrt(t * t + 1), s = t * c;
-                for (uint32_t i = 0; i < k; i++) {
-                    double x = a[i * k + p], y = a[i * k + q];
-                    a[i * k + p] = c * x - s * y;
-                    a[i * k + q] = s * x + c * y;
-                }
-                for (uint32_t i = 0; i < k; i++) {
-                    double x = a[p * k + i], y = a[q * k + i];
-                    a[p * k + i] = c * x - s * y;
-                    a[q * k + i] = s * x + c * y;
-                    x = v[i * k + p];
-                    y = v[i * k + q];
-                    v[i * k + p] = c * x - s * y;
-                    v[i * k + q] = s * x + c * y;
-                }
-            }
-        }
-    }
-}
-
 /* The largest components until they explain more than 65%. */
 static int choose(struct multivariate *model, const double *a, const double *v)
 {
@@ -234,7 +196,7 @@ static int fit_components(struct multivariate *model, const struct row_value *ro
         for (uint32_t g = 0; g < f; g++)
             a[f * k + g] = a[g * k + f];
     }
-    diagonalise(a, v, k);
+    eigen_symmetric(a, v, k);
     return choose(model, a, v);
 }
 

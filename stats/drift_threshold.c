@@ -418,6 +418,11 @@ static void judge_categories(struct drift_nulls *nulls, struct drift_null *null,
     out->threshold = squared ? sqrt(most) : most;
 }
 
+double drift_level(const struct drift_rule *rule, size_t n_features)
+{
+    return KEPT_BACK * rule->false_alarm_rate / (double)(n_features ? n_features : 1);
+}
+
 int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
                 const struct drift_subject *subject, size_t n_features, struct drift_verdict *out)
 {
@@ -437,7 +442,7 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
         judge_evidently(subject, out);
         return 0;
     }
-    double level = KEPT_BACK * rule->false_alarm_rate / (double)(n_features ? n_features : 1);
+    double level = drift_level(rule, n_features);
     if (method == DRIFT_KS) {
         judge_ks(subject, level, out);
     } else {

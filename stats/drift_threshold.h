@@ -76,6 +76,8 @@ struct drift_verdict {
 int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
                 const struct drift_subject *subject, size_t n_features, struct drift_verdict *out);
 
+/* The p at which one of n_features alone is an alarm. */
+double drift_level(const struct drift_rule *rule, size_t n_features);
 /* q-values and `drifted` over all features of one window; returns -ENOMEM or 0. */
 int drift_family(struct drift_verdict *verdicts, size_t n, const struct drift_rule *rule);
 /* Share of the features with a verdict that drifted; 0 without any. */

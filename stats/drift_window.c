@@ -1,6 +1,7 @@
 #include "stats/drift_window.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 enum {
@@ -29,6 +30,8 @@ static int compare(const struct reference *reference, const struct reference_fea
             out->why = "the window has no value of the reference's kind";
             return 0;
         }
+        if (known->kind == PROFILE_EMBEDDING)
+            drift_embedding(known, &state->embedding->vector, &out->embedding);
         return drift_numeric(&input, &out->numeric);
     }
     if (!state->categories || state->categories->n == 0) {
@@ -36,6 +39,34 @@ static int compare(const struct reference *reference, const struct reference_fea
         return 0;
     }
     return drift_categorical(known, reference->id, state->categories, &out->categorical);
+}
+
+/* Which of two verdicts speaks. */
+static bool speaks_louder(const struct drift_verdict *a, const struct drift_verdict *b,
+                          double min_effect)
+{
+    bool a_matters = a->statistic >= min_effect, b_matters = b->statistic >= min_effect;
+    return a_matters == b_matters ? a->p_value < b->p_value : a_matters;
+}
+
+/* The norm and the mean vector: two tests at half the level each, where both can be made. */
+static int judge_embedding(struct drift_nulls *nulls, const struct drift_rule *rule,
+                           const struct drift_subject *subject, size_t n_judged,
+                           struct drift_feature *out)
+{
+    struct drift_verdict mean, *norm = &out->verdict;
+    drift_embedding_judge(rule, subject->reference, &out->embedding, 2 * n_judged, &mean);
+    int rc = drift_judge(nulls, rule, subject, mean.why ? n_judged : 2 * n_judged, norm);
+    if (rc || mean.why)
+        return rc;
+    if (norm->why) {
+        drift_embedding_judge(rule, subject->reference, &out->embedding, n_judged, norm);
+        return 0;
+    }
+    if (speaks_louder(&mean, norm, rule->min_effect))
+        *norm = mean;
+    norm->p_value = fmin(2 * norm->p_value, 1);
+    return 0;
 }
 
 static int judge(struct drift_nulls *nulls, const struct drift_rule *rule,
@@ -50,6 +81,8 @@ static int judge(struct drift_nulls *nulls, const struct drift_rule *rule,
         .numbers = out->is_numeric ? numbers_of(state, known->kind) : NULL,
         .categories = out->is_numeric ? NULL : state->categories,
     };
+    if (known->kind == PROFILE_EMBEDDING && rule->method != DRIFT_EVIDENTLY)
+        return judge_embedding(nulls, rule, &subject, n_judged, out);
     return drift_judge(nulls, rule, &subject, n_judged, &out->verdict);
 }
 

@@ -4,18 +4,22 @@
  *
  * Shape    out[i] belongs to feature i of the window's layout. A feature that the reference lacks,
  *          or a window without the feature, has no values and says why. Beyond 50 features single
- *          values are put on the grid first: ten times as fast, with the grid's error_bound
+ *          values are put on the grid first: ten times as fast, with the grid's error_bound. An
+ *          embedding has two tests, its norm's and its mean vector's, which share its level: the
+ *          one with the smaller p speaks, or the only one that reaches min_effect
  * Errors   -ENOMEM
  * Threads  one at a time (the cache of null distributions)
  */
 #pragma once
 
+#include "stats/drift_embedding.h"
 #include "stats/drift_threshold.h"
 
 struct drift_feature {
     struct profile_quality quality;
     bool is_numeric; /* numbers, and norms of embeddings: `numeric`; else `categorical` */
     struct drift_numeric numeric;
+    struct drift_embedding embedding; /* where kind is that */
     struct drift_categorical categorical;
     struct drift_verdict verdict;
     const char *why; /* nothing could be compared; NULL when it was */

@@ -226,7 +226,8 @@ static void fix_point(struct grid *grid, const struct cell *cells, size_t n)
     grid->per_unit = 1 / grid->unit;
 }
 
-int grid_build(struct grid **out, const struct cell *cells, size_t n, struct err *err)
+int grid_build(struct grid **out, const struct cell *cells, size_t n, uint32_t max_cells,
+               struct err *err)
 {
     AUTO(grid) struct grid *grid = calloc(1, sizeof(*grid));
     AUTO_FREE struct cut_list *list = calloc(1, sizeof(*list));
@@ -247,7 +248,7 @@ int grid_build(struct grid **out, const struct cell *cells, size_t n, struct err
     double total = 0;
     for (size_t i = 0; i < n; i++)
         total += (double)cells[i].count;
-    uint32_t room = GRID_MAX_CELLS - 1 - list->n;
+    uint32_t room = max_cells - 1 - list->n;
     if (n * 2 <= room) { /* few values: each one a cell, and the gaps between them */
         for (size_t i = 0; i < n; i++) {
             cut_at(list, cells[i].low);

@@ -23,8 +23,9 @@
 #include "stats/cells.h"
 
 enum {
-    GRID_MAX_CELLS = 640, /* 2 bytes each in a minute pane */
-    GRID_MAX_DOANE = 96,  /* bins; numpy gives fewer than 64 below 1e9 values */
+    GRID_MAX_CELLS = 640,  /* 2 bytes each in a minute pane */
+    GRID_NORM_CELLS = 384, /* of embeddings: their panes have the mean vector beside the grid */
+    GRID_MAX_DOANE = 96,   /* bins; numpy gives fewer than 64 below 1e9 values */
     GRID_DECILES = 10,
     GRID_BUCKETS = 1024
 };
@@ -60,8 +61,9 @@ double cells_quantile(const struct cell *cells, size_t n, double q);
 /* Doane's edges as numpy gives them, at most GRID_MAX_DOANE bins; returns the number of bins. */
 uint32_t doane_edges(const struct cell *cells, size_t n, double edges[GRID_MAX_DOANE + 1]);
 
-/* n may be 0: then a grid of one cell. */
-int grid_build(struct grid **out, const struct cell *cells, size_t n, struct err *err);
+/* n may be 0: then a grid of one cell. max_cells: at most GRID_MAX_CELLS, at least 128. */
+int grid_build(struct grid **out, const struct cell *cells, size_t n, uint32_t max_cells,
+               struct err *err);
 void grid_free(struct grid *grid);
 DEFINE_FREEP(grid)
 

@@ -12,7 +12,8 @@
 #include <xxhash.h>
 
 enum {
-    SAVED_VERSION = 1,
+    SAVED_VERSION = 1, /* where no feature has a mean vector */
+    SAVED_VERSION_VECTORS = 2,
     PART_NUMERIC = 1,
     PART_CATEGORIES = 2,
     PART_EMBEDDING = 4
@@ -21,7 +22,7 @@ enum {
 static const uint32_t category_limit[] = {
     [PROFILE_MINUTE] = 96, [PROFILE_HOUR] = 1024, [PROFILE_REFERENCE] = 65536};
 
-#define VECTOR_UNIT 1048576.0 /* 2^20 */
+#define MEAN_UNIT 1048576.0 /* 2^20 */
 
 const char *profile_kind_name(enum profile_kind kind)
 {
@@ -47,6 +48,7 @@ static void feature_finish(struct feature_state *feature)
     }
     if (feature->embedding) {
         numbers_finish(&feature->embedding->norm);
+        mean_vector_finish(&feature->embedding->vector);
         free(feature->embedding);
     }
     *feature = (struct feature_state){0};
@@ -126,12 +128,18 @@ static struct categories *category_part(const struct profile *profile,
 static struct embedding_state *embedding_part(const struct profile *profile,
                                               struct feature_state *feature)
 {
-    if (!feature->embedding) {
-        feature->embedding = calloc(1, sizeof(*feature->embedding));
-        if (feature->embedding)
-            numbers_init(&feature->embedding->norm, profile->level);
+    if (feature->embedding)
+        return feature->embedding;
+    struct embedding_state *state = calloc(1, sizeof(*state));
+    if (!state)
+        return NULL;
+    numbers_init(&state->norm, profile->level);
+    if (profile->level == PROFILE_REFERENCE && mean_vector_scatter(&state->vector)) {
+        free(state);
+        return NULL;
     }
-    return feature->embedding;
+    feature->embedding = state;
+    return state;
 }
 
 void profile_invalid(struct profile *profile, uint32_t feature, enum profile_invalid reason,
@@ -200,14 +208,14 @@ int profile_category(struct profile *profile, uint32_t index, uint64_t class_id,
     return rc;
 }
 
-static int64_t vector_fixed(double x)
+static int64_t mean_fixed(double x)
 {
     x = x > 4096 ? 4096 : x < -4096 ? -4096 : x; /* so that 2^31 of them fit 64 bits */
-    return (int64_t)rint(x * VECTOR_UNIT);
+    return (int64_t)rint(x * MEAN_UNIT);
 }
 
-int profile_embedding(struct profile *profile, uint32_t index, double norm, double mean,
-                      const float *vector, uint32_t n, int sign)
+int profile_embedding(struct profile *profile, uint32_t index, const struct embedding *value,
+                      int sign)
 {
     const struct profile_feature *spec = &profile->layout->features[index];
     struct feature_state *feature = &profile->features[index];
@@ -215,28 +223,23 @@ int profile_embedding(struct profile *profile, uint32_t index, double norm, doub
         profile_invalid(profile, index, INVALID_TYPE, sign);
         return 0;
     }
-    if (!isfinite(norm) || !isfinite(mean)) {
+    if (!isfinite(value->norm) || !isfinite(value->mean)) {
         profile_invalid(profile, index, INVALID_NUMBER, sign);
         return 0;
     }
     struct embedding_state *state = embedding_part(profile, feature);
     if (!state)
         return -ENOMEM;
-    int rc = numbers_update(&state->norm, grid_of(profile, spec), profile->level, norm, sign);
+    int rc =
+        numbers_update(&state->norm, grid_of(profile, spec), profile->level, value->norm, sign);
     if (rc)
         return rc;
     feature->present += (uint64_t)(int64_t)sign;
-    state->mean += sign * vector_fixed(mean);
-    if (n > state->dimensions)
-        state->dimensions = n;
-    for (uint32_t d = 0; vector && d < n; d++) {
-        /* up to 32 dimensions each is its own bucket; beyond, signs keep distances on average */
-        uint64_t hash = d < EMBEDDING_BUCKETS ? 0 : (d + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 63;
-        double x = (double)vector[d];
-        x = isfinite(x) ? x : 0;
-        state->projected[d % EMBEDDING_BUCKETS] += sign * vector_fixed(hash ? -x : x);
-    }
-    state->n_projected += vector ? (uint64_t)(int64_t)sign : 0;
+    state->mean += sign * mean_fixed(value->mean);
+    if (value->dimensions > state->dimensions)
+        state->dimensions = value->dimensions;
+    if (value->projected)
+        mean_vector_update(&state->vector, value->projected, value->dimensions, sign);
     return 0;
 }
 
@@ -264,9 +267,7 @@ static int feature_merge(struct profile *into, uint32_t i, const struct feature_
             return -ENOMEM;
         rc = numbers_merge(&state->norm, &from->embedding->norm, grid_of(into, spec), into->level);
         state->mean += from->embedding->mean;
-        for (int b = 0; b < EMBEDDING_BUCKETS; b++)
-            state->projected[b] += from->embedding->projected[b];
-        state->n_projected += from->embedding->n_projected;
+        mean_vector_merge(&state->vector, &from->embedding->vector);
         if (from->embedding->dimensions > state->dimensions)
             state->dimensions = from->embedding->dimensions;
     }
@@ -325,9 +326,7 @@ static void embedding_save(const struct embedding_state *state, struct buf *out)
     numbers_save(&state->norm, out);
     buf_zigzag(out, state->mean);
     buf_varint(out, state->dimensions);
-    buf_varint(out, state->n_projected);
-    for (int b = 0; state->n_projected && b < EMBEDDING_BUCKETS; b++)
-        buf_zigzag(out, state->projected[b]);
+    mean_vector_save(&state->vector, out);
 }
 
 static int embedding_load(struct embedding_state *state, enum profile_level level,
@@ -338,10 +337,11 @@ static int embedding_load(struct embedding_state *state, enum profile_level leve
         return rc;
     state->mean = reader_zigzag(in);
     state->dimensions = (uint32_t)reader_varint(in);
-    state->n_projected = reader_varint(in);
-    for (int b = 0; state->n_projected && b < EMBEDDING_BUCKETS; b++)
-        state->projected[b] = reader_zigzag(in);
-    return 0;
+    mean_vector_finish(&state->vector);
+    rc = mean_vector_load(&state->vector, in, err);
+    if (rc == 0 && level == PROFILE_REFERENCE && mean_vector_scatter(&state->vector))
+        rc = err_set(err, -ENOMEM, "profile: no memory for a mean vector");
+    return rc;
 }
 
 static void feature_save(const struct feature_state *feature, struct buf *out)
@@ -415,13 +415,23 @@ static struct saved_slot *saved_slots(const struct profile *profile, uint32_t *n
     return slots;
 }
 
+static uint8_t saved_version(const struct profile *profile)
+{
+    for (uint32_t i = 0; i < profile->n_features; i++) {
+        const struct embedding_state *state = profile->features[i].embedding;
+        if (state && state->vector.n)
+            return SAVED_VERSION_VECTORS;
+    }
+    return SAVED_VERSION;
+}
+
 void profile_save(const struct profile *profile, struct buf *out)
 {
     size_t start = out->size;
     uint32_t n = 0;
     AUTO_FREE struct saved_slot *slots = saved_slots(profile, &n);
     out->failed = out->failed || !slots;
-    buf_u8(out, SAVED_VERSION);
+    buf_u8(out, saved_version(profile));
     buf_u8(out, (uint8_t)profile->level);
     buf_varint(out, profile->events);
     buf_varint(out, n);
@@ -459,7 +469,7 @@ int profile_load(struct profile **out, const struct profile_layout *layout,
     if (reader_u64(&tail) != XXH64(bytes, n - 8, 0))
         return err_set(err, ERR_CORRUPT, "profile: the checksum of %zu bytes does not fit", n);
     unsigned version = reader_u8(&in);
-    if (version != SAVED_VERSION)
+    if (version != SAVED_VERSION && version != SAVED_VERSION_VECTORS)
         return err_set(err, ERR_NEWER, "profile: layout %u is newer than this program", version);
     (void)reader_u8(&in); /* the level it was kept at; ours decides from here on */
     AUTO(profile) struct profile *profile = NULL;
@@ -496,7 +506,8 @@ size_t profile_bytes(const struct profile *profile, uint32_t feature)
     if (state->categories)
         n += sizeof(*state->categories) + categories_bytes(state->categories);
     if (state->embedding)
-        n += sizeof(*state->embedding) - sizeof(state->embedding->norm) +
-             numbers_bytes(&state->embedding->norm);
+        n += sizeof(*state->embedding) - sizeof(state->embedding->norm) -
+             sizeof(state->embedding->vector) + numbers_bytes(&state->embedding->norm) +
+             mean_vector_bytes(&state->embedding->vector);
     return n;
 }

@@ -8,7 +8,7 @@
  *          that exact counts on the reference's grid (stats/grid.h) tagged with the reference's
  *          id, a coarser log-linear sketch that needs no reference (stats/cells.h), and sums in
  *          fixed point. Categories: stats/categories.h. Embeddings: the norm as a number, the sum
- *          of means and of a 32-bucket projection of the vector
+ *          of means, and the mean vector (stats/mean_vector.h)
  * Rules    a state does not depend on the order of events nor on how they were split over merged
  *          parts; sign -1 takes out exactly what 1 put in. Merging panes that were counted on
  *          different references' grids keeps the sketch alone
@@ -31,6 +31,7 @@
 
 #include "stats/categories.h"
 #include "stats/grid.h"
+#include "stats/mean_vector.h"
 #include "stats/numbers.h"
 
 enum profile_kind {
@@ -66,16 +67,11 @@ struct profile_layout {
     const struct profile_feature *features;
 };
 
-enum {
-    EMBEDDING_BUCKETS = 32
-};
-
 struct embedding_state {
     struct numbers norm;
-    int64_t mean;                         /* Σ of the vectors' means, in 2^-20 */
-    int64_t projected[EMBEDDING_BUCKETS]; /* Σ over dimensions d of ±x_d, in 2^-20 */
-    uint64_t n_projected;                 /* vectors in it */
-    uint32_t dimensions;                  /* of the vectors; the largest seen */
+    int64_t mean;              /* Σ of the vectors' means, in 2^-20 */
+    uint32_t dimensions;       /* of the vectors; the largest seen */
+    struct mean_vector vector; /* panes from before it was kept have none */
 };
 
 struct feature_state {
@@ -110,9 +106,14 @@ static inline void profile_event(struct profile *profile, int sign)
 
 int profile_number(struct profile *profile, uint32_t index, double value, int sign);
 int profile_category(struct profile *profile, uint32_t index, uint64_t class_id, int sign);
-/* vector may be NULL (only norm and mean are known); n: its dimensions. */
-int profile_embedding(struct profile *profile, uint32_t index, double norm, double mean,
-                      const float *vector, uint32_t n, int sign);
+/* An array as decoded. */
+struct embedding {
+    double norm, mean;
+    const double *projected; /* PROJECTION_BUCKETS; NULL: only norm and mean are known */
+    uint32_t dimensions;
+};
+int profile_embedding(struct profile *profile, uint32_t index, const struct embedding *value,
+                      int sign);
 void profile_invalid(struct profile *profile, uint32_t feature, enum profile_invalid reason,
                      int sign);
 

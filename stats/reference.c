@@ -8,7 +8,8 @@
 #include <xxhash.h>
 
 enum {
-    SAVED_VERSION = 1
+    SAVED_VERSION = 1, /* where no feature has a mean vector */
+    SAVED_VERSION_VECTORS = 2
 };
 
 static void feature_finish(struct reference_feature *feature)
@@ -164,13 +165,13 @@ static int derive_categories(struct reference_feature *feature, struct err *err)
 }
 
 static int build_numbers(struct reference_feature *feature, const struct numbers *numbers,
-                         const struct grid *grid, struct err *err)
+                         const struct grid *grid, uint32_t max_cells, struct err *err)
 {
     feature->cells = malloc((numbers_room(numbers) + 1) * sizeof(*feature->cells));
     if (!feature->cells)
         return err_set(err, -ENOMEM, "reference: no memory");
     feature->n_cells = (uint32_t)numbers_read(numbers, grid, feature->cells);
-    int rc = grid_build(&feature->grid, feature->cells, feature->n_cells, err);
+    int rc = grid_build(&feature->grid, feature->cells, feature->n_cells, max_cells, err);
     if (rc)
         return rc;
     if (derive_numbers(feature))
@@ -198,10 +199,11 @@ static void build_embedding(struct reference_feature *feature, const struct embe
     double n = (double)state->norm.n;
     feature->mean = n > 0 ? (double)state->mean / n / 1048576.0 : 0;
     feature->dimensions = state->dimensions;
-    feature->n_projected = state->n_projected;
-    for (int b = 0; b < EMBEDDING_BUCKETS && state->n_projected; b++)
-        feature->projected[b] =
-            (double)state->projected[b] / (double)state->n_projected / 1048576.0;
+    feature->vector.n = state->vector.n;
+    feature->vector.shortest = state->vector.shortest;
+    feature->vector.longest = state->vector.longest;
+    mean_vector_mean(&state->vector, feature->vector.mean);
+    feature->vector.n_variances = mean_vector_variances(&state->vector, feature->vector.variances);
 }
 
 static int build_feature(struct reference_feature *feature, const struct profile *profile,
@@ -220,9 +222,9 @@ static int build_feature(struct reference_feature *feature, const struct profile
         return build_categories(feature, state->categories, err);
     if (feature->kind == PROFILE_EMBEDDING) {
         build_embedding(feature, state->embedding);
-        return build_numbers(feature, &state->embedding->norm, spec->grid, err);
+        return build_numbers(feature, &state->embedding->norm, spec->grid, GRID_NORM_CELLS, err);
     }
-    return build_numbers(feature, state->numeric, spec->grid, err);
+    return build_numbers(feature, state->numeric, spec->grid, GRID_MAX_CELLS, err);
 }
 
 static int by_name(const void *a, const void *b)
@@ -234,9 +236,18 @@ static int by_name(const void *a, const void *b)
 
 static void feature_save(const struct reference_feature *feature, struct buf *out);
 
+static uint8_t saved_version(const struct reference *reference)
+{
+    for (uint32_t i = 0; i < reference->n_features; i++) {
+        if (reference->features[i].vector.n)
+            return SAVED_VERSION_VECTORS;
+    }
+    return SAVED_VERSION;
+}
+
 static void body_save(const struct reference *reference, struct buf *out)
 {
-    buf_u8(out, SAVED_VERSION);
+    buf_u8(out, saved_version(reference));
     buf_varint(out, reference->events);
     buf_varint(out, reference->n_features);
     for (uint32_t i = 0; i < reference->n_features; i++)
@@ -303,6 +314,39 @@ void reference_layout(const struct reference *reference, struct profile_layout *
 
 /* --- bytes --- */
 
+static void vector_save(const struct reference_vector *vector, struct buf *out)
+{
+    buf_varint(out, vector->n);
+    for (int b = 0; b < PROJECTION_BUCKETS; b++)
+        buf_double(out, vector->mean[b]);
+    if (vector->n == 0)
+        return; /* as version 1 has it */
+    buf_varint(out, vector->shortest);
+    buf_varint(out, vector->longest);
+    buf_varint(out, vector->n_variances);
+    for (uint32_t i = 0; i < vector->n_variances; i++)
+        buf_double(out, vector->variances[i]);
+}
+
+static int vector_load(struct reference_vector *vector, struct reader *in, struct err *err)
+{
+    vector->n = reader_varint(in);
+    for (int b = 0; b < PROJECTION_BUCKETS; b++)
+        vector->mean[b] = reader_double(in);
+    if (vector->n == 0)
+        return 0;
+    vector->shortest = (uint32_t)reader_varint(in);
+    vector->longest = (uint32_t)reader_varint(in);
+    uint64_t n = reader_varint(in);
+    if (n > PROJECTION_BUCKETS)
+        return err_set(err, ERR_CORRUPT, "reference: %llu variances do not fit",
+                       (unsigned long long)n);
+    vector->n_variances = (uint32_t)n;
+    for (uint32_t i = 0; i < vector->n_variances; i++)
+        vector->variances[i] = reader_double(in);
+    return 0;
+}
+
 static void feature_save(const struct reference_feature *feature, struct buf *out)
 {
     buf_u64(out, feature->name_id);
@@ -333,9 +377,7 @@ static void feature_save(const struct reference_feature *feature, struct buf *ou
         return;
     buf_double(out, feature->mean);
     buf_varint(out, feature->dimensions);
-    buf_varint(out, feature->n_projected);
-    for (int b = 0; b < EMBEDDING_BUCKETS; b++)
-        buf_double(out, feature->projected[b]);
+    vector_save(&feature->vector, out);
 }
 
 static int load_categories(struct reference_feature *feature, struct reader *in, struct err *err)
@@ -388,10 +430,7 @@ static int load_numbers(struct reference_feature *feature, struct reader *in, st
         return 0;
     feature->mean = reader_double(in);
     feature->dimensions = (uint32_t)reader_varint(in);
-    feature->n_projected = reader_varint(in);
-    for (int b = 0; b < EMBEDDING_BUCKETS; b++)
-        feature->projected[b] = reader_double(in);
-    return 0;
+    return vector_load(&feature->vector, in, err);
 }
 
 static int load_feature(struct reference_feature *feature, struct reader *in, struct err *err)
@@ -427,7 +466,7 @@ int reference_load(struct reference **out, const void *bytes, size_t n, struct e
     if (reference->id != XXH64(bytes, n - 8, 0))
         return err_set(err, ERR_CORRUPT, "reference: the checksum of %zu bytes does not fit", n);
     unsigned version = reader_u8(&in);
-    if (version != SAVED_VERSION)
+    if (version != SAVED_VERSION && version != SAVED_VERSION_VECTORS)
         return err_set(err, ERR_NEWER, "reference: layout %u is newer than this program", version);
     reference->events = reader_varint(&in);
     uint64_t n_features = reader_varint(&in);

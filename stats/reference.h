@@ -26,6 +26,16 @@ enum {
     REFERENCE_MAX_ROWS = CATEGORIES_TRACKED + 1
 };
 
+/* The mean of an embedding's vectors, in the buckets of stats/projection.h. */
+struct reference_vector {
+    uint64_t n; /* 0: it was not kept */
+    uint32_t shortest, longest;
+    double mean[PROJECTION_BUCKETS];
+    /* as mean_vector_variances gives them */
+    uint32_t n_variances;
+    double variances[PROJECTION_BUCKETS];
+};
+
 struct reference_feature {
     uint64_t name_id;
     enum profile_kind kind; /* never PROFILE_AUTO */
@@ -53,9 +63,8 @@ struct reference_feature {
 
     /* embeddings */
     double mean;
-    double projected[EMBEDDING_BUCKETS];
-    uint64_t n_projected;
     uint32_t dimensions;
+    struct reference_vector vector;
 };
 
 struct fitted;

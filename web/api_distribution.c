@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/json_out.h"
+#include "stats/drift_embedding.h"
 #include "storage/catalog.h"
 #include "storage/drift_model.h"
 #include "storage/series.h"
@@ -118,6 +119,47 @@ static int write_numbers(struct picture *p, const struct numbers *numbers, struc
     }
     write_quantiles(p, cells, n);
     return 0;
+}
+
+static void write_means(struct buf *out, const char *key, const double *means, uint32_t n)
+{
+    out_key(out, key);
+    if (n == 0) {
+        out_null(out);
+        return;
+    }
+    out_open(out, '[');
+    for (uint32_t i = 0; i < n; i++)
+        out_double(out, means[i]);
+    out_close(out, ']');
+}
+
+/* The mean of an embedding's vectors, by dimension or, beyond 32 of them, by bucket. */
+static void write_mean_vector(struct picture *p, const struct mean_vector *window)
+{
+    struct buf *out = p->out;
+    double mean[PROJECTION_BUCKETS];
+    const struct reference_vector *known =
+        p->known && p->known->vector.n ? &p->known->vector : NULL;
+    uint32_t dimensions = window->n ? window->longest : known ? known->longest : 0;
+    uint32_t shown = dimensions < PROJECTION_BUCKETS ? dimensions : PROJECTION_BUCKETS;
+    struct drift_embedding drift = {.mean_distance = drift_none("the model has no reference"),
+                                    .mean_distance_norm = drift_none(NULL)};
+    if (p->known)
+        drift_embedding(p->known, window, &drift);
+    mean_vector_mean(window, mean);
+    out_key(out, "mean_vector");
+    out_open(out, '{');
+    out_key_int(out, "dimensions", dimensions);
+    out_key_bool(out, "exact", dimensions <= PROJECTION_BUCKETS);
+    out_key_double(out, "mean_distance", drift.mean_distance.value);
+    out_key_double(out, "mean_distance_norm", drift.mean_distance_norm.value);
+    out_key_double(out, "error_bound", drift.mean_distance.error_bound);
+    if (drift.mean_distance.why)
+        out_key_string(out, "why", drift.mean_distance.why);
+    write_means(out, "reference", known ? known->mean : mean, known ? shown : 0);
+    write_means(out, "current", mean, window->n ? shown : 0);
+    out_close(out, '}');
 }
 
 struct bar {
@@ -249,11 +291,11 @@ static int draw(void *context, const struct profile_point *point, struct err *er
     write_both_rates(p, &quality);
     if (quality.kind == PROFILE_CATEGORICAL)
         return write_categories(p, state->categories, err);
-    return write_numbers(p,
-                         quality.kind == PROFILE_EMBEDDING
-                             ? state->embedding ? &state->embedding->norm : NULL
-                             : state->numeric,
-                         err);
+    if (quality.kind != PROFILE_EMBEDDING)
+        return write_numbers(p, state->numeric, err);
+    const struct mean_vector nothing = {0};
+    write_mean_vector(p, state->embedding ? &state->embedding->vector : &nothing);
+    return write_numbers(p, state->embedding ? &state->embedding->norm : NULL, err);
 }
 
 static const char *feature_asked(const struct api_input *input)

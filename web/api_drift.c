@@ -76,13 +76,27 @@ static double bound_of(const struct drift_feature *feature)
                                            &n->hellinger};
     const struct drift_value *categorical[] = {&c->psi, &c->js_distance, &c->hellinger,
                                                &c->l_infinity, &c->unseen_rate};
-    double bound = 0;
+    const struct drift_value *distance = &feature->embedding.mean_distance_norm;
+    bool embedding = !feature->why && feature->quality.kind == PROFILE_EMBEDDING;
+    double bound = embedding && !distance->why ? distance->error_bound : 0;
     for (int i = 0; !feature->why && i < 5; i++) {
         const struct drift_value *value = feature->is_numeric ? numeric[i] : categorical[i];
         if (!value->why)
             bound = fmax(bound, value->error_bound);
     }
     return bound;
+}
+
+/* What only embeddings have. */
+static void write_distance(struct buf *out, const struct drift_feature *feature)
+{
+    const struct drift_embedding *e = &feature->embedding;
+    const char *why = feature->why ? feature->why : e->mean_distance_norm.why;
+    out_key_double(out, "mean_distance", feature->why ? (double)NAN : e->mean_distance.value);
+    out_key_double(out, "mean_distance_norm",
+                   feature->why ? (double)NAN : e->mean_distance_norm.value);
+    if (why)
+        out_key_string(out, "mean_distance_why", why);
 }
 
 static void write_statistics(struct buf *out, const struct drift_feature *feature)
@@ -162,6 +176,8 @@ static void write_point(struct buf *out, const struct profile_point *point,
     if (known && quality->n)
         write_changes(out, known, feature);
     write_statistics(out, feature);
+    if (quality->kind == PROFILE_EMBEDDING)
+        write_distance(out, feature);
     out_key_double(out, "error_bound", bound_of(feature));
     out_key_string(out, "method", verdict->method);
     out_key_double(out, "statistic", verdict->statistic);

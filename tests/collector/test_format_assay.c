@@ -47,6 +47,8 @@ static void a_prediction_is_read_whole(void **state)
     assert_true(e.features[4].value.number == 5);
     assert_true(e.features[4].value.mean == 3.5);
     assert_int_equal(e.features[4].value.n, 2);
+    assert_true(e.features[4].value.projected[0] == 3 && e.features[4].value.projected[1] == 4);
+    assert_true(e.features[4].value.projected[2] == 0);
 
     assert_int_equal(e.n_segment, 2);
     assert_view(e.segment[0].name, "country");

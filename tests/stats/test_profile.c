@@ -34,8 +34,9 @@ static int set_up(void **state)
     struct cell cells[2000];
     for (int i = 0; i < 2000; i++)
         cells[i] = (struct cell){i * i, i * i, 1};
-    struct grid *grid = NULL;
-    if (grid_build(&grid, cells, 2000, NULL))
+    struct grid *grid = NULL, *norms = NULL;
+    if (grid_build(&grid, cells, 2000, GRID_MAX_CELLS, NULL) ||
+        grid_build(&norms, cells, 2000, GRID_NORM_CELLS, NULL))
         return -1;
     struct category known[300];
     for (int i = 0; i < 300; i++)
@@ -44,15 +45,20 @@ static int set_up(void **state)
     if (category_bins_new(&bins, known, 300, NULL))
         return -1;
     features[INCOME].grid = grid;
+    features[EMBEDDING].grid = norms; /* as large as the reference of an embedding makes it */
     features[CITY].bins = bins;
     layout.reference = 77;
-    *state = grid;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    grid_free(*state);
+    (void)state;
+    struct grid *grids[2];
+    memcpy(&grids[0], &features[INCOME].grid, sizeof(grids[0]));
+    memcpy(&grids[1], &features[EMBEDDING].grid, sizeof(grids[1]));
+    grid_free(grids[0]);
+    grid_free(grids[1]);
     struct category_bins *bins = NULL;
     memcpy(&bins, &features[CITY].bins, sizeof(bins));
     category_bins_free(bins);
@@ -64,13 +70,15 @@ static void feed(struct profile *profile, struct rng *rng, int n, int categories
     for (int i = 0; i < n; i++) {
         profile_event(profile, 1);
         double x = rng_normal(rng);
-        float vector[40];
-        for (int d = 0; d < 40; d++)
-            vector[d] = (float)x + (float)d;
+        double projected[PROJECTION_BUCKETS] = {0};
+        for (uint32_t d = 0; d < 40; d++)
+            projection_add(projected, d, x + d);
         assert_int_equal(profile_number(profile, INCOME, x * x * 1e6, 1), 0);
         uint64_t id = id_of((int)rng_below(rng, (uint64_t)categories));
         assert_int_equal(profile_category(profile, CITY, id, 1), 0);
-        assert_int_equal(profile_embedding(profile, EMBEDDING, 6 + x, x, vector, 40, 1), 0);
+        assert_int_equal(
+            profile_embedding(profile, EMBEDDING, &(struct embedding){6 + x, x, projected, 40}, 1),
+            0);
         if (i % 3)
             assert_int_equal(profile_number(profile, FREE, x, 1), 0);
         else
@@ -104,7 +112,7 @@ static void values_that_break_the_rules_are_counted_by_reason(void **state)
     profile_number(profile, INCOME, 2e9, 1);
     profile_number(profile, INCOME, (double)NAN, 1);
     profile_category(profile, INCOME, id_of(1), 1);
-    profile_embedding(profile, INCOME, 1, 1, NULL, 3, 1);
+    profile_embedding(profile, INCOME, &(struct embedding){1, 1, NULL, 3}, 1);
 
     struct profile_quality q = profile_quality(profile, INCOME, false);
     assert_int_equal(q.n, 6);

@@ -166,6 +166,7 @@ const statistics_known = [
     ["ks", "ks_p", "largest distance of the cumulative shares"], ["psi", null, "population stability index"], ["js_distance", null, "Jensen–Shannon, base 2"],
     ["hellinger", null, "Hellinger"], ["wasserstein_norm", null, "earth mover's, in standard deviations of the reference"], ["wasserstein", null, "earth mover's, in the feature's unit"],
     ["chi2", "chi2_p", "χ² of the contingency table"], ["l_infinity", null, "largest difference of a share"],
+    ["mean_distance_norm", null, "distance of the mean vectors, in standard deviations of the reference's vectors"], ["mean_distance", null, "the same, in the feature's unit"],
 ];
 
 export function statistics(point) {

@@ -16,7 +16,7 @@ const ranges = ["6h", "24h", "3d", "7d", "30d", "90d"];
 const windows = ["15m", "1h", "6h", "1d"];
 const MAX_COLUMNS = 60;
 const of_method = "threshold"; // the statistic that decides, in units of its threshold
-const choices = [of_method, "psi", "js_distance", "hellinger", "ks", "wasserstein_norm", "chi2", "l_infinity", "missing_rate", "invalid_rate", "outside_rate", "unseen_rate"];
+const choices = [of_method, "psi", "js_distance", "hellinger", "ks", "wasserstein_norm", "chi2", "l_infinity", "mean_distance_norm", "missing_rate", "invalid_rate", "outside_rate", "unseen_rate"];
 const MULTIVARIATE = "all features together";
 
 export const name = (parts) => `${parts[1]}: drift`;
