@@ -13,6 +13,7 @@ struct alert { /* a rule's alert: one a rule in this version of the state */
     const struct alert_rule *rule;
     char id[NOTICE_ID_BYTES];
     struct alert_state state;
+    struct alert_state settled; /* while looks share a transaction: as it was before them */
 };
 
 struct alerts {
@@ -31,7 +32,9 @@ struct alerts {
     struct backgrounds backgrounds; /* looked up in this look */
     int64_t looked_ms;              /* event time of the last look */
     int64_t ticked_ms;              /* the same, or of the last tick after it */
-    atomic_int by_phase[4];         /* for other threads */
+    bool unsettled;                 /* looks have shared a transaction that is still open … */
+    int64_t settled_looked_ms, settled_ticked_ms; /* … and what it was before them */
+    atomic_int by_phase[4];                       /* for other threads */
 };
 
 /* NULL: no rule has an alert of that id (any more). */

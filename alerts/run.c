@@ -315,6 +315,35 @@ static void remember(struct alerts *alerts)
     alerts_read(alerts->store, false, take_row, alerts, NULL);
 }
 
+/* Before the first look of a shared transaction: what a rollback leads back to. */
+static void keep_settled(struct alerts *alerts)
+{
+    if (alerts->unsettled || !commit_is_shared(alerts->store))
+        return;
+    for (size_t i = 0; i < alerts->n; i++)
+        alerts->alerts[i].settled = alerts->alerts[i].state;
+    alerts->settled_looked_ms = alerts->looked_ms;
+    alerts->settled_ticked_ms = alerts->ticked_ms;
+    alerts->unsettled = true;
+}
+
+void alerts_settle(struct alerts *alerts)
+{
+    alerts->unsettled = false;
+}
+
+void alerts_restore(struct alerts *alerts)
+{
+    if (!alerts->unsettled)
+        return;
+    for (size_t i = 0; i < alerts->n; i++)
+        alerts->alerts[i].state = alerts->alerts[i].settled;
+    alerts->looked_ms = alerts->settled_looked_ms;
+    alerts->ticked_ms = alerts->settled_ticked_ms;
+    alerts->unsettled = false;
+    alerts_count(alerts);
+}
+
 static int look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms, bool wall,
                 struct err *err)
 {
@@ -358,8 +387,10 @@ static int look(struct alerts *alerts, const struct outside *outside, int64_t wa
 int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
                 struct err *err)
 {
+    keep_settled(alerts);
     int rc = look(alerts, outside, wall_ms, false, err);
-    alerts->looked_ms = alerts->ticked_ms = outside->now_ms;
+    if (!rc) /* else it is taken again */
+        alerts->looked_ms = alerts->ticked_ms = outside->now_ms;
     return rc;
 }
 
@@ -367,7 +398,8 @@ int alerts_tick(struct alerts *alerts, const struct outside *outside, int64_t wa
                 struct err *err)
 {
     int rc = look(alerts, outside, wall_ms, true, err);
-    alerts->ticked_ms = outside->now_ms;
+    if (!rc)
+        alerts->ticked_ms = outside->now_ms;
     return rc;
 }
 

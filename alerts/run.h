@@ -58,6 +58,11 @@ int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms);
 int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
                 struct err *err);
 
+/* Looks that shared a transaction (storage/commit.h, commit_share) are durable … */
+void alerts_settle(struct alerts *alerts);
+/* … or were rolled back: states are what they were before the first of them. */
+void alerts_restore(struct alerts *alerts);
+
 /*
  * While no event comes, event time stands still: rules about silence and lag are then looked at by
  * the wall clock, at an event time that is carried on from the last look.

@@ -46,6 +46,7 @@ struct daemon {
     struct traffic traffic;
     int64_t looked_ms;       /* event time of the last look … */
     int64_t looked_boot_ms;  /* … and when that was; 0: none yet */
+    bool letters;            /* the outbox has new ones, not yet durable */
     struct clock_watch wall; /* the ticks' */
     atomic_bool stopping;
     pthread_t ticks;

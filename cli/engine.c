@@ -6,6 +6,7 @@
 
 #include "abtest/observation.h"
 #include "alerts/announce.h"
+#include "storage/commit.h"
 
 /* --- an event of the collector as abtest sees it --- */
 
@@ -114,7 +115,9 @@ static int tell(void *context, const struct run_news *news, struct err *err)
 static void wished(void *context)
 {
     struct engine *engine = context;
-    actuate_changed(engine->actuate);
+    engine->wishes = true;
+    if (!commit_is_shared(engine->store))
+        engine_settle(engine);
 }
 
 /* An actuator has failed several times in a row. While the experiment is at work it is held, and
@@ -143,6 +146,7 @@ int engine_open(struct engine *engine, const struct config *config, struct store
                                   .context = engine,
                                   .tell = tell,
                                   .wished = wished};
+    engine->store = store;
     engine->observer = (struct observer){
         .context = engine, .observe = observe, .in_commit = in_commit, .reload = reload};
     int rc = engine->replays ? 0 : actuator_set_parse(&engine->actuators, config, err);
@@ -232,6 +236,13 @@ int engine_look(struct engine *engine, int64_t look_ms, struct err *err)
     int rc = run_look(engine->run, &now, err);
     engine->observer.active = run_active(engine->run);
     return rc;
+}
+
+void engine_settle(struct engine *engine)
+{
+    if (engine->wishes)
+        actuate_changed(engine->actuate);
+    engine->wishes = false;
 }
 
 int engine_tick(struct engine *engine, int64_t look_ms, int64_t silent_ms, struct err *err)

@@ -14,12 +14,14 @@
 
 struct engine {
     struct run *run;
+    struct store *store;         /* borrowed */
     struct observer observer;    /* for collector_options; active while an experiment runs */
     struct collector *collector; /* set once it is there */
     struct alerts *alerts;       /* NULL: nobody is told */
     bool replays;                /* decisions know event time alone: nothing is carried anywhere */
     struct actuator_set *actuators;
     struct actuate *actuate; /* NULL: replay, or not started yet */
+    bool wishes;             /* it is to hear of new ones once they are durable */
 };
 
 /* `assay check`: the actuators themselves, and whether the experiment of each is configured (one
@@ -44,6 +46,8 @@ int engine_actuate(struct engine *engine, const struct writer *writer, const cha
 void engine_actuate_stop(struct engine *engine);
 
 int engine_look(struct engine *engine, int64_t look_ms, struct err *err);
+/* What looks wrote is durable: whoever carries weights elsewhere may read of it. */
+void engine_settle(struct engine *engine);
 /* No event since silent_ms, the last look was at look_ms. */
 int engine_tick(struct engine *engine, int64_t look_ms, int64_t silent_ms, struct err *err);
 

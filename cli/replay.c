@@ -83,6 +83,17 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
     return rc;
 }
 
+static void settled(void *context)
+{
+    alerts_settle(((struct deciders *)context)->alerts);
+}
+
+/* The experiments are loaded again as an observer's. */
+static void undone(void *context)
+{
+    alerts_restore(((struct deciders *)context)->alerts);
+}
+
 static void finish_deciders(struct deciders *deciders)
 {
     engine_close(&deciders->engine);
@@ -116,6 +127,8 @@ static int replay(const struct config *config, const char *db, const struct argu
         .n_sources = 1,
         .context = &deciders,
         .at_look = at_look,
+        .looks_durable = settled,
+        .looks_undone = undone,
         .looks_while_observed = !alerts_wanted(deciders.alerts),
         .observer = &deciders.engine.observer,
     };

@@ -40,12 +40,30 @@ static struct outside outside_at(struct daemon *daemon, int64_t now_ms)
     return (struct outside){.now_ms = now_ms, .lag = health.lag};
 }
 
+/* Who works on what was written hears of it when it can be read. */
+static void settled(void *context)
+{
+    struct daemon *daemon = context;
+    alerts_settle(daemon->alerts);
+    engine_settle(&daemon->engine);
+    if (daemon->letters)
+        deliver_wake(daemon->deliver);
+    daemon->letters = false;
+}
+
+/* The experiments are loaded again as an observer's. */
+static void undone(void *context)
+{
+    struct daemon *daemon = context;
+    alerts_restore(daemon->alerts);
+    daemon->letters = false;
+}
+
 static int flush_alerts(struct daemon *daemon, struct err *err)
 {
     int64_t next_ms;
     int n = alerts_flush(daemon->alerts, clock_wall_ms(clock_system()), &next_ms, err);
-    if (n > 0)
-        deliver_wake(daemon->deliver);
+    daemon->letters = daemon->letters || n > 0;
     return n < 0 ? n : 0;
 }
 
@@ -65,8 +83,7 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
     *next_look_ms = watched && !observed ? alerts_next_look(daemon->alerts, look_ms) : 0;
     if (!rc)
         rc = flush_alerts(daemon, err);
-    if (observed)
-        deliver_wake(daemon->deliver);
+    daemon->letters = daemon->letters || observed;
     return rc;
 }
 
@@ -98,7 +115,10 @@ static int tick(void *context, struct store *store, struct err *err)
         if (!rc)
             rc = engine_tick(&daemon->engine, daemon->looked_ms, silent_ms, err);
     }
-    return rc ? rc : flush_alerts(daemon, err);
+    if (!rc)
+        rc = flush_alerts(daemon, err);
+    settled(daemon);
+    return rc;
 }
 
 static void *keep_ticking(void *context)
@@ -270,7 +290,9 @@ static int reload(void *context, struct store *store, struct err *err)
     if (engine_configure(&daemon->engine, daemon->reloaded, &why) ||
         audit_reload(store, wall_ms, &why))
         log_write(&daemon->log, LEVEL_ERROR, "cli", "%s", why.text);
-    return flush_alerts(daemon, err);
+    int flushed = flush_alerts(daemon, err);
+    settled(daemon);
+    return flushed;
 }
 
 static void *wait_for_signals(void *context)
@@ -358,6 +380,8 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .log = &daemon->log,
         .context = daemon,
         .at_look = at_look,
+        .looks_durable = settled,
+        .looks_undone = undone,
         .looks_while_observed = !alerts_wanted(daemon->alerts),
         .observer = &daemon->engine.observer,
     };

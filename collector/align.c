@@ -4,12 +4,12 @@
  * A look at second S must cover, of each partition, exactly the messages before its first ts >= S,
  * whatever came first over the wire. So a partition that reaches S is blocked (its source holds it,
  * what is left of the batch is stashed) until every other one has reached S, is idle or has ended;
- * then all is committed, the look is taken, and the next second is set.
+ * then all is written, the look is taken, and the next second is set.
  */
 #include "collector/loop.h"
 
 enum {
-    MAX_LOOKS = 64 /* a step, so that calls and commits get their turn */
+    MAX_LOOKS = 64 /* a step */
 };
 
 bool align_idle(const struct collector *collector, const struct partition *partition)
@@ -86,19 +86,26 @@ static void end_looks(struct collector *collector)
     collector->look_wanted = false;
 }
 
-/* All that the look covers is durable before anybody decides by it; where nothing is new, it is
-   already. */
+/* All that the look covers can be read before anybody decides by it; where nothing is new, it
+   already can. */
 static int take_look(struct collector *collector, int64_t *next_ms, struct err *err)
 {
     int rc = changing_look(collector->changing, collector->look_ms, err);
-    const bool new = collector->look_dirty || collector->uncommitted || is_observed(collector) ||
+    const bool new = collector->look_dirty || collector->unwritten || is_observed(collector) ||
                      changing_is_dirty(collector->changing);
     if (!rc && new)
-        rc = commit_now(collector, err);
+        rc = share_or_commit(collector, err);
     if (rc || collector->degraded || collector->reload || !tells_looks(collector))
         return rc;
-    rc = collector->options.at_look(collector->options.context, collector->look_ms, next_ms, err);
-    return rc < 0 ? rc : 0;
+    struct err why = {0};
+    rc = collector->options.at_look(collector->options.context, collector->look_ms, next_ms, &why);
+    return share_looked(collector, rc, &why, err);
+}
+
+/* So that calls and commits get their turn. */
+static bool enough_looks(const struct collector *collector, int n)
+{
+    return n == MAX_LOOKS || atomic_load(&collector->calls.waiting);
 }
 
 int align_looks(struct collector *collector, struct err *err)
@@ -110,7 +117,7 @@ int align_looks(struct collector *collector, struct err *err)
         return 0;
     }
     for (int i = 0; all_reached(collector, &head_ms); i++) {
-        if (i == MAX_LOOKS) {
+        if (enough_looks(collector, i)) {
             collector->looks_left = true;
             return 0;
         }

@@ -216,6 +216,7 @@ int collector_new(struct collector **out, const struct collector_options *option
     collector->options = *options;
     collector->clock = options->clock ? options->clock : clock_system();
     collector->commit_after = COMMIT_EVENTS / 2;
+    collector->apart_until_ms = INT64_MIN;
     collector->trouble_limit = (struct log_limit){.every_ms = 1000};
     if (!rc && options->n_sources > 64)
         rc = err_set(err, -EINVAL, "collector: %zu sources, at most 64", options->n_sources);
@@ -251,6 +252,7 @@ void collector_free(struct collector *collector)
     if (!collector)
         return;
     calls_stop(collector);
+    commit_share_undo(collector->options.store);
     memory_drop(collector);
     dead_letter_topic_free(collector->dead_topic);
     for (size_t i = 0; i < collector->n_partitions; i++) {
@@ -379,14 +381,25 @@ static int poll_sources(struct collector *collector, int timeout_ms, bool *worke
     return where < n ? poll_source(collector, where, timeout_ms, worked, err) : 0;
 }
 
+/* Memory is what is durable again, also that of whoever decides at looks. */
+static int load_again(struct collector *collector, struct err *err)
+{
+    int rc = share_close(collector, err);
+    collector->reload = false;
+    memory_drop(collector);
+    if (!rc)
+        rc = memory_load(collector, err);
+    if (!rc && collector->options.looks_undone)
+        collector->options.looks_undone(collector->options.context);
+    return rc;
+}
+
 static int start_again(struct collector *collector, struct err *err)
 {
     int rc = 0;
     uint64_t which = collector->restart;
     if (collector->reload) {
-        collector->reload = false;
-        memory_drop(collector);
-        rc = memory_load(collector, err);
+        rc = load_again(collector, err);
         which = UINT64_MAX;
     }
     collector->restart = 0;
@@ -426,10 +439,12 @@ static int finish_round(struct collector *collector, bool worked, struct err *er
     int rc = align_looks(collector, err);
     bool end = !rc && all_ended(collector);
     /* The end of a burst is not left waiting: there is time for it now. */
-    bool rested = !worked && collector->uncommitted >= BURST_EVENTS;
+    bool rested = !worked && (collector->uncommitted >= BURST_EVENTS ||
+                              (shares(collector) && !collector->looks_left));
     if (!rc && !collector->degraded && (end || rested || commit_due(collector)))
         rc = commit_now(collector, err);
-    if (!rc && collector->dead_topic && !collector->degraded && !collector->reload)
+    if (!rc && collector->dead_topic && !collector->degraded && !collector->reload &&
+        !shares(collector))
         rc = tidy_dead_topic(collector, err);
     /* A replay ends as tidy as a daemon is. */
     end &= !collector->degraded;
@@ -499,13 +514,27 @@ static int step_blocked(struct collector *collector, int timeout_ms, struct err 
     return rc;
 }
 
+/* Other threads' calls find memory and database agreed, and nothing shared. */
+static int take_calls(struct collector *collector, struct err *err)
+{
+    int rc = 0;
+    if (!atomic_load_explicit(&collector->calls.waiting, memory_order_acquire))
+        return 0;
+    rc = share_close(collector, err);
+    if (!rc && collector->reload)
+        rc = start_again(collector, err);
+    if (!rc)
+        calls_run(collector);
+    return rc;
+}
+
 int collector_step(struct collector *collector, int timeout_ms, struct err *err)
 {
     bool worked = false;
     int rc = 0;
     calls_claim(collector);
-    calls_run(collector);
-    if (collector->reload || collector->restart)
+    rc = take_calls(collector, err);
+    if (!rc && (collector->reload || collector->restart))
         rc = start_again(collector, err);
     if (!rc && collector->degraded) {
         rc = step_blocked(collector, timeout_ms, err);
@@ -538,7 +567,8 @@ int collector_run(struct collector *collector, struct err *err)
         rc = collector_step(collector, STEP_MS, err);
     if (rc >= 0)
         rc = commit_now(collector, err);
-    calls_run(collector);
+    if (rc >= 0 && !collector->reload)
+        calls_run(collector);
     calls_stop(collector);
     return rc < 0 ? rc : 0;
 }

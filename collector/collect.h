@@ -11,7 +11,7 @@
  *          `context` points at stay the caller's and must outlive the collector; close the sources
  *          after collector_free.
  * Errors   ERR_FULL and ERR_FENCED are dealt with inside (degraded, then again; memory dropped and
- *          loaded anew). What comes out, ERR_IO or ERR_CORRUPT, should end the process.
+ *          loaded anew), those of at_look too. What comes out, ERR_IO or ERR_CORRUPT, should end the process.
  * Threads  as each function says
  */
 #pragma once
@@ -57,8 +57,8 @@ struct collector_options {
 
     void *context;
     /*
-     * On the writer's thread after each commit that wrote something; the store is between two
-     * transactions. < 0 ends collector_step with that error. May be NULL.
+     * On the writer's thread after each durable commit that wrote something; the store is between
+     * two transactions. < 0 ends collector_step with that error. May be NULL.
      */
     int (*after_commit)(void *context, const struct collector_commit *commit, struct err *err);
     /*
@@ -68,6 +68,17 @@ struct collector_options {
      * which anything happens. May be NULL: no alignment.
      */
     int (*at_look)(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err);
+    /*
+     * While a backlog or a file is caught up with, looks share a durable transaction with what they
+     * cover, for about a second of wall clock: at_look then reads and writes inside it
+     * (storage/commit.h, commit_share) and no other connection sees that yet. looks_durable: what
+     * at_look wrote since the last call is on disk now; whoever waits for it may be woken.
+     * looks_undone: all of it was rolled back, with the events: drop memory, load what is stored.
+     * Both on the writer's thread; may be NULL.
+     */
+    void (*looks_durable)(void *context);
+    void (*looks_undone)(void *context);
+    bool looks_apart;          /* each look has a commit of its own, whatever the backlog */
     bool looks_while_observed; /* at_look is only wanted while observer->active */
     struct observer *observer; /* may be NULL; stays the caller's */
 };

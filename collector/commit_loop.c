@@ -97,10 +97,27 @@ static int drop_rows(void *context, uint32_t segment, struct err *err)
     return commit_pending_drop(context, segment, err);
 }
 
-static int write_all(struct collector *collector, struct err *err)
+enum extent {
+    PART, /* what looks read, and the offsets, which say whose log it is */
+    WHOLE
+};
+
+static int write_rest(struct collector *collector, struct err *err)
 {
     struct store *store = collector->options.store;
     struct pending_writer writer = {store, append_rows, replace_rows, drop_rows};
+    int rc = pending_save(collector->pending, &writer, err);
+    if (!rc)
+        rc = dead_write(collector, err);
+    if (!rc && is_observed(collector))
+        rc = collector->options.observer->in_commit(collector->options.observer->context, store,
+                                                    collector->watermark_ms, err);
+    return rc;
+}
+
+static int write_all(struct collector *collector, enum extent extent, struct err *err)
+{
+    struct store *store = collector->options.store;
     int rc = commit_begin(store, err);
     if (!rc) /* first the offsets: whoever is fenced need not write the rest */
         rc = write_offsets(collector, err);
@@ -109,14 +126,9 @@ static int write_all(struct collector *collector, struct err *err)
     if (!rc)
         rc = panes_write(collector->fold, err);
     if (!rc)
-        rc = pending_save(collector->pending, &writer, err);
-    if (!rc)
-        rc = dead_write(collector, err);
-    if (!rc)
         rc = changing_write(collector->changing, err);
-    if (!rc && is_observed(collector))
-        rc = collector->options.observer->in_commit(collector->options.observer->context, store,
-                                                    collector->watermark_ms, err);
+    if (!rc && extent == WHOLE)
+        rc = write_rest(collector, err);
     if (!rc)
         rc = write_facts(collector, err);
     if (!rc)
@@ -126,7 +138,7 @@ static int write_all(struct collector *collector, struct err *err)
     return rc;
 }
 
-static int refused(struct collector *collector, int rc, const struct err *why)
+int commit_refused(struct collector *collector, int rc, const struct err *why, struct err *err)
 {
     const struct log *log = collector->options.log;
     if (rc == ERR_FENCED) {
@@ -136,8 +148,11 @@ static int refused(struct collector *collector, int rc, const struct err *why)
             log_write(log, LEVEL_ERROR, "collector", "%s: reading again what is stored", why->text);
         return 0;
     }
-    if (rc != ERR_FULL && rc != -EBUSY)
+    if (rc != ERR_FULL && rc != -EBUSY) {
+        if (err)
+            *err = *why;
         return rc;
+    }
     collector->retry_boot_ms = clock_boot_ms(collector->clock) + RETRY_FULL_MS;
     if (!collector->degraded && log)
         log_write(log, LEVEL_ERROR, "collector", "%s: nothing is taken until %s", why->text,
@@ -175,21 +190,16 @@ int commit_probe(struct collector *collector, struct err *err)
         return 0;
     }
     commit_rollback(store);
-    rc = refused(collector, rc, &why);
-    if (rc && err)
-        *err = why;
-    return rc;
+    return commit_refused(collector, rc, &why, err);
 }
 
-static int mark_durable(struct collector *collector, struct err *err)
+/* Memory agrees with what the writing connection reads. */
+static int mark_written(struct collector *collector, struct err *err)
 {
-    if (collector->degraded)
-        go_on(collector);
     int rc = models_written(collector->models, err);
     panes_written(collector->fold);
-    pending_saved(collector->pending);
     changing_written(collector->changing);
-    dead_clear(collector);
+    collector->unwritten = 0;
     collector->seed_stored = true;
     collector->stored_watermark_ms = collector->watermark_ms;
     collector->stored_look_ms = collector->look_ms;
@@ -202,6 +212,15 @@ static int mark_durable(struct collector *collector, struct err *err)
         partition->stored = next_of(partition);
     }
     return rc;
+}
+
+static int mark_durable(struct collector *collector, struct err *err)
+{
+    if (collector->degraded)
+        go_on(collector);
+    pending_saved(collector->pending);
+    dead_clear(collector);
+    return mark_written(collector, err);
 }
 
 /* Sources learn last that it is durable: whoever is answered then finds it everywhere. */
@@ -229,51 +248,99 @@ static void pace(struct collector *collector, int64_t took_ms)
                                                         : after;
 }
 
-int commit_now(struct collector *collector, struct err *err)
+/* What time alone changes in memory: how far events and labels are in. */
+static void pass_time(struct collector *collector)
 {
-    struct err why = {0};
-    int64_t started = clock_boot_ms(collector->clock);
-    collector->last_commit_boot_ms = started;
-    collector->commit_soon = false;
     align_watermark(collector);
     for (size_t i = 0; i < collector->models->n_models; i++)
         model_expire(collector->models->models[i], collector->watermark_ms);
-    int rc = pending_expire(collector->pending, collector->watermark_ms, MAX_EXPIRED_SEGMENTS,
-                            orphan, collector, err);
-    if (rc || !anything_changed(collector))
-        return rc;
+}
 
+static int64_t changed_panes(const struct collector *collector)
+{
     struct panes_size size;
     panes_size(collector->fold, &size);
-    struct collector_commit commit = {
-        .n_events = collector->uncommitted,
-        .n_panes = (int64_t)size.n_changed,
-    };
-    rc = write_all(collector, &why);
+    return (int64_t)size.n_changed;
+}
+
+int commit_part(struct collector *collector, struct err *err)
+{
+    pass_time(collector);
+    int64_t n_panes = changed_panes(collector);
+    int rc = write_all(collector, PART, err);
+    if (!rc)
+        rc = mark_written(collector, err);
+    collector->shared_panes += n_panes;
+    return rc;
+}
+
+enum {
+    REFUSED = 1 /* and dealt with: nothing is durable */
+};
+
+static int make_durable(struct collector *collector, struct err *err)
+{
+    struct store *store = collector->options.store;
+    struct err why = {0};
+    bool shared = shares(collector);
+    int rc = write_all(collector, WHOLE, &why);
+    if (!rc && shared)
+        rc = commit_share_end(store, &why);
     if (rc) {
-        rc = refused(collector, rc, &why);
-        if (rc && err)
-            *err = why;
-        return rc;
+        rc = shared ? share_undo(collector, rc, &why, err)
+                    : commit_refused(collector, rc, &why, err);
+        return rc ? rc : REFUSED;
     }
     rc = mark_durable(collector, err);
+    collector->shared_panes = 0;
+    if (shared && collector->options.looks_durable)
+        collector->options.looks_durable(collector->options.context);
+    return rc;
+}
+
+static int after_commit(struct collector *collector, const struct collector_commit *commit,
+                        struct err *err)
+{
+    int rc = 0;
+    collector->commits++;
+    collector->stale_values |= commit->n_panes > 0;
+    collector->last_commit_ms = commit->duration_ms;
+    if (commit->duration_ms > collector->longest_commit_ms)
+        collector->longest_commit_ms = commit->duration_ms;
+    if (store_wal_bytes(collector->options.store) > MAX_WAL_BYTES)
+        rc = store_checkpoint(collector->options.store, err);
+    if (!rc)
+        rc = tidy_after_commit(collector, commit->n_panes, err);
+    if (!rc && collector->options.after_commit)
+        rc = collector->options.after_commit(collector->options.context, commit, err);
+    health_refresh(collector);
+    tell_sources(collector);
+    return rc < 0 ? rc : 0;
+}
+
+int commit_now(struct collector *collector, struct err *err)
+{
+    int64_t started = clock_boot_ms(collector->clock);
+    collector->last_commit_boot_ms = started;
+    collector->commit_soon = false;
+    pass_time(collector);
+    int rc = pending_expire(collector->pending, collector->watermark_ms, MAX_EXPIRED_SEGMENTS,
+                            orphan, collector, err);
+    if (rc)
+        return rc;
+    if (!anything_changed(collector) && !shares(collector))
+        return collector->degraded ? commit_probe(collector, err) : 0;
+    struct collector_commit commit = {
+        .n_events = collector->uncommitted,
+        .n_panes = collector->shared_panes + changed_panes(collector),
+    };
+    rc = make_durable(collector, err);
+    if (rc)
+        return rc == REFUSED ? 0 : rc;
     pace(collector, clock_boot_ms(collector->clock) - started);
     collector->untrimmed += collector->uncommitted;
     collector->uncommitted = 0;
     commit.watermark_ms = collector->watermark_ms;
     commit.duration_ms = clock_boot_ms(collector->clock) - started;
-    collector->commits++;
-    collector->stale_values |= commit.n_panes > 0;
-    collector->last_commit_ms = commit.duration_ms;
-    if (commit.duration_ms > collector->longest_commit_ms)
-        collector->longest_commit_ms = commit.duration_ms;
-    if (!rc && store_wal_bytes(collector->options.store) > MAX_WAL_BYTES)
-        rc = store_checkpoint(collector->options.store, err);
-    if (!rc)
-        rc = tidy_after_commit(collector, commit.n_panes, err);
-    if (!rc && collector->options.after_commit)
-        rc = collector->options.after_commit(collector->options.context, &commit, err);
-    health_refresh(collector);
-    tell_sources(collector);
-    return rc < 0 ? rc : 0;
+    return after_commit(collector, &commit, err);
 }

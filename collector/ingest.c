@@ -374,6 +374,7 @@ static int apply(struct collector *collector, struct partition *partition,
         source->taken(source, message, verdict.taken, verdict.reason, verdict.detail);
     partition->next = message->offset + 1;
     collector->uncommitted++;
+    collector->unwritten++;
     if (verdict.taken != TAKEN_DEAD)
         return 0;
     return dead_add(collector, partition, message, verdict.reason, verdict.detail, err);

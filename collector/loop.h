@@ -1,6 +1,6 @@
 /*
  * The inside of the collector: what collect.c (the loop), ingest.c (one message), commit_loop.c
- * (the transaction), align.c (watermark and looks) and health.c share. Nobody else includes this.
+ * (the transaction), share.c (many looks in one), align.c (watermark and looks) and health.c share. Nobody else includes this.
  *
  * Threads  all of it belongs to the writer's thread but `calls` and `health`, which have a lock
  */
@@ -168,8 +168,11 @@ struct collector {
     bool look_wanted;                          /* at_look asked for exactly that one */
     bool look_dirty;                           /* something was folded since the last look */
     bool looks_left;                           /* more are due than one step takes */
+    int64_t apart_until_ms; /* looks up to it have commits of their own: one shared was undone */
+    int64_t shared_panes;   /* written into the shared transaction that is open */
 
-    int64_t uncommitted;  /* events since the last commit */
+    int64_t uncommitted;  /* events since the last durable commit */
+    int64_t unwritten;    /* of them, since anything was written: no look can read them yet */
     int64_t untrimmed;    /* durable events since memory was given back to the system */
     int64_t commit_after; /* events: fewer where commits take long */
     int64_t last_commit_boot_ms;
@@ -228,8 +231,25 @@ void dead_clear(struct collector *collector);
 bool commit_due(const struct collector *collector);
 /* 0, also when the disk is full (then degraded) or it was fenced (then reload). */
 int commit_now(struct collector *collector, struct err *err);
+/* Writes what a look reads, and no more, into the shared transaction that is open. */
+int commit_part(struct collector *collector, struct err *err);
+/* What was refused: 0 when it is dealt with (degraded, or reload), else `rc`, with `why` to err. */
+int commit_refused(struct collector *collector, int rc, const struct err *why, struct err *err);
 /* While nothing is left to commit: is the database writable again? */
 int commit_probe(struct collector *collector, struct err *err);
+
+/* share.c */
+/* All that the look at hand covers can be read: durably, or in a shared transaction. */
+int share_or_commit(struct collector *collector, struct err *err);
+/* at_look gave back `rc`: the look is durable, waits with others, or was undone (then reload). */
+int share_looked(struct collector *collector, int rc, struct err *why, struct err *err);
+/* Has what is shared been kept from the disk for long enough? */
+bool share_due(const struct collector *collector);
+/* A shared transaction failed: memory goes back to what is durable, and its looks are taken apart.
+ */
+int share_undo(struct collector *collector, int rc, const struct err *why, struct err *err);
+/* Nothing is shared any more: it is durable, or was undone. */
+int share_close(struct collector *collector, struct err *err);
 
 /* align.c */
 void align_watermark(struct collector *collector);
@@ -251,6 +271,12 @@ static inline bool tells_looks(const struct collector *collector)
 static inline bool wants_looks(const struct collector *collector)
 {
     return tells_looks(collector) || changing_active(collector->changing);
+}
+
+/* Is a shared transaction open? */
+static inline bool shares(const struct collector *collector)
+{
+    return commit_is_shared(collector->options.store);
 }
 
 /* stash.c */

@@ -341,7 +341,7 @@ int memory_load(struct collector *collector, struct err *err)
         rc = panes_new(&collector->fold, &panes_options, err);
     if (!rc)
         rc = changing_new(&collector->changing, collector->models, store, err);
-    collector->uncommitted = 0;
+    collector->uncommitted = collector->unwritten = 0;
     if (!rc && collector->options.observer)
         rc = collector->options.observer->reload(collector->options.observer->context, err);
     if (rc)

@@ -1,6 +1,10 @@
 /*
  * BEGIN IMMEDIATE … COMMIT with the statements that go into it. Everything that a reader can see
  * and the offsets share one SQLite transaction: after a crash either all of it is there or none.
+ *
+ * Commits that share one are only its parts: there are no savepoints, because what a part wrote is
+ * remembered in memory too (a collector's, a rule's), and that has one way back alone: to what is
+ * durable.
  */
 #include "storage/commit.h"
 
@@ -11,20 +15,33 @@
 #include "storage/pane_key.h"
 #include "storage/row_hash.h"
 
-int commit_begin(struct store *store, struct err *err)
+static int begin(struct store *store, struct err *err)
 {
     if (store->mode != STORE_WRITE)
         return err_set(err, -EACCES, "%s: opened for reading only", store->path);
     if (store->dead)
         return err_set(err, store->dead, "%s: an earlier write failed; restart assay", store->path);
+    int rc = store_exec(store, "BEGIN IMMEDIATE", err, "commit");
+    if (!rc)
+        store->changes_at_begin = sqlite3_total_changes64(store->db);
+    return rc;
+}
+
+static int lost(const struct store *store, struct err *err)
+{
+    return err_set(err, -ECANCELED, "%s: the transaction that was shared is rolled back",
+                   store->path);
+}
+
+int commit_begin(struct store *store, struct err *err)
+{
+    if (store->share == SHARE_LOST)
+        return lost(store, err);
     if (store->in_commit)
         return err_set(err, -EINVAL, "%s: a commit is already open", store->path);
-    int rc = store_exec(store, "BEGIN IMMEDIATE", err, "commit");
-    if (rc)
-        return rc;
-    store->in_commit = true;
-    store->changes_at_begin = sqlite3_total_changes64(store->db);
-    return 0;
+    int rc = store->share == SHARED ? 0 : begin(store, err);
+    store->in_commit = rc == 0;
+    return rc;
 }
 
 static int count_change(struct store *store, struct err *err)
@@ -39,20 +56,36 @@ static int count_change(struct store *store, struct err *err)
     return statement_run(store, statement, err, "commit");
 }
 
+/* COMMIT, with the change counter; the transaction stays open when it fails. */
+static int end(struct store *store, struct err *err)
+{
+    bool changed = !store->quiet && sqlite3_total_changes64(store->db) != store->changes_at_begin;
+    int rc = changed && store->changes ? count_change(store, err) : 0;
+    if (!rc)
+        rc = store_exec(store, "COMMIT", err, "commit");
+    if (!rc && changed && store->changes)
+        changes_bump(store->changes);
+    return rc;
+}
+
 int commit_end(struct store *store, struct err *err)
 {
     int rc = store_writing(store, err, "commit_end");
-    bool changed = !store->quiet && sqlite3_total_changes64(store->db) != store->changes_at_begin;
-    if (!rc && changed && store->changes)
-        rc = count_change(store, err);
+    if (!rc && store->share == UNSHARED)
+        rc = end(store, err);
     if (!rc)
-        rc = store_exec(store, "COMMIT", err, "commit");
-    if (rc)
-        return rc;
-    store->in_commit = false;
-    if (changed && store->changes)
-        changes_bump(store->changes);
-    return 0;
+        store->in_commit = false;
+    return rc;
+}
+
+static void undo(struct store *store)
+{
+    for (size_t i = 0; i < store->n_statements; i++)
+        sqlite3_reset(store->statements[i].statement);
+    /* After a full disk or want of memory SQLite may have rolled back by itself. */
+    if (!sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    store_remember(store, NULL);
 }
 
 void commit_rollback(struct store *store)
@@ -60,12 +93,50 @@ void commit_rollback(struct store *store)
     if (!store->in_commit)
         return;
     store->in_commit = false;
-    for (size_t i = 0; i < store->n_statements; i++)
-        sqlite3_reset(store->statements[i].statement);
-    /* After a full disk or want of memory SQLite may have rolled back by itself. */
-    if (!sqlite3_get_autocommit(store->db))
-        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-    store_remember(store, NULL);
+    if (store->share == SHARED)
+        store->share = SHARE_LOST;
+    undo(store);
+}
+
+int commit_share(struct store *store, struct err *err)
+{
+    if (store->share != UNSHARED || store->in_commit)
+        return err_set(err, -EINVAL, "%s: a commit is already open", store->path);
+    int rc = begin(store, err);
+    if (!rc)
+        store->share = SHARED;
+    return rc;
+}
+
+int commit_share_end(struct store *store, struct err *err)
+{
+    if (store->share != SHARED)
+        return lost(store, err);
+    if (store->in_commit)
+        return err_set(err, -EINVAL, "%s: a commit is still open", store->path);
+    int rc = end(store, err);
+    if (!rc)
+        store->share = UNSHARED;
+    return rc;
+}
+
+void commit_share_undo(struct store *store)
+{
+    bool open = store->share == SHARED;
+    store->share = UNSHARED;
+    store->in_commit = false;
+    if (open)
+        undo(store);
+}
+
+bool commit_is_shared(const struct store *store)
+{
+    return store->share != UNSHARED;
+}
+
+bool commit_share_is_lost(const struct store *store)
+{
+    return store->share == SHARE_LOST;
 }
 
 int commit_model(struct store *store, const struct model_row *row, struct err *err)

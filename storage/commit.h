@@ -5,6 +5,13 @@
  *     commit_begin → commit_series/names/pane/pending/… → commit_offset (each partition) →
  * commit_end
  *
+ * While many looks are caught up with, several such commits share one durable transaction:
+ *
+ *     commit_share → (commit_begin → … → commit_end) × n → commit_share_end
+ *
+ * This connection reads what each of them wrote; no other sees any of it before commit_share_end.
+ * They stand or fall together: a commit_rollback in between undoes all since commit_share.
+ *
  * Units    level_ms: 60000, 3600000 or 86400000 · start_ms: multiple of level_ms since the epoch
  * Owner    nothing is kept of what is passed in
  * Errors   after any failure call commit_rollback; ERR_FENCED: the offsets in the database are not
@@ -13,6 +20,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +32,16 @@ int commit_begin(struct store *store, struct err *err);
 int commit_end(struct store *store,
                struct err *err); /* COMMIT; the change counter goes up by one */
 void commit_rollback(struct store *store);
+
+int commit_share(struct store *store, struct err *err);
+/* COMMIT of all of it; the change counter goes up by one. -ECANCELED: it was undone before. */
+int commit_share_end(struct store *store, struct err *err);
+/* Undoes what is left of it, and ends it; also after commit_share_end has failed. */
+void commit_share_undo(struct store *store);
+/* Is one open? Also when it was undone from within and not yet ended. */
+bool commit_is_shared(const struct store *store);
+/* A commit in it was rolled back, and all with it: only commit_share_undo is left. */
+bool commit_share_is_lost(const struct store *store);
 
 /* The model as known: its setup as canonical text, so that a reader can load its states. */
 struct model_row {

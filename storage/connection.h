@@ -41,6 +41,11 @@ struct store {
     int lock_fd;
     int dead; /* ERR_IO or ERR_CORRUPT once a write has failed so: no more writing */
     bool in_commit;
+    enum {
+        UNSHARED,
+        SHARED,
+        SHARE_LOST
+    } share;        /* commits that end together: commit_share */
     bool quiet;     /* this commit does not count as a change */
     int read_depth; /* store_read_begin nests */
     bool own_read;  /* the outermost one began a transaction */

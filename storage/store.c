@@ -225,7 +225,8 @@ void store_limit_reads(struct store *store, const struct clock *clock, int64_t l
 
 int store_read_begin(struct store *store, struct err *err)
 {
-    if (store->read_depth > 0 || store->in_commit) { /* the writer reads what it will commit */
+    /* The writer reads what it will commit. */
+    if (store->read_depth > 0 || store->in_commit || store->share == SHARED) {
         store->read_depth++;
         return 0;
     }

@@ -70,6 +70,12 @@ void bench_open_looks(struct collector_bench *bench, struct temp *temp, struct s
               (struct collector_options){.at_look = at_look, .context = context});
 }
 
+void bench_open_wanting(struct collector_bench *bench, struct temp *temp, struct sim_log *log,
+                        const struct sim_options *options, const struct collector_options *wanted)
+{
+    open_with(bench, temp, NULL, log, options, *wanted);
+}
+
 void bench_crash(struct collector_bench *bench)
 {
     collector_free(bench->collector);

@@ -36,6 +36,9 @@ void bench_open_looks(struct collector_bench *bench, struct temp *temp, struct s
                       int (*at_look)(void *context, int64_t look_ms, int64_t *next_look_ms,
                                      struct err *err),
                       void *context);
+/* The same with more of collect.h's options: config, store, clock and sources are the bench's. */
+void bench_open_wanting(struct collector_bench *bench, struct temp *temp, struct sim_log *log,
+                        const struct sim_options *options, const struct collector_options *wanted);
 void bench_close(struct collector_bench *bench);
 /* As kill -9: what was not committed is gone. */
 void bench_crash(struct collector_bench *bench);

@@ -1,0 +1,166 @@
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+
+#include "storage/audit.h"
+#include "storage/changes.h"
+#include "storage/commit.h"
+#include "tests/lib/faulty_vfs.h"
+#include "tests/lib/temp_store.h"
+#include "tests/test.h"
+
+static int64_t facts(struct store *store)
+{
+    sqlite3_stmt *statement;
+    static const char sql[] = "SELECT count(*) FROM facts WHERE key LIKE 'look %'";
+    assert_int_equal(sqlite3_prepare_v2(store_db(store), sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return n;
+}
+
+static int write_look(struct store *store, int n, struct err *err)
+{
+    char key[32];
+    snprintf(key, sizeof(key), "look %d", n);
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_fact(store, key, n, err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    return rc;
+}
+
+static void others_see_commits_that_share_when_the_last_has_ended(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    AUTO(store) struct store *reader = temp_store(temp, STORE_READ);
+    struct err err = {0};
+    AUTO(changes) struct changes *changes = NULL;
+    must(changes_new(&changes, &err), &err);
+    must(store_set_changes(store, changes, &err), &err);
+
+    must(commit_share(store, &err), &err);
+    for (int i = 0; i < 3; i++)
+        must(write_look(store, i, &err), &err);
+
+    assert_true(commit_is_shared(store));
+    assert_int_equal(facts(store), 3);
+    assert_int_equal(facts(reader), 0);
+    assert_int_equal(changes_now(changes), 0);
+    must(commit_share_end(store, &err), &err);
+    assert_false(commit_is_shared(store));
+    assert_int_equal(facts(reader), 3);
+    assert_int_equal(changes_now(changes), 1);
+}
+
+static void a_snapshot_of_the_writer_nests_in_what_is_shared(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    must(commit_share(store, &err), &err);
+    must(write_look(store, 1, &err), &err);
+
+    must(store_read_begin(store, &err), &err);
+    assert_int_equal(facts(store), 1);
+    store_read_end(store);
+
+    must(write_look(store, 2, &err), &err);
+    must(commit_share_end(store, &err), &err);
+    assert_int_equal(facts(store), 2);
+}
+
+static void a_rollback_within_undoes_all_that_shares(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    must(write_look(store, 0, &err), &err);
+    must(commit_share(store, &err), &err);
+    must(write_look(store, 1, &err), &err);
+
+    must(commit_begin(store, &err), &err);
+    must(commit_fact(store, "look 2", 2, &err), &err);
+    commit_rollback(store);
+
+    assert_true(commit_share_is_lost(store));
+    assert_int_equal(facts(store), 1);
+    assert_int_equal(write_look(store, 3, &err), -ECANCELED);
+    assert_int_equal(commit_share_end(store, &err), -ECANCELED);
+    assert_true(commit_is_shared(store));
+    commit_share_undo(store);
+    assert_false(commit_is_shared(store));
+    must(write_look(store, 4, &err), &err);
+    assert_int_equal(facts(store), 2);
+}
+
+static void a_full_disk_at_the_end_leaves_what_was_durable(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(faulty) struct faulty *faulty = faulty_install();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    must(write_look(store, 0, &err), &err);
+    must(commit_share(store, &err), &err);
+    must(write_look(store, 1, &err), &err);
+
+    faulty_fail(faulty, FAULTY_WRITE, 1, ENOSPC, true);
+    assert_int_equal(commit_share_end(store, &err), ERR_FULL);
+    commit_share_undo(store);
+
+    assert_int_equal(facts(store), 1);
+    faulty_fail(faulty, 0, 0, 0, false);
+    must(write_look(store, 2, &err), &err);
+    assert_int_equal(facts(store), 2);
+}
+
+static void sharing_does_not_nest(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+
+    must(commit_share(store, &err), &err);
+    assert_int_equal(commit_share(store, &err), -EINVAL);
+    must(commit_begin(store, &err), &err);
+    assert_int_equal(commit_begin(store, &err), -EINVAL);
+    assert_int_equal(commit_share_end(store, &err), -EINVAL);
+    must(commit_end(store, &err), &err);
+    must(commit_share_end(store, &err), &err);
+    assert_int_equal(commit_share_end(store, &err), -ECANCELED);
+}
+
+static void a_reader_shares_nothing(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    store_free(temp_store(temp, STORE_WRITE));
+    AUTO(store) struct store *reader = temp_store(temp, STORE_READ);
+    struct err err = {0};
+
+    assert_int_equal(commit_share(reader, &err), -EACCES);
+    assert_false(commit_is_shared(reader));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(others_see_commits_that_share_when_the_last_has_ended),
+        cmocka_unit_test(a_snapshot_of_the_writer_nests_in_what_is_shared),
+        cmocka_unit_test(a_rollback_within_undoes_all_that_shares),
+        cmocka_unit_test(a_full_disk_at_the_end_leaves_what_was_durable),
+        cmocka_unit_test(sharing_does_not_nest),
+        cmocka_unit_test(a_reader_shares_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
