@@ -1,6 +1,7 @@
 #include "cli/serve_commands.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "common/text.h"
 #include "storage/audit.h"
 #include "storage/commit.h"
+#include "storage/erase.h"
 
 static int serve_ingest(void *context, const char *body, size_t n, struct buf *answer,
                         struct err *err)
@@ -111,6 +113,72 @@ static int serve_put_version(void *context, const char *model, const char *versi
     struct daemon *daemon = context;
     struct version_facts row = {model, version, facts, who ? who : "operator"};
     return collector_call(daemon->collector, write_version, &row, err);
+}
+
+struct erasure {
+    struct daemon *daemon;
+    const char *model;
+    const char *who;
+    struct erased erased;
+};
+
+static int audit_erasure(struct store *store, const struct erasure *erasure, struct err *err)
+{
+    char detail[160];
+    snprintf(detail, sizeof(detail),
+             "{\"series\":%" PRId64 ",\"windows\":%" PRId64 ",\"dead_letters\":%" PRId64 "}",
+             erasure->erased.series, erasure->erased.windows, erasure->erased.dead_letters);
+    struct audit_row row = {
+        .at_ms = clock_wall_ms(clock_system()),
+        .clock = "wall",
+        .who = erasure->who,
+        .action = "model.erase",
+        .subject = erasure->model,
+        .detail = detail,
+    };
+    return commit_audit(store, &row, err);
+}
+
+/* What is in memory is written first, so that nothing of other models is lost with it. */
+static int run_erasure(void *context, struct store *store, struct err *err)
+{
+    struct erasure *erasure = context;
+    struct collector *collector = erasure->daemon->collector;
+    struct collector_health health;
+    int rc = collector_commit_now(collector, err);
+    collector_health(collector, &health);
+    if (!rc && health.degraded)
+        rc = err_set(err, ERR_FULL, "model %s: nothing can be written now", erasure->model);
+    if (!rc)
+        rc = commit_begin(store, err);
+    if (rc)
+        return rc;
+    rc = erase_model(store, erasure->model, &erasure->erased, err);
+    if (!rc)
+        rc = audit_erasure(store, erasure, err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    else
+        collector_load_again(collector);
+    return rc;
+}
+
+static int serve_erase_model(void *context, const char *model, const char *who, struct buf *answer,
+                             struct err *err)
+{
+    struct daemon *daemon = context;
+    struct erasure erasure = {.daemon = daemon, .model = model, .who = who ? who : "operator"};
+    int rc = collector_call(daemon->collector, run_erasure, &erasure, err);
+    if (rc)
+        return rc == ERASE_BUSY ? WEB_CONFLICT : rc;
+    buf_printf(answer, "{\"model\":");
+    json_text(answer, model, strlen(model));
+    buf_printf(answer,
+               ",\"series\":%" PRId64 ",\"windows\":%" PRId64 ",\"dead_letters\":%" PRId64 "}",
+               erasure.erased.series, erasure.erased.windows, erasure.erased.dead_letters);
+    return 0;
 }
 
 /* What the writer must do is short: the events are read on the asker's thread. */
@@ -242,6 +310,7 @@ struct web_commands serve_commands(struct daemon *daemon)
         .health = serve_health,
         .own_metrics = serve_own_metrics,
         .put_version = serve_put_version,
+        .erase_model = serve_erase_model,
         .put_reference = serve_put_reference,
         .reject_name = serve_reject_name,
         .alert = serve_alert,

@@ -610,3 +610,8 @@ int collector_references_changed(struct collector *collector, struct err *err)
 {
     return models_read_references(collector->models, collector->options.store, err);
 }
+
+void collector_load_again(struct collector *collector)
+{
+    collector->reload = true;
+}

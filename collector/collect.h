@@ -125,6 +125,10 @@ void collector_looks_while_observed(struct collector *collector, bool only);
  * call. */
 int collector_references_changed(struct collector *collector, struct err *err);
 
+/* Something in storage was erased: all that is remembered is loaded from there again, before
+ * anything else is taken. In a call, after collector_commit_now. */
+void collector_load_again(struct collector *collector);
+
 /* Counters summed over partitions since the database was made. */
 struct collector_totals {
     int64_t consumed, folded, duplicate, dead_lettered, late, orphaned, waiting;

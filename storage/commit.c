@@ -183,7 +183,11 @@ static int find_series(struct store *store, const char *model, const char *versi
 int commit_series(struct store *store, const char *model, const char *version, const char *slice,
                   int64_t *series_id, struct err *err)
 {
-    static const char sql[] = "INSERT INTO series(model, version, slice) VALUES(?1, ?2, ?3)";
+    static const char sql[] =
+        "INSERT INTO series(id, model, version, slice) VALUES(1 + max(coalesce((SELECT max(id) "
+        "FROM "
+        "series), 0), coalesce((SELECT value FROM facts WHERE key = '" COMMIT_ERASED_SERIES
+        "'), 0)), ?1, ?2, ?3)";
     *series_id = 0;
     int rc = store_writing(store, err, "commit_series");
     if (!rc)

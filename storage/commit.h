@@ -116,7 +116,9 @@ int commit_model_counts(struct store *store, const char *model, const char *json
  *     "look_ms"                    the look that is to be taken, or was being taken: after a crash
  *                                  looks go on there. Whoever writes what a look came to writes
  *                                  this with it (COMMIT_LOOK)
+ *     "erased_series"              no series up to this number is given again (COMMIT_ERASED_SERIES)
  *     "changes"                    the change counter; commit_end writes it
  */
 int commit_fact(struct store *store, const char *key, int64_t value, struct err *err);
 #define COMMIT_LOOK "look_ms"
+#define COMMIT_ERASED_SERIES "erased_series"

@@ -382,3 +382,21 @@ int api_put_version(struct api_context *context, const struct api_input *input,
     free(text);
     return rc;
 }
+
+int api_delete_model(struct api_context *context, const struct api_input *input,
+                     struct api_answer *answer, struct err *err)
+{
+    struct model_known known = {0};
+    if (!context->commands.erase_model)
+        return err_set(err, ERR_NOT_FOUND, "a model is only erased by a running daemon");
+    int rc = model_read(context->store, input_capture(input, "model"), &known, err);
+    if (!rc)
+        rc = context->commands.erase_model(context->commands.context, known.row.name,
+                                           input->request->who, &answer->body, err);
+    model_finish(&known);
+    if (rc == WEB_CONFLICT) {
+        answer->status = 409;
+        rc = ERR_DATA;
+    }
+    return rc;
+}

@@ -64,6 +64,10 @@ struct web_commands {
     int (*put_version)(void *context, const char *model, const char *version, const char *facts,
                        const char *who, struct err *err);
 
+    /* DELETE /models/M. Writes the JSON answer. 0, WEB_CONFLICT or < 0. */
+    int (*erase_model)(void *context, const char *model, const char *who, struct buf *answer,
+                       struct err *err);
+
     /* PUT /models/M/reference: JSONL of events; version NULL: for all. Writes the JSON answer. */
     int (*put_reference)(void *context, const char *model, const char *version, const char *body,
                          size_t n, const char *who, struct buf *answer, struct err *err);

@@ -33,6 +33,8 @@ static const struct route table[] = {
      "Every model that is known, with its counts and lag", "ModelList", NULL, 200, false, {{0}}},
     {"GET", "/api/v1/models/{model}", SCOPE_READ, ROUTE_CACHED, api_model, "getModel",
      "One model", "Model", NULL, 200, false, {{0}}},
+    {"DELETE", "/api/v1/models/{model}", SCOPE_ADMIN, ROUTE_INGEST, api_delete_model, "eraseModel",
+     "Erases everything that was made of a model's events", "Erased", NULL, 200, false, {{0}}},
     {"GET", "/api/v1/models/{model}/versions", SCOPE_READ, ROUTE_CACHED, api_versions,
      "listVersions", "The versions of a model, with their registered facts", "VersionList", NULL,
      200, false, {{0}}},
