@@ -154,8 +154,12 @@ static int feed_next(struct source *source, int timeout_ms, struct batch *out, s
         bool label = feed->lag >= 0 && feed->n_predictions - feed->n_labels > feed->lag;
         size_t size = label ? put_label(feed, to) : put_prediction(feed, to);
         *(label ? &feed->n_labels : &feed->n_predictions) += 1;
-        feed->messages[n] =
-            (struct message){to, size, feed->offset++, SOURCE_NO_TIMESTAMP, NULL, NULL, 0};
+        feed->messages[n] = (struct message){
+            .payload = to,
+            .size = size,
+            .offset = feed->offset++,
+            .timestamp_ms = SOURCE_NO_TIMESTAMP,
+        };
     }
     *out = (struct batch){0, feed->messages, n, -1, -1};
     feed->spent_s += cpu_s() - began;

@@ -14,7 +14,8 @@
 #include "storage/store.h"
 
 enum {
-    PROGRESS_EVERY_MS = 250
+    PROGRESS_EVERY_MS = 250,
+    WAIT_MS = 100, /* for lines of a slow pipe; what came is committed then */
 };
 
 /* One line on a terminal, written over itself; nothing when standard error is a file. */
@@ -39,7 +40,7 @@ static int run(struct collector *collector, struct source *files, struct err *er
     int64_t shown_ms = started_ms;
     int rc;
     do {
-        rc = collector_step(collector, 0, err);
+        rc = collector_step(collector, WAIT_MS, err);
         int64_t now_ms = clock_boot_ms(clock_system());
         if (terminal && now_ms - shown_ms >= PROGRESS_EVERY_MS) {
             show_progress(collector, files, started_ms, false);
@@ -111,7 +112,7 @@ static int replay(const struct config *config, const char *db, const struct argu
     if (rc)
         return rc;
     AUTO(source) struct source *source = NULL;
-    rc = source_file_new(&source, files->words, (size_t)files->n, err);
+    rc = source_file_new(&source, files->words, (size_t)files->n, NULL, err);
     if (rc)
         return rc;
     struct source *const sources[] = {source};

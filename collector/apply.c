@@ -224,7 +224,8 @@ int take_waiting(void *context, struct record *prediction, const struct record *
     }
     struct partition *partition = collector->partitions[waiting->series];
     struct view text = late.is_content ? (struct view){"", 0} : late.text;
-    struct message message = {text.data, text.size, -1, waiting->ts_ms, NULL, NULL, 0};
+    struct message message = {
+        .payload = text.data, .size = text.size, .offset = -1, .timestamp_ms = waiting->ts_ms};
     partition->counts.rejects[REJECT_WRONG_TASK]++;
     count_model(model, COUNT_REJECTED, 1);
     end_waiting(collector, waiting, TAKEN_DEAD);

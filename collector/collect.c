@@ -292,7 +292,10 @@ static void hold(struct collector *collector, struct partition *partition, bool 
 static int put_aside(struct collector *collector, struct partition *partition,
                      const struct message *messages, size_t n, struct err *err)
 {
-    int rc = n ? stash_add(&partition->stash, messages, n, err) : 0;
+    bool stays = collector->options.sources[partition->source]->keeps_held;
+    int rc = n == 0  ? 0
+             : stays ? stash_borrow(&partition->stash, messages, n, err)
+                     : stash_add(&partition->stash, messages, n, err);
     if (!rc)
         hold(collector, partition, true);
     return rc;

@@ -4,7 +4,8 @@
  * Shape    plain values and views; which fields are set depends on `type`
  * Units    ts_ms: milliseconds since the epoch, EVENT_NO_TS when the event has none ·
  *          latency_ms: milliseconds · scores: probabilities
- * Owner    views and arrays live in the decoder: valid until its next event_decode
+ * Owner    views and arrays live in the decoder: valid until its next event_decode; with
+ *          event_decode_here, in the bytes and in a room
  * Threads  one decoder, one thread
  */
 #pragma once
@@ -148,3 +149,16 @@ DEFINE_FREEP(decoder)
  */
 enum reject event_decode(struct decoder *decoder, const char *bytes, size_t n, struct event *out,
                          const char **detail);
+
+struct event_room;
+
+enum {
+    EVENT_PADDING = 64 /* bytes behind an event that is decoded where it lies: may be read */
+};
+
+/*
+ * As event_decode, but where the bytes lie: they must stay as long as the event, and bytes[n]
+ * becomes NUL. What the event is made of besides goes into the room, which must have place for it.
+ */
+enum reject event_decode_here(struct decoder *decoder, struct event_room *room, char *bytes,
+                              size_t n, struct event *out, const char **detail);

@@ -10,22 +10,37 @@
 #include "collector/event_values.hh"
 
 extern "C" {
+#include "collector/event_room.h"
 #include "common/err.h"
 }
 
 struct decoder : values_walk {
+    char *copy; /* of an event that is not decoded where it lies */
+    event_room *own;
+    char *arrays_next; /* where the next array of the event at hand goes */
     named_value *features, *scores, *segment, *values, *relevance;
     class_confusion *confusion;
-    view *ranking;
     key_hints feature_names;
 };
 
 namespace
 {
 
+/* An array starts where the last one ended, and ends where array_end says. One at a time. */
+template <typename T> inline void array_begin(const decoder *d, T **out)
+{
+    *out = (T *)(void *)d->arrays_next;
+}
+
+template <typename T> inline bool array_end(decoder *d, T *end)
+{
+    d->arrays_next = (char *)(void *)end;
+    return true;
+}
+
 /* An object name → value, each by `one`. Null is absent. */
 template <typename Members, typename One>
-inline bool take_members(decoder *d, field at, named_value *items, uint32_t *n, Members each,
+inline bool take_members(decoder *d, field at, named_value **array, uint32_t *n, Members each,
                          One one)
 {
     if (peek(d) != '{') {
@@ -34,32 +49,35 @@ inline bool take_members(decoder *d, field at, named_value *items, uint32_t *n, 
             return false;
         return other.kind == VALUE_NULL || fault(d, at, REJECT_WRONG_TYPE);
     }
+    array_begin(d, array);
+    named_value *const items = *array;
     return each([&](view name) {
-        if (too_long(name))
-            return fault(d, at, REJECT_TOO_LARGE) && skip(d);
-        items[*n].name = name;
-        return one(name, &items[(*n)++].value);
-    });
+               if (too_long(name))
+                   return fault(d, at, REJECT_TOO_LARGE) && skip(d);
+               items[*n].name = name;
+               return one(name, &items[(*n)++].value);
+           }) &&
+           array_end(d, items + *n);
 }
 
 template <typename One>
-bool take_map(decoder *d, field at, named_value *items, uint32_t *n, One one)
+bool take_map(decoder *d, field at, named_value **array, uint32_t *n, One one)
 {
     return take_members(
-        d, at, items, n, [&](auto member) { return each_member(d, member); }, one);
+        d, at, array, n, [&](auto member) { return each_member(d, member); }, one);
 }
 
 bool take_features(decoder *d, event *out)
 {
     return take_members(
-        d, F_FEATURES, d->features, &out->n_features,
+        d, F_FEATURES, &d->features, &out->n_features,
         [&](auto member) { return each_member(d, &d->feature_names, member); },
         [&](view name, value *value) { return take_feature(d, F_FEATURES, name, value); });
 }
 
-bool take_numbers(decoder *d, field at, double min, double max, named_value *items, uint32_t *n)
+bool take_numbers(decoder *d, field at, double min, double max, named_value **array, uint32_t *n)
 {
-    return take_map(d, at, items, n, [&](view name, value *out) {
+    return take_map(d, at, array, n, [&](view name, value *out) {
         double number = NAN;
         if (!take_double(d, at, name, min, max, &number))
             return false;
@@ -70,9 +88,9 @@ bool take_numbers(decoder *d, field at, double min, double max, named_value *ite
     });
 }
 
-bool take_segment(decoder *d, named_value *items, uint32_t *n)
+bool take_segment(decoder *d, named_value **array, uint32_t *n)
 {
-    return take_map(d, F_SEGMENT, items, n, [&](view name, value *out) {
+    return take_map(d, F_SEGMENT, array, n, [&](view name, value *out) {
         if (!take_scalar(d, F_SEGMENT, name, as::CLASS, out))
             return false;
         if (out->kind != VALUE_INVALID || !out->text.data)
@@ -90,19 +108,23 @@ bool take_ranking(decoder *d, event *out)
             return false;
         return other.kind == VALUE_NULL || fault(d, F_RANKING, REJECT_WRONG_TYPE);
     }
-    out->ranking = d->ranking;
-    return each_item(d, [&]() {
-        view item = {nullptr, 0};
-        double ignored;
-        if (!take_class(d, F_RANKING, {nullptr, 0}, &item, &ignored))
-            return false;
-        if (!item.data)
-            return fault(d, F_RANKING, REJECT_WRONG_TYPE);
-        if (out->n_ranking == EVENT_MAX_ITEMS)
-            return fault(d, F_RANKING, REJECT_TOO_LARGE);
-        d->ranking[out->n_ranking++] = item;
-        return true;
-    });
+    view *ranking;
+    array_begin(d, &ranking);
+    out->ranking = ranking;
+    return each_item(d,
+                     [&]() {
+                         view item = {nullptr, 0};
+                         double ignored;
+                         if (!take_class(d, F_RANKING, {nullptr, 0}, &item, &ignored))
+                             return false;
+                         if (!item.data)
+                             return fault(d, F_RANKING, REJECT_WRONG_TYPE);
+                         if (out->n_ranking == EVENT_MAX_ITEMS)
+                             return fault(d, F_RANKING, REJECT_TOO_LARGE);
+                         ranking[out->n_ranking++] = item;
+                         return true;
+                     }) &&
+           array_end(d, ranking + out->n_ranking);
 }
 
 bool take_confusion_of(decoder *d, view name, class_confusion *out)
@@ -138,11 +160,14 @@ bool take_confusion(decoder *d, event *out)
         return other.kind == VALUE_NULL || fault(d, F_CONFUSION, REJECT_WRONG_TYPE);
     }
     out->is_confusion = true;
-    return each_member(d, [&](view name) {
-        if (too_long(name))
-            return fault(d, F_CONFUSION, REJECT_TOO_LARGE) && skip(d);
-        return take_confusion_of(d, name, &d->confusion[out->n_confusion++]);
-    });
+    array_begin(d, &d->confusion);
+    return each_member(d,
+                       [&](view name) {
+                           if (too_long(name))
+                               return fault(d, F_CONFUSION, REJECT_TOO_LARGE) && skip(d);
+                           return take_confusion_of(d, name, &d->confusion[out->n_confusion++]);
+                       }) &&
+           array_end(d, d->confusion + out->n_confusion);
 }
 
 /* What `prediction` and `label` share the struct's class for; only one of them is kept. */
@@ -236,7 +261,7 @@ bool take_field(decoder *d, field f, event *out, classes *classes)
     case F_SCORE:
         return take_double(d, f, none, 0, 1, &out->score);
     case F_SCORES:
-        return take_numbers(d, f, 0, 1, d->scores, &out->n_scores);
+        return take_numbers(d, f, 0, 1, &d->scores, &out->n_scores);
     case F_PREDICTION:
         return take_class(d, f, none, &classes->prediction, &classes->prediction_number);
     case F_RANKING:
@@ -246,11 +271,11 @@ bool take_field(decoder *d, field f, event *out, classes *classes)
     case F_ERROR:
         return take_error(d, out);
     case F_SEGMENT:
-        return take_segment(d, d->segment, &out->n_segment);
+        return take_segment(d, &d->segment, &out->n_segment);
     case F_LABEL:
         if (peek(d) == '{') {
             out->is_relevance = true;
-            return take_numbers(d, f, -HUGE_VAL, HUGE_VAL, d->relevance, &out->n_relevance);
+            return take_numbers(d, f, -HUGE_VAL, HUGE_VAL, &d->relevance, &out->n_relevance);
         }
         return take_class(d, f, none, &classes->label, &classes->label_number);
     case F_CONFUSION:
@@ -262,7 +287,7 @@ bool take_field(decoder *d, field f, event *out, classes *classes)
     case F_HOST:
         return take_text(d, f, EVENT_MAX_NAME_BYTES, &out->host);
     case F_VALUES:
-        return take_numbers(d, f, -HUGE_VAL, HUGE_VAL, d->values, &out->n_values);
+        return take_numbers(d, f, -HUGE_VAL, HUGE_VAL, &d->values, &out->n_values);
     case N_FIELDS:
         break;
     }
@@ -408,20 +433,23 @@ inline bool root_key_is_new(decoder *d, key_scope *scope, view key, root *root)
 
 } // namespace
 
-extern "C" enum reject event_decode(struct decoder *d, const char *bytes, size_t n,
-                                    struct event *out, const char **detail)
+extern "C" enum reject event_decode_here(struct decoder *d, struct event_room *room, char *bytes,
+                                         size_t n, struct event *out, const char **detail)
 {
     event_clear(out);
     d->failure = REJECT_NONE;
     d->depth = 0;
     d->n_keys = d->n_faults = d->faulty = d->n_projections = 0;
+    d->arrays_next = room->arrays_next;
+    d->projections = room->projections_next;
     if (detail)
         *detail = d->detail;
     if (n == 0 || n > EVENT_MAX_BYTES) {
         fail(d, n ? REJECT_TOO_LARGE : REJECT_EMPTY, n ? "more than 256 KiB" : "no bytes");
         return d->failure;
     }
-    if (!walk_start(d, bytes, n))
+    assert(event_room_has(room, n));
+    if (!walk_start(d, bytes, n, room->texts_next))
         return d->failure;
     if (peek(d) != '{') {
         if (skip(d) && walk_at_end(d))
@@ -446,29 +474,30 @@ extern "C" enum reject event_decode(struct decoder *d, const char *bytes, size_t
     if (root.seen & ~fields_of[out->type])
         event_strip(out, root.seen);
     event_finish(d, out, &classes);
+    room->arrays_next = d->arrays_next;
+    room->projections_next += PROJECTION_BUCKETS * d->n_projections;
+    room->texts_next = d->texts_next;
     if (detail)
         *detail = nullptr;
     return REJECT_NONE;
 }
 
-namespace
+extern "C" enum reject event_decode(struct decoder *d, const char *bytes, size_t n,
+                                    struct event *out, const char **detail)
 {
-
-bool decoder_allocate(decoder *d)
-{
-    return walk_init(d) && allocate(&d->features, EVENT_MAX_KEYS) &&
-           allocate(&d->projections, PROJECTION_BUCKETS * EVENT_MAX_KEYS) &&
-           allocate(&d->scores, EVENT_MAX_KEYS) && allocate(&d->segment, EVENT_MAX_KEYS) &&
-           allocate(&d->values, EVENT_MAX_KEYS) && allocate(&d->relevance, EVENT_MAX_KEYS) &&
-           allocate(&d->confusion, EVENT_MAX_KEYS) && allocate(&d->ranking, EVENT_MAX_ITEMS);
+    event_room_clear(d->own);
+    if (n > 0 && n <= EVENT_MAX_BYTES) {
+        memcpy(d->copy, bytes, n);
+        memset(d->copy + n, 0, EVENT_PADDING);
+    }
+    return event_decode_here(d, d->own, d->copy, n, out, detail);
 }
-
-} // namespace
 
 extern "C" int decoder_new(struct decoder **out, struct err *err)
 {
     decoder *d = new (std::nothrow) decoder();
-    if (!d || !decoder_allocate(d)) {
+    if (!d || !walk_init(d) || !allocate(&d->copy, EVENT_MAX_BYTES + EVENT_PADDING) ||
+        event_room_new(&d->own, 0, nullptr)) {
         decoder_free(d);
         return err_set(err, -ENOMEM, "decoder: no memory");
     }
@@ -481,13 +510,7 @@ extern "C" void decoder_free(struct decoder *d)
     if (!d)
         return;
     walk_finish(d);
-    free(d->features);
-    free(d->projections);
-    free(d->scores);
-    free(d->segment);
-    free(d->values);
-    free(d->relevance);
-    free(d->confusion);
-    free(d->ranking);
+    free(d->copy);
+    event_room_free(d->own);
     delete d;
 }

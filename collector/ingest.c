@@ -291,9 +291,9 @@ static int take_event(struct collector *collector, struct partition *partition, 
 static void locate(struct collector *collector, struct decoded *decoded)
 {
     decoded->id = (struct id_hash){0, 0};
-    if (!decoded->event.id.data)
+    if (!decoded->event->id.data)
         return;
-    decoded->id = pending_hash(collector->pending, decoded->event.id);
+    decoded->id = pending_hash(collector->pending, decoded->event->id);
     pending_prefetch(collector->pending, decoded->id);
 }
 
@@ -309,10 +309,14 @@ static void decode(struct collector *collector, struct format *format,
         out->reason = REJECT_EMPTY;
         return;
     }
-    out->reason = format_decode(format, &bytes, &out->event, &out->n_events, &out->detail);
-    if (out->reason || out->n_events == 0)
-        return;
-    out->reason = event_time(&out->event, message->timestamp_ms);
+    out->event = message->event;
+    if (!out->event) {
+        out->event = &out->own;
+        out->reason = format_decode(format, &bytes, out->event, &out->n_events, &out->detail);
+        if (out->reason || out->n_events == 0)
+            return;
+    }
+    out->reason = event_time(out->event, message->timestamp_ms);
     if (out->reason)
         out->detail = "ts";
     else
@@ -342,12 +346,12 @@ static int take_events(struct collector *collector, struct partition *partition,
     for (size_t i = 0; i < decoded->n_events; i++) {
         struct verdict one;
         if (i > 0) {
-            format_next(decoded->format, &decoded->event);
-            if (event_time(&decoded->event, message->timestamp_ms))
+            format_next(decoded->format, decoded->event);
+            if (event_time(decoded->event, message->timestamp_ms))
                 continue;
             locate(collector, decoded);
         }
-        int rc = take_event(collector, partition, &decoded->event, decoded->id, &one, err);
+        int rc = take_event(collector, partition, decoded->event, decoded->id, &one, err);
         if (rc)
             return rc;
         if (i == 0 || one.taken == TAKEN_FOLDED)
@@ -459,9 +463,9 @@ int ingest_messages(struct collector *collector, struct partition *partition,
         if (place == 1)
             continue;
         if (wants_looks(collector) && !decoded->reason && decoded->n_events &&
-            decoded->event.ts_ms >= collector->look_ms) {
+            decoded->event->ts_ms >= collector->look_ms) {
             partition->blocked = true;
-            partition->head_ts_ms = decoded->event.ts_ms;
+            partition->head_ts_ms = decoded->event->ts_ms;
             break;
         }
         rc = apply(collector, partition, &messages[i], decoded, err);

@@ -11,8 +11,8 @@
  *
  * Shape    a token reaches to the start of the next one, less the blanks before that. Behind the
  *          last one stands a token that starts with NUL, which no rule of the grammar takes
- * Owner    a string without a backslash is a view into the walk's copy of the bytes, the others and
- *          numbers as classes lie in `texts`: all valid until the next walk_start
+ * Owner    the text and the place for texts that are made of it are the caller's: a string without
+ *          a backslash is a view into the one, the others and numbers as classes lie in the other
  * Errors   false, or a view without data: the JSON is wrong, `failure` and `detail` say how, and
  *          the walk is over
  */
@@ -43,17 +43,10 @@ enum {
     MAX_OPEN_KEYS = EVENT_MAX_DEPTH * EVENT_MAX_KEYS,
 };
 
-/*
- * Room for every text that has to be made. A number as a class is at most five times as long as
- * its token with the comma ("9e20," gives 21 digits); an unescaped string is never longer.
- */
-constexpr size_t texts_bytes = 5 * EVENT_MAX_BYTES + 64;
-
 struct json_walk {
     std::unique_ptr<simdjson::internal::dom_parser_implementation> stage1;
-    char *input; /* the text, padded for simdjson and for loads of 8 bytes */
-    char *texts; /* unescaped strings and numbers as text */
-    char *texts_next;
+    char *input;           /* the text, padded for loads of up to 16 bytes */
+    char *texts_next;      /* unescaped strings and numbers as text */
     const uint32_t *token; /* where the next token starts in input */
     int depth;
     bool escaped;  /* there is a backslash somewhere */
@@ -525,18 +518,18 @@ const char *stage1_trouble(simdjson::error_code code)
     }
 }
 
-/* Copies the bytes (at most EVENT_MAX_BYTES) and finds their tokens. */
-bool walk_start(json_walk *w, const char *bytes, size_t n)
+/* Finds the tokens of the text (at most EVENT_MAX_BYTES) and ends it with NUL. */
+bool walk_start(json_walk *w, char *text, size_t n, char *texts)
 {
-    memcpy(w->input, bytes, n);
-    memset(w->input + n, 0, simdjson::SIMDJSON_PADDING);
+    w->input = text;
+    text[n] = 0;
     const simdjson::error_code code =
-        w->stage1->stage1((const uint8_t *)w->input, n, simdjson::stage1_mode::regular);
+        w->stage1->stage1((const uint8_t *)text, n, simdjson::stage1_mode::regular);
     if (code)
         return fail(w, REJECT_NOT_JSON, stage1_trouble(code));
     w->token = w->stage1->structural_indexes.get();
-    w->texts_next = w->texts;
-    w->escaped = memchr(w->input, '\\', n) != nullptr;
+    w->texts_next = texts;
+    w->escaped = memchr(text, '\\', n) != nullptr;
     return true;
 }
 
@@ -560,15 +553,11 @@ bool walk_init(json_walk *w)
         simdjson::get_active_implementation()->create_dom_parser_implementation(
             EVENT_MAX_BYTES, EVENT_MAX_DEPTH, w->stage1);
     w->seed = (uint64_t)(uintptr_t)w * UINT64_C(0x9e3779b97f4a7c15); /* another in each process */
-    return !code && allocate(&w->input, EVENT_MAX_BYTES + simdjson::SIMDJSON_PADDING) &&
-           allocate(&w->texts, texts_bytes) && allocate(&w->keys, MAX_OPEN_KEYS) &&
-           allocate(&w->key_hashes, MAX_OPEN_KEYS);
+    return !code && allocate(&w->keys, MAX_OPEN_KEYS) && allocate(&w->key_hashes, MAX_OPEN_KEYS);
 }
 
 void walk_finish(json_walk *w)
 {
-    free(w->input);
-    free(w->texts);
     free(w->keys);
     free(w->key_hashes);
 }

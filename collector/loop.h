@@ -38,9 +38,9 @@ enum {
     PANE_MEMORY = 64 << 20, /* of written panes */
 };
 
-/* Messages of one partition that wait for a look, copied. */
+/* Messages of one partition that wait for a look. */
 struct stash {
-    struct message *messages; /* payloads: allocated in one piece with each addition */
+    struct message *messages; /* copied payloads: allocated in one piece with each addition */
     size_t n, at, capacity;
     char **pieces;
     size_t n_pieces, pieces_capacity;
@@ -118,7 +118,8 @@ enum {
 
 struct decoded {
     struct format *format; /* whose event it is */
-    struct event event;    /* the first of the message */
+    struct event *event;   /* the first of the message: the message's own, or this one */
+    struct event own;
     size_t n_events;
     struct id_hash id;
     enum reject reason;
@@ -281,6 +282,8 @@ static inline bool shares(const struct collector *collector)
 
 /* stash.c */
 int stash_add(struct stash *stash, const struct message *messages, size_t n, struct err *err);
+/* The same, of messages that stay where they are until they are taken. */
+int stash_borrow(struct stash *stash, const struct message *messages, size_t n, struct err *err);
 void stash_clear(struct stash *stash);
 void stash_finish(struct stash *stash);
 static inline size_t stash_left(const struct stash *stash)

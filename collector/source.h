@@ -26,6 +26,8 @@ enum {
     SOURCE_MAX_BATCH = 4096
 };
 
+struct event;
+
 struct message {
     const char *payload; /* NULL: none */
     size_t size;         /* bytes */
@@ -34,6 +36,7 @@ struct message {
     void *handle;                 /* HTTP: which item of which request; else NULL */
     const struct header *headers; /* only after want_headers() */
     size_t n_headers;
+    struct event *event; /* already decoded (files), and its taker's to change; NULL: not yet */
 };
 
 struct batch {
@@ -96,6 +99,7 @@ struct source {
     bool bounded;     /* files: a partition is never idle, it ends */
     bool prompt;      /* somebody waits for stored(): commit after each batch */
     bool checks_last; /* assigned() may answer the last record again, to see that the log is ours */
+    bool keeps_held;  /* messages of a partition that is held live until it is let go */
 
     /* Begins; `events` outlives the source's use. Once, before next(). */
     int (*start)(struct source *source, const struct source_events *events, struct err *err);

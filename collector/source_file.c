@@ -1,36 +1,48 @@
 /*
- * zlib reads plain and gzipped files alike. Lines are handed out as views into the buffer they were
- * read into; what is left of a line at its end moves to the front before the next read.
+ * Two threads, as decoding is a third of all work: one fills blocks of lines, the other takes them.
+ *
+ *     reader:  file 0  [full][full][    ]      consumer:  file 0, 1, 0, 1 …: the first full block,
+ *              file 1  [full][    ][    ]                 given back at the file's next turn
+ *
+ * Each file has its own ring, so that one that is held does not stand in the way of another. Files
+ * take turns whatever is ready, which makes the order of batches the same in each run. The lock is
+ * taken once a block. Without the reader (it could not be started) next() fills the block itself, and
+ * waits as long as the file does.
  */
 #include "collector/source_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
+
+#include "collector/file_lines.h"
 
 enum {
-    BUFFER_BYTES = 1024 * 1024, /* four times the largest event */
-    GZIP_BYTES = 256 * 1024,
+    BLOCK_LINES = 512, /* half a thousand decoded events stay in the second cache */
+    BLOCK_BYTES = 128 * 1024,
+    BLOCKS_AHEAD = 4,
+    FEW_FILES = 8, /* of more, less is read ahead */
 };
 
 struct file {
-    char *path;
+    struct file_lines *lines;
     char *topic;
-    gzFile gz;
-    char *buffer;
-    size_t start, end; /* bytes in the buffer that are not handed out yet */
-    int64_t line;      /* offset of the next line */
-    int64_t from;      /* lines before it are not handed out */
-    int64_t bytes;     /* on disk; -1: unknown */
-    bool eof, held, ended, skipping, started;
+    struct line_block *blocks; /* a ring */
+    size_t n_blocks;
+    size_t first;  /* block that is given next, or is given now */
+    size_t n_full; /* from there; shared */
+    size_t next;   /* block that is filled next: who fills */
+    bool filled;   /* to its end, or to what cannot be read: who fills */
+    bool given;    /* the first block is in the consumer's hands */
+    bool held, ended;
 };
 
 struct source_file {
@@ -38,10 +50,20 @@ struct source_file {
     const struct source_events *events;
     struct file *files;
     size_t n_files;
-    size_t next; /* whose turn it is */
-    struct message messages[SOURCE_MAX_BATCH];
+    size_t next;  /* whose turn it is to be taken */
+    size_t fills; /* and to be filled */
+    struct decoder *decoder;
+    bool here;
     _Atomic int64_t read_bytes;
     int64_t total_bytes;
+
+    int stop_fd;
+    bool runs;
+    pthread_t reader;
+    pthread_mutex_t lock; /* of all n_full, stops and waits */
+    pthread_cond_t full, room;
+    bool stops;
+    bool waits; /* the reader: all rings are full */
 };
 
 static struct source_file *file_source(struct source *source)
@@ -49,187 +71,141 @@ static struct source_file *file_source(struct source *source)
     return (struct source_file *)source;
 }
 
-static void file_close(struct source *source)
+/* ---- filling ---- */
+
+static void fill(struct source_file *self, struct file *file)
 {
-    struct source_file *self = file_source(source);
-    for (size_t i = 0; self->files && i < self->n_files; i++) {
-        struct file *file = &self->files[i];
-        if (file->gz)
-            gzclose(file->gz);
-        free(file->buffer);
-        free(file->path);
-        free(file->topic);
-    }
-    free(self->files);
-    free(self);
+    const struct file_bytes *bytes = file_lines_bytes(file->lines);
+    struct line_block *block = &file->blocks[file->next];
+    int64_t before = file_bytes_taken(bytes);
+    file_lines_fill(file->lines, self->decoder, block);
+    atomic_fetch_add(&self->read_bytes, file_bytes_taken(bytes) - before);
+    file->next = (file->next + 1) % file->n_blocks;
+    file->filled = block->last;
 }
 
-/* Lines of standard input are another log at each run: it cannot be read again. */
-static char *topic_of(const char *path)
+/* The next file in turn that has an empty block; NULL: none, now or for ever. Under the lock. */
+static struct file *file_to_fill(struct source_file *self)
 {
-    char text[64];
-    if (strcmp(path, "-") != 0)
-        return realpath(path, NULL);
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(text, sizeof(text), "stdin-%lld.%09ld-%d", (long long)now.tv_sec, now.tv_nsec,
-             (int)getpid());
-    return strdup(text);
-}
-
-static int file_open(struct file *file, const char *path, struct err *err)
-{
-    bool standard_input = strcmp(path, "-") == 0;
-    int fd = standard_input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(err, -errno, "%s: %s", path, err_words(errno));
-    struct stat about;
-    bool known = fstat(fd, &about) == 0;
-    if (known && S_ISDIR(about.st_mode)) {
-        close(fd);
-        return err_set(err, -EISDIR, "%s: is a directory, not a file of events", path);
-    }
-    file->bytes = known && S_ISREG(about.st_mode) ? (int64_t)about.st_size : -1;
-    file->gz = gzdopen(fd, "rb");
-    if (!file->gz) {
-        close(fd);
-        return err_set(err, -ENOMEM, "%s: no memory", path);
-    }
-    gzbuffer(file->gz, GZIP_BYTES);
-    file->path = strdup(path);
-    file->topic = topic_of(path);
-    file->buffer = malloc(BUFFER_BYTES);
-    if (!file->path || !file->topic || !file->buffer)
-        return err_set(err, -ENOMEM, "%s: no memory", path);
-    return 0;
-}
-
-static void begin(struct source_file *self, size_t index)
-{
-    struct file *file = &self->files[index];
-    int64_t from = self->events->assigned(self->events->context, (int)index, file->topic, 0);
-    file->from = from >= 0 ? from : 0;
-    file->ended = from == SOURCE_STOP;
-    file->held = false;
-}
-
-static int file_start(struct source *source, const struct source_events *events, struct err *err)
-{
-    struct source_file *self = file_source(source);
-    (void)err;
-    self->events = events;
-    for (size_t i = 0; i < self->n_files; i++)
-        begin(self, i);
-    return 0;
-}
-
-static int file_restart(struct source *source, struct err *err)
-{
-    struct source_file *self = file_source(source);
     for (size_t i = 0; i < self->n_files; i++) {
-        struct file *file = &self->files[i];
-        if (file->started && gzrewind(file->gz) != 0)
-            return err_set(err, -ESPIPE, "%s: cannot be read again from its beginning", file->path);
-        file->start = file->end = 0;
-        file->line = 0;
-        file->eof = file->skipping = file->started = false;
-        begin(self, i);
+        struct file *file = &self->files[self->fills++ % self->n_files];
+        if (!file->filled && file->n_full < file->n_blocks)
+            return file;
     }
-    return 0;
+    return NULL;
 }
 
-/* Reads on; 0 also at the end of the file. */
-static int fill(struct source_file *self, struct file *file, struct err *err)
+static void *read_ahead(void *context)
 {
-    if (file->start > 0) {
-        memmove(file->buffer, file->buffer + file->start, file->end - file->start);
-        file->end -= file->start;
-        file->start = 0;
+    struct source_file *self = context;
+    pthread_mutex_lock(&self->lock);
+    while (!self->stops) {
+        struct file *file = file_to_fill(self);
+        self->waits = file == NULL;
+        if (!file) {
+            pthread_cond_wait(&self->room, &self->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&self->lock);
+        fill(self, file);
+        pthread_mutex_lock(&self->lock);
+        file->n_full++;
+        pthread_cond_signal(&self->full);
     }
-    file->started = true;
-    z_off_t before = gzoffset(file->gz);
-    int n = gzread(file->gz, file->buffer + file->end, (unsigned)(BUFFER_BYTES - file->end));
-    if (n < 0) {
-        int code;
-        const char *text = gzerror(file->gz, &code);
-        return err_set(err, code == Z_ERRNO ? -errno : ERR_DATA, "%s: %s", file->path,
-                       code == Z_ERRNO ? err_words(errno) : text);
-    }
-    z_off_t after = gzoffset(file->gz);
-    if (after > before)
-        atomic_fetch_add(&self->read_bytes, (int64_t)(after - before));
-    if (n == 0) {
-        int code = Z_OK;
-        file->eof = true;
-        gzerror(file->gz, &code);
-        if (code == Z_BUF_ERROR)
-            return err_set(err, ERR_DATA, "%s: the compressed file ends in the middle", file->path);
-    }
-    file->end += (size_t)n;
-    return 0;
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
 }
 
-/* The next line of the buffer, or NULL when it holds no whole one. */
-static const char *take_line(struct file *file, size_t *n)
+/* Signals are for who called us. */
+static void start_reader(struct source_file *self)
 {
-    const char *line = file->buffer + file->start;
-    size_t left = file->end - file->start;
-    const char *newline = left ? memchr(line, '\n', left) : NULL;
-    if (newline)
-        *n = (size_t)(newline - line);
-    else if (left && (file->eof || left == BUFFER_BYTES))
-        *n = left; /* the last one, or one that no event can be */
-    else
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    self->runs = !self->here && pthread_create(&self->reader, NULL, read_ahead, self) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void stop_reader(struct source_file *self)
+{
+    uint64_t count = 1;
+    if (!self->runs)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->stops = true;
+    pthread_cond_signal(&self->room);
+    pthread_mutex_unlock(&self->lock);
+    (void)!write(self->stop_fd, &count, sizeof(count));
+    pthread_join(self->reader, NULL);
+    (void)!read(self->stop_fd, &count, sizeof(count));
+    self->runs = self->stops = self->waits = false;
+}
+
+/* ---- taking ---- */
+
+/* The block that was given is done with. The reader is woken when half of the ring is empty: it
+   then has something to do for a while. */
+static void give_back(struct source_file *self, struct file *file)
+{
+    if (!file->given)
+        return;
+    file->given = false;
+    file->first = (file->first + 1) % file->n_blocks;
+    pthread_mutex_lock(&self->lock);
+    file->n_full--;
+    if (self->waits && file->n_full <= file->n_blocks / 2) {
+        self->waits = false;
+        pthread_cond_signal(&self->room);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+static struct timespec time_after(int timeout_ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += timeout_ms / 1000;
+    at.tv_nsec += timeout_ms % 1000 * 1000000L;
+    if (at.tv_nsec >= 1000000000L) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000L;
+    }
+    return at;
+}
+
+static bool wait_for_block(struct source_file *self, const struct file *file, int timeout_ms)
+{
+    pthread_mutex_lock(&self->lock);
+    if (file->n_full == 0 && timeout_ms > 0) {
+        const struct timespec until = time_after(timeout_ms);
+        while (file->n_full == 0 &&
+               pthread_cond_timedwait(&self->full, &self->lock, &until) != ETIMEDOUT)
+            ;
+    }
+    const bool there = file->n_full > 0;
+    pthread_mutex_unlock(&self->lock);
+    return there;
+}
+
+/* The file's next block; NULL: not in time. */
+static const struct line_block *take_block(struct source_file *self, struct file *file,
+                                           int timeout_ms)
+{
+    give_back(self, file);
+    if (!self->runs) {
+        fill(self, file);
+        file->n_full = 1;
+    } else if (!wait_for_block(self, file, timeout_ms)) {
         return NULL;
-    file->start += *n + (newline != NULL);
-    return line;
-}
-
-static size_t take_lines(struct source_file *self, struct file *file)
-{
-    size_t n = 0;
-    size_t size = 0;
-    const char *line;
-    while (n < SOURCE_MAX_BATCH && (line = take_line(file, &size)) != NULL) {
-        bool rest = file->skipping; /* of a line that did not fit */
-        file->skipping = size == BUFFER_BYTES;
-        if (size && line[size - 1] == '\r')
-            size--;
-        if (rest || size == 0)
-            continue;
-        int64_t offset = file->line++;
-        if (offset < file->from)
-            continue;
-        self->messages[n++] =
-            (struct message){line, size, offset, SOURCE_NO_TIMESTAMP, NULL, NULL, 0};
     }
-    return n;
-}
-
-static int read_batch(struct source_file *self, size_t index, struct batch *out, struct err *err)
-{
-    struct file *file = &self->files[index];
-    for (;;) {
-        size_t n = take_lines(self, file);
-        if (n) {
-            *out = (struct batch){(int)index, self->messages, n, -1, -1};
-            return SOURCE_BATCH;
-        }
-        if (file->eof && file->start == file->end)
-            return 0;
-        if (file->end - file->start == 0 || !file->eof) {
-            int rc = fill(self, file, err);
-            if (rc)
-                return rc;
-        }
-    }
+    file->given = true;
+    return &file->blocks[file->first];
 }
 
 static int file_next(struct source *source, int timeout_ms, struct batch *out, struct err *err)
 {
     struct source_file *self = file_source(source);
     size_t n_ended = 0;
-    (void)timeout_ms;
     for (size_t i = 0; i < self->n_files; i++) {
         size_t index = self->next++ % self->n_files;
         struct file *file = &self->files[index];
@@ -237,9 +213,20 @@ static int file_next(struct source *source, int timeout_ms, struct batch *out, s
             n_ended += file->ended;
             continue;
         }
-        int rc = read_batch(self, index, out, err);
-        if (rc)
-            return rc;
+        const struct line_block *block = take_block(self, file, timeout_ms);
+        if (!block) {
+            self->next--; /* it is still this file's turn: order does not depend on speed */
+            return 0;
+        }
+        if (block->rc) {
+            if (err)
+                *err = block->err;
+            return block->rc;
+        }
+        if (!block->last) {
+            *out = (struct batch){(int)index, block->messages, block->n, -1, -1};
+            return SOURCE_BATCH;
+        }
         file->ended = true;
         n_ended++;
         self->events->ended(self->events->context, (int)index);
@@ -257,16 +244,132 @@ static void file_state(struct source *source, struct source_state *out)
     *out = (struct source_state){.ready = true, .n_partitions = (int)file_source(source)->n_files};
 }
 
-int source_file_new(struct source **out, const char *const *paths, size_t n_paths, struct err *err)
+/* ---- beginning and end ---- */
+
+static int begin(struct source_file *self, size_t index, struct err *err)
 {
-    AUTO(source) struct source *source = NULL;
+    struct file *file = &self->files[index];
+    int64_t from = self->events->assigned(self->events->context, (int)index, file->topic, 0);
+    file->first = file->next = file->n_full = 0;
+    file->given = file->held = false;
+    file->ended = file->filled = from == SOURCE_STOP;
+    return file_lines_begin(file->lines, from >= 0 ? from : 0, err);
+}
+
+static int begin_all(struct source_file *self, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < self->n_files; i++)
+        rc = begin(self, i, err);
+    if (!rc)
+        start_reader(self);
+    return rc;
+}
+
+static int file_start(struct source *source, const struct source_events *events, struct err *err)
+{
+    struct source_file *self = file_source(source);
+    self->events = events;
+    return begin_all(self, err);
+}
+
+static int file_restart(struct source *source, struct err *err)
+{
+    struct source_file *self = file_source(source);
+    stop_reader(self);
+    return begin_all(self, err);
+}
+
+static void file_finish(struct file *file)
+{
+    file_lines_close(file->lines);
+    for (size_t i = 0; file->blocks && i < file->n_blocks; i++)
+        line_block_finish(&file->blocks[i]);
+    free(file->blocks);
+    free(file->topic);
+}
+
+static void file_close(struct source *source)
+{
+    struct source_file *self = file_source(source);
+    stop_reader(self);
+    for (size_t i = 0; self->files && i < self->n_files; i++)
+        file_finish(&self->files[i]);
+    free(self->files);
+    decoder_free(self->decoder);
+    if (self->stop_fd >= 0)
+        close(self->stop_fd);
+    pthread_cond_destroy(&self->full);
+    pthread_cond_destroy(&self->room);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+}
+
+/* Lines of standard input are another log at each run: it cannot be read again. */
+static char *topic_of(const char *path)
+{
+    char text[64];
+    if (strcmp(path, "-") != 0)
+        return realpath(path, NULL);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(text, sizeof(text), "stdin-%lld.%09ld-%d", (long long)now.tv_sec, now.tv_nsec,
+             (int)getpid());
+    return strdup(text);
+}
+
+static int file_open(struct source_file *self, struct file *file, const char *path,
+                     const struct file_reading *reading, struct err *err)
+{
+    const struct block_size size = {reading->lines ? reading->lines : BLOCK_LINES,
+                                    reading->bytes ? reading->bytes : BLOCK_BYTES};
+    int rc = file_lines_open(&file->lines, path, self->stop_fd, err);
+    if (rc)
+        return rc;
+    file->topic = topic_of(path);
+    file->n_blocks = reading->ahead              ? reading->ahead
+                     : self->n_files > FEW_FILES ? BLOCKS_AHEAD / 2
+                                                 : BLOCKS_AHEAD;
+    file->blocks = calloc(file->n_blocks, sizeof(*file->blocks));
+    if (!file->topic || !file->blocks)
+        return err_set(err, -ENOMEM, "%s: no memory", path);
+    for (size_t i = 0; !rc && i < file->n_blocks; i++)
+        rc = line_block_init(&file->blocks[i], size, err);
+    return rc;
+}
+
+static int open_all(struct source_file *self, const char *const *paths,
+                    const struct file_reading *reading, struct err *err)
+{
+    self->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (self->stop_fd < 0)
+        return err_set(err, -errno, "no eventfd for the source of files: %s", err_words(errno));
+    self->files = calloc(self->n_files + 1, sizeof(*self->files));
+    if (!self->files)
+        return err_set(err, -ENOMEM, "no memory for the source of files");
+    int rc = decoder_new(&self->decoder, err);
+    for (size_t i = 0; !rc && i < self->n_files; i++) {
+        struct file *file = &self->files[i];
+        rc = file_open(self, file, paths[i], reading, err);
+        int64_t bytes = rc ? -1 : file_bytes_size(file_lines_bytes(file->lines));
+        self->total_bytes = bytes < 0 || self->total_bytes < 0 ? -1 : self->total_bytes + bytes;
+    }
+    return rc;
+}
+
+int source_file_new(struct source **out, const char *const *paths, size_t n_paths,
+                    const struct file_reading *reading, struct err *err)
+{
+    static const struct file_reading usual = {0};
     struct source_file *self = calloc(1, sizeof(*self));
     if (!self)
         return err_set(err, -ENOMEM, "no memory for the source of files");
+    reading = reading ? reading : &usual;
     self->source = (struct source){
         .name = "file",
         .bounded = true,
         .checks_last = true,
+        .keeps_held = true,
         .start = file_start,
         .next = file_next,
         .hold = file_hold,
@@ -274,20 +377,19 @@ int source_file_new(struct source **out, const char *const *paths, size_t n_path
         .state = file_state,
         .close = file_close,
     };
-    source = &self->source;
-    self->files = calloc(n_paths ? n_paths : 1, sizeof(*self->files));
-    if (!self->files)
-        return err_set(err, -ENOMEM, "no memory for the source of files");
-    for (size_t i = 0; i < n_paths; i++) {
-        struct file *file = &self->files[self->n_files++];
-        int rc = file_open(file, paths[i], err);
-        if (rc)
-            return rc;
-        if (file->bytes < 0 || self->total_bytes < 0)
-            self->total_bytes = -1;
-        else
-            self->total_bytes += file->bytes;
-    }
+    self->n_files = n_paths;
+    self->here = reading->here;
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&self->full, &monotonic);
+    pthread_cond_init(&self->room, NULL);
+    pthread_condattr_destroy(&monotonic);
+    AUTO(source) struct source *source = &self->source;
+    int rc = open_all(self, paths, reading, err);
+    if (rc)
+        return rc;
     *out = source;
     source = NULL; /* the caller owns it now */
     return 0;

@@ -201,7 +201,12 @@ static size_t hand_out(struct source_http *self)
             struct item *item = &request->items[request->given++];
             item->offset = self->position++;
             self->messages[n++] = (struct message){
-                item->bytes, item->size, item->offset, request->arrived_ms, item, NULL, 0};
+                .payload = item->bytes,
+                .size = item->size,
+                .offset = item->offset,
+                .timestamp_ms = request->arrived_ms,
+                .handle = item,
+            };
         }
     }
     pthread_mutex_unlock(&self->lock);

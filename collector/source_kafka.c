@@ -190,13 +190,12 @@ static bool take_batch(struct source_kafka *self, size_t number, struct batch *o
         rd_kafka_timestamp_type_t type;
         int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
         self->messages[good++] = (struct message){
-            message->payload,
-            message->len,
-            message->offset,
-            type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? SOURCE_NO_TIMESTAMP : timestamp_ms,
-            NULL,
-            NULL,
-            0};
+            .payload = message->payload,
+            .size = message->len,
+            .offset = message->offset,
+            .timestamp_ms =
+                type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? SOURCE_NO_TIMESTAMP : timestamp_ms,
+        };
         if (partition->headers)
             take_headers(self, message, &self->messages[good - 1]);
         partition->position = message->offset + 1;

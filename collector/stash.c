@@ -1,6 +1,6 @@
 /*
  * What is left of a batch when its partition has reached the look and others have not: copied,
- * because the source takes its messages back. One piece of memory an addition; all go together
+ * where the source takes its messages back. One piece of memory an addition; all go together
  * once the last message was taken.
  */
 #include <errno.h>
@@ -69,6 +69,7 @@ static char *copy_message(struct message *to, const struct message *from, char *
 {
     char *next = at + bytes_of(from);
     *to = *from;
+    to->event = NULL; /* it lies where the source wants its place back */
     if (from->n_headers)
         at = copy_headers(to, from, at);
     if (from->payload) {
@@ -78,14 +79,29 @@ static char *copy_message(struct message *to, const struct message *from, char *
     return next;
 }
 
-int stash_add(struct stash *stash, const struct message *messages, size_t n, struct err *err)
+static int reserve_messages(struct stash *stash, size_t n, struct err *err)
 {
     if (stash_left(stash) == 0)
         stash_clear(stash);
+    return reserve(&stash->messages, &stash->capacity, stash->n + n, sizeof(*stash->messages), err);
+}
+
+int stash_borrow(struct stash *stash, const struct message *messages, size_t n, struct err *err)
+{
+    int rc = reserve_messages(stash, n, err);
+    if (rc)
+        return rc;
+    memcpy(stash->messages + stash->n, messages, n * sizeof(*messages));
+    stash->n += n;
+    return 0;
+}
+
+int stash_add(struct stash *stash, const struct message *messages, size_t n, struct err *err)
+{
     size_t bytes = 1;
     for (size_t i = 0; i < n; i++)
         bytes += bytes_of(&messages[i]);
-    int rc = reserve(&stash->messages, &stash->capacity, stash->n + n, sizeof(*messages), err);
+    int rc = reserve_messages(stash, n, err);
     if (!rc)
         rc = reserve(&stash->pieces, &stash->pieces_capacity, stash->n_pieces + 1, sizeof(char *),
                      err);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/event.h"
+#include "collector/event_room.h"
 #include "common/buf.h"
 #include "common/text.h"
 #include "tests/test.h"
@@ -329,6 +329,53 @@ static int teardown(void **state)
     return 0;
 }
 
+/*
+ * The same bytes where they lie, with what may stand behind them: the next line, or what an older
+ * and longer one has left. `place` has room for them.
+ */
+static enum reject decode_here(const struct buf *json, struct event_room *room, char *place,
+                               struct event *out, const char **detail)
+{
+    static const char behind[] = "0123456789.eE+-\"\\}],:{[truefalsn \xff";
+    memcpy(place, json->data, json->size);
+    for (size_t i = 0; i < EVENT_PADDING; i++)
+        place[json->size + i] = behind[next_random(sizeof(behind) - 1)];
+    return event_decode_here(decoder, room, place, json->size, out, detail);
+}
+
+/* Events in one room, one behind the other, are all what they were until it is cleared. */
+static void events_that_are_decoded_where_they_lie_stay(void **state)
+{
+    (void)state;
+    enum {
+        STAY = 12
+    };
+    static char places[STAY][1 << 16];
+    AUTO(event_room) struct event_room *room = NULL;
+    json_t *wants[STAY];
+    struct event events[STAY];
+    struct buf json;
+    buf_init(&json, 1 << 20);
+    assert_int_equal(event_room_new(&room, 1 << 20, NULL), 0);
+    for (int i = 0; i < 500; i++) {
+        event_room_clear(room);
+        for (int k = 0; k < STAY; k++) {
+            const char *detail;
+            write_event(&json);
+            assert_true(json.size + EVENT_PADDING <= sizeof(places[k]));
+            assert_true(event_room_has(room, json.size));
+            wants[k] = json_loadb((char *)json.data, json.size, JSON_REJECT_DUPLICATES, NULL);
+            if (decode_here(&json, room, places[k], &events[k], &detail))
+                fail_msg("%.*s: %s", (int)json.size, json.data, detail);
+        }
+        for (int k = 0; k < STAY; k++) {
+            assert_same_event(&events[k], wants[k]);
+            json_decref(wants[k]);
+        }
+    }
+    buf_finish(&json);
+}
+
 static void decoding_agrees_with_a_naive_decoder(void **state)
 {
     (void)state;
@@ -358,8 +405,11 @@ static bool is_beyond_jansson(const json_error_t *error)
 static void what_is_no_json_is_refused_as_such(void **state)
 {
     (void)state;
+    static char place[1 << 16];
+    AUTO(event_room) struct event_room *room = NULL;
     struct buf json;
     buf_init(&json, 1 << 20);
+    assert_int_equal(event_room_new(&room, 0, NULL), 0);
     int n_broken = 0, n_whole = 0;
     for (int i = 0; i < 40000; i++) {
         write_event(&json);
@@ -371,12 +421,18 @@ static void what_is_no_json_is_refused_as_such(void **state)
             else
                 json.data[at] = (unsigned char)bytes[next_random(sizeof(bytes) - 1)];
         }
-        struct event event;
+        struct event event, here;
         const char *detail = "";
+        char said[400];
         json_error_t error;
         json_t *want = json_loadb((char *)json.data, json.size,
                                   JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
         enum reject reason = event_decode(decoder, (char *)json.data, json.size, &event, &detail);
+        snprintf(said, sizeof(said), "%s", reason ? detail : "");
+        event_room_clear(room);
+        assert_true(json.size + EVENT_PADDING <= sizeof(place));
+        assert_int_equal(decode_here(&json, room, place, &here, &detail), reason);
+        assert_string_equal(reason ? detail : "", said);
         bool is_json = want || is_beyond_jansson(&error);
         if (!want && is_beyond_jansson(&error))
             continue; /* it stops reading there: what follows may be anything */
@@ -398,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decoding_agrees_with_a_naive_decoder),
         cmocka_unit_test(what_is_no_json_is_refused_as_such),
+        cmocka_unit_test(events_that_are_decoded_where_they_lie_stay),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -32,7 +32,7 @@ static int replay(const struct temp *temp, const char *const *paths, size_t n,
     struct collector *collector = NULL;
     must(config_parse(&config, "test.yaml", yaml, strlen(yaml), err), err);
     struct store *store = temp_store(temp, STORE_WRITE);
-    int rc = source_file_new(&source, paths, n, err);
+    int rc = source_file_new(&source, paths, n, NULL, err);
     struct collector_options options = {
         .config = config, .store = store, .sources = &source, .n_sources = 1};
     if (!rc)
@@ -153,7 +153,7 @@ static void a_file_that_is_not_there_is_named(void **state)
     struct err err = {0};
     const char *const paths[] = {"/nowhere/events.jsonl"};
 
-    assert_int_equal(source_file_new(&source, paths, 1, &err), -2);
+    assert_int_equal(source_file_new(&source, paths, 1, NULL, &err), -2);
     assert_string_equal(err.text, "/nowhere/events.jsonl: No such file or directory");
     assert_null(source);
 }

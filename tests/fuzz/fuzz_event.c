@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "collector/event.h"
+#include "collector/event_room.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
@@ -55,6 +55,24 @@ static void keeps_the_limits(const struct event *event)
         assert(event->id.data);
 }
 
+/* Where it lies, with rubbish behind it, it is what it is in a copy. */
+static void is_the_same_in_place(struct decoder *decoder, const uint8_t *bytes, size_t n,
+                                 enum reject expected)
+{
+    static struct event_room *room;
+    static char place[EVENT_MAX_BYTES + EVENT_PADDING];
+    struct event event;
+    if (n > EVENT_MAX_BYTES || (!room && event_room_new(&room, 0, NULL) != 0))
+        return;
+    memcpy(place, bytes, n);
+    memset(place + n, '9', EVENT_PADDING);
+    event_room_clear(room);
+    enum reject reason = event_decode_here(decoder, room, place, n, &event, NULL);
+    assert(reason == expected);
+    if (reason == REJECT_NONE)
+        keeps_the_limits(&event);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     static struct decoder *decoder;
@@ -69,5 +87,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         keeps_the_limits(&event);
     else
         assert(reject_name(reason)[0]);
+    is_the_same_in_place(decoder, bytes, n, reason);
     return 0;
 }

@@ -172,13 +172,12 @@ static size_t read_partition(struct sim_source *self, int at)
         const struct sim_record *record = &partition->records[i];
         if (record->offset < from)
             continue;
-        self->messages[n++] = (struct message){record->payload,
-                                               record->payload ? strlen(record->payload) : 0,
-                                               record->offset,
-                                               record->timestamp_ms,
-                                               NULL,
-                                               NULL,
-                                               0};
+        self->messages[n++] = (struct message){
+            .payload = record->payload,
+            .size = record->payload ? strlen(record->payload) : 0,
+            .offset = record->offset,
+            .timestamp_ms = record->timestamp_ms,
+        };
         if (record->offset >= self->position[at])
             self->position[at] = record->offset + 1;
     }
