@@ -217,9 +217,8 @@ def throughput(daemon, tag, seconds):
     return n / (time.perf_counter() - began)
 
 
-def painted(daemon):
-    """How soon a browser shows the page, and how much of it is sent."""
-    print(subprocess.run(["node", os.path.join(ROOT, "bench", "page.mjs"), daemon.url], capture_output=True, text=True, check=True).stdout)
+def in_browser(script, *words):
+    print(subprocess.run(["node", os.path.join(ROOT, "bench", script), *words], capture_output=True, text=True, check=True).stdout)
 
 
 def with_streams(daemon, streams, seconds):
@@ -262,7 +261,8 @@ def main():
             print(f"{options.days} days of 3 versions: {size / 1e6:.0f} MB")
             table_of_answers(daemon, options.days, options.asks)
             beside_nginx(daemon, folder, options.seconds)
-            painted(daemon)
+            in_browser("page.mjs", daemon.url)
+            in_browser("live.mjs")
             with_streams(daemon, options.streams, options.seconds)
         finally:
             daemon.end()

@@ -30,21 +30,33 @@ export async function start(context, sections, { replay = [], token = null } = {
     const { folder, free_port, at_end } = context, assay = program(context), port = await free_port();
     const config = join(folder, "assay.yaml");
     writeFileSync(config, yaml({ storage: { path: join(folder, "assay.db") }, ...sections, http: { listen: `127.0.0.1:${port}`, ...sections.http } }));
-    if (replay.length) {
-        const done = spawnSync(assay, ["replay", "-c", config, ...replay], { encoding: "utf8" });
-        assert.equal(done.status, 0, done.stderr);
-    }
-    const log = openSync(join(folder, "assay.log"), "a");
-    const child = spawn(assay, ["serve", "-c", config, ...(process.env.ASSAY_WEB_DIR ? ["--web-dir", process.env.ASSAY_WEB_DIR] : [])], { stdio: ["ignore", log, log] });
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    at_end(() => { child.kill("SIGTERM"); return ended; });
-    const daemon = new Daemon(`http://127.0.0.1:${port}`, child, config, token);
-    await daemon.ready();
+    const daemon = new Daemon({ assay, address: `http://127.0.0.1:${port}`, log: openSync(join(folder, "assay.log"), "a"), config, token });
+    at_end(() => daemon.stop());
+    if (replay.length) daemon.replay(...replay);
+    await daemon.serve();
     return daemon;
 }
 
 class Daemon {
-    constructor(address, child, config, token) { Object.assign(this, { address, child, config, token }); }
+    constructor(parts) { Object.assign(this, parts); }
+
+    async serve() {
+        const from_disk = process.env.ASSAY_WEB_DIR ? ["--web-dir", process.env.ASSAY_WEB_DIR] : [];
+        this.child = spawn(this.assay, ["serve", "-c", this.config, ...from_disk], { stdio: ["ignore", this.log, this.log] });
+        this.ended = new Promise((resolve) => this.child.once("exit", resolve));
+        await this.ready();
+    }
+
+    stop() {
+        this.child?.kill("SIGTERM");
+        return this.ended;
+    }
+
+    // Takes files of events in while no daemon serves.
+    replay(...files) {
+        const done = spawnSync(this.assay, ["replay", "-c", this.config, ...files], { encoding: "utf8" });
+        assert.equal(done.status, 0, done.stderr);
+    }
 
     async ready() {
         for (let i = 0; i < 200; i++) {

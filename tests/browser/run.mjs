@@ -4,11 +4,11 @@
 // A test file exports functions named as sentences; each is given { page, open, axe, skip } and
 // fails by an exception. `open(path)` goes to the daemon of the test file, started once a file by
 // its exported `setup({ root, folder, free_port, at_end })`, which returns the address.
-import { createServer } from "node:net";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { free_port } from "./port.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
@@ -16,17 +16,6 @@ const chromium_path = process.env.ASSAY_CHROMIUM || "/usr/bin/chromium";
 const TEST_TIMEOUT_MS = 60_000;
 
 class Skip extends Error {}
-
-function free_port() {
-    return new Promise((resolve, reject) => {
-        const server = createServer();
-        server.on("error", reject);
-        server.listen(0, "127.0.0.1", () => {
-            const { port } = server.address();
-            server.close(() => resolve(port));
-        });
-    });
-}
 
 function within(promise, ms, what) {
     let timer;

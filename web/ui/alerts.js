@@ -1,10 +1,9 @@
 // What fires, who looks after it, what is silenced, and whether anybody was told.
 import { get, send, session } from "./api.js";
 import { model_link, segment_of, severity_badge, value_of } from "./alerts_list.js";
-import { h, paced, replace } from "./dom.js";
+import { h, replace } from "./dom.js";
+import { NOW, SOON, follow } from "./follow.js";
 import * as format from "./format.js";
-import { on_change } from "./live.js";
-import { failed } from "./states.js";
 
 const words = {
     pending: "went bad", firing: "fired", resolved: "resolved", no_data: "lost its data",
@@ -209,17 +208,6 @@ function table(caption, heads, lines) {
 
 export async function open(main, { signal }) {
     const page = new Page(main, signal);
-    const load = async () => {
-        try {
-            await page.load();
-        } catch (error) {
-            if (error.name === "AbortError") return;
-            replace(page.message, failed(error, load));
-            if (!(error.status >= 0)) console.error(error);
-        }
-    };
-    const now = paced(load, 50), later = paced(load, 2000);
-    const stop = on_change((event) => { if (event.type === "alert" || event.type === "open") now(); else if (event.type === "window") later(); });
-    signal.addEventListener("abort", () => { stop(); now.stop(); later.stop(); });
-    await load();
+    const hears = ({ type }) => (type === "alert" || type === "open" ? NOW : type === "window" ? SOON : null);
+    await follow(signal, { load: () => page.load(), message: page.message, hears });
 }

@@ -1,14 +1,13 @@
 // Which is better? Two or more versions (or slices) over one window: every metric side by side with
 // its interval, the curves over each other, calibration, confusion.
 import { get, model_path } from "./api.js";
-import { h, paced, replace, svg } from "./dom.js";
+import { h, replace, svg } from "./dom.js";
+import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
-import { on_change } from "./live.js";
 import { view_of } from "./model.js";
 import { colour, dash } from "./palette.js";
 import { change, read } from "./route.js";
 import { save_buttons, save_svgs } from "./save.js";
-import { failed } from "./states.js";
 import { model_head, quiet_range } from "./tabs.js";
 
 export const name = (parts) => `${parts[1]}: compare`;
@@ -188,19 +187,6 @@ class Page {
 
 export async function open(main, { parts, signal }) {
     const page = new Page(main, parts[1], signal);
-    const load = async () => {
-        try {
-            await page.load();
-        } catch (error) {
-            if (error.name === "AbortError") return;
-            replace(page.message, failed(error, load));
-            if (!(error.status >= 0)) console.error(error);
-        }
-    };
-    const reload = paced(load, 1500), follow = paced(load, 30);
-    const stop = on_change((event) => { if (event.type !== "status") reload(); });
-    addEventListener("hashchange", follow);
-    addEventListener("theme", follow);
-    signal.addEventListener("abort", () => { stop(); reload.stop(); follow.stop(); removeEventListener("hashchange", follow); removeEventListener("theme", follow); });
-    await load();
+    const hears = ({ type }) => (type === "status" ? null : SOON);
+    await follow(signal, { load: () => page.load(), message: page.message, hears, on: { theme: (_, again) => again() } });
 }

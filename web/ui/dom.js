@@ -34,20 +34,3 @@ export function replace(element, ...children) {
     add(element, children);
     return element;
 }
-
-// Runs `work` at most once in `ms`, the last call wins, and never two at a time.
-export function paced(work, ms) {
-    let timer = null, running = false, again = false;
-    const run = async () => {
-        timer = null;
-        if (running) { again = true; return; }
-        running = true;
-        try { await work(); } finally {
-            running = false;
-            if (again) { again = false; call(); }
-        }
-    };
-    const call = () => { timer ??= setTimeout(run, ms); };
-    call.stop = () => { clearTimeout(timer); timer = null; again = false; };
-    return call;
-}

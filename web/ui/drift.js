@@ -2,11 +2,11 @@
 // range, window, version, slice, statistic, feature and the window that is open.
 import { get, model_path, with_params } from "./api.js";
 import { overlay, p_text, quantiles, rates, statistics } from "./distribution.js";
-import { h, paced, replace } from "./dom.js";
+import { h, replace } from "./dom.js";
+import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { explain_part } from "./explain.js";
 import { HeatMap } from "./heatmap.js";
-import { on_change } from "./live.js";
 import { change, read } from "./route.js";
 import { save_buttons } from "./save.js";
 import { failed } from "./states.js";
@@ -255,26 +255,7 @@ class Page {
 export async function open(main, { parts, signal }) {
     const page = new Page(main, parts[1], signal);
     replace(page.head, h("h1", {}, parts[1]));
-    const load = async () => {
-        try {
-            await page.load();
-        } catch (error) {
-            if (error.name === "AbortError") return;
-            replace(page.message, failed(error, load));
-            if (!(error.status >= 0)) console.error(error);
-        }
-    };
-    const reload = paced(load, 1500), follow = paced(load, 30);
-    const stop = on_change((event) => { if (event.type === "open" || (event.type === "window" && !page.view?.fixed)) reload(); });
-    const on_step = (event) => page.view && page.step_range(event.detail);
-    addEventListener("hashchange", follow);
-    addEventListener("range-step", on_step);
-    addEventListener("theme", follow);
-    signal.addEventListener("abort", () => {
-        stop(); reload.stop(); follow.stop();
-        removeEventListener("hashchange", follow);
-        removeEventListener("range-step", on_step);
-        removeEventListener("theme", follow);
-    });
-    await load();
+    const hears = ({ type }) => (type === "open" || (type === "window" && !page.view?.fixed) ? SOON : null);
+    const on = { theme: (_, again) => again(), "range-step": ({ detail }) => page.view && page.step_range(detail) };
+    await follow(signal, { load: () => page.load(), message: page.message, hears, on });
 }

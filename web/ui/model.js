@@ -3,15 +3,14 @@
 import { get, model_path, with_params } from "./api.js";
 import { segment_of, spans_of } from "./alerts_list.js";
 import { Chart, load_charts } from "./chart.js";
-import { h, paced, replace } from "./dom.js";
+import { h, replace } from "./dom.js";
+import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { Happened, changes_of, shifts_of } from "./happened.js";
-import { on_change } from "./live.js";
 import { badge, state_of } from "./overview.js";
 import { colour, dash } from "./palette.js";
 import { change, href, read } from "./route.js";
 import { slices_table } from "./slices.js";
-import { failed } from "./states.js";
 import { model_head, quiet_range } from "./tabs.js";
 
 const { MINUTE, HOUR, DAY } = format;
@@ -283,36 +282,12 @@ export async function open(main, { parts, signal }) {
     const page = new Page(main, { name: parts[1], versions: [], main_metrics: [], metrics: [] }, signal);
     replace(page.head, h("h1", {}, parts[1]));
     await load_charts();
-    const load = async () => {
-        try {
-            await page.load();
-        } catch (error) {
-            if (error.name === "AbortError") return;
-            replace(page.message, failed(error, load));
-            if (!(error.status >= 0)) console.error(error);
-        }
+    const mine = ({ models }) => !models || models.some((m) => m.model === parts[1]);
+    const hears = (event) => {
+        if (event.type === "open" || event.type === "alert") return SOON;
+        return event.type === "window" && mine(event) && !page.view?.fixed ? SOON : null;
     };
-    const reload = paced(load, 400);
-    const follow = paced(load, 30);
-    const stop = on_change((event) => {
-        if (event.type === "open") reload();
-        if (event.type === "alert") reload();
-        if (event.type !== "window") return;
-        const mine = event.models?.find((m) => m.model === parts[1]);
-        if ((mine || !event.models) && !page.view?.fixed) reload();
-    });
-    const on_step = (event) => page.step_range(event.detail);
-    const on_theme = () => { page.charts.forEach((c) => c.repaint()); page.happened.draw(); follow(); };
-    addEventListener("hashchange", follow);
-    addEventListener("range-step", on_step);
-    addEventListener("theme", on_theme);
-    signal.addEventListener("abort", () => {
-        stop(); reload.stop(); follow.stop();
-        removeEventListener("hashchange", follow);
-        removeEventListener("range-step", on_step);
-        removeEventListener("theme", on_theme);
-        page.happened.destroy();
-        page.charts.forEach((c) => c.destroy());
-    });
-    await load();
+    const repaint = (_, again) => { page.charts.forEach((c) => c.repaint()); page.happened.draw(); again(); };
+    signal.addEventListener("abort", () => { page.happened.destroy(); page.charts.forEach((c) => c.destroy()); });
+    await follow(signal, { load: () => page.load(), message: page.message, hears, on: { theme: repaint, "range-step": ({ detail }) => page.step_range(detail) } });
 }

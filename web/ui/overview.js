@@ -2,14 +2,14 @@
 import { get, in_parallel, model_path } from "./api.js";
 import { segment_of, severities, severity_badge } from "./alerts_list.js";
 import { needs_labels } from "./chart.js";
-import { h, paced, replace } from "./dom.js";
+import { h, replace } from "./dom.js";
+import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
-import { on_change } from "./live.js";
 import { badge as release_badge, words_of_state } from "./release_parts.js";
 import { href } from "./route.js";
 import { save_buttons, save_svgs } from "./save.js";
 import { spark } from "./spark.js";
-import { failed, nothing_yet } from "./states.js";
+import { nothing_yet } from "./states.js";
 
 const quality_of = { binary: "roc_auc", multiclass: "accuracy", regression: "rmse", ranking: "ndcg_10", segmentation: "mean_iou" };
 const SILENT_MS = 10 * format.MINUTE;
@@ -173,30 +173,22 @@ export async function open(main, { signal }) {
     replace(main, h("div", { class: "page-head" }, h("h1", {}, "Overview"), tools, title), message, table);
 
     const load = async () => {
-        try {
-            const { items } = await get("/api/v1/models", {}, signal);
-            replace(message, items.length ? null : nothing_yet());
-            table.hidden = tools.hidden = items.length === 0;
-            const fed = items.filter((m) => state_of(m).level === "good").length;
-            title.textContent = items.length ? `${items.length} ${items.length === 1 ? "model" : "models"}, ${fed} receiving · last 24 hours, hour by hour` : "";
-            const [alerts, releases] = await Promise.all([
-                items_of("/api/v1/alerts", (a) => a.state === "firing", signal), items_of("/api/v1/experiments", worth_telling, signal)]);
-            for (const model of items) {
-                const row = rows.get(model.name);
-                if (row) row.update(model);
-                else rows.set(model.name, new Row(model));
-                rows.get(model.name).show(alerts.filter((a) => a.model === model.name), releases.filter((e) => e.model === model.name));
-            }
-            replace(body, items.map((m) => rows.get(m.name).element));
-            await in_parallel(items, 4, (m) => rows.get(m.name).load(signal));
-            await in_parallel(items, 2, (m) => rows.get(m.name).load_drift(signal)); // the dearest question comes last
-        } catch (error) {
-            if (error.name === "AbortError") return;
-            replace(message, failed(error, load));
+        const { items } = await get("/api/v1/models", {}, signal);
+        replace(message, items.length ? null : nothing_yet());
+        table.hidden = tools.hidden = items.length === 0;
+        const fed = items.filter((m) => state_of(m).level === "good").length;
+        title.textContent = items.length ? `${items.length} ${items.length === 1 ? "model" : "models"}, ${fed} receiving · last 24 hours, hour by hour` : "";
+        const [alerts, releases] = await Promise.all([
+            items_of("/api/v1/alerts", (a) => a.state === "firing", signal), items_of("/api/v1/experiments", worth_telling, signal)]);
+        for (const model of items) {
+            const row = rows.get(model.name);
+            if (row) row.update(model);
+            else rows.set(model.name, new Row(model));
+            rows.get(model.name).show(alerts.filter((a) => a.model === model.name), releases.filter((e) => e.model === model.name));
         }
+        replace(body, items.map((m) => rows.get(m.name).element));
+        await in_parallel(items, 4, (m) => rows.get(m.name).load(signal));
+        await in_parallel(items, 2, (m) => rows.get(m.name).load_drift(signal)); // the dearest question comes last
     };
-    const reload = paced(load, 900);
-    const stop = on_change((event) => { if (event.type !== "status") reload(); });
-    signal.addEventListener("abort", () => { stop(); reload.stop(); });
-    await load();
+    await follow(signal, { load, message, hears: ({ type }) => (type === "status" ? null : SOON) });
 }

@@ -1,12 +1,11 @@
 // One release: what is decided and why, how it got there, and what people may do about it.
 import { get, send, session } from "./api.js";
-import { h, paced, replace } from "./dom.js";
+import { h, replace } from "./dom.js";
+import { NOW, SOON, follow } from "./follow.js";
 import * as format from "./format.js";
-import { on_change } from "./live.js";
 import { ReleaseCharts } from "./release_charts.js";
 import { bayes_part, forest_table, history_part, known, model_line, split_part, state_badge } from "./release_parts.js";
 import { href } from "./route.js";
-import { failed } from "./states.js";
 
 export const name = (parts) => `${parts[1]}: release`;
 
@@ -170,22 +169,10 @@ class Page {
 export async function open(main, { parts, signal }) {
     const page = new Page(main, parts[1], signal);
     replace(page.head, h("h1", {}, parts[1]));
-    const load = async () => {
-        try {
-            await page.load();
-        } catch (error) {
-            if (error.name === "AbortError") return;
-            replace(page.message, failed(error, load));
-            if (!(error.status >= 0)) console.error(error);
-        }
+    const hears = ({ type }) => {
+        if (type === "transition" || type === "open") return NOW;
+        return type === "window" && !["promoted", "rolled_back"].includes(page.experiment?.state) ? SOON : null;
     };
-    const now = paced(load, 50), later = paced(load, 1000);
-    const stop = on_change((event) => {
-        if (event.type === "transition" || event.type === "open") now();
-        else if (event.type === "window" && !["promoted", "rolled_back"].includes(page.experiment?.state)) later();
-    });
-    const on_theme = () => page.experiment && page.draw();
-    addEventListener("theme", on_theme);
-    signal.addEventListener("abort", () => { stop(); now.stop(); later.stop(); page.charts.destroy(); removeEventListener("theme", on_theme); });
-    await load();
+    signal.addEventListener("abort", () => page.charts.destroy());
+    await follow(signal, { load: () => page.load(), message: page.message, hears, on: { theme: () => page.experiment && page.draw() } });
 }

@@ -1,11 +1,10 @@
 // Every release in a line: where it stands on its ramp, and what was decided last.
 import { get } from "./api.js";
-import { h, paced, replace, svg } from "./dom.js";
+import { h, replace, svg } from "./dom.js";
+import { NOW, SOON, follow } from "./follow.js";
 import * as format from "./format.js";
-import { on_change } from "./live.js";
 import { model_line, state_badge } from "./release_parts.js";
 import { href } from "./route.js";
-import { failed } from "./states.js";
 
 const rank = { running: 0, paused: 0, draft: 1, promoted: 2, rolled_back: 2 };
 
@@ -38,23 +37,16 @@ export async function open(main, { signal }) {
         h("td", { "data-label": "decided" }, e.verdict?.verdict ? [h("span", {}, e.verdict.reason || e.verdict.verdict), h("small", { title: format.utc(e.verdict.decided_at) }, format.time(e.verdict.decided_at))] : h("small", {}, "nothing yet")),
         h("td", { "data-label": "since", title: format.utc(e.since) }, format.time(e.since)));
     const load = async () => {
-        try {
-            const { items } = await get("/api/v1/experiments", {}, signal);
-            replace(message, items.length ? null : nothing());
-            const n = items.filter((e) => rank[e.state] === 0).length;
-            lead.textContent = items.length ? `${n} under way, ${items.length} in all` : "";
-            const sorted = [...items].sort((a, b) => rank[a.state] - rank[b.state] || b.since - a.since);
-            const focus = place.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-            replace(place, items.length ? h("table", { class: "models releases" }, h("caption", { class: "unseen" }, "All releases"),
-                h("thead", {}, h("tr", {}, ["Release", "State", "Treatment", "Last decision", "Since"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, sorted.map(line))) : null);
-            if (focus) place.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
-        } catch (error) {
-            if (error.name === "AbortError") return;
-            replace(message, failed(error, load));
-        }
+        const { items } = await get("/api/v1/experiments", {}, signal);
+        replace(message, items.length ? null : nothing());
+        const n = items.filter((e) => rank[e.state] === 0).length;
+        lead.textContent = items.length ? `${n} under way, ${items.length} in all` : "";
+        const sorted = [...items].sort((a, b) => rank[a.state] - rank[b.state] || b.since - a.since);
+        const focus = place.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+        replace(place, items.length ? h("table", { class: "models releases" }, h("caption", { class: "unseen" }, "All releases"),
+            h("thead", {}, h("tr", {}, ["Release", "State", "Treatment", "Last decision", "Since"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, sorted.map(line))) : null);
+        if (focus) place.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
     };
-    const now = paced(load, 50), later = paced(load, 1500);
-    const stop = on_change((event) => { if (event.type === "transition" || event.type === "open") now(); else if (event.type === "window") later(); });
-    signal.addEventListener("abort", () => { stop(); now.stop(); later.stop(); });
-    await load();
+    const hears = ({ type }) => (type === "transition" || type === "open" ? NOW : type === "window" ? SOON : null);
+    await follow(signal, { load, message, hears });
 }

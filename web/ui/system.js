@@ -1,10 +1,9 @@
 // Is the monitor itself well? Lag, partitions, what was refused and why, storage.
 import { get } from "./api.js";
-import { h, paced, replace } from "./dom.js";
+import { h, replace } from "./dom.js";
+import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
-import { on_change } from "./live.js";
 import { change, read } from "./route.js";
-import { failed } from "./states.js";
 
 function fact(label, text, why) {
     return h("div", { class: "fact", title: why }, h("dt", {}, label), h("dd", {}, text));
@@ -75,22 +74,12 @@ export async function open(main, { signal }) {
         h("div", { class: "two" }, h("section", {}, h("h2", {}, "Refused, by reason"), refused), h("section", {}, h("h2", {}, "Examples"), examples)));
     const load = async () => {
         const reason = read().params.reason ?? "";
-        try {
-            const system = await get("/api/v1/system", {}, signal);
-            replace(message);
-            replace(top, facts(system));
-            replace(middle, partitions(system));
-            replace(refused, rejects(system, reason));
-            replace(examples, await examples_of(reason, signal));
-        } catch (error) {
-            if (error.name === "AbortError") return;
-            replace(message, failed(error, load));
-        }
+        const system = await get("/api/v1/system", {}, signal);
+        replace(message);
+        replace(top, facts(system));
+        replace(middle, partitions(system));
+        replace(refused, rejects(system, reason));
+        replace(examples, await examples_of(reason, signal));
     };
-    const reload = paced(load, 900);
-    const stop = on_change(() => reload());
-    const on_hash = () => load();
-    addEventListener("hashchange", on_hash);
-    signal.addEventListener("abort", () => { stop(); reload.stop(); removeEventListener("hashchange", on_hash); });
-    await load();
+    await follow(signal, { load, message, hears: () => SOON });
 }

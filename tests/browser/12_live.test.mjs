@@ -1,0 +1,45 @@
+// How soon a commit is on each page, and what a page hears after an absence.
+import assert from "node:assert/strict";
+import { strict } from "./daemon.mjs";
+import { delay_of, listen, longest_wait, open_live, pages, start_hours } from "./live.mjs";
+
+let daemon, commit;
+
+export async function setup(context) {
+    ({ daemon, commit } = await start_hours(context));
+    return daemon.address;
+}
+
+export async function the_time_from_a_commit_to_the_page_is_measured({ page, address }) {
+    await page.bringToFront(); // a page behind another draws no frames
+    for (const [path, selector] of Object.entries(pages)) {
+        await open_live(page, address, path);
+        await page.waitForTimeout(2 * await longest_wait(page)); // what it asks after it was opened is over
+        const { from_before, from_after } = await delay_of(page, selector, commit);
+        assert.ok(from_before >= from_after);
+        console.log(`       ${path}: on the page ${from_after} ms after its commit (${from_before} ms after the event was sent)`);
+    }
+}
+
+export async function who_was_away_hears_what_was_missed({ page, address }) {
+    const check = strict(page, /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_FAILED|Failed to load/);
+    await open_live(page, address, "/#/models/credit");
+    await listen(page);
+    await commit();
+    await page.waitForFunction(() => window.heard.some((event) => event.type === "window"));
+    const [{ change }] = await page.evaluate(() => window.heard.filter((event) => event.type === "window"));
+    const before = await page.locator("main .lead time").getAttribute("title");
+
+    await page.route("**/api/v1/stream", (route) => route.abort());
+    await daemon.stop();
+    await page.locator("#live[data-state=off]").waitFor();
+    await daemon.serve();
+    await commit();
+    await page.unroute("**/api/v1/stream");
+
+    // Committed before the stream was open again: only who says the last id that it heard is told of it.
+    await page.waitForFunction((known) => window.heard.some((event) => event.type === "window" && event.change > known), change);
+    await page.waitForFunction((text) => document.querySelector("main .lead time").title !== text, before);
+    assert.ok(await page.evaluate(() => Array.isArray(window.heard)), "the page was not reloaded");
+    check();
+}
