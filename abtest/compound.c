@@ -7,6 +7,9 @@
 
 #include "stats/expr.h"
 
+enum {
+    CALIBRATION_BINS = 10
+};
 /* Parts of a class's columns; of a formula's operand; of r2's one key. */
 enum {
     PART_TP,
@@ -16,6 +19,12 @@ enum {
 enum {
     PART_NUMERATOR,
     PART_DENOMINATOR,
+};
+enum { /* of a bin of scores, in half of the units */
+    PART_CLAIMS,
+    PART_CAME,
+    PART_GAP,
+    CALIBRATION_PARTS
 };
 enum {
     PART_N,
@@ -136,6 +145,41 @@ static size_t r2_terms(const struct observation *o, struct tally_term *out)
     return 4;
 }
 
+/* What the score claims, and whether it came true. */
+static size_t calibration_terms(const struct observation *o, struct tally_term *out)
+{
+    bool binary = !isnan(o->score), came = binary ? o->positive : o->correct;
+    double claim = binary ? o->score : o->confidence;
+    if (o->stage != STAGE_LABEL || o->failed || !(claim >= 0 && claim <= 1))
+        return 0;
+    uint64_t bin = (uint64_t)fmin(claim * CALIBRATION_BINS, CALIBRATION_BINS - 1);
+    out[0] = (struct tally_term){bin, PART_CLAIMS, 1};
+    out[1] = (struct tally_term){bin, PART_CAME, came};
+    out[2] = (struct tally_term){bin, PART_GAP, claim - came};
+    return 3;
+}
+
+/* Each class against the rest: its share of the scores, and whether it is the label. */
+static size_t area_terms(const struct observation *o, struct tally_term *out)
+{
+    size_t n = 0;
+    double sum = 0;
+    if (o->stage != STAGE_LABEL || o->failed || !o->content)
+        return 0;
+    const struct sample *sample = o->content;
+    for (uint32_t i = 0; i < sample->n_scores; i++)
+        sum += sample->scores[i].score;
+    if (fabs(sum - 1) < 1e-6 || !(sum > 0))
+        sum = 1;
+    for (uint32_t i = 0; i < sample->n_scores && n < COMPOUND_MAX_TERMS; i++) {
+        const struct class_score *score = &sample->scores[i];
+        bool is = score->class_id == sample->label_class;
+        double share = fmin(fmax(score->score / sum, 0), 1);
+        out[n++] = (struct tally_term){score->class_id, is, share};
+    }
+    return n;
+}
+
 size_t compound_terms(const struct compound *c, const struct observation *o,
                       struct tally_term out[COMPOUND_MAX_TERMS])
 {
@@ -147,6 +191,11 @@ size_t compound_terms(const struct compound *c, const struct observation *o,
     case COMPOUND_MEAN_IOU:
     case COMPOUND_DICE:
         return pixel_terms(o, out);
+    case COMPOUND_ECE:
+        return calibration_terms(o, out);
+    case COMPOUND_AREA_MACRO:
+    case COMPOUND_AREA_WEIGHTED:
+        return area_terms(o, out);
     default:
         return class_terms(o, out);
     }
@@ -265,6 +314,58 @@ static double r2_value(const struct tally_term *totals, size_t n)
     return spread > 0 ? 1 - sums[PART_ERROR_SQUARE] / spread : (double)NAN;
 }
 
+typedef double bins_of_halves[2][CALIBRATION_BINS][CALIBRATION_PARTS];
+
+static void read_bins(const struct tally_term *totals, size_t n, bins_of_halves bins)
+{
+    memset(bins, 0, sizeof(bins_of_halves));
+    for (size_t i = 0; i < n; i++)
+        bins[totals[i].key % 2][totals[i].key / 2][totals[i].part] = totals[i].value;
+}
+
+/* The error as the collector computes it. By Jensen's inequality it is too large in the mean, the
+   more so the fewer the events. */
+static double ece_above(const struct tally_term *totals, size_t n)
+{
+    bins_of_halves bins;
+    double sum = 0, claims = 0;
+    read_bins(totals, n, bins);
+    for (int k = 0; k < CALIBRATION_BINS; k++) {
+        sum += fabs(bins[0][k][PART_GAP] + bins[1][k][PART_GAP]);
+        claims += bins[0][k][PART_CLAIMS] + bins[1][k][PART_CLAIMS];
+    }
+    return claims > 0 ? sum / claims : (double)NAN;
+}
+
+/* Which side a bin errs to, -1 … 1: the surer the further its gap is from what chance makes. */
+static double side_of(const double bin[CALIBRATION_PARTS], int k)
+{
+    double middle = (k + 0.5) / CALIBRATION_BINS;
+    double deviation = sqrt(bin[PART_CLAIMS] * middle * (1 - middle));
+    return deviation > 0 ? fmin(fmax(bin[PART_GAP] / (2 * deviation), -1), 1) : 0;
+}
+
+/* Each half is told by the other to which side a bin errs: |E s · E gap| <= |E gap|, so that in the
+   mean it is too small. */
+static double ece_below(const struct tally_term *totals, size_t n)
+{
+    bins_of_halves bins;
+    double sum = 0, claims = 0;
+    read_bins(totals, n, bins);
+    for (int k = 0; k < CALIBRATION_BINS; k++) {
+        sum += side_of(bins[1][k], k) * bins[0][k][PART_GAP];
+        sum += side_of(bins[0][k], k) * bins[1][k][PART_GAP];
+        claims += bins[0][k][PART_CLAIMS] + bins[1][k][PART_CLAIMS];
+    }
+    return claims > 0 ? sum / claims : (double)NAN;
+}
+
+static double value_below(const void *context, const struct tally_term *totals, size_t n)
+{
+    (void)context;
+    return ece_below(totals, n);
+}
+
 static double value_of(const void *context, const struct tally_term *totals, size_t n)
 {
     const struct compound *c = context;
@@ -273,12 +374,25 @@ static double value_of(const void *context, const struct tally_term *totals, siz
         return formula_value(c, totals, n);
     case COMPOUND_R2:
         return r2_value(totals, n);
+    case COMPOUND_ECE:
+        return ece_above(totals, n);
     case COMPOUND_KAPPA:
     case COMPOUND_MCC:
         return agreement(c->kind, totals, n);
     default:
         return mean_over_classes(c->kind, totals, n);
     }
+}
+
+/* Claims that came true, or those that did not. */
+static double rarer_claims(const struct tally_term *totals, size_t n)
+{
+    double claims = 0, came = 0;
+    for (size_t i = 0; i < n; i++) {
+        claims += totals[i].part == PART_CLAIMS ? totals[i].value : 0;
+        came += totals[i].part == PART_CAME ? totals[i].value : 0;
+    }
+    return fmin(came, claims - came);
 }
 
 /* What is rare decides when a normal law may be believed: labels of the rarest class, events of the
@@ -290,13 +404,29 @@ static double rarest_of(const void *context, const struct tally_term *totals, si
                    : c->kind == COMPOUND_R2    ? PART_N
                                                : PART_LABELLED;
     double least = (double)INFINITY;
+    if (c->kind == COMPOUND_ECE)
+        return rarer_claims(totals, n);
     for (size_t i = 0; i < n; i++)
         if (totals[i].part == part && totals[i].value != 0)
             least = fmin(least, fabs(totals[i].value));
     return isinf(least) ? 0 : least;
 }
 
-struct tally_function compound_function(const struct compound *c)
+bool compound_halved(const struct compound *c)
 {
-    return (struct tally_function){value_of, rarest_of, c};
+    return c->kind == COMPOUND_ECE;
+}
+
+bool compound_counts_units(const struct compound *c)
+{
+    for (int i = 0; i < c->n_operands; i++)
+        if (c->operands[i].measure.per_unit)
+            return true;
+    return false;
+}
+
+struct tally_function compound_function(const struct compound *c, enum compound_bound bound)
+{
+    bool below = bound == BOUND_LOWER && c->kind == COMPOUND_ECE;
+    return (struct tally_function){below ? value_below : value_of, rarest_of, c};
 }

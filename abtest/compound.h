@@ -1,9 +1,10 @@
 /*
  * Metrics that are no ratio of two sums: what an event adds to their tally, and the value of its
  * totals. Formulas of ratios (`100*tp - 20*fp`), r2, and what needs every class: macro and weighted
- * averages, balanced accuracy, kappa, mcc, mean_iou, dice.
+ * averages, balanced accuracy, kappa, mcc, mean_iou, dice; ece.
  *
- * Shape    one compound for each metric of kind MEASURE_TALLY; read-only afterwards
+ * Shape    one compound for each metric of kind MEASURE_TALLY or MEASURE_AREAS (terms alone);
+ *          read-only afterwards
  *          In a formula tp, fp, tn, fn stand for their share of the labelled predictions, so that
  *          arms of different size compare; any metric that is a ratio of sums may stand in it
  * Owner    compound_new gives, compound_free takes; texts are copied
@@ -34,4 +35,15 @@ DEFINE_FREEP(compound)
 /* What one event adds; 0: nothing. */
 size_t compound_terms(const struct compound *compound, const struct observation *observation,
                       struct tally_term out[COMPOUND_MAX_TERMS]);
-struct tally_function compound_function(const struct compound *compound);
+/* Are its keys to be told apart by the half of the units: 2 key + (0 or 1)? */
+bool compound_halved(const struct compound *compound);
+/* Does it count per unit? */
+bool compound_counts_units(const struct compound *compound);
+
+/* Both estimate one value. Where no estimate is right in the mean (ece), they err to either side:
+   in the mean BOUND_UPPER is not below the value and BOUND_LOWER not above it. */
+enum compound_bound {
+    BOUND_UPPER,
+    BOUND_LOWER
+};
+struct tally_function compound_function(const struct compound *compound, enum compound_bound bound);

@@ -39,6 +39,23 @@ void curve_add(struct curve *curve, uint64_t unit, double score, bool positive, 
     curve->count[bucket][positive ? POSITIVE : NEGATIVE][bin_of(score)] += sign;
 }
 
+static bool bucket_used(const struct curve *curve, int bucket)
+{
+    const int32_t *count = &curve->count[bucket][0][0];
+    for (int i = 0; i < N_CLASSES * CURVE_BINS; i++)
+        if (count[i] != 0)
+            return true;
+    return false;
+}
+
+bool curve_empty(const struct curve *curve)
+{
+    for (int j = 0; j < CURVE_BUCKETS; j++)
+        if (bucket_used(curve, j))
+            return false;
+    return true;
+}
+
 void curve_merge(struct curve *into, const struct curve *from)
 {
     int32_t *a = &into->count[0][0][0];
@@ -103,41 +120,108 @@ static double place(const int64_t *n_negative, const int64_t *n_positive, double
     return area;
 }
 
+/* Over all buckets, or all but one. */
+struct counts {
+    int64_t n[N_CLASSES][CURVE_BINS];
+    int64_t total[N_CLASSES];
+};
+
+static void counts_take(struct counts *counts, const struct curve *curve, int bucket, int sign)
+{
+    for (int c = 0; c < N_CLASSES; c++)
+        for (int k = 0; k < CURVE_BINS; k++) {
+            counts->n[c][k] += sign * curve->count[bucket][c][k];
+            counts->total[c] += sign * curve->count[bucket][c][k];
+        }
+}
+
+static struct counts counts_of(const struct curve *curve)
+{
+    struct counts counts = {0};
+    for (int j = 0; j < CURVE_BUCKETS; j++)
+        counts_take(&counts, curve, j, 1);
+    return counts;
+}
+
+void curve_parts_of(const struct curve *curve, struct curve_parts *out)
+{
+    struct counts all = counts_of(curve);
+    struct placements places;
+    *out = (struct curve_parts){.area = (double)NAN,
+                                .positives = (double)all.total[POSITIVE],
+                                .negatives = (double)all.total[NEGATIVE]};
+    if (out->negatives > 0 && out->positives > 0)
+        out->area =
+            place(all.n[NEGATIVE], all.n[POSITIVE], out->negatives, out->positives, &places);
+    for (int j = 0; j < CURVE_BUCKETS; j++) {
+        out->used[j] = bucket_used(curve, j);
+        for (int k = 0; out->used[j] && k < CURVE_BINS; k++) {
+            out->bucket_positives[j] += curve->count[j][POSITIVE][k];
+            if (isnan(out->area))
+                continue;
+            out->influence[j] +=
+                curve->count[j][POSITIVE][k] * (places.positive[k] - out->area) / out->positives;
+            out->influence[j] +=
+                curve->count[j][NEGATIVE][k] * (places.negative[k] - out->area) / out->negatives;
+        }
+    }
+}
+
 struct ratio_estimate curve_area(const struct curve *curve)
 {
-    int64_t n[N_CLASSES][CURVE_BINS] = {{0}};
-    int64_t total[N_CLASSES] = {0};
-    int buckets = 0;
-    for (int j = 0; j < CURVE_BUCKETS; j++) {
-        bool any = false;
-        for (int c = 0; c < N_CLASSES; c++)
-            for (int k = 0; k < CURVE_BINS; k++) {
-                n[c][k] += curve->count[j][c][k];
-                total[c] += curve->count[j][c][k];
-                any |= curve->count[j][c][k] != 0;
-            }
-        buckets += any;
-    }
-    double negatives = (double)total[NEGATIVE], positives = (double)total[POSITIVE];
-    struct ratio_estimate estimate = {(double)NAN, (double)NAN, negatives + positives, positives,
-                                      buckets};
-    if (!(negatives > 0 && positives > 0))
-        return estimate;
-
-    struct placements places;
-    double area = place(n[NEGATIVE], n[POSITIVE], negatives, positives, &places);
-    estimate.value = area;
-    if (buckets < 2)
-        return estimate;
+    struct curve_parts parts;
     double squares = 0;
+    curve_parts_of(curve, &parts);
+    struct ratio_estimate estimate = {parts.area, (double)NAN, parts.positives + parts.negatives,
+                                      parts.positives, 0};
     for (int j = 0; j < CURVE_BUCKETS; j++) {
-        double part = 0;
-        for (int k = 0; k < CURVE_BINS; k++) {
-            part += curve->count[j][POSITIVE][k] * (places.positive[k] - area) / positives;
-            part += curve->count[j][NEGATIVE][k] * (places.negative[k] - area) / negatives;
-        }
-        squares += part * part;
+        estimate.buckets += parts.used[j];
+        squares += parts.influence[j] * parts.influence[j];
     }
-    estimate.variance = squares * buckets / (buckets - 1);
+    if (!isnan(parts.area) && estimate.buckets >= 2)
+        estimate.variance = squares * estimate.buckets / (estimate.buckets - 1);
+    return estimate;
+}
+
+/* The positives of a bin are taken to lie evenly among its negatives: the precision at the middle
+   one stands for all of them. */
+static double average_precision(const struct counts *counts)
+{
+    double right = 0, wrong = 0, sum = 0;
+    for (int k = CURVE_BINS - 1; k >= 0; k--) {
+        double plus = (double)counts->n[POSITIVE][k], minus = (double)counts->n[NEGATIVE][k];
+        double found = right + (plus + 1) / 2;
+        if (plus > 0)
+            sum += plus * found / (found + wrong + minus / 2);
+        right += plus;
+        wrong += minus;
+    }
+    return sum / (double)counts->total[POSITIVE]; /* NaN without positives */
+}
+
+struct ratio_estimate curve_precision(const struct curve *curve)
+{
+    struct counts counts = counts_of(curve);
+    double without[CURVE_BUCKETS], mean = 0, squares = 0;
+    struct ratio_estimate estimate = {(double)NAN, (double)NAN,
+                                      (double)(counts.total[NEGATIVE] + counts.total[POSITIVE]),
+                                      (double)counts.total[POSITIVE], 0};
+    double whole = average_precision(&counts);
+    for (int j = 0; j < CURVE_BUCKETS; j++) {
+        if (!bucket_used(curve, j))
+            continue;
+        counts_take(&counts, curve, j, -1);
+        without[estimate.buckets] = average_precision(&counts);
+        mean += without[estimate.buckets++];
+        counts_take(&counts, curve, j, 1);
+    }
+    int m = estimate.buckets;
+    if (counts.total[NEGATIVE] == 0 || isnan(whole) || m < 2)
+        return estimate;
+    mean /= m;
+    for (int i = 0; i < m; i++)
+        squares += (without[i] - mean) * (without[i] - mean);
+    estimate.value = whole - (m - 1) * (mean - whole); /* few positives flatter it: Quenouille */
+    estimate.variance = squares * (m - 1) / m;
     return estimate;
 }

@@ -9,6 +9,17 @@
 
 #include "abtest/evidence_inside.h"
 
+static bool has_terms(const struct evidence *e, int metric)
+{
+    return e->measures[metric].kind == MEASURE_TALLY || e->measures[metric].kind == MEASURE_AREAS;
+}
+
+static bool is_by_unit(const struct evidence *e, int metric)
+{
+    const struct compound *compound = e->compounds[metric];
+    return e->measures[metric].per_unit || (compound && compound_counts_units(compound));
+}
+
 static int evidence_fill(struct evidence *e, const struct experiment *experiment, int64_t max_units,
                          struct err *err)
 {
@@ -21,10 +32,11 @@ static int evidence_fill(struct evidence *e, const struct experiment *experiment
     for (int m = 0; m < e->n_metrics; m++) {
         e->metrics[m] = experiment->metrics[m];
         int rc = measure_of(&e->measures[m], &e->metrics[m], err);
-        if (!rc && e->measures[m].kind == MEASURE_TALLY)
+        if (!rc && has_terms(e, m))
             rc = compound_new(&e->compounds[m], &e->measures[m], e->metrics[m].expr, err);
         if (rc)
             return rc;
+        e->counts_units |= is_by_unit(e, m);
         e->told[m][ARM_CONTROL] = e->told[m][ARM_TREATMENT] = (double)NAN;
         for (int s = 0; s < e->n_steps; s++)
             e->steps[s].thresholds[m] = (double)NAN;
@@ -57,7 +69,10 @@ void evidence_free(struct evidence *e)
                 sums_free(cell->sums);
                 sums_free(cell->limit);
                 sums_free(cell->before);
+                for (int side = 0; side < N_SIDES; side++)
+                    sums_free(cell->moved[side]);
                 curve_free(cell->curve);
+                areas_free(cell->areas);
                 tally_free(cell->tally);
             }
     for (int m = 0; m < e->n_metrics; m++)
@@ -69,8 +84,17 @@ void evidence_free(struct evidence *e)
 
 static bool has_limit(const struct evidence *e, int metric)
 {
-    return e->measures[metric].kind == MEASURE_FAILURE && !isnan(e->measures[metric].quantile) &&
-           !isnan(e->metrics[metric].hard_limit);
+    return !isnan(e->measures[metric].quantile) && !isnan(e->metrics[metric].hard_limit);
+}
+
+/* Does the treatment's quantile move for this question? */
+static bool is_moved(const struct evidence *e, int metric, enum failure_side side)
+{
+    const struct experiment_metric *m = &e->metrics[metric];
+    if (e->measures[metric].kind != MEASURE_TAIL)
+        return false;
+    return side == SIDE_HARM ? m->harm_margin > 0 || m->harm_margin_relative > 0
+                             : m->margin > 0 || m->margin_relative > 0;
 }
 
 /* Is the covariate told by another event than the one that is measured? */
@@ -87,17 +111,34 @@ static bool sums_ready(struct sums **sums, bool needed)
     return *sums || !needed;
 }
 
-bool evidence_cell_ready(const struct evidence *e, struct cell *cell, int metric)
+static bool tail_ready(const struct evidence *e, struct cell *cell, int metric, enum arm_served arm)
+{
+    bool ready = sums_ready(&cell->sums, true) && sums_ready(&cell->limit, has_limit(e, metric));
+    for (int side = 0; side < N_SIDES; side++)
+        ready = ready &&
+                sums_ready(&cell->moved[side],
+                           arm == ARM_TREATMENT && is_moved(e, metric, (enum failure_side)side));
+    return ready;
+}
+
+bool evidence_cell_ready(const struct evidence *e, struct cell *cell, int metric,
+                         enum arm_served arm)
 {
     switch (e->measures[metric].kind) {
     case MEASURE_AUC:
         if (!cell->curve)
             cell->curve = curve_new();
         return cell->curve != NULL;
+    case MEASURE_AREAS:
+        if (!cell->areas)
+            cell->areas = areas_new();
+        return cell->areas != NULL;
     case MEASURE_TALLY:
         if (!cell->tally)
             cell->tally = tally_new();
         return cell->tally != NULL;
+    case MEASURE_TAIL:
+        return tail_ready(e, cell, metric, arm);
     case MEASURE_FACT:
     case MEASURE_ESTIMATE:
         return true;
@@ -110,18 +151,18 @@ bool evidence_cell_ready(const struct evidence *e, struct cell *cell, int metric
            sums_ready(&cell->before, has_before(e, metric));
 }
 
-/* q for control; q moved by the margin in question for the treatment (contract: latency margins).
- */
+/* q for control; for the treatment q moved towards its bad side by the margin in question. */
 static double threshold_of(const struct evidence *e, int step, int metric, enum failure_side side,
                            enum arm_served arm)
 {
     const struct experiment_metric *m = &e->metrics[metric];
-    double q = e->steps[step].thresholds[metric];
-    if (arm == ARM_CONTROL)
+    double q = e->steps[step].thresholds[metric], worse = m->lower_is_better ? 1 : -1;
+    if (arm == ARM_CONTROL || side == SIDE_NONE)
         return q;
     double absolute = side == SIDE_HARM ? m->harm_margin : m->margin;
     double relative = side == SIDE_HARM ? m->harm_margin_relative : m->margin_relative;
-    return q * (1 + (isnan(relative) ? 0 : relative)) + (isnan(absolute) ? 0 : absolute);
+    return q +
+           worse * (fabs(q) * (isnan(relative) ? 0 : relative) + (isnan(absolute) ? 0 : absolute));
 }
 
 static void count_rate(struct evidence *e, const struct exposure *x, const struct observation *o,
@@ -202,7 +243,7 @@ size_t evidence_terms(const struct evidence *e, const struct observation *o, int
                       struct tally_term *out)
 {
     size_t before = 0;
-    if (e->measures[metric].kind != MEASURE_TALLY)
+    if (!has_terms(e, metric))
         return 0;
     if (!o->n_terms)
         return compound_terms(e->compounds[metric], o, out);
@@ -213,6 +254,48 @@ size_t evidence_terms(const struct evidence *e, const struct observation *o, int
     return o->n_terms[metric];
 }
 
+/* The terms as they are counted: half of the units may have keys of their own. */
+static size_t terms_of(const struct evidence *e, const struct exposure *x,
+                       const struct observation *o, int metric, struct tally_term *out)
+{
+    size_t n = evidence_terms(e, o, metric, out);
+    for (size_t i = 0; i < n && compound_halved(e->compounds[metric]); i++)
+        out[i].key = 2 * out[i].key + (x->unit >> 32 & 1); /* of whole buckets */
+    return n;
+}
+
+/* Is the value on the bad side of the threshold? */
+static bool beyond(const struct evidence *e, int metric, double value, double threshold)
+{
+    return e->metrics[metric].lower_is_better ? value > threshold : value < threshold;
+}
+
+static void count_beyond(struct sums *sums, const struct exposure *x, bool is, int sign)
+{
+    sums_add(sums, x->unit, &(struct term){is, 1, 0}, sign);
+}
+
+/* By the time of the prediction, never by that of its label: a label that is corrected after the
+   threshold was found takes out only what it had brought. */
+static void count_tail(struct evidence *e, struct cell *cell, const struct exposure *x,
+                       const struct observation *o, int metric, int sign)
+{
+    const struct step_evidence *step = &e->steps[x->step];
+    double value = measure_value(&e->measures[metric], o);
+    if (isnan(value))
+        return;
+    if (cell->limit)
+        count_beyond(cell->limit, x, beyond(e, metric, value, e->metrics[metric].hard_limit), sign);
+    if (isnan(step->thresholds[metric]) || x->ts_ms <= step->known_ms[metric])
+        return;
+    for (int side = 0; side <= SIDE_NONE; side++) {
+        struct sums *sums = side == SIDE_NONE ? cell->sums : cell->moved[side];
+        double q = threshold_of(e, x->step, metric, (enum failure_side)side, x->arm);
+        if (sums)
+            count_beyond(sums, x, beyond(e, metric, value, q), sign);
+    }
+}
+
 static void count_sums(struct evidence *e, struct cell *cell, const struct exposure *x,
                        const struct observation *o, int metric, int sign)
 {
@@ -221,10 +304,8 @@ static void count_sums(struct evidence *e, struct cell *cell, const struct expos
         return;
     term.covariate = cell->before || isnan(o->covariate) ? 0 : o->covariate;
     sums_add(cell->sums, x->unit, &term, sign);
-    if (cell->limit) {
-        struct term beyond = {o->latency_ms > e->metrics[metric].hard_limit, 1, 0};
-        sums_add(cell->limit, x->unit, &beyond, sign);
-    }
+    if (cell->limit)
+        count_beyond(cell->limit, x, o->latency_ms > e->metrics[metric].hard_limit, sign);
 }
 
 static void count_cell(struct evidence *e, const struct exposure *x, const struct observation *o,
@@ -238,12 +319,18 @@ static void count_cell(struct evidence *e, const struct exposure *x, const struc
         if (o->stage == STAGE_LABEL && !o->failed && o->score >= 0 && o->score <= 1)
             curve_add(cell->curve, x->unit, o->score, o->positive, sign);
         return;
+    case MEASURE_AREAS:
+        areas_add(cell->areas, x->unit, terms, terms_of(e, x, o, metric, terms), sign);
+        return;
     case MEASURE_TALLY: {
-        size_t n = evidence_terms(e, o, metric, terms);
+        size_t n = terms_of(e, x, o, metric, terms);
         if (n > 0)
             tally_add(cell->tally, x->unit, terms, n, sign);
         return;
     }
+    case MEASURE_TAIL:
+        count_tail(e, cell, x, o, metric, sign);
+        return;
     case MEASURE_FLOW:
         if (seen)
             sums_add(cell->sums, x->unit, &(struct term){1, 0, 0}, sign);
@@ -268,17 +355,26 @@ static int make_room(struct evidence *e, const struct exposure *x, const struct 
     int rc = 0;
     for (int m = 0; !rc && m < e->n_metrics; m++) {
         struct cell *cell = &e->steps[x->step].cells[m][x->arm];
-        if (!evidence_cell_ready(e, cell, m))
+        if (!evidence_cell_ready(e, cell, m, x->arm))
             rc = err_set(err, -ENOMEM, "evidence: no memory for the sums of a metric");
         else if (cell->tally)
-            rc = tally_room(cell->tally, terms, evidence_terms(e, o, m, terms), err);
+            rc = tally_room(cell->tally, terms, terms_of(e, x, o, m, terms), err);
+        else if (cell->areas)
+            rc = areas_room(cell->areas, terms, terms_of(e, x, o, m, terms), err);
     }
     return rc;
+}
+
+static bool is_new(const struct evidence *e, const struct exposure *x)
+{
+    const struct unit *unit = units_find(&e->units, x->unit);
+    return !(unit && unit->steps & UINT32_C(1) << x->step);
 }
 
 int evidence_observe(struct evidence *e, const struct exposure *x, const struct observation *o,
                      int sign, struct err *err)
 {
+    struct observation seen;
     if (x->step < 0 || x->step >= e->n_steps)
         return err_set(err, -EINVAL, "evidence: step %d is not in 0..%d", x->step, e->n_steps - 1);
     if (x->crossover) {
@@ -287,6 +383,11 @@ int evidence_observe(struct evidence *e, const struct exposure *x, const struct 
     }
     if (x->arm >= N_ARMS)
         return 0;
+    if (e->counts_units && o->stage == STAGE_PREDICTION && sign > 0) {
+        seen = *o;
+        seen.new_unit = is_new(e, x);
+        o = &seen;
+    }
     int rc = make_room(e, x, o, err);
     if (!rc && o->stage == STAGE_PREDICTION && sign > 0)
         rc = count_unit(e, x, o, err);
@@ -297,9 +398,11 @@ int evidence_observe(struct evidence *e, const struct exposure *x, const struct 
     return 0;
 }
 
-void evidence_set_threshold(struct evidence *e, int step, int metric, double threshold)
+void evidence_set_threshold(struct evidence *e, int step, int metric, double threshold,
+                            int64_t known_ms)
 {
     e->steps[step].thresholds[metric] = threshold;
+    e->steps[step].known_ms[metric] = known_ms;
 }
 
 double evidence_threshold(const struct evidence *e, int step, int metric)
@@ -381,18 +484,40 @@ struct ratio_estimate evidence_beyond_limit(const struct evidence *e, int step, 
     return limit ? sums_estimate(limit, 0) : nothing();
 }
 
+struct ratio_estimate evidence_tail(const struct evidence *e, int step, int metric,
+                                    enum arm_served arm, enum failure_side side)
+{
+    const struct cell *cell = &e->steps[step].cells[metric][arm];
+    bool moved = side != SIDE_NONE && cell->moved[side];
+    const struct sums *sums = moved ? cell->moved[side] : cell->sums;
+    return sums ? sums_estimate(sums, 0) : nothing();
+}
+
+bool evidence_complete(const struct evidence *e, int metric)
+{
+    return e->units.level == 0 || !is_by_unit(e, metric);
+}
+
 struct ratio_estimate evidence_auc(const struct evidence *e, int step, int metric,
                                    enum arm_served arm)
 {
-    const struct curve *curve = e->steps[step].cells[metric][arm].curve;
-    return curve ? curve_area(curve) : nothing();
+    const struct cell *cell = &e->steps[step].cells[metric][arm];
+    if (cell->areas)
+        return areas_mean(cell->areas, e->measures[metric].compound == COMPOUND_AREA_WEIGHTED);
+    if (!cell->curve)
+        return nothing();
+    return e->measures[metric].average_precision ? curve_precision(cell->curve)
+                                                 : curve_area(cell->curve);
 }
 
 struct ratio_estimate evidence_tally(const struct evidence *e, int step, int metric,
-                                     enum arm_served arm)
+                                     enum arm_served arm, enum failure_side side)
 {
     const struct tally *tally = e->steps[step].cells[metric][arm].tally;
-    struct tally_function function = compound_function(e->compounds[metric]);
+    bool below =
+        (side == SIDE_HARM && arm == ARM_TREATMENT) || (side == SIDE_SAFE && arm == ARM_CONTROL);
+    struct tally_function function =
+        compound_function(e->compounds[metric], below ? BOUND_LOWER : BOUND_UPPER);
     return tally ? tally_estimate(tally, &function) : nothing();
 }
 
@@ -413,7 +538,8 @@ static double step_seconds(const struct step_evidence *step)
 struct ratio_estimate evidence_flow(const struct evidence *e, int step, int metric,
                                     enum arm_served arm, const double shares[N_ARMS])
 {
-    double weight = shares[arm] * step_seconds(&e->steps[step]);
+    double seconds = e->measures[metric].per_second ? step_seconds(&e->steps[step]) : 1;
+    double weight = shares[arm] * seconds;
     double expected = shares[arm] / (shares[ARM_CONTROL] + shares[ARM_TREATMENT]);
     double events = 0, buckets = 0;
     struct ratio_estimate out = nothing();

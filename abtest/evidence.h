@@ -12,7 +12,7 @@
  *          prediction, an outcome; sign -1 takes the contribution of a replaced label or outcome
  *          out again, exactly. Labels: only exposures older than the experiment's `maturity`, the
  *          same in both arms. System values: unit = hash of their minute
- *          evidence_set_threshold gives latency_p99 its q before the step's first event:
+ *          evidence_set_threshold gives a quantile its q before the events that it judges:
  *          hard_limit, else control's quantile of the window before the step
  * Rules    sums are exact integers: order and split do not matter, equal contents save to equal
  *          bytes. The unit set is capped: beyond `max_units` units are sampled by their hash, and
@@ -61,7 +61,9 @@ size_t evidence_terms(const struct evidence *evidence, const struct observation 
 /* What is known of a version as a whole: a fact's or an estimate's value; NaN: not known. */
 void evidence_tell(struct evidence *evidence, int metric, enum arm_served arm, double value);
 double evidence_told(const struct evidence *evidence, int metric, enum arm_served arm);
-void evidence_set_threshold(struct evidence *evidence, int step, int metric, double threshold);
+/* `known_ms`: of MEASURE_TAIL only predictions after it count, whenever their labels come. */
+void evidence_set_threshold(struct evidence *evidence, int step, int metric, double threshold,
+                            int64_t known_ms);
 double evidence_threshold(const struct evidence *evidence, int step, int metric);
 
 /* Adds what another part saw of the same experiment. ERR_DATA when both saw one unit: a first
@@ -98,11 +100,12 @@ int64_t evidence_treated(const struct evidence *evidence);
 /* 1 = every unit is kept; 0.25 = one in four. */
 double evidence_sampling(const struct evidence *evidence);
 
-/* Which question a failure answers: a latency counts against q(1 + margin) for its treatment. */
+/* Which question a failure answers: a value counts against q(1 + margin) for its treatment. */
 enum failure_side {
     SIDE_HARM,
     SIDE_SAFE,
-    N_SIDES
+    N_SIDES,
+    SIDE_NONE = N_SIDES /* no margin is in question */
 };
 struct rate_counts {
     struct failures failures;                 /* units whose first failure fell into the step */
@@ -120,12 +123,18 @@ double evidence_theta(const struct evidence *evidence, int step, int metric);
 /* Exceedances of the hard limit of a latency quantile: share of events above it. */
 struct ratio_estimate evidence_beyond_limit(const struct evidence *evidence, int step, int metric,
                                             enum arm_served arm);
-/* value = area under the curve; nonzero = positives, n = positives + negatives. */
+/* MEASURE_TAIL: share of events beyond the quantile; that of the treatment is moved by the margin. */
+struct ratio_estimate evidence_tail(const struct evidence *evidence, int step, int metric,
+                                    enum arm_served arm, enum failure_side side);
+/* False: the metric counts per unit, and not every unit is kept any more. */
+bool evidence_complete(const struct evidence *evidence, int metric);
+/* value = area under the curve; nonzero = positives, n = positives + negatives. MEASURE_AREAS:
+   their mean over the classes; nonzero = labels of the rarest. */
 struct ratio_estimate evidence_auc(const struct evidence *evidence, int step, int metric,
                                    enum arm_served arm);
-/* MEASURE_TALLY. */
+/* MEASURE_TALLY. ece: of each question the arm that would answer it too soon is bounded. */
 struct ratio_estimate evidence_tally(const struct evidence *evidence, int step, int metric,
-                                     enum arm_served arm);
-/* MEASURE_FLOW: events a second as if the arm, with its share of the traffic, had all of it. */
+                                     enum arm_served arm, enum failure_side side);
+/* MEASURE_FLOW: events (a second) as if the arm, with its share of the traffic, had all of it. */
 struct ratio_estimate evidence_flow(const struct evidence *evidence, int step, int metric,
                                     enum arm_served arm, const double shares[N_ARMS]);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "abtest/areas.h"
 #include "abtest/compound.h"
 #include "abtest/curve.h"
 #include "abtest/evidence.h"
@@ -23,30 +24,36 @@
 /* One metric in one step and arm; what its kind does not need is NULL. */
 struct cell {
     struct sums *sums;
-    struct sums *limit;  /* latency quantile with a hard limit: events beyond it */
+    struct sums *limit;          /* quantile with a hard limit: events beyond it */
+    struct sums *moved[N_SIDES]; /* MEASURE_TAIL: treatment's events beyond the quantile moved by
+                                    the question's margin; NULL: it has none */
     struct sums *before; /* the covariate of a metric that labels or outcomes bring: predictions
                             tell it */
     struct curve *curve;
+    struct areas *areas;
     struct tally *tally;
 };
 
 struct step_evidence {
     struct arm_counts arms[N_ARMS];
     double thresholds[EXPERIMENT_MAX_METRICS];
+    int64_t known_ms[EXPERIMENT_MAX_METRICS]; /* since when the threshold is */
     struct rate_counts rates[EXPERIMENT_MAX_METRICS][N_SIDES];
     struct cell cells[EXPERIMENT_MAX_METRICS][N_ARMS];
 };
 
 struct evidence {
     int n_steps, n_metrics;
+    bool counts_units; /* a metric is by unit: new ones are told to it */
     int64_t crossovers, treated;
     struct units units;
     struct measure measures[EXPERIMENT_MAX_METRICS];
     struct experiment_metric metrics[EXPERIMENT_MAX_METRICS]; /* borrowed texts */
-    struct compound *compounds[EXPERIMENT_MAX_METRICS];       /* of MEASURE_TALLY */
-    double told[EXPERIMENT_MAX_METRICS][N_ARMS]; /* facts and estimates; NaN: not known */
+    struct compound *compounds[EXPERIMENT_MAX_METRICS]; /* of MEASURE_TALLY and MEASURE_AREAS */
+    double told[EXPERIMENT_MAX_METRICS][N_ARMS];        /* facts and estimates; NaN: not known */
     struct step_evidence *steps;
 };
 
 /* The memory of one cell, whatever its metric needs; false without memory. */
-bool evidence_cell_ready(const struct evidence *e, struct cell *cell, int metric);
+bool evidence_cell_ready(const struct evidence *e, struct cell *cell, int metric,
+                         enum arm_served arm);

@@ -1,6 +1,7 @@
 /*
  * Evidence as bytes, and parts of it that become one. Format 2 has the first event of each arm, the
- * facts and estimates that were told, tallies and covariates apart; format 1 is read as well.
+ * facts and estimates that were told, tallies and covariates apart; format 3 the time from which a
+ * threshold is known. Both older ones are read as well.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,7 +11,7 @@
 #include "abtest/evidence_inside.h"
 
 enum {
-    FORMAT = 2
+    FORMAT = 3
 };
 /* Which parts of a cell follow. */
 enum {
@@ -18,7 +19,10 @@ enum {
     HAS_LIMIT = 2,
     HAS_CURVE = 4,
     HAS_BEFORE = 8,
-    HAS_TALLY = 16
+    HAS_TALLY = 16,
+    HAS_MOVED_HARM = 32,
+    HAS_MOVED_SAFE = 64,
+    HAS_AREAS = 128
 };
 
 static int merge_units(struct evidence *into, const struct evidence *from, struct err *err)
@@ -79,14 +83,19 @@ static int merge_cell(struct cell *ours, const struct cell *theirs, struct err *
         sums_merge(ours->limit, theirs->limit);
     if (theirs->before)
         sums_merge(ours->before, theirs->before);
+    for (int side = 0; side < N_SIDES; side++)
+        if (theirs->moved[side])
+            sums_merge(ours->moved[side], theirs->moved[side]);
     if (theirs->curve)
         curve_merge(ours->curve, theirs->curve);
+    if (theirs->areas)
+        return areas_merge(ours->areas, theirs->areas, err);
     return theirs->tally ? tally_merge(ours->tally, theirs->tally, err) : 0;
 }
 
 static bool cell_empty(const struct cell *cell)
 {
-    return !cell->sums && !cell->curve && !cell->tally;
+    return !cell->sums && !cell->curve && !cell->areas && !cell->tally;
 }
 
 int evidence_merge(struct evidence *into, const struct evidence *from, struct err *err)
@@ -97,7 +106,7 @@ int evidence_merge(struct evidence *into, const struct evidence *from, struct er
         for (int m = 0; m < into->n_metrics; m++)
             for (int a = 0; a < N_ARMS; a++)
                 if (!cell_empty(&from->steps[s].cells[m][a]) &&
-                    !evidence_cell_ready(into, &into->steps[s].cells[m][a], m))
+                    !evidence_cell_ready(into, &into->steps[s].cells[m][a], m, (enum arm_served)a))
                     return err_set(err, -ENOMEM, "evidence: no memory to merge");
     int rc = merge_units(into, from, err);
     if (rc)
@@ -210,7 +219,8 @@ static uint8_t parts_of(const struct cell *cell)
 {
     return (uint8_t)((cell->sums ? HAS_SUMS : 0) | (cell->limit ? HAS_LIMIT : 0) |
                      (cell->curve ? HAS_CURVE : 0) | (cell->before ? HAS_BEFORE : 0) |
-                     (cell->tally ? HAS_TALLY : 0));
+                     (cell->tally ? HAS_TALLY : 0) | (cell->moved[SIDE_HARM] ? HAS_MOVED_HARM : 0) |
+                     (cell->moved[SIDE_SAFE] ? HAS_MOVED_SAFE : 0) | (cell->areas ? HAS_AREAS : 0));
 }
 
 static void save_cell(const struct cell *cell, struct buf *out)
@@ -222,8 +232,13 @@ static void save_cell(const struct cell *cell, struct buf *out)
         sums_save(cell->limit, out);
     if (cell->before)
         sums_save(cell->before, out);
+    for (int side = 0; side < N_SIDES; side++)
+        if (cell->moved[side])
+            sums_save(cell->moved[side], out);
     if (cell->curve)
         curve_save(cell->curve, out);
+    if (cell->areas)
+        areas_save(cell->areas, out);
     if (cell->tally)
         tally_save(cell->tally, out);
 }
@@ -239,6 +254,7 @@ static void save_step(const struct evidence *e, const struct step_evidence *step
     }
     for (int m = 0; m < e->n_metrics; m++) {
         buf_double(out, step->thresholds[m]);
+        buf_zigzag(out, step->known_ms[m]);
         for (int side = 0; side < N_SIDES; side++) {
             const struct rate_counts *rate = &step->rates[m][side];
             buf_zigzag(out, rate->failures.treatment);
@@ -251,13 +267,13 @@ static void save_step(const struct evidence *e, const struct step_evidence *step
     }
 }
 
-static int load_cell(const struct evidence *e, struct cell *cell, int metric, struct reader *in,
-                     struct err *err)
+static int load_cell(const struct evidence *e, struct cell *cell, int metric, enum arm_served arm,
+                     struct reader *in, struct err *err)
 {
     uint8_t has = reader_u8(in);
     if (has == 0)
         return 0;
-    if (!evidence_cell_ready(e, cell, metric))
+    if (!evidence_cell_ready(e, cell, metric, arm))
         return err_set(err, -ENOMEM, "evidence: no memory for the sums of a metric");
     if (has != parts_of(cell))
         return err_set(err, ERR_CORRUPT, "evidence: metric %d was another one", metric);
@@ -266,8 +282,13 @@ static int load_cell(const struct evidence *e, struct cell *cell, int metric, st
         rc = sums_load(cell->limit, in, err);
     if (rc == 0 && cell->before)
         rc = sums_load(cell->before, in, err);
+    for (int side = 0; rc == 0 && side < N_SIDES; side++)
+        if (cell->moved[side])
+            rc = sums_load(cell->moved[side], in, err);
     if (rc == 0 && cell->curve)
         rc = curve_load(cell->curve, in, err);
+    if (rc == 0 && cell->areas)
+        rc = areas_load(cell->areas, in, err);
     if (rc == 0 && cell->tally)
         rc = tally_load(cell->tally, in, err);
     return rc;
@@ -285,6 +306,7 @@ static int load_step(const struct evidence *e, struct step_evidence *step, int f
     }
     for (int m = 0; m < e->n_metrics; m++) {
         step->thresholds[m] = reader_double(in);
+        step->known_ms[m] = format > 2 ? reader_zigzag(in) : 0;
         for (int side = 0; side < N_SIDES; side++) {
             struct rate_counts *rate = &step->rates[m][side];
             rate->failures.treatment = reader_zigzag(in);
@@ -293,7 +315,7 @@ static int load_step(const struct evidence *e, struct step_evidence *step, int f
             rate->trials_control = reader_zigzag(in);
         }
         for (int a = 0; a < N_ARMS; a++) {
-            int rc = load_cell(e, &step->cells[m][a], m, in, err);
+            int rc = load_cell(e, &step->cells[m][a], m, (enum arm_served)a, in, err);
             if (rc)
                 return rc;
         }

@@ -279,21 +279,33 @@ static int check_formula(const struct experiment_metric *m, int index, struct er
 }
 
 /* What some kinds of metrics cannot be asked for. */
-static int check_kind(const struct experiment_metric *m, const struct measure *measure, int index,
-                      struct err *err)
+static int check_kind(const struct experiment_metric *m, const struct measure *measure, bool strict,
+                      int index, struct err *err)
 {
     bool apart = measure->kind != MEASURE_RATIO || measure->stage == STAGE_SYSTEM;
     if (m->covariate && (apart || measure->square_root))
         return err_set(err, ERR_DATA,
                        "metrics[%d].covariate: %s takes none; means and shares of units do", index,
                        m->metric);
+    bool bare = isnan(m->margin) && isnan(m->margin_relative);
+    if (measure->quantile == 1 && m->role != ROLE_MONITOR && (strict || m->role == ROLE_PRIMARY))
+        return err_set(err, ERR_DATA,
+                       "metrics[%d]: no number of events shows that a maximum is no larger: %s can "
+                       "be a monitor, or a guardrail under noninferiority lenient (its hard_limit "
+                       "is sure from the first value beyond it)",
+                       index, m->metric);
+    if (measure->kind == MEASURE_FAILURE && !isnan(measure->quantile) && bare &&
+        m->role == ROLE_PRIMARY && (m->harm_margin > 0 || m->harm_margin_relative > 0))
+        return err_set(err, ERR_DATA,
+                       "metrics[%d]: %s with a harm margin needs margin or margin_relative", index,
+                       m->metric);
     if (measure->kind == MEASURE_ESTIMATE && m->role == ROLE_PRIMARY)
         return err_set(err, ERR_DATA,
                        "metrics[%d]: %s is estimated without labels: it may hold a rollout, never "
                        "promote it; make it a guardrail or a monitor",
                        index, m->metric);
-    if (measure->kind == MEASURE_ESTIMATE && m->role == ROLE_GUARDRAIL && isnan(m->margin) &&
-        isnan(m->margin_relative) && isnan(m->hard_limit))
+    if (measure->kind == MEASURE_ESTIMATE && m->role == ROLE_GUARDRAIL && bare &&
+        isnan(m->hard_limit))
         return err_set(err, ERR_DATA, "metrics[%d]: %s needs margin, margin_relative or hard_limit",
                        index, m->metric);
     return 0;
@@ -311,7 +323,7 @@ static int check_metric(struct experiment *e, int index, struct err *err)
     rc = measure_of(&measure, m, err);
     if (rc)
         return err_prefix(err, rc, "metrics[%d]", index);
-    rc = check_kind(m, &measure, index, err);
+    rc = check_kind(m, &measure, e->strict, index, err);
     if (rc)
         return rc;
     for (int i = 0; i < index; i++)

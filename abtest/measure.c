@@ -26,9 +26,15 @@ enum row {
     ROW_POSITIVE_RATE,
     ROW_PREDICTION_MEAN,
     ROW_ROC_AUC,
+    ROW_PR_AUC,
+    ROW_CONFIDENCE_QUANTILE,
+    ROW_PREDICTION_QUANTILE,
+    ROW_ERROR_QUANTILE,
     ROW_OUTCOME_RATE,
     ROW_OUTCOME_MEAN,
     ROW_OUTCOME_SUM, /* of the values, by predictions */
+    ROW_UNIT_RATE,   /* outcomes other than 0, by units */
+    ROW_UNIT_SUM,    /* their values, by units */
     ROW_SYSTEM,
     ROW_NDCG,
     ROW_MRR,
@@ -45,6 +51,7 @@ enum row {
     ROW_COUNT_FP,
     ROW_COUNT_TN,
     ROW_COUNT_FN,
+    ROW_COUNT,
     ROW_THROUGHPUT,
     ROW_WHOLE, /* its value is not made of single events */
 };
@@ -79,6 +86,13 @@ static const struct {
     {"positive_rate",   ROW_POSITIVE_RATE,    MEASURE_RATIO,   STAGE_PREDICTION, false, false, true,  NONE},
     {"prediction_mean", ROW_PREDICTION_MEAN,  MEASURE_RATIO,   STAGE_PREDICTION, false, false, false, NONE},
     {"roc_auc",         ROW_ROC_AUC,          MEASURE_AUC,     STAGE_LABEL,      false, false, false, NONE},
+    {"pr_auc",          ROW_PR_AUC,           MEASURE_AUC,     STAGE_LABEL,      false, false, false, NONE},
+    {"prediction_p50",  ROW_PREDICTION_QUANTILE, MEASURE_TAIL, STAGE_PREDICTION, false, false, true,  0.50},
+    {"confidence_p10",  ROW_CONFIDENCE_QUANTILE, MEASURE_TAIL, STAGE_PREDICTION, false, false, true,  0.10},
+    {"confidence_p50",  ROW_CONFIDENCE_QUANTILE, MEASURE_TAIL, STAGE_PREDICTION, false, false, true,  0.50},
+    {"confidence_p90",  ROW_CONFIDENCE_QUANTILE, MEASURE_TAIL, STAGE_PREDICTION, false, false, true,  0.90},
+    {"median_absolute_error", ROW_ERROR_QUANTILE, MEASURE_TAIL, STAGE_LABEL,     true,  false, true,  0.50},
+    {"max_error",       ROW_ERROR_QUANTILE,   MEASURE_TAIL,    STAGE_LABEL,      true,  false, true,  1.00},
     {"gpu_utilization", ROW_SYSTEM,           MEASURE_RATIO,   STAGE_SYSTEM,     true,  false, false, NONE},
     {"cpu_utilization", ROW_SYSTEM,           MEASURE_RATIO,   STAGE_SYSTEM,     true,  false, false, NONE},
     {"memory_bytes",    ROW_SYSTEM,           MEASURE_RATIO,   STAGE_SYSTEM,     true,  false, false, NONE},
@@ -93,6 +107,11 @@ static const struct {
     {"recall_micro",    ROW_ACCURACY,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
     {"f1_micro",        ROW_ACCURACY,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
     {"recall_weighted", ROW_ACCURACY,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
+    {"tp",              ROW_COUNT_TP,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
+    {"fp",              ROW_COUNT_FP,         MEASURE_RATIO,   STAGE_LABEL,      true,  false, true,  NONE},
+    {"tn",              ROW_COUNT_TN,         MEASURE_RATIO,   STAGE_LABEL,      false, false, true,  NONE},
+    {"fn",              ROW_COUNT_FN,         MEASURE_RATIO,   STAGE_LABEL,      true,  false, true,  NONE},
+    {"count",           ROW_COUNT,            MEASURE_FLOW,    STAGE_PREDICTION, false, false, false, NONE},
     {"throughput",      ROW_THROUGHPUT,       MEASURE_FLOW,    STAGE_PREDICTION, false, false, false, NONE},
     {"artifact_bytes",  ROW_WHOLE,            MEASURE_FACT,    STAGE_SYSTEM,     true,  false, false, NONE},
 };
@@ -102,50 +121,34 @@ enum {
     MAX_WORDS = 100
 };
 
-/* A function of several sums; higher is better. */
+/* A function of several sums. */
 static const struct {
     const char *name;
-    enum compound_kind kind;
+    enum compound_kind compound;
+    enum measure_kind kind;
+    bool lower;
 } tallies[] = {
-    {"precision_macro", COMPOUND_PRECISION_MACRO},
-    {"precision_weighted", COMPOUND_PRECISION_WEIGHTED},
-    {"recall_macro", COMPOUND_RECALL_MACRO},
-    {"f1_macro", COMPOUND_F1_MACRO},
-    {"f1_weighted", COMPOUND_F1_WEIGHTED},
-    {"balanced_accuracy", COMPOUND_BALANCED_ACCURACY},
-    {"cohen_kappa", COMPOUND_KAPPA},
-    {"mcc", COMPOUND_MCC},
-    {"r2", COMPOUND_R2},
-    {"mean_iou", COMPOUND_MEAN_IOU},
-    {"dice", COMPOUND_DICE},
+    {"precision_macro", COMPOUND_PRECISION_MACRO, MEASURE_TALLY, false},
+    {"precision_weighted", COMPOUND_PRECISION_WEIGHTED, MEASURE_TALLY, false},
+    {"recall_macro", COMPOUND_RECALL_MACRO, MEASURE_TALLY, false},
+    {"f1_macro", COMPOUND_F1_MACRO, MEASURE_TALLY, false},
+    {"f1_weighted", COMPOUND_F1_WEIGHTED, MEASURE_TALLY, false},
+    {"balanced_accuracy", COMPOUND_BALANCED_ACCURACY, MEASURE_TALLY, false},
+    {"cohen_kappa", COMPOUND_KAPPA, MEASURE_TALLY, false},
+    {"mcc", COMPOUND_MCC, MEASURE_TALLY, false},
+    {"r2", COMPOUND_R2, MEASURE_TALLY, false},
+    {"mean_iou", COMPOUND_MEAN_IOU, MEASURE_TALLY, false},
+    {"dice", COMPOUND_DICE, MEASURE_TALLY, false},
+    {"ece", COMPOUND_ECE, MEASURE_TALLY, true},
+    {"roc_auc_ovr_macro", COMPOUND_AREA_MACRO, MEASURE_AREAS, false},
+    {"roc_auc_ovr_weighted", COMPOUND_AREA_WEIGHTED, MEASURE_AREAS, false},
 };
-
-/* Parts of confusion, of the labelled predictions: in formulas alone. */
-static const struct {
-    const char *name;
-    enum row row;
-} counts[] = {
-    {"tp", ROW_COUNT_TP}, {"fp", ROW_COUNT_FP}, {"tn", ROW_COUNT_TN}, {"fn", ROW_COUNT_FN}};
 
 /* What the collector knows and no experiment can be decided by. */
 static const struct {
     const char *name, *why;
 } undecidable[] = {
-    {"count", "a count follows the share of the traffic; throughput does not"},
-    {"tp", "a count follows the share of the traffic; a formula (expr) takes it by prediction"},
-    {"fp", "a count follows the share of the traffic; a formula (expr) takes it by prediction"},
-    {"tn", "a count follows the share of the traffic; a formula (expr) takes it by prediction"},
-    {"fn", "a count follows the share of the traffic; a formula (expr) takes it by prediction"},
-    {"ece", "it sinks as events come in, so the smaller arm looks worse; use brier or log_loss"},
-    {"max_error", "it grows as events come in, so the larger arm looks worse; use rmse"},
-    {"median_absolute_error", "of quantiles only latency's can be decided by; use mae"},
-    {"prediction_p50", "of quantiles only latency's can be decided by; use prediction_mean"},
-    {"confidence_p10", "of quantiles only latency's can be decided by; use confidence_mean"},
-    {"confidence_p50", "of quantiles only latency's can be decided by; use confidence_mean"},
-    {"confidence_p90", "of quantiles only latency's can be decided by; use confidence_mean"},
-    {"pr_auc", "its value hangs on the share of positives; use roc_auc"},
-    {"roc_auc_ovr_macro", "areas of many classes are not kept by unit; use log_loss or f1_macro"},
-    {"roc_auc_ovr_weighted", "areas of many classes are not kept by unit; use log_loss"},
+    {"reconstruction_error", "it is of the inputs, which both arms draw from the same units"},
 };
 
 /* `name` as a row has it; ndcg_k stands for any k up to what a ranking keeps. */
@@ -174,6 +177,8 @@ static const struct {
     {"outcome_rate{name=\"", ROW_OUTCOME_RATE, STAGE_OUTCOME, false, true},
     {"outcome_mean{name=\"", ROW_OUTCOME_MEAN, STAGE_OUTCOME, false, false},
     {"outcome_sum{name=\"", ROW_OUTCOME_SUM, STAGE_OUTCOME, false, false},
+    {"outcome_rate_per_unit{name=\"", ROW_UNIT_RATE, STAGE_OUTCOME, false, false},
+    {"outcome_sum_per_unit{name=\"", ROW_UNIT_SUM, STAGE_OUTCOME, false, false},
     {"iou{class=\"", ROW_IOU, STAGE_LABEL, false, false},
     {"precision{class=\"", ROW_CLASS_PRECISION, STAGE_LABEL, false, true},
     {"recall{class=\"", ROW_CLASS_RECALL, STAGE_LABEL, false, true},
@@ -195,6 +200,8 @@ static bool resolve_family(struct measure *out, const char *name)
                                 .binary = families[i].binary,
                                 .quantile = NONE,
                                 .row = (int)families[i].row,
+                                .per_unit = families[i].row == ROW_UNIT_RATE ||
+                                            families[i].row == ROW_UNIT_SUM,
                                 .outcome = name + head,
                                 .outcome_bytes = (int)(n - head - 2)};
         return true;
@@ -225,7 +232,9 @@ static bool resolve_tally(struct measure *out, const char *name)
     for (size_t i = 0; i < sizeof(tallies) / sizeof(tallies[0]); i++)
         if (strcmp(tallies[i].name, name) == 0) {
             *out = measure_of_formula();
-            out->compound = tallies[i].kind;
+            out->compound = tallies[i].compound;
+            out->kind = tallies[i].kind;
+            out->lower_is_better = tallies[i].lower;
             return true;
         }
     return false;
@@ -263,7 +272,9 @@ int measure_resolve(struct measure *out, const char *name, struct err *err)
                                 .row = (int)rows[i].row,
                                 .outcome = name,
                                 .outcome_bytes = (int)strlen(name),
-                                .k = k};
+                                .k = k,
+                                .average_precision = rows[i].row == ROW_PR_AUC,
+                                .per_second = rows[i].row == ROW_THROUGHPUT};
         return 0;
     }
     bool found =
@@ -273,15 +284,6 @@ int measure_resolve(struct measure *out, const char *name, struct err *err)
 
 int measure_resolve_operand(struct measure *out, const char *name, struct err *err)
 {
-    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
-        if (strcmp(counts[i].name, name) == 0) {
-            *out = (struct measure){.kind = MEASURE_RATIO,
-                                    .stage = STAGE_LABEL,
-                                    .binary = true,
-                                    .quantile = NONE,
-                                    .row = (int)counts[i].row};
-            return 0;
-        }
     int rc = measure_resolve(out, name, err);
     if (rc)
         return rc;
@@ -375,15 +377,15 @@ static bool outcome_ratio(const struct measure *measure, const struct observatio
 {
     if (measure->row == ROW_LABELLED_RATE)
         return labelled_ratio(o, n, d);
-    /* a prediction is a chance of the outcome, an outcome event is its value */
+    /* a prediction, or its unit, is a chance of the outcome; an outcome event is its value */
     if (o->stage == STAGE_PREDICTION) {
         *n = 0;
         *d = 1;
-        return measure->row != ROW_OUTCOME_MEAN;
+        return measure->per_unit ? o->new_unit : measure->row != ROW_OUTCOME_MEAN;
     }
     if (o->stage != STAGE_OUTCOME || !named(measure, o) || !isfinite(o->named_value))
         return false;
-    bool rate = measure->row == ROW_OUTCOME_RATE;
+    bool rate = measure->row == ROW_OUTCOME_RATE || measure->row == ROW_UNIT_RATE;
     *n = rate ? o->named_value != 0 : o->named_value;
     *d = measure->row == ROW_OUTCOME_MEAN ? 1 : 0;
     return true;
@@ -409,6 +411,11 @@ static bool iou_ratio(const struct measure *measure, const struct observation *o
         all += pixels->tp + pixels->fp + pixels->fn;
     }
     return give(tp, all, n, d);
+}
+
+static double prediction_of(const struct observation *o)
+{
+    return isfinite(o->score) ? o->score : o->value;
 }
 
 bool measure_ratio(const struct measure *measure, const struct observation *o, double *n, double *d)
@@ -449,7 +456,7 @@ bool measure_ratio(const struct measure *measure, const struct observation *o, d
     case ROW_POSITIVE_RATE:
         return o->has_predicted && give(o->predicted, 1, n, d);
     case ROW_PREDICTION_MEAN:
-        return give(isfinite(o->score) ? o->score : o->value, 1, n, d);
+        return give(prediction_of(o), 1, n, d);
     case ROW_SYSTEM:
         return named(measure, o) && give(o->named_value, 1, n, d);
     case ROW_NDCG:
@@ -470,16 +477,41 @@ bool measure_ratio(const struct measure *measure, const struct observation *o, d
     case ROW_CLASS_RECALL:
     case ROW_CLASS_F1:
         return class_ratio(measure, o, n, d);
-    case ROW_THROUGHPUT: /* its arm's share is the denominator */
+    case ROW_COUNT: /* its arm's share is the denominator */
+    case ROW_THROUGHPUT:
     case ROW_ROC_AUC:
+    case ROW_PR_AUC:
+    case ROW_CONFIDENCE_QUANTILE:
+    case ROW_PREDICTION_QUANTILE:
+    case ROW_ERROR_QUANTILE:
     case ROW_OUTCOME_RATE:
     case ROW_OUTCOME_MEAN:
     case ROW_OUTCOME_SUM:
+    case ROW_UNIT_RATE:
+    case ROW_UNIT_SUM:
     case ROW_LABELLED_RATE:
     case ROW_WHOLE:
         break;
     }
     return false;
+}
+
+double measure_value(const struct measure *measure, const struct observation *o)
+{
+    if (o->stage != measure->stage || o->failed) /* a failed request's latency says nothing */
+        return NONE;
+    switch ((enum row)measure->row) {
+    case ROW_LATENCY_QUANTILE:
+        return o->latency_ms;
+    case ROW_CONFIDENCE_QUANTILE:
+        return o->confidence;
+    case ROW_PREDICTION_QUANTILE:
+        return prediction_of(o);
+    case ROW_ERROR_QUANTILE:
+        return fabs(o->value - o->label_value);
+    default:
+        return NONE;
+    }
 }
 
 bool measure_failure(const struct measure *measure, const struct observation *o, double threshold,
@@ -491,9 +523,9 @@ bool measure_failure(const struct measure *measure, const struct observation *o,
         *failed = o->failed;
         return true;
     }
-    /* a failed request's latency says nothing; without a threshold nothing is known yet */
-    if (o->failed || isnan(o->latency_ms) || isnan(threshold))
+    double value = measure_value(measure, o);
+    if (isnan(value) || isnan(threshold)) /* without a threshold nothing is known yet */
         return false;
-    *failed = o->latency_ms > threshold;
+    *failed = value > threshold;
     return true;
 }

@@ -107,6 +107,7 @@ static void take_multiclass(struct observation *out, const struct sample *sample
     out->correct = out->predicted_class == out->label_class;
     if (sample->n_scores == 0)
         return;
+    out->content = sample;
     out->brier = scores.away + (isnan(scores.own) ? 1 : 0);
     out->log_loss = log_loss_of(isnan(scores.own) ? 0 : fmax(scores.own, 0) / scores.sum);
     out->in_top_3 = !isnan(scores.own) && scores.before < 3;

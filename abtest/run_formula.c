@@ -20,23 +20,15 @@ static const struct config_metric *metric_of(const struct config_model *model, c
     return NULL;
 }
 
-/* An outcome rule is the formula of one metric. */
+/* An outcome rule is the formula of one metric. Arms differ in size: a sum counts by prediction, as
+   the mean does. */
 static int print_outcome(char out[MAX_FORMULA_BYTES], const struct config_metric *metric,
                          struct err *err)
 {
     bool rate = !metric->agg || strcmp(metric->agg, "rate") == 0;
-    if (metric->per && strcmp(metric->per, "unit") == 0)
-        return err_set(err, ERR_DATA,
-                       "metric %s cannot decide an experiment: it counts per unit; make one per "
-                       "prediction",
-                       metric->name);
-    if (metric->agg && strcmp(metric->agg, "sum") == 0)
-        return err_set(err, ERR_DATA,
-                       "metric %s cannot decide an experiment: a sum follows the share of the "
-                       "traffic; take the mean",
-                       metric->name);
-    int n = snprintf(out, MAX_FORMULA_BYTES, "outcome_%s{name=\"%s\"}", rate ? "rate" : "sum",
-                     metric->outcome);
+    bool per_unit = metric->per && strcmp(metric->per, "unit") == 0;
+    int n = snprintf(out, MAX_FORMULA_BYTES, "outcome_%s%s{name=\"%s\"}", rate ? "rate" : "sum",
+                     per_unit ? "_per_unit" : "", metric->outcome);
     return n < MAX_FORMULA_BYTES
                ? 0
                : err_set(err, ERR_DATA, "metric %s: its outcome's name is too long", metric->name);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "abtest/run.h"
+#include "stats/metric.h"
 
 /* From since_ms on predictions belong to `step`; -1: to none. */
 struct interval {
@@ -90,10 +91,9 @@ void young_save(const struct item *item, struct buf *out);
 int young_load(struct item *item, struct reader *in, struct err *err);
 
 /* run_told.c */
-/* A built-in metric of a version over whole minutes; NaN where nothing is known of it. *n:
-   predictions. */
+/* A built-in metric of a version over whole minutes; NaN where nothing is known of it. */
 int run_value(struct run *run, const char *model, const char *version, const char *metric,
-              int64_t from_ms, int64_t to_ms, double *value, int64_t *n, struct err *err);
+              int64_t from_ms, int64_t to_ms, struct metric_value *out, struct err *err);
 /* Facts and estimates of both versions into the evidence, once a minute of event time. */
 int item_tell(struct run *run, struct item *item, int64_t look_ms, struct err *err);
 

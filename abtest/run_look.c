@@ -10,25 +10,27 @@
 enum {
     LOOK_MS = 1000,
     MINUTE_MS = 60000,
-    BEFORE_MS = 3600000,    /* control's latency is read over so long before the step */
-    QUANTILE_FAILURES = 10, /* expected beyond the quantile, before it is taken for known */
+    BEFORE_MS = 3600000,    /* control's quantile is read over so long before the step */
+    QUANTILE_FAILURES = 10, /* expected beyond the quantile, before it is taken for known … */
+    MAXIMUM_OF = 100,       /* … and for a maximum so many values each */
     SHOW_MS = 1000,         /* a verdict for people is written at most so often */
 };
 
-/* --- the latency that a failure is measured against --- */
+/* --- the quantile that values are measured against --- */
 
-static int control_quantile(struct run *run, const struct item *item, const struct measure *measure,
-                            int64_t until_ms, double *out, struct err *err)
+static int control_quantile(struct run *run, const struct item *item, int metric,
+                            const struct measure *measure, int64_t until_ms, double *out,
+                            struct err *err)
 {
     const struct experiment *experiment = item->experiment;
-    int64_t to_ms = until_ms - until_ms % MINUTE_MS, n;
-    double value;
-    char name[16];
-    snprintf(name, sizeof(name), "latency_p%.0f", 100 * measure->quantile);
-    int rc = run_value(run, experiment->model, experiment->control, name, to_ms - BEFORE_MS, to_ms,
-                       &value, &n, err);
-    bool known = (double)n * (1 - measure->quantile) >= QUANTILE_FAILURES;
-    *out = !rc && known ? value : (double)NAN;
+    int64_t to_ms = until_ms - until_ms % MINUTE_MS;
+    struct metric_value before;
+    double rarer = fmin(measure->quantile, 1 - measure->quantile);
+    int rc = run_value(run, experiment->model, experiment->control,
+                       experiment->metrics[metric].metric, to_ms - BEFORE_MS, to_ms, &before, err);
+    double n = (double)(measure->stage == STAGE_LABEL ? before.labelled : before.n);
+    double beyond = rarer > 0 ? n * rarer : n / MAXIMUM_OF;
+    *out = !rc && beyond >= QUANTILE_FAILURES ? before.value : (double)NAN;
     return rc;
 }
 
@@ -47,9 +49,9 @@ static int set_thresholds(struct run *run, struct item *item, int64_t look_ms, s
             !isnan(evidence_threshold(item->evidence, step, i)))
             continue;
         if (isnan(q))
-            rc = control_quantile(run, item, &measure, look_ms, &q, err);
+            rc = control_quantile(run, item, i, &measure, look_ms, &q, err);
         if (!rc && !isnan(q)) {
-            evidence_set_threshold(item->evidence, step, i, q);
+            evidence_set_threshold(item->evidence, step, i, q, look_ms);
             item->dirty = true;
         }
     }

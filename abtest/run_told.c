@@ -1,5 +1,5 @@
-/* What is known of a version as a whole: facts that were registered, and estimates without labels.
- */
+/* What is known of a version as a whole: facts that were registered, estimates without labels, and
+   for people the quantiles of both arms. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 enum {
     MINUTE_MS = 60000,
-    ESTIMATE_MS = 3600000, /* an estimate is of the newest hour of the step, or less */
+    VALUE_MS = 3600000, /* an estimate or quantile is of the newest hour of the step, or less */
 };
 
 struct facts {
@@ -55,7 +55,7 @@ static int merge_all(const struct series_points *points, struct states **sum, st
 }
 
 int run_value(struct run *run, const char *model, const char *version, const char *metric,
-              int64_t from_ms, int64_t to_ms, double *value, int64_t *n, struct err *err)
+              int64_t from_ms, int64_t to_ms, struct metric_value *out, struct err *err)
 {
     struct series_query query = {
         .model = model,
@@ -68,38 +68,33 @@ int run_value(struct run *run, const char *model, const char *version, const cha
     AUTO(states) struct states *sum = NULL;
     struct series_points points = {0};
     struct metric_ref ref;
-    struct metric_value result;
     struct err why;
-    *value = (double)NAN;
-    *n = 0;
+    *out = (struct metric_value){.value = (double)NAN};
     if (query.from_ms >= to_ms || series_read(run->options.store, &query, &points, &why))
         return 0; /* no such model yet */
     int rc = merge_all(&points, &sum, err);
-    if (!rc && metric_find(&ref, metric, points.setup.task, &why) == 0) {
-        metric_result(sum, &ref, to_ms - query.from_ms, &result);
-        *value = result.value;
-        *n = result.n;
-    }
+    if (!rc && metric_find(&ref, metric, points.setup.task, &why) == 0)
+        metric_result(sum, &ref, to_ms - query.from_ms, out);
     series_points_free(&points);
     return rc;
 }
 
-static int tell_estimate(struct run *run, struct item *item, int metric, int64_t look_ms,
-                         struct err *err)
+/* Of both versions, from their minutes in the step: the newest hour. */
+static int tell_value(struct run *run, struct item *item, int metric, int64_t look_ms,
+                      struct err *err)
 {
     const struct experiment *experiment = item->experiment;
     int64_t begun_ms = item->ramp.since_ms + RUN_SETTLE_MS;
     int64_t from_ms = (begun_ms + MINUTE_MS - 1) / MINUTE_MS * MINUTE_MS;
-    if (look_ms - from_ms > ESTIMATE_MS)
-        from_ms = look_ms - ESTIMATE_MS;
+    if (look_ms - from_ms > VALUE_MS)
+        from_ms = look_ms - VALUE_MS;
     int rc = 0;
     for (int a = 0; !rc && a < N_ARMS; a++) {
-        double value;
-        int64_t n;
+        struct metric_value value;
         rc = run_value(run, experiment->model, version_of(experiment, (enum arm_served)a),
-                       experiment->metrics[metric].metric, from_ms, look_ms, &value, &n, err);
+                       experiment->metrics[metric].metric, from_ms, look_ms, &value, err);
         if (!rc)
-            evidence_tell(item->evidence, metric, (enum arm_served)a, value);
+            evidence_tell(item->evidence, metric, (enum arm_served)a, value.value);
     }
     return rc;
 }
@@ -117,8 +112,8 @@ int item_tell(struct run *run, struct item *item, int64_t look_ms, struct err *e
             continue;
         if (measure.kind == MEASURE_FACT)
             rc = tell_fact(run, item, i, err);
-        else if (measure.kind == MEASURE_ESTIMATE)
-            rc = tell_estimate(run, item, i, minute_ms, err);
+        else if (measure.kind == MEASURE_ESTIMATE || !isnan(measure.quantile))
+            rc = tell_value(run, item, i, minute_ms, err);
         else
             continue;
         item->dirty = true;

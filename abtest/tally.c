@@ -60,12 +60,21 @@ static struct column *find(const struct tally *tally, uint64_t key, uint8_t part
     return column && column->key == key && column->part == part ? column : NULL;
 }
 
+/* Which columns came first must not be seen in what is kept: of too many none is. */
+static void crowd(struct tally *tally)
+{
+    for (size_t i = 0; i < tally->n_columns; i++)
+        free(tally->columns[i]);
+    tally->n_columns = 0;
+    tally->crowded = true;
+}
+
 static int open_column(struct tally *tally, uint64_t key, uint8_t part, struct err *err)
 {
-    if (find(tally, key, part))
+    if (tally->crowded || find(tally, key, part))
         return 0;
     if (tally->n_columns == TALLY_MAX_COLUMNS) {
-        tally->crowded = true;
+        crowd(tally);
         return 0;
     }
     struct column *column = calloc(1, sizeof(*column));
@@ -108,12 +117,13 @@ void tally_add(struct tally *tally, uint64_t unit, const struct tally_term *term
 int tally_merge(struct tally *into, const struct tally *from, struct err *err)
 {
     int rc = 0;
+    if (from->crowded)
+        crowd(into);
     for (size_t i = 0; !rc && i < from->n_columns; i++)
         rc = open_column(into, from->columns[i]->key, from->columns[i]->part, err);
     if (rc)
         return rc;
     into->n += from->n;
-    into->crowded |= from->crowded;
     for (int j = 0; j < TALLY_BUCKETS; j++)
         into->events[j] += from->events[j];
     for (size_t i = 0; i < from->n_columns; i++) {
@@ -162,7 +172,7 @@ void tally_save(const struct tally *tally, struct buf *out)
 int tally_load(struct tally *tally, struct reader *in, struct err *err)
 {
     tally->n = reader_zigzag(in);
-    tally->crowded = reader_u8(in) != 0;
+    bool crowded = reader_u8(in) != 0; /* with columns, when it was written by an older version */
     for (int j = 0; j < TALLY_BUCKETS; j++)
         tally->events[j] = (int32_t)reader_zigzag(in);
     uint64_t used = reader_varint(in);
@@ -181,6 +191,8 @@ int tally_load(struct tally *tally, struct reader *in, struct err *err)
             column->all += column->buckets[j];
         }
     }
+    if (crowded)
+        crowd(tally);
     return reader_failed(in) ? err_set(err, ERR_CORRUPT, "evidence: a tally ends too early") : 0;
 }
 

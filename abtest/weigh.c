@@ -1,13 +1,11 @@
-#include "abtest/weigh.h"
+#include "abtest/weigh_inside.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "stats/bayes.h"
 #include "stats/confseq.h"
 #include "stats/e_process.h"
-#include "stats/fixed_horizon.h"
 
 /* Burn-in of the asymptotic sequence (docs/abtest.md): earlier looks are not valid. */
 static const double BURN_IN_EVENTS = 20;        /* expected rare events in the smaller arm */
@@ -20,15 +18,6 @@ static const double ASYMPTOTIC_SHARE = .2; /* from this share on absolute margin
 static const double DEFAULT_UNITS = 2000;  /* treatment units the interval is tuned for */
 static const double CERTAIN = 700;         /* ln E of what has no chance in it; e^700 is finite */
 
-struct weighing {
-    const struct experiment *experiment;
-    const struct evidence *evidence;
-    const struct experiment_metric *metric;
-    struct measure measure;
-    int index, step;
-    double tuning; /* information at which the sequence is tightest */
-};
-
 /* --- the asymptotic side --- */
 
 /* n_b wanted · (1 - w): on the scale n_a n_b/(n_a + n_b), from the first step, never changed. */
@@ -38,14 +27,17 @@ static double tuning_of(const struct experiment *experiment)
     return (units > 0 ? units : DEFAULT_UNITS) * (1 - experiment_share(experiment, 0));
 }
 
-static struct ratio_estimate estimate_of(const struct weighing *w, int step, enum arm_served arm,
-                                         double theta)
+struct ratio_estimate weighing_estimate(const struct weighing *w, int step, enum arm_served arm,
+                                        enum failure_side side, double theta)
 {
     switch (w->measure.kind) {
     case MEASURE_AUC:
+    case MEASURE_AREAS:
         return evidence_auc(w->evidence, step, w->index, arm);
     case MEASURE_TALLY:
-        return evidence_tally(w->evidence, step, w->index, arm);
+        return evidence_tally(w->evidence, step, w->index, arm, side);
+    case MEASURE_TAIL:
+        return evidence_tail(w->evidence, step, w->index, arm, side);
     case MEASURE_FLOW: {
         const double shares[N_ARMS] = {experiment_control_share(w->experiment, step),
                                        experiment_weight(w->experiment, step) / 100};
@@ -92,25 +84,16 @@ static bool burnt_in(const struct weighing *w, const struct ratio_estimate *a,
            less * rare_share(w, a->nonzero + b->nonzero, a->n + b->n) >= BURN_IN_EVENTS;
 }
 
-/* The steps that may speak about b - factor · a: both arms burnt in, variances floored. */
-struct strata {
-    int n;
-    double factor;
-    struct ratio_estimate a[EXPERIMENT_MAX_STEPS], b[EXPERIMENT_MAX_STEPS];
-};
-
-/*
- * A covariate is taken off the difference, b - factor · a - theta (x_b - x_a): its part is 0 in the
- * mean whatever the factor, because the arms were drawn from the same units.
- */
-static void strata_of(const struct weighing *w, double factor, struct strata *out)
+void weighing_strata(const struct weighing *w, enum failure_side side, double factor,
+                     struct strata *out)
 {
     out->n = 0;
+    out->side = side;
     out->factor = factor;
     for (int s = 0; s < w->experiment->n_steps; s++) {
         double theta = evidence_theta(w->evidence, s, w->index);
-        struct ratio_estimate a = estimate_of(w, s, ARM_CONTROL, theta / factor);
-        struct ratio_estimate b = estimate_of(w, s, ARM_TREATMENT, theta);
+        struct ratio_estimate a = weighing_estimate(w, s, ARM_CONTROL, side, theta / factor);
+        struct ratio_estimate b = weighing_estimate(w, s, ARM_TREATMENT, side, theta);
         if (!burnt_in(w, &a, &b))
             continue;
         floor_variances(&a, &b);
@@ -119,12 +102,7 @@ static void strata_of(const struct weighing *w, double factor, struct strata *ou
     }
 }
 
-/* b - factor · a, summed over strata with weights that do not look at the outcome. */
-struct contrast {
-    double value, variance, information;
-};
-
-static struct contrast contrast_of(const struct strata *strata)
+struct contrast weighing_contrast(const struct strata *strata)
 {
     struct contrast sum = {0, 0, 0};
     double factor = strata->factor;
@@ -142,12 +120,17 @@ static struct contrast contrast_of(const struct strata *strata)
     return sum;
 }
 
+double weighing_sign(const struct weighing *w)
+{
+    return w->metric->lower_is_better || w->measure.kind == MEASURE_TAIL ? 1 : -1;
+}
+
 /* ln E against "worse (in the metric's bad direction) by at most `distance` of factor · control".
  */
 static double log_e_worse(const struct weighing *w, const struct strata *strata, double distance)
 {
-    struct contrast c = contrast_of(strata);
-    double sign = w->metric->lower_is_better ? 1 : -1;
+    struct contrast c = weighing_contrast(strata);
+    double sign = weighing_sign(w);
     return confseq_log_e_above(sign * c.value, c.variance, c.information, w->experiment->alpha,
                                w->tuning, distance);
 }
@@ -155,19 +138,27 @@ static double log_e_worse(const struct weighing *w, const struct strata *strata,
 /* ln E against "worse by `distance` or more". */
 static double log_e_within(const struct weighing *w, const struct strata *strata, double distance)
 {
-    struct contrast c = contrast_of(strata);
-    double sign = w->metric->lower_is_better ? -1 : 1;
+    struct contrast c = weighing_contrast(strata);
+    double sign = -weighing_sign(w);
     return confseq_log_e_above(sign * c.value, c.variance, c.information, w->experiment->alpha,
                                w->tuning, -distance);
 }
 
-/* Without a covariate the arms are the same whatever the factor: they are not read again. */
-static struct strata strata_at(const struct weighing *w, const struct strata *known, double factor)
+/* Is an arm read in another way for each question? */
+static bool is_sided(const struct weighing *w)
+{
+    return w->measure.kind == MEASURE_TAIL ||
+           (w->measure.kind == MEASURE_TALLY && w->measure.compound == COMPOUND_ECE);
+}
+
+/* Mostly the arms are the same whatever the question: they are not read again. */
+static struct strata strata_at(const struct weighing *w, const struct strata *known,
+                               enum failure_side side, double factor)
 {
     struct strata strata = *known;
     strata.factor = factor;
-    if (w->metric->covariate && factor != known->factor)
-        strata_of(w, factor, &strata);
+    if (is_sided(w) || (w->metric->covariate && factor != known->factor))
+        weighing_strata(w, side, factor, &strata);
     return strata;
 }
 
@@ -179,6 +170,8 @@ static double or_zero(double margin)
 /* 1 ± the relative margin, towards the bad side. */
 static double factor_of(const struct weighing *w, double relative)
 {
+    if (!isnan(w->measure.quantile))
+        return 1; /* the margin is in the threshold */
     return 1 + (w->metric->lower_is_better ? 1 : -1) * or_zero(relative);
 }
 
@@ -187,43 +180,71 @@ static bool has_margin(const struct experiment_metric *metric)
     return !isnan(metric->margin) || !isnan(metric->margin_relative);
 }
 
+static void unknown_quantile(const struct weighing *w, char why[VERDICT_WHY_BYTES])
+{
+    if (w->measure.quantile < 1)
+        snprintf(why, VERDICT_WHY_BYTES, "control's %g-quantile before the step is not known",
+                 w->measure.quantile);
+    else
+        snprintf(why, VERDICT_WHY_BYTES, "control's maximum before the step is not known");
+}
+
 /* Enough of both arms, and not one observation unlike the others: no burn-in ever ends then. */
 static bool all_equal(const struct weighing *w)
 {
-    struct ratio_estimate a = estimate_of(w, w->step, ARM_CONTROL, 0);
-    struct ratio_estimate b = estimate_of(w, w->step, ARM_TREATMENT, 0);
+    struct ratio_estimate a = weighing_estimate(w, w->step, ARM_CONTROL, SIDE_NONE, 0);
+    struct ratio_estimate b = weighing_estimate(w, w->step, ARM_TREATMENT, SIDE_NONE, 0);
     return a.n >= BURN_IN_OBSERVATIONS && b.n >= BURN_IN_OBSERVATIONS && !(a.variance > 0) &&
            !(b.variance > 0) && a.value == b.value;
 }
 
-/* What keeps the sequence from speaking; NULL: nothing. */
-static const char *why_undefined(const struct weighing *w, const struct contrast *c)
+/* What keeps the sequence from speaking; false: nothing. */
+static bool find_why(const struct weighing *w, const struct contrast *c,
+                     char why[VERDICT_WHY_BYTES])
 {
-    if (!(c->information > 0))
-        return all_equal(w) ? "no variance: all observations are equal so far"
+    const char *text = NULL;
+    if (w->measure.kind == MEASURE_TAIL &&
+        isnan(evidence_threshold(w->evidence, w->step, w->index))) {
+        unknown_quantile(w, why);
+        return true;
+    }
+    if (!evidence_complete(w->evidence, w->index))
+        text = "counts per unit, and there are more units than are kept";
+    else if (!(c->information > 0))
+        text = all_equal(w) ? "no variance: all observations are equal so far"
                             : "not enough observations in both arms yet";
-    return c->variance > 0 ? NULL : "no variance between units";
+    else if (!(c->variance > 0))
+        text = "no variance between units";
+    if (text)
+        snprintf(why, VERDICT_WHY_BYTES, "%s", text);
+    return text != NULL;
+}
+
+/* A distance that is not in the threshold already. */
+static double distance_of(const struct weighing *w, double margin)
+{
+    return isnan(w->measure.quantile) ? or_zero(margin) : 0;
 }
 
 static void weigh_sequence(const struct weighing *w, struct metric_verdict *out)
 {
     const struct experiment_metric *m = w->metric;
     struct strata plain;
-    strata_of(w, 1, &plain);
-    struct contrast c = contrast_of(&plain);
-    const char *why = why_undefined(w, &c);
-    if (why) {
+    weighing_strata(w, SIDE_NONE, 1, &plain);
+    struct contrast c = weighing_contrast(&plain);
+    if (find_why(w, &c, out->why)) {
         out->status = STATUS_UNDEFINED;
-        snprintf(out->why, sizeof(out->why), "%s", why);
         return;
     }
-    struct strata harm = strata_at(w, &plain, factor_of(w, m->harm_margin_relative));
-    out->log_e_harm = log_e_worse(w, &harm, m->harm_margin);
+    struct strata harm = strata_at(w, &plain, SIDE_HARM, factor_of(w, m->harm_margin_relative));
+    out->log_e_harm = log_e_worse(w, &harm, distance_of(w, m->harm_margin));
     if (has_margin(m)) {
-        struct strata safe = strata_at(w, &plain, factor_of(w, m->margin_relative));
-        out->log_e_safe = log_e_within(w, &safe, or_zero(m->margin));
+        struct strata safe = strata_at(w, &plain, SIDE_SAFE, factor_of(w, m->margin_relative));
+        out->log_e_safe = log_e_within(w, &safe, distance_of(w, m->margin));
     }
-    out->log_e_superior = log_e_within(w, &plain, 0);
+    bool moved = w->measure.kind == MEASURE_TAIL; /* … by a margin, that is not in question here */
+    struct strata better = strata_at(w, &plain, moved ? SIDE_NONE : SIDE_SAFE, 1);
+    out->log_e_superior = log_e_within(w, &better, 0);
     out->safe_now = true;
 }
 
@@ -311,6 +332,9 @@ static double spent(const struct weighing *w, enum failure_side side)
 static double log_e_better(const struct weighing *w)
 {
     double sum = 0;
+    const struct experiment_metric *m = w->metric;
+    if (!isnan(w->measure.quantile) && (m->harm_margin > 0 || m->harm_margin_relative > 0))
+        return 0; /* the threshold was moved: nothing was counted against the quantile itself */
     for (int s = 0; s < w->experiment->n_steps; s++) {
         struct rate_counts rate = evidence_rate(w->evidence, s, w->index, SIDE_HARM);
         sum += e_process_safe(rate.failures, experiment_share(w->experiment, s), 1,
@@ -353,7 +377,7 @@ static void weigh_rate(const struct weighing *w, struct metric_verdict *out)
     bool safe = by_sequence(w, or_zero(w->metric->margin));
     if (harm || safe) {
         struct strata strata;
-        strata_of(w, 1, &strata);
+        weighing_strata(w, SIDE_NONE, 1, &strata);
         if (harm)
             out->log_e_harm = log_e_worse(w, &strata, w->metric->harm_margin);
         if (safe)
@@ -361,8 +385,7 @@ static void weigh_rate(const struct weighing *w, struct metric_verdict *out)
     }
     if (!isnan(w->measure.quantile) && isnan(evidence_threshold(w->evidence, w->step, w->index))) {
         out->status = STATUS_UNDEFINED;
-        snprintf(out->why, sizeof(out->why), "control's %g-quantile before the step is not known",
-                 w->measure.quantile);
+        unknown_quantile(w, out->why);
     } else if (failures == 0) {
         snprintf(out->why, sizeof(out->why), "no failure in either arm yet");
     }
@@ -370,19 +393,31 @@ static void weigh_rate(const struct weighing *w, struct metric_verdict *out)
 
 /* --- hard limit: one sample, against the limit --- */
 
+/* One value beyond it makes the maximum: there is no chance in that. */
+static double log_e_maximum(const struct weighing *w)
+{
+    double beyond = 0;
+    for (int s = 0; s < w->experiment->n_steps; s++)
+        beyond += evidence_beyond_limit(w->evidence, s, w->index, ARM_TREATMENT).nonzero;
+    return beyond > 0 ? CERTAIN : 0;
+}
+
 static double log_e_limit(const struct weighing *w)
 {
-    double limit = w->metric->hard_limit, sign = w->metric->lower_is_better ? 1 : -1;
-    bool tail = !isnan(w->measure.quantile);
-    double allowed = tail ? 1 - w->measure.quantile : limit;
+    double limit = w->metric->hard_limit, beyond = w->measure.quantile;
+    bool tail = !isnan(beyond);
+    double sign = w->metric->lower_is_better || tail ? 1 : -1;
+    double allowed = !tail ? limit : w->metric->lower_is_better ? 1 - beyond : beyond;
     double weight = 0, value = 0, variance = 0, nonzero = 0;
     int buckets = 0;
     if (isnan(limit))
         return 0;
+    if (allowed == 0 && tail)
+        return log_e_maximum(w);
     for (int s = 0; s < w->experiment->n_steps; s++) {
         struct ratio_estimate b =
             tail ? evidence_beyond_limit(w->evidence, s, w->index, ARM_TREATMENT)
-                 : estimate_of(w, s, ARM_TREATMENT, 0);
+                 : weighing_estimate(w, s, ARM_TREATMENT, SIDE_NONE, 0);
         if (!(b.n > 0) || isnan(b.value) || isnan(b.variance))
             continue;
         if (w->measure.binary && allowed > 0 && allowed < 1)
@@ -402,59 +437,6 @@ static double log_e_limit(const struct weighing *w)
                         : DEFAULT_UNITS;
     return confseq_log_e_above(sign * value / weight, variance / (weight * weight), weight,
                                w->experiment->alpha, tuning, sign * allowed);
-}
-
-/* --- for people --- */
-
-static void show_told(const struct weighing *w, struct metric_verdict *out)
-{
-    out->control_value = evidence_told(w->evidence, w->index, ARM_CONTROL);
-    out->treatment_value = evidence_told(w->evidence, w->index, ARM_TREATMENT);
-    out->difference = out->treatment_value - out->control_value;
-}
-
-static void show_arms(const struct weighing *w, struct metric_verdict *out)
-{
-    bool units = w->measure.kind == MEASURE_FAILURE;
-    double shown[N_ARMS] = {0, 0}, counted[N_ARMS] = {0, 0}, sum[N_ARMS] = {0, 0};
-    for (int s = 0; s < w->experiment->n_steps; s++)
-        for (int a = 0; a < N_ARMS; a++) {
-            struct ratio_estimate e = estimate_of(w, s, (enum arm_served)a, 0);
-            bool any = e.n > 0 && !isnan(e.value);
-            counted[a] += any ? e.n : 0;
-            sum[a] += any ? e.n * e.value : 0;
-            shown[a] += units ? (double)evidence_arm(w->evidence, s, (enum arm_served)a).units
-                        : any ? e.n
-                              : 0;
-        }
-    double none = (double)NAN;
-    out->control_n = shown[ARM_CONTROL];
-    out->treatment_n = shown[ARM_TREATMENT];
-    out->control_value = counted[ARM_CONTROL] > 0 ? sum[ARM_CONTROL] / counted[ARM_CONTROL] : none;
-    out->treatment_value =
-        counted[ARM_TREATMENT] > 0 ? sum[ARM_TREATMENT] / counted[ARM_TREATMENT] : none;
-}
-
-static void show_effect(const struct weighing *w, struct metric_verdict *out)
-{
-    struct strata strata;
-    strata_of(w, 1, &strata);
-    struct contrast c = contrast_of(&strata);
-    out->difference = out->lower = out->upper = (double)NAN;
-    out->chance_to_win = out->expected_loss = (double)NAN;
-    if (!(c.information > 0) || !(c.variance > 0)) {
-        out->difference = out->treatment_value - out->control_value;
-        return;
-    }
-    struct confseq cs =
-        confseq_two_sided(c.value, c.variance, c.information, w->experiment->alpha, w->tuning);
-    out->difference = c.value;
-    out->lower = cs.lower;
-    out->upper = cs.upper;
-    struct effect effect = {true, c.value, c.variance, (double)INFINITY, c.information};
-    struct bayes_summary bayes = bayes_normal(&effect, NULL, w->metric->lower_is_better, 0.05);
-    out->chance_to_win = bayes.chance_to_win;
-    out->expected_loss = bayes.loss_treatment;
 }
 
 /*
@@ -488,8 +470,8 @@ static double units_missing(const struct weighing *w, double log_e, double wante
     return ceil((wanted - log_e) / growth);
 }
 
-static struct weighing weighing_of(const struct experiment *experiment,
-                                   const struct evidence *evidence, int metric, int step)
+struct weighing weighing_of(const struct experiment *experiment, const struct evidence *evidence,
+                            int metric, int step)
 {
     struct weighing w = {
         .experiment = experiment,
@@ -533,60 +515,4 @@ void weigh_metric(const struct experiment *experiment, const struct evidence *ev
     out->p_value = always_valid_p(out->log_e_harm);
     out->samples_needed = units_missing(
         &w, has_margin(w.metric) ? out->log_e_safe : out->log_e_superior, -log(experiment->alpha));
-}
-
-/* Satterthwaite's degrees of freedom; the buckets are what varies. */
-static double welch_dof(const struct ratio_estimate *a, const struct ratio_estimate *b)
-{
-    double sum = a->variance + b->variance;
-    return sum * sum /
-           (a->variance * a->variance / (a->buckets - 1) +
-            b->variance * b->variance / (b->buckets - 1));
-}
-
-/* The same data as a test with a fixed end reads them; never used to decide. */
-static void show_fixed(const struct weighing *w, struct metric_verdict *out)
-{
-    struct test_result result = {.defined = false};
-    double alpha = w->experiment->alpha;
-    if (w->measure.kind == MEASURE_FAILURE) {
-        struct rate_counts rate = evidence_rate(w->evidence, w->step, w->index, SIDE_HARM);
-        result = test_proportions(rate.trials_control, (double)rate.failures.control,
-                                  rate.trials_treatment, (double)rate.failures.treatment, alpha)
-                     .z;
-        out->fixed_test = "pooled z";
-    } else {
-        double theta = evidence_theta(w->evidence, w->step, w->index);
-        struct ratio_estimate a = estimate_of(w, w->step, ARM_CONTROL, theta);
-        struct ratio_estimate b = estimate_of(w, w->step, ARM_TREATMENT, theta);
-        double variance = a.variance + b.variance;
-        if (a.buckets > 1 && b.buckets > 1 && variance > 0) {
-            struct effect effect = {true, b.value - a.value, variance, welch_dof(&a, &b),
-                                    a.n + b.n};
-            result = test_effect(&effect, alpha);
-        }
-        out->fixed_test = "Welch t";
-    }
-    if (!result.defined) {
-        out->fixed_test = NULL;
-        return;
-    }
-    out->fixed_statistic = result.statistic;
-    out->fixed_dof = result.dof;
-    out->fixed_p_value = result.p_two_sided;
-    out->fixed_lower = result.lower;
-    out->fixed_upper = result.upper;
-}
-
-void weigh_show(const struct experiment *experiment, const struct evidence *evidence, int metric,
-                int step, struct metric_verdict *out)
-{
-    struct weighing w = weighing_of(experiment, evidence, metric, step);
-    if (out->certain) {
-        show_told(&w, out);
-        return;
-    }
-    show_arms(&w, out);
-    show_effect(&w, out);
-    show_fixed(&w, out);
 }

@@ -62,8 +62,9 @@ static struct ratio_estimate measured(const struct both *b, int metric)
 {
     struct measure measure;
     must(measure_of(&measure, &b->experiment->metrics[metric], NULL), NULL);
-    return measure.kind == MEASURE_TALLY ? evidence_tally(b->evidence, 0, metric, ARM_TREATMENT)
-                                         : evidence_ratio(b->evidence, 0, metric, ARM_TREATMENT);
+    return measure.kind == MEASURE_TALLY
+               ? evidence_tally(b->evidence, 0, metric, ARM_TREATMENT, SIDE_NONE)
+               : evidence_ratio(b->evidence, 0, metric, ARM_TREATMENT);
 }
 
 static double collected(const struct both *b, const char *name)
@@ -128,11 +129,12 @@ static void metrics_of_many_classes_are_the_collectors(void **state)
         "{\"metric\":\"precision_macro\"},{\"metric\":\"precision_weighted\"},"
         "{\"metric\":\"recall_macro\"},{\"metric\":\"f1_macro\"},{\"metric\":\"f1_weighted\"},"
         "{\"metric\":\"balanced_accuracy\"},{\"metric\":\"cohen_kappa\"},{\"metric\":\"mcc\"},"
-        "{\"metric\":\"accuracy\"},{\"metric\":\"recall_weighted\"},{\"metric\":\"top_3_accuracy\"}"
+        "{\"metric\":\"accuracy\"},{\"metric\":\"top_3_accuracy\"}"
         ","
         "{\"metric\":\"brier\"},{\"metric\":\"log_loss\"},{\"metric\":\"precision{class=\\\"a\\\"}"
         "\"},"
-        "{\"metric\":\"recall{class=\\\"b\\\"}\"},{\"metric\":\"f1{class=\\\"c\\\"}\"}");
+        "{\"metric\":\"ece\"},{\"metric\":\"recall{class=\\\"b\\\"}\"},{\"metric\":\"f1{class="
+        "\\\"c\\\"}\"}");
     struct rng rng = rng_of(5);
     for (int i = 0; i < EVENTS; i++)
         see_multiclass(&b, &rng, 1);
@@ -150,7 +152,7 @@ static void metrics_of_two_classes_are_the_collectors(void **state)
     struct both b = open_both(TASK_BINARY, "{\"metric\":\"balanced_accuracy\"},"
                                            "{\"metric\":\"cohen_kappa\"},{\"metric\":\"mcc\"},"
                                            "{\"metric\":\"brier\"},{\"metric\":\"log_loss\"},"
-                                           "{\"metric\":\"f1\"}");
+                                           "{\"metric\":\"f1\"},{\"metric\":\"ece\"}");
     struct rng rng = rng_of(6);
     for (int i = 0; i < EVENTS; i++) {
         struct sample sample = {.score = rng_uniform(&rng),

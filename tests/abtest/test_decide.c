@@ -308,8 +308,8 @@ static void latency_margins_move_the_treatments_threshold(void **state)
                               "\"hard_limit\":200}]");
     struct world slow = world_of("\"metrics\":[{\"metric\":\"latency_p99\",\"margin_relative\":0.5,"
                                  "\"hard_limit\":100}]");
-    evidence_set_threshold(w.evidence, 0, 0, 100);
-    evidence_set_threshold(slow.evidence, 0, 0, 100);
+    evidence_set_threshold(w.evidence, 0, 0, 100, 0);
+    evidence_set_threshold(slow.evidence, 0, 0, 100, 0);
     for (int i = 0; i < 20000; i++) {
         struct observation a = prediction(false), b = prediction(false);
         double z = rng_normal(&w.rng);
@@ -328,6 +328,31 @@ static void latency_margins_move_the_treatments_threshold(void **state)
     assert_true(worse.metrics[0].log_e_limit > log(20));
     world_end(&w);
     world_end(&slow);
+}
+
+static void one_error_beyond_the_limit_of_a_maximum_is_certain(void **state)
+{
+    (void)state;
+    struct world w = world_of("\"noninferiority\":\"lenient\",\"metrics\":["
+                              "{\"metric\":\"max_error\",\"hard_limit\":10}]");
+    struct observation a = prediction(false), b = prediction(false);
+    a.stage = b.stage = STAGE_LABEL;
+    a.value = b.value = 0;
+    evidence_set_threshold(w.evidence, 0, 0, 10, 0);
+    b.label_value = 9;
+    a.label_value = 99; /* control's own have no limit */
+    for (int i = 0; i < 20; i++)
+        event(&w, &a, &b);
+    struct verdict within = decide(&w);
+    b.label_value = -11;
+    while (event(&w, &a, &b) != ARM_TREATMENT)
+        ;
+    struct verdict over = decide(&w);
+
+    assert_true(within.metrics[0].log_e_limit == 0);
+    assert_int_equal(over.kind, VERDICT_ROLLBACK);
+    assert_string_equal(over.reason, "guardrail max_error: beyond hard_limit 10");
+    world_end(&w);
 }
 
 static void a_saved_look_gives_the_same_verdict_bit_for_bit(void **state)
@@ -551,6 +576,7 @@ int main(void)
         cmocka_unit_test(a_worse_auc_rolls_back_and_an_equal_one_passes),
         cmocka_unit_test(an_auc_without_labels_holds_as_undefined),
         cmocka_unit_test(latency_margins_move_the_treatments_threshold),
+        cmocka_unit_test(one_error_beyond_the_limit_of_a_maximum_is_certain),
         cmocka_unit_test(a_saved_look_gives_the_same_verdict_bit_for_bit),
         cmocka_unit_test(
             an_actuator_that_does_not_confirm_holds_but_never_stands_before_a_rollback),

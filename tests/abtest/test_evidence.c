@@ -14,11 +14,11 @@ static const char object[] =
     "{\"metric\":\"outcome_mean{name=\\\"revenue\\\"}\",\"margin\":1,\"covariate\":\"age\"},"
     "{\"metric\":\"roc_auc\",\"margin\":0.1}]}";
 
-static struct experiment *experiment_new(void)
+static struct experiment *experiment_of(const char *text)
 {
     struct experiment *e = NULL;
     struct err err;
-    if (experiment_parse_text(&e, object, strlen(object), &err) != 0)
+    if (experiment_parse_text(&e, text, strlen(text), &err) != 0)
         fail_msg("%s", err.text);
     return e;
 }
@@ -27,7 +27,7 @@ static struct evidence *evidence_of(const struct experiment *e, int64_t limit)
 {
     struct evidence *evidence = NULL;
     assert_int_equal(evidence_new(&evidence, e, limit, NULL), 0);
-    evidence_set_threshold(evidence, 0, 1, 80);
+    evidence_set_threshold(evidence, 0, 1, 80, 0);
     return evidence;
 }
 
@@ -51,7 +51,7 @@ static void see(struct evidence *e, int step, enum arm_served arm, uint64_t unit
 static void a_unit_fails_once_in_the_whole_experiment(void **state)
 {
     (void)state;
-    AUTO(experiment) struct experiment *x = experiment_new();
+    AUTO(experiment) struct experiment *x = experiment_of(object);
     AUTO(evidence) struct evidence *e = evidence_of(x, 0);
     see(e, 0, ARM_CONTROL, 77, false);
     see(e, 0, ARM_CONTROL, 77, true);
@@ -110,7 +110,7 @@ static void assert_same_bytes(const struct evidence *a, const struct evidence *b
 static void order_and_loading_do_not_change_a_bit(void **state)
 {
     (void)state;
-    AUTO(experiment) struct experiment *x = experiment_new();
+    AUTO(experiment) struct experiment *x = experiment_of(object);
     AUTO(evidence) struct evidence *up = evidence_of(x, 0), *down = evidence_of(x, 0);
     AUTO(evidence) struct evidence *loaded = NULL;
     for (int i = 0; i < 2000; i++) {
@@ -127,11 +127,137 @@ static void order_and_loading_do_not_change_a_bit(void **state)
     buf_finish(&bytes);
 }
 
+/* --- quantiles, and what counts by unit --- */
+
+static const char quantiles[] =
+    "{\"name\":\"e\",\"model\":\"m\",\"control\":\"v1\",\"treatment\":\"v2\",\"metrics\":["
+    "{\"metric\":\"confidence_p10\",\"direction\":\"higher\",\"margin\":0.1,\"hard_limit\":0.3},"
+    "{\"metric\":\"median_absolute_error\",\"margin_relative\":0.5,\"harm_margin_relative\":0.25},"
+    "{\"metric\":\"outcome_rate_per_unit{name=\\\"revenue\\\"}\",\"margin\":1}]}";
+
+static struct evidence *evidence_of_quantiles(const struct experiment *x, int64_t units)
+{
+    struct evidence *e = NULL;
+    assert_int_equal(evidence_new(&e, x, units, NULL), 0);
+    evidence_set_threshold(e, 0, 0, 0.6, 1000);
+    return e;
+}
+
+static void tell(struct evidence *e, enum arm_served arm, int64_t ts_ms, double confidence)
+{
+    struct exposure x = {0, arm, false, (uint64_t)ts_ms << 32 | 1, ts_ms};
+    struct observation o = prediction(false, 5);
+    o.confidence = confidence;
+    assert_int_equal(evidence_observe(e, &x, &o, 1, NULL), 0);
+}
+
+static void a_value_counts_against_the_quantile_moved_by_the_margin_in_question(void **state)
+{
+    (void)state;
+    AUTO(experiment) struct experiment *x = experiment_of(quantiles);
+    AUTO(evidence) struct evidence *e = evidence_of_quantiles(x, 0);
+    const double values[] = {0.25, 0.45, 0.55, 0.7};
+    for (int arm = 0; arm < N_ARMS; arm++)
+        for (int i = 0; i < 4; i++)
+            tell(e, (enum arm_served)arm, 2000 + 10 * i + arm, values[i]);
+    tell(e, ARM_TREATMENT, 900, 0.1); /* of before the quantile was known */
+
+    assert_close(evidence_tail(e, 0, 0, ARM_CONTROL, SIDE_HARM).value, 3.0 / 4, 1e-12);
+    assert_close(evidence_tail(e, 0, 0, ARM_CONTROL, SIDE_SAFE).value, 3.0 / 4, 1e-12);
+    assert_close(evidence_tail(e, 0, 0, ARM_TREATMENT, SIDE_HARM).value, 3.0 / 4, 1e-12);
+    assert_close(evidence_tail(e, 0, 0, ARM_TREATMENT, SIDE_SAFE).value, 2.0 / 4, 1e-12);
+    assert_close(evidence_tail(e, 0, 0, ARM_TREATMENT, SIDE_NONE).value, 3.0 / 4, 1e-12);
+    assert_close(evidence_tail(e, 0, 0, ARM_TREATMENT, SIDE_NONE).n, 4, 0);
+    assert_close(evidence_beyond_limit(e, 0, 0, ARM_TREATMENT).value, 2.0 / 5, 1e-12);
+}
+
+static void judge(struct evidence *e, int64_t ts_ms, double error, int sign)
+{
+    struct exposure x = {0, ARM_TREATMENT, false, (uint64_t)ts_ms << 32 | 1, ts_ms};
+    struct observation o = prediction(false, 5);
+    o.stage = STAGE_LABEL;
+    o.value = 10;
+    o.label_value = 10 + error;
+    assert_int_equal(evidence_observe(e, &x, &o, sign, NULL), 0);
+}
+
+/* A label that came before the quantile was known is corrected after it. */
+static void a_label_that_is_corrected_leaves_no_trace_in_a_quantile(void **state)
+{
+    (void)state;
+    AUTO(experiment) struct experiment *x = experiment_of(quantiles);
+    AUTO(evidence) struct evidence *e = evidence_of_quantiles(x, 0);
+    AUTO(evidence) struct evidence *clean = evidence_of_quantiles(x, 0), *loaded = NULL;
+    judge(e, 1500, -3, 1);
+    evidence_set_threshold(e, 0, 1, 2, 2000);
+    evidence_set_threshold(clean, 0, 1, 2, 2000);
+    judge(e, 1500, -3, -1);
+    judge(e, 1500, -1, 1);
+    judge(e, 2500, -3, 1);
+    judge(e, 2500, -3, -1);
+    judge(e, 2500, 2.75, 1);
+    judge(clean, 2500, 2.75, 1);
+    struct buf bytes;
+    buf_init(&bytes, 64 << 20);
+    evidence_save(e, &bytes);
+    assert_int_equal(evidence_load(&loaded, x, bytes.data, bytes.size, NULL), 0);
+
+    assert_same_bytes(e, clean);
+    assert_same_bytes(e, loaded);
+    assert_close(evidence_tail(e, 0, 1, ARM_TREATMENT, SIDE_HARM).value, 1, 0); /* beyond 2.5 */
+    assert_close(evidence_tail(e, 0, 1, ARM_TREATMENT, SIDE_SAFE).value, 0, 0); /* within 3 */
+    buf_finish(&bytes);
+}
+
+static void revenue(struct evidence *e, uint64_t unit, double value, int sign)
+{
+    struct exposure x = {0, ARM_CONTROL, false, unit, 5000};
+    struct observation o = prediction(false, 5);
+    o.stage = STAGE_OUTCOME;
+    o.name = "revenue";
+    o.named_value = value;
+    assert_int_equal(evidence_observe(e, &x, &o, sign, NULL), 0);
+}
+
+static void outcomes_by_unit_have_different_units_below_them(void **state)
+{
+    (void)state;
+    AUTO(experiment) struct experiment *x = experiment_of(quantiles);
+    AUTO(evidence) struct evidence *e = evidence_of_quantiles(x, 0);
+    for (uint64_t i = 0; i < 12; i++)
+        see(e, 0, ARM_CONTROL, (1 + i % 4) << 32, false);
+    revenue(e, UINT64_C(1) << 32, 5, 1);
+    revenue(e, UINT64_C(1) << 32, 6, 1);
+    revenue(e, UINT64_C(2) << 32, 7, 1);
+    revenue(e, UINT64_C(2) << 32, 7, -1);
+    revenue(e, UINT64_C(3) << 32, 0, 1);
+
+    struct ratio_estimate rate = evidence_ratio(e, 0, 2, ARM_CONTROL);
+
+    assert_close(rate.value, 2.0 / 4, 1e-12);
+    assert_close(rate.n, 4, 0);
+    assert_true(evidence_complete(e, 2));
+}
+
+static void outcomes_by_unit_are_not_known_once_units_are_sampled(void **state)
+{
+    (void)state;
+    AUTO(experiment) struct experiment *x = experiment_of(quantiles);
+    AUTO(evidence) struct evidence *e = evidence_of_quantiles(x, 1000);
+    struct rng rng = rng_of(8);
+    for (int i = 0; i < 3000; i++)
+        see(e, 0, ARM_CONTROL, rng_u64(&rng), false);
+
+    assert_true(evidence_sampling(e) < 1);
+    assert_false(evidence_complete(e, 2));
+    assert_true(evidence_complete(e, 0));
+}
+
 /* What a commit writes: the counts whole, the units as a segment of what is new. */
 static void segments_of_units_make_the_same_evidence(void **state)
 {
     (void)state;
-    AUTO(experiment) struct experiment *x = experiment_new();
+    AUTO(experiment) struct experiment *x = experiment_of(object);
     AUTO(evidence) struct evidence *live = evidence_of(x, 1500), *again = NULL;
     struct buf segments[40], counts;
     size_t written[40];
@@ -170,7 +296,7 @@ static void segments_of_units_make_the_same_evidence(void **state)
 static void parts_split_by_unit_merge_to_the_whole(void **state)
 {
     (void)state;
-    AUTO(experiment) struct experiment *x = experiment_new();
+    AUTO(experiment) struct experiment *x = experiment_of(object);
     AUTO(evidence) struct evidence *whole = evidence_of(x, 0), *left = evidence_of(x, 0);
     AUTO(evidence) struct evidence *right = evidence_of(x, 0);
     struct err err;
@@ -191,7 +317,7 @@ static void parts_split_by_unit_merge_to_the_whole(void **state)
 static void a_corrected_label_and_outcome_leave_no_trace(void **state)
 {
     (void)state;
-    AUTO(experiment) struct experiment *x = experiment_new();
+    AUTO(experiment) struct experiment *x = experiment_of(object);
     AUTO(evidence) struct evidence *e = evidence_of(x, 0), *clean = evidence_of(x, 0);
     struct exposure exposure = {0, ARM_CONTROL, false, 99, 5};
     struct observation o = prediction(false, 10);
@@ -237,7 +363,7 @@ static void many_events_of_one_unit_do_not_feign_certainty(void **state)
 static void a_covariate_takes_its_part_of_the_variance(void **state)
 {
     (void)state;
-    AUTO(experiment) struct experiment *x = experiment_new();
+    AUTO(experiment) struct experiment *x = experiment_of(object);
     AUTO(evidence) struct evidence *e = evidence_of(x, 0);
     for (int i = 0; i < 2000; i++)
         feed(e, i, 1);
@@ -271,7 +397,7 @@ static void beyond_its_limit_the_set_samples_units_by_hash(void **state)
 static void damaged_bytes_are_refused(void **state)
 {
     (void)state;
-    AUTO(experiment) struct experiment *x = experiment_new();
+    AUTO(experiment) struct experiment *x = experiment_of(object);
     AUTO(evidence) struct evidence *e = evidence_of(x, 0);
     for (int i = 0; i < 300; i++)
         feed(e, i, 1);
@@ -296,6 +422,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unit_fails_once_in_the_whole_experiment),
         cmocka_unit_test(order_and_loading_do_not_change_a_bit),
+        cmocka_unit_test(a_value_counts_against_the_quantile_moved_by_the_margin_in_question),
+        cmocka_unit_test(a_label_that_is_corrected_leaves_no_trace_in_a_quantile),
+        cmocka_unit_test(outcomes_by_unit_have_different_units_below_them),
+        cmocka_unit_test(outcomes_by_unit_are_not_known_once_units_are_sampled),
         cmocka_unit_test(segments_of_units_make_the_same_evidence),
         cmocka_unit_test(parts_split_by_unit_merge_to_the_whole),
         cmocka_unit_test(a_corrected_label_and_outcome_leave_no_trace),

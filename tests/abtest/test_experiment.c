@@ -120,6 +120,13 @@ static void refusals_name_the_key_and_the_way_out(void **state)
     refused("{\"name\":\"a b\",\"model\":\"m\",\"control\":\"v1\",\"treatment\":\"v2\"," METRICS
             "}",
             "name: \"a b\" must be free of blanks and / ? # %");
+    refused("{" HEAD "\"metrics\":[{\"metric\":\"max_error\",\"margin\":1}]}",
+            "metrics[0]: no number of events shows that a maximum is no larger: max_error can be a "
+            "monitor, or a guardrail under noninferiority lenient (its hard_limit is sure from the "
+            "first value beyond it)");
+    refused("{" HEAD "\"metrics\":[{\"metric\":\"latency_p99\",\"role\":\"primary\","
+            "\"harm_margin_relative\":0.1}]}",
+            "metrics[0]: latency_p99 with a harm margin needs margin or margin_relative");
     refused("[]", "experiment: must be an object");
 }
 

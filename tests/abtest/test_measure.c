@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "abtest/evidence.h"
+#include "stats/metric.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
 
@@ -71,7 +72,8 @@ static void a_scene_brings_the_pixels_of_the_class(void **state)
 static void what_cannot_decide_is_refused_by_name(void **state)
 {
     (void)state;
-    static const char *const names[] = {"ndcg_101", "ndcg_", "ndcg_k", "ndcg_05", "max_error"};
+    static const char *const names[] = {"ndcg_101", "ndcg_", "ndcg_k", "ndcg_05",
+                                        "reconstruction_error"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         struct measure measure;
         struct err err = {0};
@@ -88,10 +90,8 @@ static void why_it_cannot_decide_is_told_with_what_can(void **state)
     const struct {
         const char *name, *text;
     } cases[] = {
-        {"ece", "metric ece cannot decide an experiment: it sinks as events come in, so the "
-                "smaller arm looks worse; use brier or log_loss"},
-        {"tp", "metric tp cannot decide an experiment: a count follows the share of the traffic; "
-               "a formula (expr) takes it by prediction"},
+        {"reconstruction_error", "metric reconstruction_error cannot decide an experiment: it is "
+                                 "of the inputs, which both arms draw from the same units"},
         {"f1_macr", "metric f1_macr cannot decide an experiment; did you mean f1_macro?"},
         {"estimated_foo", "metric estimated_foo cannot decide an experiment"},
     };
@@ -102,6 +102,32 @@ static void why_it_cannot_decide_is_told_with_what_can(void **state)
         assert_int_equal(measure_resolve(&measure, cases[i].name, &err), ERR_DATA);
 
         assert_string_equal(err.text, cases[i].text);
+    }
+}
+
+/* `precision{class=` and `ndcg_k` as a user writes them. */
+static void print_whole(char out[80], const char *name)
+{
+    size_t n = strlen(name);
+    bool family = name[n - 1] == '=', counted = n > 2 && strcmp(name + n - 2, "_k") == 0;
+    snprintf(out, 80, "%.*s%s", (int)(n - counted), name, family ? "\"x\"}" : counted ? "10" : "");
+}
+
+static void every_metric_of_the_collector_but_one_decides(void **state)
+{
+    (void)state;
+    size_t n;
+    const struct metric_def *table = metric_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        struct measure measure;
+        struct err err = {0};
+        char name[80];
+        print_whole(name, table[i].name);
+
+        int rc = measure_resolve(&measure, name, &err);
+
+        if ((rc == 0) == (strcmp(name, "reconstruction_error") == 0))
+            fail_msg("%s: %s", name, rc ? err.text : "is no metric of an arm");
     }
 }
 
@@ -150,6 +176,7 @@ int main(void)
         cmocka_unit_test(a_scene_brings_the_pixels_of_the_class),
         cmocka_unit_test(what_cannot_decide_is_refused_by_name),
         cmocka_unit_test(why_it_cannot_decide_is_told_with_what_can),
+        cmocka_unit_test(every_metric_of_the_collector_but_one_decides),
         cmocka_unit_test(contributions_stand_for_a_content_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,28 +340,30 @@ def an_artifact_that_grew_is_rolled_back_and_throughput_is_told_by_the_share(sto
 
 @short
 def a_models_own_metric_decides_and_the_object_says_its_formula(story):
-    model = {"name": "credit", "task": "binary", "positive": 1, "metrics": [{"name": "net_value", "expr": "100*tp - 20*fp"}, {"name": "ctr", "outcome": "click"}, {"name": "clicks", "outcome": "click", "agg": "sum"}]}
+    model = {"name": "credit", "task": "binary", "positive": 1, "metrics": [{"name": "net_value", "expr": "100*tp - 20*fp"}, {"name": "ctr", "outcome": "click"}, {"name": "clicks", "outcome": "click", "agg": "sum"}, {"name": "clicks_by_user", "outcome": "click", "per": "unit"}]}
     daemon = story.daemon(configuration(models=[model]))
     daemon.start()
     own = [{"metric": "net_value", "direction": "higher", "margin": 5}, {"metric": "ctr", "direction": "higher", "margin": 0.2}, {"metric": "balanced_accuracy", "role": "monitor"}]
+    own += [{"metric": name, "role": "monitor", "direction": "higher"} for name in ("clicks", "clicks_by_user")]
+    own += [{"metric": name, "role": "monitor"} for name in ("ece", "pr_auc", "confidence_p10", "fn", "count", "latency_p50")]
     refusals = {
-        "clicks": "metric clicks cannot decide an experiment: a sum follows the share of the traffic; take the mean",
         "f1_macro": "metrics[0]: metric 'f1_macro' is one of multiclass models, not of binary ones",
-        "ece": "it sinks as events come in, so the smaller arm looks worse; use brier or log_loss",
+        "reconstruction_error": "it is of the inputs, which both arms draw from the same units",
     }
     for name, reason in refusals.items():
         status, body = daemon.request("POST", "/api/v1/experiments", _experiment(metrics=[{"metric": name, "direction": "higher", "margin": 1}]))
         assert status == 422 and reason in body, (status, body)
     daemon.post("/api/v1/experiments", _experiment(metrics=own, start=True, steps=[{"weight": 50, "min_duration": "1m"}]))
-    equal([m.get("expr") for m in daemon.get(_path())["metrics"]], ["100*tp - 20*fp", 'outcome_rate{name="click"}', None])
+    equal([m.get("expr") for m in daemon.get(_path())["metrics"]], ["100*tp - 20*fp", 'outcome_rate{name="click"}', None, 'outcome_sum{name="click"}', 'outcome_rate_per_unit{name="click"}'] + [None] * 6)
 
     lines = []
     for n in range(4000):
         unit, ts = f"u{n}", START + 15 * n
         treated = bucket(NAME, unit) < 0.5
         good = n % (2 if treated else 10) > 0  # the treatment says yes to half of all wrongly
-        made = {"ts": ts, "model": "credit", "version": "v4" if treated else "v3", "unit": unit, "score": 0.9 if n % 4 or not good else 0.1}
+        made = {"ts": ts, "model": "credit", "version": "v4" if treated else "v3", "unit": unit, "score": 0.9 if n % 4 or not good else 0.1, "latency_ms": 7}
         lines += [{"type": "prediction", "id": f"p{n}", **made}, {"type": "label", "id": f"p{n}", "ts": ts + 1, "label": int(good and made["score"] > 0.5)}]
+        lines += [{"type": "outcome", "id": f"p{n}", "ts": ts + 2, "name": "click", "value": 1}] * (n % 5 == 0)
     for part in range(0, len(lines), 800):
         daemon.post("/api/v1/events", lines[part : part + 800])
     wait_until(lambda: daemon.get(_path())["state"] == "rolled_back", 20, "the harm is seen")
@@ -370,6 +372,13 @@ def a_models_own_metric_decides_and_the_object_says_its_formula(story):
     equal(verdict["reason"][:19], "guardrail net_value", verdict["reason"])
     arms = verdict["metrics"][0]["control"]["value"], verdict["metrics"][0]["treatment"]["value"]
     assert arms[0] > arms[1] + 15, arms
+    shown = {m["metric"]: m for m in verdict["metrics"]}
+    for name in ("clicks", "clicks_by_user"):  # each user comes once
+        assert 0.15 < shown[name]["control"]["value"] < 0.25, shown[name]
+    assert shown["ece"]["treatment"]["value"] > shown["ece"]["control"]["value"] + 0.2, shown["ece"]
+    assert shown["pr_auc"]["treatment"]["value"] < shown["pr_auc"]["control"]["value"], shown["pr_auc"]
+    assert abs(shown["count"]["difference"]) < 0.2 * shown["count"]["control"]["value"], shown["count"]
+    equal((shown["confidence_p10"]["status"], shown["confidence_p10"]["why"]), ("undefined", "control's 0.1-quantile before the step is not known"))
     daemon.terminate()
     code, _, errors = run_program("verify", daemon.database)
     equal(code, 0, errors)
