@@ -17,6 +17,7 @@
 #include "alerts/reference_reading.h"
 #include "common/text.h"
 #include "common/timezone.h"
+#include "stats/custom_config.h"
 #include "stats/trend.h"
 #include "storage/restore.h"
 #include "storage/series.h"
@@ -53,34 +54,16 @@ struct readings {
 static int parse_customs(struct readings *readings, struct err *err)
 {
     const struct config *config = readings->config;
-    for (size_t i = 0; i < config->n_models; i++) {
+    int rc = 0;
+    for (size_t i = 0; !rc && i < config->n_models; i++) {
         const struct config_model *model = &config->models[i];
-        struct custom_rule *rules = calloc(model->n_metrics + 1, sizeof(*rules));
-        if (!rules)
-            return err_set(err, -ENOMEM, "alerts: no memory");
-        for (size_t m = 0; m < model->n_metrics; m++) {
-            const struct config_metric *metric = &model->metrics[m];
-            const char *agg = metric->agg ? metric->agg : "rate";
-            rules[m] = (struct custom_rule){
-                .name = metric->name,
-                .outcome = metric->outcome,
-                .expr = metric->expr,
-                .agg = strcmp(agg, "sum") == 0    ? AGG_SUM
-                       : strcmp(agg, "mean") == 0 ? AGG_MEAN
-                                                  : AGG_RATE,
-                .per = metric->per && strcmp(metric->per, "unit") == 0 ? PER_UNIT : PER_PREDICTION,
-            };
-        }
         readings->models[i].name = model->name;
-        int rc = custom_set_new(&readings->models[i].set, (enum task)task_parse(model->task), rules,
-                                model->n_metrics, err);
-        free(rules);
+        rc =
+            custom_set_of(&readings->models[i].set, model, (enum task)task_parse(model->task), err);
         if (!rc)
             rc = timezone_read(&readings->models[i].zone, model->timezone, err);
-        if (rc)
-            return rc;
     }
-    return 0;
+    return rc;
 }
 
 int readings_new(struct readings **out, const struct config *config, struct store *store,

@@ -287,11 +287,11 @@ int rule_set_parse(struct rule_set **out, const struct config *config, struct er
     json_error_t why;
     set->json = json_loads(config->alerts.json, JSON_REJECT_DUPLICATES, &why);
     if (!json_is_array(set->json))
-        return err_set(err, ERR_USAGE, "%s:%d: alerts: must be a list of rules", config->path,
+        return err_set(err, ERR_DATA, "%s:%d: alerts: must be a list of rules", config->path,
                        config->alerts.line);
     size_t n = json_array_size(set->json);
     if (n > MAX_RULES)
-        return err_set(err, ERR_USAGE, "%s:%d: alerts: %zu rules are more than %d", config->path,
+        return err_set(err, ERR_DATA, "%s:%d: alerts: %zu rules are more than %d", config->path,
                        config->alerts.line, n, MAX_RULES);
     set->rules = calloc(n + 1, sizeof(*set->rules));
     if (!set->rules)

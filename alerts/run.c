@@ -13,6 +13,7 @@
 #include "alerts/keeper.h"
 #include "alerts/payload.h"
 #include "common/template.h"
+#include "stats/custom_config.h"
 #include "storage/alert_rows.h"
 #include "storage/commit.h"
 
@@ -30,9 +31,8 @@ static int check_annotations(const struct config *config, const struct rule_set 
             struct err why = {0};
             if (template_check(rule->annotations[a].value, fields,
                                sizeof(fields) / sizeof(fields[0]), &why))
-                return err_set(err, ERR_USAGE, "%s:%d: alerts[%zu].annotations.%s: %s",
-                               config->path, config->alerts.item_lines[i], i,
-                               rule->annotations[a].key, why.text);
+                return err_set(err, ERR_DATA, "%s:%d: alerts[%zu].annotations.%s: %s", config->path,
+                               config->alerts.item_lines[i], i, rule->annotations[a].key, why.text);
         }
     }
     return 0;
@@ -40,7 +40,9 @@ static int check_annotations(const struct config *config, const struct rule_set 
 
 static int parse(struct alerts *alerts, struct err *err)
 {
-    int rc = rule_set_parse(&alerts->rules, alerts->config, err);
+    int rc = customs_check(alerts->config, err); /* rules may be on them */
+    if (!rc)
+        rc = rule_set_parse(&alerts->rules, alerts->config, err);
     if (!rc)
         rc = check_annotations(alerts->config, alerts->rules, err);
     if (!rc)

@@ -136,6 +136,17 @@ int reference_keep(struct store *store, const struct reference_load *load,
     return rc;
 }
 
+int references_check(const struct config *config, struct err *err)
+{
+    for (size_t i = 0; i < config->n_models; i++) {
+        const struct config_model *model = &config->models[i];
+        if (model->reference.file && access(model->reference.file, R_OK))
+            return err_set(err, ERR_DATA, "%s:%d: models[%zu].reference.file: cannot read %s: %s",
+                           config->path, model->line, i, model->reference.file, err_words(errno));
+    }
+    return 0;
+}
+
 int references_of_config(struct store *store, const struct config *config, struct err *err)
 {
     int rc = 0;

@@ -44,6 +44,8 @@ int reference_make(const struct reference_load *load, const char *task,
 int reference_keep(struct store *store, const struct reference_load *load,
                    struct reference_loaded *loaded, struct err *err);
 
+/* For `assay check`: whether the files can be read. */
+int references_check(const struct config *config, struct err *err);
 /* `reference: {file: …}` of every model. */
 int references_of_config(struct store *store, const struct config *config, struct err *err);
 

@@ -38,7 +38,7 @@ int part_refuse(struct part *part, const char *key, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return err_set(part->err, ERR_USAGE, "%s:%d: %s%s%s: %s", part->path, part->line, part->where,
+    return err_set(part->err, ERR_DATA, "%s:%d: %s%s%s: %s", part->path, part->line, part->where,
                    *key ? "." : "", key, text);
 }
 

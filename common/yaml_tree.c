@@ -312,13 +312,30 @@ static int take_event(struct builder *b, const yaml_event_t *event)
     }
 }
 
-static int refuse_yaml(const struct builder *b, const yaml_parser_t *parser)
+/* `{path: ${NAME}}` is the usual slip: between braces its own braces count. */
+static bool has_variable(const char *yaml, size_t n, size_t line)
+{
+    const char *at = yaml, *end = yaml + n;
+    while (line && at) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        at += at != NULL;
+        line--;
+    }
+    const char *stop = at ? memchr(at, '\n', (size_t)(end - at)) : NULL;
+    return at && memmem(at, (size_t)((stop ? stop : end) - at), "${", 2);
+}
+
+static int refuse_yaml(const struct builder *b, const yaml_parser_t *parser, const char *yaml,
+                       size_t n)
 {
     if (parser->error == YAML_MEMORY_ERROR)
         return no_memory(b);
     size_t line = parser->problem_mark.line;
-    return err_set(b->err, ERR_DATA, "%s:%zu: not YAML: %s", b->path, line + 1,
-                   parser->problem ? parser->problem : "unreadable");
+    return err_set(b->err, ERR_DATA, "%s:%zu: not YAML: %s%s", b->path, line + 1,
+                   parser->problem ? parser->problem : "unreadable",
+                   has_variable(yaml, n, line)
+                       ? "; between { } and [ ] a variable needs quotes: \"${NAME}\""
+                       : "");
 }
 
 int yaml_tree_parse(struct yaml_node **out, struct arena *arena, const char *path, const char *yaml,
@@ -341,7 +358,7 @@ int yaml_tree_parse(struct yaml_node **out, struct arena *arena, const char *pat
     while (rc == 0) {
         yaml_event_t event;
         if (!yaml_parser_parse(&parser, &event)) {
-            rc = refuse_yaml(b, &parser);
+            rc = refuse_yaml(b, &parser, yaml, n);
             break;
         }
         rc = take_event(b, &event);

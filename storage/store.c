@@ -351,7 +351,7 @@ static int open_file(struct store *store, const char *path, struct err *err)
     /* The true path: no "file:" URI is read into it, and a link leads to the same lock and WAL. */
     store->path = realpath(path, NULL);
     if (!store->path && errno == ENOENT)
-        return err_set(err, ERR_NOT_FOUND,
+        return err_set(err, -ENOENT,
                        "%s: no such database; `assay serve` and `assay replay` make it", path);
     if (!store->path)
         return err_set(err, -errno, "%s: cannot open: %s", path, err_words(errno));

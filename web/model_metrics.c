@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "stats/custom_config.h"
 #include "stats/metric_system.h"
 #include "storage/catalog.h"
 #include "web/routes.h"
@@ -35,30 +36,6 @@ const char *better_word(enum better better)
 {
     static const char *const words[] = {"none", "higher", "lower"};
     return words[better];
-}
-
-static int make_set(struct model_metrics *out, enum task task, const struct config_model *config,
-                    struct err *err)
-{
-    if (!config || config->n_metrics == 0)
-        return 0;
-    AUTO_FREE struct custom_rule *rules = calloc(config->n_metrics, sizeof(*rules));
-    if (!rules)
-        return err_set(err, -ENOMEM, "no memory for the metrics of %s", config->name);
-    for (size_t i = 0; i < config->n_metrics; i++) {
-        const struct config_metric *metric = &config->metrics[i];
-        const char *agg = metric->agg ? metric->agg : "rate";
-        rules[i] = (struct custom_rule){
-            .name = metric->name,
-            .outcome = metric->outcome,
-            .expr = metric->expr,
-            .agg = strcmp(agg, "sum") == 0    ? AGG_SUM
-                   : strcmp(agg, "mean") == 0 ? AGG_MEAN
-                                              : AGG_RATE,
-            .per = metric->per && strcmp(metric->per, "unit") == 0 ? PER_UNIT : PER_PREDICTION,
-        };
-    }
-    return custom_set_new(&out->set, task, rules, config->n_metrics, err);
 }
 
 /* What an estimate, just resolved, is an estimate of. */
@@ -107,8 +84,9 @@ int model_metrics_open(struct model_metrics *out, enum task task, const struct c
         .queries = calloc(MODEL_METRICS_MAX, sizeof(*out->queries)),
         .names = calloc(MODEL_METRICS_MAX, sizeof(*out->names)),
     };
-    int rc = out->queries && out->names ? make_set(out, task, config, err)
-                                        : err_set(err, -ENOMEM, "no memory for metrics");
+    int rc = out->queries && out->names ? 0 : err_set(err, -ENOMEM, "no memory for metrics");
+    if (!rc && config && config->n_metrics)
+        rc = custom_set_of(&out->set, config, task, err);
     const char *at = names ? names : main_metrics(task);
     const char *name;
     size_t n;

@@ -52,7 +52,7 @@ static int refuse(const struct place *at, const char *key, const char *why, stru
 {
     const struct config_part *part = &at->config->sinks;
     int line = at->index < part->n_items ? part->item_lines[at->index] : part->line;
-    return err_set(err, ERR_USAGE, "%s:%d: sinks[%zu].%s: %s", at->config->path, line, at->index,
+    return err_set(err, ERR_DATA, "%s:%d: sinks[%zu].%s: %s", at->config->path, line, at->index,
                    key, why);
 }
 
@@ -157,7 +157,7 @@ static int read_sinks(struct sinks *sinks, const struct config *config, struct e
     json_t *item;
     int rc = 0;
     if (json_array_size(list) > MAX_SINKS)
-        rc = err_set(err, ERR_USAGE, "%s:%d: sinks: more than %d", config->path, config->sinks.line,
+        rc = err_set(err, ERR_DATA, "%s:%d: sinks: more than %d", config->path, config->sinks.line,
                      MAX_SINKS);
     json_array_foreach(list, i, item)
     {

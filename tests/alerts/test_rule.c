@@ -120,7 +120,7 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
         struct err err = {0};
         char yaml[1024];
         snprintf(yaml, sizeof(yaml), "alerts: [%s]\n", rows[i].rule);
-        assert_int_equal(parse(&set, &config, yaml, &err), ERR_USAGE);
+        assert_int_equal(parse(&set, &config, yaml, &err), ERR_DATA);
         assert_true(strncmp(err.text, "assay.yaml:3: ", 14) == 0);
         if (strncmp(err.text + 14, rows[i].text, strlen(rows[i].text)) != 0)
             fail_msg("got \"%s\", expected \"%s\"", err.text + 14, rows[i].text);
@@ -229,7 +229,7 @@ static void a_route_to_nobody_is_refused(void **state)
     struct err err = {0};
     static const char yaml[] = "storage: {path: a.db}\nroute: {receiver: onkall}\n";
     assert_int_equal(config_parse(&config, "assay.yaml", yaml, strlen(yaml), &err), 0);
-    assert_int_equal(route_parse(&route, config, receivers, 1, &err), ERR_USAGE);
+    assert_int_equal(route_parse(&route, config, receivers, 1, &err), ERR_DATA);
     assert_string_equal(err.text, "assay.yaml:2: route.receiver: no receiver is named \"onkall\"; "
                                   "did you mean oncall?");
 }

@@ -336,6 +336,9 @@ static void what_is_wrong_is_told_with_file_line_and_key(void **state)
         {"a: 1\nb: 2\na: 3\n", "assay.yaml:3: a is here a second time, first in line 1"},
         {"a: 1\n---\nb: 2\n", "assay.yaml:2: a second document; one file is one document"},
         {"a: [1\n", "assay.yaml:2: not YAML: did not find expected ',' or ']'"},
+        {"b: 1\nstorage: {path: ${DB}}\n",
+         "assay.yaml:2: not YAML: did not find expected ',' or '}'; between { } and [ ] a variable "
+         "needs quotes: \"${NAME}\""},
         {"a: *nobody\n", "assay.yaml:1: an alias of an anchor that is not there (yet)"},
         {"a: &x [*x]\n", "assay.yaml:1: an alias of an anchor that is not there (yet)"},
         {"a: !!binary aGk=\n", "assay.yaml:1: tags other than !!str are not used here"},

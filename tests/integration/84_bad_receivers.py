@@ -158,7 +158,7 @@ def check_names_what_is_wrong_with_rules_receivers_and_templates(story):
         with open(path, "w", encoding="utf-8") as out:
             json.dump(configuration(**sections), out, indent=1)
         code, _, errors = run_program("check", path)
-        equal(code, 64, errors)
+        equal(code, 65, errors)
         return errors.strip()
 
     rule = {"name": "a", "model": "credit", "metric": "roc_auc", "below": 0.8}
@@ -172,3 +172,9 @@ def check_names_what_is_wrong_with_rules_receivers_and_templates(story):
     assert 'no receiver is named "onkall"; did you mean oncall?' in said(
         receivers=[{**hook, "body": "x"}], route={"receiver": "onkall"}
     )
+
+    model = {"name": "credit", "task": "binary"}
+    assert "models[0].metrics[1]: metric 'worth': expr: column 5: metric 'tpp' is unknown; did you mean 'tp'?" in said(
+        models=[{**model, "metrics": [{"name": "net", "expr": "100*tp"}, {"name": "worth", "expr": "100*tpp"}]}]
+    )
+    assert "models[0].reference.file: cannot read" in said(models=[{**model, "reference": {"file": "nobody.jsonl"}}])

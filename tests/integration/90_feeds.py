@@ -165,7 +165,7 @@ def a_sink_that_is_not_there_is_refused_by_name(story):
     for sink, message in cases:
         path = story.daemon(configuration(sinks=[sink]), name=f"d{len(message)}").write_configuration()
         code, _, errors = run_program("check", path)
-        equal(code, 64, errors)
+        equal(code, 65, errors)
         assert message in errors, errors
 
 

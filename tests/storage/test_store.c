@@ -1,5 +1,6 @@
 #include "storage/store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -55,7 +56,7 @@ static void a_reader_needs_a_database_and_writes_nothing(void **state)
     char expected[512];
     snprintf(expected, sizeof(expected),
              "%s: no such database; `assay serve` and `assay replay` make it", temp->path);
-    assert_int_equal(store_open(&none, temp->path, STORE_READ, &err), ERR_NOT_FOUND);
+    assert_int_equal(store_open(&none, temp->path, STORE_READ, &err), -ENOENT);
     assert_string_equal(err.text, expected);
 
     AUTO(store) struct store *writer = temp_store(temp, STORE_WRITE);
