@@ -245,8 +245,9 @@ static int read_window(struct drift_readings *readings, const struct alert_rule 
     size_t n_damaged;
     if (rule->feature && strcmp(rule->feature, "@multivariate") == 0)
         return read_components(readings, rule, out, err);
+    const struct profile_span window = {out->start_ms, out->end_ms};
     int rc = drift_model_read(readings->store, readings->config, rule->model, rule->version,
-                              out->start_ms, &model, err);
+                              &window, &model, err);
     if (rc)
         return rc;
     struct judging judging = {rule, drift_rule_of(readings->config, rule->model), &model, out,

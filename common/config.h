@@ -101,6 +101,7 @@ struct config_reference {
     int64_t from_ms, to_ms; /* or */
     const char *version;    /* or */
     int64_t trailing_ms;    /* 0: none */
+    const char *rhythm;     /* of trailing: none | day | week */
 };
 
 struct config_model {

@@ -12,6 +12,8 @@
 #include "common/text.h"
 #include "common/timezone.h"
 
+#define DAY_MS INT64_C(86400000)
+
 /* The line of a key in the map, or the map's own. */
 static int line_of(const struct yaml_node *node, const char *key)
 {
@@ -213,6 +215,28 @@ static void check_reference(struct config_reader *r, const struct yaml_node *nod
         complain_key(r, node, place, from ? "to" : "from", "is missing");
     else if (from && reference->from_ms >= reference->to_ms)
         complain_key(r, node, place, "to", "has to be after from");
+    bool week = reference->rhythm && strcmp(reference->rhythm, "week") == 0;
+    bool day = reference->rhythm && strcmp(reference->rhythm, "day") == 0;
+    if ((week || day) && reference->trailing_ms < (week ? 7 : 1) * DAY_MS)
+        complain_key(r, node, place, "rhythm",
+                     week ? "week needs `trailing` of at least 7d"
+                          : "day needs `trailing` of at least 1d");
+}
+
+/* A rhythm is made of hours: they have to be there still. */
+static void check_rhythms(struct config_reader *r, const struct config *config)
+{
+    const struct place models = {NULL, "models", 0};
+    for (size_t i = 0; i < config->n_models; i++) {
+        const struct config_reference *reference = &config->models[i].reference;
+        bool rhythm = reference->rhythm && strcmp(reference->rhythm, "none") != 0;
+        const struct place item = {&models, NULL, i};
+        if (rhythm && reference->trailing_ms > config->retention_ms[1])
+            config_complain(
+                r, config->models[i].line, &item,
+                "reference.rhythm needs the hours of all of `trailing`, which is longer "
+                "than storage.retention keeps 1h");
+    }
 }
 
 static int by_name(const void *a, const void *b)
@@ -230,6 +254,7 @@ static void check_root(struct config_reader *r, const struct yaml_node *node,
         config_complain(r, line_of(node, "models"), &models,
                         "are %zu, more than limits.models allows (%" PRId64 ")", config->n_models,
                         config->limits.models);
+    check_rhythms(r, config);
     const struct config_model **sorted =
         arena_take_array(r->arena, config->n_models, sizeof(void *));
     size_t n = 0;

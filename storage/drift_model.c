@@ -1,5 +1,11 @@
 #include "storage/drift_model.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/timezone.h"
+#include "storage/rhythm.h"
+
 struct drift_rule drift_rule_of(const struct config *config, const char *model)
 {
     const struct config_model *known = config ? config_model_find(config, model) : NULL;
@@ -13,30 +19,85 @@ struct drift_rule drift_rule_of(const struct config *config, const char *model)
     return rule;
 }
 
+/* Puts the hours that the window is compared with into `out`. */
+static int find_spans(const struct config_model *known, const struct profile_span *window,
+                      struct profile_model *out, struct err *err)
+{
+    struct rhythm rhythm = {rhythm_days(known->reference.rhythm), known->reference.trailing_ms};
+    __attribute__((cleanup(timezone_freep))) struct timezone_rules *zone = NULL;
+    int rc = timezone_read(&zone, known->timezone, err);
+    if (rc)
+        return rc;
+    free(out->spans);
+    out->spans = calloc(rhythm_room(&rhythm), sizeof(*out->spans));
+    if (!out->spans)
+        return err_set(err, -ENOMEM, "model %s: no memory for its rhythm", known->name);
+    out->n_spans = rhythm_spans(&rhythm, zone, window->from_ms, window->to_ms, out->spans);
+    return 0;
+}
+
+static int read_rhythm(struct store *store, const struct config_model *known,
+                       const struct profile_span *window, struct profile_model *out,
+                       struct err *err)
+{
+    reference_row_finish(&out->reference);
+    reference_layout(NULL, &out->layout, out->features);
+    int rc = find_spans(known, window, out, err);
+    if (rc || out->n_spans == 0)
+        return rc;
+    const struct profile_query query = {
+        .model = known->name,
+        .from_ms = out->spans[out->n_spans - 1].from_ms,
+        .to_ms = out->spans[0].to_ms,
+        .spans = out->spans,
+        .n_spans = out->n_spans,
+    };
+    return profile_model_from_panes(store, out, &query, "trailing", err);
+}
+
+static int read_panes(struct store *store, const struct config_model *known,
+                      const struct profile_span *window, struct profile_model *out, struct err *err)
+{
+    const struct config_reference *from = &known->reference;
+    struct profile_query span = {.model = known->name, .to_ms = window->from_ms};
+    if (from->to_ms > from->from_ms) {
+        span.from_ms = from->from_ms;
+        span.to_ms = from->to_ms;
+        return profile_model_from_panes(store, out, &span, "range", err);
+    }
+    if (from->version) {
+        span.version = from->version;
+        return profile_model_from_panes(store, out, &span, "version", err);
+    }
+    if (!from->trailing_ms)
+        return 0;
+    if (rhythm_days(from->rhythm)) {
+        out->rhythm = rhythm_days(from->rhythm) == 7 ? "week" : "day";
+        return read_rhythm(store, known, window, out, err);
+    }
+    if (window->from_ms > from->trailing_ms)
+        span.from_ms = window->from_ms - from->trailing_ms;
+    return profile_model_from_panes(store, out, &span, "trailing", err);
+}
+
 int drift_model_read(struct store *store, const struct config *config, const char *model,
-                     const char *version, int64_t before_ms, struct profile_model *out,
-                     struct err *err)
+                     const char *version, const struct profile_span *window,
+                     struct profile_model *out, struct err *err)
 {
     int rc = profile_model_read(store, model, version, out, err);
     const struct config_model *known = config ? config_model_find(config, model) : NULL;
     if (rc || out->reference.reference || !known)
         return rc;
-    const struct config_reference *from = &known->reference;
-    struct profile_query span = {.model = model, .to_ms = before_ms};
-    const char *source = NULL;
-    if (from->to_ms > from->from_ms) {
-        span.from_ms = from->from_ms;
-        span.to_ms = from->to_ms;
-        source = "range";
-    } else if (from->version) {
-        span.version = from->version;
-        source = "version";
-    } else if (from->trailing_ms) {
-        span.from_ms = before_ms > from->trailing_ms ? before_ms - from->trailing_ms : 0;
-        source = "trailing";
-    }
-    rc = source ? profile_model_from_panes(store, out, &span, source, err) : 0;
+    rc = read_panes(store, known, window, out, err);
     if (rc)
         profile_model_finish(out);
     return rc;
+}
+
+int drift_model_move(struct store *store, const struct config *config, const char *model,
+                     const struct profile_span *window, struct profile_model *out, struct err *err)
+{
+    if (!out->rhythm)
+        return 0;
+    return read_rhythm(store, config_model_find(config, model), window, out, err);
 }

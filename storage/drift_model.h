@@ -3,7 +3,9 @@
  * whoever loaded one, chose, and the rule. Web and alerts both ask here, so that they agree.
  *
  * Shape    a stored reference (file, PUT) counts; without one `reference:` of the configuration is
- *          read from stored panes: a range, another version, or what went before `before_ms`
+ *          read from stored panes: a range, another version, or what went before the window. With
+ *          a rhythm that is the same hours of the weeks (or days) before, in the model's time zone
+ *          (storage/rhythm.h), and every window has a reference of its own
  * Owner    drift_model_read gives, profile_model_finish takes
  * Errors   as in storage/profiles.h
  * Threads  that of the store
@@ -14,9 +16,12 @@
 #include "stats/drift_threshold.h"
 #include "storage/profiles.h"
 
-/* `config` may be NULL; version NULL: all versions. */
+/* `config` may be NULL; version NULL: all versions; window: what is to be compared. */
 int drift_model_read(struct store *store, const struct config *config, const char *model,
-                     const char *version, int64_t before_ms, struct profile_model *out,
-                     struct err *err);
+                     const char *version, const struct profile_span *window,
+                     struct profile_model *out, struct err *err);
+/* The reference of another window, where the model's follows a rhythm; else nothing changes. */
+int drift_model_move(struct store *store, const struct config *config, const char *model,
+                     const struct profile_span *window, struct profile_model *out, struct err *err);
 /* How drift of this model is decided; the defaults where it is not configured. */
 struct drift_rule drift_rule_of(const struct config *config, const char *model);

@@ -188,8 +188,8 @@ static int explain_features_of(struct store *store, const struct config *config,
         .level = PROFILE_HOUR,
     };
     size_t n_damaged = 0;
-    int rc = drift_model_read(store, config, query->model, query->version, query->from_ms,
-                              &out->model, err);
+    const struct profile_span span = {query->from_ms, query->to_ms};
+    int rc = drift_model_read(store, config, query->model, query->version, &span, &out->model, err);
     if (!rc)
         rc = profiles_each(store, &out->model, &window, take_features, &featuring, &n_damaged, err);
     out->n_damaged += n_damaged;

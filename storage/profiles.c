@@ -138,6 +138,7 @@ void profile_model_finish(struct profile_model *model)
     free(model->names);
     free(model->features);
     reference_row_finish(&model->reference);
+    free(model->spans);
     *model = (struct profile_model){0};
 }
 
@@ -254,6 +255,27 @@ static int add_fingerprint(struct window *window, int64_t from_key, int64_t to_k
     return rc;
 }
 
+struct series_ids {
+    int64_t *ids;
+    size_t n;
+};
+
+/* The same for a window, or for the spans that stand in its place. */
+static int each_stretch(struct window *window, const struct profile_query *query,
+                        const struct series_ids *series, const struct profile_span *whole,
+                        int (*range)(struct window *window, int64_t from_key, int64_t to_key,
+                                     struct err *err),
+                        struct err *err)
+{
+    const struct profile_span *spans = query->n_spans ? query->spans : whole;
+    size_t n = query->n_spans ? query->n_spans : 1;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = each_range(window, series->ids, series->n, spans[i].from_ms, spans[i].to_ms, range,
+                        err);
+    return rc;
+}
+
 static int cut_window(struct window *window, const int64_t *series, size_t n_series,
                       int64_t start_ms, int64_t end_ms, struct err *err)
 {
@@ -263,11 +285,6 @@ static int cut_window(struct window *window, const int64_t *series, size_t n_ser
             rc = is_cut(window, series[i], level, start_ms, end_ms, err);
     return rc;
 }
-
-struct series_ids {
-    int64_t *ids;
-    size_t n;
-};
 
 static int add_series(void *context, const struct series_known *series, struct err *err)
 {
@@ -292,12 +309,13 @@ static int walk(struct store *store, const struct profile_model *model,
     for (int64_t start = first_ms; !rc && start < query->to_ms; start += window_ms) {
         struct window window = {.store = store, .model = model, .level = query->level};
         int64_t end = start + window_ms;
+        const struct profile_span whole = {start, end};
         rc = cut_window(&window, series->ids, series->n, start, end, err);
         if (!rc && query->known)
-            rc = each_range(&window, series->ids, series->n, start, end, add_fingerprint, err);
+            rc = each_stretch(&window, query, series, &whole, add_fingerprint, err);
         bool known = !rc && query->known && query->known(context, window.fingerprint);
         if (!rc && !known)
-            rc = each_range(&window, series->ids, series->n, start, end, take_range, err);
+            rc = each_stretch(&window, query, series, &whole, take_range, err);
         struct profile_point given = {start,          end,   window.merged,
                                       window.partial, known, window.fingerprint};
         if (!rc)

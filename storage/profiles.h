@@ -29,6 +29,10 @@ int profile_pane(struct store *store, int64_t series_id, int64_t level_ms, int64
 
 #define PROFILE_LABEL_NAME "@label"
 
+struct profile_span {
+    int64_t from_ms, to_ms;
+};
+
 /* A model's features as they are stored: their names, and the reference they are compared with. */
 struct profile_model {
     struct profile_layout layout; /* sorted by name_id */
@@ -37,6 +41,10 @@ struct profile_model {
     uint32_t n_features;
     uint64_t label_id;
     struct reference_row reference; /* .reference NULL: none */
+    /* Where the reference follows a rhythm: which, and the spans of panes that it was made of. */
+    const char *rhythm; /* "day", "week"; NULL: none */
+    struct profile_span *spans;
+    size_t n_spans;
 };
 /* version NULL: the model's own reference. ERR_NOT_FOUND: no such model. */
 int profile_model_read(struct store *store, const char *model, const char *version,
@@ -49,6 +57,9 @@ struct profile_query {
     const char *slice;   /* NULL or "": overall */
     int64_t from_ms, to_ms;
     int64_t window_ms;
+    /* In place of windows: all of these spans merged, as one window [from, to). */
+    const struct profile_span *spans;
+    size_t n_spans;
     enum profile_level level; /* PROFILE_HOUR, or PROFILE_REFERENCE to build one from panes */
     /* Asked before a window is read: is the answer for panes of this fingerprint known already?
        Then nothing is read, and `point` is called with .known. NULL: never. */
@@ -68,8 +79,8 @@ int profiles_each(struct store *store, const struct profile_model *model,
                   int (*point)(void *context, const struct profile_point *point, struct err *err),
                   void *context, size_t *n_damaged, struct err *err);
 
-/* Takes what the panes of [from, to) hold (span: model, version, slice, from, to) as the reference;
-   none where they hold nothing. */
+/* Takes what the panes of [from, to) or of the spans hold (span: model, version, slice, from, to,
+   spans) as the reference; none where they hold nothing. */
 int profile_model_from_panes(struct store *store, struct profile_model *model,
                              const struct profile_query *span, const char *source, struct err *err);
 

@@ -337,7 +337,7 @@ static int write_picture(struct picture *p, const struct api_input *input,
     out_key_string(p->out, "segment", segment[0] ? segment : NULL);
     out_key_int(p->out, "from", query->from_ms);
     out_key_int(p->out, "to", query->to_ms);
-    write_reference(p->out, &p->model.reference);
+    write_reference(p->out, &p->model);
     int rc = profiles_each(p->store, &p->model, query, draw, p, &n_damaged, err);
     return rc;
 }
@@ -364,7 +364,8 @@ int api_distribution(struct api_context *context, const struct api_input *input,
                                   .to_ms = to,
                                   .window_ms = to - from,
                                   .level = PROFILE_HOUR};
-    rc = drift_model_read(p.store, context->config, p.name, version, from, &p.model, err);
+    const struct profile_span window = {from, to};
+    rc = drift_model_read(p.store, context->config, p.name, version, &window, &p.model, err);
     if (rc)
         return rc;
     rc = find_feature(&p, input, answer, err);

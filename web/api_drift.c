@@ -38,6 +38,7 @@ struct drifting {
     struct pairs pairs;
     const struct pair *pair;
     struct buf *points;             /* by feature */
+    struct buf references;          /* by window, where they follow a rhythm */
     bool *wanted;                   /* by feature */
     enum profile_kind *kinds;       /* by feature, as last seen */
     struct drift_feature *features; /* of the window at hand */
@@ -52,6 +53,7 @@ static void drifting_free(struct drifting *d)
         return;
     for (uint32_t i = 0; d->points && i < d->model.n_features; i++)
         buf_finish(&d->points[i]);
+    buf_finish(&d->references);
     profile_model_finish(&d->model);
     pairs_finish(&d->pairs);
     free(d->points);
@@ -215,6 +217,16 @@ static bool window_known(void *context, uint64_t fingerprint)
                               d->model.n_features, &d->summary);
 }
 
+/* Why a window has no reference where others have one. */
+static void explain_gap(struct drifting *d)
+{
+    if (!d->model.rhythm || d->model.reference.reference)
+        return;
+    for (uint32_t i = 0; i < d->model.n_features; i++)
+        d->features[i].why = d->model.n_spans ? "nothing is stored of the same hours before"
+                                              : "the window is as long as the reference's rhythm";
+}
+
 static int judge_window(struct drifting *d, const struct profile_point *point, struct err *err)
 {
     uint32_t n = d->model.n_features;
@@ -233,6 +245,7 @@ static int judge_window(struct drifting *d, const struct profile_point *point, s
     if (drift_window(drift_cache_nulls(d->cache), &d->rule, d->model.reference.reference,
                      point->profile, d->model.label_id, d->features, &d->summary))
         return err_set(err, -ENOMEM, "no memory to compare a window");
+    explain_gap(d);
     drift_cache_keep_window(d->cache, window_key(d, point->fingerprint), d->features, n,
                             &d->summary);
     return 0;
@@ -258,21 +271,59 @@ static int add_window(void *context, const struct profile_point *point, struct e
     return 0;
 }
 
+static void write_window_reference(struct drifting *d, const struct profile_span *window)
+{
+    struct buf *out = &d->references;
+    out_open(out, '{');
+    out_key_int(out, "start", window->from_ms);
+    out_key_int(out, "end", window->to_ms);
+    write_reference(out, &d->model);
+    out_close(out, '}');
+}
+
+/* One window after the other, each against the reference of its own hours. */
+static int walk_rhythm(struct drifting *d, const struct profile_query *all, struct err *err)
+{
+    struct profile_query query = *all;
+    int rc = 0;
+    for (int64_t start = all->from_ms; !rc && start < all->to_ms; start += all->window_ms) {
+        const struct profile_span window = {start, start + all->window_ms};
+        size_t n_damaged = 0;
+        query.from_ms = window.from_ms;
+        query.to_ms = window.to_ms;
+        rc = drift_model_move(d->store, d->context->config, d->name, &window, &d->model, err);
+        if (!rc)
+            rc = profiles_each(d->store, &d->model, &query, add_window, d, &n_damaged, err);
+        if (d->pair == d->pairs.items)
+            write_window_reference(d, &window);
+        d->n_damaged += n_damaged;
+    }
+    return rc;
+}
+
+static int walk_windows(struct drifting *d, const struct profile_query *query, struct err *err)
+{
+    size_t n_damaged = 0;
+    if (d->model.rhythm)
+        return walk_rhythm(d, query, err);
+    int rc = profiles_each(d->store, &d->model, query, add_window, d, &n_damaged, err);
+    d->n_damaged += n_damaged;
+    return rc;
+}
+
 static int walk_pair(struct drifting *d, const struct pair *pair, struct err *err)
 {
     struct buf *out = &d->answer->body;
     struct profile_query query = d->query;
     char segment[SEGMENT_BYTES];
-    size_t n_damaged;
     query.version = pair->version;
     query.slice = pair->slice;
     d->pair = pair;
     for (uint32_t i = 0; i < d->model.n_features; i++)
         buf_clear(&d->points[i]);
-    int rc = profiles_each(d->store, &d->model, &query, add_window, d, &n_damaged, err);
+    int rc = walk_windows(d, &query, err);
     if (rc)
         return rc;
-    d->n_damaged += n_damaged;
     pair_segment(pair, segment);
     for (uint32_t i = 0; i < d->model.n_features; i++) {
         if (!d->wanted[i])
@@ -378,12 +429,19 @@ static int write_answer(struct drifting *d, struct err *err)
     out_key_int(out, "window", d->query.window_ms);
     out_key_int(out, "from", d->query.from_ms);
     out_key_int(out, "to", d->query.to_ms);
-    write_reference(out, &d->model.reference);
+    write_reference(out, &d->model);
     out_key(out, "features");
     out_open(out, '[');
     for (size_t i = 0; rc == 0 && i < d->pairs.n; i++)
         rc = walk_pair(d, &d->pairs.items[i], err);
     out_close(out, ']');
+    if (d->model.rhythm) {
+        out_key(out, "references");
+        out_open(out, '[');
+        buf_bytes(out, d->references.data, d->references.size);
+        out->failed |= d->references.failed;
+        out_close(out, ']');
+    }
     if (rc == 0)
         rc = write_multivariate(d, err);
     out_key_double(out, "drifted_share", d->share);
@@ -465,6 +523,7 @@ int api_drift(struct api_context *context, const struct api_input *input, struct
     d->input = input;
     d->answer = answer;
     d->name = input_capture(input, "model");
+    buf_init(&d->references, MAX_POINT_BYTES);
     d->rule = drift_rule_of(context->config, d->name);
     d->share = (double)NAN;
     const char *version = input_param(input, "version");
@@ -475,10 +534,14 @@ int api_drift(struct api_context *context, const struct api_input *input, struct
         rc = find_range(d, err);
     if (rc == 0)
         rc = pairs_find(&d->pairs, d->store, input, answer, err);
+    const struct profile_span first = {d->query.from_ms, d->query.from_ms + d->query.window_ms};
+    const struct profile_span newest = {d->query.to_ms - d->query.window_ms, d->query.to_ms};
     if (rc == 0)
         rc = drift_model_read(d->store, context->config, d->name,
-                              version && strcmp(version, "*") != 0 ? version : NULL,
-                              d->query.from_ms, &d->model, err);
+                              version && strcmp(version, "*") != 0 ? version : NULL, &first,
+                              &d->model, err);
+    if (rc == 0) /* the answer names that of the newest window */
+        rc = drift_model_move(d->store, context->config, d->name, &newest, &d->model, err);
     if (rc == 0)
         rc = make_room(d, err);
     if (rc == 0)

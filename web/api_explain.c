@@ -125,7 +125,7 @@ static void write_answer(struct buf *out, const struct api_input *input,
     out_key_int(out, "from", e->from_ms);
     out_key_int(out, "to", e->to_ms);
     write_window(out, "compared_with", e->before_from_ms, e->before_to_ms);
-    write_reference(out, &e->model.reference);
+    write_reference(out, &e->model);
     out_key_string(out, "cause", e->cause[0] ? e->cause : NULL);
     out_key_string(out, "metric", e->metric[0] ? e->metric : NULL);
     write_value(out, "before", &e->before);

@@ -1,5 +1,6 @@
 /* PUT /models/M/reference, and how an answer names the reference. */
 #include "common/json_out.h"
+#include "storage/profiles.h"
 #include "storage/references.h"
 #include "web/handlers.h"
 
@@ -18,8 +19,24 @@ int api_put_reference(struct api_context *context, const struct api_input *input
     return rc;
 }
 
-void write_reference(struct buf *out, const struct reference_row *row)
+/* The hours that a reference with a rhythm was made of. */
+static void write_rhythm(struct buf *out, const struct profile_model *model)
 {
+    out_key_string(out, "rhythm", model->rhythm);
+    out_key(out, "spans");
+    out_open(out, '[');
+    for (size_t i = 0; i < model->n_spans; i++) {
+        out_open(out, '{');
+        out_key_int(out, "from", model->spans[i].from_ms);
+        out_key_int(out, "to", model->spans[i].to_ms);
+        out_close(out, '}');
+    }
+    out_close(out, ']');
+}
+
+void write_reference(struct buf *out, const struct profile_model *model)
+{
+    const struct reference_row *row = &model->reference;
     out_key(out, "reference");
     if (!row->reference) {
         out_null(out);
@@ -30,5 +47,7 @@ void write_reference(struct buf *out, const struct reference_row *row)
     out_key_int(out, "n", (int64_t)row->reference->events);
     out_key_string(out, "source", row->source);
     out_key_time(out, "created", row->created_ms);
+    if (model->rhythm)
+        write_rhythm(out, model);
     out_close(out, '}');
 }

@@ -48,8 +48,8 @@ route_handler api_experiment_history, api_experiment_looks, api_audit, api_assig
 route_handler api_gate_experiment, api_gate_rollback, api_gate_model;
 route_handler ofrep_flag, ofrep_flags;
 /* "reference": {"id":…,"n":…,"source":…,"created":…} or null (api_reference.c) */
-struct reference_row;
-void write_reference(struct buf *out, const struct reference_row *row);
+struct profile_model;
+void write_reference(struct buf *out, const struct profile_model *model);
 /* "KEY": {"before":…,"now":…,"difference":…,"lower":…,"upper":…} (api_explain.c) */
 struct rate_change;
 void write_rate_change(struct buf *out, const char *key, const struct rate_change *change);

@@ -10,7 +10,7 @@
 
 static const char yaml[] =
     "models:\n"
-    "  - {name: credit, task: binary}\n"
+    "  - {name: credit, task: binary, reference: {trailing: 14d, rhythm: week}}\n"
     "alerts:\n"
     "  - {name: any, model: credit, drift: any, window: 1h}\n"
     "  - {name: income, model: credit, drift: feature, feature: income, window: 1h}\n"
@@ -167,6 +167,24 @@ static void without_events_or_a_reference_there_is_no_data_and_it_says_why(void 
     assert_string_equal(empty.why, "no event in the window");
 }
 
+static void a_window_is_judged_by_its_own_hour_of_the_weeks_before(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new(false);
+    write_minute(site, START - 14 * 24 * HOUR, 30);
+    write_minute(site, START - 7 * 24 * HOUR, 30);
+    write_minute(site, START - HOUR, 0); /* another hour: it is not asked */
+    write_minute(site, START, 30);
+    write_minute(site, START + 7 * 24 * HOUR, 0);
+
+    struct reading as_ever = look(site, "income", START + HOUR);
+    struct reading moved = look(site, "income", START + 7 * 24 * HOUR + HOUR);
+
+    assert_int_equal(as_ever.sight, SIGHT_CLEAR);
+    assert_int_equal(moved.sight, SIGHT_BAD);
+    assert_int_equal(moved.start_ms, START + 7 * 24 * HOUR);
+}
+
 /* A minute of `n` events: `missing` of them without income, `far` with one out of range. */
 static void write_quality(struct site *site, int n, int missing, int far)
 {
@@ -239,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_shifted_feature_is_an_alarm_once_its_window_is_whole),
         cmocka_unit_test(one_feature_and_a_share_of_them_are_judged_by_themselves),
         cmocka_unit_test(without_events_or_a_reference_there_is_no_data_and_it_says_why),
+        cmocka_unit_test(a_window_is_judged_by_its_own_hour_of_the_weeks_before),
         cmocka_unit_test(missing_values_are_told_when_their_whole_interval_lies_above_the_level),
         cmocka_unit_test(a_few_missing_values_more_than_allowed_may_be_chance),
         cmocka_unit_test(values_out_of_range_are_a_reason_of_invalid_ones),

@@ -285,6 +285,13 @@ static void what_is_wrong_is_told_with_file_line_and_key(void **state)
         {M "reference: {from: 5}}]", "assay.yaml:1: models[0].reference.to: is missing"},
         {M "reference: {from: 5, to: 5}}]",
          "assay.yaml:1: models[0].reference.to: has to be after from"},
+        {M "reference: {trailing: 3d, rhythm: week}}]",
+         "assay.yaml:1: models[0].reference.rhythm: week needs `trailing` of at least 7d"},
+        {M "reference: {file: a, rhythm: day}}]",
+         "assay.yaml:1: models[0].reference.rhythm: day needs `trailing` of at least 1d"},
+        {M "reference: {trailing: 60d, rhythm: week}}]",
+         "assay.yaml:1: models[0]: reference.rhythm needs the hours of all of `trailing`, which is "
+         "longer than storage.retention keeps 1h"},
         {M "reference: {from: yesterday, to: 5}}]",
          "assay.yaml:1: models[0].reference.from: yesterday is not a time, as "
          "2023-11-14T22:13:20Z"},
