@@ -448,7 +448,7 @@ static int newest_event(struct store *store, const char *model, int64_t *out, st
         return rc;
     json_t *counts = json_loads(text, 0, NULL);
     const json_t *newest = json_object_get(counts, "last_event");
-    if (json_is_integer(newest))
+    if (json_integer_value(newest) > 0)
         *out = json_integer_value(newest);
     else
         rc = RESTORE_NONE;

@@ -54,8 +54,9 @@ static int write_times(struct api_context *context, struct store *store, const c
     int rc = series_complete(store, model, &complete, &labels, err);
     if (rc < 0)
         return rc;
-    const json_t *last = json_object_get(counts, "last_event");
-    int64_t last_event = json_is_integer(last) ? json_integer_value(last) : complete;
+    int64_t last_event = json_integer_value(json_object_get(counts, "last_event"));
+    if (last_event == 0) /* no event has come yet */
+        last_event = -1;
     out_key_time(out, "last_event", last_event);
     out_key_time(out, "complete_up_to", complete);
     out_key_time(out, "labels_complete_up_to", labels);
@@ -387,9 +388,13 @@ int api_delete_model(struct api_context *context, const struct api_input *input,
                      struct api_answer *answer, struct err *err)
 {
     struct model_known known = {0};
+    struct store *store;
     if (!context->commands.erase_model)
         return err_set(err, ERR_NOT_FOUND, "a model is only erased by a running daemon");
-    int rc = model_read(context->store, input_capture(input, "model"), &known, err);
+    int rc = context_store(context, &store, err);
+    if (rc)
+        return rc;
+    rc = model_read(store, input_capture(input, "model"), &known, err);
     if (!rc)
         rc = context->commands.erase_model(context->commands.context, known.row.name,
                                            input->request->who, &answer->body, err);

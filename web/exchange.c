@@ -162,11 +162,15 @@ static int check_body(struct exchange *exchange, const struct framing *scan, con
         *why = "no body is taken here";
         return 400;
     }
-    if (scan->length > (long long)exchange->body_limit) {
-        *why = too_large(exchange);
-        return 413;
-    }
-    return 0;
+    if (scan->length <= (long long)exchange->body_limit)
+        return 0;
+    /* Whoever sends it without asking first hears of it only once it is sent: it is let in, and
+       dropped. */
+    exchange->too_large = scan->length <= DROPPED_MAX_BYTES && !header(exchange, "Expect");
+    if (exchange->too_large)
+        return 0;
+    *why = too_large(exchange);
+    return 413;
 }
 
 static bool is_page_path(const char *path)
@@ -267,7 +271,7 @@ static enum MHD_Result step_body(struct exchange *exchange, const char *upload, 
         buf_bytes(&exchange->body, upload, *size);
     *size = 0;
     /* Refused once it is in; a client that sends on and on is cut off. */
-    return exchange->body_dropped > 2 * (size_t)INGEST_MAX_BYTES ? MHD_NO : MHD_YES;
+    return exchange->body_dropped > DROPPED_MAX_BYTES ? MHD_NO : MHD_YES;
 }
 
 static void answer(struct exchange *exchange, struct api_context *context)

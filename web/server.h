@@ -25,6 +25,7 @@ enum {
     BODY_MAX_BYTES = 256 * 1024,
     INGEST_MAX_BYTES = 8 * 1024 * 1024,
     UPLOAD_MAX_BYTES = 64 * 1024 * 1024,
+    DROPPED_MAX_BYTES = 64 * 1024 * 1024, /* of a body that is too large: read, and not kept */
 };
 
 struct answers;

@@ -81,6 +81,8 @@ def one_model_goes_and_the_others_stay(story):
     status, text = daemon.request("DELETE", "/api/v1/models/credit")
     equal((status, json.loads(text)["dead_letters"]), (200, 1))
     wait_until(lambda: _counts(daemon, "credit") == [(0, 0, 0)], 20, "the configured model")
+    empty = daemon.get("/api/v1/models/credit")
+    equal((empty["last_event"], empty["lag"], empty["versions"]), (None, None, []))
     equal(daemon.get("/api/v1/dead-letters")["items"], [])
     windows = _windows(daemon, "churn")
     equal(daemon.terminate(), 0)

@@ -28,7 +28,7 @@ static struct site *filled(void)
     must(commit_begin(site->store, &err), &err);
     must(commit_model_counts(site->store, "credit",
                              "{\"predictions\":65,\"labels\":60,\"joined\":60,\"pending\":4,"
-                             "\"unknown_fields\":2}",
+                             "\"unknown_fields\":2,\"last_event\":1700006520000}",
                              &err),
          &err);
     must(commit_version(site->store, "credit", "v4", "{\"framework\":\"keras\"}", &err), &err);
@@ -56,7 +56,10 @@ static void models_are_listed_with_their_counts(void **state)
     assert_int_equal(number(list, "items.1.rejected"), 0);
     assert_int_equal(number(list, "items.1.unknown_fields"), 2);
     assert_int_equal(number(list, "items.1.complete_up_to"), SITE_START + 2 * MINUTE);
+    assert_int_equal(number(list, "items.1.last_event"), SITE_START + 2 * MINUTE);
     assert_int_equal(number(list, "items.1.lag"), 3 * MINUTE);
+    assert_true(json_is_null(at(list, "items.0.last_event"))); /* no counts: nothing has come */
+    assert_true(json_is_null(at(list, "items.0.lag")));
     json_decref(list);
 }
 
@@ -486,6 +489,41 @@ static void facts_of_a_version_are_checked_before_they_are_kept(void **state)
     api_answer_finish(&answer);
 }
 
+static int erase_model(void *context, const char *model, const char *who, struct buf *answer,
+                       struct err *err)
+{
+    (void)who;
+    (void)answer;
+    int *outcome = context;
+    return *outcome ? err_set(err, *outcome, "model %s is busy", model) : 0;
+}
+
+static void a_model_is_erased_once_it_is_known_and_nothing_holds_it(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    int outcome = 0;
+    site->commands.context = &outcome;
+    site->commands.erase_model = erase_model;
+    struct api_answer answer;
+    struct err err = {0};
+
+    must(call(site, "DELETE", "/api/v1/models/credit", NULL, &answer, &err), &err);
+    assert_int_equal(answer.status, 200);
+    api_answer_finish(&answer);
+
+    assert_int_equal(call(site, "DELETE", "/api/v1/models/crdit", NULL, &answer, &err),
+                     ERR_NOT_FOUND);
+    assert_int_equal(answer.status, 404);
+    api_answer_finish(&answer);
+
+    outcome = WEB_CONFLICT;
+    assert_int_equal(call(site, "DELETE", "/api/v1/models/credit", NULL, &answer, &err), ERR_DATA);
+    assert_int_equal(answer.status, 409);
+    assert_string_equal(err.text, "model credit is busy");
+    api_answer_finish(&answer);
+}
+
 static void dead_letters_come_newest_first_in_pages(void **state)
 {
     (void)state;
@@ -607,6 +645,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_told_with_what_is_near),
         cmocka_unit_test(events_go_to_the_collector_and_its_answer_comes_back),
         cmocka_unit_test(facts_of_a_version_are_checked_before_they_are_kept),
+        cmocka_unit_test(a_model_is_erased_once_it_is_known_and_nothing_holds_it),
         cmocka_unit_test(dead_letters_come_newest_first_in_pages),
         cmocka_unit_test(the_system_tells_its_partitions_and_rejects),
         cmocka_unit_test(lost_messages_make_an_answer_incomplete),

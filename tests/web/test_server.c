@@ -201,7 +201,7 @@ static void F48_sizes_have_limits(void **state)
     reply_finish(&reply);
 
     const char put[] = "PUT /api/v1/models/m/versions/v HTTP/1.1\r\nHost: localhost\r\n"
-                       "Content-Length: 300000\r\n\r\n";
+                       "Content-Length: 300000\r\nExpect: 100-continue\r\n\r\n";
     site_send(site, put, sizeof(put) - 1, 5000, &reply);
     assert_int_equal(reply.status, 413);
     reply_finish(&reply);
@@ -220,6 +220,27 @@ static void F48_sizes_have_limits(void **state)
     assert_int_equal(reply.status, 413);
     assert_non_null(strstr(reply.body, "larger than 64 MiB"));
     reply_finish(&reply);
+}
+
+/* Answered while it still sends, it would find the connection broken and no answer. */
+static void whoever_sends_too_much_without_asking_is_told_once_it_is_in(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = started();
+    struct buf text;
+    buf_init(&text, 64 << 20);
+    buf_printf(&text, "POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\n"
+                      "Content-Length: 9000000\r\nConnection: close\r\n\r\n");
+    for (int i = 0; i < 9; i++)
+        buf_printf(&text, "%01000000d", 0);
+    struct reply reply;
+
+    site_send(site, (const char *)text.data, text.size, 5000, &reply);
+
+    assert_int_equal(reply.status, 413);
+    assert_non_null(strstr(reply.body, "larger than 8 MiB"));
+    reply_finish(&reply);
+    buf_finish(&text);
 }
 
 static void a_chunked_body_beyond_the_limit_is_refused_once_it_is_in(void **state)
@@ -428,6 +449,7 @@ int main(void)
         cmocka_unit_test(F48_ambiguous_requests_are_refused),
         cmocka_unit_test(only_our_own_host_names_are_served),
         cmocka_unit_test(F48_sizes_have_limits),
+        cmocka_unit_test(whoever_sends_too_much_without_asking_is_told_once_it_is_in),
         cmocka_unit_test(a_chunked_body_beyond_the_limit_is_refused_once_it_is_in),
         cmocka_unit_test(a_wrong_method_is_told_the_right_ones),
         cmocka_unit_test(an_unknown_path_is_told_the_near_one),
