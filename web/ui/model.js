@@ -23,11 +23,14 @@ export const name = (parts) => parts[1];
 const up = (ms, to) => Math.ceil(ms / to) * to;
 const down = (ms, to) => Math.floor(ms / to) * to;
 
-// From the URL and the newest complete time to what the API is asked.
-export function view_of(params, complete) {
+// Older data is only kept by the hour, then by the day: was the answer asked for in shorter windows?
+export const is_too_fine = (answer) => answer.incomplete_reasons.some((reason) => reason.includes("ask for a longer window"));
+
+// From the URL and the newest complete time to what the API is asked; by itself in no shorter windows than `finest`.
+export function view_of(params, complete, finest = MINUTE) {
     const fixed = Number(params.from) > 0 && Number(params.to) > Number(params.from);
     const range = fixed ? Number(params.to) - Number(params.from) : (format.span_ms(params.range) ?? DAY);
-    const auto = windows.map(format.span_ms).find((w) => range / w <= MAX_POINTS) ?? DAY;
+    const auto = windows.map(format.span_ms).find((w) => w >= finest && range / w <= MAX_POINTS) ?? DAY;
     const window = format.span_ms(params.window) ?? auto;
     const step = Math.min(auto, window); // a longer window than the step rolls
     const end = up(fixed ? Number(params.to) : (complete ?? Date.now()) + 1, step);
@@ -74,12 +77,10 @@ class Page {
         const [slices, versions] = await Promise.all([get(path("/slices"), {}, this.signal), get(path("/versions"), {}, this.signal)]);
         this.known_slices = slices.items;
         this.known_versions = versions.items;
-        this.view = view_of(this.params, this.model.complete_up_to);
         this.draw_head();
+        const answer = await this.load_metrics();
         this.draw_controls();
-        const query = this.query([...this.metric_names(), ...this.estimate_names()].join(","));
-        const [answer] = await Promise.all([
-            get(path("/metrics"), query, this.signal),
+        await Promise.all([
             this.load_alerts(),
             this.load_steps(),
             this.load_changes(),
@@ -89,6 +90,15 @@ class Page {
         this.draw_charts(answer);
         this.draw_versions(answer);
         replace(this.message);
+    }
+
+    // In windows as short as the range allows and the data is still kept in.
+    async load_metrics(finest = MINUTE) {
+        this.view = view_of(this.params, this.model.complete_up_to, finest);
+        const metrics = [...this.metric_names(), ...this.estimate_names()].join(","), { auto, step, window } = this.view;
+        const answer = await get(model_path(this.model.name, "/metrics"), this.query(metrics), this.signal);
+        const coarser = this.params.window ? step < window : window < DAY;
+        return is_too_fine(answer) && coarser ? this.load_metrics(auto + MINUTE) : answer;
     }
 
     // When alerts fired for what is shown; without them the charts still stand.
