@@ -115,6 +115,18 @@ static bool stale(const struct situation *now, const struct experiment *experime
     return now->now.event_ms - from > experiment->stale_after_ms;
 }
 
+/* Nothing may be known for so long; then the release goes, whoever keeps us in the dark. */
+static void hold_without_data(const struct experiment *experiment, const struct situation *now,
+                              struct verdict *out)
+{
+    int64_t since = now->ramp.silent_since_ms;
+    out->no_data = true;
+    if (since == 0 || now->now.wall_ms - since <= experiment->max_hold_ms)
+        return;
+    out->wall_clock = true;
+    give(out, VERDICT_ROLLBACK, CAUSE_NONE, "no data");
+}
+
 /* The world's watermark stands still when nothing comes: then the wall clock speaks by the caller.
  */
 static bool find_silence(const struct experiment *experiment, const struct situation *now,
@@ -127,34 +139,31 @@ static bool find_silence(const struct experiment *experiment, const struct situa
     duration_print(text, experiment->stale_after_ms);
     if (!control && !treatment)
         return false;
-    if (control && treatment) {
+    if (control && treatment)
         give(out, VERDICT_HOLD, CAUSE_SILENT_BOTH, "no telemetry from either arm for %s", text);
-        return true;
-    }
-    out->one_arm_silent = true;
-    give(out, VERDICT_HOLD, control ? CAUSE_SILENT_CONTROL : CAUSE_SILENT_TREATMENT,
-         "no telemetry from %s %s for %s", control ? "control" : "treatment",
-         control ? experiment->control : experiment->treatment, text);
-    int64_t since = now->ramp.silent_since_ms;
-    if (since != 0 && now->now.wall_ms - since > experiment->max_hold_ms) {
-        out->wall_clock = true;
-        give(out, VERDICT_ROLLBACK, CAUSE_NONE, "no data");
-    }
+    else
+        give(out, VERDICT_HOLD, control ? CAUSE_SILENT_CONTROL : CAUSE_SILENT_TREATMENT,
+             "no telemetry from %s %s for %s", control ? "control" : "treatment",
+             control ? experiment->control : experiment->treatment, text);
+    hold_without_data(experiment, now, out);
     return true;
 }
 
 static bool must_hold(const struct experiment *experiment, const struct situation *now,
                       struct verdict *out)
 {
-    if (now->input_stale || now->data_lost) {
-        give(out, VERDICT_HOLD, CAUSE_INPUT,
-             now->data_lost ? "events of this step were lost on their way in"
-                            : "own input is stale: the consumer lags behind");
+    if (now->input_stale) {
+        give(out, VERDICT_HOLD, CAUSE_INPUT, "own input is stale: the consumer lags behind");
+        hold_without_data(experiment, now, out);
         return true;
     }
-    /* Before the sample ratio: a silent arm breaks it, and only silence ends by max_hold. */
+    /* Before all others that hold: only want of data ends by max_hold. */
     if (find_silence(experiment, now, out))
         return true;
+    if (now->data_lost) {
+        give(out, VERDICT_HOLD, CAUSE_INPUT, "events of this step were lost on their way in");
+        return true;
+    }
     if (out->srm.mismatch) {
         give(out, VERDICT_HOLD, CAUSE_SRM,
              "sample ratio mismatch: %" PRId64 " control and %" PRId64

@@ -100,7 +100,7 @@ struct srm_verdict {
 struct verdict {
     enum verdict_kind kind;
     enum hold_cause cause;
-    bool one_arm_silent;
+    bool no_data;    /* it holds for want of data: max_hold runs */
     bool wall_clock; /* the wall clock caused it: replay is not held to it */
     bool waits;      /* it would go on, were our own input not behind */
     int step;

@@ -75,13 +75,13 @@ static struct ramp_state finished(struct ramp_state state, enum ramp_phase phase
 }
 
 struct ramp_state ramp_step(struct ramp_state state, const struct experiment *experiment,
-                            enum verdict_kind verdict, bool one_arm_silent, struct ramp_now now)
+                            enum verdict_kind verdict, bool no_data, struct ramp_now now)
 {
     if (state.phase == RAMP_DRAFT || ramp_final(&state) || state.frozen)
         return state;
     if (verdict == VERDICT_ROLLBACK)
         return finished(state, RAMP_ROLLED_BACK, now);
-    if (!one_arm_silent)
+    if (!no_data)
         state.silent_since_ms = 0;
     else if (state.silent_since_ms == 0)
         state.silent_since_ms = now.wall_ms;

@@ -6,7 +6,7 @@
  *          a person's command wins over the engine. While paused, automation may only lower the
  *          share (roll back); while frozen it does nothing at all
  * Units    since_ms, started_ms: event time (the watermark) · silent_since_ms: wall clock, since a
- *          look first found one arm silent, 0: not · weight: percent
+ *          look first held for want of data, 0: it does not · weight: percent
  * Owner    plain values
  * Errors   RAMP_CONFLICT: the state does not allow the command; err says which does
  * Threads  any
@@ -73,9 +73,9 @@ int ramp_command_parse(const char *name);
 
 struct ramp_state ramp_draft(void);
 
-/* What the engine's verdict makes of the state; `one_arm_silent`: the hold is for that reason. */
+/* What the engine's verdict makes of the state; `no_data`: the hold is for that reason. */
 struct ramp_state ramp_step(struct ramp_state state, const struct experiment *experiment,
-                            enum verdict_kind verdict, bool one_arm_silent, struct ramp_now now);
+                            enum verdict_kind verdict, bool no_data, struct ramp_now now);
 
 /* What a person's command makes of it. 0, or RAMP_CONFLICT with the state unchanged. */
 int ramp_command(struct ramp_state *state, const struct experiment *experiment,

@@ -131,7 +131,7 @@ static int decide_again(json_t *detail, struct err *err)
     ab_decide(experiment, evidence, &now, &verdict);
     ab_show(experiment, evidence, &verdict);
     struct ramp_state after =
-        ramp_step(now.ramp, experiment, verdict.kind, verdict.one_arm_silent, now.now);
+        ramp_step(now.ramp, experiment, verdict.kind, verdict.no_data, now.now);
     int64_t at_ms = json_integer_value(json_object_get(stored, "decided_at"));
     json_t *again = verdict_print(&verdict, experiment, &after, at_ms);
     rc = compare(stored, again, err);

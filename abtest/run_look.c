@@ -123,8 +123,8 @@ static int decide(struct run *run, struct item *item, const struct run_now *now,
     ab_decide(item->experiment, item->evidence, &situation, &item->verdict);
     item->looked = true;
     const struct verdict *verdict = &item->verdict;
-    struct ramp_state after = ramp_step(item->ramp, item->experiment, verdict->kind,
-                                        verdict->one_arm_silent, situation.now);
+    struct ramp_state after =
+        ramp_step(item->ramp, item->experiment, verdict->kind, verdict->no_data, situation.now);
     bool held = is_news(item),
          freed = item->held != CAUSE_NONE && verdict->kind == VERDICT_CONTINUE;
     bool moved = after.phase != item->ramp.phase || after.step != item->ramp.step;
@@ -192,12 +192,20 @@ int run_look(struct run *run, const struct run_now *now, struct err *err)
     return rc;
 }
 
+/* Nothing is news while nothing comes, but that it has not come for too long. */
+static bool is_due(const struct item *item, const struct run_now *now)
+{
+    int64_t since_ms = item->ramp.silent_since_ms;
+    return !item->ticked ||
+           (since_ms != 0 && now->wall_ms - since_ms > item->experiment->max_hold_ms);
+}
+
 int run_tick(struct run *run, const struct run_now *now, int64_t silent_ms, struct err *err)
 {
     int rc = 0;
     for (size_t i = 0; !rc && i < run->n_items; i++) {
         struct item *item = run->items[i];
-        if (item_active(item) && !item->unclocked && !item->ticked &&
+        if (item_active(item) && !item->unclocked && is_due(item, now) &&
             now->look_ms > item->ramp.since_ms && silent_ms > item->experiment->stale_after_ms) {
             item->ticked = true;
             rc = item_confirm(run, item, now->look_ms, err);

@@ -225,7 +225,7 @@ static void look(struct run *run)
         run->result.srm_units = verdict.units_control + verdict.units_treatment;
     }
     run->now.ramp =
-        ramp_step(run->now.ramp, s->experiment, verdict.kind, verdict.one_arm_silent, run->now.now);
+        ramp_step(run->now.ramp, s->experiment, verdict.kind, verdict.no_data, run->now.now);
 }
 
 struct simulate_result simulate_run(struct simulation *s, uint64_t seed)

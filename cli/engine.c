@@ -216,15 +216,14 @@ int engine_actuate(struct engine *engine, const struct writer *writer, const cha
 
 static struct run_now now_of(const struct engine *engine, int64_t look_ms)
 {
-    struct collector_health health;
-    collector_health(engine->collector, &health);
+    struct collector_input input = collector_input(engine->collector);
     int64_t wall_ms = clock_wall_ms(clock_system());
     return (struct run_now){
         .look_ms = look_ms,
         .wall_ms = engine->replays ? look_ms : wall_ms,
         .real_ms = wall_ms,
-        .lost = health.totals.lost,
-        .behind_ms = engine->replays ? 0 : health.behind_ms,
+        .lost = input.lost,
+        .behind_ms = engine->replays ? 0 : input.behind_ms,
     };
 }
 
@@ -277,8 +276,9 @@ static int call_run(void *context, struct store *store, struct err *err)
         return rc;
     collector_health(engine->collector, &health);
     call->actor.watermark_ms = health.watermark_ms;
-    call->actor.lost = health.totals.lost;
-    call->actor.behind_ms = health.behind_ms;
+    struct collector_input input = collector_input(engine->collector);
+    call->actor.lost = input.lost;
+    call->actor.behind_ms = input.behind_ms;
     rc = call->order ? run_command(engine->run, call->order, &call->actor, err)
                      : run_create(engine->run, call->body, strlen(call->body), &call->actor,
                                   call->name, err);
@@ -305,8 +305,9 @@ int engine_configure(struct engine *engine, const struct config *config, struct 
     if (rc)
         return rc;
     collector_health(engine->collector, &health);
+    struct collector_input input = collector_input(engine->collector);
     struct run_actor actor = {"configuration", clock_wall_ms(clock_system()), health.watermark_ms,
-                              health.totals.lost, health.behind_ms};
+                              input.lost, input.behind_ms};
     rc = run_configure(engine->run, config, &actor, err);
     engine->observer.active = run_active(engine->run);
     return rc;

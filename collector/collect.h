@@ -142,7 +142,6 @@ struct collector_health {
     bool broker_up;         /* true without Kafka */
     int64_t lag;            /* messages in the log that we have not read; -1 unknown */
     int64_t lag_ms;         /* wall clock now - watermark; -1 unknown */
-    int64_t behind_ms;      /* age of the newest message that we have read, while others wait; 0 */
     int64_t watermark_ms;   /* INT64_MIN: not known yet */
     int64_t pending;        /* predictions that are remembered */
     int64_t pending_bytes;  /* memory of the join */
@@ -155,6 +154,14 @@ struct collector_health {
     struct dead_letter_topic_counts dead_letters; /* of the dead-letter topic */
     int64_t refreshed_boot_ms;
 };
+
+/* How our own reading stands in this moment: what a look is decided by. */
+struct collector_input {
+    int64_t behind_ms; /* age of the oldest message that waits, by the log's own clock; 0: none */
+    int64_t lost;      /* as in the totals */
+};
+/* Writer's thread or in a call. */
+struct collector_input collector_input(const struct collector *collector);
 
 /* State of the last round. Any thread. */
 void collector_health(struct collector *collector, struct collector_health *out);

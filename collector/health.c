@@ -53,17 +53,31 @@ static void refresh_sources(const struct collector *collector, struct collector_
     }
 }
 
-/* How far reading is behind the log, by the log's own clock: event times may be of any age. */
-static int64_t behind_ms(const struct collector *collector, int64_t lag)
+/* Of the first message that waits: aside for a look, else behind the newest that was read. */
+static int64_t waiting_ms(const struct partition *partition)
 {
-    int64_t newest_ms = INT64_MIN;
-    for (size_t i = 0; lag > 0 && i < collector->n_partitions; i++) {
-        const struct partition *partition = collector->partitions[i];
-        if (partition->assigned && partition->counts.last_timestamp_ms > newest_ms)
-            newest_ms = partition->counts.last_timestamp_ms;
-    }
+    const struct stash *stash = &partition->stash;
+    if (!partition->assigned)
+        return 0;
+    if (stash_left(stash))
+        return stash->messages[stash->at].timestamp_ms;
+    return partition->next >= 0 && partition->high > partition->next
+               ? partition->counts.last_timestamp_ms
+               : 0;
+}
+
+struct collector_input collector_input(const struct collector *collector)
+{
+    struct collector_input input = {0};
     int64_t now_ms = clock_wall_ms(collector->clock);
-    return newest_ms > 0 && newest_ms < now_ms ? now_ms - newest_ms : 0;
+    for (size_t i = 0; i < collector->n_partitions; i++) {
+        const struct partition *partition = collector->partitions[i];
+        int64_t ts_ms = waiting_ms(partition);
+        if (ts_ms > 0 && now_ms - ts_ms > input.behind_ms)
+            input.behind_ms = now_ms - ts_ms;
+        input.lost += partition->counts.lost;
+    }
+    return input;
 }
 
 void health_refresh(struct collector *collector)
@@ -94,7 +108,6 @@ void health_refresh(struct collector *collector)
     for (int i = 0; i < N_REJECTS; i++)
         for (size_t k = 0; k < collector->n_partitions; k++)
             health.rejects[i] += collector->partitions[k]->counts.rejects[i];
-    health.behind_ms = behind_ms(collector, health.lag);
     if (collector->watermark_ms != INT64_MIN)
         health.lag_ms = clock_wall_ms(collector->clock) - collector->watermark_ms;
     if (collector->dead_topic)

@@ -142,7 +142,7 @@ static void F39_missing_data_holds_and_never_promotes(void **state)
 
     assert_int_equal(silent.kind, VERDICT_HOLD);
     assert_string_equal(silent.reason, "no telemetry from treatment v2 for 2m");
-    assert_true(silent.one_arm_silent);
+    assert_true(silent.no_data);
     assert_int_equal(stale.kind, VERDICT_HOLD);
     assert_string_equal(stale.reason, "own input is stale: the consumer lags behind");
     world_end(&w);
@@ -156,7 +156,7 @@ static void F40_one_silent_arm_for_longer_than_max_hold_rolls_back(void **state)
     w.now.now.event_ms += 200 * SECOND;
     w.now.last_control_ms = w.now.now.event_ms;
     struct verdict v = decide(&w);
-    w.now.ramp = ramp_step(w.now.ramp, w.experiment, v.kind, v.one_arm_silent, w.now.now);
+    w.now.ramp = ramp_step(w.now.ramp, w.experiment, v.kind, v.no_data, w.now.now);
     w.now.now.wall_ms += HOUR + 1;
     v = decide(&w);
 
@@ -164,6 +164,34 @@ static void F40_one_silent_arm_for_longer_than_max_hold_rolls_back(void **state)
     assert_string_equal(v.reason, "no data");
     assert_true(v.wall_clock);
     world_end(&w);
+}
+
+/* Whoever keeps us in the dark: both arms, our own input, or events that were lost before that. */
+static void F39_want_of_data_for_longer_than_max_hold_rolls_back(void **state)
+{
+    (void)state;
+    for (int lagging = 0; lagging < 2; lagging++) {
+        struct world w = world_of(ERROR_RATE);
+        traffic(&w, 10, 100, 0.02, 0.02);
+        w.now.input_stale = lagging;
+        w.now.data_lost = true;
+        w.now.now.event_ms += lagging ? 0 : 200 * SECOND;
+        struct verdict held = decide(&w);
+        w.now.ramp = ramp_step(w.now.ramp, w.experiment, held.kind, held.no_data, w.now.now);
+        w.now.now.wall_ms += HOUR;
+        struct verdict still = decide(&w);
+        w.now.now.wall_ms += 1;
+        struct verdict over = decide(&w);
+
+        assert_int_equal(held.kind, VERDICT_HOLD);
+        assert_string_equal(held.reason, lagging ? "own input is stale: the consumer lags behind"
+                                                 : "no telemetry from either arm for 2m");
+        assert_int_equal(still.kind, VERDICT_HOLD);
+        assert_int_equal(over.kind, VERDICT_ROLLBACK);
+        assert_string_equal(over.reason, "no data");
+        assert_true(over.wall_clock);
+        world_end(&w);
+    }
 }
 
 static void a_wrong_split_holds_even_before_harm(void **state)
@@ -568,6 +596,7 @@ int main(void)
         cmocka_unit_test(equal_arms_go_on_when_shown_safe),
         cmocka_unit_test(harm_rolls_back_and_says_why),
         cmocka_unit_test(F39_missing_data_holds_and_never_promotes),
+        cmocka_unit_test(F39_want_of_data_for_longer_than_max_hold_rolls_back),
         cmocka_unit_test(F40_one_silent_arm_for_longer_than_max_hold_rolls_back),
         cmocka_unit_test(a_wrong_split_holds_even_before_harm),
         cmocka_unit_test(crossovers_are_counted_and_left_out),

@@ -87,6 +87,54 @@ static void F39_when_nothing_comes_the_wall_clock_holds(void **state)
     site_free(site);
 }
 
+/* max_hold is 1h. A kill in between starts no new hour, and what comes in time ends it. */
+static void F39_when_nothing_comes_for_max_hold_the_wall_clock_rolls_back(void **state)
+{
+    (void)state;
+    struct site *site = site_new(HALF, ERRORS, "");
+    struct err err = {0};
+    const int64_t dark_ms = T0 + 121 * SECOND, hour_ms = 3600 * SECOND;
+    feed(site, T0, 100, -1);
+    look(site, T0 + SECOND, 0);
+    struct run_now now = {T0 + SECOND, dark_ms, dark_ms, 0, 0};
+    must(run_tick(site->run, &now, 121 * SECOND, &err), &err);
+    must(run_reload(site->run, &err), &err);
+
+    now.wall_ms = now.real_ms = dark_ms + hour_ms;
+    must(run_tick(site->run, &now, 121 * SECOND + hour_ms, &err), &err);
+    assert_string_equal(last_of(site).verdict, "hold");
+    now.wall_ms = now.real_ms = dark_ms + hour_ms + 1;
+    must(run_tick(site->run, &now, 121 * SECOND + hour_ms + 1, &err), &err);
+
+    struct last last = last_of(site);
+    assert_string_equal(last.verdict, "rollback");
+    assert_string_equal(last.reason, "no data");
+    assert_string_equal(last.clock, "wall");
+    assert_string_equal(last.state, "rolled_back");
+    site_free(site);
+}
+
+static void F39_what_comes_in_time_ends_the_hold(void **state)
+{
+    (void)state;
+    struct site *site = site_new(HALF, ERRORS, "");
+    struct err err = {0};
+    feed(site, T0, 100, -1);
+    look(site, T0 + SECOND, 0);
+    struct run_now now = {T0 + SECOND, T0 + 121 * SECOND, T0 + 121 * SECOND, 0, 0};
+    must(run_tick(site->run, &now, 121 * SECOND, &err), &err);
+    feed(site, T0 + 2 * SECOND, 100, -1);
+    look(site, T0 + 3 * SECOND, 0);
+
+    now.wall_ms = now.real_ms = T0 + 7200 * SECOND;
+    now.look_ms = T0 + 3 * SECOND;
+    must(run_tick(site->run, &now, 7000 * SECOND, &err), &err);
+
+    assert_string_equal(last_of(site).verdict, "hold");
+    assert_string_equal(last_of(site).state, "running");
+    site_free(site);
+}
+
 /* Event time leaps by a day: the step has lasted long enough, and nothing is known of it. */
 static void F29_a_clock_that_jumps_promotes_nothing(void **state)
 {
@@ -297,6 +345,8 @@ int main(void)
         cmocka_unit_test(a_hold_and_its_end_are_rows_of_the_history),
         cmocka_unit_test(events_that_were_lost_hold_the_step),
         cmocka_unit_test(F39_when_nothing_comes_the_wall_clock_holds),
+        cmocka_unit_test(F39_when_nothing_comes_for_max_hold_the_wall_clock_rolls_back),
+        cmocka_unit_test(F39_what_comes_in_time_ends_the_hold),
         cmocka_unit_test(F29_a_clock_that_jumps_promotes_nothing),
         cmocka_unit_test(units_of_one_bucket_hold_for_the_arm_that_is_silent),
         cmocka_unit_test(a_metric_without_variance_holds_and_says_so),

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 
-from daemon import AssayError, configuration, run_program
+from daemon import AssayError, configuration, run_program, wait_a_moment
 from events import START
 from kafka import wait_until
 from receiver import Receiver
@@ -175,6 +175,54 @@ def through_kafka_a_harmful_release_is_rolled_back(story):
     wait_until(lambda: daemon.get(_path())["state"] == "rolled_back", 30, "the rollback")
 
 
+def after_an_outage_no_step_is_left_upwards_before_the_backlog_is_read(story):
+    kafka = story.own_kafka()
+    topic = story.topic("predictions")
+    kafka.create_topic(topic)
+    step = [{"weight": 50, "min_duration": "30s", "min_units": 200}, {"weight": 90, "min_duration": "1h"}]
+    good = _experiment(name="good", salt="good", start=True, noninferiority="lenient", steps=step, holdback=0)
+    bad = {**good, "name": "bad", "salt": "bad", "model": "fraud"}
+    settings = {"models": [{"name": name, "task": "binary", "positive": 1} for name in ("credit", "fraud")], "experiments": [good, bad]}
+    daemon = story.daemon(configuration(kafka.brokers, [topic], story.topic("group"), **settings)).start()
+    calm, harmful, sent = Traffic(good, START), Traffic(bad, START), []
+    harmful.n = 1_000_000  # ids of their own
+
+    def send(seconds):
+        both = calm.seconds(seconds, 50) + harmful.seconds(seconds, 50)
+        both.sort(key=lambda event: json.loads(event.value)["ts"])
+        sent.extend(both)
+        kafka.produce(topic, [(event.key, event.value) for event in both])
+
+    def history(name):
+        return [item for item in daemon.get(f"/api/v1/experiments/{name}/history")["items"] if item["who"] == "engine"]
+
+    send(10)
+    story.caught_up(daemon, kafka, {topic: 1})
+    daemon.kill9()
+    harmful.rates = (0.02, 0.5)
+    send(120)
+    kafka.kill()
+    wait_a_moment(11)  # further behind than a step may be left
+    kafka.start()
+    daemon.start()
+    story.caught_up(daemon, kafka, {topic: 1})
+    send(5)
+    wait_until(lambda: history("good") and history("bad"), 60, "both decisions")
+
+    (up,), (back,) = history("good"), history("bad")
+    equal((up["verdict"], up["to"]["step"], up["clock"]), ("advance", 1, "wall"))
+    assert START + 129_000 <= up["at"] <= START + 135_000, up["at"] - START
+    file = story.path("events.jsonl")
+    with open(file, "w", encoding="utf-8") as out:
+        out.writelines(event.value + "\n" for event in sent)
+    database = story.replay("replayed", configuration(**settings), [file])
+    ran = {name: json.loads(run_program("query", "--db", database, "history", "--experiment", name)[1])["items"] for name in ("good", "bad")}
+    early = [item for item in ran["good"] if item["verdict"] == "advance"]
+    equal([(item["clock"], item["at"] < START + 60_000) for item in early], [("event", True)], "with nothing behind it")
+    equal(back["clock"], "event")
+    equal(_transitions([back]), _transitions(ran["bad"]), "harm rolls back as it would have live")
+
+
 @short
 def F43_a_person_wins_over_the_engine_and_conflicts_are_told(story):
     daemon = story.daemon(configuration())
@@ -299,6 +347,23 @@ def an_experiment_of_the_configuration_is_created_once(story):
     path = daemon.write_configuration()
     code, _, errors = run_program("check", path, cwd=os.path.dirname(path))
     assert code and "new name" in errors, (code, errors)
+
+
+@short
+def F39_when_nothing_comes_at_all_it_is_held_then_rolled_back(story):
+    daemon = story.daemon(configuration())
+    daemon.start()
+    experiment = _start(daemon, stale_after="2s", max_hold="1s", steps=[{"weight": 50, "min_duration": "1h"}])
+    _post(daemon, Traffic(experiment, START).seconds(10, 50))
+
+    wait_until(lambda: daemon.get(_path())["state"] == "rolled_back", 30, "the end of max_hold")
+
+    last = daemon.get(_path("history"))["items"][-2:]
+    equal([(item["verdict"], item["reason"], item["clock"]) for item in last], [("hold", "own input is stale: the consumer lags behind", "wall"), ("rollback", "no data", "wall")])
+    equal(daemon.get(_path("assignment") + "?unit=u1")["version"], "v3")
+    daemon.terminate()
+    code, _, errors = run_program("verify", daemon.database)
+    equal(code, 0, errors)
 
 
 @short
