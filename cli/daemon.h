@@ -21,6 +21,7 @@
 #include "collector/source.h"
 #include "common/log.h"
 #include "storage/changes.h"
+#include "storage/memo.h"
 #include "storage/store.h"
 #include "web/sink.h"
 #include "web/web.h"
@@ -34,6 +35,7 @@ struct daemon {
     struct log log;
     struct store *store;
     struct changes *changes;
+    struct memo *memo; /* the writer's: what rules read is mostly what they read a second before */
     struct source *sources[DAEMON_MAX_SOURCES];
     size_t n_sources;
     struct source *http; /* one of sources */

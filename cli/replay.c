@@ -11,6 +11,7 @@
 #include "collector/collect.h"
 #include "collector/source_file.h"
 #include "common/log.h"
+#include "storage/memo.h"
 #include "storage/store.h"
 
 enum {
@@ -104,10 +105,14 @@ static void finish_deciders(struct deciders *deciders)
 static int replay(const struct config *config, const char *db, const struct arguments *files,
                   struct err *err)
 {
+    AUTO(memo) struct memo *memo = NULL;
     AUTO(store) struct store *store = NULL;
-    int rc = store_open(&store, db ? db : config->storage_path, STORE_WRITE, err);
+    int rc = memo_new(&memo, err);
+    if (!rc)
+        rc = store_open(&store, db ? db : config->storage_path, STORE_WRITE, err);
     if (rc)
         return rc;
+    store_lend_memo(store, memo);
     rc = references_of_config(store, config, err);
     if (rc)
         return rc;

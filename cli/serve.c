@@ -361,7 +361,11 @@ static int open_parts(struct daemon *daemon, struct err *err)
     if (!rc)
         rc = store_set_changes(daemon->store, daemon->changes, err);
     if (!rc)
-        rc = alerts_new(&daemon->alerts, config, daemon->store, &daemon->log, "", err);
+        rc = memo_new(&daemon->memo, err);
+    if (rc)
+        return rc;
+    store_lend_memo(daemon->store, daemon->memo);
+    rc = alerts_new(&daemon->alerts, config, daemon->store, &daemon->log, "", err);
     if (!rc)
         rc = alerts_close_removed(daemon->alerts, clock_wall_ms(clock_system()), err);
     if (!rc)
@@ -448,6 +452,7 @@ static void close_parts(struct daemon *daemon)
     engine_close(&daemon->engine);
     alerts_free(daemon->alerts);
     store_free(daemon->store);
+    memo_free(daemon->memo);
     changes_free(daemon->changes);
     config_free(daemon->reloaded);
 }

@@ -21,12 +21,15 @@
 #include "storage/slide.h"
 
 enum {
-    CHUNK_ITEMS = 64
+    CHUNK_ITEMS = 64,
+    LUMP_MS = 10 * 60 * 1000, /* of minutes: a window of an hour is then five, and two halves */
+    FRESH_MS = 2 * 60 * 1000,
 };
 
 struct cursor {
     int level;
     int64_t item_ms;  /* length of an item: the level's own, or that of a block of panes */
+    int64_t lump_ms;  /* as in series_items.h */
     int64_t next_ms;  /* start of the chunk that will be read next */
     int64_t chunk_ms; /* start of the chunk in items[] */
     size_t position;  /* first item of it that was not taken yet */
@@ -83,6 +86,8 @@ static int read_chunk(struct reading *reading, struct cursor *cursor, struct err
                                  .item_ms = cursor->item_ms,
                                  .start_ms = cursor->chunk_ms,
                                  .end_ms = end_ms,
+                                 .lump_ms = cursor->lump_ms,
+                                 .fresh_ms = reading->to_ms - FRESH_MS,
                                  .items = cursor->items};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < reading->n_series; i++)
@@ -242,6 +247,9 @@ static int prepare(struct reading *reading, const struct series_query *query, st
         cursor->level = level;
         cursor->item_ms = block_ms % level_ms == 0 ? block_ms : level_ms;
         cursor->next_ms = align_down(reading->first_ms, cursor->item_ms);
+        if (reading->to_ms - reading->first_ms == reading->window_ms && level == 0 &&
+            cursor->item_ms == level_ms)
+            cursor->lump_ms = LUMP_MS;
         cursor->position = CHUNK_ITEMS;
         slide_init(&cursor->slide);
     }

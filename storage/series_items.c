@@ -133,6 +133,12 @@ static int recall_block(struct series_items *range, uint64_t fingerprint, struct
     return rc;
 }
 
+/* The same block will be asked for again before it changes. */
+static bool is_worth_keeping(const struct series_items *range, int64_t last)
+{
+    return !range->lump_ms || pane_start_ms(last) < range->fresh_ms;
+}
+
 static int take_block(struct series_items *range, const struct block *block, struct err *err)
 {
     if (block->n == 0)
@@ -140,7 +146,7 @@ static int take_block(struct series_items *range, const struct block *block, str
     int64_t first = block->panes[0].key, last = block->panes[block->n - 1].key;
     struct slide_item *item = item_of(range, first);
     range->pane_found = true;
-    if (block->n < MIN_BLOCK_PANES)
+    if (block->n < MIN_BLOCK_PANES || !is_worth_keeping(range, last))
         return read_panes(range, first, last + 1, item, err);
 
     uint64_t fingerprint = XXH3_64bits(block->panes, block->n * sizeof(block->panes[0]));
@@ -163,6 +169,12 @@ static int take_block(struct series_items *range, const struct block *block, str
     return made.states ? merge_into(item, made.states, err) : 0;
 }
 
+static int64_t block_start(const struct series_items *range, int64_t start_ms, int64_t block_ms)
+{
+    return range->lump_ms ? start_ms - start_ms % block_ms
+                          : start_ms - (start_ms - range->start_ms) % range->item_ms % block_ms;
+}
+
 static int read_blocks(struct series_items *range, int64_t first, int64_t end, int64_t block_ms,
                        struct err *err)
 {
@@ -179,7 +191,7 @@ static int read_blocks(struct series_items *range, int64_t first, int64_t end, i
                                  sqlite3_column_int64(statement, 1),
                                  sqlite3_column_int64(statement, 2)};
         int64_t start_ms = pane_start_ms(head.key);
-        int64_t at = start_ms - (start_ms - range->start_ms) % range->item_ms % block_ms;
+        int64_t at = block_start(range, start_ms, block_ms);
         if (at != present) {
             int result = take_block(range, &block, err);
             if (result)
@@ -193,10 +205,12 @@ static int read_blocks(struct series_items *range, int64_t first, int64_t end, i
                              : store_fail(range->store, rc, err, "series");
 }
 
-/* Blocks begin with their item; 0: they would not pay. */
+/* Blocks begin with their item, but in one window; 0: they would not pay. */
 static int64_t block_length(const struct series_items *range)
 {
     int64_t level_ms = level_lengths_ms[range->level];
+    if (range->store->memo && range->lump_ms >= MIN_BLOCK_PANES * level_ms)
+        return range->lump_ms;
     bool pays = range->store->memo && range->item_ms >= MIN_BLOCK_PANES * level_ms;
     return pays ? block_panes[range->level] * level_ms : 0;
 }

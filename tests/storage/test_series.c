@@ -242,6 +242,44 @@ static void a_cache_of_merged_panes_changes_no_answer(void **state)
     check_with_blocks(store, events); /* late labels have changed their blocks */
 }
 
+/* As rules ask at each look: one window that ends at any minute, and moves on. */
+static void check_one_window_after_another(struct store *store, const struct scored *events)
+{
+    static const int64_t windows_ms[] = {5 * MINUTE, HOUR, 6 * HOUR};
+    for (size_t i = 0; i < sizeof(windows_ms) / sizeof(windows_ms[0]); i++) {
+        for (int64_t end_ms = 9 * HOUR; end_ms <= 9 * HOUR + 25 * MINUTE; end_ms += MINUTE) {
+            const struct series_query query = {.model = "credit",
+                                               .from_ms = end_ms - windows_ms[i],
+                                               .to_ms = end_ms,
+                                               .window_ms = windows_ms[i],
+                                               .step_ms = MINUTE};
+            check_points(store, events, &query, -1, 1);
+        }
+    }
+}
+
+static void the_windows_of_rules_are_put_together_from_blocks_that_have_not_changed(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    AUTO(memo) struct memo *memo = NULL;
+    static struct scored events[N_EVENTS];
+    struct rng rng = rng_of(11);
+    struct err err = {0};
+    must(memo_new(&memo, &err), &err);
+    store_lend_memo(store, memo);
+    scored_draw(events, N_EVENTS, &rng, 3 * HOUR, 9 * HOUR + 30 * MINUTE, N_VERSIONS);
+    scored_commit(store, events, N_EVENTS, N_VERSIONS, MINUTE);
+
+    check_one_window_after_another(store, events); /* read and kept … */
+    check_one_window_after_another(store, events); /* … and recalled */
+    for (size_t i = 0; i < N_EVENTS; i += 7)
+        events[i].labelled = events[i].positive = true;
+    scored_commit(store, events, N_EVENTS, N_VERSIONS, MINUTE);
+    check_one_window_after_another(store, events); /* late labels have changed their blocks */
+}
+
 /* Reads an hour of twenty minutes, of which the first has flipped bits, twice. */
 static void check_damaged_hour(struct store *store, size_t n_damaged, int64_t n)
 {
@@ -437,6 +475,7 @@ int main(void)
         cmocka_unit_test(a_points_revision_grows_when_a_pane_in_it_changes),
         cmocka_unit_test(F34_a_damaged_pane_is_left_out_and_the_rest_lives),
         cmocka_unit_test(a_cache_of_merged_panes_changes_no_answer),
+        cmocka_unit_test(the_windows_of_rules_are_put_together_from_blocks_that_have_not_changed),
         cmocka_unit_test(a_block_is_kept_whole_or_not_at_all),
         cmocka_unit_test(an_unknown_model_is_told_with_the_near_one),
         cmocka_unit_test(windows_that_cannot_be_are_refused),
