@@ -189,7 +189,7 @@ struct collector {
     struct err deferred_err;
     int64_t next_aging_ms;       /* event time: panes are looked through again */
     bool aging;                  /* the last step of retention left something */
-    int64_t dead_tidied_boot_ms; /* old dead letters were removed */
+    int64_t rows_tidied_boot_ms; /* old rows were removed */
     bool stale_values;           /* some pane has changed since its values were computed */
     int64_t fenced, commits, last_commit_ms, longest_commit_ms, last_commit_panes;
     size_t next_source;

@@ -3,29 +3,41 @@
 #include <malloc.h>
 
 #include "collector/loop.h"
+#include "storage/alert_rows.h"
 #include "storage/dead_letter.h"
+#include "storage/outbox.h"
 #include "storage/retention.h"
 #include "storage/values.h"
 
 enum {
     RETENTION_PANES = 200, /* a step: some milliseconds */
     VALUE_ROWS = 50,
-    DEAD_EVERY_MS = 60 * 1000,
+    ROWS_EVERY_MS = 60 * 1000,
+    EXPIRED_ROWS = 1000, /* of a table, each time */
     BURST_EVENTS = 100000,
 };
 
-static int expire_dead_letters(struct collector *collector, struct err *err)
+/*
+ * Rows that are over: dead letters by their own retention; the history of alerts as long as the
+ * longest windows, in event time as they; letters that are settled as long as windows of an hour.
+ */
+static int expire_rows(struct collector *collector, struct err *err)
 {
     struct store *store = collector->options.store;
-    int64_t before_ms =
-        clock_wall_ms(collector->clock) - collector->options.config->dead_letter_retention_ms;
+    const struct config *config = collector->options.config;
+    int64_t wall_ms = clock_wall_ms(collector->clock);
     int64_t now = clock_boot_ms(collector->clock);
-    if (now - collector->dead_tidied_boot_ms < DEAD_EVERY_MS)
+    if (now - collector->rows_tidied_boot_ms < ROWS_EVERY_MS)
         return 0;
-    collector->dead_tidied_boot_ms = now;
+    collector->rows_tidied_boot_ms = now;
     int rc = commit_begin(store, err);
     if (!rc)
-        rc = commit_dead_letter_expire(store, before_ms, err);
+        rc = commit_dead_letter_expire(store, wall_ms - config->dead_letter_retention_ms, err);
+    if (!rc)
+        rc = commit_outbox_expire(store, wall_ms - config->retention_ms[1], EXPIRED_ROWS, err);
+    if (!rc && collector->watermark_ms != INT64_MIN)
+        rc = commit_alert_history_expire(store, collector->watermark_ms - config->retention_ms[2],
+                                         EXPIRED_ROWS, err);
     if (!rc)
         rc = commit_end(store, err);
     if (rc)
@@ -65,7 +77,7 @@ int tidy_after_commit(struct collector *collector, int64_t n_panes, struct err *
     do
         rc = tidy_aging(collector, err);
     while (!rc && collector->aging && --steps > 0);
-    return rc ? rc : unless_full(expire_dead_letters(collector, err));
+    return rc ? rc : unless_full(expire_rows(collector, err));
 }
 
 int tidy_aging(struct collector *collector, struct err *err)

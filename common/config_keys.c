@@ -199,9 +199,9 @@ static const struct key retention_keys[] = {
     {"1m", KEY_DURATION, .at = 0, .min = HOUR, .max = 36500 * DAY, .fallback = "48h",
      .help = "how long windows of a minute are kept"},
     {"1h", KEY_DURATION, .at = sizeof(int64_t), .min = DAY, .max = 36500 * DAY, .fallback = "35d",
-     .help = "windows of an hour"},
+     .help = "windows of an hour, and notifications that are settled"},
     {"1d", KEY_DURATION, .at = 2 * sizeof(int64_t), .min = DAY, .max = 36500 * DAY, .fallback = "400d",
-     .help = "windows of a day"},
+     .help = "windows of a day, and the history of alerts"},
 };
 static const struct key_section retention = {
     retention_keys, COUNT(retention_keys), 3 * sizeof(int64_t), NO_LINE, CHECK_NOTHING};

@@ -188,6 +188,21 @@ int commit_alert_event(struct store *store, const struct alert_event_row *row, i
     return rc;
 }
 
+int commit_alert_history_expire(struct store *store, int64_t before_ms, int limit, struct err *err)
+{
+    static const char sql[] =
+        "DELETE FROM alert_history WHERE id IN (SELECT id FROM (SELECT id, at_ms FROM "
+        "alert_history WHERE id NOT IN (SELECT event FROM alerts WHERE event IS NOT NULL) "
+        "ORDER BY id LIMIT ?2) WHERE at_ms < ?1)";
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, before_ms);
+    sqlite3_bind_int(statement, 2, limit);
+    return statement_run(store, statement, err, "alert history");
+}
+
 int alert_history_read(struct store *store, const char *alert, int64_t before, int limit,
                        int (*row)(void *context, const struct alert_event_row *row,
                                   struct err *err),

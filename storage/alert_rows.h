@@ -74,6 +74,9 @@ int alert_history_read(struct store *store, const char *alert, int64_t before, i
                        int (*row)(void *context, const struct alert_event_row *row,
                                   struct err *err),
                        void *context, struct err *err);
+/* In a commit: of the oldest `limit` rows, those of before before_ms (event time) go. The row that
+   holds an alert's words stays with the alert. */
+int commit_alert_history_expire(struct store *store, int64_t before_ms, int limit, struct err *err);
 
 struct silence_row {
     int64_t id;

@@ -146,9 +146,11 @@ int commit_outbox_fold(struct store *store, const struct outbox_old *old, int64_
     return statement_run(store, statement, err, "outbox");
 }
 
-int commit_outbox_expire(struct store *store, int64_t before_ms, struct err *err)
+int commit_outbox_expire(struct store *store, int64_t before_ms, int limit, struct err *err)
 {
-    static const char sql[] = "DELETE FROM outbox WHERE state > 0 AND done_ms < ?1";
+    static const char sql[] =
+        "DELETE FROM outbox WHERE id IN (SELECT id FROM (SELECT id, done_ms FROM outbox WHERE "
+        "state > 0 ORDER BY id LIMIT ?2) WHERE done_ms < ?1)";
     sqlite3_stmt *statement;
     int rc = store_writing(store, err, "commit_outbox_expire");
     if (!rc)
@@ -156,6 +158,7 @@ int commit_outbox_expire(struct store *store, int64_t before_ms, struct err *err
     if (rc)
         return rc;
     sqlite3_bind_int64(statement, 1, before_ms);
+    sqlite3_bind_int(statement, 2, limit);
     return statement_run(store, statement, err, "outbox");
 }
 

@@ -74,8 +74,9 @@ int outbox_old_read(struct store *store, const struct outbox_old *old, int64_t *
 int commit_outbox_fold(struct store *store, const struct outbox_old *old, int64_t now_ms,
                        const char *problem, struct err *err);
 
-/* In a commit: sent and failed rows older than before_ms go. */
-int commit_outbox_expire(struct store *store, int64_t before_ms, struct err *err);
+/* In a commit: of the oldest `limit` rows that are sent or failed, those settled before before_ms
+   (wall clock) go. What waits stays. */
+int commit_outbox_expire(struct store *store, int64_t before_ms, int limit, struct err *err);
 
 /* The head of each group that is due at now_ms, oldest first, at most `limit`. */
 int outbox_due(struct store *store, int64_t now_ms, int limit,

@@ -152,6 +152,46 @@ static void what_a_receiver_knows_of_a_member_changes_when_it_is_told(void **sta
     store_free(store);
 }
 
+static void event_at(struct store *store, int64_t at_ms)
+{
+    struct err err = {0};
+    const struct alert_event_row history = {
+        .alert = id, .event = "firing", .at_ms = at_ms, .clock = "event", .data = "{}"};
+    must(commit_begin(store, &err), &err);
+    must(commit_alert_event(store, &history, NULL, &err), &err);
+    must(commit_end(store, &err), &err);
+}
+
+static int64_t expire(struct store *store, int64_t before_ms, int limit)
+{
+    struct err err = {0};
+    int64_t n = -1;
+    must(commit_begin(store, &err), &err);
+    must(commit_alert_history_expire(store, before_ms, limit, &err), &err);
+    must(commit_end(store, &err), &err);
+    must(store_integer(store, "SELECT count(*) FROM alert_history", -1, &n, &err), &err);
+    return n;
+}
+
+static void old_history_goes_in_pieces_but_for_the_words_of_an_alert(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    AUTO_FREE char *words = NULL;
+    change(store, "firing", "{\"a\":2}"); /* at 1000: the oldest, and the alert's words */
+    for (int64_t at_ms = 2000; at_ms <= 9000; at_ms += 1000)
+        event_at(store, at_ms);
+
+    assert_int_equal(expire(store, 1000, 100), 9);
+    assert_int_equal(expire(store, 7000, 3), 6);
+    assert_int_equal(expire(store, 7000, 3), 4);
+    assert_int_equal(expire(store, 7000, 3), 4);
+    must(alert_data_read(store, id, &words, &err), &err);
+    assert_string_equal(words, "{\"a\":2}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +199,7 @@ int main(void)
         cmocka_unit_test(an_alert_of_an_older_version_has_its_words_in_its_own_row),
         cmocka_unit_test(an_alert_that_is_not_there_has_no_words),
         cmocka_unit_test(what_a_receiver_knows_of_a_member_changes_when_it_is_told),
+        cmocka_unit_test(old_history_goes_in_pieces_but_for_the_words_of_an_alert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
