@@ -180,6 +180,62 @@ export async function one_window_is_compared_to_the_digit({ page, open, axe }) {
     check();
 }
 
+export async function two_windows_stand_side_by_side({ page, open, axe }) {
+    const check = strict(page), [before, now] = loans.windows.slice(-2).map((window) => window.metrics);
+    await open_signed_in(page, open, `/#/models/car_loan/compare?${span(last(loans))}`, ".matrix");
+    await page.locator("#beside").selectOption("before");
+    await page.locator(".matrix").nth(1).waitFor();
+
+    for (const metric of ["roc_auc", "f1", "log_loss"]) {
+        const cells = await page.locator("section[aria-label=Metrics] tbody tr", { has: page.locator("th", { hasText: new RegExp(`^${metric}`) }) }).locator("td > b").allTextContents();
+        shows(cells[0], before[metric]);
+        shows(cells[1], now[metric]);
+    }
+    const areas = await page.locator(".chart[aria-label='ROC curve'] .reading b").allTextContents();
+    shows(areas[0], before.roc_auc);
+    shows(areas[1], now.roc_auc);
+    assert.match(page.url(), /beside=before/);
+    await shot(page, "every-two-windows", { fullPage: true });
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function two_slices_stand_side_by_side({ page, open, axe }) {
+    const check = strict(page), { start, end } = last(loans), segments = ["size_of_downpayment:10%", "size_of_downpayment:40%"];
+    const wanted = await Promise.all(segments.map((segment) => daemon.get(`/models/car_loan/metrics?metric=accuracy&segment=${encodeURIComponent(segment)}&from=${start}&to=${end}&window=1h`)));
+    await open_signed_in(page, open, `/#/models/car_loan/compare?${span(last(loans))}&segment=${encodeURIComponent(segments[1])}&beside=${encodeURIComponent(segments[0])}`, ".matrix");
+
+    assert.deepEqual(await page.locator("section[aria-label=Metrics] thead th").allTextContents().then((heads) => heads.slice(1).map((text) => text.trim())), ["size_of_downpayment = 10%", "size_of_downpayment = 40%"]);
+    const cells = await page.locator("section[aria-label=Metrics] tbody tr", { has: page.locator("th", { hasText: /^accuracy/ }) }).locator("td > b").allTextContents();
+    cells.forEach((text, i) => shows(text, wanted[i].series[0].points[0].value));
+    await page.getByRole("group", { name: "Version" }).getByText("v1").click();
+    await page.waitForFunction(() => location.hash.includes("version=v1"));
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function every_drawing_has_a_sentence_and_a_table({ page, open, axe }) {
+    const check = strict(page);
+    await open_signed_in(page, open, "/", ".models tbody tr");
+    for (const [path, wanted, drawings] of [
+        [`/#/models/car_loan?${whole(loans)}`, ".chart canvas", 10], [`/#/models/car_loan/drift?${whole(loans)}&feature=car_value`, ".detail-grid", 2],
+        [`/#/models/car_loan/compare?${span(last(loans))}`, ".matrix", 3], [`/#/releases/${release.name}`, ".metrics-now", 4]]) {
+        await open(path);
+        await page.locator(wanted).first().waitFor();
+        const tables = page.locator("main").getByRole("button", { name: /^Table/ });
+        assert.equal(await tables.count(), drawings, path);
+        for (let i = 0; i < drawings; i++) await tables.nth(i).click();
+        const filled = await page.locator(".chart-table:visible").evaluateAll((places) => places.map((place) => place.querySelectorAll("tbody tr").length));
+        assert.ok(filled.length === drawings && filled.every((n) => n > 0), `${path}: ${filled}`);
+        const unnamed = await page.locator("main [role=img]:not([aria-label])").count();
+        assert.equal(unnamed, 0, path);
+        assert.deepEqual(await axe(), []);
+        for (let i = 0; i < drawings; i++) await tables.nth(i).click();
+        assert.equal(await page.locator(".chart-table:visible").count(), 0);
+    }
+    check();
+}
+
 export async function the_worse_version_was_rolled_back_on_its_accuracy({ page, open, axe }) {
     const check = strict(page), { verdict } = await daemon.get(`/experiments/${release.name}`);
     await open_signed_in(page, open, "/#/releases", ".releases tbody tr");

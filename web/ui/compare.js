@@ -1,5 +1,5 @@
-// Which is better? Two or more versions (or slices) over one window: every metric side by side with
-// its interval, the curves over each other, calibration, confusion.
+// Which is better? Versions over one window, or two windows or two slices: every metric side by side with its
+// interval, the curves over each other, calibration, confusion.
 import { get, model_path } from "./api.js";
 import { h, replace, svg } from "./dom.js";
 import { SOON, follow } from "./follow.js";
@@ -127,6 +127,33 @@ function table(answer, rows, defs) {
             h("tbody", {}, metrics.map(line)))));
 }
 
+function confusion(rows) {
+    const lines = (row) => row.matrix.flatMap((line, i) => line.map((n, k) => [row.version, row.classes[i], row.classes[k], n]));
+    return h("section", { class: "block", "aria-label": "Confusion" },
+        h("div", { class: "block-head" }, h("h2", {}, "Confusion"), save_buttons("confusion", { json: () => rows, csv: () => [["version", "label", "predicted", "n"], ...rows.flatMap(lines)] })),
+        h("div", { class: "matrices" }, rows.map(matrix)));
+}
+
+const kinds_of = (model) => ({ binary: ["roc", "pr", "calibration", "confusion"], multiclass: ["calibration", "confusion"] }[model.task] ?? []);
+
+// What the range may stand beside, and how far back that is.
+const earlier = { before: ["the time just before", (span) => span], "1d": ["a day before", () => format.DAY], "7d": ["a week before", () => 7 * format.DAY] };
+const segment_name = (segment) => (segment ? segment.replace(":", " = ") : "everything");
+const window_name = (from, to) => `${format.time(from)} – ${format.time(to)}`;
+
+// Two windows, or two slices, of one version or of all together: the one that is compared with stands first.
+// null: the versions stand side by side.
+function sides_of({ beside, version, segment }, { from, to }) {
+    const here = { version, segment, from, to };
+    if (!beside) return null;
+    if (beside in earlier) {
+        const back = earlier[beside][1](to - from), past = { ...here, from: Math.max(0, from - back), to: Math.max(1, to - back) };
+        return [past, here].map((question) => ({ label: window_name(question.from, question.to), question }));
+    }
+    const other = { ...here, segment: beside === "everything" ? undefined : beside };
+    return [other, here].map((question) => ({ label: segment_name(question.segment), question }));
+}
+
 class Page {
     constructor(main, model_name, signal) {
         Object.assign(this, { model_name, signal });
@@ -143,45 +170,77 @@ class Page {
         const { params } = read(), path = (rest) => model_path(this.model_name, rest), { signal } = this;
         const model = await get(path(""), {}, signal);
         const slices = (await get(path("/slices"), {}, signal)).items;
-        const view = view_of(params, model.complete_up_to);
+        const view = view_of(params, model.complete_up_to), { shown_from: from, to } = view;
         this.draw_head(model, view, params, slices);
-        const from = view.shown_from, to = view.to, window = format.span_name(to - from);
-        const ask = { version: "*", segment: params.segment, from, to };
-        const kinds = { binary: ["roc", "pr", "calibration", "confusion"], multiclass: ["calibration", "confusion"] }[model.task] ?? [];
-        const [metrics, ...curves] = await Promise.all([
-            get(path("/metrics"), { ...ask, window, step: format.span_name(view.step), metric: model.main_metrics.join(",") }, signal),
-            ...kinds.map((kind) => get(path("/curves"), { ...ask, kind }, signal)),
-        ]);
-        const hidden = new Set((params.hide ?? "").split("\n"));
-        const rows_of = (series) => series.filter((s) => !hidden.has(s.version) && (s.n ?? 1) > 0).map((s) => ({ ...s, index: Math.max(0, model.versions.indexOf(s.version)) }));
-        const versions = [...new Set(metrics.series.filter((s) => !hidden.has(s.version) && s.points.some((p) => p.n > 0)).map((s) => s.version))];
-        const rows = versions.map((version) => ({ version, index: model.versions.indexOf(version) }));
-        const defs = new Map(model.metrics.map((m) => [m.name, m.help]));
-        if (!rows.length) { replace(this.table, quiet_range(model, { from, to, window: view.step })); replace(this.curves); replace(this.matrices); return; }
-        replace(this.table, table(metrics, rows, defs));
-        const by = Object.fromEntries(kinds.map((kind, i) => [kind, rows_of(curves[i].series)]));
-        replace(this.curves, by.roc ? roc(by.roc) : null, by.pr ? precision_recall(by.pr) : null, by.calibration ? calibration(by.calibration) : null);
-        replace(this.matrices, by.confusion ? h("section", { class: "block", "aria-label": "Confusion" }, h("div", { class: "block-head" }, h("h2", {}, "Confusion"), save_buttons("confusion", { json: () => by.confusion, csv: () => [["version", "label", "predicted", "n"], ...by.confusion.flatMap((row) => row.matrix.flatMap((line, i) => line.map((n, k) => [row.version, row.classes[i], row.classes[k], n])))] })), h("div", { class: "matrices" }, by.confusion.map(matrix))) : null);
+        const sides = sides_of(params, { from, to });
+        const { metrics, curves, rows } = sides ? await this.load_sides(model, sides) : await this.load_versions(model, { segment: params.segment, from, to }, params.hide);
+        if (!rows.some((row) => row.known)) { replace(this.table, quiet_range(model, { from, to, window: view.step })); replace(this.curves); replace(this.matrices); return; }
+        replace(this.table, table(metrics, rows, new Map(model.metrics.map((m) => [m.name, m.help]))));
+        replace(this.curves, curves.roc ? roc(curves.roc) : null, curves.pr ? precision_recall(curves.pr) : null, curves.calibration ? calibration(curves.calibration) : null);
+        replace(this.matrices, curves.confusion ? confusion(curves.confusion) : null);
         replace(this.message);
     }
 
+    // The metrics and curves of one question, as the API gives them.
+    async ask(model, question) {
+        const path = (rest) => model_path(this.model_name, rest), { from, to } = question, window = format.span_name(to - from);
+        const [metrics, ...curves] = await Promise.all([
+            get(path("/metrics"), { ...question, window, metric: model.main_metrics.join(",") }, this.signal),
+            ...kinds_of(model).map((kind) => get(path("/curves"), { ...question, kind }, this.signal)),
+        ]);
+        return { metrics, curves: kinds_of(model).map((kind, i) => [kind, curves[i].series]) };
+    }
+
+    async load_versions(model, question, hide) {
+        const hidden = new Set((hide ?? "").split("\n")), index = (version) => Math.max(0, model.versions.indexOf(version));
+        const { metrics, curves } = await this.ask(model, { ...question, version: "*" });
+        const known = metrics.series.filter((s) => !hidden.has(s.version) && s.points.some((p) => p.n > 0));
+        const rows = [...new Set(known.map((s) => s.version))].map((version) => ({ version, index: index(version), known: true }));
+        const drawn = (series) => series.filter((s) => !hidden.has(s.version) && (s.n ?? 1) > 0).map((s) => ({ ...s, index: index(s.version) }));
+        return { metrics, rows, curves: Object.fromEntries(curves.map(([kind, series]) => [kind, drawn(series)])) };
+    }
+
+    // Each side is a question of its own; its label stands where a version stands otherwise.
+    async load_sides(model, sides) {
+        const answers = await Promise.all(sides.map(({ question }) => this.ask(model, question)));
+        const named = (series, i) => series.map((s) => ({ ...s, version: sides[i].label, index: i }));
+        const metrics = { ...answers[0].metrics, series: answers.flatMap((answer, i) => named(answer.metrics.series, i)) };
+        const rows = sides.map(({ label }, i) => ({ version: label, index: i, known: answers[i].metrics.series.some((s) => s.points.some((p) => p.n > 0)) }));
+        const drawn = (kind) => answers.flatMap((answer, i) => named(Object.fromEntries(answer.curves)[kind], i)).filter((s) => (s.n ?? 1) > 0);
+        return { metrics, rows, curves: Object.fromEntries(kinds_of(model).map((kind) => [kind, drawn(kind)])) };
+    }
+
     draw_head(model, view, params, slices) {
+        const focus = document.activeElement?.id, option = (value, text, chosen) => h("option", { value, selected: value === (chosen ?? "") }, text);
+        const select = (id, label, key, options) => h("label", {}, `${label} `, h("select", { id, onchange: (e) => change({ [key]: e.target.value }) }, options));
+        const group = (label, options) => (options.length ? h("optgroup", { label }, options) : null);
+        const others = [["everything", "everything"], ...slices.map((s) => [s.segment, segment_name(s.segment)])].filter(([value]) => value !== (params.segment || "everything"));
+        replace(this.head, model_head(model, "compare", params),
+            h("p", { class: "lead" }, params.beside in earlier ? "two windows, the newer " : "one window, ",
+                h("time", { title: format.utc(view.shown_from) }, format.time(view.shown_from)), " – ", h("time", { title: format.utc(view.to) }, format.time(view.to))));
+        replace(this.controls,
+            h("div", { class: "segmented", role: "group", "aria-label": "Range" }, ranges.map((r) => h("button", { type: "button", id: `range-${r}`, "aria-pressed": String(!view.fixed && view.range === format.span_ms(r)), onclick: () => change({ range: r === "24h" ? "" : r, from: "", to: "" }) }, r))),
+            slices.length ? select("segment", "Slice", "segment", [option("", "everything", params.segment), slices.map((s) => option(s.segment, segment_name(s.segment), params.segment))]) : null,
+            select("beside", "Compare", "beside", [option("", "versions", params.beside),
+                group("this window with", Object.entries(earlier).map(([value, [text]]) => option(value, text, params.beside))),
+                group("this slice with", slices.length ? others.map(([value, text]) => option(value, text, params.beside)) : [])]),
+            params.beside ? this.choose_version(model, params) : this.toggle_versions(model, params));
+        if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+    }
+
+    toggle_versions(model, params) {
         const hidden = new Set((params.hide ?? "").split("\n").filter(Boolean));
         const toggle = (version) => {
             if (hidden.has(version)) hidden.delete(version);
             else hidden.add(version);
             change({ hide: [...hidden].join("\n") });
         };
-        const focus = document.activeElement?.id;
-        replace(this.head, model_head(model, "compare", params),
-            h("p", { class: "lead" }, "one window, ",
-                h("time", { title: format.utc(view.shown_from) }, format.time(view.shown_from)), " – ", h("time", { title: format.utc(view.to) }, format.time(view.to))));
-        replace(this.controls,
-            h("div", { class: "segmented", role: "group", "aria-label": "Range" }, ranges.map((r) => h("button", { type: "button", id: `range-${r}`, "aria-pressed": String(!view.fixed && view.range === format.span_ms(r)), onclick: () => change({ range: r === "24h" ? "" : r, from: "", to: "" }) }, r))),
-            slices.length ? h("label", {}, "Slice ", h("select", { id: "segment", onchange: (e) => change({ segment: e.target.value }) },
-                h("option", { value: "" }, "everything"), slices.map((s) => h("option", { value: s.segment, selected: s.segment === params.segment }, `${s.key} = ${s.value}`)))) : null,
-            h("div", { class: "legend", role: "group", "aria-label": "Versions" }, model.versions.map((v, i) => h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!hidden.has(v)), onclick: () => toggle(v) }, swatch(i), v))));
-        if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+        return h("div", { class: "legend", role: "group", "aria-label": "Versions" }, model.versions.map((v, i) => h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!hidden.has(v)), onclick: () => toggle(v) }, swatch(i), v)));
+    }
+
+    choose_version(model, params) {
+        const button = (value, text, i) => h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String((params.version ?? "") === value), onclick: () => change({ version: value }) }, text);
+        return h("div", { class: "legend", role: "group", "aria-label": "Version" }, button("", "all together", "all"), model.versions.map((v, i) => button(v, v, i)));
     }
 }
 

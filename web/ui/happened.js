@@ -38,14 +38,10 @@ const line_of = (e) => `${format.time(e.at)}${e.to ? ` to ${format.time(e.to)}` 
 
 export class Happened {
     constructor() {
-        this.as_table = false;
         this.events = [];
         this.picture = h("div", {});
-        this.table = h("div", { class: "chart-table", hidden: true, tabindex: "0" });
-        this.table_button = h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => this.toggle() }, "Table");
         const files = save_buttons("what happened", { csv: () => this.rows(), json: () => this.events, png: () => save_svgs("what-happened", "What happened", this.box) });
-        files.prepend(this.table_button);
-        this.element = h("section", { class: "chart happened", "aria-label": "What happened", hidden: true }, h("header", {}, h("h2", {}, "What happened"), files), this.picture, this.table);
+        this.element = h("section", { class: "chart happened", "aria-label": "What happened", hidden: true }, h("header", {}, h("h2", {}, "What happened"), files), this.picture);
         this.resizer = new ResizeObserver(() => this.picture.clientWidth !== this.width && this.draw());
         this.resizer.observe(this.element);
     }
@@ -71,7 +67,6 @@ export class Happened {
         this.line = svg("line", { class: "cross", x1: 0, x2: 0, y1: 2, y2: ground, visibility: "hidden" });
         this.box.append(this.line);
         replace(this.picture, this.box);
-        if (this.as_table) this.fill_table();
     }
 
     draw_axis(width, ground, height) {
@@ -137,20 +132,5 @@ export class Happened {
 
     rows() {
         return [["from", "to", "kind", "what", "by"], ...this.events.map((e) => [format.utc(e.at), e.to === null ? "" : format.utc(e.to), kinds[e.kind], e.text, e.by ?? ""])];
-    }
-
-    fill_table() {
-        const line = (e) => h("tr", {}, h("th", { scope: "row", title: format.utc(e.at) }, format.time(e.at)), h("td", { title: e.to ? format.utc(e.to) : null }, e.to ? format.time(e.to) : "–"), h("td", {}, kinds[e.kind]), h("td", {}, e.text), h("td", {}, e.by ?? "–"));
-        replace(this.table, h("table", {}, h("caption", {}, `What happened, newest first, times in ${format.zone}`),
-            h("thead", {}, h("tr", {}, ["From", "To", "Kind", "What", "By"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, [...this.events].reverse().map(line))));
-    }
-
-    toggle() {
-        this.as_table = !this.as_table;
-        this.table_button.setAttribute("aria-pressed", String(this.as_table));
-        this.picture.hidden = this.as_table;
-        this.table.hidden = !this.as_table;
-        if (this.as_table) this.fill_table();
-        else this.draw();
     }
 }

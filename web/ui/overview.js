@@ -140,6 +140,7 @@ function files(rows) {
     const series = () => [...rows.values()].flatMap(({ model, series: known }) => Object.values(known ?? {}).map((s) => ({ model: model.name, ...s })));
     const lines = () => series().flatMap((s) => s.points.map((p) => [s.model, s.metric, format.utc(p.start), format.utc(p.end), p.n, p.value]));
     return save_buttons("overview", {
+        table: false,
         csv: () => [["model", "metric", "from", "to", "n", "value"], ...lines()],
         json: series,
         png: () => {

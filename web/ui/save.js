@@ -1,5 +1,6 @@
 // What a chart shows, as a file: JSON and CSV from the data, PNG from an SVG or a canvas. Nothing
 // leaves the machine, and no image is loaded: the policy of this page forbids it.
+import { table_button } from "./as_table.js";
 import { h } from "./dom.js";
 import { css } from "./palette.js";
 
@@ -98,10 +99,12 @@ export function save_svgs(name, title, ...svgs) {
     });
 }
 
-// The three buttons of a chart; `json` and `csv` are functions that give the data, `png` saves.
-export function save_buttons(name, { json, csv, png }) {
+// The buttons of a chart; `json` and `csv` are functions that give the data, `png` saves. A drawing has a table too,
+// unless it is one itself.
+export function save_buttons(name, { json, csv, png, table = Boolean(csv && png) }) {
     const button = (text, work) => h("button", { type: "button", class: "quiet", "aria-label": `${text} of ${name}`, onclick: work }, text);
     return h("div", { class: "chart-tools" },
+        table ? table_button(name, csv) : null,
         csv ? button("CSV", () => save_csv(name, csv())) : null,
         json ? button("JSON", () => save_json(name, json())) : null,
         png ? button("PNG", () => png()) : null);
