@@ -11,6 +11,7 @@
 #include "common/text.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
+#include "storage/model_settings.h"
 #include "storage/references.h"
 #include "storage/restore.h"
 
@@ -168,6 +169,8 @@ static int write_model(struct store *store, struct model *model, int64_t waterma
         struct model_row row = {model->name, task_name(model->setup.task), model->positive,
                                 model->setup.threshold, model->label_horizon_ms};
         rc = commit_model(store, &row, err);
+        if (!rc && model->config)
+            rc = commit_model_settings(store, model->config, err);
     }
     if (!rc && model->counts_dirty) {
         take_violations(model);

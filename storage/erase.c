@@ -31,6 +31,7 @@ static const char *const after_series[] = {
     "DELETE FROM versions WHERE model = ?1",
     "DELETE FROM model_counts WHERE model = ?1",
     "DELETE FROM models WHERE name = ?1",
+    "DELETE FROM model_settings WHERE model = ?1",
     "DELETE FROM reference_models WHERE reference IN "
     "(SELECT seq FROM reference_states WHERE model = ?1)",
     "DELETE FROM reference_states WHERE model = ?1",

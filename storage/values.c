@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "stats/custom_config.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
 #include "storage/estimates.h"
+#include "storage/model_settings.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
 
@@ -25,6 +27,11 @@ struct columns {
     size_t n;
     size_t capacity;
     struct buf json;
+    /* the model's own metrics */
+    struct config *settings;
+    struct custom_set *set;
+    struct metric_query *own;
+    size_t n_own;
 };
 
 static int add_metric(struct columns *columns, const char *name, struct err *err)
@@ -94,8 +101,44 @@ static int add_ten(struct columns *columns, const char *family, struct err *err)
     return add_metric(columns, name, err);
 }
 
-static int choose_estimator(struct store *store, struct columns *columns, int64_t series_id,
-                            struct err *err)
+static void drop_own(struct columns *columns)
+{
+    custom_set_free(columns->set);
+    config_free(columns->settings);
+    free(columns->own);
+    columns->set = NULL;
+    columns->settings = NULL;
+    columns->own = NULL;
+    columns->n_own = 0;
+}
+
+static int choose_own(struct store *store, struct columns *columns, const char *model,
+                      struct err *err)
+{
+    drop_own(columns);
+    int rc = model_settings_read(store, model, &columns->settings, err);
+    if (rc == ERR_DATA) /* this machine knows its time zone no more, or the like */
+        rc = 0;
+    const struct config_model *config =
+        columns->settings ? config_model_find(columns->settings, model) : NULL;
+    if (rc || !config || !config->n_metrics)
+        return rc;
+    enum task task = columns->setup.task;
+    rc = custom_set_of(&columns->set, config, task, err);
+    if (rc)
+        return rc;
+    columns->own = calloc(custom_count(columns->set), sizeof(*columns->own));
+    if (!columns->own)
+        return err_set(err, -ENOMEM, "values: no memory for a model's own metrics");
+    for (size_t i = 0; i < custom_count(columns->set); i++)
+        if (metric_resolve(&columns->own[columns->n_own], columns->set, task,
+                           custom_name(columns->set, i), NULL) == 0)
+            columns->n_own++;
+    return 0;
+}
+
+static int choose_model(struct store *store, struct columns *columns, int64_t series_id,
+                        struct err *err)
 {
     static const char sql[] = "SELECT model, version FROM series WHERE id = ?1";
     AUTO_RESET sqlite3_stmt *statement = NULL;
@@ -112,7 +155,7 @@ static int choose_estimator(struct store *store, struct columns *columns, int64_
         return store_fail(store, rc == SQLITE_ROW ? SQLITE_NOMEM : rc, err, "series");
     rc = estimator_read(store, model, version, &columns->estimator, err);
     columns->setup.estimator = columns->estimator;
-    return rc;
+    return rc ? rc : choose_own(store, columns, model, err);
 }
 
 static int choose_metrics(struct store *store, struct columns *columns, int64_t series_id,
@@ -126,7 +169,7 @@ static int choose_metrics(struct store *store, struct columns *columns, int64_t 
     if (rc == SETUP_NONE)
         return err_set(err, ERR_CORRUPT, "values: a series without its model");
     if (!rc)
-        rc = choose_estimator(store, columns, series_id, err);
+        rc = choose_model(store, columns, series_id, err);
     size_t n;
     const struct metric_def *table = metric_table(&n);
     for (size_t i = 0; !rc && i < n; i++) {
@@ -146,6 +189,19 @@ static int choose_metrics(struct store *store, struct columns *columns, int64_t 
     return rc;
 }
 
+static void print_value(struct buf *json, const char *name, const struct metric_value *v)
+{
+    const double numbers[] = {v->value, v->lower, v->upper, v->error_bound};
+    if (json->size > 1)
+        buf_u8(json, ',');
+    json_text(json, name, strlen(name));
+    for (int k = 0; k < 4; k++) {
+        buf_bytes(json, k ? "," : ":[", k ? 1 : 2);
+        json_number(json, numbers[k]);
+    }
+    buf_u8(json, ']');
+}
+
 static void print_values(struct columns *columns, const struct states *states, int64_t window_ms)
 {
     struct buf *json = &columns->json;
@@ -155,15 +211,12 @@ static void print_values(struct columns *columns, const struct states *states, i
         const struct metric_ref *metric = &columns->metrics[i];
         struct metric_value v;
         metric_result(states, metric, window_ms, &v);
-        const double numbers[] = {v.value, v.lower, v.upper, v.error_bound};
-        if (i > 0)
-            buf_u8(json, ',');
-        json_text(json, metric->text, strlen(metric->text));
-        for (int k = 0; k < 4; k++) {
-            buf_bytes(json, k ? "," : ":[", k ? 1 : 2);
-            json_number(json, numbers[k]);
-        }
-        buf_u8(json, ']');
+        print_value(json, metric->text, &v);
+    }
+    for (size_t i = 0; i < columns->n_own; i++) {
+        struct metric_value v;
+        metric_evaluate(states, &columns->own[i], window_ms, &v);
+        print_value(json, columns->own[i].name, &v);
     }
     buf_u8(json, '}');
 }
@@ -291,6 +344,7 @@ int values_refresh(struct store *store, int budget_rows, bool *more, struct err 
     store->quiet = false;
     buf_finish(&columns.json);
     estimator_free(columns.estimator);
+    drop_own(&columns);
     free(columns.metrics);
     return rc;
 }

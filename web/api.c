@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/model_settings.h"
 #include "web/assigned.h"
 #include "web/handlers.h"
 #include "web/problem.h"
@@ -43,6 +44,7 @@ void api_close(struct api_context *context)
     if (!context)
         return;
     assigned_free(context->assigned);
+    config_free(context->stored);
     store_free(context->store);
     free(context->store_path);
     free(context);
@@ -100,6 +102,17 @@ void api_target_param(struct buf *target, const char *name, const char *value)
     target->data[equals] = '=';
 }
 
+/* What the database keeps for readers without a configuration; NULL: nothing, or nothing that this
+   machine can use (it may not know a model's time zone), or no database, of which the handler will
+   tell. */
+static const struct config *stored_settings(struct api_context *context)
+{
+    struct store *store;
+    if (!context->stored && context_store(context, &store, NULL) == 0)
+        model_settings_read(store, NULL, &context->stored, NULL);
+    return context->stored;
+}
+
 static int run(struct api_context *context, const struct api_request *request,
                const struct target *target, struct api_answer *answer, struct err *err)
 {
@@ -121,6 +134,8 @@ static int run(struct api_context *context, const struct api_request *request,
     struct config *now = context->config_now ? context->config_now(context->web) : NULL;
     if (now)
         context->config = now;
+    else if (!first)
+        context->config = stored_settings(context);
     rc = route->handler(context, &input, answer, err);
     context->config = first;
     config_free(now);

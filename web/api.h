@@ -27,7 +27,7 @@ struct api_context;
 struct changes;
 
 struct api_options {
-    const struct config *config; /* NULL: custom metrics are not known */
+    const struct config *config; /* NULL: what the database keeps of one (model_settings.h) */
     const char *store_path;
     const struct web_commands *commands; /* NULL: reading only */
     const struct clock *clock;           /* NULL: the system's */

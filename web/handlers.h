@@ -17,6 +17,7 @@ struct changes;
 struct api_context {
     const struct config *config; /* while a handler runs; may be NULL */
     struct config *(*config_now)(void *web);
+    struct config *stored; /* where config is NULL: what the database keeps; the context's own */
     const struct clock *clock;
     struct web_commands commands;
     struct drift_cache *drift_cache; /* may be NULL */
