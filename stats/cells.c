@@ -99,20 +99,40 @@ static bool lay_out(const struct cells *from, uint32_t by, uint64_t more, uint32
     return to->n_cells < limit || to->keys[cells_slot(to->keys, to->n_slots, key)] != 0;
 }
 
-/* The fewest bits to drop from single values: the more go the fewer cells are left, so by halves.
- */
-static uint32_t fewest_bits(const struct cells *cells, uint64_t more, uint32_t limit,
-                            struct cells *scratch)
+struct counted {
+    uint64_t key;
+    uint32_t count;
+};
+DEFINE_SORT(sort_by_key, struct counted, key)
+
+/* Bits from the highest in which two keys differ: so many must go before they are one. */
+static uint32_t bits_between(uint64_t a, uint64_t b)
 {
-    uint32_t low = 1, high = CELLS_COARSEST;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (lay_out(cells, middle, more, limit, scratch))
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
+    return 64 - (uint32_t)__builtin_clzll(a ^ b);
+}
+
+/*
+ * The fewest bits to drop so that at most `limit` of the cells and one more key (0: none) differ:
+ * of sorted keys neighbours are the first to meet. 0: no memory.
+ */
+static uint32_t fewest_bits(const struct cells *cells, uint64_t more, uint32_t limit)
+{
+    AUTO_FREE struct counted *items = malloc((cells->n_cells + 1) * 2 * sizeof(*items));
+    uint32_t meet[65] = {0}; /* pairs by the bits between them */
+    uint32_t n = 0, bits = 1;
+    if (!items)
+        return 0;
+    for (uint32_t i = 0; i < cells->n_slots; i++)
+        if (cells->keys[i])
+            items[n++].key = cells->keys[i] - 1;
+    if (more)
+        items[n++].key = more - 1;
+    sort_by_key(items, n, items + n);
+    for (uint32_t i = 1; i < n; i++)
+        meet[bits_between(items[i - 1].key, items[i].key)]++;
+    for (n -= meet[1]; n > limit && bits < CELLS_COARSEST - cells->shift; n -= meet[bits])
+        bits++;
+    return bits;
 }
 
 /*
@@ -128,7 +148,11 @@ static int coarsen(struct cells *cells, uint64_t more, uint32_t limit)
         return -ENOMEM;
     made.counts = (uint32_t *)(void *)(made.keys + made.n_slots);
     const uint32_t most = CELLS_COARSEST - cells->shift; /* then two cells are left, one a sign */
-    uint32_t by = cells->shift ? 1 : fewest_bits(cells, more, limit, &made);
+    uint32_t by = cells->shift ? 1 : fewest_bits(cells, more, limit);
+    if (by == 0) {
+        free(made.keys);
+        return -ENOMEM;
+    }
     while (!lay_out(cells, by, more, limit, &made) && by < most)
         by++;
     made.shift += by;
@@ -251,12 +275,6 @@ uint32_t cells_read(const struct cells *cells, struct cell *out)
     qsort(out, n, sizeof(*out), by_low);
     return n;
 }
-
-struct counted {
-    uint64_t key;
-    uint32_t count;
-};
-DEFINE_SORT(sort_by_key, struct counted, key)
 
 void cells_save(const struct cells *cells, struct buf *out)
 {

@@ -21,18 +21,37 @@ static struct order_statistic at_rank(const struct span *spans, size_t n_spans, 
     return (struct order_statistic){value, fmax(value - lo, hi - value)};
 }
 
-/* The smallest k in 0 .. n with P(X <= k) >= p, X binomial. */
+/* Ranks between which one is searched for: low <= k <= high. */
+struct ranks {
+    int64_t low, high;
+};
+
+/* Cuts the range at `at`, where it lies inside. */
+static void cut_ranks(struct ranks *ranks, int64_t at, int64_t n, double q, double p)
+{
+    if (at < ranks->low || at >= ranks->high)
+        return;
+    if (binomial_cdf(at, n, q) >= p)
+        ranks->high = at;
+    else
+        ranks->low = at + 1;
+}
+
+/* The smallest k in 0 .. n with P(X <= k) >= p, X binomial: it is near the normal's, so the cuts
+   begin there. */
 static int64_t binomial_rank(int64_t n, double q, double p)
 {
-    int64_t low = 0, high = n;
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (binomial_cdf(middle, n, q) >= p)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
+    enum {
+        NEAR = 2
+    };
+    struct ranks ranks = {0, n};
+    const double mean = (double)n * q;
+    const int64_t normal = (int64_t)(mean + normal_quantile(p) * sqrt(mean * (1 - q)));
+    cut_ranks(&ranks, normal - NEAR, n, q, p);
+    cut_ranks(&ranks, normal + NEAR, n, q, p);
+    while (ranks.low < ranks.high)
+        cut_ranks(&ranks, ranks.low + (ranks.high - ranks.low) / 2, n, q, p);
+    return ranks.low;
 }
 
 struct quantile quantile_of(const struct span *spans, size_t n_spans, double q)

@@ -486,7 +486,7 @@ int profiles_roll_up(struct store *store, int64_t from_key, int64_t to_key, int6
                      struct err *err)
 {
     struct profile_model model;
-    bool any;
+    bool any = false;
     int rc = any_rows(store, from_key, to_key, &any, err);
     if (rc || !any)
         return rc;

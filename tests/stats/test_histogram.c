@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/rng.h"
+#include "stats/distribution.h"
 #include "tests/test.h"
 
 static void add(struct histogram *h, double x, int sign)
@@ -160,6 +161,41 @@ static void intervals_of_quantiles_are_order_statistics(void **state)
     assert_true(isnan(quantile_of(spans, 0, 0.5).value));
 }
 
+/* Counted up from rank 0, one by one: the smallest k with P(X <= k) >= p. */
+static int64_t counted_rank(int64_t n, double q, double p)
+{
+    int64_t k = 0;
+    while (k < n && binomial_cdf(k, n, q) < p)
+        k++;
+    return k;
+}
+
+static void their_ranks_are_those_of_the_binomial_law_at_any_n(void **state)
+{
+    (void)state;
+    enum {
+        MOST = 700
+    };
+    static const double qs[] = {0.001, 0.1, 0.5, 0.9, 0.99, 0.9999};
+    static struct span spans[MOST];
+    int n_intervals = 0;
+    for (int i = 0; i < MOST; i++)
+        spans[i] = (struct span){i + 1, i + 1, 1};
+    for (size_t j = 0; j < sizeof(qs) / sizeof(qs[0]); j++)
+        for (int n = 1; n <= MOST; n += 1 + n / 10) {
+            const struct quantile got = quantile_of(spans, (size_t)n, qs[j]);
+            const int64_t l = counted_rank(n, qs[j], 0.025), u = counted_rank(n, qs[j], 0.975) + 1;
+            const bool has_one = l >= 1 && u <= n;
+            assert_int_equal(!isnan(got.lower), has_one);
+            n_intervals += has_one;
+            if (!has_one)
+                continue;
+            assert_close(got.lower, (double)l, 0);
+            assert_close(got.upper, (double)u, 0);
+        }
+    assert_true(n_intervals > 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +204,7 @@ int main(void)
         cmocka_unit_test(extreme_values_have_bins),
         cmocka_unit_test(fine_and_coarse_histograms_merge_either_way),
         cmocka_unit_test(intervals_of_quantiles_are_order_statistics),
+        cmocka_unit_test(their_ranks_are_those_of_the_binomial_law_at_any_n),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
