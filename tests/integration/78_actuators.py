@@ -298,7 +298,7 @@ def a_wrong_actuator_is_refused_with_its_place(story):
     for actuator, said in wrong:
         daemon = story.daemon(configuration(actuators=[actuator]), f"wrong{wrong.index((actuator, said))}")
         code, _, errors = run_program("check", daemon.write_configuration())
-        equal((code, said in errors), (64, True), errors)
+        equal((code, said in errors), (65, True), errors)
 
 
 @short
