@@ -500,10 +500,19 @@ void experiment_free(struct experiment *e)
     free(e);
 }
 
+/* As people write them, so that what was sent comes back: a day or two in hours. */
+static json_t *print_duration(int64_t ms)
+{
+    const int64_t hour_ms = 3600000;
+    char text[TEXT_DURATION_BYTES];
+    return ms > 0 && ms % hour_ms == 0 && ms <= 48 * hour_ms
+               ? json_sprintf("%" PRId64 "h", ms / hour_ms)
+               : json_string(duration_print(text, ms));
+}
+
 static json_t *print_value(const struct key *key, const char *object)
 {
     const void *at = object + key->at;
-    char text[TEXT_DURATION_BYTES];
     switch (key->kind) {
     case KIND_TEXT: {
         const char *string = *(char *const *)at;
@@ -519,7 +528,7 @@ static json_t *print_value(const struct key *key, const char *object)
     case KIND_COUNT:
         return json_integer(*(const int64_t *)at);
     case KIND_DURATION:
-        return json_string(duration_print(text, *(const int64_t *)at));
+        return print_duration(*(const int64_t *)at);
     case KIND_BOOL:
         return json_boolean(*(const bool *)at);
     case KIND_WORD:

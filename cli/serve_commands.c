@@ -35,6 +35,7 @@ static void serve_health(void *context, struct web_health *out)
         .broker_up = health.broker_up,
         .lag = health.lag,
         .lag_ms = health.lag_ms,
+        .behind_ms = health.behind_ms,
         .watermark_ms = health.watermark_ms,
         .pending = health.pending,
         .pending_bytes = health.pending_bytes,

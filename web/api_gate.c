@@ -14,6 +14,7 @@
 enum {
     MAX_WAIT_MS = 60000,
     POLL_MS = 50,
+    STALE_MS = 120000, /* as experiments hold by default */
 };
 
 /* --- the verdict --- */
@@ -315,6 +316,8 @@ int api_gate_model(struct api_context *context, const struct api_input *input,
         gate.result = "fail";
     else if (!health.ready)
         give(&gate, "unknown", "own input is not ready");
+    else if (health.behind_ms > STALE_MS)
+        give(&gate, "unknown", "own input is stale: messages wait, and what was read is old");
     else if (count_rules(&states) == 0)
         give(&gate, "unknown", "no rule watches this model");
     else if (recent == 0)

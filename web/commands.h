@@ -25,10 +25,11 @@ struct web_health {
     char reason[256]; /* why not */
 
     /* For GET /system; -1 where it is not known. */
-    bool degraded;  /* the disk is full: nothing is taken until there is room */
-    bool broker_up; /* true without Kafka */
-    int64_t lag;    /* messages that wait in the log */
-    int64_t lag_ms; /* wall clock now - watermark */
+    bool degraded;     /* the disk is full: nothing is taken until there is room */
+    bool broker_up;    /* true without Kafka */
+    int64_t lag;       /* messages that wait in the log */
+    int64_t lag_ms;    /* wall clock now - watermark */
+    int64_t behind_ms; /* age of the newest message that was read, while others wait; else 0 */
     int64_t watermark_ms;
     int64_t pending;       /* predictions that wait for their label */
     int64_t pending_bytes; /* memory of that */

@@ -58,6 +58,38 @@ static void what_is_printed_reads_back_as_the_same(void **state)
     json_decref(twice);
 }
 
+/* Every member of `sent` is in `got` with the same value; `got` may have defaults beside. */
+static void assert_has(json_t *got, json_t *sent)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+    if (json_is_object(sent)) {
+        json_object_foreach(sent, key, value) assert_has(json_object_get(got, key), value);
+    } else if (json_is_array(sent)) {
+        assert_int_equal(json_array_size(got), json_array_size(sent));
+        json_array_foreach(sent, i, value) assert_has(json_array_get(got, i), value);
+    } else if (json_is_number(sent)) {
+        assert_close(json_number_value(got), json_number_value(sent), 0);
+    } else {
+        assert_true(json_equal(got, sent));
+    }
+}
+
+static void what_was_sent_comes_back(void **state)
+{
+    (void)state;
+    AUTO(experiment) struct experiment *e = NULL;
+    assert_int_equal(experiment_parse_text(&e, example, strlen(example), NULL), 0);
+    json_t *got = experiment_print(e);
+    json_t *sent = json_loads(example, 0, NULL);
+
+    assert_has(got, sent);
+
+    json_decref(got);
+    json_decref(sent);
+}
+
 static void defaults_fill_what_is_left_out(void **state)
 {
     (void)state;
@@ -152,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_contracts_example_is_read),
         cmocka_unit_test(what_is_printed_reads_back_as_the_same),
+        cmocka_unit_test(what_was_sent_comes_back),
         cmocka_unit_test(defaults_fill_what_is_left_out),
         cmocka_unit_test(refusals_name_the_key_and_the_way_out),
         cmocka_unit_test(arms_are_those_of_the_contract),

@@ -489,6 +489,31 @@ static void facts_of_a_version_are_checked_before_they_are_kept(void **state)
     api_answer_finish(&answer);
 }
 
+static void health(void *context, struct web_health *out)
+{
+    *out = *(const struct web_health *)context;
+}
+
+static void the_gate_of_a_model_does_not_judge_what_is_old(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = filled();
+    struct web_health now = {.ready = true, .behind_ms = 121000};
+    site->commands.context = &now;
+    site->commands.health = health;
+
+    json_t *gate = get(site, "/api/v1/gate/models/credit");
+    assert_string_equal(text(gate, "result"), "unknown");
+    assert_string_equal(text(gate, "reasons.0"),
+                        "own input is stale: messages wait, and what was read is old");
+    json_decref(gate);
+
+    now = (struct web_health){.ready = false};
+    gate = get(site, "/api/v1/gate/models/credit");
+    assert_string_equal(text(gate, "reasons.0"), "own input is not ready");
+    json_decref(gate);
+}
+
 static int erase_model(void *context, const char *model, const char *who, struct buf *answer,
                        struct err *err)
 {
@@ -645,6 +670,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_told_with_what_is_near),
         cmocka_unit_test(events_go_to_the_collector_and_its_answer_comes_back),
         cmocka_unit_test(facts_of_a_version_are_checked_before_they_are_kept),
+        cmocka_unit_test(the_gate_of_a_model_does_not_judge_what_is_old),
         cmocka_unit_test(a_model_is_erased_once_it_is_known_and_nothing_holds_it),
         cmocka_unit_test(dead_letters_come_newest_first_in_pages),
         cmocka_unit_test(the_system_tells_its_partitions_and_rejects),
