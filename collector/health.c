@@ -84,6 +84,7 @@ void health_refresh(struct collector *collector)
 {
     struct collector_health health = {
         .degraded = collector->degraded,
+        .behind_ms = collector_input(collector).behind_ms,
         .watermark_ms = collector->watermark_ms,
         .fenced = collector->fenced,
         .last_commit_ms = collector->last_commit_ms,

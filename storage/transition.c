@@ -117,6 +117,8 @@ int commit_transition(struct store *store, const struct experiment_row *row,
         rc = move(store, row, err);
     if (!rc)
         rc = write_row(store, transition, err);
+    if (rc == TRANSITION_RACED && store->changes)
+        changes_bump(store->changes); /* somebody moved it: what readers keep of it is too old */
     if (rc)
         return rc;
     char action[64] = "experiment.";

@@ -317,7 +317,7 @@ int api_gate_model(struct api_context *context, const struct api_input *input,
     else if (!health.ready)
         give(&gate, "unknown", "own input is not ready");
     else if (health.behind_ms > STALE_MS)
-        give(&gate, "unknown", "own input is stale: messages wait, and what was read is old");
+        give(&gate, "unknown", "own input is stale: messages have waited in the log for minutes");
     else if (count_rules(&states) == 0)
         give(&gate, "unknown", "no rule watches this model");
     else if (recent == 0)

@@ -29,7 +29,7 @@ struct web_health {
     bool broker_up;    /* true without Kafka */
     int64_t lag;       /* messages that wait in the log */
     int64_t lag_ms;    /* wall clock now - watermark */
-    int64_t behind_ms; /* age of the newest message that was read, while others wait; else 0 */
+    int64_t behind_ms; /* age of the oldest message that waits in the log; 0: none */
     int64_t watermark_ms;
     int64_t pending;       /* predictions that wait for their label */
     int64_t pending_bytes; /* memory of that */

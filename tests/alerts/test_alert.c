@@ -6,7 +6,7 @@ static const struct alert_timing ten_minutes = {.for_ms = 10 * MINUTE,
                                                 .keep_firing_for_ms = 5 * MINUTE};
 static const struct alert_timing at_once = {0};
 
-static void a_bad_value_fires_only_after_its_time(void **state)
+static void F47_a_bad_value_fires_only_after_its_time(void **state)
 {
     (void)state;
     struct alert_state alert = alert_start(0);
@@ -25,7 +25,7 @@ static void without_a_time_it_fires_at_the_first_look(void **state)
     assert_int_equal(alert_step(&alert, &at_once, SIGHT_CLEAR, 2 * MINUTE), ALERT_RESOLVED);
 }
 
-static void a_pending_alert_that_clears_tells_nobody(void **state)
+static void F47_a_pending_alert_that_clears_tells_nobody(void **state)
 {
     (void)state;
     struct alert_state alert = alert_start(0);
@@ -37,7 +37,7 @@ static void a_pending_alert_that_clears_tells_nobody(void **state)
     assert_int_equal(alert_step(&alert, &ten_minutes, SIGHT_BAD, 20 * MINUTE), ALERT_FIRED);
 }
 
-static void it_resolves_only_when_clear_without_a_break(void **state)
+static void F47_it_resolves_only_when_clear_without_a_break(void **state)
 {
     (void)state;
     struct alert_state alert = alert_start(0);
@@ -50,7 +50,7 @@ static void it_resolves_only_when_clear_without_a_break(void **state)
     assert_int_equal(alert_step(&alert, &ten_minutes, SIGHT_CLEAR, 20 * MINUTE), ALERT_RESOLVED);
 }
 
-static void no_data_follows_its_policy_and_never_resolves_what_fires(void **state)
+static void F47_no_data_follows_its_policy_and_never_resolves_what_fires(void **state)
 {
     (void)state;
     struct alert_timing timing = {.no_data = NO_DATA_ALERT};
@@ -70,7 +70,7 @@ static void no_data_follows_its_policy_and_never_resolves_what_fires(void **stat
     assert_int_equal(alert_step(&alert, &timing, SIGHT_NO_DATA, 7 * MINUTE), ALERT_RESOLVED);
 }
 
-static void what_changes_too_often_is_flapping_until_a_quiet_hour(void **state)
+static void F47_what_changes_too_often_is_flapping_until_a_quiet_hour(void **state)
 {
     (void)state;
     struct alert_state alert = alert_start(0);
@@ -87,12 +87,12 @@ static void what_changes_too_often_is_flapping_until_a_quiet_hour(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_bad_value_fires_only_after_its_time),
+        cmocka_unit_test(F47_a_bad_value_fires_only_after_its_time),
         cmocka_unit_test(without_a_time_it_fires_at_the_first_look),
-        cmocka_unit_test(a_pending_alert_that_clears_tells_nobody),
-        cmocka_unit_test(it_resolves_only_when_clear_without_a_break),
-        cmocka_unit_test(no_data_follows_its_policy_and_never_resolves_what_fires),
-        cmocka_unit_test(what_changes_too_often_is_flapping_until_a_quiet_hour),
+        cmocka_unit_test(F47_a_pending_alert_that_clears_tells_nobody),
+        cmocka_unit_test(F47_it_resolves_only_when_clear_without_a_break),
+        cmocka_unit_test(F47_no_data_follows_its_policy_and_never_resolves_what_fires),
+        cmocka_unit_test(F47_what_changes_too_often_is_flapping_until_a_quiet_hour),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

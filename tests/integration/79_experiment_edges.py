@@ -414,3 +414,41 @@ def the_documents_experiments_are_taken(story):
             out.write("storage: {path: assay.db}\nmodels: [{name: credit, task: binary, positive: 1}]\n" + example)
         code, text, errors = run_program("check", path)
         equal(code, 0, text + errors)
+
+
+@short
+def F44_of_two_heads_the_one_that_was_overtaken_decides_nothing(story):
+    """Another head is played by taking the experiment back behind the daemon's back.
+
+    The database has one owner: a second daemon on it does not start (F08). Where it is changed all the same,
+    each transition holds the number of the one before it, and one that holds an old number is refused whole.
+    """
+    daemon = story.daemon(configuration())
+    daemon.start()
+    _send(daemon, [prediction(f"p{i}", START + i * 10, "credit", "v3", unit=f"u{i}", score=0.5) for i in range(50)])
+    daemon.post("/api/v1/experiments", _experiment())
+    daemon.post(_path("start"), {"reason": "go"})
+    daemon.post(_path("jump"), {"step": 1, "reason": "half of them"})
+    treated = next(f"u{i}" for i in range(100) if bucket(NAME, f"u{i}") < 0.5)
+    equal(daemon.get(_path("assignment") + f"?unit={treated}")["version"], "v4")
+    code, _, errors = run_program("serve", "-c", os.path.join(daemon.folder, "assay.yaml"), cwd=daemon.folder)
+    assert code != 0 and str(daemon.process.pid) in errors, errors
+
+    with sqlite3.connect(daemon.database) as other_head:
+        other_head.execute("PRAGMA wal_autocheckpoint=0")
+        other_head.execute("UPDATE experiments SET state = 'rolled_back', weight = 0, seq = seq + 1")
+    other_head.close()
+    audit = daemon.get("/api/v1/audit?after=0&limit=1000")["items"]
+    told = daemon.get(_path("history"))["items"]
+
+    status, text = daemon.request("POST", _path("promote"), {"reason": "all of them"})
+
+    equal(status, 409, text)
+    equal({key: daemon.get(_path())[key] for key in ("state", "weight")}, {"state": "rolled_back", "weight": 0})
+    equal(daemon.get("/api/v1/audit?after=0&limit=1000")["items"], audit)
+    equal(daemon.get(_path("history"))["items"], told)
+    wait_until(lambda: daemon.get(_path("assignment") + f"?unit={treated}")["version"] == "v3", 20, "everyone in control")
+    daemon.kill9()
+    daemon.start()
+    equal(daemon.get(_path())["state"], "rolled_back")
+    equal(daemon.get(_path("assignment") + f"?unit={treated}")["version"], "v3")

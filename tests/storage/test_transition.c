@@ -82,7 +82,7 @@ static int count_transition(void *context, const struct transition_row *row, str
     return 0;
 }
 
-static void of_two_that_race_one_wins_and_nothing_of_the_other_is_written(void **state)
+static void F42_of_two_that_race_one_wins_and_nothing_of_the_other_is_written(void **state)
 {
     (void)state;
     AUTO(temp) struct temp *temp = temp_new();
@@ -220,7 +220,7 @@ static void a_row_of_many_megabytes_is_written_and_verified(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(of_two_that_race_one_wins_and_nothing_of_the_other_is_written),
+        cmocka_unit_test(F42_of_two_that_race_one_wins_and_nothing_of_the_other_is_written),
         cmocka_unit_test(F42_a_repeated_command_is_one_transition),
         cmocka_unit_test(a_name_is_used_once),
         cmocka_unit_test(F45_each_edit_of_the_audit_log_is_found_and_named),

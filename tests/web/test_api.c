@@ -505,7 +505,7 @@ static void the_gate_of_a_model_does_not_judge_what_is_old(void **state)
     json_t *gate = get(site, "/api/v1/gate/models/credit");
     assert_string_equal(text(gate, "result"), "unknown");
     assert_string_equal(text(gate, "reasons.0"),
-                        "own input is stale: messages wait, and what was read is old");
+                        "own input is stale: messages have waited in the log for minutes");
     json_decref(gate);
 
     now = (struct web_health){.ready = false};
