@@ -111,7 +111,9 @@ export async function the_worst_slice_stands_first({ page, open }) {
 
     const first = page.locator(".slices tbody tr").first();
     assert.match(await first.textContent(), /^fr/);
-    assert.match(await first.locator("svg").getAttribute("aria-label"), /v3 [01](\.\d+)? \(.*\); v4 [01](\.\d+)?/);
+    assert.match(await first.textContent(), /▼ worse/);
+    assert.equal(await first.locator(".spark path").count(), 2, "a line a version");
+    assert.match(await first.locator("svg.intervals").getAttribute("aria-label"), /v3 [01](\.\d+)? \(.*\); v4 [01](\.\d+)?/);
 
     await first.locator("button").click();
     await page.locator("h1 small", { hasText: "country:fr" }).waitFor();

@@ -43,3 +43,17 @@ export async function who_was_away_hears_what_was_missed({ page, address }) {
     assert.ok(await page.evaluate(() => Array.isArray(window.heard)), "the page was not reloaded");
     check();
 }
+
+export async function a_registered_version_says_that_it_has_not_served_until_it_does({ page, address }) {
+    const check = strict(page), row = page.locator("section[aria-label=Versions] tbody tr", { hasText: "v2" });
+    await open_live(page, address, "/#/models/credit");
+    await daemon.ask("PUT", "/models/credit/versions/v2", JSON.stringify({ framework: "keras 3" }));
+    await row.getByText("it has not served yet").waitFor();
+
+    const { last_event } = await daemon.get("/models/credit");
+    await daemon.post([{ type: "prediction", id: "first-of-v2", ts: last_event + 1000, model: "credit", version: "v2", score: 0.3 }]);
+
+    await page.waitForFunction(() => !document.querySelector("section[aria-label=Versions]").textContent.includes("not served yet"));
+    assert.match(await row.textContent(), /keras 3/);
+    check();
+}

@@ -239,8 +239,8 @@ class Page {
     }
 
     choose_version(model, params) {
-        const button = (value, text, i) => h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String((params.version ?? "") === value), onclick: () => change({ version: value }) }, text);
-        return h("div", { class: "legend", role: "group", "aria-label": "Version" }, button("", "all together", "all"), model.versions.map((v, i) => button(v, v, i)));
+        const button = (value, text, i) => h("button", { type: "button", id: `version-${i}`, "aria-pressed": String((params.version ?? "") === value), onclick: () => change({ version: value }) }, text);
+        return h("div", { class: "segmented", role: "group", "aria-label": "Version" }, button("", "all together", "all"), model.versions.map((v, i) => button(v, v, i)));
     }
 }
 

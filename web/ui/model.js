@@ -101,6 +101,12 @@ class Page {
         return is_too_fine(answer) && coarser ? this.load_metrics(auto + MINUTE) : answer;
     }
 
+    // For a line of the size of a word over the range.
+    coarse_window() {
+        const { step, to, shown_from } = this.view;
+        return windows.map(format.span_ms).find((w) => w >= step && (to - shown_from) / w <= 48) ?? DAY;
+    }
+
     // When alerts fired for what is shown; without them the charts still stand.
     async load_alerts() {
         try {
@@ -259,8 +265,8 @@ class Page {
             const about = [f.framework, f.code_version, f.data_snapshot, f.artifact_uri, f.artifact_bytes === undefined ? null : format.bytes(f.artifact_bytes), f.notes].filter(Boolean);
             return h("tr", {},
                 h("th", { scope: "row" }, h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }), v.version),
-                h("td", { title: format.utc(v.first_seen) }, format.time(v.first_seen)),
-                h("td", { title: format.utc(v.last_seen) }, format.time(v.last_seen)),
+                v.first_seen === null ? h("td", { colspan: "2" }, h("small", {}, "registered; it has not served yet"))
+                    : [v.first_seen, v.last_seen].map((at) => h("td", { title: format.utc(at) }, format.time(at))),
                 h("td", { class: "number" }, format.count(counted(v.version))),
                 h("td", {}, about.length ? about.join(" · ") : h("small", {}, "register facts with PUT …/versions/", v.version)));
         };

@@ -1,11 +1,12 @@
-// Where is it bad? One line a slice, the whole range as one window, each version's interval on a
-// common scale, the worst first.
+// Where is it bad? One line a slice, the whole range as one window, each version's interval on a common scale and how
+// it went over the range; first what is most surely worse than everything together.
 import { get, model_path } from "./api.js";
 import { h, replace, svg } from "./dom.js";
 import * as format from "./format.js";
 import { colour } from "./palette.js";
 import { change } from "./route.js";
 import { save_buttons } from "./save.js";
+import { spark } from "./spark.js";
 
 const WIDTH = 260, LINE = 15;
 
@@ -36,10 +37,13 @@ function interval_plot(points, scale, kind) {
     return box;
 }
 
-function badness(row, better) {
-    const last = row.points.findLast((p) => p.value !== null);
-    if (!last) return Infinity;
-    return better === "lower" ? -last.value : last.value;
+// How far a value lies on the bad side of everything's, in half widths of its interval: above 1 the interval leaves
+// it out. Where neither side is bad, either is.
+function worse_by(point, overall, better) {
+    const whole = overall.find((o) => o.version === point.version), half = format.half_width(point);
+    if (!whole || point.value === null || !half) return -Infinity;
+    const above = (point.value - whole.value) / half;
+    return better === "lower" ? above : better === "higher" ? -above : Math.abs(above);
 }
 
 export async function slices_table(place, page, signal) {
@@ -50,7 +54,8 @@ export async function slices_table(place, page, signal) {
     const { to, step, shown_from } = page.view;
     const question = { metric, version: "*", from: shown_from, to, window: format.span_name(to - shown_from), step: format.span_name(step) };
     const path = model_path(page.model.name, "/metrics");
-    const [all, sliced] = await Promise.all([get(path, question, signal), get(path, { ...question, segment: `${key}:*` }, signal)]);
+    const window = format.span_name(page.coarse_window()), segment = `${key}:*`;
+    const [all, sliced, over_time] = await Promise.all([get(path, question, signal), get(path, { ...question, segment }, signal), get(path, { ...question, segment, window, step: window }, signal)]);
     const hidden = page.hidden, index = (version) => Math.max(0, page.model.versions.indexOf(version));
     const point = (s) => ({ version: s.version, index: index(s.version), ...(s.points[0] ?? { n: 0, labelled: 0, value: null, lower: null, upper: null }) });
     const shown = (s) => !hidden.has(s.version);
@@ -58,34 +63,44 @@ export async function slices_table(place, page, signal) {
     const rows = new Map();
     for (const s of sliced.series.filter(shown)) {
         const row = rows.get(s.segment) ?? { segment: s.segment, points: [] };
-        row.points.push(point(s));
+        const course = over_time.series.find((o) => o.segment === s.segment && o.version === s.version);
+        row.points.push({ ...point(s), course: course?.points.map(({ start, n, value }) => ({ start, n, value })) ?? [] });
         rows.set(s.segment, row);
     }
     const overall = all.series.filter(shown).map(point).filter((p) => p.value !== null);
     const ends = [...rows.values()].flatMap((r) => r.points).concat(overall).filter((p) => p.value !== null).flatMap((p) => [p.lower ?? p.value, p.upper ?? p.value]);
     const low = Math.min(...ends), high = Math.max(...ends), pad = (high - low || 1) * 0.04;
     const scale = { low: low - pad, high: high + pad, overall };
-    const sorted = [...rows.values()].sort((a, b) => badness(a, better) - badness(b, better));
-    draw(place, page, { keys, key, names, metric, kind, scale, sorted, ends });
+    for (const row of rows.values()) row.worse_by = Math.max(...row.points.map((p) => worse_by(p, overall, better)));
+    const sorted = [...rows.values()].sort((a, b) => b.worse_by - a.worse_by);
+    draw(place, page, { keys, key, names, metric, kind, better, scale, sorted, ends });
 }
 
-function draw(place, page, { keys, key, names, metric, kind, scale, sorted, ends }) {
+function course_of(point) {
+    const line = spark(point.course.map((p) => p.value), { width: 100, height: LINE });
+    line.style.setProperty("--accent", colour(point.index));
+    return h("div", {}, line);
+}
+
+function draw(place, page, { keys, key, names, metric, kind, better, scale, sorted, ends }) {
     const select = (id, values, chosen, name) => h("select", { id, "aria-label": name, onchange: (e) => change({ [id === "slice-key" ? "by" : "slice_metric"]: e.target.value }) },
         values.map((v) => h("option", { value: v, selected: v === chosen }, v)));
     const focus = document.activeElement?.id;
     const numbers = (p) => h("div", {}, h("b", {}, format.value(p.value, kind, format.half_width(p))), " ", h("small", {}, format.interval(p, kind)));
     const line = (row) => h("tr", {},
-        h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => change({ segment: row.segment }), title: "Show only this slice in the charts" }, row.segment.slice(key.length + 1))),
+        h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => change({ segment: row.segment }), title: "Show only this slice in the charts" }, row.segment.slice(key.length + 1)),
+            row.worse_by > 1 ? h("small", { class: "verdict bad", title: "its interval leaves out the value of everything together" }, better === "none" ? " ◆ differs" : " ▼ worse") : null),
         h("td", { class: "number" }, row.points.map((p) => h("div", { title: `${p.n} predictions, ${p.labelled} with a label` }, format.count(p.n)))),
         h("td", { class: "number" }, row.points.map(numbers)),
-        h("td", {}, interval_plot(row.points, scale, kind)));
+        h("td", {}, interval_plot(row.points, scale, kind)),
+        h("td", {}, row.points.map(course_of)));
     replace(place, h("div", { class: "block-head" }, h("h2", {}, "Slices"), select("slice-metric", names, metric, "Metric"), " by ", select("slice-key", keys, key, "Segment"),
-        h("p", {}, "whole range as one window, the worst first; dotted: everything"),
+        h("p", {}, "whole range as one window, first what is most surely worse; dotted: everything"),
             save_buttons(`${metric} by ${key}`, { json: () => sorted, csv: () => [["segment", "version", "n", "labelled", "value", "lower", "upper"], ...sorted.flatMap((row) => row.points.map((p) => [row.segment, p.version, p.n, p.labelled, p.value, p.lower, p.upper]))] })),
         h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain slices" },
             h("caption", { class: "unseen" }, `${metric} by ${key}`),
             h("thead", {}, h("tr", {}, h("th", { scope: "col" }, key), h("th", { scope: "col" }, "n"), h("th", { scope: "col" }, metric),
-                h("th", { scope: "col" }, ends.length ? h("span", { class: "ends" }, h("span", {}, format.value(scale.low, kind, (scale.high - scale.low) / 20)), "95% interval", h("span", {}, format.value(scale.high, kind, (scale.high - scale.low) / 20))) : "95% interval"))),
+                h("th", { scope: "col" }, ends.length ? h("span", { class: "ends" }, h("span", {}, format.value(scale.low, kind, (scale.high - scale.low) / 20)), "95% interval", h("span", {}, format.value(scale.high, kind, (scale.high - scale.low) / 20))) : "95% interval"), h("th", { scope: "col" }, "over the range"))),
             h("tbody", {}, sorted.map(line)))));
     if (focus === "slice-metric" || focus === "slice-key") document.getElementById(focus)?.focus({ preventScroll: true });
 }
