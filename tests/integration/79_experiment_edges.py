@@ -17,7 +17,7 @@ except ImportError:  # then the examples are not parsed, and all else of them is
     yaml = None
 
 from daemon import configuration, run_program
-from events import START, prediction
+from events import START, label, prediction
 from kafka import ROOT, wait_until
 from story import equal, short
 from traffic import Traffic, bucket
@@ -336,6 +336,59 @@ def an_artifact_that_grew_is_rolled_back_and_throughput_is_told_by_the_share(sto
 
     wait_until(ended, 60, "the next minute of event time")
     equal(daemon.get(_path("verdict"))["reason"], "guardrail artifact_bytes: harm beyond harm_margin")
+
+
+def _arrivals(model, start, seconds, weight, harm, seed):
+    """20 a second with their labels: minutes to arrival, and one of three classes."""
+    dice, made = random.Random(seed), []
+    for i in range(seconds * 20):
+        unit, ts = f"{model}-{seed}-{i}", start + i * 50
+        treated = bucket(NAME, unit) < weight / 100
+        worse = harm if treated else 0
+        if model == "eta":
+            fields, truth = {"prediction": 30}, 30 + dice.gauss(0, 2) * (1 + worse)
+        else:
+            truth = dice.choice("abc")
+            marks = {name: dice.random() + (1 - worse) * (name == truth) for name in "abc"}
+            fields = {"scores": {name: mark / sum(marks.values()) for name, mark in marks.items()}}
+        made.append(prediction(unit, ts, model, "v4" if treated else "v3", unit=unit, **fields))
+        made.append(label(unit, ts + 10, truth))
+    return made
+
+
+@short
+def quantiles_and_areas_decide_once_labels_are_mature(story):
+    models = [{"name": "eta", "task": "regression"}, {"name": "kind", "task": "multiclass"}]
+    daemon = story.daemon(configuration(models=models))
+    daemon.start()
+    asked = {
+        "eta": [{"metric": "median_absolute_error", "margin_relative": 0.5}, {"metric": "prediction_p50", "role": "monitor"}],
+        "kind": [{"metric": "roc_auc_ovr_macro", "margin": 0.1}, {"metric": "ece", "role": "monitor"}, {"metric": "confidence_p10", "role": "monitor"}],
+    }
+    for i, (model, metrics) in enumerate(asked.items()):
+        start = START + i * 10 * MINUTE
+        _send(daemon, _arrivals(model, start, 120, 0, 0, 1))  # control alone: what it does is known from here
+        made = _experiment(model=model, name=model, salt=NAME, metrics=metrics, start=True, maturity="5s", steps=[{"weight": 50, "min_duration": "1h"}])
+        daemon.post("/api/v1/experiments", made)
+        _send(daemon, _arrivals(model, start + 120_000, 90, 50, 0, 2))
+        equal(daemon.get(f"/api/v1/experiments/{model}")["state"], "running", model)
+        _send(daemon, _arrivals(model, start + 210_000, 120, 50, 0.9, 3))
+
+        wait_until(lambda: daemon.get(f"/api/v1/experiments/{model}")["state"] == "rolled_back", 30, f"the harm of {model}")
+
+        verdict = daemon.get(f"/api/v1/experiments/{model}/verdict")
+        equal(verdict["reason"], f"guardrail {metrics[0]['metric']}: harm beyond harm_margin")
+        shown = {m["metric"]: m for m in verdict["metrics"]}
+        if model == "eta":
+            error = shown["median_absolute_error"]
+            assert 1.2 < error["control"]["value"] < 1.5, error  # 0.67 standard deviations of 2
+            equal((error["lower"], round(shown["prediction_p50"]["treatment"]["value"])), (None, 30))
+        else:
+            assert 0.9 < shown["roc_auc_ovr_macro"]["control"]["value"] <= 1, shown
+            assert shown["ece"]["control"]["value"] > 0 and shown["confidence_p10"]["status"] == "monitored", shown
+    daemon.terminate()
+    code, _, errors = run_program("verify", daemon.database)
+    equal(code, 0, errors)
 
 
 @short
