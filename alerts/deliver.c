@@ -25,6 +25,7 @@ enum {
     BREAKER_FAILURES = 5, /* in a row: then the receiver is left alone … */
     BREAKER_REST_MS = 30000,
     LONGEST_SLEEP_MS = 1000,
+    SETTLE_MS = 200, /* while others are under way, outcomes are written together */
 };
 
 struct flight { /* one attempt under way */
@@ -59,6 +60,7 @@ struct deliver {
     struct outbox_attempt *attempts; /* ended, not yet written; room for MAX_FLIGHTS + DUE */
     char (*problems)[CURL_ERROR_SIZE];
     size_t n_attempts;
+    int64_t noted_boot_ms; /* of the first of them */
     atomic_bool stopping;
     pthread_t thread;
     bool running;
@@ -93,7 +95,8 @@ static void note(struct deliver *deliver, int64_t id, enum outbox_state state, i
     char *text = deliver->problems[deliver->n_attempts];
     snprintf(text, CURL_ERROR_SIZE, "%.*s", CURL_ERROR_SIZE - 1, problem);
     *attempt = (struct outbox_attempt){id, state, next_ms, status, text, now(deliver)};
-    deliver->n_attempts++;
+    if (deliver->n_attempts++ == 0)
+        deliver->noted_boot_ms = clock_boot_ms(deliver->options.clock);
 }
 
 static void note_outcome(struct deliver *deliver, const struct flight *flight, int status)
@@ -187,10 +190,14 @@ static void take_receivers(struct deliver *deliver)
     pthread_mutex_unlock(&deliver->lock);
 }
 
-static bool is_flying(const struct deliver *deliver, int64_t id)
+static bool is_under_way(const struct deliver *deliver, int64_t id)
 {
     for (size_t i = 0; i < deliver->n_flights; i++) {
         if (deliver->flights[i].id == id)
+            return true;
+    }
+    for (size_t i = 0; i < deliver->n_attempts; i++) { /* landed; the database does not know yet */
+        if (deliver->attempts[i].id == id)
             return true;
     }
     return false;
@@ -201,8 +208,12 @@ static void take_off(struct deliver *deliver, const struct outbox_row *row, size
     struct flight *flight = &deliver->flights[deliver->n_flights];
     *flight = (struct flight){row->id, row->attempts + 1, row->created_ms, receiver, NULL, NULL};
     struct err err = {0};
-    int rc = request_new(&flight->request, receiver_set_at(deliver->receivers, receiver),
-                         row->webhook_id, row->data, now(deliver), &err);
+    AUTO_FREE char *webhook_id = NULL;
+    AUTO_FREE char *data = NULL;
+    int rc = outbox_letter(deliver->store, row->id, &webhook_id, &data, &err);
+    if (!rc)
+        rc = request_new(&flight->request, receiver_set_at(deliver->receivers, receiver),
+                         webhook_id, data, now(deliver), &err);
     if (!rc && curl_multi_add_handle(deliver->multi, flight->request->http.curl) != CURLM_OK) {
         request_free(flight->request);
         rc = err_set(&err, -ENOMEM, "no memory for a request");
@@ -245,7 +256,7 @@ static int start_due(void *context, const struct outbox_row *row, struct err *er
         note(deliver, row->id, OUTBOX_FAILED, 0, 410, "the receiver answered 410 Gone before");
         atomic_fetch_add(&post->failed, 1);
     } else if (post->flying < PER_RECEIVER && post->rests_until_ms <= now(deliver) &&
-               !is_flying(deliver, row->id)) {
+               !is_under_way(deliver, row->id)) {
         take_off(deliver, row, i);
     }
     return 0;
@@ -263,10 +274,20 @@ static void flush_attempts(struct deliver *deliver)
     deliver->n_attempts = 0;
 }
 
+/* Each writing interrupts the writer with a commit. Lost ones are only sent again. */
+static void settle(struct deliver *deliver)
+{
+    int64_t since_ms = clock_boot_ms(deliver->options.clock) - deliver->noted_boot_ms;
+    if (deliver->n_flights == 0 || since_ms >= SETTLE_MS || deliver->n_attempts > MAX_FLIGHTS)
+        flush_attempts(deliver);
+}
+
 static int sleep_ms(struct deliver *deliver)
 {
     struct err err = {0};
     int64_t next_ms = INT64_MAX;
+    if (deliver->n_attempts)
+        return SETTLE_MS / 4;
     if (outbox_next(deliver->store, &next_ms, &err) || next_ms == INT64_MAX)
         return LONGEST_SLEEP_MS;
     int64_t left = next_ms - now(deliver);
@@ -286,11 +307,11 @@ static void *run(void *context)
             if (message->msg == CURLMSG_DONE)
                 land(deliver, message->easy_handle, message->data.result);
         }
-        flush_attempts(deliver); /* before the next read, which must not see them as due */
+        settle(deliver);
         struct err err = {0};
         if (outbox_due(deliver->store, now(deliver), DUE_AT_ONCE, start_due, deliver, &err))
             log_write(deliver->options.log, LEVEL_WARNING, "alerts", "%s", err.text);
-        flush_attempts(deliver);
+        settle(deliver);
         curl_multi_perform(deliver->multi, &running);
         curl_multi_poll(deliver->multi, NULL, 0, sleep_ms(deliver), NULL);
     }

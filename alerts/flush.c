@@ -70,12 +70,9 @@ static bool silenced(const struct hold *hold, const struct label_set *labels)
 static bool inhibited(const struct alerts *alerts, const struct alert_rule *rule)
 {
     for (size_t i = 0; i < rule->n_inhibit; i++) {
-        for (size_t a = 0; a < alerts->n; a++) {
-            const struct alert *other = &alerts->alerts[a];
-            if (other->state.phase == ALERT_FIRING &&
-                strcmp(other->rule->name, rule->inhibit[i]) == 0)
-                return true;
-        }
+        const struct alert *other = alert_named(alerts, rule->inhibit[i]);
+        if (other && other->state.phase == ALERT_FIRING)
+            return true;
     }
     return false;
 }

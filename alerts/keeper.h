@@ -40,6 +40,9 @@ struct alerts {
 /* NULL: no rule has an alert of that id (any more). */
 struct alert *alert_find(const struct alerts *alerts, const char *id);
 
+/* The alert of the rule of that name; NULL: there is none. */
+const struct alert *alert_named(const struct alerts *alerts, const char *name);
+
 /* How many are in each phase, for other threads. */
 void alerts_count(struct alerts *alerts);
 

@@ -77,6 +77,12 @@ struct alert *alert_find(const struct alerts *alerts, const char *id)
     return found ? *found : NULL;
 }
 
+const struct alert *alert_named(const struct alerts *alerts, const char *name)
+{
+    const struct alert_rule *rule = rule_set_find(alerts->rules, name);
+    return rule ? &alerts->alerts[rule - rule_set_at(alerts->rules, 0)] : NULL;
+}
+
 static int take_row(void *context, const struct alert_row *row, struct err *err)
 {
     (void)err;

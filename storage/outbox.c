@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "storage/rows.h"
@@ -193,15 +194,43 @@ int outbox_due(struct store *store, int64_t now_ms, int limit,
                void *context, struct err *err)
 {
     static const char sql[] =
-        "SELECT " COLUMNS " FROM outbox WHERE id IN (SELECT min(id) FROM outbox WHERE state = 0 "
-        "GROUP BY receiver, group_key) AND next_ms <= ?1 ORDER BY id LIMIT ?2";
+        "SELECT min(id), receiver, group_key, created_ms, next_ms, attempts FROM outbox "
+        "WHERE state = 0 GROUP BY receiver, group_key HAVING next_ms <= ?1 ORDER BY 1 LIMIT ?2";
     AUTO_RESET sqlite3_stmt *statement = NULL;
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
     sqlite3_bind_int64(statement, 1, now_ms);
     sqlite3_bind_int(statement, 2, limit);
-    return each_row(store, statement, row, context, err);
+    while (row_next(store, statement, "outbox", &rc, err)) {
+        const struct outbox_row out = {
+            .id = sqlite3_column_int64(statement, 0),
+            .receiver = row_text(statement, 1),
+            .group_key = row_text(statement, 2),
+            .created_ms = sqlite3_column_int64(statement, 3),
+            .next_ms = sqlite3_column_int64(statement, 4),
+            .attempts = sqlite3_column_int64(statement, 5),
+        };
+        rc = row(context, &out, err);
+    }
+    return rc;
+}
+
+int outbox_letter(struct store *store, int64_t id, char **webhook_id, char **data, struct err *err)
+{
+    static const char sql[] = "SELECT webhook_id, data FROM outbox WHERE id = ?1";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    *webhook_id = *data = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, id);
+    if (!row_next(store, statement, "outbox", &rc, err))
+        return rc ? rc
+                  : err_set(err, ERR_NOT_FOUND, "no notification has the id %lld", (long long)id);
+    *webhook_id = strdup(row_text(statement, 0));
+    *data = strdup(row_text(statement, 1));
+    return *webhook_id && *data ? 0 : err_set(err, -ENOMEM, "outbox: no memory");
 }
 
 int outbox_group_waits(struct store *store, const char *receiver, const char *group_key,
@@ -222,8 +251,8 @@ int outbox_group_waits(struct store *store, const char *receiver, const char *gr
 
 int outbox_next(struct store *store, int64_t *next_ms, struct err *err)
 {
-    static const char sql[] = "SELECT min(next_ms) FROM outbox WHERE id IN (SELECT min(id) FROM "
-                              "outbox WHERE state = 0 GROUP BY receiver, group_key)";
+    static const char sql[] = "SELECT min(next_ms) FROM (SELECT min(id), next_ms FROM outbox "
+                              "WHERE state = 0 GROUP BY receiver, group_key)";
     AUTO_RESET sqlite3_stmt *statement = NULL;
     *next_ms = INT64_MAX;
     int rc = statement_get(store, sql, &statement, err);

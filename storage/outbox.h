@@ -78,10 +78,14 @@ int commit_outbox_fold(struct store *store, const struct outbox_old *old, int64_
    (wall clock) go. What waits stays. */
 int commit_outbox_expire(struct store *store, int64_t before_ms, int limit, struct err *err);
 
-/* The head of each group that is due at now_ms, oldest first, at most `limit`. */
+/* The head of each group that is due at now_ms, oldest first, at most `limit`: id, receiver,
+   group_key, created_ms, next_ms and attempts alone; outbox_letter gives the rest. */
 int outbox_due(struct store *store, int64_t now_ms, int limit,
                int (*row)(void *context, const struct outbox_row *row, struct err *err),
                void *context, struct err *err);
+
+/* What is to be sent; both malloc'd, the caller's. ERR_NOT_FOUND: there is no such row. */
+int outbox_letter(struct store *store, int64_t id, char **webhook_id, char **data, struct err *err);
 
 /* Does a row of the group wait? */
 int outbox_group_waits(struct store *store, const char *receiver, const char *group_key,

@@ -26,6 +26,7 @@ struct world {
     struct deliver *deliver;
     pthread_mutex_t lock; /* of the store: the postman writes through it from its thread */
     atomic_int_fast64_t now_ms;
+    atomic_int n_writes; /* transactions that the postman asked for */
     struct clock clock;
 };
 
@@ -39,6 +40,7 @@ static int write_through(void *context, writer_fn *fn, void *fn_context, struct 
     struct world *w = context;
     pthread_mutex_lock(&w->lock);
     int rc = fn(fn_context, w->store, err);
+    atomic_fetch_add(&w->n_writes, 1);
     pthread_mutex_unlock(&w->lock);
     return rc;
 }
@@ -327,6 +329,69 @@ static void a_receiver_is_not_tried_before_the_time_it_asked_for(void **state)
     answering_stop(&receiver);
 }
 
+/* A socket that takes connections and never says a word. */
+static int silent_receiver(uint16_t *port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+static bool has_sent(struct world *w, int n)
+{
+    char wanted[80];
+    struct buf out;
+    snprintf(wanted, sizeof(wanted), "sent_total{receiver=\"dead\"} %d\n", n);
+    buf_init(&out, 1 << 16);
+    deliver_own_metrics(w->deliver, &out);
+    buf_u8(&out, 0);
+    bool found = strstr((const char *)out.data, wanted) != NULL;
+    buf_finish(&out);
+    return found;
+}
+
+/* Each writing interrupts the collector with a commit. */
+static void while_others_are_under_way_outcomes_are_written_together(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct answering receiver;
+    uint16_t port;
+    char both[400];
+    int silent = silent_receiver(&port);
+    answering_start(&receiver, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    snprintf(
+        both, sizeof(both),
+        "%s  - {name: silent, type: webhook, url: 'http://127.0.0.1:%u/', allow_private: true}\n",
+        receiver.yaml, port);
+    begin_with(&w, both);
+    write_row(&w, "silent", "s");
+    for (int i = 0; i < 6; i++) {
+        char group[16];
+        snprintf(group, sizeof(group), "g%d", i);
+        write_row(&w, "dead", group);
+    }
+    start(&w); /* its clock stands still */
+    while (!has_sent(&w, 6))
+        usleep(1000);
+    assert_int_equal(atomic_load(&w.n_writes), 0);
+    assert_int_equal(look(&w).attempts, 0);
+
+    atomic_store(&w.now_ms, 200);
+    until_attempts(&w, 6);
+
+    assert_int_equal(atomic_load(&w.n_writes), 1);
+    assert_int_equal(atomic_load(&receiver.n), 6);
+    end(&w);
+    answering_stop(&receiver);
+    close(silent);
+}
+
 static void after_410_nothing_more_is_sent_there(void **state)
 {
     (void)state;
@@ -358,6 +423,7 @@ int main(void)
         cmocka_unit_test(what_goes_to_a_receiver_that_is_configured_no_more_fails_and_says_so),
         cmocka_unit_test(a_reload_brings_other_receivers),
         cmocka_unit_test(a_receiver_is_not_tried_before_the_time_it_asked_for),
+        cmocka_unit_test(while_others_are_under_way_outcomes_are_written_together),
         cmocka_unit_test(after_410_nothing_more_is_sent_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,25 +35,32 @@ static void outcome(struct store *store, int64_t id, enum outbox_state state, in
     must(commit_end(store, &err), &err);
 }
 
+struct found {
+    struct store *store;
+    char text[256]; /* bodies, in order */
+    char webhook_id[64];
+};
+
 static int list(void *context, const struct outbox_row *row, struct err *err)
 {
-    (void)err;
-    char *text = context;
-    snprintf(text + strlen(text), 256 - strlen(text), "%s ", row->data);
-    return 0;
-}
-
-static int keep_id(void *context, const struct outbox_row *row, struct err *err)
-{
-    (void)err;
-    snprintf(context, 64, "%s", row->webhook_id);
+    struct found *found = context;
+    AUTO_FREE char *webhook_id = NULL;
+    AUTO_FREE char *data = NULL;
+    int rc = outbox_letter(found->store, row->id, &webhook_id, &data, err);
+    if (rc)
+        return rc;
+    strncat(found->text, data, sizeof(found->text) - strlen(found->text) - 2);
+    strcat(found->text, " ");
+    snprintf(found->webhook_id, sizeof(found->webhook_id), "%s", webhook_id);
     return 0;
 }
 
 static const char *due(struct store *store, int64_t now_ms, char text[256])
 {
-    text[0] = '\0';
-    assert_int_equal(outbox_due(store, now_ms, 100, list, text, NULL), 0);
+    struct found found = {.store = store};
+    struct err err = {0};
+    must(outbox_due(store, now_ms, 100, list, &found, &err), &err);
+    strcpy(text, found.text);
     return text;
 }
 
@@ -82,13 +89,27 @@ static void the_webhook_id_stays_the_same_over_attempts(void **state)
     (void)state;
     AUTO(temp) struct temp *temp = temp_new();
     AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
-    char first[64], later[64];
+    struct found first = {.store = store}, later = {.store = store};
     post(store, "oncall", "g1", "a1");
-    assert_int_equal(outbox_due(store, 1000, 1, keep_id, first, NULL), 0);
+    assert_int_equal(outbox_due(store, 1000, 1, list, &first, NULL), 0);
     outcome(store, 1, OUTBOX_WAITING, 2000);
-    assert_int_equal(outbox_due(store, 2000, 1, keep_id, later, NULL), 0);
-    assert_string_equal(first, later);
-    assert_int_equal(strlen(first), strlen("msg_") + 32);
+    assert_int_equal(outbox_due(store, 2000, 1, list, &later, NULL), 0);
+    assert_string_equal(first.webhook_id, later.webhook_id);
+    assert_int_equal(strlen(first.webhook_id), strlen("msg_") + 32);
+}
+
+static void a_letter_that_is_not_there_is_named(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    char *webhook_id = NULL, *data = NULL;
+
+    assert_int_equal(outbox_letter(store, 7, &webhook_id, &data, &err), ERR_NOT_FOUND);
+    assert_string_equal(err.text, "no notification has the id 7");
+    assert_null(webhook_id);
+    assert_null(data);
 }
 
 static void a_failed_one_lets_the_next_pass_and_can_be_sent_again_by_hand(void **state)
@@ -207,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_oldest_of_a_group_is_due),
         cmocka_unit_test(the_backlog_tells_how_many_wait_for_whom_and_since_when),
+        cmocka_unit_test(a_letter_that_is_not_there_is_named),
         cmocka_unit_test(the_webhook_id_stays_the_same_over_attempts),
         cmocka_unit_test(a_failed_one_lets_the_next_pass_and_can_be_sent_again_by_hand),
         cmocka_unit_test(
