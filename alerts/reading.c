@@ -132,13 +132,19 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* `n` windows side by side, each window_ms long, the last of which ends at end_ms. */
+static bool is_estimate(const struct alert_rule *rule)
+{
+    return rule->metric && strncmp(rule->metric, "estimated_", 10) == 0;
+}
+
 static int read_points(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                        int64_t n, struct err *err)
 {
     const struct alert_rule *kept = readings->kept_rule;
     if (readings->kept && readings->kept_end_ms == end_ms && readings->kept_n_points == n &&
-        kept->window_ms == rule->window_ms && same_text(kept->model, rule->model) &&
-        same_text(kept->version, rule->version) && same_text(kept->slice, rule->slice))
+        kept->window_ms == rule->window_ms && is_estimate(kept) == is_estimate(rule) &&
+        same_text(kept->model, rule->model) && same_text(kept->version, rule->version) &&
+        same_text(kept->slice, rule->slice))
         return 0;
     forget(readings);
     struct series_query query = {
@@ -150,6 +156,7 @@ static int read_points(struct readings *readings, const struct alert_rule *rule,
         .window_ms = rule->window_ms,
         /* One window may start at any minute; several lie on the grid of whole windows. */
         .step_ms = n == 1 ? MINUTE_MS : rule->window_ms,
+        .estimates = is_estimate(rule),
     };
     int rc = series_read(readings->store, &query, &readings->points, err);
     if (rc)

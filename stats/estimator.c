@@ -20,6 +20,8 @@ const char *estimator_why(enum estimator_state state)
         [ESTIMATOR_TASK] = "nothing is estimated for models of this task",
         [ESTIMATOR_DAMAGED] = "what was fitted on the reference is damaged; load it again with "
                               "`assay reference load`",
+        [ESTIMATOR_ROWS] = "expected errors are learned from rows, and a reference made of stored "
+                           "panes has none; load a file with `assay reference load`",
     };
     return words[state];
 }
@@ -45,26 +47,25 @@ const struct estimator_class *estimator_class(const struct estimator *estimator,
 /* --- spreads --- */
 
 /* Of 0 and 1 over the events that count: `hits` of `of`, which are so many of all n. */
-static struct spread spread_of(double hits, double of, double n)
+struct spread spread_of_share(double hits, double of, double n)
 {
     const double share = hits / of;
     return (struct spread){share * (1 - share), of / n};
 }
 
-struct ranked {
-    double score;
-    bool positive, flagged;
-};
-
 static int by_score(const void *a, const void *b)
 {
-    const struct ranked *x = (const struct ranked *)a, *y = (const struct ranked *)b;
+    const struct cbpe_sample *x = (const struct cbpe_sample *)a;
+    const struct cbpe_sample *y = (const struct cbpe_sample *)b;
     return x->score < y->score ? -1 : x->score > y->score;
 }
 
 /* The variance of where the rarer class stands among the others, 0 lowest to 1 highest. */
-static struct spread spread_of_area(struct ranked *all, size_t n, double positives)
+static struct spread spread_of_area(struct cbpe_sample *all, size_t n)
 {
+    double positives = 0;
+    for (size_t i = 0; i < n; i++)
+        positives += all[i].label;
     const bool flip = positives > (double)n / 2; /* the same area, by the rarer class */
     const double rare = flip ? (double)n - positives : positives, others = (double)n - rare;
     double below = 0, sum = 0, squares = 0;
@@ -72,7 +73,7 @@ static struct spread spread_of_area(struct ranked *all, size_t n, double positiv
     for (size_t i = 0, j; i < n; i = j) {
         double here = 0, beside = 0;
         for (j = i; j < n && all[j].score == all[i].score; j++)
-            *(all[j].positive != flip ? &here : &beside) += 1;
+            *(all[j].label != flip ? &here : &beside) += 1;
         const double place = (below + beside / 2) / others;
         sum += here * place;
         squares += here * place * place;
@@ -82,38 +83,50 @@ static struct spread spread_of_area(struct ranked *all, size_t n, double positiv
     return (struct spread){fmax(squares / rare - mean * mean, 0), rare / (double)n};
 }
 
-static void class_spreads(struct estimator_class *class, struct ranked *all, size_t n)
+static void class_spreads(struct estimator_class *class,
+                          const struct estimator_confusion *confusion)
 {
-    double tp = 0, fp = 0, fn = 0, tn = 0;
-    const double total = (double)n;
-    for (size_t i = 0; i < n; i++)
-        *(all[i].flagged ? (all[i].positive ? &tp : &fp) : (all[i].positive ? &fn : &tn)) += 1;
-    class->spreads[SPREAD_ACCURACY] = spread_of(tp + tn, total, total);
-    class->spreads[SPREAD_PRECISION] = spread_of(tp, tp + fp, total);
-    class->spreads[SPREAD_RECALL] = spread_of(tp, tp + fn, total);
-    class->spreads[SPREAD_SPECIFICITY] = spread_of(tn, tn + fp, total);
-    struct spread f1 = spread_of(tp, tp + fp + fn, total);
+    const double tp = confusion->tp, fp = confusion->fp, fn = confusion->fn, tn = confusion->tn;
+    const double total = tp + fp + fn + tn;
+    class->spreads[SPREAD_ACCURACY] = spread_of_share(tp + tn, total, total);
+    class->spreads[SPREAD_PRECISION] = spread_of_share(tp, tp + fp, total);
+    class->spreads[SPREAD_RECALL] = spread_of_share(tp, tp + fn, total);
+    class->spreads[SPREAD_SPECIFICITY] = spread_of_share(tn, tn + fp, total);
+    struct spread f1 = spread_of_share(tp, tp + fp + fn, total);
     const double factor = (tp + fp + fn) / (tp + (fp + fn) / 2); /* from Jaccard's index to f1 */
     f1.variance *= factor * factor;
     class->spreads[SPREAD_F1] = f1;
-    class->spreads[SPREAD_ROC_AUC] = spread_of_area(all, n, tp + fn);
 }
 
 /* --- fit --- */
 
+int estimator_fit_class(struct estimator_class *out, struct cbpe_sample *samples, size_t n,
+                        const struct estimator_confusion *confusion, struct err *err)
+{
+    const int rc = n ? cbpe_fit(&out->cbpe, samples, n, err) : ERR_DATA;
+    out->usable = rc == 0;
+    if (rc)
+        return rc;
+    class_spreads(out, confusion);
+    out->spreads[SPREAD_ROC_AUC] = spread_of_area(samples, n);
+    return 0;
+}
+
 /* The samples of one class; returns how many have a score. */
 static size_t take_class(const struct estimator_pairs *pairs, uint32_t class,
-                         struct cbpe_sample *samples, struct ranked *ranked)
+                         struct cbpe_sample *samples, struct estimator_confusion *confusion)
 {
     size_t n = 0;
+    *confusion = (struct estimator_confusion){0};
     for (size_t i = 0; i < pairs->n; i++) {
         const double score = pairs->scores[i * pairs->n_classes + class];
         if (isnan(score))
             continue;
         const bool positive = pairs->labels[i] == pairs->classes[class];
         const bool flagged = pairs->predicted[i] == pairs->classes[class];
-        samples[n] = (struct cbpe_sample){score, positive};
-        ranked[n++] = (struct ranked){score, positive, flagged};
+        samples[n++] = (struct cbpe_sample){score, positive};
+        *(flagged ? (positive ? &confusion->tp : &confusion->fp)
+                  : (positive ? &confusion->fn : &confusion->tn)) += 1;
     }
     return n;
 }
@@ -122,28 +135,25 @@ static int fit_classes(struct estimator *estimator, const struct estimator_pairs
                        struct err *err)
 {
     AUTO_FREE struct cbpe_sample *samples = malloc((pairs->n + 1) * sizeof(*samples));
-    AUTO_FREE struct ranked *ranked = malloc((pairs->n + 1) * sizeof(*ranked));
     estimator->classes = calloc(pairs->n_classes + 1, sizeof(*estimator->classes));
-    if (!samples || !ranked || !estimator->classes)
+    if (!samples || !estimator->classes)
         return err_set(err, -ENOMEM, "reference: no memory to fit %zu labels", pairs->n);
     bool any_scores = false, any_usable = false;
     double hits = 0;
     for (uint32_t c = 0; c < pairs->n_classes; c++) {
         struct estimator_class *class = &estimator->classes[estimator->n_classes++];
         class->id = pairs->classes[c];
-        const size_t n = take_class(pairs, c, samples, ranked);
-        const int rc = n ? cbpe_fit(&class->cbpe, samples, n, err) : ERR_DATA;
+        struct estimator_confusion confusion;
+        const size_t n = take_class(pairs, c, samples, &confusion);
+        const int rc = estimator_fit_class(class, samples, n, &confusion, err);
         if (rc && rc != ERR_DATA)
             return rc;
-        class->usable = rc == 0;
-        if (class->usable)
-            class_spreads(class, ranked, n);
         any_scores |= n > 0;
         any_usable |= class->usable;
     }
     for (size_t i = 0; i < pairs->n; i++)
         hits += pairs->predicted[i] == pairs->labels[i];
-    estimator->accuracy = spread_of(hits, (double)pairs->n, (double)pairs->n);
+    estimator->accuracy = spread_of_share(hits, (double)pairs->n, (double)pairs->n);
     if (!any_usable)
         estimator->state = any_scores ? ESTIMATOR_ONE_CLASS : ESTIMATOR_NO_SCORES;
     return 0;

@@ -33,6 +33,7 @@ enum estimator_state {
     ESTIMATOR_NO_SCORES,
     ESTIMATOR_TASK,    /* no estimate for this task */
     ESTIMATOR_DAMAGED, /* its stored bytes are not those that were written */
+    ESTIMATOR_ROWS,    /* of stored panes, which keep no rows to learn errors from */
     N_ESTIMATOR_STATES
 };
 /* In words, for `why`. */
@@ -87,6 +88,27 @@ struct estimator_pairs {
 int estimator_fit(struct estimator **out, const struct estimator_pairs *pairs, struct err *err);
 void estimator_free(struct estimator *estimator);
 DEFINE_FREEP(estimator)
+
+/* Of labelled predictions of one class. */
+struct estimator_confusion {
+    double tp, fp, fn, tn;
+};
+/* One class of it; sorts `samples`. ERR_DATA as cbpe_fit: it is not usable. */
+int estimator_fit_class(struct estimator_class *out, struct cbpe_sample *samples, size_t n,
+                        const struct estimator_confusion *confusion, struct err *err);
+/* The variance of a share. */
+struct spread spread_of_share(double hits, double of, double n);
+
+/*
+ * From the states of stored panes: how scores are calibrated comes from the score bins, which know
+ * the labels of each, so a score within a bin counts as its middle. Regression: ESTIMATOR_ROWS.
+ * Beyond ESTIMATOR_PANE_SAMPLES labels, as many in the same shares.
+ */
+enum {
+    ESTIMATOR_PANE_SAMPLES = 20000
+};
+int estimator_of_states(struct estimator **out, const struct states *states, uint64_t reference,
+                        struct err *err);
 
 /* NULL: not a class of the reference, or not a usable one. */
 const struct estimator_class *estimator_class(const struct estimator *estimator, uint64_t id);

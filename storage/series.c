@@ -14,6 +14,7 @@
 #include "storage/catalog.h"
 #include "storage/connection.h"
 #include "storage/estimates.h"
+#include "storage/estimates_panes.h"
 #include "storage/pane_key.h"
 #include "storage/restore.h"
 #include "storage/row_hash.h"
@@ -281,6 +282,10 @@ static int read_all(struct store *store, const struct series_query *query,
     about->setup = model.setup;
     model_finish(&model);
     rc = estimator_read(store, query->model, query->version, &about->estimator, err);
+    if (rc)
+        return rc;
+    if (query->estimates && !about->estimator)
+        rc = estimator_panes_read(store, query->model, query->from_ms, &about->estimator, err);
     if (rc)
         return rc;
     about->setup.estimator = about->estimator;

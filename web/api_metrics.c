@@ -335,6 +335,8 @@ static int walk_pair(struct question *q, const struct pair *pair, struct err *er
 {
     struct series_query query = q->query;
     query.model = q->model;
+    for (size_t i = 0; i < q->metrics.n; i++)
+        query.estimates |= q->metrics.realised[i] != NULL;
     query.version = pair->version;
     query.slice = pair->slice;
     q->pair = pair;

@@ -10,7 +10,7 @@ import os
 import random
 
 from daemon import Offline, configuration, run_program
-from events import MINUTE, START, Event, label, prediction, write_jsonl
+from events import HOUR, MINUTE, START, Event, label, prediction, write_jsonl
 from reference import reference_folder
 from story import equal
 
@@ -95,6 +95,39 @@ def the_car_loans_through_kafka_are_estimated_as_nannyml_estimates_them(story):
     theirs, realised = _compare(daemon, expected)
 
     _tell(theirs, realised)
+
+
+def a_reference_of_stored_panes_calibrates_scores_as_a_file_does(story):
+    """The reference's own events are replayed before the others: ten hours of panes."""
+    folder, expected = _load(story, "car_loan")
+    windows = expected["windows"]
+    first = windows[0]["start"]
+    span = {"from": first - 10 * HOUR, "to": first}
+    files = [os.path.join(folder, f"{name}.jsonl.gz") for name in ("reference", "events")]
+    largest = {}
+    for kind, reference in (("range", span), ("trailing", {"trailing": "10h"})):
+        settings = configuration(models=[_car_loan(folder, reference=reference)])
+        database = story.replay(kind, settings, files)
+        points = Offline(database).points("car_loan", sorted(ESTIMATES), "1h", first, windows[-1]["end"], version="v1")
+        for window in windows:
+            for ours, name in ESTIMATES.items():
+                point = points["v1", ours, window["start"]]
+                off = abs(point["value"] - window["estimated"][name]["value"])
+                largest[kind, ours] = max(largest.get((kind, ours), 0), off)
+                assert abs(point["realised"] - window["metrics"][name]) < 1e-9, point
+                assert point["lower"] < point["value"] < point["upper"], point
+    for (kind, ours), off in largest.items():
+        assert off <= 1e-7, (kind, ours, off)
+
+
+def what_panes_cannot_teach_is_said(story):
+    folder, expected = _load(story, "car_price")
+    first = expected["windows"][0]["start"]
+    model = {"name": "car_price", "task": "regression", "label_horizon": "7d", "reference": {"from": first, "to": first + HOUR}}
+    database = story.replay("replayed", configuration(models=[model]), [os.path.join(folder, "events.jsonl.gz")])
+    answer = Offline(database).query("metrics", "--model", "car_price", "--metric", "estimated_mae", "--window", "1h", "--from", str(first + HOUR), "--to", str(first + 2 * HOUR))
+    point = answer["series"][0]["points"][0]
+    equal((point["value"], point["why"]), (None, "expected errors are learned from rows, and a reference made of stored panes has none; load a file with `assay reference load`"))
 
 
 def no_label_is_needed_and_windows_of_any_length_agree(story):

@@ -1,6 +1,8 @@
 /* What a labelled reference teaches, and what metrics say where it teaches nothing. */
 #include "stats/estimator.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/rng.h"
@@ -189,6 +191,150 @@ static void scores_that_never_vary_give_numbers_or_reasons_but_no_nan(void **sta
     assert_true(auc.value == 0.5);
 }
 
+/* States as panes keep them: predictions with their labels, scores with `digits` decimals. */
+static struct states *panes_of(size_t n, double digits, double **scores, uint64_t **labels,
+                               uint64_t **predicted)
+{
+    const struct metric_setup setup = {TASK_BINARY, POSITIVE, 0.5, NULL};
+    struct states *states = NULL;
+    struct rng rng = rng_of(21);
+    assert_int_equal(states_new(&states, &setup, NULL), 0);
+    *scores = calloc(n, sizeof(**scores));
+    *labels = calloc(n, sizeof(**labels));
+    *predicted = calloc(n, sizeof(**predicted));
+    for (size_t i = 0; i < n; i++) {
+        (*scores)[i] = floor(rng_uniform(&rng) * digits) / digits;
+        /* scores that promise too much: a calibration has something to do */
+        (*labels)[i] = rng_uniform(&rng) < (*scores)[i] * (*scores)[i] * 0.8 ? POSITIVE : NEGATIVE;
+        (*predicted)[i] = (*scores)[i] >= 0.6 ? POSITIVE : NEGATIVE;
+        const struct sample sample = {.latency_ms = (double)NAN,
+                                      .score = (*scores)[i],
+                                      .value = (double)NAN,
+                                      .label_value = (double)NAN,
+                                      .predicted = (*predicted)[i],
+                                      .label_class = (*labels)[i]};
+        assert_int_equal(states_predict(states, &sample), 0);
+        assert_int_equal(states_label(states, &sample, 1), 0);
+    }
+    return states;
+}
+
+/* The largest distance of the probabilities of two calibrations. */
+static double distance(const struct estimator *a, const struct estimator *b)
+{
+    double most = 0;
+    for (double score = 0.05; score < 0.96; score += 0.01)
+        most = fmax(most, fabs(cbpe_probability(&a->classes[0].cbpe, score) -
+                               cbpe_probability(&b->classes[0].cbpe, score)));
+    return most;
+}
+
+static void panes_teach_what_their_rows_would(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t n;
+        double digits, probability, spread;
+    } rows[] = {
+        {5000, 100, 1e-12, 1e-9},  /* each score by itself: the very same */
+        {5000, 1e6, 0.05, 0.01},   /* scores in bins */
+        {60000, 1000, 0.06, 0.03}, /* a third of the labels */
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        static const uint64_t positive = POSITIVE;
+        double *scores;
+        uint64_t *labels, *predicted;
+        AUTO(states)
+        struct states *states = panes_of(rows[i].n, rows[i].digits, &scores, &labels, &predicted);
+        const struct estimator_pairs pairs = {.task = TASK_BINARY,
+                                              .n = rows[i].n,
+                                              .n_classes = 1,
+                                              .classes = &positive,
+                                              .scores = scores,
+                                              .predicted = predicted,
+                                              .labels = labels};
+        AUTO(estimator) struct estimator *of_rows = fit(&pairs), *of_panes = NULL;
+
+        assert_int_equal(estimator_of_states(&of_panes, states, 5, NULL), 0);
+
+        assert_int_equal(of_panes->state, ESTIMATOR_READY);
+        assert_int_equal(of_panes->labelled, rows[i].n);
+        assert_int_equal(of_panes->reference, 5);
+        assert_true(of_panes->classes[0].cbpe.calibrated);
+        print_message("%zu of %g scores: %.2g\n", rows[i].n, rows[i].digits,
+                      distance(of_rows, of_panes));
+        assert_true(distance(of_rows, of_panes) <= rows[i].probability);
+        for (int k = 0; k < N_ESTIMATOR_SPREADS; k++) {
+            const struct spread *a = &of_rows->classes[0].spreads[k];
+            const struct spread *b = &of_panes->classes[0].spreads[k];
+            assert_close(b->variance, a->variance, rows[i].spread * a->variance);
+            assert_close(b->share, a->share, rows[i].spread * a->share);
+        }
+        free(scores);
+        free(labels);
+        free(predicted);
+    }
+}
+
+static void panes_that_teach_nothing_say_why(void **state)
+{
+    (void)state;
+    const struct metric_setup binary = {TASK_BINARY, POSITIVE, 0.5, NULL};
+    const struct metric_setup value = {TASK_REGRESSION, 0, 0.5, NULL};
+    AUTO(states) struct states *empty = NULL, *values = NULL;
+    AUTO(estimator) struct estimator *none = NULL, *rows = NULL;
+    assert_int_equal(states_new(&empty, &binary, NULL), 0);
+    assert_int_equal(states_new(&values, &value, NULL), 0);
+
+    assert_int_equal(estimator_of_states(&none, empty, 1, NULL), 0);
+    assert_int_equal(estimator_of_states(&rows, values, 1, NULL), 0);
+
+    assert_int_equal(none->state, ESTIMATOR_NO_LABELS);
+    assert_int_equal(rows->state, ESTIMATOR_ROWS);
+    assert_string_equal(estimator_why(rows->state),
+                        "expected errors are learned from rows, and a reference made of stored "
+                        "panes has none; load a file with `assay reference load`");
+}
+
+static void panes_of_three_classes_calibrate_each(void **state)
+{
+    (void)state;
+    const struct metric_setup setup = {TASK_MULTICLASS, 0, 0.5, NULL};
+    AUTO(states) struct states *states = NULL;
+    AUTO(estimator) struct estimator *estimator = NULL;
+    struct rng rng = rng_of(8);
+    assert_int_equal(states_new(&states, &setup, NULL), 0);
+    for (int i = 0; i < 3000; i++) {
+        struct class_score scores[3] = {{21, 0.2}, {22, 0.2}, {23, 0.2}};
+        const uint64_t guess = rng_below(&rng, 3);
+        const bool right = rng_uniform(&rng) < 0.9; /* though it says 0.6 */
+        scores[guess].score = 0.6;
+        const struct sample sample = {.latency_ms = (double)NAN,
+                                      .score = (double)NAN,
+                                      .value = (double)NAN,
+                                      .label_value = (double)NAN,
+                                      .predicted = scores[guess].class_id,
+                                      .label_class =
+                                          scores[right ? guess : (guess + 1) % 3].class_id,
+                                      .scores = scores,
+                                      .n_scores = 3};
+        assert_int_equal(states_predict(states, &sample), 0);
+        assert_int_equal(states_label(states, &sample, 1), 0);
+    }
+
+    assert_int_equal(estimator_of_states(&estimator, states, 1, NULL), 0);
+
+    assert_int_equal(estimator->state, ESTIMATOR_READY);
+    assert_int_equal(estimator->labelled, 3000);
+    for (uint64_t id = 21; id <= 23; id++) {
+        const struct estimator_class *class = estimator_class(estimator, id);
+        assert_non_null(class);
+        assert_close(cbpe_probability(&class->cbpe, 0.6), 0.9, 0.03);
+        assert_close(cbpe_probability(&class->cbpe, 0.2), 0.05, 0.02);
+    }
+    assert_close(estimator->accuracy.variance, 0.09, 0.01);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +342,9 @@ int main(void)
         cmocka_unit_test(the_spreads_are_those_of_the_references_own_outcomes),
         cmocka_unit_test(what_it_cannot_tell_is_null_with_the_reason),
         cmocka_unit_test(scores_that_never_vary_give_numbers_or_reasons_but_no_nan),
+        cmocka_unit_test(panes_teach_what_their_rows_would),
+        cmocka_unit_test(panes_that_teach_nothing_say_why),
+        cmocka_unit_test(panes_of_three_classes_calibrate_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -354,18 +354,18 @@ static void windows_that_cannot_be_are_refused(void **state)
 
     assert_int_equal(series_read(store, &query, &points, &err), ERR_USAGE);
     assert_string_equal(err.text, "window 90000 ms, step 60000 ms: both must be whole minutes");
-    query = (struct series_query){"credit", NULL, NULL, 0, HOUR, MINUTE, HOUR};
+    query = (struct series_query){"credit", NULL, NULL, 0, HOUR, MINUTE, HOUR, false};
     assert_int_equal(series_read(store, &query, &points, &err), ERR_USAGE);
     assert_string_equal(err.text, "step 3600000 ms is longer than the window of 60000 ms");
-    query = (struct series_query){"credit", NULL, NULL, 0, 400 * DAY, MINUTE, MINUTE};
+    query = (struct series_query){"credit", NULL, NULL, 0, 400 * DAY, MINUTE, MINUTE, false};
     assert_int_equal(series_read(store, &query, &points, &err), ERR_USAGE);
     assert_string_equal(err.text, "576000 points: at most 20000; take a longer step");
-    query = (struct series_query){"credit", NULL, NULL, HOUR, 0, MINUTE, MINUTE};
+    query = (struct series_query){"credit", NULL, NULL, HOUR, 0, MINUTE, MINUTE, false};
     assert_int_equal(series_read(store, &query, &points, &err), ERR_USAGE);
     assert_string_equal(err.text, "from 3600000 is after to 0");
-    query = (struct series_query){"credit", NULL, NULL, 0, INT64_MAX, MINUTE, MINUTE};
+    query = (struct series_query){"credit", NULL, NULL, 0, INT64_MAX, MINUTE, MINUTE, false};
     assert_int_equal(series_read(store, &query, &points, &err), ERR_USAGE);
-    query = (struct series_query){"credit", NULL, NULL, 0, DAY, 14 * DAY, MINUTE};
+    query = (struct series_query){"credit", NULL, NULL, 0, DAY, 14 * DAY, MINUTE, false};
     assert_int_equal(series_read(store, &query, &points, &err), ERR_USAGE);
     assert_string_equal(err.text, "a window of 20160 steps: at most 10080; take a longer step");
 }
