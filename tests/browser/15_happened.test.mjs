@@ -23,6 +23,8 @@ export async function setup(context) {
         const ts = begin + i * MINUTE, hour = i / 60, version = hour > 3 && i % 2 ? "v4" : "v3", score = next();
         events.push({ type: "prediction", id: `e${i}`, ts, model: "credit", version, score, latency_ms: (hour > 5 && hour < 6 ? 80 : 20) + 10 * next() });
         events.push({ type: "label", id: `e${i}`, ts: ts + 1000, label: next() < score ? 1 : 0 });
+        const values = { gpu_utilization: version === "v4" ? 0.75 : 0.5, cpu_utilization: 0.25, memory_bytes: 3 * 2 ** 30 };
+        events.push({ type: "system", ts, model: "credit", version, host: "a1", values });
     }
     for (let i = 0; i < 6000; i++) {
         const failed = next() < (i < 4500 ? 0.02 : 0.3) ? "upstream timeout" : null;
@@ -98,6 +100,20 @@ export async function a_rule_that_never_fired_is_a_line_on_its_chart({ page, ope
     const accuracy = page.locator(".chart[aria-label='accuracy'] .canvas");
     assert.match(await accuracy.getAttribute("aria-label"), /Levels of rules: never-fired 0\.45/);
     assert.doesNotMatch(await page.locator(".chart[aria-label='f1'] .canvas").getAttribute("aria-label"), /Levels/);
+    check();
+}
+
+export async function what_versions_take_of_the_machine_is_laid_over_each_other({ page, open, axe }) {
+    const check = strict(page);
+    await open("/#/models/credit?metrics=gpu_utilization,cpu_utilization,memory_bytes");
+    await page.locator(".chart .canvas canvas").nth(2).waitFor();
+
+    const told = (metric) => page.locator(`.chart[aria-label="${metric}"] .reading b`).allTextContents();
+    assert.deepEqual(await told("gpu_utilization"), ["50 %", "75 %"]);
+    assert.deepEqual(await told("cpu_utilization"), ["25 %", "25 %"]);
+    assert.deepEqual(await told("memory_bytes"), ["3 GiB", "3 GiB"]);
+    await shot(page, "machine");
+    assert.deepEqual(await axe(), []);
     check();
 }
 

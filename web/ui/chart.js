@@ -14,7 +14,10 @@ export async function load_charts() {
 }
 
 export const needs_labels = (metric) =>
-    !/^(count|throughput|latency_|error_rate|positive_rate|prediction_|confidence_|estimated_|labelled_rate)/.test(metric);
+    !/^(count|throughput|latency_|error_rate|positive_rate|prediction_|confidence_|estimated_|labelled_rate|[gc]pu_utilization|memory_bytes)/.test(metric);
+
+// Shares of a machine are read beside each other: all of them from none to all.
+const is_utilization = (metric) => /_utilization$/.test(metric);
 
 function hatch(context, left, top, width, height, line) {
     context.save();
@@ -130,7 +133,7 @@ export class Chart {
     update({ rows, estimates, marks, spans, rules = [], complete, labels_complete, window }) {
         Object.assign(this, { rows, estimates: estimates ?? [], marks, complete, labels_complete, window });
         const shape = [...rows, ...this.estimates].map((r) => r.version).join("\n");
-        [this.low, this.high] = y_range(rows, this.kind, (p) => this.weight(p));
+        [this.low, this.high] = is_utilization(this.metric.name) ? [0, 1] : y_range(rows, this.kind, (p) => this.weight(p));
         this.include_estimates();
         this.show_alerts(spans ?? [], rules, rows[0]?.points ?? []);
         this.csv_link.href = this.links("csv");

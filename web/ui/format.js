@@ -22,7 +22,7 @@ function digits_of(half_width) {
     return Math.max(0, Math.min(6, 1 - Math.floor(Math.log10(half_width))));
 }
 
-const is_rate = (metric) => /(_rate|^coverage)$/.test(metric.replace(/\{.*$/, ""));
+const is_rate = (metric) => /(_rate|_utilization|^coverage)$/.test(metric.replace(/\{.*$/, ""));
 
 // What a metric's value is written in: "percent", "ms", "bytes", "count" or "number".
 export function kind_of(metric, unit) {
