@@ -52,6 +52,7 @@ struct item {
     bool dirty;                       /* evidence or clocks differ from what is stored */
     struct verdict verdict;           /* of the last look */
     bool looked;
+    bool unshown;    /* … and people have an older one */
     bool waited;     /* … for our own input: what follows is of the wall clock */
     bool ticked;     /* the silence since the last look was judged */
     int64_t told_ms; /* the minute of event time of the facts and estimates in the evidence */

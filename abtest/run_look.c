@@ -102,7 +102,7 @@ static int show(struct run *run, struct item *item, const struct run_now *now, s
     if (rc)
         commit_rollback(store);
     else
-        item->dirty = false;
+        item->dirty = item->unshown = false;
     return rc;
 }
 
@@ -121,7 +121,7 @@ static int decide(struct run *run, struct item *item, const struct run_now *now,
     };
     memcpy(situation.actuator, item->actuator, sizeof(situation.actuator));
     ab_decide(item->experiment, item->evidence, &situation, &item->verdict);
-    item->looked = true;
+    item->looked = item->unshown = true;
     const struct verdict *verdict = &item->verdict;
     struct ramp_state after =
         ramp_step(item->ramp, item->experiment, verdict->kind, verdict->no_data, situation.now);
@@ -159,6 +159,7 @@ static int decide(struct run *run, struct item *item, const struct run_now *now,
         .wall_ms = now->real_ms,
     };
     int rc = item_change(run, item, &change, err);
+    item->unshown = rc != 0;
     return rc == RUN_CONFLICT || rc == ERR_FULL ? 0 : rc;
 }
 
@@ -212,6 +213,8 @@ int run_tick(struct run *run, const struct run_now *now, int64_t silent_ms, stru
             if (!rc)
                 rc = decide(run, item, now, true, err);
         }
+        if (!rc && item_active(item) && item->unshown) /* the last look before the silence */
+            rc = show(run, item, now, err);
     }
     return rc;
 }

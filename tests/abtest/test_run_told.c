@@ -19,6 +19,28 @@ static json_int_t shown_units(struct site *site, int *step)
     return n;
 }
 
+/* A verdict is written once a second; the last one before a silence must not be withheld by that. */
+static void the_last_look_of_a_burst_is_shown_without_another_one(void **state)
+{
+    (void)state;
+    struct site *site = site_new(HALF, ERRORS, "");
+    struct err err = {0};
+    struct run_now now = {.wall_ms = T0, .real_ms = T0};
+    int step = 0;
+    for (int s = 0; s < 5; s++) {
+        feed(site, T0 + s * SECOND + 2500, 20, -1);
+        now.look_ms = T0 + s * SECOND + 3000;
+        must(run_look(site->run, &now, &err), &err);
+    }
+    assert_true(shown_units(site, &step) < 100);
+
+    now.real_ms += 1000;
+    must(run_tick(site->run, &now, 1500, &err), &err);
+
+    assert_int_equal(shown_units(site, &step), 100);
+    site_free(site);
+}
+
 /* A label whose unit is in the arm that served it: i odd, control. */
 static struct run_event label_of(int i, struct observation observation)
 {
@@ -213,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_step_is_left_upwards_while_our_own_input_is_behind),
         cmocka_unit_test(harm_rolls_back_out_of_a_backlog),
+        cmocka_unit_test(the_last_look_of_a_burst_is_shown_without_another_one),
         cmocka_unit_test(a_lag_beyond_stale_after_holds),
         cmocka_unit_test(a_jump_begins_behind_the_backlog),
         cmocka_unit_test(an_artifact_beyond_its_limit_rolls_back_as_soon_as_it_is_known),
