@@ -116,6 +116,8 @@ struct run_now {
 int run_look(struct run *run, const struct run_now *now, struct err *err);
 /* No event has come for silent_ms on the wall clock. */
 int run_tick(struct run *run, const struct run_now *now, int64_t silent_ms, struct err *err);
+/* The wall clock was set by so much: what it times goes on from where it was. */
+void run_clock_set(struct run *run, int64_t by_ms);
 /* In a transaction: people hear of an experiment that is promoted or rolled back but not carried
    out everywhere. Nothing while it is at work: then it is held, and that is told. */
 int run_tell_after_end(struct run *run, const char *name, const char *reason, struct err *err);

@@ -219,6 +219,17 @@ int run_tick(struct run *run, const struct run_now *now, int64_t silent_ms, stru
     return rc;
 }
 
+void run_clock_set(struct run *run, int64_t by_ms)
+{
+    for (size_t i = 0; i < run->n_items; i++) {
+        struct item *item = run->items[i];
+        if (!item_active(item) || item->ramp.silent_since_ms == 0)
+            continue;
+        item->ramp.silent_since_ms += by_ms;
+        item->dirty = true;
+    }
+}
+
 int run_flush(struct run *run, struct err *err)
 {
     int rc = 0;

@@ -244,6 +244,11 @@ void engine_settle(struct engine *engine)
     engine->wishes = false;
 }
 
+void engine_clock_set(struct engine *engine, int64_t by_ms)
+{
+    run_clock_set(engine->run, by_ms);
+}
+
 int engine_tick(struct engine *engine, int64_t look_ms, int64_t silent_ms, struct err *err)
 {
     if (!engine->observer.active)

@@ -48,6 +48,8 @@ void engine_actuate_stop(struct engine *engine);
 int engine_look(struct engine *engine, int64_t look_ms, struct err *err);
 /* What looks wrote is durable: whoever carries weights elsewhere may read of it. */
 void engine_settle(struct engine *engine);
+/* The wall clock was set by so much. */
+void engine_clock_set(struct engine *engine, int64_t by_ms);
 /* No event since silent_ms, the last look was at look_ms. */
 int engine_tick(struct engine *engine, int64_t look_ms, int64_t silent_ms, struct err *err);
 

@@ -87,14 +87,17 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
     return rc;
 }
 
-/* A wall clock that was just set is no news about a model: nothing is judged in that moment. */
+/* A wall clock that was just set is no news about a model: nothing is judged in that moment, and
+   what it times goes on from where it was. */
 static bool was_set(struct daemon *daemon)
 {
     const int64_t jump_ms = clock_watch_jump(&daemon->wall, clock_system());
-    if (jump_ms)
-        log_write(&daemon->log, LEVEL_WARNING, "cli", "the wall clock was set %s by %.1f s",
-                  jump_ms > 0 ? "forward" : "back", fabs((double)jump_ms) / 1000);
-    return jump_ms != 0;
+    if (jump_ms == 0)
+        return false;
+    log_write(&daemon->log, LEVEL_WARNING, "cli", "the wall clock was set %s by %.1f s",
+              jump_ms > 0 ? "forward" : "back", fabs((double)jump_ms) / 1000);
+    engine_clock_set(&daemon->engine, jump_ms);
+    return true;
 }
 
 /* While no event comes, event time is carried on from the last look, by the clock that nobody

@@ -135,6 +135,29 @@ static void F39_what_comes_in_time_ends_the_hold(void **state)
     site_free(site);
 }
 
+/* The clock is set by a day in the middle of a hold: that is no day without data. */
+static void F29_a_wall_clock_that_is_set_does_not_end_a_hold(void **state)
+{
+    (void)state;
+    struct site *site = site_new(HALF, ERRORS, "");
+    struct err err = {0};
+    const int64_t dark_ms = T0 + 121 * SECOND, day_ms = 86400 * SECOND;
+    feed(site, T0, 100, -1);
+    look(site, T0 + SECOND, 0);
+    struct run_now now = {T0 + SECOND, dark_ms, dark_ms, 0, 0};
+    must(run_tick(site->run, &now, 121 * SECOND, &err), &err);
+
+    run_clock_set(site->run, day_ms);
+    now.wall_ms = now.real_ms = dark_ms + day_ms + 60 * SECOND;
+    must(run_tick(site->run, &now, 181 * SECOND, &err), &err);
+    assert_string_equal(last_of(site).verdict, "hold");
+    now.wall_ms = now.real_ms += 3600 * SECOND;
+    must(run_tick(site->run, &now, 3781 * SECOND, &err), &err);
+
+    assert_string_equal(last_of(site).verdict, "rollback");
+    site_free(site);
+}
+
 /* Event time leaps by a day: the step has lasted long enough, and nothing is known of it. */
 static void F29_a_clock_that_jumps_promotes_nothing(void **state)
 {
@@ -347,6 +370,7 @@ int main(void)
         cmocka_unit_test(F39_when_nothing_comes_the_wall_clock_holds),
         cmocka_unit_test(F39_when_nothing_comes_for_max_hold_the_wall_clock_rolls_back),
         cmocka_unit_test(F39_what_comes_in_time_ends_the_hold),
+        cmocka_unit_test(F29_a_wall_clock_that_is_set_does_not_end_a_hold),
         cmocka_unit_test(F29_a_clock_that_jumps_promotes_nothing),
         cmocka_unit_test(units_of_one_bucket_hold_for_the_arm_that_is_silent),
         cmocka_unit_test(a_metric_without_variance_holds_and_says_so),
