@@ -7,6 +7,7 @@
 #include "cli/engine.h"
 #include "cli/options.h"
 #include "cli/reference.h"
+#include "collector/kafka_settings.h"
 #include "collector/scrape.h"
 #include "common/config.h"
 #include "web/gateway/gateway.h"
@@ -24,9 +25,9 @@ int command_check(int argc, char **argv)
     }
     AUTO(config) struct config *config = NULL;
     if (config_read(&config, words.words[0], &err) || references_check(config, &err) ||
-        scrape_check(config, &err) || alerts_check(config, &err) || sinks_check(config, &err) ||
-        run_check(config, &err) || actuators_check(config, &err) ||
-        gateways_check(NULL, config, &err))
+        kafka_properties_check(config, &err) || scrape_check(config, &err) ||
+        alerts_check(config, &err) || sinks_check(config, &err) || run_check(config, &err) ||
+        actuators_check(config, &err) || gateways_check(NULL, config, &err))
         return fail(&err);
     printf("%s: fine, %zu model%s, %s\n", words.words[0], config->n_models,
            config->n_models == 1 ? "" : "s",

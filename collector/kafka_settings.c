@@ -57,6 +57,21 @@ static int set_one(rd_kafka_conf_t *conf, const char *key, const char *value, st
 }
 
 /* How many partitions our topics have; 0 when no broker tells in time. */
+int kafka_properties_check(const struct config *config, struct err *err)
+{
+    const struct config_kafka *kafka = &config->kafka;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    int rc = 0;
+    for (size_t i = 0; !rc && i < kafka->n_properties; i++) {
+        const struct config_pair *property = &kafka->properties[i];
+        struct err why = {0};
+        if (set_one(conf, property->key, property->value, &why))
+            rc = err_set(err, ERR_DATA, "%s:%d: %s", config->path, property->line, why.text);
+    }
+    rd_kafka_conf_destroy(conf);
+    return rc;
+}
+
 static int count_partitions(const struct config_kafka *kafka)
 {
     char text[256];

@@ -13,6 +13,10 @@
 #include "common/config.h"
 #include "common/err.h"
 
+/* For `assay check`: whether the client knows the properties and takes their values. ERR_DATA with
+   file, line and key. */
+int kafka_properties_check(const struct config *config, struct err *err);
+
 /* Asks a broker how many partitions there are (waits two seconds at most). instance: "" none. */
 int kafka_configure(rd_kafka_conf_t *conf, const struct config_kafka *kafka, const char *instance,
                     struct err *err);

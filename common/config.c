@@ -104,7 +104,7 @@ static void read_pairs(struct config_reader *r, const struct key *key, const str
         config_scalar_read(r, &text, child, &at, &value);
         if (!value)
             continue;
-        pairs[n] = (struct config_pair){child->key, value};
+        pairs[n] = (struct config_pair){child->key, value, child->line};
         if (!ends_with(child->key, "_file") || pair_from_file(r, child, &at, value, &pairs[n]))
             n++;
     }

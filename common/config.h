@@ -23,6 +23,7 @@
 struct config_pair {
     const char *key;
     const char *value;
+    int line;
 };
 
 /* What is kept of an event that was refused. */

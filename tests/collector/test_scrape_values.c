@@ -123,7 +123,7 @@ static const char dcgm[] =
 static void gpus_are_averaged_by_version_and_blanks_dropped(void **state)
 {
     (void)state;
-    const struct config_pair power = {"power_watts", "DCGM_FI_DEV_POWER_USAGE"};
+    const struct config_pair power = {"power_watts", "DCGM_FI_DEV_POWER_USAGE", 0};
     const struct config_scrape by_pod = {.url = "http://h/",
                                          .model = "m",
                                          .version_label = "pod",
@@ -213,9 +213,9 @@ static void further_series_are_chosen_by_label_and_counters_by_rate(void **state
 {
     (void)state;
     const struct config_pair pairs[] = {
-        {"temperature", "hot{where=\"gpu \\\"0\\\"\"}"},
-        {"served", "rate(served_total)"},
-        {"gpu_utilization", "mine"},
+        {"temperature", "hot{where=\"gpu \\\"0\\\"\"}", 0},
+        {"served", "rate(served_total)", 0},
+        {"gpu_utilization", "mine", 0},
     };
     const struct config_scrape target = {
         .url = "http://h/", .model = "m", .version = "v1", .values = pairs, .n_values = 3};
@@ -240,7 +240,7 @@ static void a_selector_that_is_none_is_refused_by_name(void **state)
     (void)state;
     static const char *const bad[] = {"9x", "a{", "a b", "", "a{x=y}", "rate(a b)"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-        const struct config_pair pair = {"mine", bad[i]};
+        const struct config_pair pair = {"mine", bad[i], 0};
         const struct config_scrape target = {
             .url = "http://h/", .model = "m", .version = "v1", .values = &pair, .n_values = 1};
         struct scrape_values *values = NULL;

@@ -306,7 +306,7 @@ static void properties_that_exactly_once_rests_on_are_refused(void **state)
     assert_string_equal(err.text, "kafka.properties.bootstrap.servers: set kafka.brokers instead");
     assert_int_equal(source_kafka_property("sasl.mechanism", &err), 0);
 
-    struct config_pair pair = {"no.such.property", "1"};
+    struct config_pair pair = {"no.such.property", "1", 0};
     struct config_topic topic = {.name = "t"};
     struct config_kafka kafka = {.brokers = "127.0.0.1:1",
                                  .group = "g",
@@ -324,7 +324,7 @@ static void full_queues_never_wait_long_for_the_partitions_that_have_nothing_lef
 {
     (void)state;
     struct err err = {0};
-    struct config_pair pair = {"fetch.wait.max.ms", "200"};
+    struct config_pair pair = {"fetch.wait.max.ms", "200", 0};
     struct config_kafka kafka = {.brokers = "127.0.0.1:1", .group = "g"};
     const struct {
         size_t n_properties;

@@ -178,3 +178,8 @@ def check_names_what_is_wrong_with_rules_receivers_and_templates(story):
         models=[{**model, "metrics": [{"name": "net", "expr": "100*tp"}, {"name": "worth", "expr": "100*tpp"}]}]
     )
     assert "models[0].reference.file: cannot read" in said(models=[{**model, "reference": {"file": "nobody.jsonl"}}])
+    for property, value, why in (
+        ("fetch.min.bytez", "5", "No such configuration property"), ("fetch.min.bytes", "abc", "Invalid value"),
+    ):
+        kafka = {"properties": {property: value}}
+        assert f"kafka.properties.{property}: {why}" in said(brokers="localhost:9092", topics=["a"], kafka=kafka)
