@@ -135,9 +135,14 @@ export async function versions_are_compared_side_by_side({ page, open, axe }) {
     const ece = await page.locator("section[aria-label='Reliability'] .reading b").first().textContent();
     assert.ok(Math.abs(Number(ece.replace("ECE ", "")) - series[0].points.at(-1).value) < 1e-3, `${ece}, the API: ${series[0].points.at(-1).value}`);
     assert.equal(await page.locator(".matrix").count(), 2);
+    await shot(page, "compare", { fullPage: true });
+    const [from, to] = await page.locator(".lead time").evaluateAll((times) => times.map((time) => Date.parse(time.title.split(" ")[0])));
+    const minutes = await daemon.get(`/models/credit/metrics?metric=count&version=v3&from=${from}&to=${to}&window=1m`);
+    const n = minutes.series[0].points.reduce((sum, point) => sum + point.n, 0);
+    const counted = await page.locator("section[aria-label=Metrics] tbody tr", { has: page.locator("th", { hasText: /^count/ }) }).locator("td b").first().textContent();
+    assert.equal(counted, `${Number((n / 1000).toPrecision(3))}k`, "the table is of the whole range, as the curves are");
     await page.locator("#version-1").click();
     await page.waitForFunction(() => document.querySelectorAll(".matrix").length === 1);
-    await shot(page, "compare");
     assert.deepEqual(await axe(), []);
     check();
 }

@@ -84,6 +84,8 @@ function axis_value(kind, gap) {
     return (v) => format.value(v, kind);
 }
 
+const powers_of_two = Array.from({ length: 64 }, (_, i) => 2 ** i); // steps of an axis of bytes
+
 function axis_times(u, splits) {
     const span = splits.at(-1) - splits[0];
     return splits.map((ms) => {
@@ -182,7 +184,7 @@ export class Chart {
             scales: { x: { time: true }, y: { range: () => [this.low, this.high] } },
             axes: [
                 { ...axis, space: 64, values: axis_times, size: 26 },
-                { ...axis, size: 58, space: 34, values: (u, splits) => splits.map(axis_value(this.kind, splits[1] - splits[0] || 1)) },
+                { ...axis, size: 58, space: 34, ...(this.kind === "bytes" ? { incrs: powers_of_two } : {}), values: (u, splits) => splits.map(axis_value(this.kind, splits[1] - splits[0] || 1)) },
             ],
             cursor: { sync: { key: this.group, setSeries: false }, y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
             hooks: {

@@ -172,6 +172,7 @@ class Page {
         const slices = (await get(path("/slices"), {}, signal)).items;
         const view = view_of(params, model.complete_up_to), { shown_from: from, to } = view;
         this.draw_head(model, view, params, slices);
+        this.step = format.span_name(view.step);
         const sides = sides_of(params, { from, to });
         const { metrics, curves, rows } = sides ? await this.load_sides(model, sides) : await this.load_versions(model, { segment: params.segment, from, to }, params.hide);
         if (!rows.some((row) => row.known)) { replace(this.table, quiet_range(model, { from, to, window: view.step })); replace(this.curves); replace(this.matrices); return; }
@@ -181,11 +182,11 @@ class Page {
         replace(this.message);
     }
 
-    // The metrics and curves of one question, as the API gives them.
+    // The metrics and curves of one question, as the API gives them; with its step a window ends where the range does.
     async ask(model, question) {
         const path = (rest) => model_path(this.model_name, rest), { from, to } = question, window = format.span_name(to - from);
         const [metrics, ...curves] = await Promise.all([
-            get(path("/metrics"), { ...question, window, metric: model.main_metrics.join(",") }, this.signal),
+            get(path("/metrics"), { ...question, window, step: this.step, metric: model.main_metrics.join(",") }, this.signal),
             ...kinds_of(model).map((kind) => get(path("/curves"), { ...question, kind }, this.signal)),
         ]);
         return { metrics, curves: kinds_of(model).map((kind, i) => [kind, curves[i].series]) };
