@@ -23,31 +23,55 @@ struct site {
     struct store *store;
     struct run *run;
     int next_unit;
+    int told; /* news that people would have heard */
 };
+
+static const struct run_actor person = {"ann", 5, INT64_MIN, 0, 0};
+
+static inline int tell(void *context, const struct run_news *news, struct err *err)
+{
+    (void)news;
+    (void)err;
+    ((struct site *)context)->told++;
+    return 0;
+}
 
 static inline void open_run(struct site *site)
 {
     struct err err = {0};
-    struct run_options options = {.store = site->store};
+    struct run_options options = {.store = site->store, .context = site, .tell = tell};
     must(run_new(&site->run, &options, &err), &err);
 }
 
-static inline struct site *site_new(const char *steps, const char *metrics, const char *more)
+/* Without an experiment yet. */
+static inline struct site *site_bare(void)
 {
-    static const struct run_actor person = {"ann", 5, INT64_MIN, 0, 0};
-    char text[2048], name[EXPERIMENT_MAX_NAME_BYTES + 1];
-    struct err err = {0};
     struct site *site = calloc(1, sizeof(*site));
     assert_non_null(site);
     site->temp = temp_new();
     site->store = temp_store(site->temp, STORE_WRITE);
     temp_series(site->store, "credit", "v1", "");
     open_run(site);
+    return site;
+}
+
+static inline int create(struct site *site, const char *object, struct err *err)
+{
+    char name[EXPERIMENT_MAX_NAME_BYTES + 1];
+    return run_create(site->run, object, strlen(object), &person, name, err);
+}
+
+/* With "e", started. */
+static inline struct site *site_new(const char *steps, const char *metrics, const char *more)
+{
+    char text[2048];
+    struct err err = {0};
+    struct site *site = site_bare();
     snprintf(text, sizeof(text),
              "{\"name\":\"e\",\"model\":\"credit\",\"control\":\"v1\",\"treatment\":\"v2\","
              "\"start\":true,\"steps\":[%s],\"metrics\":[%s]%s}",
              steps, metrics, more);
-    must(run_create(site->run, text, strlen(text), &person, name, &err), &err);
+    must(create(site, text, &err), &err);
     return site;
 }
 

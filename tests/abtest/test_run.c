@@ -1,70 +1,15 @@
 /* Experiments at work, on a database of their own: what is created, refused, decided and kept. */
-#include <stdlib.h>
-
-#include "abtest/run.h"
 #include "storage/audit.h"
-#include "storage/commit.h"
 #include "storage/looks.h"
-#include "storage/transition.h"
-#include "tests/lib/temp_store.h"
-#include "tests/test.h"
+#include "tests/abtest/site.h"
 
 #define OBJECT(name, more)                                                                         \
     "{\"name\":\"" name "\",\"model\":\"credit\",\"control\":\"v1\",\"treatment\":\"v2\","         \
     "\"steps\":[{\"weight\":50,\"min_duration\":\"1h\"}],\"metrics\":[{\"metric\":\"error_rate\"," \
     "\"margin_relative\":0.5}]" more "}"
 
-struct site {
-    struct temp *temp;
-    struct store *store;
-    struct run *run;
-    int told;
-};
-
-static int tell(void *context, const struct run_news *news, struct err *err)
-{
-    (void)news;
-    (void)err;
-    ((struct site *)context)->told++;
-    return 0;
-}
-
-static void open_run(struct site *site)
-{
-    struct err err = {0};
-    struct run_options options = {.store = site->store, .context = site, .tell = tell};
-    must(run_new(&site->run, &options, &err), &err);
-}
-
-static struct site *site_new(void)
-{
-    struct site *site = calloc(1, sizeof(*site));
-    assert_non_null(site);
-    site->temp = temp_new();
-    site->store = temp_store(site->temp, STORE_WRITE);
-    temp_series(site->store, "credit", "v1", "");
-    open_run(site);
-    return site;
-}
-
-static void site_free(struct site *site)
-{
-    run_free(site->run);
-    store_free(site->store);
-    temp_free(site->temp);
-    free(site);
-}
-
-static const struct run_actor person = {"ann", 5, INT64_MIN, 0, 0};
-
-static int create(struct site *site, const char *object, struct err *err)
-{
-    char name[EXPERIMENT_MAX_NAME_BYTES + 1];
-    return run_create(site->run, object, strlen(object), &person, name, err);
-}
-
 /* Units that all fail in treatment, and never in control. */
-static void feed(struct site *site, int64_t ts_ms, int n)
+static void feed_harm(struct site *site, int64_t ts_ms, int n)
 {
     struct err err = {0};
     for (int i = 0; i < n; i++) {
@@ -108,11 +53,11 @@ static void state_is(struct site *site, const char *name, const char *expected)
 static void harm_rolls_back_and_survives_a_restart_in_the_middle(void **state)
 {
     (void)state;
-    struct site *site = site_new();
+    struct site *site = site_bare();
     struct err err = {0};
     must(create(site, OBJECT("e", ",\"start\":true"), &err), &err);
     state_is(site, "e", "running 50");
-    feed(site, 1700000000100, 200);
+    feed_harm(site, 1700000000100, 200);
     must(commit_begin(site->store, &err), &err);
     must(run_in_commit(site->run, site->store, 1700000000100, &err), &err);
     must(commit_end(site->store, &err), &err);
@@ -166,7 +111,7 @@ static void look_for_a_while(struct site *site, int64_t real_step, char *kept)
 static void kept_looks_depend_on_event_time_alone(void **state)
 {
     (void)state;
-    struct site *live = site_new(), *replayed = site_new();
+    struct site *live = site_bare(), *replayed = site_bare();
     char slow[400] = "", fast[400] = "";
 
     look_for_a_while(live, 1000, slow);
@@ -181,7 +126,7 @@ static void kept_looks_depend_on_event_time_alone(void **state)
 static void what_cannot_be_run_is_refused_with_its_reason(void **state)
 {
     (void)state;
-    struct site *site = site_new();
+    struct site *site = site_bare();
     struct err err = {0};
     must(create(site, OBJECT("e", ",\"start\":true"), &err), &err);
 
@@ -198,7 +143,7 @@ static void what_cannot_be_run_is_refused_with_its_reason(void **state)
 static void an_unknown_control_or_model_is_refused_with_what_is_near(void **state)
 {
     (void)state;
-    struct site *site = site_new();
+    struct site *site = site_bare();
     struct err err = {0};
     const char *control = "{\"name\":\"a\",\"model\":\"credit\",\"control\":\"v11\",\"treatment\":"
                           "\"v2\",\"start\":true,"
@@ -220,7 +165,7 @@ static void an_unknown_control_or_model_is_refused_with_what_is_near(void **stat
 static void a_command_of_the_same_key_is_carried_out_once(void **state)
 {
     (void)state;
-    struct site *site = site_new();
+    struct site *site = site_bare();
     struct err err = {0};
     must(create(site, OBJECT("e", ",\"start\":true"), &err), &err);
     struct run_order pause = {"e", "pause", -1, "why not", "key-1"};

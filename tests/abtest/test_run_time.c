@@ -224,7 +224,6 @@ static void without_traffic_it_waits_and_says_nothing_false(void **state)
 static void an_approval_is_waited_for_and_each_decision_can_be_computed_again(void **state)
 {
     (void)state;
-    static const struct run_actor person = {"ann", 5, INT64_MIN, 0, 0};
     struct site *site = site_new(HALF ",{\"weight\":100,\"min_duration\":\"1m\",\"approval\":true}",
                                  ERRORS, ",\"noninferiority\":\"lenient\",\"holdback\":5");
     struct err err = {0};
