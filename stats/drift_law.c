@@ -22,7 +22,8 @@ enum {
 #define MANY_EVENTS 16.0   /* of a bin that needs no convolution */
 #define TAIL_NORMAL 5.7    /* the points reach to p = 1e-8 of a smooth law */
 #define TAIL_MASS 1e-7     /* that may lie beyond the last point */
-#define LEAST 1e-13        /* probabilities that are followed up */
+#define LEAST 1e-13        /* probabilities that are followed up, */
+#define LEAST_ALONE 1e-10  /* … of one bin beside others that go by their cumulants */
 #define SHORTEST_LOG -80.0 /* for a probability of 0 */
 
 /* --- one bin's part of the statistic --- */
@@ -77,7 +78,7 @@ struct cumulants {
 
 static double bin_weight(const struct law_question *q, size_t bin)
 {
-    return bin < q->n_bins ? q->weights[bin] : q->unseen;
+    return bin < q->n_bins ? q->weights[bin] + q->prior : q->unseen;
 }
 
 static double bin_count(const struct law_question *q, size_t bin)
@@ -208,15 +209,18 @@ static int exact(struct drift_law *out, const struct sum *sum)
     return 0;
 }
 
-/* One part more, whatever the number of its events. */
+/*
+ * One part more, whatever the number of its events. Shares of a point are split: rounding them
+ * would move every rare bin's part the same way.
+ */
 static void convolve(struct law_rows **row, struct law_rows **spare, const struct part *part,
                      double step)
 {
     law_rows_clear(*spare);
     for (int i = 0; i < part->counts.n_values; i++) {
-        if (part->counts.p[i] > LEAST)
-            law_rows_add(*spare, 0, law_rows_at(*row, 0), (float)part->counts.p[i],
-                         part->values[i] / step);
+        if (part->counts.p[i] > LEAST_ALONE)
+            law_rows_add_split(*spare, 0, law_rows_at(*row, 0), (float)part->counts.p[i],
+                               part->values[i] / step);
     }
     law_rows_fold(*spare, 0);
     struct law_rows *swap = *row;

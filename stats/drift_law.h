@@ -45,6 +45,7 @@ struct law_question {
     size_t n_bins;
     double unseen; /* Dirichlet's weight of what the reference lacks; 0: nothing can be unseen */
     double m, n;
+    double prior; /* more of each weight */
 };
 
 struct drift_law {

@@ -112,6 +112,8 @@ static struct law_question question_of(const struct drift_null *null, double m, 
         .statistic = null->statistic,
         .counts = null->counts,
         .weights = null->weights,
+        /* which share a bin has matters once the window is not small against the reference */
+        .prior = null->prior * fmin(2 * n / m, 1),
         .steps = null->steps,
         .n_bins = null->n_bins,
         .unseen = null->unseen,
@@ -153,7 +155,27 @@ struct laws {
     int n_laws;
     double m, n, skew;
     bool skewed;
+    double
+        part; /* of the way from the first law's size to the second's; NaN: the worse one counts */
 };
+
+/*
+ * Between two sizes the law goes from one to the other as ln n does, where many counts make it
+ * smooth. Few events and two bins come in lumps, which lie elsewhere for every size.
+ */
+static double part_between(const struct drift_null *null, double n)
+{
+    double low = step_of(n, 0), high = step_of(n, 1);
+    if (low <= LAW_EXACT_EVENTS || null->n_bins <= 2)
+        return (double)NAN;
+    return log(n / low) / log(high / low);
+}
+
+/* What the two laws say together: `first` from the smaller size. */
+static double together(const struct laws *laws, double first, double second)
+{
+    return isnan(laws->part) ? fmax(first, second) : first + laws->part * (second - first);
+}
 
 static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, double n,
                    struct laws *out)
@@ -164,6 +186,7 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
     out->skew = null->skew;
     out->skewed = one;
     out->n_laws = n >= MANY_EVENTS || one || step_of(n, 1) == step_of(n, 0) ? 1 : 2;
+    out->part = part_between(null, n);
     if (!(out->m > 0) || !(n > 0))
         return -EINVAL;
     for (int i = 0; i < out->n_laws; i++) {
@@ -177,9 +200,9 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
 
 static double log_p_of(const struct laws *laws, double t)
 {
-    double most = -(double)INFINITY;
-    for (int i = 0; i < laws->n_laws; i++)
-        most = fmax(most, drift_law_log_p(&laws->laws[i], t));
+    double most = drift_law_log_p(&laws->laws[0], t);
+    if (laws->n_laws == 2)
+        most = together(laws, most, drift_law_log_p(&laws->laws[1], t));
     if (laws->skewed)
         most += drift_path_skewness(t, laws->skew, laws->m, laws->n);
     return fmin(most, 0);
@@ -216,9 +239,9 @@ double drift_null_threshold(struct drift_nulls *nulls, const struct drift_null *
     struct laws laws;
     if (laws_of(nulls, null, n, &laws))
         return (double)NAN;
-    double t = 0, log_p = log(p);
-    for (int i = 0; i < laws.n_laws; i++)
-        t = fmax(t, drift_law_quantile(&laws.laws[i], log_p));
+    double log_p = log(p), t = drift_law_quantile(&laws.laws[0], log_p);
+    if (laws.n_laws == 2)
+        t = together(&laws, t, drift_law_quantile(&laws.laws[1], log_p));
     if (laws.skewed)
         t = skewed_threshold(&laws, log_p, t);
     return unscaled(null->statistic, t, laws.m, n);

@@ -4,12 +4,15 @@
  *
  * Shape    the law of a statistic between a window of n and a reference of m events, given the
  *          reference. Scaled (stats/drift_law.h) one law serves near sizes: it is made at the next
- *          smaller and, below 1,024 events, the next larger step of ratio 2^(1/4), and the larger p
- *          counts. wasserstein beyond 128 events has one law for all sizes, and a factor for the
- * feature's skewness Unseen   a window may leave the reference's range, or show new categories,
- * though nothing drifted: weight 2 for numbers (the spacings beyond the smallest and the largest),
- * one more than the reference's singletons for categories (Good–Turing) Cost     0.1 to 0.3 ms a
- * law, then 0.1 µs a question Owner    drift_nulls_new gives the cache, drift_nulls_free takes it
+ *          smaller and, below 1,024 events, the next larger step of ratio 2^(1/4); ln p goes from
+ *          one to the other as ln n does, but where counts come in lumps (128 events, two bins) the
+ *          larger p counts. wasserstein beyond 128 events has one law for all sizes, and a factor
+ *          for the feature's skewness
+ * Unseen   a window may leave the reference's range, or show new categories, though nothing
+ *          drifted: weight 2 for numbers (the spacings beyond the smallest and the largest), one
+ *          more than the reference's singletons for categories (Good–Turing)
+ * Cost     0.1 to 0.3 ms a law, then 0.1 µs a question
+ * Owner    drift_nulls_new gives the cache, drift_nulls_free takes it
  * Threads  any: the cache locks itself, laws are made outside the lock
  * Source   Good 1953; stats/drift_law.h
  */
@@ -32,6 +35,7 @@ struct drift_null {
     size_t n_bins;
     double unseen; /* weight of all that the reference lacks; 0: nothing can be unseen */
     double skew;   /* LAW_WASSERSTEIN: of the reference's values */
+    double prior;  /* more of each weight from n = m / 2 on; in smaller windows in proportion */
 };
 
 struct drift_nulls;

@@ -191,6 +191,7 @@ static void derive(struct grid *grid)
         double x = i == 0 ? high : low; /* the first cell has no low end of its own */
         grid->doane_bin[i] = (uint8_t)doane_bin_of(grid, x);
         grid->decile_bin[i] = (uint8_t)decile_bin_of(grid, x);
+        grid->one_value[i] = i > 0 && i < grid->n_cuts && low == high;
     }
     double width = grid->n_cuts ? grid->cuts[grid->n_cuts - 1] - grid->cuts[0] : 0;
     grid->start = grid->n_cuts ? grid->cuts[0] : 0;

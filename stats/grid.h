@@ -39,6 +39,7 @@ struct grid {
     double deciles[GRID_DECILES];
     uint8_t doane_bin[GRID_MAX_CELLS + 1];  /* cell → 0 … n_doane - 1, n_doane: outside */
     uint8_t decile_bin[GRID_MAX_CELLS + 1]; /* cell → 0 … n_deciles */
+    bool one_value[GRID_MAX_CELLS + 1];     /* a cell that only one number can be in */
     /* fixed point for exact sums: u = (x - origin) / unit; unit is a power of two, 0: none */
     double origin, unit, per_unit;
     /* where to look for x: bucket (x - start) × scale holds cuts [first[b], first[b + 1]) */

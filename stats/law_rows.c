@@ -53,6 +53,15 @@ static void add(float *restrict into, const float *restrict from, float p)
         into[i] += p * from[i];
 }
 
+/* `here` of `from`, and `next` of it one point on, in one go. */
+static void add_two(float *restrict into, const float *restrict from, float here, float next)
+{
+    into[0] += here * from[0];
+    for (int i = 1; i < LAW_POINTS; i++)
+        into[i] += here * from[i] + next * from[i - 1];
+    into[LAW_POINTS] += next * from[LAW_POINTS - 1];
+}
+
 void law_rows_add(struct law_rows *rows, int row, const float *from, float p, double shift)
 {
     int whole = (int)fmin(shift + 0.5, LAW_POINTS);
@@ -66,8 +75,7 @@ void law_rows_add_split(struct law_rows *rows, int row, const float *from, float
     int whole = (int)at;
     float part = (float)(at - whole);
     rows->used[row] = true;
-    add(law_rows_at(rows, row) + whole, from, p * (1 - part));
-    add(law_rows_at(rows, row) + whole + 1, from, p * part);
+    add_two(law_rows_at(rows, row) + whole, from, p * (1 - part), p * part);
 }
 
 void law_rows_fold(struct law_rows *rows, int row)

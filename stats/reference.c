@@ -101,12 +101,12 @@ double reference_cdf_below(const struct reference_feature *feature, double x)
 static void measure_grid(struct reference_feature *feature)
 {
     const struct grid *grid = feature->grid;
+    uint32_t at = 0; /* both lists are sorted */
     for (uint32_t i = 0; i < feature->n_cells; i++) {
         const struct cell *cell = &feature->cells[i];
         double middle = cell->low == cell->high ? cell->low : cell->low / 2 + cell->high / 2;
-        uint32_t at = grid_cell(grid, middle);
-        double low, high;
-        grid_bounds(grid, at, &low, &high);
+        while (at < grid->n_cuts && grid->cuts[at] <= middle)
+            at++;
         feature->grid_counts[at] += (double)cell->count;
         /* each event adds to F from its value to the cell's end */
         double share = (double)cell->count / (double)feature->valid;
@@ -140,10 +140,8 @@ static int derive_numbers(struct reference_feature *feature)
     measure_grid(feature);
     const struct grid *grid = feature->grid;
     for (uint32_t i = 0; i <= grid->n_cuts; i++) {
-        bool one_value = i > 0 && i < grid->n_cuts &&
-                         grid->cuts[i] == nextafter(grid->cuts[i - 1], (double)INFINITY);
         double share = feature->grid_counts[i] / (double)feature->valid;
-        feature->cell_share += one_value ? 0 : share * share;
+        feature->cell_share += grid->one_value[i] ? 0 : share * share;
     }
     return 0;
 }

@@ -36,6 +36,30 @@ static void what_is_written_is_read_back(void **state)
     buf_finish(&buf);
 }
 
+/* One to ten bytes long, with bytes behind and, the last one, without. */
+static void whole_numbers_of_every_length_are_read_back(void **state)
+{
+    (void)state;
+    for (int bits = 1; bits <= 64; bits++) {
+        const uint64_t most = UINT64_MAX >> (64 - bits),
+                       mixed = most & UINT64_C(0xa5c3f01e9b274d68);
+        struct buf buf;
+        buf_init(&buf, 100);
+        buf_varint(&buf, most);
+        buf_varint(&buf, mixed);
+        buf_varint(&buf, most);
+
+        struct reader r = reader_of(buf.data, buf.size);
+
+        assert_true(reader_varint(&r) == most);
+        assert_true(reader_varint(&r) == mixed);
+        assert_true(reader_varint(&r) == most);
+        assert_int_equal(reader_left(&r), 0);
+        assert_false(reader_failed(&r));
+        buf_finish(&buf);
+    }
+}
+
 static void a_read_past_the_end_fails_once_and_stays_failed(void **state)
 {
     (void)state;
@@ -73,6 +97,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
+        cmocka_unit_test(whole_numbers_of_every_length_are_read_back),
         cmocka_unit_test(a_read_past_the_end_fails_once_and_stays_failed),
         cmocka_unit_test(a_write_past_the_limit_fails_and_keeps_what_was_there),
     };

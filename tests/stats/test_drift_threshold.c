@@ -279,6 +279,27 @@ static void a_small_effect_is_no_alarm_however_sure(void **state)
     finish(&world);
 }
 
+/* Laws are made at steps of the size; 470 lies between two of them, 430 and 512. */
+static void between_two_steps_the_law_is_that_of_the_size_itself(void **state)
+{
+    (void)state;
+    double counts[] = {1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000};
+    const double m = 10000, n = 470, both = 1 / n + 1 / m;
+    AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
+    assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
+    struct drift_null psi = {LAW_PSI, 7, counts, counts, NULL, 10, 0, 0, 0};
+    struct law_question question = {LAW_PSI, counts, counts, NULL, 10, 0, m, n, 0};
+    struct drift_law law;
+    assert_int_equal(drift_law_make(&law, &question), 0);
+
+    for (double p = 0.1; p > 1e-5; p /= 5) {
+        double value = drift_law_quantile(&law, log(p)) * both;
+        double here = drift_null_p(nulls, &psi, n, value);
+        assert_true(here > p * 0.99 && here < p * 1.01);
+        assert_true(fabs(drift_null_threshold(nulls, &psi, n, p) / value - 1) < 0.002);
+    }
+}
+
 static void thresholds_and_p_values_answer_each_other(void **state)
 {
     (void)state;
@@ -286,8 +307,8 @@ static void thresholds_and_p_values_answer_each_other(void **state)
     AUTO(drift_nulls) struct drift_nulls *nulls = NULL, *others = NULL;
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
     assert_int_equal(drift_nulls_new(&others, NULL), 0);
-    struct drift_null psi = {LAW_PSI, 5, counts, counts, NULL, 5, 0, 0};
-    struct drift_null js = {LAW_JS, 5, counts, counts, NULL, 5, 1, 0};
+    struct drift_null psi = {LAW_PSI, 5, counts, counts, NULL, 5, 0, 0, 0};
+    struct drift_null js = {LAW_JS, 5, counts, counts, NULL, 5, 1, 0, 0};
     for (double p = 0.5; p > 1e-6; p /= 7) {
         double value = drift_null_threshold(nulls, &psi, 3000, p);
         double back = drift_null_p(nulls, &psi, 3000, value);
@@ -420,6 +441,7 @@ int main(void)
         cmocka_unit_test(unseen_categories_are_weighed_by_themselves_in_chi2),
         cmocka_unit_test(a_shift_is_found_and_the_others_left_alone),
         cmocka_unit_test(a_small_effect_is_no_alarm_however_sure),
+        cmocka_unit_test(between_two_steps_the_law_is_that_of_the_size_itself),
         cmocka_unit_test(thresholds_and_p_values_answer_each_other),
         cmocka_unit_test(evidentlys_rules_stay_available),
         cmocka_unit_test(evidentlys_choice_of_test_goes_by_rows_kind_and_values),

@@ -1,0 +1,495 @@
+/*
+ * The promise of false_alarm_rate over many thousands of windows of 5, 50 and 200 features: what
+ * bench_stats measures, with counts drawn instead of events.
+ *
+ * A statistic of counts depends on its bins alone, so bins are drawn: the reference's as its own
+ * 10,000 values would fall (Dirichlet spacings between order statistics for deciles, the rest given
+ * the smallest and the largest value for Doane's bins, multinomial for categories), the window's by
+ * binomials. KS does not depend on the law of the values: uniform ones are drawn in their order,
+ * and beyond 1,300 as counts on 640 cells of equal mass. Statistics and verdicts are the real ones
+ * (stats/drift.h, drift_judge). A law is only made where p may be below 0.0425, the largest that
+ * can matter to a family at 0.05: `screen` is the statistic at p = 0.08 for a batch's first
+ * reference.
+ *
+ * A batch is 200 references, each with `uses` windows, so that it holds `uses` families of 200, 4
+ * as many of 50, 40 as many of 5. Families of one batch share references: `uses` is small where
+ * the reference's own noise counts.
+ *
+ *     bench_promise KIND N BATCHES [FILE [SECONDS]]    KIND: deciles, doane, categories, ks
+ *
+ * Batches that FILE has are not played again; after SECONDS it stops. The table is of all in FILE.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/rng.h"
+#include "stats/distribution.h"
+#include "stats/drift_threshold.h"
+#include "stats/kolmogorov.h"
+
+enum {
+    M = 10000, /* values of a reference */
+    N_REFERENCES = 200,
+    N_CATEGORIES = 12,
+    N_DOANE = 21, /* of 10,000 exponential values */
+    N_SINGLE = 1300,
+    N_CELLS = 640,
+    MOST_METHODS = 5,
+    N_SIZES = 3,
+    N_RATES = 2
+};
+static const size_t sizes[N_SIZES] = {5, 50, 200};
+static const double rates[N_RATES] = {0.01, 0.05};
+#define SCREEN_LEVEL 0.08
+#define NO_ALARM 1.0
+
+enum kind {
+    DECILES,
+    DOANE,
+    CATEGORIES,
+    KS,
+    N_KINDS
+};
+
+static const struct {
+    const char *name;
+    size_t n_methods;
+    enum drift_method methods[MOST_METHODS];
+} kinds[N_KINDS] = {
+    {"deciles", 1, {DRIFT_PSI}},
+    {"doane", 2, {DRIFT_JS, DRIFT_HELLINGER}},
+    {"categories", 5, {DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER, DRIFT_CHI2, DRIFT_L_INFINITY}},
+    {"ks", 1, {DRIFT_KS}},
+};
+
+struct bench {
+    enum kind kind;
+    int n, uses;
+    struct rng rng;
+    struct drift_nulls *nulls;
+    struct reference_feature reference;
+    struct grid grid;
+    struct category *categories;
+    double counts[N_CELLS], truth[N_CELLS]; /* of the reference; the bins' true shares */
+    double window[N_CELLS];
+    double values[M]; /* KS of single values: the reference's, in order */
+    uint64_t id;
+    double screen[MOST_METHODS];
+};
+
+/* --- variates --- */
+
+/* Marsaglia, Tsang 2000. */
+static double gamma_variate(struct rng *rng, double shape)
+{
+    double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
+    for (;;) {
+        double x = rng_normal(rng), v = 1 + c * x;
+        if (v <= 0)
+            continue;
+        v = v * v * v;
+        if (log(rng_uniform(rng) + 0x1p-60) < 0.5 * x * x + d - d * v + d * log(v))
+            return d * v;
+    }
+}
+
+/* Few: the gaps between successes are geometric. */
+static double few_successes(struct rng *rng, double n, double p)
+{
+    double k = 0, per_gap = 1 / log1p(-p), at = -1;
+    for (;;) {
+        at += 1 + floor(log(1 - rng_uniform(rng)) * per_gap);
+        if (at >= n)
+            return k;
+        k++;
+    }
+}
+
+/* Hörmann 1993, BTRS. */
+static double many_successes(struct rng *rng, double n, double p)
+{
+    double spread = sqrt(n * p * (1 - p)), b = 1.15 + 2.53 * spread;
+    double a = -0.0873 + 0.0248 * b + 0.01 * p, c = n * p + 0.5, v_r = 0.92 - 4.2 / b;
+    double alpha = (2.83 + 5.1 / b) * spread, odds = log(p / (1 - p)), mode = floor((n + 1) * p);
+    double h = lgamma(mode + 1) + lgamma(n - mode + 1);
+    for (;;) {
+        double u = rng_uniform(rng) - 0.5, v = rng_uniform(rng), us = 0.5 - fabs(u);
+        double k = floor((2 * a / us + b) * u + c);
+        if (us >= 0.07 && v <= v_r)
+            return k;
+        if (k < 0 || k > n)
+            continue;
+        v = log(v * alpha / (a / (us * us) + b));
+        if (v <= h - lgamma(k + 1) - lgamma(n - k + 1) + (k - mode) * odds)
+            return k;
+    }
+}
+
+static double binomial(struct rng *rng, double n, double p)
+{
+    if (p > 0.5)
+        return n - binomial(rng, n, 1 - p);
+    if (!(p > 0) || !(n > 0))
+        return 0;
+    return n * p < 10 ? few_successes(rng, n, p) : many_successes(rng, n, p);
+}
+
+/* `n` events on bins of those shares, which need not add up to 1. */
+static void multinomial(struct rng *rng, const double *shares, size_t n_bins, double n, double *out)
+{
+    double rest = 0;
+    for (size_t i = 0; i < n_bins; i++)
+        rest += shares[i];
+    for (size_t i = 0; i < n_bins; i++) {
+        out[i] = i + 1 == n_bins ? n : binomial(rng, n, fmin(shares[i] / rest, 1));
+        n -= out[i];
+        rest -= shares[i];
+    }
+}
+
+/* --- references --- */
+
+/* Edge i lies 0.9 of the way from the value 1000 i to the next. */
+static void draw_deciles(struct bench *b)
+{
+    for (int i = 0; i <= GRID_DECILES - 1; i++) {
+        bool end = i == 0 || i == GRID_DECILES - 1;
+        b->counts[i] = (double)M / GRID_DECILES;
+        b->truth[i] = gamma_variate(&b->rng, end ? 1000.9 : 999.9);
+    }
+}
+
+/* Exponential values: smallest and largest first, the others fall between them. */
+static void draw_doane(struct bench *b)
+{
+    double least = rng_exponential(&b->rng, 1.0 / M);
+    double most = -log(-expm1(log(1 - rng_uniform(&b->rng)) / M));
+    double width = (most - least) / N_DOANE, inner[N_DOANE];
+    for (int i = 0; i < N_DOANE; i++)
+        inner[i] = b->truth[i] = exp(-least - i * width) * -expm1(-width);
+    b->truth[N_DOANE] = -expm1(-least) + exp(-most);
+    multinomial(&b->rng, inner, N_DOANE, M - 2, b->counts);
+    b->counts[0]++;
+    b->counts[N_DOANE - 1]++;
+    b->counts[N_DOANE] = 0;
+}
+
+static void draw_categories(struct bench *b)
+{
+    double share = 0.4;
+    for (int i = 0; i < N_CATEGORIES; i++) {
+        b->truth[i] = i + 1 < N_CATEGORIES ? share : share / 0.4;
+        share *= 0.6;
+    }
+    multinomial(&b->rng, b->truth, N_CATEGORIES, M, b->counts);
+    for (int i = 0; i < N_CATEGORIES; i++)
+        b->reference.bin_counts[i] = (uint64_t)b->counts[i];
+}
+
+/* Uniform values in their order; beyond N_SINGLE events their cells of about M / N_CELLS each. */
+static void draw_uniform(struct bench *b)
+{
+    if (b->n > N_SINGLE) {
+        for (int i = 0; i < N_CELLS; i++) {
+            b->counts[i] = floor((i + 1) * (double)M / N_CELLS) - floor(i * (double)M / N_CELLS);
+            b->truth[i] = gamma_variate(&b->rng, b->counts[i] + (i + 1 == N_CELLS));
+        }
+        return;
+    }
+    double sum = 0;
+    for (int i = 0; i < M; i++)
+        b->values[i] = sum += rng_exponential(&b->rng, 1);
+    sum += rng_exponential(&b->rng, 1);
+    for (int i = 0; i < M; i++)
+        b->values[i] /= sum;
+}
+
+static void draw_reference(struct bench *b)
+{
+    static void (*const draws[N_KINDS])(struct bench *) = {draw_deciles, draw_doane,
+                                                           draw_categories, draw_uniform};
+    draws[b->kind](b);
+    b->id += 2;
+    if (b->kind != CATEGORIES)
+        memcpy(b->reference.grid_counts, b->counts, sizeof(b->counts));
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct category *x = (const struct category *)a, *y = (const struct category *)b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* A reference of as many cells as bins; its counts come with each draw. */
+static void prepare(struct bench *b)
+{
+    struct reference_feature *ref = &b->reference;
+    ref->name_id = 1;
+    ref->kind = b->kind == CATEGORIES ? PROFILE_CATEGORICAL : PROFILE_NUMERIC;
+    ref->n = ref->valid = M;
+    ref->n_cells = M;
+    ref->cell_share = 1.0 / N_CELLS;
+    if (b->kind == CATEGORIES) {
+        b->categories = calloc(N_CATEGORIES, sizeof(*b->categories));
+        for (uint64_t i = 0; b->categories && i < N_CATEGORIES; i++)
+            b->categories[i] = (struct category){.id = i + 1, .count = N_CATEGORIES - i + 1};
+        qsort(b->categories, N_CATEGORIES, sizeof(*b->categories), by_id);
+        if (!b->categories || category_bins_new(&ref->bins, b->categories, N_CATEGORIES, NULL))
+            exit(1);
+        ref->categories = b->categories;
+        ref->n_categories = N_CATEGORIES;
+        return;
+    }
+    ref->grid_counts = calloc(N_CELLS, sizeof(double));
+    ref->grid = &b->grid;
+    if (!ref->grid_counts)
+        exit(1);
+    b->grid.n_deciles = GRID_DECILES - 1;
+    b->grid.n_doane = N_DOANE;
+    b->grid.n_cuts = b->kind == DECILES ? GRID_DECILES - 1 : N_DOANE;
+    for (int i = 0; i <= N_DOANE; i++) {
+        b->grid.doane_bin[i] = (uint8_t)i;
+        b->grid.decile_bin[i] = (uint8_t)i;
+    }
+}
+
+/* --- windows --- */
+
+/* Uniform values in their order against the reference's. */
+static double ks_of_values(struct bench *b)
+{
+    static double at[N_SINGLE + 1];
+    double sum = 0, most = 0, per = 1.0 / b->n;
+    for (int i = 0; i <= b->n; i++)
+        at[i] = sum += rng_exponential(&b->rng, 1);
+    int below = 0;
+    for (int i = 0; i < b->n; i++) {
+        double x = at[i] / sum;
+        int guess = (int)(x * M) - 200; /* the i-th of M lies within 0.02 of i / M */
+        below = guess > below ? guess : below;
+        while (below > 0 && b->values[below - 1] > x)
+            below--;
+        while (below < M && b->values[below] <= x)
+            below++;
+        double f = below * (1.0 / M);
+        most = fmax(most, fmax(fabs(f - i * per), fabs(f - (i + 1) * per)));
+    }
+    return most;
+}
+
+static double ks_of_cells(struct bench *b)
+{
+    double gap = 0, most = 0;
+    multinomial(&b->rng, b->truth, N_CELLS, b->n, b->window);
+    for (int i = 0; i < N_CELLS; i++) {
+        gap += b->counts[i] / M - b->window[i] / b->n;
+        most = fmax(most, fabs(gap));
+    }
+    return most;
+}
+
+static double statistic_of(enum drift_method method, const struct drift_bin *bins, size_t n_bins,
+                           double n)
+{
+    double dof;
+    switch (method) {
+    case DRIFT_PSI:
+        return drift_psi(bins, n_bins, M, n);
+    case DRIFT_JS:
+        return drift_js(bins, n_bins, M, n);
+    case DRIFT_HELLINGER:
+        return drift_hellinger(bins, n_bins, M, n);
+    case DRIFT_CHI2:
+        return drift_chi2(bins, n_bins, M, n, &dof);
+    default:
+        return drift_l_infinity(bins, n_bins, M, n);
+    }
+}
+
+static void draw_window(struct bench *b, double out[MOST_METHODS])
+{
+    static const size_t n_bins[N_KINDS] = {GRID_DECILES, N_DOANE + 1, N_CATEGORIES, 0};
+    struct drift_bin bins[N_DOANE + 1];
+    if (b->kind == KS) {
+        out[0] = b->n > N_SINGLE ? ks_of_cells(b) : ks_of_values(b);
+        return;
+    }
+    multinomial(&b->rng, b->truth, n_bins[b->kind], b->n, b->window);
+    for (size_t i = 0; i < n_bins[b->kind]; i++)
+        bins[i] = (struct drift_bin){b->counts[i], b->window[i]};
+    for (size_t i = 0; i < kinds[b->kind].n_methods; i++)
+        out[i] = statistic_of(kinds[b->kind].methods[i], bins, n_bins[b->kind], b->n);
+}
+
+/* --- verdicts --- */
+
+static struct drift_verdict judge(struct bench *b, enum drift_method method, double statistic)
+{
+    struct drift_value value = {statistic, 0, NULL};
+    struct drift_numeric numeric = {
+        .n = (uint64_t)b->n, .psi = value, .js_distance = value, .hellinger = value, .ks = value};
+    struct drift_categorical categorical = {.n = (uint64_t)b->n,
+                                            .psi = value,
+                                            .js_distance = value,
+                                            .hellinger = value,
+                                            .chi2 = value,
+                                            .l_infinity = value};
+    struct drift_subject subject = {.reference = &b->reference, .reference_id = b->id};
+    if (b->kind == CATEGORIES)
+        subject.categorical = &categorical;
+    else
+        subject.numeric = &numeric;
+    numeric.ks.error_bound = b->n > N_SINGLE; /* above 0: read off a grid */
+    if (b->n <= N_SINGLE && method == DRIFT_KS)
+        numeric.ks_p = ks_two_sample_p_auto(statistic, M, (uint64_t)b->n, 0);
+    struct drift_rule rule = {method, SCREEN_LEVEL / 0.85, 0};
+    struct drift_verdict verdict;
+    if (drift_judge(b->nulls, &rule, &subject, 1, &verdict))
+        exit(1);
+    return verdict;
+}
+
+static bool any_drifted(const double *p, size_t n, double rate)
+{
+    struct drift_verdict verdicts[200];
+    struct drift_rule rule = {DRIFT_AUTO, rate, 0};
+    bool any = false;
+    for (size_t i = 0; i < n; i++)
+        verdicts[i] = (struct drift_verdict){.p_value = p[i], .statistic = 1};
+    if (drift_family(verdicts, n, &rule))
+        exit(1);
+    for (size_t i = 0; i < n; i++)
+        any = any || verdicts[i].drifted;
+    return any;
+}
+
+struct alarms {
+    long of[MOST_METHODS][N_SIZES][N_RATES];
+};
+
+static void count_alarms(const struct bench *b, const double *p, long of[N_SIZES][N_RATES])
+{
+    for (size_t s = 0; s < N_SIZES; s++) {
+        for (size_t at = 0; at < (size_t)b->uses * N_REFERENCES; at += sizes[s]) {
+            for (size_t r = 0; r < N_RATES; r++)
+                of[s][r] += any_drifted(p + at, sizes[s], rates[r]);
+        }
+    }
+}
+
+/* p-values of method i stand window by window, each over all references. */
+static void play(struct bench *b, uint64_t seed, struct alarms *out)
+{
+    size_t n_p = (size_t)b->uses * N_REFERENCES, n_methods = kinds[b->kind].n_methods;
+    double *p = malloc(n_methods * n_p * sizeof(*p)), value[MOST_METHODS];
+    if (!p)
+        exit(1);
+    struct rng start = rng_of(seed * 8 + b->kind);
+    b->rng = rng_of(rng_u64(&start));
+    for (int r = 0; r < N_REFERENCES; r++) {
+        draw_reference(b);
+        for (int use = 0; use < b->uses; use++) {
+            draw_window(b, value);
+            for (size_t i = 0; i < n_methods; i++) {
+                enum drift_method method = kinds[b->kind].methods[i];
+                if (r == 0 && use == 0)
+                    b->screen[i] = judge(b, method, value[i]).threshold;
+                p[i * n_p + (size_t)(use * N_REFERENCES + r)] =
+                    value[i] < b->screen[i] ? NO_ALARM : judge(b, method, value[i]).p_value;
+            }
+        }
+    }
+    *out = (struct alarms){0};
+    for (size_t i = 0; i < n_methods; i++)
+        count_alarms(b, p + i * n_p, out->of[i]);
+    free(p);
+}
+
+/* --- what is kept: a line a batch --- */
+
+static void add(struct alarms *sum, const struct alarms *more)
+{
+    for (size_t i = 0; i < MOST_METHODS * N_SIZES * N_RATES; i++)
+        (&sum->of[0][0][0])[i] += (&more->of[0][0][0])[i];
+}
+
+static bool read_batch(FILE *file, struct alarms *out)
+{
+    unsigned long seed;
+    bool fine = fscanf(file, "%lu", &seed) == 1;
+    for (size_t i = 0; fine && i < MOST_METHODS * N_SIZES * N_RATES; i++)
+        fine = fscanf(file, "%ld", &(&out->of[0][0][0])[i]) == 1;
+    return fine;
+}
+
+static void write_batch(FILE *file, uint64_t seed, const struct alarms *batch)
+{
+    fprintf(file, "%lu", (unsigned long)seed);
+    for (size_t i = 0; i < MOST_METHODS * N_SIZES * N_RATES; i++)
+        fprintf(file, " %ld", (&batch->of[0][0][0])[i]);
+    fprintf(file, "\n");
+    fflush(file);
+}
+
+static void report(const struct bench *b, const struct alarms *sum, long batches)
+{
+    printf(
+        "| method | n | features | promise | windows | false alarms | upper 99%% | of promise |\n"
+        "|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < kinds[b->kind].n_methods; i++) {
+        for (size_t at = 0; at < N_SIZES * N_RATES; at++) {
+            size_t s = at / N_RATES, r = at % N_RATES;
+            double all = (double)batches * b->uses * N_REFERENCES / (double)sizes[s];
+            double k = (double)sum->of[i][s][r];
+            double high = k < all ? beta_quantile(0.99, k + 1, all - k) : 1;
+            printf("| %s (%s) | %d | %zu | %.2f | %.0f | %.5f | %.5f | %.2f |\n",
+                   drift_method_name(kinds[b->kind].methods[i]),
+                   b->kind == CATEGORIES ? "categories" : "numbers", b->n, sizes[s], rates[r], all,
+                   k / all, high, k / all / rates[r]);
+        }
+    }
+}
+
+static int uses_for(int n)
+{
+    return n <= 50 ? 200 : n <= 500 ? 20 : n <= 5000 ? 2 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    static struct bench b;
+    for (b.kind = 0; argc > 3 && b.kind < N_KINDS && strcmp(kinds[b.kind].name, argv[1]) != 0;)
+        b.kind++;
+    b.n = argc > 3 ? atoi(argv[2]) : 0;
+    if (argc < 4 || b.kind == N_KINDS || b.n < 1 || drift_nulls_new(&b.nulls, NULL)) {
+        fprintf(stderr, "usage: bench_promise deciles|doane|categories|ks N BATCHES [FILE [S]]\n");
+        return 64;
+    }
+    b.uses = uses_for(b.n);
+    prepare(&b);
+    FILE *file = argc > 4 ? fopen(argv[4], "a+") : NULL;
+    time_t until = argc > 5 ? time(NULL) + atoi(argv[5]) : 0;
+    struct alarms sum = {0}, batch;
+    long batches = 0;
+    while (file && read_batch(file, &batch)) {
+        add(&sum, &batch);
+        batches++;
+    }
+    for (; batches < atol(argv[3]) && (!until || time(NULL) < until); batches++) {
+        play(&b, (uint64_t)batches + 1, &batch);
+        add(&sum, &batch);
+        if (file)
+            write_batch(file, (uint64_t)batches + 1, &batch);
+    }
+    report(&b, &sum, batches);
+    if (file)
+        fclose(file);
+    free(b.reference.grid_counts);
+    category_bins_free(b.reference.bins);
+    free(b.categories);
+    drift_nulls_free(b.nulls);
+    return 0;
+}
