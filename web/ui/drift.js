@@ -158,8 +158,8 @@ class Page {
         replace(this.map.querySelector(".block-head"), h("h2", {}, "Features × time"),
             h("p", { class: "left" }, judged.length ? [h("b", {}, `${judged.filter((p) => p.drifted).length} of ${judged.length}`), ` drifted in the newest window, ${format.time(last)} – ${format.clock_time(last + this.view.window)}`] : "the newest window was not judged"),
             h("div", { class: "chart-tools" },
-                h("a", { class: "quiet", download: `${this.model_name} drift.json`, href: with_params(this.path("/drift"), this.question()) }, "JSON"),
-                save_buttons(`drift of ${this.model_name}`, { csv: () => this.csv(), png: () => this.heat.save() })));
+                save_buttons(`drift of ${this.model_name}`, { csv: () => this.csv(), png: () => this.heat.save() }),
+                h("a", { class: "quiet", download: `${this.model_name} drift.json`, href: with_params(this.path("/drift"), this.question()) }, "JSON")));
         replace(this.map.querySelector(".heat-legend"), h("span", {}, "as the reference"),
             h("span", { class: "scale", "aria-hidden": "true" }, [0, 1, 2, 3, 4].map((l) => h("i", { "data-level": String(l) }, l ? h("span", {}, text(marks[l - 1])) : null))),
             h("span", {}, "moved"), h("span", {}, h("i", { class: "diamond", "aria-hidden": "true" }), " judged as drifted (false alarms held down over all features)"), h("span", {}, h("i", { class: "void", "aria-hidden": "true" }), " no value"),
