@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "abtest/measure.h"
 #include "stats/e_process.h"
 #include "stats/sample_size.h"
 
@@ -44,9 +45,23 @@ static struct plan_step plan_one(const struct experiment *e, int step,
     return row;
 }
 
+/* A share of units or events that is bad: its base says all of its variance. */
+static bool is_bad_share(const struct experiment_metric *metric)
+{
+    struct measure measure;
+    if (measure_of(&measure, metric, NULL))
+        return false;
+    return measure.kind == MEASURE_FAILURE ||
+           (measure.kind == MEASURE_RATIO && measure.binary && metric->lower_is_better);
+}
+
 int plan_rates(const struct experiment *e, int index, const struct plan_question *q,
                struct plan_step *out, struct err *err)
 {
+    if (!is_bad_share(&e->metrics[index]))
+        return err_set(err, -EINVAL,
+                       "plan: %s is no rate of failures: what it needs hangs on its own variance",
+                       e->metrics[index].metric);
     if (!(q->base_rate > 0 && q->base_rate < 1))
         return err_set(err, -EINVAL, "plan: base rate %g is not between 0 and 1", q->base_rate);
     if (!(q->harm_rate > 0 && q->harm_rate < 1))

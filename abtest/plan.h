@@ -28,6 +28,7 @@ struct plan_step {
         smallest_effect; /* difference visible with 80 % power at the end of the step, fixed end */
 };
 
-/* For metric `index` of the experiment; out has n_steps rows. -EINVAL: a rate outside (0, 1). */
+/* For metric `index` of the experiment; out has n_steps rows. -EINVAL: a rate outside (0, 1), or a
+   metric that is none. */
 int plan_rates(const struct experiment *experiment, int index, const struct plan_question *question,
                struct plan_step *out, struct err *err);

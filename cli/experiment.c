@@ -131,14 +131,18 @@ static int plan(const struct words *words, const char *path, struct err *err)
     if (!rc)
         rc = experiment_parse_text(&experiment, body, strlen(body), err);
     json_t *metrics = json_array();
+    int planned = 0;
+    struct err why = {0};
     for (int i = 0; !rc && i < experiment->n_metrics; i++) {
-        struct err why = {0};
         json_t *one = plan_metric(experiment, i, &question, &why);
-        if (one)
-            json_array_append_new(metrics, one);
-        else if (experiment->n_metrics == 1)
-            rc = err_set(err, ERR_USAGE, "%s", why.text);
+        planned += one != NULL;
+        json_array_append_new(metrics, one ? one
+                                           : json_pack("{s:s,s:[],s:s}", "metric",
+                                                       experiment->metrics[i].metric, "steps",
+                                                       "why", why.text));
     }
+    if (!rc && planned == 0)
+        rc = err_set(err, ERR_USAGE, "%s", why.text);
     json_t *json =
         json_pack("{s:s,s:o}", "experiment", rc ? "" : experiment->name, "metrics", metrics);
     AUTO_FREE char *text = json && !rc ? json_dumps(json, JSON_COMPACT) : NULL;

@@ -441,11 +441,13 @@ def a_models_own_metric_decides_and_the_object_says_its_formula(story):
 def a_plan_tells_units_time_and_what_could_be_seen_before_anything_starts(story):
     path = story.path("e.json")
     with open(path, "w", encoding="utf-8") as out:
-        json.dump(_experiment(metrics=[{"metric": "error_rate", "margin_relative": 0.5}]), out)
+        json.dump(_experiment(metrics=[{"metric": "error_rate", "margin_relative": 0.5}, {"metric": "ece", "margin": 0.02}]), out)
     question = ["--base-rate", "0.02", "--harm-rate", "0.04", "--traffic", "100"]
     code, text, errors = run_program("experiment", "plan", path, *question)
     equal(code, 0, errors)
-    steps = json.loads(text)["metrics"][0]["steps"]
+    rate, score = json.loads(text)["metrics"]
+    steps = rate["steps"]
+    equal((score["steps"], score["why"]), ([], "plan: ece is no rate of failures: what it needs hangs on its own variance"))
     equal([step["weight"] for step in steps], [5, 50, 100])
     # docs/abtest.md, measured: 425 treatment units to find 4 %, 1,739 to show equality, at 5 %
     assert 425 <= steps[0]["harm_units"] * 0.05 <= 600 and 1739 <= steps[0]["safe_units"] * 0.05 <= 2900, steps[0]
