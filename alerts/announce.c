@@ -7,6 +7,7 @@
 #include "alerts/keeper.h"
 #include "alerts/notice.h"
 #include "alerts/page_url.h"
+#include "storage/audit.h"
 #include "storage/outbox.h"
 
 struct telling {
@@ -38,6 +39,17 @@ static const char *action_of(const char *type)
     return "";
 }
 
+/* The head of the audit log as of this transaction: whoever keeps it can prove a tail cut off. */
+static json_t *audit_now(struct store *store)
+{
+    int64_t seq;
+    char hash[2 * AUDIT_HASH_BYTES + 1];
+    struct err ignored;
+    return audit_head_text(store, &seq, hash, &ignored)
+               ? json_null()
+               : json_pack("{s:I,s:s}", "seq", (json_int_t)seq, "hash", hash);
+}
+
 /* The same shape as an alert's message, so that every kind of receiver can show it. */
 static char *print(const struct telling *telling, const char *group_key)
 {
@@ -57,11 +69,12 @@ static char *print(const struct telling *telling, const char *group_key)
                   news->summary, "action", action_of(news->type), "url", url, "since",
                   (json_int_t)news->at_ms, "labels", labels, "annotations");
     json_t *data =
-        json_pack("{s:s,s:I,s:s,s:s,s:o,s:o,s:i,s:i,s:i,s:[o],s:s,s:o}", "type", news->type, "at",
-                  (json_int_t)news->at_ms, "group", group_key, "group_id", id, "url", url,
+        json_pack("{s:s,s:I,s:s,s:s,s:o,s:o,s:i,s:i,s:i,s:[o],s:s,s:o,s:o}", "type", news->type,
+                  "at", (json_int_t)news->at_ms, "group", group_key, "group_id", id, "url", url,
                   "summary", json_sprintf("%s: %s (%s)", news->type, news->name, news->summary),
                   "firing", 1, "resolved", 0, "more", 0, "alerts", alert, "experiment", news->name,
-                  "verdict", json_loads(news->detail ? news->detail : "{}", 0, NULL));
+                  "verdict", json_loads(news->detail ? news->detail : "{}", 0, NULL), "audit",
+                  audit_now(telling->alerts->store));
     char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
     json_decref(data);
     return text;

@@ -60,6 +60,16 @@ int audit_head(struct store *store, int64_t *seq, unsigned char hash[AUDIT_HASH_
     return 0;
 }
 
+int audit_head_text(struct store *store, int64_t *seq, char hash[2 * AUDIT_HASH_BYTES + 1],
+                    struct err *err)
+{
+    unsigned char bytes[AUDIT_HASH_BYTES];
+    int rc = audit_head(store, seq, bytes, err);
+    for (int i = 0; !rc && i < AUDIT_HASH_BYTES; i++)
+        snprintf(&hash[(size_t)2 * (size_t)i], 3, "%02x", bytes[i]);
+    return rc;
+}
+
 int commit_audit(struct store *store, const struct audit_row *given, struct err *err)
 {
     static const char sql[] = "INSERT INTO audit(seq, at_ms, clock, who, action, subject, detail, "

@@ -46,6 +46,9 @@ int audit_of(struct store *store, const char *subject,
 /* The last row's seq (0: none) and hash: to be told to others, who can then prove a cut tail. */
 int audit_head(struct store *store, int64_t *seq, unsigned char hash[AUDIT_HASH_BYTES],
                struct err *err);
+/* The same with the hash as text. */
+int audit_head_text(struct store *store, int64_t *seq, char hash[2 * AUDIT_HASH_BYTES + 1],
+                    struct err *err);
 
 /* Walks the whole chain; ERR_CORRUPT with the first bad row in the message. */
 int audit_verify(struct store *store, struct err *err);

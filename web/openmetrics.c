@@ -10,12 +10,14 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
+#include "storage/audit.h"
 #include "storage/catalog.h"
 #include "storage/outbox.h"
 #include "storage/series.h"
@@ -249,6 +251,25 @@ static int write_backlog(struct page *page, struct buf *out, struct err *err)
     return rc;
 }
 
+/* Kept elsewhere, it proves a tail that was cut off. */
+static int write_audit_head(struct page *page, struct buf *out, struct err *err)
+{
+    int64_t seq;
+    char hash[2 * AUDIT_HASH_BYTES + 1];
+    int rc = audit_head_text(page->store, &seq, hash, err);
+    if (rc || seq == 0)
+        return rc;
+    buf_printf(out,
+               "# TYPE assay_audit_rows gauge\n"
+               "# HELP assay_audit_rows Number of the audit log's last row.\n"
+               "assay_audit_rows %" PRId64 "\n"
+               "# TYPE assay_audit_head info\n"
+               "# HELP assay_audit_head Hash of that row, which covers all before it.\n"
+               "assay_audit_head_info{hash=\"%s\"} 1\n",
+               seq, hash);
+    return 0;
+}
+
 static void write_families(struct page *page, struct buf *out)
 {
     for (size_t i = 0; i < page->n; i++) {
@@ -283,6 +304,8 @@ int openmetrics(struct api_context *context, const struct api_input *input,
     int rc = context_store(context, &page->store, err);
     if (rc == 0)
         rc = write_backlog(page, out, err);
+    if (rc == 0)
+        rc = write_audit_head(page, out, err);
     if (rc == 0)
         rc = models_each(page->store, add_model, page, err);
     if (rc)

@@ -93,6 +93,11 @@ def a_harmful_release_is_rolled_back_by_itself_and_told(story):
     assert looks[-1]["metrics"][0]["difference"] > 0.1, looks[-1]
     wait_until(lambda: len(receiver.taken) == 2, 20, "start and rollback told")
     equal([body["type"] for body in receiver.bodies()], ["experiment.step", "experiment.rolled_back"])
+    # the head of the audit log is outside, too: a tail that is cut off can be proved (F45)
+    last = daemon.get("/api/v1/audit")["items"][-1]
+    equal(receiver.bodies()[-1]["data"]["audit"], {"seq": last["seq"], "hash": last["hash"]})
+    equal(daemon.own_metrics()[f'assay_audit_head_info{{hash="{last["hash"]}"}}'], 1)
+    equal(daemon.own("audit_rows"), last["seq"])
     daemon.terminate()
     code, _, errors = run_program("verify", daemon.database)
     equal(code, 0, errors)
