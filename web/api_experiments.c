@@ -103,6 +103,14 @@ int stored_read(struct store *store, const char *name, struct stored_experiment 
                                        : not_found(store, name, err);
 }
 
+int stored_asked(struct api_context *context, const struct api_input *input, struct store **store,
+                 struct stored_experiment *out, struct err *err)
+{
+    *out = (struct stored_experiment){0};
+    int rc = context_store(context, store, err);
+    return rc ? rc : stored_read(*store, input_capture(input, "experiment"), out, err);
+}
+
 const char *stored_text(const struct stored_experiment *experiment, const char *key)
 {
     const char *text = json_string_value(json_object_get(experiment->object, key));
@@ -352,10 +360,7 @@ int api_experiment_history(struct api_context *context, const struct api_input *
     const char *name = input_capture(input, "experiment");
     struct stored_experiment experiment;
     struct store *store;
-    int rc = context_store(context, &store, err);
-    if (rc)
-        return rc;
-    rc = stored_read(store, name, &experiment, err);
+    int rc = stored_asked(context, input, &store, &experiment, err);
     stored_finish(&experiment);
     if (rc)
         return rc;
@@ -397,10 +402,7 @@ int api_experiment_looks(struct api_context *context, const struct api_input *in
     int64_t limit = input_integer(input, "limit", 2000);
     struct stored_experiment experiment;
     struct store *store;
-    int rc = context_store(context, &store, err);
-    if (rc)
-        return rc;
-    rc = stored_read(store, name, &experiment, err);
+    int rc = stored_asked(context, input, &store, &experiment, err);
     stored_finish(&experiment);
     if (rc)
         return rc;

@@ -119,12 +119,9 @@ static int write_gate(struct api_context *context, const struct api_input *input
 int api_gate_experiment(struct api_context *context, const struct api_input *input,
                         struct api_answer *answer, struct err *err)
 {
-    struct stored_experiment experiment = {0};
+    struct stored_experiment experiment;
     struct store *store;
-    int rc = context_store(context, &store, err);
-    if (rc)
-        return rc;
-    rc = stored_read(store, input_capture(input, "experiment"), &experiment, err);
+    int rc = stored_asked(context, input, &store, &experiment, err);
     if (!rc) {
         const char *why = json_string_value(json_object_get(experiment.verdict, "reason"));
         struct gate gate = {.reasons = json_array(),
@@ -146,12 +143,9 @@ int api_gate_experiment(struct api_context *context, const struct api_input *inp
 int api_gate_rollback(struct api_context *context, const struct api_input *input,
                       struct api_answer *answer, struct err *err)
 {
-    struct stored_experiment experiment = {0};
+    struct stored_experiment experiment;
     struct store *store;
-    int rc = context_store(context, &store, err);
-    if (rc)
-        return rc;
-    rc = stored_read(store, input_capture(input, "experiment"), &experiment, err);
+    int rc = stored_asked(context, input, &store, &experiment, err);
     if (!rc) {
         bool due = strcmp(experiment.state, "rolled_back") == 0;
         const char *why = json_string_value(json_object_get(experiment.verdict, "reason"));

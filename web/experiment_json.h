@@ -25,6 +25,9 @@ struct stored_experiment {
 };
 int stored_read(struct store *store, const char *name, struct stored_experiment *out,
                 struct err *err);
+/* The one that the request's path names. */
+int stored_asked(struct api_context *context, const struct api_input *input, struct store **store,
+                 struct stored_experiment *out, struct err *err);
 void stored_finish(struct stored_experiment *experiment);
 void stored_take(struct stored_experiment *out, const struct experiment_row *row);
 
