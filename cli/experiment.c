@@ -132,17 +132,19 @@ static int plan(const struct words *words, const char *path, struct err *err)
         rc = experiment_parse_text(&experiment, body, strlen(body), err);
     json_t *metrics = json_array();
     int planned = 0;
-    struct err why = {0};
+    struct err first = {0};
     for (int i = 0; !rc && i < experiment->n_metrics; i++) {
+        struct err why = {0};
         json_t *one = plan_metric(experiment, i, &question, &why);
         planned += one != NULL;
+        first = i == 0 ? why : first;
         json_array_append_new(metrics, one ? one
                                            : json_pack("{s:s,s:[],s:s}", "metric",
                                                        experiment->metrics[i].metric, "steps",
                                                        "why", why.text));
     }
     if (!rc && planned == 0)
-        rc = err_set(err, ERR_USAGE, "%s", why.text);
+        rc = err_set(err, ERR_USAGE, "%s", first.text);
     json_t *json =
         json_pack("{s:s,s:o}", "experiment", rc ? "" : experiment->name, "metrics", metrics);
     AUTO_FREE char *text = json && !rc ? json_dumps(json, JSON_COMPACT) : NULL;
