@@ -285,7 +285,8 @@ static void smooth_survival(const struct cumulants *c, double step, float *out)
     double shift = c->first - shape * scale, last = 0;
     for (int i = 0; i <= LAW_POINTS; i += APART) {
         double x = (i * step - shift) / scale;
-        double here = x > 0 ? fmax(gamma_log_sf(x, shape, 1), SHORTEST_LOG) : 0;
+        /* the sum is never below 0, wherever the law with these cumulants begins */
+        double here = i && x > 0 ? fmax(gamma_log_sf(x, shape, 1), SHORTEST_LOG) : 0;
         if (i < LAW_POINTS)
             out[i] = (float)here;
         for (int k = 1; i && k < APART; k++)
