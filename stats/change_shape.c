@@ -75,7 +75,8 @@ static unsigned bin_between(double below, double upto, uint64_t hash)
 
 unsigned change_shape_bin(const struct reference_feature *feature, double value, uint64_t hash)
 {
-    return bin_between(reference_cdf_below(feature, value), reference_cdf(feature, value), hash);
+    struct reference_rank rank = reference_rank(feature, value);
+    return bin_between(rank.below, rank.upto, hash);
 }
 
 unsigned change_shape_bin_category(const struct reference_feature *feature, uint64_t category,

@@ -19,6 +19,7 @@ static void feature_finish(struct reference_feature *feature)
     grid_free(feature->grid);
     free(feature->grid_counts);
     free(feature->grid_areas);
+    free(feature->grid_first);
     free(feature->categories);
     category_bins_free(feature->bins);
 }
@@ -49,16 +50,17 @@ size_t reference_bytes(const struct reference *reference)
         const struct reference_feature *f = &reference->features[i];
         sum += sizeof(*f) + f->n_cells * (sizeof(*f->cells) + sizeof(*f->below)) +
                f->n_categories * sizeof(*f->categories);
-        sum += f->grid ? sizeof(*f->grid) + 2 * sizeof(double) * (f->grid->n_cuts + 1) : 0;
+        sum += f->grid ? sizeof(*f->grid) + 20 * (f->grid->n_cuts + 1) : 0;
         sum += f->bins ? 4096 : 0;
     }
     return sum;
 }
 
-/* How many cells start at or below x. */
+/* How many cells start at or below x: the grid leads near them. */
 static uint32_t cells_up_to(const struct reference_feature *feature, double x)
 {
-    uint32_t low = 0, high = feature->n_cells;
+    const uint32_t at = grid_cell(feature->grid, x);
+    uint32_t low = feature->grid_first[at], high = feature->grid_first[at + 1];
     while (low < high) {
         uint32_t middle = (low + high) / 2;
         if (feature->cells[middle].low <= x)
@@ -69,32 +71,60 @@ static uint32_t cells_up_to(const struct reference_feature *feature, double x)
     return low;
 }
 
-double reference_cdf(const struct reference_feature *feature, double x)
+/* The share of events up to x, which lies inside a cell that is taken as even. */
+static double inside(const struct reference_feature *feature, uint32_t k, double x)
 {
-    uint32_t k = cells_up_to(feature, x);
+    const struct cell *cell = &feature->cells[k - 1];
+    double part = (x / 2 - cell->low / 2) / (cell->high / 2 - cell->low / 2);
+    return ((double)feature->below[k - 1] + part * (double)cell->count) / (double)feature->valid;
+}
+
+static double upto(const struct reference_feature *feature, uint32_t k, double x)
+{
     if (k == 0)
         return 0;
-    const struct cell *cell = &feature->cells[k - 1];
-    double total = (double)feature->valid;
-    if (x >= cell->high)
-        return (double)feature->below[k] / total;
-    double part = (x / 2 - cell->low / 2) / (cell->high / 2 - cell->low / 2);
-    return ((double)feature->below[k - 1] + part * (double)cell->count) / total;
+    if (x >= feature->cells[k - 1].high)
+        return (double)feature->below[k] / (double)feature->valid;
+    return inside(feature, k, x);
+}
+
+static double below(const struct reference_feature *feature, uint32_t k, double x)
+{
+    if (k == 0)
+        return 0;
+    if (x > feature->cells[k - 1].high)
+        return (double)feature->below[k] / (double)feature->valid;
+    if (x == feature->cells[k - 1].low)
+        return (double)feature->below[k - 1] / (double)feature->valid;
+    return inside(feature, k, x);
+}
+
+double reference_cdf(const struct reference_feature *feature, double x)
+{
+    return upto(feature, cells_up_to(feature, x), x);
 }
 
 double reference_cdf_below(const struct reference_feature *feature, double x)
 {
-    uint32_t k = cells_up_to(feature, x);
-    if (k == 0)
-        return 0;
-    const struct cell *cell = &feature->cells[k - 1];
-    double total = (double)feature->valid;
-    if (x > cell->high)
-        return (double)feature->below[k] / total;
-    if (x == cell->low)
-        return (double)feature->below[k - 1] / total;
-    double part = (x / 2 - cell->low / 2) / (cell->high / 2 - cell->low / 2);
-    return ((double)feature->below[k - 1] + part * (double)cell->count) / total;
+    return below(feature, cells_up_to(feature, x), x);
+}
+
+struct reference_rank reference_rank(const struct reference_feature *feature, double x)
+{
+    const uint32_t k = cells_up_to(feature, x);
+    return (struct reference_rank){below(feature, k, x), upto(feature, k, x)};
+}
+
+static void index_cells(struct reference_feature *feature)
+{
+    const struct grid *grid = feature->grid;
+    uint32_t cell = 0;
+    for (uint32_t at = 1; at <= grid->n_cuts; at++) {
+        while (cell < feature->n_cells && feature->cells[cell].low < grid->cuts[at - 1])
+            cell++;
+        feature->grid_first[at] = cell;
+    }
+    feature->grid_first[grid->n_cuts + 1] = feature->n_cells;
 }
 
 /* Counts and areas on the grid's own cells, so that a window on the grid is compared in one go. */
@@ -121,8 +151,10 @@ static int derive_numbers(struct reference_feature *feature)
     feature->below = calloc(feature->n_cells + 1, sizeof(*feature->below));
     feature->grid_counts = calloc(feature->grid->n_cuts + 1, sizeof(double));
     feature->grid_areas = calloc(feature->grid->n_cuts + 1, sizeof(double));
-    if (!feature->below || !feature->grid_counts || !feature->grid_areas)
+    feature->grid_first = calloc(feature->grid->n_cuts + 2, sizeof(*feature->grid_first));
+    if (!feature->below || !feature->grid_counts || !feature->grid_areas || !feature->grid_first)
         return -ENOMEM;
+    index_cells(feature);
     feature->exact = true;
     for (uint32_t i = 0; i < feature->n_cells; i++) {
         feature->below[i + 1] = feature->below[i] + feature->cells[i].count;

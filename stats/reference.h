@@ -53,6 +53,7 @@ struct reference_feature {
     struct grid *grid;
     /* on the grid's cells: events; area under (F - F at the cell's start), in shares × units */
     double *grid_counts, *grid_areas;
+    uint32_t *grid_first; /* cells that start below a cell of the grid; after the last: all */
 
     /* categories */
     struct category *categories; /* sorted by id */
@@ -99,3 +100,8 @@ int reference_load(struct reference **out, const void *bytes, size_t n, struct e
 /* Share of the reference at or below x, and below x. An inexact cell is taken as even. */
 double reference_cdf(const struct reference_feature *feature, double x);
 double reference_cdf_below(const struct reference_feature *feature, double x);
+/* Both in one. */
+struct reference_rank {
+    double below, upto;
+};
+struct reference_rank reference_rank(const struct reference_feature *feature, double x);
