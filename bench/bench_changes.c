@@ -3,7 +3,7 @@
  * a change is found.
  *
  *     bench_changes [SCALE [SEED]]   the tables of docs/statistics.md; SCALE times as many alarms
- *     bench_changes --delays [SEED]  the last table alone, which takes seconds
+ *     bench_changes --delays [SEED]  the last table alone (ten minutes and more)
  *     bench_changes --limits         the numbers of stats/change_shape_limits.h
  *
  * Every run is the real detector's, from its start to its alarm. A reference serves one run: it is

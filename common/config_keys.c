@@ -58,7 +58,7 @@ static const struct key reference_keys[] = {
     {"to", KEY_TIME, AT(config_reference, to_ms), .help = "its end; or"},
     {"version", KEY_NAME, AT(config_reference, version), .help = "what another version of the model sees; or"},
     {"trailing", KEY_DURATION, AT(config_reference, trailing_ms), .min = HOUR, .max = 400 * DAY,
-     .help = "the time just before each window"},
+     .help = "the time just before the first window asked for; with `rhythm`, before each window"},
     {"rhythm", KEY_WORD, AT(config_reference, rhythm), .fallback = "none", .words = WORDS("none", "day", "week"),
      .help = "of `trailing`: only the window's own hours of the day or of the week, in the model's `timezone`"},
 };
