@@ -305,7 +305,8 @@ static int look_at(struct alerts *alerts, struct alert *alert, struct reading *r
     return 0;
 }
 
-/* `wall`: only what may be judged without events, by the wall clock. */
+/* `wall`: only what may be judged without events, by the wall clock. Else at multiples of `every`,
+   which need no memory: a crash changes nothing. */
 static bool is_due(const struct alerts *alerts, const struct alert_rule *rule, int64_t now_ms,
                    bool wall)
 {
@@ -313,7 +314,7 @@ static bool is_due(const struct alerts *alerts, const struct alert_rule *rule, i
         return now_ms / rule->every_ms != alerts->ticked_ms / rule->every_ms;
     if (wall)
         return rule->kind == RULE_ABSENT || rule->kind == RULE_LAG || rule->kind == RULE_EXPERIMENT;
-    return now_ms / rule->every_ms != alerts->looked_ms / rule->every_ms;
+    return now_ms % rule->every_ms == 0;
 }
 
 static void remember(struct alerts *alerts)
@@ -352,6 +353,39 @@ void alerts_restore(struct alerts *alerts)
     alerts_count(alerts);
 }
 
+/* The transaction of a look, once it has something to write. */
+static int begin_change(struct alerts *alerts, int64_t look_ms, bool wall, bool *begun,
+                        struct err *err)
+{
+    if (*begun)
+        return 0;
+    int rc = commit_begin(alerts->store, err);
+    *begun = rc == 0;
+    return rc || wall ? rc : commit_fact(alerts->store, COMMIT_LOOK, look_ms, err);
+}
+
+/* One alert at one look, with what that changes. */
+static int step(struct glance *glance, int64_t now_ms, bool wall, bool *begun)
+{
+    struct alert *alert = glance->alert;
+    struct alerts *alerts = glance->alerts;
+    struct reading reading;
+    int rc = look_at(alerts, alert, &reading, glance->wall_ms);
+    if (rc)
+        return rc;
+    const int64_t clear_since_ms = alert->state.clear_since_ms;
+    enum alert_event event = alert_step(&alert->state, &alert->rule->timing, reading.sight, now_ms);
+    if (event == ALERT_NOTHING && alert->state.clear_since_ms == clear_since_ms)
+        return 0;
+    rc = begin_change(alerts, now_ms, wall, begun, glance->err);
+    if (rc)
+        return rc;
+    if (event == ALERT_NOTHING)
+        return commit_alert_clear(alerts->store, alert->id, alert->state.clear_since_ms,
+                                  glance->err);
+    return write_change(glance, event, &reading, now_ms, wall ? "wall" : "event");
+}
+
 static int look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms, bool wall,
                 struct err *err)
 {
@@ -360,26 +394,9 @@ static int look(struct alerts *alerts, const struct outside *outside, int64_t wa
     alerts->backgrounds.n = 0;
     readings_start(alerts->readings, outside);
     for (size_t i = 0; i < alerts->n && !rc; i++) {
-        struct alert *alert = &alerts->alerts[i];
-        if (!is_due(alerts, alert->rule, outside->now_ms, wall))
-            continue;
-        struct reading reading;
-        rc = look_at(alerts, alert, &reading, wall_ms);
-        if (rc)
-            break;
-        enum alert_event event =
-            alert_step(&alert->state, &alert->rule->timing, reading.sight, outside->now_ms);
-        if (event == ALERT_NOTHING)
-            continue;
-        if (!begun) {
-            rc = commit_begin(alerts->store, err);
-            begun = rc == 0;
-            if (!rc && !wall)
-                rc = commit_fact(alerts->store, COMMIT_LOOK, outside->now_ms, err);
-        }
-        struct glance glance = {alerts, alert, wall_ms, err};
-        if (!rc)
-            rc = write_change(&glance, event, &reading, outside->now_ms, wall ? "wall" : "event");
+        struct glance glance = {alerts, &alerts->alerts[i], wall_ms, err};
+        if (is_due(alerts, glance.alert->rule, outside->now_ms, wall))
+            rc = step(&glance, outside->now_ms, wall, &begun);
     }
     if (begun && !rc)
         rc = commit_end(alerts->store, err);

@@ -74,14 +74,12 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
 {
     struct deciders *deciders = context;
     struct outside outside = {.now_ms = look_ms, .lag = -1};
-    bool observed = deciders->engine.observer.active;
+    bool watched = alerts_wanted(deciders->alerts);
     int rc = engine_look(&deciders->engine, look_ms, err);
-    if (!rc && alerts_wanted(deciders->alerts))
+    if (!rc && watched)
         rc = alerts_look(deciders->alerts, &outside, look_ms, err);
-    /* 0: the next second in which anything happens */
-    *next_look_ms = observed || !alerts_wanted(deciders->alerts)
-                        ? 0
-                        : alerts_next_look(deciders->alerts, look_ms);
+    /* an experiment also looks at each second in which anything happens, as 0 stands for */
+    *next_look_ms = watched ? alerts_next_look(deciders->alerts, look_ms) : 0;
     return rc;
 }
 

@@ -79,8 +79,8 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
         rc = alerts_look(daemon->alerts, &outside, wall_ms, err);
     daemon->looked_ms = look_ms;
     daemon->looked_boot_ms = clock_boot_ms(clock_system());
-    /* 0: the next second in which anything happens, as an experiment wants it */
-    *next_look_ms = watched && !observed ? alerts_next_look(daemon->alerts, look_ms) : 0;
+    /* an experiment also looks at each second in which anything happens, as 0 stands for */
+    *next_look_ms = watched ? alerts_next_look(daemon->alerts, look_ms) : 0;
     if (!rc)
         rc = flush_alerts(daemon, err);
     daemon->letters = daemon->letters || observed;

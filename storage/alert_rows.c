@@ -38,6 +38,18 @@ int commit_alert(struct store *store, const struct alert_row *row, struct err *e
     return statement_run(store, statement, err, "alert");
 }
 
+int commit_alert_clear(struct store *store, const char *id, int64_t clear_since_ms, struct err *err)
+{
+    static const char sql[] = "UPDATE alerts SET clear_since_ms = ?2 WHERE id = ?1";
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, clear_since_ms);
+    return statement_run(store, statement, err, "alert");
+}
+
 int commit_alert_ack(struct store *store, const char *id, const char *who, int64_t at_ms,
                      struct err *err)
 {

@@ -31,6 +31,9 @@ struct alert_row {
 };
 
 int commit_alert(struct store *store, const struct alert_row *row, struct err *err);
+/* Since when a firing alert has been clear; -1: it is not. */
+int commit_alert_clear(struct store *store, const char *id, int64_t clear_since_ms,
+                       struct err *err);
 /* Acknowledged by whom; ERR_NOT_FOUND: no such alert, or it is not firing. */
 int commit_alert_ack(struct store *store, const char *id, const char *who, int64_t at_ms,
                      struct err *err);

@@ -196,6 +196,58 @@ static void a_restart_forgets_nothing(void **state)
     world_end(&w);
 }
 
+static void restart(struct world *w)
+{
+    struct err err = {0};
+    alerts_free(w->alerts);
+    must(alerts_new(&w->alerts, w->config, w->store, NULL, "", &err), &err);
+}
+
+static void a_restart_knows_since_when_it_is_clear(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    world_begin_with(&w, "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+                         "alerts:\n"
+                         "  - {name: errors, model: credit, metric: error_rate, window: 5m, above: "
+                         "0.2, interval: false, keep_firing_for: 2m}\n");
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+    fill(&w, start + MINUTE, 10000, 0, 10);
+    look(&w, start + 2 * MINUTE, 0); /* clear, and no row of history */
+    restart(&w);
+    const struct alert_state *alert = &w.alerts->alerts[0].state;
+    assert_int_equal(alert->phase, ALERT_FIRING);
+    look(&w, start + 4 * MINUTE - 1000, 0);
+    assert_int_equal(alert->phase, ALERT_FIRING);
+
+    look(&w, start + 4 * MINUTE, 0);
+
+    assert_int_equal(alert->phase, ALERT_INACTIVE);
+    world_end(&w);
+}
+
+static void a_rule_is_judged_at_multiples_of_its_every_also_after_a_restart(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    world_begin_with(&w, "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+                         "alerts:\n"
+                         "  - {name: errors, model: credit, metric: error_rate, window: 5m, above: "
+                         "0.2, interval: false, every: 1m}\n");
+    fill(&w, start, 100, 40, 10);
+    assert_int_equal(alerts_next_look(w.alerts, start + 1000), start + MINUTE);
+    look(&w, start + 30000, 0);
+    restart(&w);
+    look(&w, start + 31000, 0);
+    assert_int_equal(w.alerts->alerts[0].state.phase, ALERT_INACTIVE);
+
+    look(&w, start + MINUTE, 0);
+
+    assert_int_equal(w.alerts->alerts[0].state.phase, ALERT_FIRING);
+    world_end(&w);
+}
+
 static void silence_is_told_by_the_wall_clock(void **state)
 {
     (void)state;
@@ -254,6 +306,8 @@ int main(void)
         cmocka_unit_test(a_reload_keeps_what_memory_alone_knows),
         cmocka_unit_test(labels_that_are_not_in_yet_are_waited_for_by_share_or_by_time),
         cmocka_unit_test(a_restart_forgets_nothing),
+        cmocka_unit_test(a_restart_knows_since_when_it_is_clear),
+        cmocka_unit_test(a_rule_is_judged_at_multiples_of_its_every_also_after_a_restart),
         cmocka_unit_test(silence_is_told_by_the_wall_clock),
         cmocka_unit_test(rules_are_listed_with_their_levels_also_those_that_never_fired),
     };
