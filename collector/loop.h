@@ -1,6 +1,7 @@
 /*
- * The inside of the collector: what collect.c (the loop), ingest.c (one message), commit_loop.c
- * (the transaction), share.c (many looks in one), align.c (watermark and looks) and health.c share. Nobody else includes this.
+ * The inside of the collector: what collect.c (the loop), source_events.c (what sources tell), ingest.c (one message),
+ * commit_loop.c (the transaction), share.c (many looks in one), align.c (watermark and looks) and health.c share.
+ * Nobody else includes this.
  *
  * Threads  all of it belongs to the writer's thread but `calls` and `health`, which have a lock
  */
@@ -279,6 +280,11 @@ static inline bool shares(const struct collector *collector)
 {
     return commit_is_shared(collector->options.store);
 }
+
+/* source_events.c */
+int sources_start(struct collector *collector, struct err *err);
+/* By the number that the source gave it; NULL: it never gave any. */
+struct partition *source_partition(const struct source_link *link, int number);
 
 /* stash.c */
 int stash_add(struct stash *stash, const struct message *messages, size_t n, struct err *err);
