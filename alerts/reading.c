@@ -483,6 +483,24 @@ static int read_absent(struct readings *readings, const struct alert_rule *rule,
     return 0;
 }
 
+static void read_certificate(const struct outside *outside, const struct alert_rule *rule,
+                             struct reading *out)
+{
+    if (outside->certificate_end_ms == 0) {
+        snprintf(out->why, sizeof(out->why), "no certificate is served");
+        return;
+    }
+    char end[TEXT_TIME_BYTES], wanted[TEXT_DURATION_BYTES];
+    const int64_t left_ms = outside->certificate_end_ms - outside->wall_ms;
+    out->value = (double)left_ms / 1000.0;
+    out->sight = left_ms < rule->certificate_ms ? SIGHT_BAD : SIGHT_CLEAR;
+    duration_print(wanted, rule->certificate_ms);
+    snprintf(out->why, sizeof(out->why),
+             "the certificate that is served %s %s; replace it %s before, and send SIGHUP",
+             left_ms < 0 ? "ended at" : "ends at", time_print(end, outside->certificate_end_ms),
+             wanted);
+}
+
 int readings_read(struct readings *readings, const struct alert_rule *rule, struct reading *out,
                   struct err *err)
 {
@@ -511,6 +529,9 @@ int readings_read(struct readings *readings, const struct alert_rule *rule, stru
         break;
     case RULE_AUDIT:
         rc = audit_reading(readings->store, out, &why);
+        break;
+    case RULE_CERTIFICATE:
+        read_certificate(&readings->outside, rule, out);
         break;
     case RULE_LAG:
         out->value = readings->outside.lag < 0 ? (double)NAN : (double)readings->outside.lag;

@@ -18,6 +18,8 @@
 struct outside {
     int64_t now_ms; /* event time of the look */
     int64_t lag;    /* messages not yet read; -1 unknown */
+    int64_t wall_ms;
+    int64_t certificate_end_ms; /* wall clock; 0: none is served */
 };
 
 struct reading {

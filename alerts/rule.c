@@ -32,13 +32,14 @@ struct rule_set {
 };
 
 static const char *const keys[] = {
-    "name",      "model",   "version",         "segment",  "metric",
-    "window",    "below",   "above",           "clear",    "for",
-    "trend",     "points",  "keep_firing_for", "absent",   "relative_to",
-    "min_count", "no_data", "labels",          "interval", "annotations",
-    "inhibit",   "mute",    "severity",        "lag",      "mature",
-    "every",     "drift",   "feature",         "quality",  "experiment",
-    "on",        "audit",   "mature_after",    "change",   "false_alarm_rate",
+    "name",        "model",   "version",         "segment",  "metric",
+    "window",      "below",   "above",           "clear",    "for",
+    "trend",       "points",  "keep_firing_for", "absent",   "relative_to",
+    "min_count",   "no_data", "labels",          "interval", "annotations",
+    "inhibit",     "mute",    "severity",        "lag",      "mature",
+    "every",       "drift",   "feature",         "quality",  "experiment",
+    "on",          "audit",   "mature_after",    "change",   "false_alarm_rate",
+    "certificate",
 };
 enum {
     N_KEYS = sizeof(keys) / sizeof(keys[0])

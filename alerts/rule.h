@@ -21,15 +21,16 @@
 #include "common/part.h"
 
 enum rule_kind {
-    RULE_LEVEL,      /* metric: below | above, maybe relative_to something */
-    RULE_TREND,      /* metric: trend decreasing | increasing over `points` windows */
-    RULE_ABSENT,     /* no event of the model for absent_ms */
-    RULE_DRIFT,      /* drift of any feature, of one, or of a share of them */
-    RULE_LAG,        /* consumer lag in messages above a level */
-    RULE_QUALITY,    /* share of missing or invalid values of a feature above a level */
-    RULE_EXPERIMENT, /* something happened to an experiment */
-    RULE_AUDIT,      /* the audit log's chain of hashes is broken */
-    RULE_CHANGE,     /* a change by the event of any stream, or of one, within the last `window` */
+    RULE_LEVEL,       /* metric: below | above, maybe relative_to something */
+    RULE_TREND,       /* metric: trend decreasing | increasing over `points` windows */
+    RULE_ABSENT,      /* no event of the model for absent_ms */
+    RULE_DRIFT,       /* drift of any feature, of one, or of a share of them */
+    RULE_LAG,         /* consumer lag in messages above a level */
+    RULE_QUALITY,     /* share of missing or invalid values of a feature above a level */
+    RULE_EXPERIMENT,  /* something happened to an experiment */
+    RULE_AUDIT,       /* the audit log's chain of hashes is broken */
+    RULE_CERTIFICATE, /* the certificate that we serve ends within certificate_ms */
+    RULE_CHANGE,      /* a change by the event of any stream, or of one, within the last `window` */
 };
 
 enum rule_quality { /* in the order of their words; the last four are reasons of INVALID */
@@ -100,7 +101,8 @@ struct alert_rule {
     const char *experiment;    /* RULE_EXPERIMENT: its name, or "any" */
     enum rule_on on;
 
-    int64_t absent_ms; /* RULE_ABSENT */
+    int64_t absent_ms;      /* RULE_ABSENT */
+    int64_t certificate_ms; /* RULE_CERTIFICATE: of the wall clock */
 
     int64_t every_ms; /* event time between two looks; whole seconds, default 1s */
 

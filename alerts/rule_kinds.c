@@ -225,6 +225,14 @@ static int read_absent(struct part *part, const json_t *object, struct alert_rul
     return rc || rule->absent_ms > 0 ? rc : part_refuse(part, "absent", "must be above 0");
 }
 
+static int read_certificate(struct part *part, const json_t *object, struct alert_rule *rule)
+{
+    rule->kind = RULE_CERTIFICATE;
+    int rc = part_duration(part, object, "certificate", &rule->certificate_ms);
+    return rc || rule->certificate_ms > 0 ? rc
+                                          : part_refuse(part, "certificate", "must be above 0");
+}
+
 static int read_metric(struct part *part, const struct config *config, const json_t *object,
                        struct alert_rule *rule)
 {
@@ -247,7 +255,7 @@ static const struct kind {
     {"absent", true, read_absent},   {"drift", true, read_drift},
     {"quality", true, read_quality}, {"experiment", false, read_experiment},
     {"audit", false, read_audit},    {"lag", false, read_lag},
-    {"change", true, read_change},
+    {"change", true, read_change},   {"certificate", false, read_certificate},
 };
 
 int rule_read_kind(struct part *part, const struct config *config, const json_t *object,
@@ -265,7 +273,7 @@ int rule_read_kind(struct part *part, const struct config *config, const json_t 
         return part_refuse(
             part, "",
             "is only one of `absent`, `drift`, `quality`, `experiment`, `audit`, `trend`, "
-            "`change` and `lag`");
+            "`change`, `certificate` and `lag`");
     if (json_object_get(object, "on") && (!kind || kind->read != read_experiment))
         return part_refuse(part, "on", "belongs to `experiment`");
     bool of_a_model = !kind || kind->of_a_model;

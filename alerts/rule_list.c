@@ -18,6 +18,7 @@ static bool has_level(const struct alert_rule *rule)
     case RULE_ABSENT:
     case RULE_EXPERIMENT:
     case RULE_AUDIT:
+    case RULE_CERTIFICATE:
     case RULE_CHANGE:
         return false;
     }
@@ -36,8 +37,8 @@ static void write_level(struct buf *out, const struct alert_rule *rule)
 
 static void write_rule(struct buf *out, const struct alert_rule *rule)
 {
-    static const char *const kinds[] = {"level",   "trend",      "absent", "drift", "lag",
-                                        "quality", "experiment", "audit",  "change"};
+    static const char *const kinds[] = {"level",   "trend",      "absent", "drift",       "lag",
+                                        "quality", "experiment", "audit",  "certificate", "change"};
     char id[NOTICE_ID_BYTES];
     notice_id(id, rule);
     out_key_string(out, "id", id);

@@ -313,7 +313,8 @@ static bool is_due(const struct alerts *alerts, const struct alert_rule *rule, i
     if (wall && rule->kind == RULE_AUDIT)
         return now_ms / rule->every_ms != alerts->ticked_ms / rule->every_ms;
     if (wall)
-        return rule->kind == RULE_ABSENT || rule->kind == RULE_LAG || rule->kind == RULE_EXPERIMENT;
+        return rule->kind == RULE_ABSENT || rule->kind == RULE_LAG ||
+               rule->kind == RULE_EXPERIMENT || rule->kind == RULE_CERTIFICATE;
     return now_ms % rule->every_ms == 0;
 }
 

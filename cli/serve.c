@@ -37,7 +37,10 @@ static struct outside outside_at(struct daemon *daemon, int64_t now_ms)
 {
     struct collector_health health;
     collector_health(daemon->collector, &health);
-    return (struct outside){.now_ms = now_ms, .lag = health.lag};
+    return (struct outside){.now_ms = now_ms,
+                            .lag = health.lag,
+                            .wall_ms = clock_wall_ms(clock_system()),
+                            .certificate_end_ms = web_certificate_end_ms(daemon->web)};
 }
 
 /* Who works on what was written hears of it when it can be read. */

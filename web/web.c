@@ -172,10 +172,17 @@ static void gauge(struct buf *out, const char *name, const char *help, int64_t v
                value);
 }
 
-static int64_t certificate_end_s(const X509 *certificate)
+int64_t web_certificate_end_ms(struct web *web)
 {
     struct tm end;
-    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) ? (int64_t)timegm(&end) : 0;
+    int64_t end_ms = 0;
+    if (!web)
+        return 0;
+    pthread_mutex_lock(&web->turn); /* a reload replaces the certificate */
+    if (web->certificate_x509 && ASN1_TIME_to_tm(X509_get0_notAfter(web->certificate_x509), &end))
+        end_ms = (int64_t)timegm(&end) * 1000;
+    pthread_mutex_unlock(&web->turn);
+    return end_ms;
 }
 
 static bool is_stopping(void *context)
@@ -190,12 +197,10 @@ static void web_metrics(void *context, struct buf *out)
     struct guard_counts counts = guard_counts(web->guard);
     gauge(out, "assay_http_connections", "Open connections.", counts.open);
     gauge(out, "assay_http_streams", "Open event streams.", stream_count(web->stream));
-    pthread_mutex_lock(&web->turn); /* a reload replaces the certificate */
-    if (web->certificate_x509)
+    const int64_t end_ms = web_certificate_end_ms(web);
+    if (end_ms)
         gauge(out, "assay_tls_certificate_expiry_timestamp_seconds",
-              "When the certificate that is served stops being valid.",
-              certificate_end_s(web->certificate_x509));
-    pthread_mutex_unlock(&web->turn);
+              "When the certificate that is served stops being valid.", end_ms / 1000);
     counter(out, "assay_http_requests", "Requests whose header was complete.",
             atomic_load(&web->n_requests));
     counter(out, "assay_http_connections_evicted",

@@ -51,3 +51,5 @@ void web_configure(struct web *web, const struct config *config);
 int web_port(const struct web *web);
 /* "http://127.0.0.1:8080": what to print. */
 const char *web_url(const struct web *web);
+/* When the certificate that is served stops being valid, ms since the epoch; 0: none, or no web. */
+int64_t web_certificate_end_ms(struct web *web);

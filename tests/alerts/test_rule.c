@@ -32,11 +32,12 @@ static void a_rule_has_what_the_contract_says(void **state)
                    "clear: 0.82, for: 10m, keep_firing_for: 5m, severity: critical, segment: "
                    "{country: de}, labels: {team: risk}}\n"
                    "  - {name: silent, model: credit, absent: 10m}\n"
+                   "  - {name: tls, certificate: 14d}\n"
                    "  - {name: ctr-low, model: credit, metric: ctr, below: 0.1, relative_to: 7d}\n",
                    &err);
     assert_string_equal(err.text, "");
     assert_int_equal(rc, 0);
-    assert_int_equal(rule_set_count(set), 3);
+    assert_int_equal(rule_set_count(set), 4);
 
     const struct alert_rule *rule = rule_set_find(set, "auc-low");
     assert_int_equal(rule->kind, RULE_LEVEL);
@@ -50,6 +51,7 @@ static void a_rule_has_what_the_contract_says(void **state)
     assert_string_equal(rule->labels[0].value, "risk");
     assert_true(rule->interval);
     assert_int_equal(rule_set_find(set, "silent")->absent_ms, 10 * MINUTE);
+    assert_int_equal(rule_set_find(set, "tls")->certificate_ms, 14 * 24 * HOUR);
     assert_int_equal(rule_set_find(set, "ctr-low")->relative_ms, 7 * 24 * HOUR);
 }
 
@@ -63,6 +65,7 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
         {"{model: credit, metric: roc_auc, below: 1}", "alerts[0]: needs `name`"},
         {"{name: a, model: credt, metric: roc_auc, below: 1}",
          "alerts[0].model: \"credt\" is not configured; did you mean credit?"},
+        {"{name: a, certificate: 0s}", "alerts[0].certificate: must be above 0"},
         {"{name: a, model: credit, drift: any, above: 0.1}",
          "alerts[0].above: is given with `drift: share`, and only there"},
         {"{name: a, model: credit, drift: feature}",

@@ -266,6 +266,37 @@ static void silence_is_told_by_the_wall_clock(void **state)
     world_end(&w);
 }
 
+static void the_end_of_our_certificate_is_told_by_the_wall_clock(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    world_begin_with(&w, "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+                         "alerts: [{name: tls, certificate: 14d}]\n"
+                         "receivers: [{name: oncall, type: webhook, url: 'http://127.0.0.1:1/'}]\n"
+                         "route: {receiver: oncall, group_wait: 0s}\n");
+    const int64_t day_ms = 24 * HOUR, end_ms = INT64_C(1700000000000);
+    struct outside outside = {.now_ms = start, .lag = -1, .certificate_end_ms = end_ms};
+    outside.wall_ms = end_ms - 14 * day_ms;
+    must(alerts_look(w.alerts, &outside, 0, &err), &err);
+    assert_int_equal(w.alerts->alerts[0].state.phase, ALERT_INACTIVE);
+
+    outside.wall_ms += 1000;
+    must(alerts_tick(w.alerts, &outside, 1000, &err), &err);
+    assert_int_equal(flush(&w, 2000), 1);
+    json_t *data = newest(&w);
+    assert_string_equal(text(data, "summary"),
+                        "[FIRING] tls: Assay: the certificate that is served ends at "
+                        "2023-11-14T22:13:20.000Z; replace it 14d before, and send SIGHUP");
+    json_decref(data);
+
+    outside.certificate_end_ms += 365 * day_ms; /* replaced */
+    outside.now_ms += 1000;
+    must(alerts_look(w.alerts, &outside, 3000, &err), &err);
+    assert_int_equal(w.alerts->alerts[0].state.phase, ALERT_INACTIVE);
+    world_end(&w);
+}
+
 static void rules_are_listed_with_their_levels_also_those_that_never_fired(void **state)
 {
     (void)state;
@@ -309,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_restart_knows_since_when_it_is_clear),
         cmocka_unit_test(a_rule_is_judged_at_multiples_of_its_every_also_after_a_restart),
         cmocka_unit_test(silence_is_told_by_the_wall_clock),
+        cmocka_unit_test(the_end_of_our_certificate_is_told_by_the_wall_clock),
         cmocka_unit_test(rules_are_listed_with_their_levels_also_those_that_never_fired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,27 @@ def S10_an_expired_certificate_is_refused_and_its_end_is_told(story):
     assert "certificate" in errors and "expired" in errors, errors
 
 
+def S10_a_rule_tells_of_a_certificate_that_ends_soon(story):
+    cert, key = _expired_certificate(story.folder)
+    settings = configuration(alerts=[{"name": "tls-ends", "certificate": "14d"}])
+    url = "https://" + settings["http"]["listen"]
+    settings["http"].update({"tls": {"cert": cert, "key": key}, "tokens": _tokens(story)})
+    daemon = story.daemon(settings)
+    daemon.start(wait=False)
+
+    def curl(path, *options):
+        daemon.must_run()
+        asked = ["curl", "-sk", "-H", f"Authorization: Bearer {TOKEN}", *options, url + path]
+        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+
+    event = prediction("p", START, score=0.9).value
+    wait_until(lambda: '"accepted":1' in curl("/api/v1/events", "-d", event), 30, "an event over TLS")
+    wait_until(lambda: '"tls-ends"' in curl("/api/v1/alerts"), 30, "the alert")
+    items = json.loads(curl("/api/v1/alerts"))["items"]
+    equal([(item["rule"], item["state"]) for item in items], [("tls-ends", "firing")])
+    assert "ended at 2020-02-01T00:00:00" in json.dumps(items), items
+
+
 def S10_the_alerting_rules_fire_before_a_certificate_ends(story):
     rules = os.path.join(ROOT, "deploy", "prometheus", "assay-rules.yml")
     test = {
