@@ -10,7 +10,7 @@ import { random } from "../tests/browser/daemon.mjs";
 import { delay_of, open_live, pages, start_hours } from "../tests/browser/live.mjs";
 import { free_port } from "../tests/browser/port.mjs";
 
-const commits = Number(process.argv[2] ?? 20), chance = random(3);
+const commits = Number(process.argv[2] ?? 12), chance = random(3);
 const folder = mkdtempSync(join(tmpdir(), "assay-live-")), at_end = [];
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const context = { root, folder, free_port, at_end: (end) => at_end.push(end), skip: (why) => { throw new Error(why); } };
