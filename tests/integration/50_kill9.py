@@ -10,7 +10,7 @@ from kafka import wait_until
 from story import equal, long, short
 from undisturbed import QUICK, Trickle, check_as_undisturbed
 
-KILLS = 500 if os.environ.get("ASSAY_NIGHTLY") else 20
+KILLS = int(os.environ.get("ASSAY_KILLS", 500 if os.environ.get("ASSAY_NIGHTLY") else 20))
 
 
 @long
