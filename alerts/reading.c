@@ -131,12 +131,12 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* `n` windows side by side, each window_ms long, the last of which ends at end_ms. */
 static bool is_estimate(const struct alert_rule *rule)
 {
     return rule->metric && strncmp(rule->metric, "estimated_", 10) == 0;
 }
 
+/* `n` windows side by side, each window_ms long, the last of which ends at end_ms. */
 static int read_points(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                        int64_t n, struct err *err)
 {

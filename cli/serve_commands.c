@@ -146,6 +146,7 @@ static int run_erasure(void *context, struct store *store, struct err *err)
     struct erasure *erasure = context;
     struct collector *collector = erasure->daemon->collector;
     struct collector_health health;
+    collector_forget(collector, erasure->model);
     int rc = collector_commit_now(collector, err);
     collector_health(collector, &health);
     if (!rc && health.degraded)

@@ -33,9 +33,9 @@ struct changing {
     struct store *store;
     const struct config *config;
     bool active;
-    bool stored_waiting; /* the database has a row of them */
     struct waiting *waiting;
     size_t n_waiting, waiting_capacity;
+    size_t n_stored; /* of them in the database */
     struct found *found;
     size_t n_found, found_capacity;
 };
@@ -197,6 +197,17 @@ int changing_look(struct changing *changing, int64_t look_ms, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
+void changing_forget(struct changing *changing, const char *model)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < changing->n_waiting; i++) {
+        const struct waiting *event = &changing->waiting[i];
+        if (strcmp(watched_key(changing->streams.streams[event->stream]).model, model) != 0)
+            changing->waiting[n++] = *event;
+    }
+    changing->n_waiting = n;
+}
+
 bool changing_waits(const struct changing *changing)
 {
     return changing->n_waiting > 0;
@@ -252,7 +263,7 @@ static void save_waiting(const struct changing *changing, struct buf *out)
 
 static int write_waiting(struct changing *changing, struct buf *bytes, struct err *err)
 {
-    if (changing->n_waiting == 0 && !changing->stored_waiting)
+    if (changing->n_waiting == 0 && changing->n_stored == 0)
         return 0;
     buf_clear(bytes);
     if (changing->n_waiting)
@@ -313,7 +324,7 @@ static int write_found(struct changing *changing, struct err *err)
 
 bool changing_is_dirty(const struct changing *changing)
 {
-    bool dirty = changing->n_found || (changing->stored_waiting && !changing->n_waiting);
+    bool dirty = changing->n_found || changing->n_waiting < changing->n_stored;
     for (size_t i = 0; !dirty && i < changing->streams.n; i++)
         dirty = changing->streams.streams[i]->dirty;
     return dirty;
@@ -335,7 +346,7 @@ int changing_write(struct changing *changing, struct err *err)
 void changing_written(struct changing *changing)
 {
     changing->n_found = 0;
-    changing->stored_waiting = changing->n_waiting > 0;
+    changing->n_stored = changing->n_waiting;
     for (size_t i = 0; i < changing->streams.n; i++)
         changing->streams.streams[i]->dirty = false;
 }
@@ -396,8 +407,10 @@ static int load_waiting(struct changing *changing, struct models *models, struct
     int rc = change_waiting_read(changing->store, &bytes, &n, err);
     if (rc || !bytes)
         return rc;
-    changing->stored_waiting = true;
-    return read_waiting(changing, models, bytes, n, err);
+    rc = read_waiting(changing, models, bytes, n, err);
+    changing->n_stored =
+        changing->n_waiting ? changing->n_waiting : 1; /* a row that none needs goes */
+    return rc;
 }
 
 int changing_new(struct changing **out, struct models *models, struct store *store, struct err *err)

@@ -48,6 +48,8 @@ int changing_outcome(struct changing *changing, struct version *version, struct 
 
 /* The detectors take what waits. */
 int changing_look(struct changing *changing, int64_t look_ms, struct err *err);
+/* What waits of that model is dropped. */
+void changing_forget(struct changing *changing, const char *model);
 /* Does anything wait for a look? */
 bool changing_waits(const struct changing *changing);
 

@@ -428,6 +428,11 @@ int collector_references_changed(struct collector *collector, struct err *err)
     return models_read_references(collector->models, collector->options.store, err);
 }
 
+void collector_forget(struct collector *collector, const char *model)
+{
+    changing_forget(collector->changing, model);
+}
+
 void collector_load_again(struct collector *collector)
 {
     collector->reload = true;

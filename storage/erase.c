@@ -35,7 +35,6 @@ static const char *const after_series[] = {
     "DELETE FROM reference_models WHERE reference IN "
     "(SELECT seq FROM reference_states WHERE model = ?1)",
     "DELETE FROM reference_states WHERE model = ?1",
-    "DELETE FROM change_waiting WHERE EXISTS (SELECT 1 FROM change_detectors WHERE model = ?1)",
     "DELETE FROM change_detectors WHERE model = ?1",
     "DELETE FROM change_points WHERE model = ?1",
     "DELETE FROM facts WHERE key IN ('labels_complete_ms/' || ?1, 'reference_file/' || ?1)",

@@ -52,23 +52,19 @@ static struct series_query span_of(const struct config_model *model, int64_t bef
     return query;
 }
 
-struct merging {
-    struct states *states;
-};
-
 static int merge_step(void *context, const struct series_point *point, struct err *err)
 {
-    struct merging *merging = context;
+    struct states **merged = context;
     if (!point->states)
         return 0;
-    if (!merging->states) {
+    if (!*merged) {
         struct metric_setup setup = *states_setup(point->states);
         setup.estimator = NULL; /* the walk's, which ends before the states do */
-        const int rc = states_new(&merging->states, &setup, err);
+        const int rc = states_new(merged, &setup, err);
         if (rc)
             return rc;
     }
-    return states_merge(merging->states, point->states)
+    return states_merge(*merged, point->states)
                ? err_set(err, -ENOMEM, "reference: no memory to merge panes")
                : 0;
 }
@@ -78,13 +74,10 @@ static int fit(struct store *store, const struct series_query *whole, uint64_t f
 {
     struct series_query query = *whole;
     struct series_points about;
-    struct merging merging = {0};
+    AUTO(states) struct states *merged = NULL;
     query.window_ms = query.step_ms;
-    int rc = series_each(store, &query, merge_step, &merging, &about, err);
-    if (!rc && merging.states)
-        rc = estimator_of_states(out, merging.states, fingerprint, err);
-    states_free(merging.states);
-    return rc;
+    int rc = series_each(store, &query, merge_step, &merged, &about, err);
+    return rc || !merged ? rc : estimator_of_states(out, merged, fingerprint, err);
 }
 
 /* What the panes of the span are, and what was asked of them. */

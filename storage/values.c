@@ -115,6 +115,8 @@ static void drop_own(struct columns *columns)
 static int choose_own(struct store *store, struct columns *columns, const char *model,
                       struct err *err)
 {
+    if (columns->settings && config_model_find(columns->settings, model))
+        return 0; /* another series of the same model */
     drop_own(columns);
     int rc = model_settings_read(store, model, &columns->settings, err);
     if (rc == ERR_DATA) /* this machine knows its time zone no more, or the like */

@@ -26,7 +26,7 @@ def problems(path, text):
                 yield f"{path}: {match.group(0)} … {why}"
     for literal in re.findall(r'(?:"(?:[^"\\\n]|\\.)*"\s*)+', code):
         if TEXT.search(literal):
-            yield f"{path}: SQL with a placeholder of printf: {literal[:80]}"
+            yield f"{path}: SQL with a conversion of printf: {literal[:80]}"
 
 
 def main():

@@ -6,6 +6,7 @@
 #include "collector/reference_file.h"
 #include "common/rng.h"
 #include "storage/commit.h"
+#include "storage/erase.h"
 #include "storage/references.h"
 #include "tests/lib/collector_bench.h"
 #include "tests/lib/credit_log.h"
@@ -17,15 +18,22 @@ enum {
     CHANGES_AT = 4000
 };
 
-static const char yaml[] = "models:\n"
-                           "  - name: credit\n"
-                           "    task: binary\n"
-                           "    features: {income: {type: numeric}, vip: {type: categorical}}\n"
-                           "    metrics: [{name: ctr, outcome: click}]\n"
-                           "    changes: {expected_run_time: 20000}\n";
+#define CREDIT                                                            \
+    "models:\n"                                                           \
+    "  - name: credit\n"                                                  \
+    "    task: binary\n"                                                  \
+    "    features: {income: {type: numeric}, vip: {type: categorical}}\n" \
+    "    metrics: [{name: ctr, outcome: click}]\n"                        \
+    "    changes: {expected_run_time: 20000}\n"
+static const char yaml[] = CREDIT;
+static const char two_models[] = CREDIT "  - name: churn\n"
+                                        "    task: binary\n"
+                                        "    features: {income: {type: numeric}}\n"
+                                        "    changes: {expected_run_time: 20000}\n";
 
-/* From CHANGES_AT on: errors, another income, fewer vips, wrong labels, more clicks. */
-static void fill(struct sim_log *log)
+/* From CHANGES_AT on: errors, another income, fewer vips, wrong labels, more clicks. Ids begin with
+ * the model's first two letters. */
+static void fill_model(struct sim_log *log, const char *model)
 {
     struct rng rng = rng_of(5);
     int at[2 * N_PARTITIONS];
@@ -40,20 +48,25 @@ static void fill(struct sim_log *log)
         bool right = rng_uniform(&rng) < (changed ? 0.7 : 0.9);
         double income = 1000 * (rng_normal(&rng) + (changed ? 1 : 0));
         sim_add(log, at[i % N_PARTITIONS], ts,
-                "{\"type\":\"prediction\",\"id\":\"p%d\",\"ts\":%lld,\"model\":\"credit\","
+                "{\"type\":\"prediction\",\"id\":\"%.2s%d\",\"ts\":%lld,\"model\":\"%s\","
                 "\"version\":\"v1\",\"prediction\":1,\"features\":{\"income\":%.3f,\"vip\":%s}%s}",
-                i, (long long)ts, income,
+                model, i, (long long)ts, model, income,
                 rng_uniform(&rng) < (changed ? 0.1 : 0.4) ? "true" : "false",
                 failed ? ",\"error\":\"timeout\"" : "");
         sim_add(log, at[N_PARTITIONS + i % N_PARTITIONS], ts,
-                "{\"type\":\"label\",\"id\":\"p%d\",\"ts\":%lld,\"label\":%d}", i,
+                "{\"type\":\"label\",\"id\":\"%.2s%d\",\"ts\":%lld,\"label\":%d}", model, i,
                 (long long)ts + 700, right);
         if (rng_uniform(&rng) < (changed ? 0.5 : 0.2))
-            sim_add(
-                log, at[N_PARTITIONS + i % N_PARTITIONS], ts,
-                "{\"type\":\"outcome\",\"id\":\"p%d\",\"ts\":%lld,\"name\":\"click\",\"value\":1}",
-                i, (long long)ts + 700);
+            sim_add(log, at[N_PARTITIONS + i % N_PARTITIONS], ts,
+                    "{\"type\":\"outcome\",\"id\":\"%.2s%d\",\"ts\":%lld,\"name\":\"click\","
+                    "\"value\":1}",
+                    model, i, (long long)ts + 700);
     }
+}
+
+static void fill(struct sim_log *log)
+{
+    fill_model(log, "credit");
 }
 
 static void set_reference(struct temp *temp)
@@ -85,16 +98,16 @@ static void set_reference(struct temp *temp)
     must(commit_end(store, &err), &err);
 }
 
-/* Every change and every detector's state, as text; malloc'd. */
+/* Every change of credit and every detector's state, as text; malloc'd. */
 static char *results(struct collector_bench *bench)
 {
     static const char *const sql[] = {
-        "SELECT seq || ' ' || version || ' ' || kind || ' ' || name || ' ' || at_ms || ' ' || "
+        "SELECT version || ' ' || kind || ' ' || name || ' ' || at_ms || ' ' || "
         "began_ms || ' ' || direction || ' ' || ifnull(mean_before, '-') || ' ' || "
         "ifnull(mean_after, '-') || ' ' || run || ' ' || n_after || ' ' || statistic "
-        "FROM change_points ORDER BY seq",
-        "SELECT name || ' ' || hex(bytes) FROM change_detectors ORDER BY model, version, kind, "
-        "name",
+        "FROM change_points WHERE model = 'credit' ORDER BY seq",
+        "SELECT name || ' ' || hex(bytes) FROM change_detectors WHERE model = 'credit' "
+        "ORDER BY version, kind, name",
         "SELECT 'waiting ' || count(*) FROM change_waiting"};
     struct buf text;
     buf_init(&text, 1 << 20);
@@ -230,12 +243,71 @@ static void another_run_time_starts_the_detectors_anew(void **state)
     sim_log_finish(&log);
 }
 
+static const char waits[] = "SELECT count(*) FROM change_waiting";
+static const char churn_detectors[] = "SELECT count(*) FROM change_detectors WHERE model = 'churn'";
+
+/* As the daemon does it, between two batches. */
+static void erase(struct collector_bench *bench, const char *model)
+{
+    struct err err = {0};
+    struct erased erased;
+    collector_forget(bench->collector, model);
+    must(collector_commit_now(bench->collector, &err), &err);
+    assert_int_equal(bench_number(bench, waits), 1);
+    must(commit_begin(bench->store, &err), &err);
+    must(erase_model(bench->store, model, &erased, &err), &err);
+    must(commit_end(bench->store, &err), &err);
+    collector_load_again(bench->collector);
+}
+
+/* What credit's detectors are in the end, with churn's events between. */
+static char *run_beside_churn(struct sim_log *log, bool churn_goes)
+{
+    struct collector_bench bench;
+    struct err err = {0};
+    struct sim_options options = {.seed = 1, .max_batch = 500, .ends = true, .bounded = true};
+    AUTO(temp) struct temp *temp = temp_new();
+    set_reference(temp);
+    bench_open(&bench, temp, two_models, log, &options);
+    while (churn_goes) { /* not before both are watched and something waits */
+        assert_true(collector_step(bench.collector, 0, &err) > 0);
+        must(collector_commit_now(bench.collector, &err), &err);
+        if (bench_number(&bench, waits) && bench_number(&bench, churn_detectors))
+            break;
+    }
+    if (churn_goes) {
+        erase(&bench, "churn");
+        assert_int_equal(bench_number(&bench, churn_detectors), 0);
+    }
+    bench_drain(&bench);
+    assert_true(bench_number(&bench, churn_detectors) > 0);
+    char *text = results(&bench);
+    bench_close(&bench);
+    return text;
+}
+
+static void an_erased_model_leaves_what_waits_of_others(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    fill_model(&log, "credit");
+    fill_model(&log, "churn");
+    char *expected = run_beside_churn(&log, false);
+    assert_non_null(strstr(expected, "accuracy"));
+    char *seen = run_beside_churn(&log, true);
+    assert_string_equal(expected, seen);
+    free(expected);
+    free(seen);
+    sim_log_finish(&log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_stream_that_changed_is_found_once),
         cmocka_unit_test(crashes_and_batches_change_no_bit_of_what_is_found),
         cmocka_unit_test(another_run_time_starts_the_detectors_anew),
+        cmocka_unit_test(an_erased_model_leaves_what_waits_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
