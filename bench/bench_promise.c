@@ -7,17 +7,22 @@
  * the smallest and the largest value for Doane's bins, multinomial for categories), the window's by
  * binomials. KS does not depend on the law of the values: uniform ones are drawn in their order,
  * and beyond 1,300 as counts on 640 cells of equal mass. Statistics and verdicts are the real ones
- * (stats/drift.h, drift_judge). A law is only made where p may be below 0.0425, the largest that
- * can matter to a family at 0.05: `screen` is the statistic at p = 0.08 for a batch's first
- * reference.
+ * (stats/drift.h, drift_judge).
  *
  * A batch is 200 references, each with `uses` windows, so that it holds `uses` families of 200, 4
  * as many of 50, 40 as many of 5. Families of one batch share references: `uses` is small where
  * the reference's own noise counts.
  *
- *     bench_promise KIND N BATCHES [FILE [SECONDS]]    KIND: deciles, doane, categories, ks
+ * A law is only made where its p can matter. The k-th smallest of F p-values decides only where it
+ * is below 0.0425 k / F, and k of them are there with a probability below (0.0425 e)^k: below 1e-8
+ * for k = 9. So families of 50 need no p above 0.0068, families of 200 none above 0.0017: counted
+ * alone they cost a third or an eighth of the laws (`screen_levels`).
  *
- * Batches that FILE has are not played again; after SECONDS it stops. The table is of all in FILE.
+ *     bench_promise KIND N BATCHES [FILE [SECONDS [FAMILY]]]
+ *
+ * KIND: deciles, doane, categories, ks. FAMILY: 5 (default), 50 or 200: no smaller families are
+ * counted; each has its own seeds, so give each its own FILE. Batches that FILE has are not played
+ * again; after SECONDS it stops (0: never). FILE -: nothing is kept. The table is of all in FILE.
  */
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +30,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/variates.h"
 #include "common/rng.h"
 #include "stats/distribution.h"
 #include "stats/drift_threshold.h"
@@ -33,6 +39,7 @@
 enum {
     M = 10000, /* values of a reference */
     N_REFERENCES = 200,
+    N_SCREENING = 3, /* of them: the least of their thresholds is the screen */
     N_CATEGORIES = 12,
     N_DOANE = 21, /* of 10,000 exponential values */
     N_SINGLE = 1300,
@@ -43,7 +50,9 @@ enum {
 };
 static const size_t sizes[N_SIZES] = {5, 50, 200};
 static const double rates[N_RATES] = {0.01, 0.05};
-#define SCREEN_LEVEL 0.08
+/* p at a batch's first references beyond which no law is made, by the smallest family: twice or
+   four times the largest that can matter, for other references have other laws. */
+static const double screen_levels[N_SIZES] = {0.08, 0.03, 0.008};
 #define NO_ALARM 1.0
 
 enum kind {
@@ -68,6 +77,7 @@ static const struct {
 struct bench {
     enum kind kind;
     int n, uses;
+    size_t smallest; /* of `sizes`: the families that are counted */
     struct rng rng;
     struct drift_nulls *nulls;
     struct reference_feature reference;
@@ -79,76 +89,6 @@ struct bench {
     uint64_t id;
     double screen[MOST_METHODS];
 };
-
-/* --- variates --- */
-
-/* Marsaglia, Tsang 2000. */
-static double gamma_variate(struct rng *rng, double shape)
-{
-    double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
-    for (;;) {
-        double x = rng_normal(rng), v = 1 + c * x;
-        if (v <= 0)
-            continue;
-        v = v * v * v;
-        if (log(rng_uniform(rng) + 0x1p-60) < 0.5 * x * x + d - d * v + d * log(v))
-            return d * v;
-    }
-}
-
-/* Few: the gaps between successes are geometric. */
-static double few_successes(struct rng *rng, double n, double p)
-{
-    double k = 0, per_gap = 1 / log1p(-p), at = -1;
-    for (;;) {
-        at += 1 + floor(log(1 - rng_uniform(rng)) * per_gap);
-        if (at >= n)
-            return k;
-        k++;
-    }
-}
-
-/* Hörmann 1993, BTRS. */
-static double many_successes(struct rng *rng, double n, double p)
-{
-    double spread = sqrt(n * p * (1 - p)), b = 1.15 + 2.53 * spread;
-    double a = -0.0873 + 0.0248 * b + 0.01 * p, c = n * p + 0.5, v_r = 0.92 - 4.2 / b;
-    double alpha = (2.83 + 5.1 / b) * spread, odds = log(p / (1 - p)), mode = floor((n + 1) * p);
-    double h = lgamma(mode + 1) + lgamma(n - mode + 1);
-    for (;;) {
-        double u = rng_uniform(rng) - 0.5, v = rng_uniform(rng), us = 0.5 - fabs(u);
-        double k = floor((2 * a / us + b) * u + c);
-        if (us >= 0.07 && v <= v_r)
-            return k;
-        if (k < 0 || k > n)
-            continue;
-        v = log(v * alpha / (a / (us * us) + b));
-        if (v <= h - lgamma(k + 1) - lgamma(n - k + 1) + (k - mode) * odds)
-            return k;
-    }
-}
-
-static double binomial(struct rng *rng, double n, double p)
-{
-    if (p > 0.5)
-        return n - binomial(rng, n, 1 - p);
-    if (!(p > 0) || !(n > 0))
-        return 0;
-    return n * p < 10 ? few_successes(rng, n, p) : many_successes(rng, n, p);
-}
-
-/* `n` events on bins of those shares, which need not add up to 1. */
-static void multinomial(struct rng *rng, const double *shares, size_t n_bins, double n, double *out)
-{
-    double rest = 0;
-    for (size_t i = 0; i < n_bins; i++)
-        rest += shares[i];
-    for (size_t i = 0; i < n_bins; i++) {
-        out[i] = i + 1 == n_bins ? n : binomial(rng, n, fmin(shares[i] / rest, 1));
-        n -= out[i];
-        rest -= shares[i];
-    }
-}
 
 /* --- references --- */
 
@@ -171,7 +111,7 @@ static void draw_doane(struct bench *b)
     for (int i = 0; i < N_DOANE; i++)
         inner[i] = b->truth[i] = exp(-least - i * width) * -expm1(-width);
     b->truth[N_DOANE] = -expm1(-least) + exp(-most);
-    multinomial(&b->rng, inner, N_DOANE, M - 2, b->counts);
+    multinomial_variate(&b->rng, inner, N_DOANE, M - 2, b->counts);
     b->counts[0]++;
     b->counts[N_DOANE - 1]++;
     b->counts[N_DOANE] = 0;
@@ -184,7 +124,7 @@ static void draw_categories(struct bench *b)
         b->truth[i] = i + 1 < N_CATEGORIES ? share : share / 0.4;
         share *= 0.6;
     }
-    multinomial(&b->rng, b->truth, N_CATEGORIES, M, b->counts);
+    multinomial_variate(&b->rng, b->truth, N_CATEGORIES, M, b->counts);
     for (int i = 0; i < N_CATEGORIES; i++)
         b->reference.bin_counts[i] = (uint64_t)b->counts[i];
 }
@@ -283,7 +223,7 @@ static double ks_of_values(struct bench *b)
 static double ks_of_cells(struct bench *b)
 {
     double gap = 0, most = 0;
-    multinomial(&b->rng, b->truth, N_CELLS, b->n, b->window);
+    multinomial_variate(&b->rng, b->truth, N_CELLS, b->n, b->window);
     for (int i = 0; i < N_CELLS; i++) {
         gap += b->counts[i] / M - b->window[i] / b->n;
         most = fmax(most, fabs(gap));
@@ -317,7 +257,7 @@ static void draw_window(struct bench *b, double out[MOST_METHODS])
         out[0] = b->n > N_SINGLE ? ks_of_cells(b) : ks_of_values(b);
         return;
     }
-    multinomial(&b->rng, b->truth, n_bins[b->kind], b->n, b->window);
+    multinomial_variate(&b->rng, b->truth, n_bins[b->kind], b->n, b->window);
     for (size_t i = 0; i < n_bins[b->kind]; i++)
         bins[i] = (struct drift_bin){b->counts[i], b->window[i]};
     for (size_t i = 0; i < kinds[b->kind].n_methods; i++)
@@ -345,7 +285,7 @@ static struct drift_verdict judge(struct bench *b, enum drift_method method, dou
     numeric.ks.error_bound = b->n > N_SINGLE; /* above 0: read off a grid */
     if (b->n <= N_SINGLE && method == DRIFT_KS)
         numeric.ks_p = ks_two_sample_p_auto(statistic, M, (uint64_t)b->n, 0);
-    struct drift_rule rule = {method, SCREEN_LEVEL / 0.85, 0};
+    struct drift_rule rule = {method, screen_levels[b->smallest] / 0.85, 0};
     struct drift_verdict verdict;
     if (drift_judge(b->nulls, &rule, &subject, 1, &verdict))
         exit(1);
@@ -372,7 +312,7 @@ struct alarms {
 
 static void count_alarms(const struct bench *b, const double *p, long of[N_SIZES][N_RATES])
 {
-    for (size_t s = 0; s < N_SIZES; s++) {
+    for (size_t s = b->smallest; s < N_SIZES; s++) {
         for (size_t at = 0; at < (size_t)b->uses * N_REFERENCES; at += sizes[s]) {
             for (size_t r = 0; r < N_RATES; r++)
                 of[s][r] += any_drifted(p + at, sizes[s], rates[r]);
@@ -387,16 +327,18 @@ static void play(struct bench *b, uint64_t seed, struct alarms *out)
     double *p = malloc(n_methods * n_p * sizeof(*p)), value[MOST_METHODS];
     if (!p)
         exit(1);
-    struct rng start = rng_of(seed * 8 + b->kind);
+    struct rng start = rng_of(((uint64_t)b->smallest << 56) + seed * 8 + b->kind);
     b->rng = rng_of(rng_u64(&start));
+    for (size_t i = 0; i < n_methods; i++)
+        b->screen[i] = (double)INFINITY;
     for (int r = 0; r < N_REFERENCES; r++) {
         draw_reference(b);
         for (int use = 0; use < b->uses; use++) {
             draw_window(b, value);
             for (size_t i = 0; i < n_methods; i++) {
                 enum drift_method method = kinds[b->kind].methods[i];
-                if (r == 0 && use == 0)
-                    b->screen[i] = judge(b, method, value[i]).threshold;
+                if (r < N_SCREENING && use == 0)
+                    b->screen[i] = fmin(b->screen[i], judge(b, method, value[i]).threshold);
                 p[i * n_p + (size_t)(use * N_REFERENCES + r)] =
                     value[i] < b->screen[i] ? NO_ALARM : judge(b, method, value[i]).p_value;
             }
@@ -440,7 +382,7 @@ static void report(const struct bench *b, const struct alarms *sum, long batches
         "| method | n | features | promise | windows | false alarms | upper 99%% | of promise |\n"
         "|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < kinds[b->kind].n_methods; i++) {
-        for (size_t at = 0; at < N_SIZES * N_RATES; at++) {
+        for (size_t at = b->smallest * N_RATES; at < N_SIZES * N_RATES; at++) {
             size_t s = at / N_RATES, r = at % N_RATES;
             double all = (double)batches * b->uses * N_REFERENCES / (double)sizes[s];
             double k = (double)sum->of[i][s][r];
@@ -458,20 +400,40 @@ static int uses_for(int n)
     return n <= 50 ? 200 : n <= 500 ? 20 : n <= 5000 ? 2 : 1;
 }
 
+/* NULL: fine; else what the arguments are. */
+static const char *read_arguments(struct bench *b, int argc, char **argv)
+{
+    static const char usage[] = "usage: bench_promise deciles|doane|categories|ks N BATCHES "
+                                "[FILE [SECONDS [FAMILY]]]\n";
+    if (argc < 4)
+        return usage;
+    while (b->kind < N_KINDS && strcmp(kinds[b->kind].name, argv[1]) != 0)
+        b->kind++;
+    b->n = atoi(argv[2]);
+    size_t family = argc > 6 ? (size_t)atoi(argv[6]) : sizes[0];
+    while (b->smallest < N_SIZES && sizes[b->smallest] != family)
+        b->smallest++;
+    return b->kind < N_KINDS && b->n >= 1 && b->smallest < N_SIZES ? NULL : usage;
+}
+
 int main(int argc, char **argv)
 {
     static struct bench b;
-    for (b.kind = 0; argc > 3 && b.kind < N_KINDS && strcmp(kinds[b.kind].name, argv[1]) != 0;)
-        b.kind++;
-    b.n = argc > 3 ? atoi(argv[2]) : 0;
-    if (argc < 4 || b.kind == N_KINDS || b.n < 1 || drift_nulls_new(&b.nulls, NULL)) {
-        fprintf(stderr, "usage: bench_promise deciles|doane|categories|ks N BATCHES [FILE [S]]\n");
+    const char *usage = read_arguments(&b, argc, argv);
+    if (usage || drift_nulls_new(&b.nulls, NULL)) {
+        fputs(usage ? usage : "bench_promise: no memory\n", stderr);
         return 64;
     }
     b.uses = uses_for(b.n);
     prepare(&b);
-    FILE *file = argc > 4 ? fopen(argv[4], "a+") : NULL;
-    time_t until = argc > 5 ? time(NULL) + atoi(argv[5]) : 0;
+    bool keeps = argc > 4 && strcmp(argv[4], "-") != 0;
+    FILE *file = keeps ? fopen(argv[4], "a+") : NULL;
+    if (keeps && !file) {
+        perror(argv[4]);
+        return 74;
+    }
+    int seconds = argc > 5 ? atoi(argv[5]) : 0;
+    time_t until = seconds > 0 ? time(NULL) + seconds : 0;
     struct alarms sum = {0}, batch;
     long batches = 0;
     while (file && read_batch(file, &batch)) {

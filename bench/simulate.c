@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/variates.h"
 #include "common/rng.h"
 #include "stats/bucket.h"
 #include "stats/distribution.h"
@@ -79,22 +80,6 @@ void simulation_free(struct simulation *s)
     free(s->activity);
     free(s->guide);
     free(s);
-}
-
-/* Marsaglia, Tsang 2000. */
-static double gamma_variate(struct rng *rng, double shape)
-{
-    if (shape < 1)
-        return gamma_variate(rng, shape + 1) * pow(rng_uniform(rng) + 0x1p-60, 1 / shape);
-    double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
-    for (;;) {
-        double x = rng_normal(rng), v = 1 + c * x;
-        if (v <= 0)
-            continue;
-        v = v * v * v;
-        if (log(rng_uniform(rng) + 0x1p-60) < 0.5 * x * x + d - d * v + d * log(v))
-            return d * v;
-    }
 }
 
 /* A user's own failure rate over the mean: Beta with the mean and the wanted icc. */
