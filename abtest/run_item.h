@@ -52,9 +52,11 @@ struct item {
     bool dirty;                       /* evidence or clocks differ from what is stored */
     struct verdict verdict;           /* of the last look */
     bool looked;
-    bool unshown;    /* … and people have an older one */
-    bool waited;     /* … for our own input: what follows is of the wall clock */
-    bool ticked;     /* the silence since the last look was judged */
+    bool unshown;            /* … and people have an older one */
+    bool waited;             /* … for our own input: what follows is of the wall clock */
+    bool ticked;             /* the silence since the last look was judged */
+    int64_t silence_seen_ms; /* wall clock: until then a hold for want of data was watched */
+    bool restored;           /* from storage: nobody has watched since */
     int64_t told_ms; /* the minute of event time of the facts and estimates in the evidence */
     char *verdict_json;
     int64_t shown_ms;    /* real time of verdict_json */

@@ -183,13 +183,36 @@ static int look_at(struct run *run, struct item *item, const struct run_now *now
     return rc ? rc : decide(run, item, now, false, err);
 }
 
+/* Only a silence that was watched counts against max_hold: events may well come while the daemon is
+   down, and it will read them. Whether another minute of it should be stored. */
+static bool watch_silence(struct item *item, int64_t wall_ms)
+{
+    struct ramp_state *ramp = &item->ramp;
+    if (ramp->silent_since_ms == 0) {
+        item->restored = false;
+        return false;
+    }
+    if (item->silence_seen_ms < ramp->silent_since_ms)
+        item->silence_seen_ms = ramp->silent_since_ms;
+    if (item->restored)
+        ramp->silent_since_ms += wall_ms - item->silence_seen_ms;
+    else if (wall_ms - item->silence_seen_ms < MINUTE_MS)
+        return false;
+    item->restored = false;
+    item->silence_seen_ms = wall_ms;
+    return true;
+}
+
 int run_look(struct run *run, const struct run_now *now, struct err *err)
 {
     int rc = 0;
     run->look_ms = now->look_ms;
-    for (size_t i = 0; !rc && i < run->n_items; i++)
-        if (item_active(run->items[i]))
-            rc = look_at(run, run->items[i], now, err);
+    for (size_t i = 0; !rc && i < run->n_items; i++) {
+        if (!item_active(run->items[i]))
+            continue;
+        (void)watch_silence(run->items[i], now->wall_ms); /* what is shown is stored */
+        rc = look_at(run, run->items[i], now, err);
+    }
     return rc;
 }
 
@@ -206,8 +229,11 @@ int run_tick(struct run *run, const struct run_now *now, int64_t silent_ms, stru
     int rc = 0;
     for (size_t i = 0; !rc && i < run->n_items; i++) {
         struct item *item = run->items[i];
-        if (item_active(item) && !item->unclocked && is_due(item, now) &&
-            now->look_ms > item->ramp.since_ms && silent_ms > item->experiment->stale_after_ms) {
+        if (!item_active(item))
+            continue;
+        item->unshown |= watch_silence(item, now->wall_ms);
+        if (!item->unclocked && is_due(item, now) && now->look_ms > item->ramp.since_ms &&
+            silent_ms > item->experiment->stale_after_ms) {
             item->ticked = true;
             rc = item_confirm(run, item, now->look_ms, err);
             if (!rc)
@@ -226,6 +252,7 @@ void run_clock_set(struct run *run, int64_t by_ms)
         if (!item_active(item) || item->ramp.silent_since_ms == 0)
             continue;
         item->ramp.silent_since_ms += by_ms;
+        item->silence_seen_ms += by_ms;
         item->dirty = true;
     }
 }

@@ -39,14 +39,15 @@ static json_t *print_ramp(const struct item *item)
     for (size_t i = 0; intervals && i < item->n_intervals; i++)
         json_array_append_new(intervals, json_pack("[I,i]", (json_int_t)item->intervals[i].since_ms,
                                                    item->intervals[i].step));
-    return json_pack(
-        "{s:s,s:b,s:i,s:i,s:I,s:I,s:I,s:b,s:[I,I],s:I,s:i,s:b,s:o}", "phase",
-        ramp_phase_name(ramp->phase), "frozen", (int)ramp->frozen, "step", ramp->step, "approved",
-        ramp->approved, "started", (json_int_t)ramp->started_ms, "since",
-        (json_int_t)ramp->since_ms, "silent_since", (json_int_t)ramp->silent_since_ms, "unclocked",
-        (int)item->unclocked, "newest", (json_int_t)item->last_ms[ARM_CONTROL],
-        (json_int_t)item->last_ms[ARM_TREATMENT], "lost", (json_int_t)item->lost, "held",
-        (int)item->held, "applying", (int)item->applying, "intervals", intervals);
+    return json_pack("{s:s,s:b,s:i,s:i,s:I,s:I,s:I,s:I,s:b,s:[I,I],s:I,s:i,s:b,s:o}", "phase",
+                     ramp_phase_name(ramp->phase), "frozen", (int)ramp->frozen, "step", ramp->step,
+                     "approved", ramp->approved, "started", (json_int_t)ramp->started_ms, "since",
+                     (json_int_t)ramp->since_ms, "silent_since", (json_int_t)ramp->silent_since_ms,
+                     "silence_seen", (json_int_t)item->silence_seen_ms, "unclocked",
+                     (int)item->unclocked, "newest", (json_int_t)item->last_ms[ARM_CONTROL],
+                     (json_int_t)item->last_ms[ARM_TREATMENT], "lost", (json_int_t)item->lost,
+                     "held", (int)item->held, "applying", (int)item->applying, "intervals",
+                     intervals);
 }
 
 static char *dump(json_t *json)
@@ -60,14 +61,14 @@ static int parse_ramp(struct item *item, json_t *json, struct err *err)
 {
     const char *phase = NULL;
     int frozen = 0, unclocked = 0, held = 0, applying = 0;
-    json_int_t started = 0, since = 0, silent = 0, control = 0, treatment = 0, lost = 0;
+    json_int_t started = 0, since = 0, silent = 0, seen = 0, control = 0, treatment = 0, lost = 0;
     json_t *intervals = NULL;
     struct ramp_state *ramp = &item->ramp;
-    if (json_unpack(json, "{s:s,s:b,s:i,s:i,s:I,s:I,s:I,s:b,s:[I,I],s:I,s:i,s?b,s:o}", "phase",
+    if (json_unpack(json, "{s:s,s:b,s:i,s:i,s:I,s:I,s:I,s?I,s:b,s:[I,I],s:I,s:i,s?b,s:o}", "phase",
                     &phase, "frozen", &frozen, "step", &ramp->step, "approved", &ramp->approved,
-                    "started", &started, "since", &since, "silent_since", &silent, "unclocked",
-                    &unclocked, "newest", &control, &treatment, "lost", &lost, "held", &held,
-                    "applying", &applying, "intervals", &intervals) ||
+                    "started", &started, "since", &since, "silent_since", &silent, "silence_seen",
+                    &seen, "unclocked", &unclocked, "newest", &control, &treatment, "lost", &lost,
+                    "held", &held, "applying", &applying, "intervals", &intervals) ||
         ramp_phase_parse(phase) < 0 || ramp->step < 0 || ramp->step >= item->experiment->n_steps)
         return err_set(err, ERR_CORRUPT, "experiment %s: its stored state is damaged",
                        item->experiment->name);
@@ -76,6 +77,8 @@ static int parse_ramp(struct item *item, json_t *json, struct err *err)
     ramp->started_ms = started;
     ramp->since_ms = since;
     ramp->silent_since_ms = silent;
+    item->silence_seen_ms = seen;
+    item->restored = true;
     item->unclocked = unclocked;
     item->last_ms[ARM_CONTROL] = control;
     item->last_ms[ARM_TREATMENT] = treatment;

@@ -87,30 +87,65 @@ static void F39_when_nothing_comes_the_wall_clock_holds(void **state)
     site_free(site);
 }
 
-/* max_hold is 1h. A kill in between starts no new hour, and what comes in time ends it. */
+enum {
+    DARK_MS = 121 * SECOND, /* stale_after is 2m */
+    HOUR_MS = 3600 * SECOND /* max_hold */
+};
+
+/* Nothing has come since T0, and the clock on the wall says so. */
+static void tick_at(struct site *site, int64_t wall_ms)
+{
+    struct err err = {0};
+    struct run_now now = {T0 + SECOND, wall_ms, wall_ms, 0, 0};
+    must(run_tick(site->run, &now, DARK_MS, &err), &err);
+}
+
+/* A kill in between starts no new hour. */
 static void F39_when_nothing_comes_for_max_hold_the_wall_clock_rolls_back(void **state)
 {
     (void)state;
     struct site *site = site_new(HALF, ERRORS, "");
     struct err err = {0};
-    const int64_t dark_ms = T0 + 121 * SECOND, hour_ms = 3600 * SECOND;
+    const int64_t dark_ms = T0 + DARK_MS;
     feed(site, T0, 100, -1);
     look(site, T0 + SECOND, 0);
-    struct run_now now = {T0 + SECOND, dark_ms, dark_ms, 0, 0};
-    must(run_tick(site->run, &now, 121 * SECOND, &err), &err);
+    tick_at(site, dark_ms);
+    tick_at(site, dark_ms + HOUR_MS / 2);
     must(run_reload(site->run, &err), &err);
+    tick_at(site, dark_ms + HOUR_MS / 2);
 
-    now.wall_ms = now.real_ms = dark_ms + hour_ms;
-    must(run_tick(site->run, &now, 121 * SECOND + hour_ms, &err), &err);
+    tick_at(site, dark_ms + HOUR_MS);
     assert_string_equal(last_of(site).verdict, "hold");
-    now.wall_ms = now.real_ms = dark_ms + hour_ms + 1;
-    must(run_tick(site->run, &now, 121 * SECOND + hour_ms + 1, &err), &err);
+    tick_at(site, dark_ms + HOUR_MS + 1);
 
     struct last last = last_of(site);
     assert_string_equal(last.verdict, "rollback");
     assert_string_equal(last.reason, "no data");
     assert_string_equal(last.clock, "wall");
     assert_string_equal(last.state, "rolled_back");
+    site_free(site);
+}
+
+/* A day that the daemon was down is no day without data. */
+static void F29_only_time_that_was_watched_counts_as_silence(void **state)
+{
+    (void)state;
+    struct site *site = site_new(HALF, ERRORS, "");
+    struct err err = {0};
+    const int64_t dark_ms = T0 + DARK_MS, back_ms = dark_ms + 86400 * SECOND;
+    feed(site, T0, 100, -1);
+    look(site, T0 + SECOND, 0);
+    tick_at(site, dark_ms);
+    tick_at(site, dark_ms + HOUR_MS / 2);
+    must(run_reload(site->run, &err), &err);
+
+    tick_at(site, back_ms);
+    tick_at(site, back_ms + HOUR_MS / 2);
+    assert_string_equal(last_of(site).verdict, "hold");
+    tick_at(site, back_ms + HOUR_MS / 2 + 1);
+
+    assert_string_equal(last_of(site).verdict, "rollback");
+    assert_string_equal(last_of(site).reason, "no data");
     site_free(site);
 }
 
@@ -368,6 +403,7 @@ int main(void)
         cmocka_unit_test(events_that_were_lost_hold_the_step),
         cmocka_unit_test(F39_when_nothing_comes_the_wall_clock_holds),
         cmocka_unit_test(F39_when_nothing_comes_for_max_hold_the_wall_clock_rolls_back),
+        cmocka_unit_test(F29_only_time_that_was_watched_counts_as_silence),
         cmocka_unit_test(F39_what_comes_in_time_ends_the_hold),
         cmocka_unit_test(F29_a_wall_clock_that_is_set_does_not_end_a_hold),
         cmocka_unit_test(F29_a_clock_that_jumps_promotes_nothing),

@@ -172,10 +172,8 @@ static char *look_by_look(struct sim_log *log)
 
 static void looks_that_share_leave_what_looks_apart_leave(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
-    AUTO_FREE char *expected = look_by_look(&log);
+    struct sim_log *log = *state;
+    AUTO_FREE char *expected = look_by_look(log);
 
     for (uint64_t seed = 2; seed < 8; seed++) {
         struct collector_bench bench;
@@ -184,20 +182,17 @@ static void looks_that_share_leave_what_looks_apart_leave(void **state)
         AUTO(temp) struct temp *temp = temp_new();
         options.seed = seed;
         options.max_batch = seed * seed * seed;
-        open_decider(&bench, &decider, temp, &log, &options, false);
+        open_decider(&bench, &decider, temp, log, &options, false);
         AUTO_FREE char *left = finish(&bench);
         assert_string_equal(left, expected);
         assert_in_range(decider.n_durable, 1, decider.n_looks / 10);
     }
-    sim_log_finish(&log);
 }
 
 static void rebalances_between_looks_that_share_change_nothing(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
-    AUTO_FREE char *expected = look_by_look(&log);
+    struct sim_log *log = *state;
+    AUTO_FREE char *expected = look_by_look(log);
 
     for (uint64_t seed = 2; seed < 6; seed++) {
         struct collector_bench bench;
@@ -206,7 +201,7 @@ static void rebalances_between_looks_that_share_change_nothing(void **state)
         AUTO(temp) struct temp *temp = temp_new();
         options.seed = seed;
         options.rebalance_percent = options.redeliver_percent = 20;
-        open_decider(&bench, &decider, temp, &log, &options, false);
+        open_decider(&bench, &decider, temp, log, &options, false);
         bench_drain(&bench);
         bench_balanced(&bench);
         AUTO_FREE char *left = left_behind(&bench);
@@ -215,15 +210,12 @@ static void rebalances_between_looks_that_share_change_nothing(void **state)
         assert_memory_equal(left, expected, (size_t)(panes_end - expected));
         assert_int_equal(decider.decided, decider.settled);
     }
-    sim_log_finish(&log);
 }
 
 static void killed_between_looks_that_share_all_is_taken_again(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
-    AUTO_FREE char *expected = look_by_look(&log);
+    struct sim_log *log = *state;
+    AUTO_FREE char *expected = look_by_look(log);
 
     int lost = 0;
     for (int steps = 3; steps < 60; steps += 4) {
@@ -231,7 +223,7 @@ static void killed_between_looks_that_share_all_is_taken_again(void **state)
         struct decider decider = {0};
         struct err err = {0};
         AUTO(temp) struct temp *temp = temp_new();
-        open_decider(&bench, &decider, temp, &log, &plain, false);
+        open_decider(&bench, &decider, temp, log, &plain, false);
         for (int i = 0; i < steps; i++) {
             assert_true(collector_step(bench.collector, 0, &err) >= 0);
             fake_clock_pass(&bench.clock, 90);
@@ -239,45 +231,39 @@ static void killed_between_looks_that_share_all_is_taken_again(void **state)
         lost += decider.decided > decider.settled;
         bench_crash(&bench);
 
-        open_decider(&bench, &decider, temp, &log, &plain, false);
+        open_decider(&bench, &decider, temp, log, &plain, false);
         AUTO_FREE char *left = finish(&bench);
         assert_string_equal(left, expected);
     }
     assert_in_range(lost, 3, 100);
-    sim_log_finish(&log);
 }
 
 /* One look fails in the middle of what it writes: all that shares with it goes, and comes again. */
 static void a_look_that_fails_takes_back_those_that_share_with_it(void **state)
 {
-    (void)state;
     static const int failures[] = {-ENOMEM, ERR_FULL, -ECANCELED, -EBUSY};
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
-    AUTO_FREE char *expected = look_by_look(&log);
+    struct sim_log *log = *state;
+    AUTO_FREE char *expected = look_by_look(log);
 
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
         struct collector_bench bench;
         struct decider decider = {.fails_at = 23, .fails_with = failures[i]};
         AUTO(temp) struct temp *temp = temp_new();
-        open_decider(&bench, &decider, temp, &log, &plain, false);
+        open_decider(&bench, &decider, temp, log, &plain, false);
         AUTO_FREE char *left = finish(&bench);
         assert_string_equal(left, expected);
         assert_int_equal(decider.n_undone, 1);
     }
-    sim_log_finish(&log);
 }
 
 static void a_look_that_can_never_be_written_ends_the_round(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
+    struct sim_log *log = *state;
     struct collector_bench bench;
     struct decider decider = {.fails_at = 23, .fails_with = ERR_IO};
     struct err err = {0};
     AUTO(temp) struct temp *temp = temp_new();
-    open_decider(&bench, &decider, temp, &log, &plain, false);
+    open_decider(&bench, &decider, temp, log, &plain, false);
 
     int rc = 0;
     while (rc >= 0 && rc != COLLECTOR_END)
@@ -287,22 +273,19 @@ static void a_look_that_can_never_be_written_ends_the_round(void **state)
     assert_string_equal(err.text, "this look fails");
     assert_int_equal(bench_number(&bench, "SELECT count(*) FROM audit"), decider.settled);
     bench_crash(&bench);
-    sim_log_finish(&log);
 }
 
 static void F31_a_disk_that_is_full_at_the_third_shared_look_loses_nothing(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
-    AUTO_FREE char *expected = look_by_look(&log);
+    struct sim_log *log = *state;
+    AUTO_FREE char *expected = look_by_look(log);
     AUTO(faulty) struct faulty *faulty = faulty_install();
     struct collector_bench bench;
     struct decider decider = {.fails_at = 3, .faulty = faulty};
     struct collector_health health = {0};
     struct err err = {0};
     AUTO(temp) struct temp *temp = temp_new();
-    open_decider(&bench, &decider, temp, &log, &plain, false);
+    open_decider(&bench, &decider, temp, log, &plain, false);
 
     for (int i = 0; i < 200 && !health.degraded; i++) {
         assert_true(collector_step(bench.collector, 0, &err) >= 0);
@@ -319,26 +302,22 @@ static void F31_a_disk_that_is_full_at_the_third_shared_look_loses_nothing(void 
     faulty_fail(faulty, 0, 0, 0, false);
     AUTO_FREE char *left = finish(&bench);
     assert_string_equal(left, expected);
-    sim_log_finish(&log);
 }
 
 /* With commits of their own, looks wait for room as the collector does. */
 static void F31_a_look_without_room_for_its_decision_is_taken_again(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
-    AUTO_FREE char *expected = look_by_look(&log);
+    struct sim_log *log = *state;
+    AUTO_FREE char *expected = look_by_look(log);
     struct collector_bench bench;
     struct decider decider = {.fails_at = 30, .fails_with = ERR_FULL};
     AUTO(temp) struct temp *temp = temp_new();
-    open_decider(&bench, &decider, temp, &log, &plain, true);
+    open_decider(&bench, &decider, temp, log, &plain, true);
 
     AUTO_FREE char *left = finish(&bench);
 
     assert_string_equal(left, expected);
     assert_int_equal(decider.n_undone, 0);
-    sim_log_finish(&log);
 }
 
 /* --- who sees what, when --- */
@@ -352,32 +331,27 @@ static void see_only_what_is_durable(struct decider *decider)
 
 static void nobody_else_sees_a_look_before_it_is_durable(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
+    struct sim_log *log = *state;
     struct collector_bench bench;
     struct decider decider = {.spy = see_only_what_is_durable};
     AUTO(temp) struct temp *temp = temp_new();
-    open_decider(&bench, &decider, temp, &log, &plain, false);
+    open_decider(&bench, &decider, temp, log, &plain, false);
 
     free(finish(&bench));
 
     assert_in_range(decider.n_looks, 50, 10000);
     assert_int_equal(decider.settled, decider.decided);
-    sim_log_finish(&log);
 }
 
 static void looks_close_to_the_wall_clock_are_durable_at_once(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
+    struct sim_log *log = *state;
     struct collector_bench bench;
     struct decider decider = {0};
     struct sim_options options = {.seed = 3, .max_batch = 40};
     struct err err = {0};
     AUTO(temp) struct temp *temp = temp_new();
-    open_decider(&bench, &decider, temp, &log, &options, false);
+    open_decider(&bench, &decider, temp, log, &options, false);
     bench.clock.wall_ms = CREDIT_START;
 
     for (int i = 0; i < 400; i++)
@@ -386,20 +360,17 @@ static void looks_close_to_the_wall_clock_are_durable_at_once(void **state)
     assert_in_range(decider.n_looks, 20, 10000);
     assert_int_equal(decider.n_durable, decider.n_looks);
     bench_crash(&bench);
-    sim_log_finish(&log);
 }
 
 static void a_source_that_has_nothing_more_keeps_no_look_from_the_disk(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
+    struct sim_log *log = *state;
     struct collector_bench bench;
     struct decider decider = {0};
     struct sim_options options = {.seed = 3, .max_batch = 40};
     struct err err = {0};
     AUTO(temp) struct temp *temp = temp_new();
-    open_decider(&bench, &decider, temp, &log, &options, false);
+    open_decider(&bench, &decider, temp, log, &options, false);
     bench.clock.wall_ms = CREDIT_START + INT64_C(86400000);
 
     int rc = COLLECTOR_WORKED;
@@ -410,7 +381,6 @@ static void a_source_that_has_nothing_more_keeps_no_look_from_the_disk(void **st
     assert_in_range(decider.n_looks, 20, 10000);
     assert_int_equal(decider.settled, decider.decided);
     bench_crash(&bench);
-    sim_log_finish(&log);
 }
 
 struct asker {
@@ -445,16 +415,14 @@ static void *ask(void *context)
 /* The clock stands still: only the call itself ends what is shared. */
 static void a_call_of_another_thread_finds_every_look_durable(void **state)
 {
-    (void)state;
-    struct sim_log log = {0};
-    credit_log_fill(&log, &plan);
+    struct sim_log *log = *state;
     struct collector_bench bench;
     struct decider decider = {0};
     struct asker asker = {.bench = &bench, .decider = &decider};
     struct err err = {0};
     pthread_t thread;
     AUTO(temp) struct temp *temp = temp_new();
-    open_decider(&bench, &decider, temp, &log, &plain, false);
+    open_decider(&bench, &decider, temp, log, &plain, false);
     while (decider.n_looks < 20)
         assert_true(collector_step(bench.collector, 0, &err) >= 0);
     assert_true(commit_is_shared(bench.store));
@@ -469,7 +437,23 @@ static void a_call_of_another_thread_finds_every_look_durable(void **state)
     assert_in_range(asker.seen, 20, 10000);
     assert_int_equal(asker.seen, asker.decided);
     bench_crash(&bench);
-    sim_log_finish(&log);
+}
+
+/* One log for all: they only read it. */
+static int fill_log(void **state)
+{
+    struct sim_log *log = calloc(1, sizeof(*log));
+    assert_non_null(log);
+    credit_log_fill(log, &plan);
+    *state = log;
+    return 0;
+}
+
+static int drop_log(void **state)
+{
+    sim_log_finish(*state);
+    free(*state);
+    return 0;
 }
 
 int main(void)
@@ -487,5 +471,5 @@ int main(void)
         cmocka_unit_test(a_source_that_has_nothing_more_keeps_no_look_from_the_disk),
         cmocka_unit_test(a_call_of_another_thread_finds_every_look_durable),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fill_log, drop_log);
 }
