@@ -24,7 +24,7 @@
 #include "abtest/ramp.h"
 
 enum {
-    DECIDE_ENGINE = 3, /* kept with each decision; raise it when the same evidence gives others */
+    DECIDE_ENGINE = 4, /* kept with each decision; raise it when the same evidence gives others */
     VERDICT_REASON_BYTES = 256,
     VERDICT_WHY_BYTES = 96
 };

@@ -4,6 +4,7 @@
 #include "abtest/weigh_inside.h"
 #include "stats/bayes.h"
 #include "stats/confseq.h"
+#include "stats/e_process.h"
 #include "stats/fixed_horizon.h"
 
 static void show_told(const struct weighing *w, struct metric_verdict *out)
@@ -41,6 +42,30 @@ static void show_arms(const struct weighing *w, struct metric_verdict *out)
         counted[ARM_TREATMENT] > 0 ? sum[ARM_TREATMENT] / counted[ARM_TREATMENT] : none;
 }
 
+/* Both rates of each step within their time-uniform bounds at once: exact from the first unit on. */
+static void show_exact(const struct weighing *w, struct metric_verdict *out)
+{
+    double alpha = w->experiment->alpha / (N_ARMS * w->experiment->n_steps);
+    double information = 0, difference = 0, lower = 0, upper = 0;
+    for (int s = 0; s < w->experiment->n_steps; s++) {
+        struct rate_counts rate = evidence_rate(w->evidence, s, w->index, SIDE_HARM);
+        int64_t x = rate.failures.control, a = rate.trials_control;
+        int64_t y = rate.failures.treatment, b = rate.trials_treatment;
+        if (a == 0 || b == 0)
+            continue;
+        double n_a = (double)a, n_b = (double)b, weight = n_a * n_b / (n_a + n_b);
+        information += weight;
+        difference += weight * ((double)y / n_b - (double)x / n_a);
+        lower += weight * (rate_lower_bound(y, b, alpha) - rate_upper_bound(x, a, alpha));
+        upper += weight * (rate_upper_bound(y, b, alpha) - rate_lower_bound(x, a, alpha));
+    }
+    if (!(information > 0))
+        return;
+    out->difference = difference / information;
+    out->lower = lower / information;
+    out->upper = upper / information;
+}
+
 static void show_effect(const struct weighing *w, struct metric_verdict *out)
 {
     struct strata strata;
@@ -50,6 +75,8 @@ static void show_effect(const struct weighing *w, struct metric_verdict *out)
     out->chance_to_win = out->expected_loss = (double)NAN;
     if (!(c.information > 0) || !(c.variance > 0)) {
         out->difference = out->treatment_value - out->control_value;
+        if (w->measure.kind == MEASURE_FAILURE && evidence_complete(w->evidence, w->index))
+            show_exact(w, out);
         return;
     }
     struct confseq cs =

@@ -314,6 +314,28 @@ static void a_verdict_prints_the_contracts_object(void **state)
     world_end(&w);
 }
 
+/* Long before the sequence may speak. Both rates' bounds at .05 / (2 arms · 2 steps), the roots of
+   B(1 + s, 1 + f)/(p^s (1 - p)^f) = 80 by bisection in Python: control 0 of 40 up to .183224,
+   treatment 6 of 40 from .023760 to .409233. */
+static void an_error_rate_has_an_interval_from_its_first_units_on(void **state)
+{
+    (void)state;
+    struct world w = world_of(ERROR_RATE);
+    for (int i = 0; i < 80; i++) {
+        struct exposure x = {0, i % 2 ? ARM_TREATMENT : ARM_CONTROL, false, (uint64_t)(i + 1) << 20,
+                             w.now.now.event_ms};
+        struct observation o = prediction(i % 2 && i < 12);
+        assert_int_equal(evidence_observe(w.evidence, &x, &o, 1, NULL), 0);
+    }
+    struct verdict v = decide(&w);
+    ab_show(w.experiment, w.evidence, &v);
+
+    assert_close(v.metrics[0].difference, 0.15, 1e-12);
+    assert_close(v.metrics[0].lower, 0.0237597 - 0.1832237, 1e-6);
+    assert_close(v.metrics[0].upper, 0.4092329, 1e-6);
+    world_end(&w);
+}
+
 /* 400 units an arm at 2 % and 10 %: statsmodels' proportions_ztest of the same counts. */
 static void a_fixed_horizon_reading_stands_beside_and_decides_nothing(void **state)
 {
@@ -436,6 +458,7 @@ int main(void)
         cmocka_unit_test(one_error_beyond_the_limit_of_a_maximum_is_certain),
         cmocka_unit_test(
             an_actuator_that_does_not_confirm_holds_but_never_stands_before_a_rollback),
+        cmocka_unit_test(an_error_rate_has_an_interval_from_its_first_units_on),
         cmocka_unit_test(a_fixed_horizon_reading_stands_beside_and_decides_nothing),
         cmocka_unit_test(a_verdict_prints_the_contracts_object),
         cmocka_unit_test(what_is_no_rate_is_read_by_welchs_test),

@@ -15,7 +15,7 @@ const release = (name, more) => ({ name, model: name.split("-")[0], control: "v3
 export async function setup(context) {
     daemon = await start(context, { models: ["credit", "churn", "calm"].map((name) => ({ name, task: "binary", positive: 1, label_horizon: "1d" })) });
     good = release("credit-v4");
-    bad = release("churn-v4", { metrics: metrics.slice(0, 1), steps: [{ weight: 50, min_duration: "10m" }] });
+    bad = release("churn-v4", { metrics: [metrics[0], { metric: "roc_auc", role: "monitor" }], steps: [{ weight: 50, min_duration: "10m" }] });
     const well = { error_rate: 0.05, latency_ms: 30, skill: 1 };
     traffic = new Traffic(good, Date.now() - HOUR, { v3: well, v4: well }, { per_second: 40 });
     await daemon.command("/experiments", good);
@@ -145,6 +145,39 @@ export async function a_rollback_shows_when_why_and_its_audit_row({ page, open, 
     check();
 }
 
+export async function a_rollback_too_soon_for_a_sequence_still_shows_its_interval({ page, open }) {
+    const check = strict(page);
+    const { verdict } = await daemon.get("/experiments/churn-v4"), [errors] = verdict.metrics;
+
+    await open_release(page, open, "churn-v4");
+
+    const chart = (metric) => page.locator(`.chart[aria-label=${metric}]`);
+    await chart("error_rate").locator("path.band, path.interval").first().waitFor({ state: "attached" });
+    assert.ok(errors.lower < errors.difference && errors.difference < errors.upper, JSON.stringify(errors));
+    assert.match(await chart("error_rate").locator("svg").getAttribute("aria-label"), /Last \+[\d.]+ pp, [+−][\d.]+ pp to \+[\d.]+ pp; harmed/);
+    assert.equal(await chart("error_rate").locator(".chart-remark").count(), 0);
+    assert.equal(await chart("roc_auc").locator("path.band, path.interval").count(), 0);
+    assert.equal(await chart("roc_auc").locator(".chart-remark").textContent(), "No interval: not enough observations in both arms yet.");
+    check();
+}
+
+export async function an_interval_of_one_look_alone_is_a_bar({ page, open }) {
+    const check = strict(page);
+    await page.route("**/looks*", async (route) => {
+        const response = await route.fetch(), answer = await response.json();
+        for (const look of answer.items.slice(0, -1)) for (const m of look.metrics) m.lower = m.upper = null;
+        await route.fulfill({ response, json: answer });
+    });
+
+    await open_release(page, open, "churn-v4");
+
+    const chart = page.locator(".chart[aria-label=error_rate]");
+    await chart.locator("path.interval").first().waitFor({ state: "attached" });
+    assert.equal(await chart.locator("path.band").count(), 0);
+    assert.match(await chart.locator("path.interval").first().getAttribute("d"), /^M[\d.]+ [\d.]+V[\d.]+$/);
+    check();
+}
+
 export async function a_reason_is_required_and_stays_text({ page, open }) {
     const check = strict(page);
     await open_release(page, open, "credit-v4");
@@ -234,7 +267,7 @@ export async function keys_move_one_cross_hair_and_files_hold_the_looks({ page, 
     const [csv] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV of ramp of churn-v4" }).click()]);
     const lines = String(readFileSync(await csv.path())).trim().split("\r\n");
     assert.match(lines[0], /^at,step,weight,verdict,units_control/);
-    assert.match(lines.at(-1), /,rollback,.*,harmed$/);
+    assert.match(lines.at(-2), /,rollback,.*error_rate,.*,harmed$/);
     const [png] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "PNG of error_rate of churn-v4" }).click()]);
     assert.equal(readFileSync(await png.path()).subarray(1, 4).toString(), "PNG");
     check();

@@ -125,12 +125,7 @@ export class ReleaseCharts {
         const { box, s, ground, cross } = this.frame(width, height, words);
         const y = this.y_scale(points, limits, ground, box, metric, width);
         const clip = (v) => Math.max(5, Math.min(ground, y(v)));
-        const banded = points.filter((p) => known(p.lower) || known(p.upper));
-        if (banded.length > 1) {
-            const edge = (side, list) => list.map((p) => `${s.x(p.at).toFixed(1)} ${(known(p[side]) ? clip(p[side]) : side === "upper" ? 5 : ground).toFixed(1)}`).join("L");
-            box.append(svg("path", { class: "band", d: `M${edge("upper", banded)}L${edge("lower", [...banded].reverse())}Z` }));
-            for (const side of ["upper", "lower"]) box.append(svg("path", { class: "band-edge", d: `M${edge(side, banded)}` }));
-        }
+        this.draw_intervals(box, points, { s, clip, ground });
         box.append(svg("line", { class: "zero", x1: LEFT, x2: width - RIGHT, y1: clip(0), y2: clip(0) }));
         const line = (values, name) => { const known_ones = values.filter(([, v]) => known(v)); if (known_ones.length > 1) box.append(svg("path", { class: name, d: `M${known_ones.map(([at, v]) => `${s.x(at).toFixed(1)} ${clip(v).toFixed(1)}`).join("L")}` })); };
         line(points.map((p, i) => [p.at, limits[i].margin]), "margin");
@@ -146,7 +141,38 @@ export class ReleaseCharts {
                 h("span", { class: `verdict ${words_of_status[p.status]?.[0] ?? ""}` }, words_of_status[p.status]?.[1] ?? p.status)));
         });
         return h("section", { class: "chart", "aria-label": metric }, h("header", {}, h("h2", {}, metric, h("small", {}, [asked?.role ?? "", meaning(metric)].filter(Boolean).join(" · "))),
-            save_buttons(`${metric} of ${e.name}`, { json: () => points, csv: () => [["at", "difference", "lower", "upper", "status"], ...points.map((p) => [p.at, p.difference, p.lower, p.upper, p.status])], png: () => save_svgs(`${e.name} ${metric}`, `${e.name}: ${metric}, ${e.treatment} − ${e.control}`, box) })), readout, box);
+            save_buttons(`${metric} of ${e.name}`, { json: () => points, csv: () => [["at", "difference", "lower", "upper", "status"], ...points.map((p) => [p.at, p.difference, p.lower, p.upper, p.status])], png: () => save_svgs(`${e.name} ${metric}`, `${e.name}: ${metric}, ${e.treatment} − ${e.control}`, box) })), readout, box, this.no_interval(metric, points));
+    }
+
+    // A band over neighbouring looks; one that stands alone (a rollback at the first that could tell) is a bar.
+    draw_intervals(box, points, { s, clip, ground }) {
+        const spanned = (p) => known(p.lower) || known(p.upper);
+        const end = (p, side) => (known(p[side]) ? clip(p[side]) : side === "upper" ? 5 : ground).toFixed(1);
+        const edge = (side, list) => list.map((p) => `${s.x(p.at).toFixed(1)} ${end(p, side)}`).join("L");
+        const runs = points.reduce((made, p, i) => {
+            if (!spanned(p)) return made;
+            if (i > 0 && spanned(points[i - 1])) made.at(-1).push(p);
+            else made.push([p]);
+            return made;
+        }, []);
+        for (const run of runs) {
+            if (run.length === 1) {
+                const [p] = run, x = s.x(p.at);
+                box.append(svg("path", { class: "interval", d: `M${x.toFixed(1)} ${end(p, "upper")}V${end(p, "lower")}` }));
+                for (const side of ["upper", "lower"].filter((one) => known(p[one]))) box.append(svg("path", { class: "interval", d: `M${(x - 4).toFixed(1)} ${end(p, side)}h8` }));
+                continue;
+            }
+            box.append(svg("path", { class: "band", d: `M${edge("upper", run)}L${edge("lower", [...run].reverse())}Z` }));
+            for (const side of ["upper", "lower"]) box.append(svg("path", { class: "band-edge", d: `M${edge(side, run)}` }));
+        }
+    }
+
+    // Why a chart has no band, in words; null where it has one.
+    no_interval(metric, points) {
+        if (points.some((p) => known(p.lower) || known(p.upper))) return null;
+        const now = this.data.experiment.verdict?.metrics?.find((m) => m.metric === metric);
+        const why = /^latency_p/.test(metric) ? "what is judged is the share of requests slower than control's quantile, not this difference" : now?.why ?? "the data do not allow one yet";
+        return h("p", { class: "chart-remark" }, `No interval: ${why}.`);
     }
 
     // The margin, zero and what most of the looks need; the wide beginning is cut.
