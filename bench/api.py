@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
 """How fast the API and the page are over a year of one model.
 
-usage: api.py [--days N] [--asks N] [--streams N] [--seconds N]
+usage: api.py [--days N] [--asks N] [--streams N] [--rounds N] [--seconds N]
 
 Three versions, a prediction a minute each with its label, kept as minutes, hours and days. Prints
 Markdown. nginx serving the same bytes as a file is the yardstick of the same run (wrk asks both);
-open event streams are judged by the throughput of POST /events with and without them.
+what open event streams cost is bench/streams.py's.
 """
 
 import argparse
 import contextlib
 import os
 import random
-import resource
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,6 +26,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 from daemon import Daemon, configuration, models, run_program  # noqa: E402
 from events import prediction  # noqa: E402
 from kafka import free_port, wait_until  # noqa: E402
+from streams import LIMITS, threads_ms, with_streams  # noqa: E402
 
 CACHE = os.path.join(ROOT, ".cache", "bench")
 DAY = 86_400_000
@@ -63,7 +62,7 @@ def year(folder, days):
     """A daemon over the year's database, which is made once."""
     os.makedirs(CACHE, exist_ok=True)
     settings = configuration(models=models(segments=[], label_horizon="1h"))
-    settings["http"]["limits"] = {"rate": 1000000, "connections": 4000, "per_address": 4000, "streams_per_token": 4000}
+    settings["http"]["limits"] = LIMITS
     events = os.path.join(CACHE, f"year-{days}.jsonl")
     if not os.path.exists(events):
         write_year(events + ".part", days)
@@ -84,12 +83,7 @@ def ask(url):
 
 def cpu_ms(pid):
     """What a process's threads have computed so far: other work on the machine does not count."""
-    tasks = f"/proc/{pid}/task"
-    total = 0
-    for task in os.listdir(tasks):
-        with open(os.path.join(tasks, task, "schedstat"), encoding="ascii") as file:
-            total += int(file.read().split()[0])
-    return total / 1e6
+    return sum(threads_ms(pid).values())
 
 
 def questions(days):
@@ -207,43 +201,8 @@ def beside_nginx(daemon, folder, seconds):
             print(f"| {name} | {len(body):,} | {ratio:.2f} | {cpu:.0f} µs, {their_cpu:.0f} µs |", flush=True)
 
 
-def throughput(daemon, tag, seconds):
-    """Events a second through POST /events, durable."""
-    n, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        batch = [prediction(f"{tag}-{n + i}", END + DAY + n + i, version="v3", score=0.5).value for i in range(2000)]
-        n += len(batch)
-        daemon.post("/api/v1/events", "\n".join(batch).encode())
-    return n / (time.perf_counter() - began)
-
-
 def in_browser(script, *words):
     print(subprocess.run(["node", os.path.join(ROOT, "bench", script), *words], capture_output=True, text=True, check=True).stdout)
-
-
-def with_streams(daemon, streams, seconds):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
-    host, port = daemon.url.removeprefix("http://").split(":")
-    throughput(daemon, "warm", 2)
-    alone, beside = [], []
-    for round_ in range(2):
-        alone.append(throughput(daemon, f"alone{round_}", seconds))
-        opened = []
-        for _ in range(streams):
-            stream = socket.create_connection((host, int(port)))
-            stream.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            opened.append(stream)
-        reader = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"])
-        reader.wait()
-        beside.append(throughput(daemon, f"beside{round_}", seconds))
-        received = sum(len(stream.recv(1 << 20)) for stream in opened)
-        for stream in opened:
-            stream.close()
-        time.sleep(0.5)
-    ratio = statistics.mean(beside) / statistics.mean(alone)
-    print(
-        f"\n{streams} open event streams ({received:,} bytes read of them): events/s {ratio:.2f} of without (aim 0.95)"
-    )
 
 
 def main():
@@ -251,6 +210,7 @@ def main():
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--asks", type=int, default=100)
     parser.add_argument("--streams", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--seconds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
@@ -263,7 +223,7 @@ def main():
             beside_nginx(daemon, folder, options.seconds)
             in_browser("page.mjs", daemon.url)
             in_browser("live.mjs")
-            with_streams(daemon, options.streams, options.seconds)
+            with_streams(daemon, options.streams, options.rounds, 1)
         finally:
             daemon.end()
 

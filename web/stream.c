@@ -31,7 +31,11 @@ enum {
     BLOCK_BYTES = 16 * 1024,
     HEARTBEAT_MS = 15000,
     MAX_ALERTS = 100, /* in a message: a page that wants all of them asks for them */
-    MIN_GAP_MS = 100, /* commits closer than this share a message */
+    /* Commits closer than this share a message: each costs one send a listener (10 µs with the
+       kernel's part). A page still shows each within a second: web/ui/follow.js. */
+    GAP_MS = 250,
+    CROWDED_GAP_MS = 500,
+    CROWD = 250, /* listeners */
 };
 
 struct message {
@@ -304,9 +308,17 @@ static void tell_status(struct stream *stream, uint64_t change)
     buf_finish(&data);
 }
 
+/* What is committed meanwhile shares a message. */
+static void rest(struct stream *stream)
+{
+    int gap_ms = stream_count(stream) < CROWD ? GAP_MS : CROWDED_GAP_MS;
+    changes_wait(stream->options.changes, UINT64_MAX, gap_ms);
+}
+
 static void *make_messages(void *argument)
 {
     struct stream *stream = argument;
+    pthread_setname_np(pthread_self(), "stream");
     struct changes *changes = stream->options.changes;
     uint64_t seen = stream->change_at_start;
     int64_t beat_at = clock_boot_ms(clock_system()) + HEARTBEAT_MS;
@@ -333,7 +345,7 @@ static void *make_messages(void *argument)
             pthread_mutex_unlock(&stream->lock);
         }
         if (moved)
-            changes_wait(changes, UINT64_MAX, MIN_GAP_MS); /* just waits */
+            rest(stream);
     }
     return NULL;
 }

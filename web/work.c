@@ -51,6 +51,7 @@ static void *worker(void *argument)
 {
     struct work *work = argument;
     struct api_context *context = NULL;
+    pthread_setname_np(pthread_self(), "web-work");
     pthread_mutex_lock(&work->lock);
     for (;;) {
         struct job *job = take(work);
