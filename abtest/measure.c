@@ -213,7 +213,7 @@ static bool resolve_family(struct measure *out, const char *name)
 static bool resolve_estimate(struct measure *out, const char *name)
 {
     struct metric_ref ref;
-    if (strncmp(name, "estimated_", 10) != 0)
+    if (!metric_estimated(name))
         return false;
     for (int task = 0; task < N_TASKS; task++)
         if (metric_find(&ref, name, (enum task)task, NULL) == 0) {

@@ -64,6 +64,7 @@ int run_value(struct run *run, const char *model, const char *version, const cha
         .to_ms = to_ms,
         .window_ms = MINUTE_MS,
         .step_ms = MINUTE_MS,
+        .estimates = metric_estimated(metric) != NULL,
     };
     AUTO(states) struct states *sum = NULL;
     struct series_points points = {0};

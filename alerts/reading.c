@@ -133,7 +133,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool is_estimate(const struct alert_rule *rule)
 {
-    return rule->metric && strncmp(rule->metric, "estimated_", 10) == 0;
+    return rule->metric && metric_estimated(rule->metric);
 }
 
 /* `n` windows side by side, each window_ms long, the last of which ends at end_ms. */

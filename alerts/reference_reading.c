@@ -78,6 +78,7 @@ static int read_span(struct reference_readings *readings, const struct reference
         .from_ms = from_ms / step_ms * step_ms,
         .to_ms = to_ms / step_ms * step_ms,
         .step_ms = step_ms,
+        .estimates = metric_estimated(question->rule->metric) != NULL,
     };
     query.window_ms = query.to_ms - query.from_ms;
     *out = no_value("the reference holds no event");

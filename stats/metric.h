@@ -144,6 +144,9 @@ struct metric_ref {
  * layer up, in stats/custom.h.
  */
 int metric_find(struct metric_ref *out, const char *name, enum task task, struct err *err);
+/* Of what it is an estimate without labels (`accuracy` of `estimated_accuracy`); NULL: of nothing. A
+   custom metric may only look like one. */
+const char *metric_estimated(const char *name);
 
 void metric_result(const struct states *states, const struct metric_ref *metric, int64_t window_ms,
                    struct metric_value *out);

@@ -50,6 +50,12 @@ static bool parse_k(const char *text, uint64_t *argument)
     return true;
 }
 
+const char *metric_estimated(const char *name)
+{
+    static const char prefix[] = "estimated_";
+    return strncmp(name, prefix, sizeof(prefix) - 1) == 0 ? name + sizeof(prefix) - 1 : NULL;
+}
+
 static bool row_matches(const struct metric_def *def, const char *name, uint64_t *argument)
 {
     const size_t n = strlen(def->name);

@@ -39,8 +39,8 @@ static const char *const first_metrics[N_TASKS][2] = {
     [TASK_SEGMENTATION] = {"mean_iou", "count"},
 };
 
-struct two_states {
-    struct states *before, *now;
+struct two_windows {
+    struct explained_window before, now;
 };
 
 static void evaluate(const struct states *states, const struct metric_query *metric,
@@ -55,15 +55,16 @@ static void evaluate(const struct states *states, const struct metric_query *met
 }
 
 static int evaluate_named(const struct explain_query *query, const char *name, enum task task,
-                          const struct two_states *whole, struct metric_query *metric,
+                          const struct two_windows *whole, struct metric_query *metric,
                           struct explanation *out, struct err *err)
 {
     int rc = metric_resolve(metric, query->customs, task, name, err);
     if (rc)
         return rc;
     snprintf(out->metric, sizeof(out->metric), "%s", name);
-    evaluate(whole->before, metric, query->before_to_ms - query->before_from_ms, &out->before);
-    evaluate(whole->now, metric, query->to_ms - query->from_ms, &out->now);
+    evaluate(whole->before.states, metric, query->before_to_ms - query->before_from_ms,
+             &out->before);
+    evaluate(whole->now.states, metric, query->to_ms - query->from_ms, &out->now);
     out->change = out->now.value - out->before.value;
     return 0;
 }
@@ -72,10 +73,16 @@ static int explain_metric(struct store *store, const struct explain_query *query
                           struct explanation *out, struct err *err)
 {
     struct model_known known = {0};
-    struct two_states whole = {NULL, NULL};
+    struct two_windows whole = {0};
     struct metric_query metric;
-    struct explain_window window = {query->model, query->version, query->slice,
-                                    query->before_from_ms, query->before_to_ms};
+    struct explain_window window = {
+        .model = query->model,
+        .version = query->version,
+        .slice = query->slice,
+        .from_ms = query->before_from_ms,
+        .to_ms = query->before_to_ms,
+        .estimates = query->metric && metric_estimated(query->metric),
+    };
     int rc = model_read(store, query->model, &known, err);
     if (rc)
         return rc;
@@ -94,8 +101,8 @@ static int explain_metric(struct store *store, const struct explain_query *query
         rc = evaluate_named(query, first_metrics[task][i], task, &whole, &metric, out, err);
     if (!rc)
         rc = explain_split_slices(store, query, &metric, out, err);
-    states_free(whole.before);
-    states_free(whole.now);
+    series_points_free(&whole.before.points);
+    series_points_free(&whole.now.points);
     return rc;
 }
 

@@ -12,7 +12,6 @@
 
 #include "stats/explain.h"
 #include "storage/catalog.h"
-#include "storage/series.h"
 
 enum {
     MAX_PARTS = 1000, /* of one key */
@@ -24,7 +23,7 @@ enum {
 
 struct part {
     char *version, *slice; /* as in explained_slice */
-    struct states *before, *now;
+    struct explained_window before, now;
     struct metric_value v0, v1;
 };
 
@@ -47,8 +46,8 @@ static void part_finish(struct part *part)
 {
     free(part->version);
     free(part->slice);
-    states_free(part->before);
-    states_free(part->now);
+    series_points_free(&part->before.points);
+    series_points_free(&part->now.points);
 }
 
 static void splitting_finish(struct splitting *splitting)
@@ -63,7 +62,7 @@ static void splitting_finish(struct splitting *splitting)
 }
 
 int explain_states(struct store *store, const struct explain_window *window,
-                   struct explanation *about, struct states **out, struct err *err)
+                   struct explanation *about, struct explained_window *out, struct err *err)
 {
     int64_t length = window->to_ms - window->from_ms;
     int64_t step = length;
@@ -77,21 +76,18 @@ int explain_states(struct store *store, const struct explain_window *window,
         .to_ms = window->to_ms,
         .window_ms = length,
         .step_ms = step,
+        .estimates = window->estimates,
     };
-    struct series_points points;
-    *out = NULL;
-    int rc = series_read(store, &query, &points, err);
+    out->states = NULL;
+    int rc = series_read(store, &query, &out->points, err);
     if (rc)
         return rc;
-    about->n_damaged += points.n_damaged;
-    for (size_t i = 0; i < points.n; i++) {
-        about->partial |= points.points[i].partial;
-        if (!*out) {
-            *out = points.points[i].states; /* the caller owns it now */
-            points.points[i].states = NULL;
-        }
+    about->n_damaged += out->points.n_damaged;
+    for (size_t i = 0; i < out->points.n; i++) {
+        about->partial |= out->points.points[i].partial;
+        if (!out->states)
+            out->states = out->points.points[i].states;
     }
-    series_points_free(&points);
     return 0;
 }
 
@@ -166,6 +162,7 @@ static int read_part(struct splitting *splitting, struct part *part, struct err 
         .slice = part->slice ? part->slice : query->slice,
         .from_ms = query->before_from_ms,
         .to_ms = query->before_to_ms,
+        .estimates = metric_estimated(splitting->about->metric) != NULL,
     };
     int rc = explain_states(splitting->store, &window, splitting->about, &part->before, err);
     window.from_ms = query->from_ms;
@@ -174,7 +171,7 @@ static int read_part(struct splitting *splitting, struct part *part, struct err 
         rc = explain_states(splitting->store, &window, splitting->about, &part->now, err);
     struct metric_value none = {.value = NAN, .lower = NAN, .upper = NAN};
     struct metric_value *values[] = {&part->v0, &part->v1};
-    struct states *states[] = {part->before, part->now};
+    const struct states *states[] = {part->before.states, part->now.states};
     for (int i = 0; i < 2; i++) {
         *values[i] = none;
         if (!states[i])
@@ -287,7 +284,7 @@ static int split_sum(struct explanation *about, struct partition *partition, str
 }
 
 static int merge_all(struct states **into, const struct metric_setup *setup,
-                     struct states *const *from, size_t n, struct err *err)
+                     const struct states *const *from, size_t n, struct err *err)
 {
     int rc = *into ? 0 : states_new(into, setup, err);
     for (size_t i = 0; !rc && i < n; i++) {
@@ -304,25 +301,27 @@ static int split_replace(struct splitting *splitting, struct partition *partitio
     const struct metric_setup *setup = NULL;
     size_t n = partition->n;
     for (size_t i = 0; i < n && !setup; i++)
-        setup = partition->parts[i].now ? states_setup(partition->parts[i].now) : NULL;
+        setup =
+            partition->parts[i].now.states ? states_setup(partition->parts[i].now.states) : NULL;
     AUTO_FREE struct states **ahead = calloc(n + 1, sizeof(struct states *));
     if (!ahead)
         return err_set(err, -ENOMEM, "explain: no memory");
     AUTO(states) struct states *after = NULL;
     int rc = setup ? merge_all(&after, setup, NULL, 0, err) : 0;
     for (size_t i = 0; setup && !rc && i < n; i++) {
-        struct states *both[] = {i ? ahead[i - 1] : NULL, i ? partition->parts[i - 1].now : NULL};
+        const struct states *both[] = {i ? ahead[i - 1] : NULL,
+                                       i ? partition->parts[i - 1].now.states : NULL};
         rc = merge_all(&ahead[i], setup, both, 2, err);
     }
     for (size_t i = n; setup && !rc && i-- > 0;) {
         struct part *part = &partition->parts[i];
-        struct states *three[] = {ahead[i], after, part->before};
+        const struct states *three[] = {ahead[i], after, part->before.states};
         AUTO(states) struct states *rest = NULL;
         struct metric_value value = {.value = NAN};
         struct explained_slice *row;
         rc = merge_all(&rest, setup, three, 3, err);
         if (!rc)
-            rc = merge_all(&after, setup, &part->now, 1, err);
+            rc = merge_all(&after, setup, &part->now.states, 1, err);
         if (!rc)
             rc = append(about, part, SPLIT_REPLACE, &row, err);
         if (rc)

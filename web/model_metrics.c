@@ -41,14 +41,13 @@ const char *better_word(enum better better)
 /* What an estimate, just resolved, is an estimate of. */
 static int add_realised(struct model_metrics *out, enum task task, struct err *err)
 {
-    static const char prefix[] = "estimated_";
-    const char *name = out->names[out->n];
+    const char *of = metric_estimated(out->names[out->n]);
     struct metric_query *realised = NULL;
-    if (strncmp(name, prefix, sizeof(prefix) - 1) == 0) {
+    if (of) {
         realised = calloc(1, sizeof(*realised));
         if (!realised)
             return err_set(err, -ENOMEM, "no memory for metrics");
-        if (metric_resolve(realised, out->set, task, name + sizeof(prefix) - 1, NULL)) {
+        if (metric_resolve(realised, out->set, task, of, NULL)) {
             free(realised); /* a custom metric that only looks like an estimate */
             realised = NULL;
         }

@@ -164,6 +164,7 @@ static int add_version(void *context, const char *version, const char *facts, st
         .to_ms = page->to_ms,
         .window_ms = WINDOW_MS,
         .step_ms = STEP_MS,
+        .estimates = true,
     };
     page->version = version;
     return series_each(page->store, &query, add_samples, page, &about, err);

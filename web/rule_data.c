@@ -80,6 +80,7 @@ static int has_value(struct store *store, const struct config *config, const jso
         .to_ms = start_ms + search.window_ms,
         .window_ms = search.window_ms,
         .step_ms = search.window_ms,
+        .estimates = metric_estimated(search.metric) != NULL,
     };
     struct series_points about; /* keeps no points */
     int rc = series_each(store, &query, take_point, &search, &about, err);

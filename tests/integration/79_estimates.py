@@ -163,6 +163,26 @@ def no_label_is_needed_and_windows_of_any_length_agree(story):
     assert abs(together - rolling["estimated_tp"]) < 1e-6, (together, rolling)
 
 
+def a_change_of_an_estimate_is_explained(story):
+    """Against the hour before, as the series tells both."""
+    folder, expected = _load(story, "car_loan")
+    windows = expected["windows"]
+    segments = {"segments": ["repaid_loan_on_prev_car"]}
+    before, now = windows[4], windows[5]
+    asked = ["explain", "--model", "car_loan", "--metric", "estimated_accuracy", "--from", str(now["start"]), "--to", str(now["end"])]
+    for kind, reference in (("file", {}), ("panes", {"reference": {"from": windows[0]["start"], "to": windows[3]["end"]}})):
+        database = story.replay(kind, configuration(models=[_car_loan(folder, **segments, **reference)]), [os.path.join(folder, "events.jsonl.gz")])
+        points = Offline(database).points("car_loan", ["estimated_accuracy"], "1h", before["start"], now["end"], version=None)
+
+        answer = Offline(database).query(*asked)
+
+        equal(answer["now"]["value"], points[None, "estimated_accuracy", now["start"]]["value"], kind)
+        if kind == "file":  # a reference of panes may lie before the window alone
+            equal(answer["before"]["value"], points[None, "estimated_accuracy", before["start"]]["value"])
+        assert answer["change"] == answer["now"]["value"] - answer["before"]["value"]
+        assert answer["n_slices"] >= 2 and abs(answer["slices"][0]["contribution"]) > 0, answer["slices"]
+
+
 def without_a_labelled_reference_the_answer_says_what_is_missing(story):
     folder, expected = _load(story, "car_loan")
     model = {"name": "car_loan", "task": "binary", "positive": 1, "label_horizon": "7d"}
