@@ -105,6 +105,20 @@ static void escape(FILE *out, const char *text)
     }
 }
 
+/* All of them, a line each: a message has room for the first. */
+static void write_reasons(FILE *out, const struct gate *gate)
+{
+    json_t *json = json_loadb((const char *)gate->answer.data, gate->answer.size, 0, NULL);
+    const json_t *reason;
+    size_t i;
+    json_array_foreach(json_object_get(json, "reasons"), i, reason)
+    {
+        escape(out, json_is_string(reason) ? json_string_value(reason) : "");
+        fputc('\n', out);
+    }
+    json_decref(json);
+}
+
 static int write_junit(const struct gate *gate, const char *file, int code, double seconds,
                        struct err *err)
 {
@@ -120,9 +134,12 @@ static int write_junit(const struct gate *gate, const char *file, int code, doub
     escape(out, gate->name);
     fprintf(out, "\" time=\"%.3f\">", seconds);
     if (code != GATE_PASS) {
-        fprintf(out, "<%s message=\"", code == GATE_FAIL ? "failure" : "error");
+        const char *element = code == GATE_FAIL ? "failure" : "error";
+        fprintf(out, "<%s message=\"", element);
         escape(out, gate->reason);
-        fputs("\"/>", out);
+        fputs("\">", out);
+        write_reasons(out, gate);
+        fprintf(out, "</%s>", element);
     }
     fputs("</testcase>\n</testsuite></testsuites>\n", out);
     bool failed = ferror(out);

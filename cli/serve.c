@@ -20,6 +20,7 @@
 #include "cli/privileges.h"
 #include "cli/reference.h"
 #include "cli/serve_commands.h"
+#include "collector/kafka_settings.h"
 #include "collector/source_http.h"
 #include "collector/source_kafka.h"
 #include "storage/audit.h"
@@ -527,7 +528,7 @@ int command_serve(int argc, char **argv)
     }
 
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, path, &err))
+    if (config_read(&config, path, &err) || kafka_properties_check(config, &err))
         return fail(&err);
     if (!accept_clock && clock_check(config->storage_path, clock_system(), &err))
         return fail(&err);

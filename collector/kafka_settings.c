@@ -56,7 +56,6 @@ static int set_one(rd_kafka_conf_t *conf, const char *key, const char *value, st
     return 0;
 }
 
-/* How many partitions our topics have; 0 when no broker tells in time. */
 int kafka_properties_check(const struct config *config, struct err *err)
 {
     const struct config_kafka *kafka = &config->kafka;
@@ -72,6 +71,7 @@ int kafka_properties_check(const struct config *config, struct err *err)
     return rc;
 }
 
+/* How many partitions our topics have; 0 when no broker tells in time. */
 static int count_partitions(const struct config_kafka *kafka)
 {
     char text[256];

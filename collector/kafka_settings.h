@@ -13,7 +13,7 @@
 #include "common/config.h"
 #include "common/err.h"
 
-/* For `assay check`: whether the client knows the properties and takes their values. ERR_DATA with
+/* For `assay check` and before `assay serve`: whether the client knows the properties and takes their values. ERR_DATA with
    file, line and key. */
 int kafka_properties_check(const struct config *config, struct err *err);
 

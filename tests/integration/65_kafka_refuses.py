@@ -1,6 +1,6 @@
-"""Kafka says no: to a dead letter, to a password, to one of the topics. Rows F15 and F16."""
+"""Kafka says no: to a dead letter, to a password, to one of the topics. Rows F15 and F16. Before it is asked, its client."""
 
-from daemon import configuration
+from daemon import configuration, run_program
 from database import check_identity, offsets, query, totals
 from events import START, prediction
 from kafka import Kafka, available, free_port, wait_until
@@ -109,3 +109,18 @@ def F16_a_refused_password_or_topic_is_said_plainly_and_the_other_topics_go_on(s
     for daemon in (stranger, friend):
         lines = [line for line in daemon.log().splitlines() if "level=error" in line or "level=warning" in line]
         assert len(lines) < 60, f"{len(lines)} lines: it does not back off"
+
+
+def a_property_that_the_client_refuses_is_named_before_anything_starts(story):
+    refused = {
+        "no.such.thing": ("5", 'No such configuration property: "no.such.thing"'),
+        "fetch.wait.max.ms": ("soon", 'Invalid value for configuration property "fetch.wait.max.ms"'),
+    }
+    for key, (value, reason) in refused.items():
+        daemon = story.daemon(configuration("127.0.0.1:1", ["t"], "g", {"properties": {key: value}}), key)
+        path = daemon.write_configuration()
+        for command in (("check", path), ("serve", "-c", path)):
+            code, _, errors = run_program(*command, cwd=daemon.folder, timeout=20)
+            equal(code, 65, (command, errors))
+            line = 1 + next(i for i, text in enumerate(open(path, encoding="utf-8")) if key in text)
+            equal(errors.strip(), f"assay: {path}:{line}: kafka.properties.{key}: {reason}")

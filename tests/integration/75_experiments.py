@@ -5,6 +5,7 @@ people's commands, gates, and the same decisions after a kill and in a replay.
 import json
 import os
 import threading
+from xml.etree import ElementTree
 
 from daemon import AssayError, configuration, run_program, wait_a_moment
 from events import START
@@ -294,8 +295,10 @@ def the_gate_says_pass_fail_or_unknown(story):
     _drive(daemon, Traffic(experiment, START, rates=(0.02, 0.7)), ["rolled_back"])
     thread.join()
     equal(waiting["got"][0], 1, waiting["got"])
-    with open(report, encoding="utf-8") as xml:
-        assert 'failures="1"' in xml.read()
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    failure = suite.find("testcase/failure")
+    reasons = json.loads(waiting["got"][1])["reasons"]
+    equal((suite.get("failures"), failure.get("message"), failure.text.splitlines()), ("1", reasons[0], reasons))
     equal(daemon.request("GET", f"/api/v1/gate/experiments/{NAME}?status=1")[0], 409)
     equal(daemon.request("POST", f"/api/v1/gate/experiments/{NAME}/rollback", {})[0], 200)
     answer = daemon.get("/api/v1/gate/models/credit")
