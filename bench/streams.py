@@ -4,7 +4,7 @@
 usage: streams.py [--streams N] [--rounds N] [--seconds S]
 
 Rounds with and without streams alternate in one daemon (ABBA), each as long as `--seconds`; a pair
-of neighbours gives one ratio, and all pairs their mean with a 95% interval. Events come by POST
+of neighbours gives one ratio, and all pairs their median with a 95% interval. Events come by POST
 /events from one client that always has the next ones ready, so that every batch is a commit of its
 own and every commit may wake the streams: far more commits a second than a Kafka consumer makes.
 The streams' reader (bench/open_streams.c) throws away what it gets; its CPU is told apart.
@@ -99,11 +99,11 @@ def one_round(daemon, feed, reader, streams, seconds):
     return Round(rate, cpu, threads, (reader.cpu_ms() - reader_before) * 1e3 / n, *told)
 
 
-def mean_of_pairs(ratios):
-    """Geometric mean of ratios with its 95% interval (t by the normal law: many pairs)."""
-    logs = [math.log(r) for r in ratios]
-    mean, half = statistics.mean(logs), 1.96 * statistics.stdev(logs) / math.sqrt(len(logs))
-    return [math.exp(x) for x in (mean, mean - half, mean + half)]
+def median_of_pairs(ratios):
+    """The median with its 95% interval by order statistics: a pair that something else disturbed moves neither."""
+    ordered, n = sorted(ratios), len(ratios)
+    below = max(0, math.floor(n / 2 - 0.98 * math.sqrt(n)) - 1)
+    return statistics.median(ordered), ordered[below], ordered[n - 1 - below]
 
 
 def alternate(daemon, streams, rounds, seconds):
@@ -121,8 +121,8 @@ def alternate(daemon, streams, rounds, seconds):
 
 
 def tell(streams, seconds, without, beside):
-    ratio = mean_of_pairs([b.rate / a.rate for a, b in zip(without, beside)])
-    work = mean_of_pairs([a.cpu / b.cpu for a, b in zip(without, beside)])
+    ratio = median_of_pairs([b.rate / a.rate for a, b in zip(without, beside)])
+    work = median_of_pairs([a.cpu / b.cpu for a, b in zip(without, beside)])
     median = statistics.median
     load = os.getloadavg()[0]
     print(f"\n| {len(without)} pairs of {seconds:g} s, load {load:.1f} | without | {streams} streams | of without (95%) |\n|---|---|---|---|")

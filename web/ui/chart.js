@@ -4,6 +4,7 @@
 import { h, replace } from "./dom.js";
 import * as format from "./format.js";
 import { colour, css, dash } from "./palette.js";
+import { by_clock } from "./time_axis.js";
 
 let uplot = null;
 export async function load_charts() {
@@ -86,17 +87,9 @@ function axis_value(kind, gap) {
 
 const powers_of_two = Array.from({ length: 64 }, (_, i) => 2 ** i); // steps of an axis of bytes
 
-function axis_times(u, splits) {
-    const span = splits.at(-1) - splits[0];
-    return splits.map((ms) => {
-        const midnight = new Date(ms).getHours() === 0 && new Date(ms).getMinutes() === 0;
-        return midnight || span > 3 * format.DAY ? format.day_name(ms) : format.clock_time(ms);
-    });
-}
-
 export class Chart {
     // metric: {name, unit, better, help}
-    constructor(metric, { group, on_range, on_cross, links, peers }) {
+    constructor(metric, { group, on_range, on_cross, links, peers, files = () => null }) {
         this.metric = metric;
         this.kind = format.kind_of(metric.name, metric.unit);
         this.group = group;
@@ -106,6 +99,7 @@ export class Chart {
         this.estimates = []; // what was expected before the labels came: dashed
         this.spans = [];
         this.levels = [];
+        this.axis = by_clock;
         this.at = null; // index under the cross-hair
         this.plot = null;
         this.as_table = false;
@@ -114,8 +108,12 @@ export class Chart {
         this.table = h("div", { class: "chart-table", hidden: true, tabindex: "0" });
         this.note = h("p", { class: "chart-note", hidden: true });
         this.table_button = h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => this.toggle() }, "Table");
-        this.json_link = h("a", { class: "quiet", download: "" }, "JSON");
-        this.csv_link = h("a", { class: "quiet", download: "" }, "CSV");
+        const saved = (form) => (event) => { // what no address gives is written by the page
+            const own = files();
+            if (own) { event.preventDefault(); own[form](); }
+        };
+        this.json_link = h("a", { class: "quiet", download: "", onclick: saved("json") }, "JSON");
+        this.csv_link = h("a", { class: "quiet", download: "", onclick: saved("csv") }, "CSV");
         const png = h("button", { type: "button", class: "quiet", onclick: () => this.save() }, "PNG");
         this.links = links;
         this.peers = peers;
@@ -132,9 +130,10 @@ export class Chart {
     // rows: [{version, index, points}], one grid of windows for all
     // spans: when alerts fired, [{rule, from, to, data}]; ends that are null are open
     // estimates: rows of the same windows; may be left out
-    update({ rows, estimates, marks, spans, rules = [], complete, labels_complete, window }) {
-        Object.assign(this, { rows, estimates: estimates ?? [], marks, complete, labels_complete, window });
-        const shape = [...rows, ...this.estimates].map((r) => r.version).join("\n");
+    // axis: by_clock or since_release
+    update({ rows, estimates, marks, spans, rules = [], complete, labels_complete, window, axis = by_clock }) {
+        Object.assign(this, { rows, estimates: estimates ?? [], marks, complete, labels_complete, window, axis });
+        const shape = [axis.name, ...[...rows, ...this.estimates].map((r) => r.version)].join("\n");
         [this.low, this.high] = is_utilization(this.metric.name) ? [0, 1] : y_range(rows, this.kind, (p) => this.weight(p));
         this.include_estimates();
         this.show_alerts(spans ?? [], rules, rows[0]?.points ?? []);
@@ -179,11 +178,11 @@ export class Chart {
         const font = "11px system-ui, sans-serif";
         const axis = { stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 } };
         const options = {
-            width: Math.max(200, this.canvas.clientWidth || 400), height: 190, ms: 1, padding: [10, 12, 0, 0],
+            width: Math.max(200, this.canvas.clientWidth || 400), height: 190, ms: 1, padding: [10, 18, 0, 0],
             legend: { show: false }, series, bands,
-            scales: { x: { time: true }, y: { range: () => [this.low, this.high] } },
+            scales: { x: { time: !this.axis.steps }, y: { range: () => [this.low, this.high] } },
             axes: [
-                { ...axis, space: 64, values: axis_times, size: 26 },
+                { ...axis, space: 64, ...(this.axis.steps ? { incrs: this.axis.steps } : {}), values: (u, splits) => this.axis.ticks(splits), size: 26 },
                 { ...axis, size: 58, space: 34, ...(this.kind === "bytes" ? { incrs: powers_of_two } : {}), values: (u, splits) => splits.map(axis_value(this.kind, splits[1] - splits[0] || 1)) },
             ],
             cursor: { sync: { key: this.group, setSeries: false }, y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
@@ -330,8 +329,7 @@ export class Chart {
         // the newest of the windows that are read; a version that had ended by then tells its own
         const one = this.rows.map((row) => this.point_of(row)).filter(Boolean).sort((a, b) => b.start - a.start)[0];
         const state = one && this.complete && one.end > this.complete ? " · filling" : one && one.end > this.settled() ? " · labels arriving" : "";
-        const when = one ? h("span", { class: "when", title: `${format.utc(one.start)} to ${format.utc(one.end)}` },
-            `${format.time(one.start)} – ${one.end - one.start >= format.DAY ? format.time(one.end) : format.clock_time(one.end)}${state}`) : null;
+        const when = one ? h("span", { class: "when", title: this.axis.exactly(one) }, `${this.axis.window(one)}${state}`) : null;
         replace(this.readout, when, this.rows.map((row) => {
             const p = this.point_of(row);
             if (!p) return null;
@@ -344,7 +342,7 @@ export class Chart {
                 h("span", { class: "n", title: `${p.n} predictions, ${p.labelled} with a label` }, `n ${format.count(this.weight(p))}`),
                 this.expected(row, p),
                 p.error_bound > (half ?? 0) / 50 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${format.value(p.error_bound, this.kind)}`) : null,
-                p.start === one.start ? null : h("span", { class: "when", title: `${format.utc(p.start)} to ${format.utc(p.end)}` }, `at ${format.time(p.start)}`));
+                p.start === one.start ? null : h("span", { class: "when", title: this.axis.exactly(p) }, this.axis.at(p.start)));
         }));
     }
 
@@ -361,11 +359,11 @@ export class Chart {
             if (!known.length) return `${row.version ?? "all versions"}: no value`;
             const last = known.at(-1), values = known.map((p) => p.value);
             const range = format.interval(last, this.kind);
-            return `${row.version ?? "all versions"}: ${format.value(last.value, this.kind)}${range ? ` (${range})` : ""} at ${format.time(last.end)}, ` +
+            return `${row.version ?? "all versions"}: ${format.value(last.value, this.kind)}${range ? ` (${range})` : ""} ${this.axis.at(last.end)}, ` +
                 `between ${format.value(Math.min(...values), this.kind)} and ${format.value(Math.max(...values), this.kind)} over ${known.length} windows` +
                 (this.estimate_of(row, last) ? `, expected ${format.value(this.estimate_of(row, last).value, this.kind)} before its labels came` : "");
         });
-        return `${this.metric.name} over time. ${parts.join(". ")}.${this.level_words()}${this.alert_words()}${this.mark_words()} Arrow keys move through the windows.`;
+        return `${this.metric.name} ${this.axis.title}. ${parts.join(". ")}.${this.level_words()}${this.alert_words()}${this.mark_words()} Arrow keys move through the windows.`;
     }
 
     fill_table() {
@@ -373,14 +371,14 @@ export class Chart {
             this.estimates.length ? h("th", { scope: "col" }, "expected") : null]);
         const times = this.rows[0]?.points ?? [];
         const lines = times.map((time, i) => h("tr", {},
-            h("th", { scope: "row", title: format.utc(time.start) }, format.time(time.start)),
+            h("th", { scope: "row", title: this.axis.row_exactly(time) }, this.axis.row(time)),
             this.rows.map((row) => {
                 const p = row.points[i];
                 return [h("td", {}, format.value(p.value, this.kind, format.half_width(p))), h("td", {}, format.interval(p, this.kind)), h("td", {}, format.count(p.n)),
                     this.estimates.length ? h("td", {}, format.value(this.estimate_of(row, p)?.value ?? null, this.kind)) : null];
             }))).reverse();
-        replace(this.table, h("table", {}, h("caption", {}, `${this.metric.name}, newest first, times in ${format.zone}`),
-            h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Window from"), head)), h("tbody", {}, lines)));
+        replace(this.table, h("table", {}, h("caption", {}, `${this.metric.name}, ${this.axis.table}`),
+            h("thead", {}, h("tr", {}, h("th", { scope: "col" }, this.axis.column), head)), h("tbody", {}, lines)));
     }
 
     toggle() {

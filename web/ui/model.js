@@ -1,5 +1,5 @@
-// One model: its metrics over time, versions laid over each other, slices and versions below. The
-// URL holds range, window, segment, metrics and hidden versions.
+// One model: its metrics over time, versions laid over each other by the clock or since
+// their releases, slices and versions below. The URL holds range, window, segment, metrics, hidden versions and axis.
 import { get, model_path, with_params } from "./api.js";
 import { segment_of, spans_of } from "./alerts_list.js";
 import { Chart, load_charts } from "./chart.js";
@@ -10,8 +10,11 @@ import { Happened, changes_of, shifts_of } from "./happened.js";
 import { badge, state_of } from "./overview.js";
 import { colour, dash } from "./palette.js";
 import { change, href, read } from "./route.js";
+import { save_csv, save_json } from "./save.js";
+import { laid_over, releases_of } from "./since.js";
 import { slices_table } from "./slices.js";
 import { model_head, quiet_range } from "./tabs.js";
+import { by_clock, since_release } from "./time_axis.js";
 
 const { MINUTE, HOUR, DAY } = format;
 const ranges = ["1h", "6h", "24h", "3d", "7d", "30d", "90d"];
@@ -54,6 +57,7 @@ class Page {
     }
 
     get params() { return read().params; }
+    get since() { return this.params.axis === since_release.name; }
     get hidden() {
         const { hide, version } = this.params; // `version`: only that one, as alerts link to it
         if (version && !hide && this.model.versions.includes(version)) return new Set(this.model.versions.filter((v) => v !== version));
@@ -94,11 +98,22 @@ class Page {
 
     // In windows as short as the range allows and the data is still kept in.
     async load_metrics(finest = MINUTE) {
-        this.view = view_of(this.params, this.model.complete_up_to, finest);
+        this.view = view_of(this.since ? { ...this.params, from: "", to: "" } : this.params, this.model.complete_up_to, finest);
         const metrics = [...this.metric_names(), ...this.estimate_names()].join(","), { auto, step, window } = this.view;
-        const answer = await get(model_path(this.model.name, "/metrics"), this.query(metrics), this.signal);
+        const answer = await (this.since ? this.ask_since(metrics) : this.ask(metrics));
         const coarser = this.params.window ? step < window : window < DAY;
         return is_too_fine(answer) && coarser ? this.load_metrics(auto + MINUTE) : answer;
+    }
+
+    ask(metrics, more = {}) {
+        return get(model_path(this.model.name, "/metrics"), { ...this.query(metrics), ...more }, this.signal);
+    }
+
+    async ask_since(metrics) {
+        const releases = releases_of(this.known_versions.filter((v) => !this.hidden.has(v.version)), this.view, this.model.complete_up_to);
+        if (!releases.length) return this.ask(metrics);
+        const answers = await Promise.all(releases.map(({ version, from, to }) => this.ask(metrics, { version, from, to })));
+        return laid_over(answers, releases, this.view.step);
     }
 
     // For a line of the size of a word over the range.
@@ -175,6 +190,7 @@ class Page {
         const option = (value, text, chosen) => h("option", { value, selected: value === chosen }, text);
         replace(this.controls,
             h("div", { class: "segmented", role: "group", "aria-label": "Range" }, range_buttons),
+            this.choose_axis(),
             v.fixed ? h("button", { type: "button", class: "chip", title: "Back to the newest", onclick: () => change({ from: "", to: "" }) }, `${format.time(v.shown_from)} – ${format.time(v.to)} ✕`) : null,
             h("label", {}, "Window ", h("select", { id: "window", onchange: (e) => change({ window: e.target.value }) },
                 option("", `auto (${format.span_name(v.auto)})`, p.window ?? ""), windows.map((w) => option(w, w, p.window)))),
@@ -183,6 +199,13 @@ class Page {
             this.add_metric(option),
             h("div", { class: "legend", role: "group", "aria-label": "Versions" }, this.model.versions.map((version, i) => this.version_button(version, i))));
         if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+    }
+
+    // Of one version there is nothing to lay over.
+    choose_axis() {
+        if (this.model.versions.length < 2 && !this.since) return null;
+        const button = (axis, text, title) => h("button", { type: "button", id: `axis-${axis.name}`, title, "aria-pressed": String(this.since === (axis === since_release)), onclick: () => change({ axis: axis === by_clock ? "" : axis.name, from: "", to: "" }) }, text);
+        return h("div", { class: "segmented", role: "group", "aria-label": "Time axis" }, button(by_clock, "by the clock", "When it happened"), button(since_release, "since release", "The versions over each other, each from the time it first served"));
     }
 
     add_metric(option) {
@@ -208,11 +231,17 @@ class Page {
         replace(this.notes,
             answer.notice ? h("p", {}, answer.notice) : null,
             answer.complete ? null : h("p", { class: "bad" }, "Incomplete: ", answer.incomplete_reasons.join("; ")),
-            this.steps?.length ? h("p", {}, "Dotted lines with ▸: steps of ", [...new Set(this.steps.map((s) => s.name))].map((name, i) => [i ? ", " : "", h("a", { href: href(["releases", name]) }, name)])) : null,
+            this.since ? h("p", {}, `Each version's first ${format.span_name(v.range)}, counted from the window in which it first served; what happened and when is by the clock.`) : null,
+            this.steps?.length && !this.since ? h("p", {}, "Dotted lines with ▸: steps of ", [...new Set(this.steps.map((s) => s.name))].map((name, i) => [i ? ", " : "", h("a", { href: href(["releases", name]) }, name)])) : null,
             v.step < v.window ? h("p", {}, `Rolling: each point covers ${format.span_name(v.window)}, one every ${format.span_name(v.step)}.`) : null,
             answer.series.some((s) => s.reference) ? h("p", {}, "Thin dots: what the labelled reference lets one expect before the labels come.") : null,
-            answer.labels_complete_up_to !== null && answer.labels_complete_up_to < v.to
-                ? h("p", {}, h("i", { class: "hatched", "aria-hidden": "true" }), " Labels are complete up to ", h("time", { title: format.utc(answer.labels_complete_up_to) }, format.time(answer.labels_complete_up_to)), "; what is hatched may still move, and windows with few labels are not drawn.") : null);
+            this.about_labels(answer.labels_complete_up_to));
+    }
+
+    about_labels(complete) {
+        if (complete === null || complete >= this.view.to) return null;
+        const when = this.since ? `${format.duration(complete)} after its release` : h("time", { title: format.utc(complete) }, format.time(complete));
+        return h("p", {}, h("i", { class: "hatched", "aria-hidden": "true" }), this.since ? " Labels of the youngest version are complete up to " : " Labels are complete up to ", when, "; what is hatched may still move, and windows with few labels are not drawn.");
     }
 
     draw_charts(answer) {
@@ -222,7 +251,8 @@ class Page {
         const marks = this.known_versions.filter((v) => v.first_seen > this.view.from && v.first_seen < this.view.to && !this.hidden.has(v.version))
             .map((v) => ({ at: v.first_seen, text: v.version, index: this.model.versions.indexOf(v.version) }))
             .concat(this.steps);
-        this.draw_happened(marks);
+        if (this.since) this.happened.update({ events: [], from: this.view.shown_from, to: this.view.to });
+        else this.draw_happened(marks);
         for (const metric of names) {
             const found = answer.series.filter((s) => s.metric === metric);
             const row_of = (s) => ({ version: s.version, index: Math.max(0, this.model.versions.indexOf(s.version)), points: s.points });
@@ -230,8 +260,9 @@ class Page {
                 .filter((row) => row.points.some((p) => p.n > 0) || found.length === 1);
             const estimates = answer.series.filter((s) => s.metric === `estimated_${metric}` && !this.hidden.has(s.version)).map(row_of)
                 .filter((row) => row.points.some((p) => p.value !== null));
-            const spans = (this.spans ?? []).filter((s) => s.data.metric === metric && !this.hidden.has(s.data.version));
-            this.chart_of(metric, found[0]).update({ rows, estimates, marks, spans, rules: (this.rules ?? []).filter((r) => r.data.metric === metric && !this.hidden.has(r.data.version)), complete: answer.complete_up_to, labels_complete: answer.labels_complete_up_to, window: answer.window });
+            const concerns = ({ data }) => data.metric === metric && !this.hidden.has(data.version);
+            const happened = this.since ? { marks: [], spans: [], axis: since_release } : { marks, spans: (this.spans ?? []).filter(concerns), axis: by_clock };
+            this.chart_of(metric, found[0]).update({ rows, estimates, ...happened, rules: (this.rules ?? []).filter(concerns), complete: answer.complete_up_to, labels_complete: answer.labels_complete_up_to, window: answer.window });
         }
         names.forEach((metric) => this.grid.append(this.charts.get(metric).element));
     }
@@ -249,16 +280,26 @@ class Page {
                 group: "model",
                 peers: () => this.charts.values(),
                 on_cross: (ms) => this.happened.cross(ms),
-                on_range: (from, to) => change({ from: down(from, this.view.step), to: up(to, this.view.step) }),
+                on_range: (from, to) => change(this.since ? { range: format.span_name(up(to, this.view.step)) } : { from: down(from, this.view.step), to: up(to, this.view.step) }),
+                files: () => (this.since ? this.files_since(metric) : null),
                 links: (form) => with_params(model_path(this.model.name, "/metrics"), { ...this.query(metric), format: form }),
             }));
         }
         return this.charts.get(metric);
     }
 
+    // No one question to the API gives the versions since their releases: what is drawn is saved.
+    files_since(metric) {
+        const { rows } = this.charts.get(metric), name = `${this.model.name} ${metric} since release`;
+        const points = rows.flatMap((row) => row.points.filter((p) => p.from !== null).map((p) => ({ version: row.version, ...p })));
+        const keys = ["version", "start", "end", "from", "until", "n", "labelled", "value", "lower", "upper"];
+        return { csv: () => save_csv(name, [keys, ...points.map((p) => keys.map((key) => p[key]))]), json: () => save_json(name, points) };
+    }
+
     draw_versions(answer) {
+        const first = this.since ? 0 : this.view.shown_from;
         const counted = (version) => answer.series.find((s) => s.metric === "count" && s.version === version)?.points
-            .filter((p) => p.start >= this.view.shown_from)
+            .filter((p) => p.start >= first)
             .reduce((sum, p, i) => (i % (this.view.window / this.view.step) === 0 ? sum + p.n : sum), 0);
         const line = (v) => {
             const i = this.model.versions.indexOf(v.version), f = v.facts ?? {};

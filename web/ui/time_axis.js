@@ -1,0 +1,42 @@
+// What stands below a chart: the time of day, or how long ago each version was released.
+import * as format from "./format.js";
+
+const { MINUTE, DAY } = format;
+
+function clock_ticks(splits) {
+    const span = splits.at(-1) - splits[0];
+    return splits.map((ms) => {
+        const midnight = new Date(ms).getHours() === 0 && new Date(ms).getMinutes() === 0;
+        return midnight || span > 3 * DAY ? format.day_name(ms) : format.clock_time(ms);
+    });
+}
+
+export const by_clock = {
+    name: "clock",
+    ticks: clock_ticks,
+    at: (ms) => `at ${format.time(ms)}`,
+    window: (p) => `${format.time(p.start)} – ${p.end - p.start >= DAY ? format.time(p.end) : format.clock_time(p.end)}`,
+    exactly: (p) => `${format.utc(p.start)} to ${format.utc(p.end)}`,
+    column: "Window from",
+    row: (p) => format.time(p.start),
+    row_exactly: (p) => format.utc(p.start),
+    title: "over time",
+    table: `newest first, times in ${format.zone}`,
+};
+
+const elapsed = (ms) => (ms === 0 ? "0" : `+${format.duration(ms)}`);
+
+// Points carry `from` and `until`, when their window was by the clock, beside `start` and `end` since the release.
+export const since_release = {
+    name: "release",
+    steps: [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 10080, 20160, 43200].map((m) => m * MINUTE),
+    ticks: (splits) => splits.map(elapsed),
+    at: (ms) => `${format.duration(Math.max(ms, MINUTE))} after its release`,
+    window: (p) => `${elapsed(Math.max(0, p.start))} to ${elapsed(p.end)} after its release`,
+    exactly: (p) => `${format.utc(p.from)} to ${format.utc(p.until)}`,
+    column: "After the release",
+    row: (p) => elapsed(p.end),
+    row_exactly: () => "",
+    title: "since its release",
+    table: "newest first, each version since its release",
+};
