@@ -106,6 +106,11 @@ def median_of_pairs(ratios):
     return statistics.median(ordered), ordered[below], ordered[n - 1 - below]
 
 
+def of_streams(round_):
+    """CPU of the web server's thread and of the one that makes the messages: nobody else touches a stream."""
+    return round_.threads.get("MHD-single", 0) + round_.threads.get("stream", 0)
+
+
 def alternate(daemon, streams, rounds, seconds):
     """Rounds without streams and with, in pairs."""
     feed, reader, without, beside = Feed(daemon), Reader(int(daemon.url.rsplit(":", 1)[1])), [], []
@@ -123,6 +128,7 @@ def alternate(daemon, streams, rounds, seconds):
 def tell(streams, seconds, without, beside):
     ratio = median_of_pairs([b.rate / a.rate for a, b in zip(without, beside)])
     work = median_of_pairs([a.cpu / b.cpu for a, b in zip(without, beside)])
+    served = median_of_pairs([a.cpu / (a.cpu + of_streams(b) - of_streams(a)) for a, b in zip(without, beside)])
     median = statistics.median
     load = os.getloadavg()[0]
     print(f"\n| {len(without)} pairs of {seconds:g} s, load {load:.1f} | without | {streams} streams | of without (95%) |\n|---|---|---|---|")
@@ -130,6 +136,8 @@ def tell(streams, seconds, without, beside):
     print(f"| events/s | {cells[0]} | {cells[1]} | **{ratio[0]:.3f}** ({ratio[1]:.3f} to {ratio[2]:.3f}), aim ≥ 0.95 |")
     cells = [f"{median(r.cpu for r in rows):.2f}" for rows in (without, beside)]
     print(f"| CPU of the daemon an event, µs | {cells[0]} | {cells[1]} | events a CPU second: {work[0]:.3f} ({work[1]:.3f} to {work[2]:.3f}) |")
+    cells = [f"{median(map(of_streams, rows)):.3f}" for rows in (without, beside)]
+    print(f"| … of the threads that serve streams | {cells[0]} | {cells[1]} | the same, of these alone: **{served[0]:.3f}** ({served[1]:.3f} to {served[2]:.3f}) |")
     for name in sorted({name for r in without + beside for name in r.threads}):
         cells = [median(r.threads.get(name, 0) for r in rows) for rows in (without, beside)]
         if max(cells) >= 0.005:

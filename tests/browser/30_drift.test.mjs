@@ -23,6 +23,7 @@ export async function setup(context) {
         { name: "credit", task: "binary", positive: 1, segments: ["country"], features: { age: { type: "numeric", min: 0, max: 60 } } },
         { name: "bare", task: "binary", positive: 1 },
         { name: "silent", task: "binary", positive: 1 },
+        { name: "sparse", task: "binary", positive: 1 },
     ] });
     const next = random(7), events = [];
     begin = Math.floor((Date.now() - HOURS * HOUR) / HOUR) * HOUR;
@@ -31,6 +32,9 @@ export async function setup(context) {
     await daemon.put("/models/credit/reference", Array.from({ length: 4000 }, (_, i) => event(reference, `r${i}`, begin - 4_000_000 + i, false)));
     await daemon.post(events);
     await daemon.post(Array.from({ length: 300 }, (_, i) => ({ type: "prediction", id: `b${i}`, ts: begin + i * MINUTE, model: "bare", version: "v1", features: { x: i }, score: 0.5 })));
+    const few = (n, from) => Array.from({ length: n }, (_, i) => ({ ...event(reference, `s${from}${i}`, from + i * 3 * MINUTE, false), model: "sparse", segment: undefined }));
+    await daemon.put("/models/sparse/reference", few(500, begin - 100 * HOUR));
+    await daemon.post(few(HOURS * 20, begin));
     return daemon.address;
 }
 
@@ -69,6 +73,25 @@ export async function what_moved_stands_first_and_its_distributions_are_open({ p
     assert.match(await page.locator(".notes").textContent(), /^Compared with reference [0-9a-f]{16}, 4,000 events, set by the API/);
     await shot(page, "drift");
     assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function windows_that_hold_too_little_give_way_to_longer_ones({ page, open, axe }) {
+    const check = strict(page);
+
+    await open_drift(page, open, "", "sparse");
+
+    assert.match(await page.locator(".notes").textContent(), /^Windows of 6h: those of 1h hold about 20 events each, too few to tell a change from chance\./);
+    assert.match(await page.locator("#window").textContent(), /^auto \(6h\)/);
+    assert.match(await row(page, /^income$/).locator("td[data-level]").nth(1).getAttribute("aria-label"), /n 120$/);
+    assert.doesNotMatch(page.url(), /window=/, "the address says what was chosen, not what was found");
+    assert.deepEqual(await axe(), []);
+    await page.locator("#use-window", { hasText: "Show 1h anyway" }).click();
+    await page.locator(".notes", { hasText: "A window holds about 20 events: only a large change can be told from chance." }).waitFor();
+    assert.match(page.url(), /window=1h/);
+    await page.locator("#use-window", { hasText: "Use 6h" }).click();
+    await page.locator(".notes", { hasText: "A window holds" }).waitFor({ state: "hidden" });
+    assert.match(page.url(), /window=6h/);
     check();
 }
 

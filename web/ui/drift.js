@@ -7,6 +7,7 @@ import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { explain_part } from "./explain.js";
 import { HeatMap } from "./heatmap.js";
+import { is_too_fine } from "./model.js";
 import { change, read } from "./route.js";
 import { save_buttons } from "./save.js";
 import { failed } from "./states.js";
@@ -14,7 +15,8 @@ import { model_head, quiet_range } from "./tabs.js";
 
 const ranges = ["6h", "24h", "3d", "7d", "30d", "90d"];
 const windows = ["15m", "1h", "6h", "1d"];
-const MAX_COLUMNS = 60;
+const MAX_COLUMNS = 60, MIN_COLUMNS = 4;
+const ENOUGH = 100; // events in a window: of fewer, only a large change can be told from chance
 const of_method = "threshold"; // the statistic that decides, in units of its threshold
 const choices = [of_method, "psi", "js_distance", "hellinger", "ks", "wasserstein_norm", "chi2", "l_infinity", "mean_distance_norm", "missing_rate", "invalid_rate", "outside_rate", "unseen_rate"];
 const MULTIVARIATE = "all features together";
@@ -24,13 +26,30 @@ export const name = (parts) => `${parts[1]}: drift`;
 const up = (ms, to) => Math.ceil(ms / to) * to;
 const down = (ms, to) => Math.floor(ms / to) * to;
 
-function view_of(params, complete) {
+// `at_least`: what the page found out about how long windows must be to hold enough.
+function view_of(params, complete, at_least = 0) {
     const fixed = Number(params.from) > 0 && Number(params.to) > Number(params.from);
     const range = fixed ? Number(params.to) - Number(params.from) : (format.span_ms(params.range) ?? format.DAY);
-    const auto = windows.map(format.span_ms).find((w) => range / w <= MAX_COLUMNS) ?? format.span_ms(windows.at(-1));
-    const window = format.span_ms(params.window) ?? Math.max(auto, format.HOUR);
+    const fits = windows.map(format.span_ms).find((w) => range / w <= MAX_COLUMNS) ?? format.span_ms(windows.at(-1));
+    const shortest = Math.max(fits, format.HOUR), auto = Math.max(shortest, at_least);
+    const window = format.span_ms(params.window) ?? auto;
     const to = fixed ? up(Number(params.to), window) : up((complete ?? Date.now()) + 1, window);
-    return { fixed, range, auto: Math.max(auto, format.HOUR), window, to, from: Math.max(0, fixed ? down(Number(params.from), window) : to - up(range, window)) };
+    return { fixed, range, shortest, auto, window, to, from: Math.max(0, fixed ? down(Number(params.from), window) : to - up(range, window)) };
+}
+
+// How many events a window holds as a rule, of those that hold any; null: none does.
+function usual_n(answer) {
+    const points = answer.features[0]?.points ?? [], most = points.map((_, i) => Math.max(...answer.features.map((f) => f.points[i]?.n ?? 0)));
+    const known = most.filter((n) => n > 0).sort((a, b) => a - b);
+    return known.length ? known[Math.floor(known.length / 2)] : null;
+}
+
+// The window in which each holds enough, and is still kept; null: the present one will do, or none is better.
+function better_window(answer, { range, window }) {
+    const n = usual_n(answer), longer = windows.map(format.span_ms).filter((w) => w > window && range / w >= MIN_COLUMNS);
+    if (is_too_fine(answer)) return longer[0] ?? null;
+    if (n === null || n >= ENOUGH) return null;
+    return longer.find((w) => n * (w / window) >= ENOUGH) ?? longer.at(-1) ?? null;
 }
 
 // What a point says of a statistic: {value, ratio}; ratio only where there is a threshold.
@@ -82,17 +101,43 @@ class Page {
     async load() {
         const { signal } = this;
         const [model, slices] = await Promise.all([get(this.path(""), {}, signal), get(this.path("/slices"), {}, signal)]);
-        Object.assign(this, { model, slices: slices.items, view: view_of(this.params, model.complete_up_to) });
+        Object.assign(this, { model, slices: slices.items });
         this.draw_head();
+        await this.load_drift();
         this.draw_controls();
-        const same = JSON.stringify([this.question(), model.complete_up_to]);
-        if (this.asked !== same) {
-            this.answer = await get(this.path("/drift"), this.question(), signal);
-            this.asked = same;
-        }
         replace(this.message);
         this.draw();
         await this.load_detail();
+    }
+
+    // In longer windows than the range allows where those hold too little, unless a window was chosen.
+    async load_drift() {
+        const { range, from, to, window, version, segment } = this.params, complete = this.model.complete_up_to;
+        const chosen = JSON.stringify([range, from, to, window, version, segment]);
+        if (this.chosen !== chosen) Object.assign(this, { chosen, at_least: 0, thin: null });
+        this.view = view_of(this.params, complete, this.at_least);
+        const asked = JSON.stringify([this.question(), complete]);
+        if (this.asked === asked) return;
+        this.answer = await get(this.path("/drift"), this.question(), this.signal);
+        this.asked = asked;
+        const better = better_window(this.answer, this.view);
+        if (better && !window) {
+            this.thin = { n: usual_n(this.answer), window: this.view.window, old: is_too_fine(this.answer) };
+            this.at_least = better;
+            await this.load_drift();
+        } else {
+            this.better = better;
+        }
+    }
+
+    // What was done, or can be done, about windows that hold too little.
+    about_windows() {
+        const { thin, better, view } = this, n = usual_n(this.answer), use = (ms, text) => h("button", { type: "button", class: "chip", id: "use-window", onclick: () => change({ window: format.span_name(ms), at: "" }) }, text);
+        if (thin && view.window > thin.window)
+            return h("p", {}, thin.old ? `Windows of ${format.span_name(view.window)}: shorter ones of that time are not kept any more.` : `Windows of ${format.span_name(view.window)}: those of ${format.span_name(thin.window)} hold about ${format.count(thin.n)} events each, too few to tell a change from chance. `,
+                thin.old ? null : use(thin.window, `Show ${format.span_name(thin.window)} anyway`));
+        if (n === null || n >= ENOUGH) return null;
+        return h("p", { class: "warn-text" }, `A window holds about ${format.count(n)} events: only a large change can be told from chance. `, better ? use(better, `Use ${format.span_name(better)}`) : "Choose a longer range, or a longer window.");
     }
 
     draw_head() {
@@ -125,7 +170,7 @@ class Page {
         const features = this.ranked(), columns = (features[0]?.points ?? []).map((p) => ({ start: p.start, end: p.end }));
         const any = features.some((f) => f.points.some((p) => p.n > 0));
         replace(this.notes, answer.complete ? null : h("p", { class: "bad" }, "Incomplete: ", answer.incomplete_reasons.join("; ")),
-            answer.notice ? h("p", {}, answer.notice) : null, this.about_reference());
+            answer.notice ? h("p", {}, answer.notice) : null, this.about_windows(), this.about_reference());
         if (!any) {
             this.map.className = "";
             replace(this.map, quiet_range(this.model, this.view));
