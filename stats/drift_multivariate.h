@@ -38,7 +38,11 @@ struct multivariate_feature {
 struct multivariate {
     uint32_t n_features, n_components;
     struct multivariate_feature *features;
-    double *components;                                     /* n_features rows of n_components */
+    double *components; /* n_features rows of n_components */
+    /* made from them: */
+    uint32_t n_blocks; /* of MULTIVARIATE_BLOCK components each */
+    double *blocks;    /* n_features rows of whole blocks; zeros fill the last one */
+    double *missing;   /* an event of which nothing is known, as multivariate_start gives it */
     double n_reference, reference_mean, reference_variance; /* of the errors */
 };
 
@@ -51,9 +55,18 @@ DEFINE_FREEP(multivariate)
 /* An event far beyond all numbers counts as this far. */
 #define MULTIVARIATE_FARTHEST 1e9
 
+enum {
+    MULTIVARIATE_BLOCK = 4
+};
+
 /* The error of one event. `room` has n_features doubles. */
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
                           double *room);
+/* The same in three steps, for who has the values one by one: start, put what is there, then ask. */
+void multivariate_start(const struct multivariate *model, double *room);
+void multivariate_put(const struct multivariate *model, uint32_t feature, struct row_value value,
+                      double *room);
+double multivariate_left(const struct multivariate *model, const double *room);
 
 enum {
     MULTIVARIATE_SCALE = 40 /* sums are in units of 2^-40 */
