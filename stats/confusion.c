@@ -165,6 +165,8 @@ struct interval confusion_interval(struct confusion *c, confusion_value *value, 
         mean += cell->n * moves;
     }
     const double variance = square - mean * mean / c->total;
+    if (at >= high || at <= low)
+        return interval_none; /* at an end no cell moves it: the method has nothing to say */
     return interval_normal(at, fmax(0, variance), low, high);
 }
 
@@ -173,6 +175,11 @@ struct interval interval_f1(double tp, double fp, double fn)
     const double all = 2 * tp + fp + fn, f1 = f1_of(tp, fp, fn);
     if (!(all > 0))
         return interval_none;
+    if (tp == 0 || fp + fn == 0) { /* it grows with tp/(tp + fp + fn), which is a share */
+        const struct interval share = interval_wilson(tp, tp + fp + fn);
+        return (struct interval){f1_of(share.lower, 1 - share.lower, 0),
+                                 f1_of(share.upper, 1 - share.upper, 0)};
+    }
     const double hit = 2 - 2 * f1;
     const double variance = (tp * hit * hit + (fp + fn) * f1 * f1) / (all * all);
     return interval_normal(f1, variance, 0, 1);

@@ -231,10 +231,13 @@ static void tell_slice(const struct explanation *e, char *out, size_t n)
         snprintf(of, sizeof(of), "%.*s:%.80s", key > 60 ? 60 : key, name, value + 1);
     else
         snprintf(of, sizeof(of), "version %.80s", name);
+    char share[40] = "more than twice"; /* of a change so small how often says nothing */
+    if (slice->share <= 2)
+        snprintf(share, sizeof(share), "%.0f%% of", 100 * slice->share);
     snprintf(out, n,
-             "%s carries %.0f%% of the change of %.60s (%.3g to %.3g there, with %.0f%% of the "
+             "%s carries %s the change of %.60s (%.3g to %.3g there, with %.0f%% of the "
              "predictions)",
-             of, 100 * fmin(slice->share, 9.99), e->metric, slice->before.value, slice->now.value,
+             of, share, e->metric, slice->before.value, slice->now.value,
              100.0 * (double)slice->now.n / (double)e->now.n);
 }
 

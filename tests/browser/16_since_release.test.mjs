@@ -37,7 +37,7 @@ export async function both_versions_begin_at_their_release({ page, open, axe }) 
     const summary = await chart.locator(".canvas").getAttribute("aria-label");
     const rows = await table_of(chart), oldest = rows.at(-1);
 
-    assert.match(summary, /^count since its release\. v3: \d+ 6 h after its release, .*\. v4: \d+ 6 h after its release/);
+    assert.match(summary, /^count since its release\. v3: \d+ \+6 h after its release, .*\. v4: \d+ \+6 h after its release/);
     assert.equal(rows[0][0], "+6 h");
     assert.ok(Number(oldest[1]) > 0 && Number(oldest[4]) > 0, `both have served in their first window: ${oldest}`);
     assert.deepEqual(await axe(), []);

@@ -91,6 +91,29 @@ static void the_delta_method_gives_the_closed_forms(void **state)
                  z * sqrt(4 * TP * (1 - f1) * (1 - f1) + (FP + FN) * f1 * f1) / n, 1e-12);
 }
 
+/* Wilson's interval of 2 in 2 is .342380 to 1, and F1 = 2J/(1 + J) of the share J. */
+static void a_perfect_f1_of_two_labels_is_not_certain(void **state)
+{
+    (void)state;
+    const struct interval perfect = interval_f1(2, 0, 0), worst = interval_f1(0, 1, 1);
+
+    assert_close(perfect.lower, 2 * 0.3423802 / 1.3423802, 1e-6);
+    assert_close(perfect.upper, 1, 1e-12);
+    assert_close(worst.lower, 0, 1e-12);
+    assert_close(worst.upper, 2 * 0.6576198 / 1.6576198, 1e-6);
+}
+
+static void a_perfect_matrix_has_no_interval_by_the_delta_method(void **state)
+{
+    (void)state;
+    struct two_by_two t;
+    two_by_two_of(&t, 3, 0, 0, 2);
+
+    const struct interval i = confusion_interval(&t.confusion, confusion_mcc, -1, 1);
+
+    assert_true(isnan(i.lower) && isnan(i.upper));
+}
+
 /* The jackknife leaves one event out at a time; for smooth values it meets the delta method. */
 static double jackknife(confusion_value *value)
 {
@@ -139,6 +162,8 @@ int main(void)
         cmocka_unit_test(wilson_is_wilsons),
         cmocka_unit_test(means_have_students_interval),
         cmocka_unit_test(a_perfect_area_still_has_an_interval),
+        cmocka_unit_test(a_perfect_f1_of_two_labels_is_not_certain),
+        cmocka_unit_test(a_perfect_matrix_has_no_interval_by_the_delta_method),
         cmocka_unit_test(the_delta_method_gives_the_closed_forms),
         cmocka_unit_test(kappa_and_matthews_agree_with_the_jackknife),
         cmocka_unit_test(one_class_alone_has_no_correlation),

@@ -221,6 +221,8 @@ export class Chart {
         context.fillStyle = context.strokeStyle = css("--bad");
         context.lineWidth = dpr;
         context.font = `600 ${11 * dpr}px system-ui, sans-serif`;
+        context.textAlign = "left"; // the axes leave theirs
+        context.textBaseline = "alphabetic";
         for (const span of this.spans) {
             const from = within(span.from, left), to = within(span.to, left + width);
             context.globalAlpha = 0.13;

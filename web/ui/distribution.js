@@ -158,7 +158,7 @@ export function rates(d, point) {
     return block("Rates", ["", "reference", "window", "change"], rows.map(([name, before, now, why]) => {
         const by = change_of(before, now);
         return h("tr", {}, h("th", { scope: "row" }, name, why ? h("small", {}, why) : null), h("td", { class: "number" }, share_text(before)), h("td", { class: "number" }, share_text(now)),
-            h("td", { class: by > 0.01 ? "number bad" : "number" }, by !== null && Math.abs(by) < 5e-6 ? "0" : signed(by, share_text)));
+            h("td", { class: by > 0.01 ? "number bad" : "number" }, by !== null && Math.abs(by) < 5e-6 ? "0" : signed(by, share_text).replace(" %", " pp")));
     }));
 }
 

@@ -113,7 +113,7 @@ class Page {
         const releases = releases_of(this.known_versions.filter((v) => !this.hidden.has(v.version)), this.view, this.model.complete_up_to);
         if (!releases.length) return this.ask(metrics);
         const answers = await Promise.all(releases.map(({ version, from, to }) => this.ask(metrics, { version, from, to })));
-        return laid_over(answers, releases, this.view.step);
+        return laid_over(answers, releases);
     }
 
     // For a line of the size of a word over the range.
@@ -235,13 +235,14 @@ class Page {
             this.steps?.length && !this.since ? h("p", {}, "Dotted lines with ▸: steps of ", [...new Set(this.steps.map((s) => s.name))].map((name, i) => [i ? ", " : "", h("a", { href: href(["releases", name]) }, name)])) : null,
             v.step < v.window ? h("p", {}, `Rolling: each point covers ${format.span_name(v.window)}, one every ${format.span_name(v.step)}.`) : null,
             answer.series.some((s) => s.reference) ? h("p", {}, "Thin dots: what the labelled reference lets one expect before the labels come.") : null,
-            this.about_labels(answer.labels_complete_up_to));
+            this.about_labels(answer));
     }
 
-    about_labels(complete) {
+    about_labels({ labels_complete_up_to: complete, waiting, matured }) {
+        const when = (ms) => h("time", { title: format.utc(ms) }, format.time(ms)), few = "windows with few labels are not drawn.";
+        if (waiting?.length) return h("p", {}, "Labels are complete up to ", when(matured), `; what ${waiting.join(", ")} did since may still move, and ${few}`);
         if (complete === null || complete >= this.view.to) return null;
-        const when = this.since ? `${format.duration(complete)} after its release` : h("time", { title: format.utc(complete) }, format.time(complete));
-        return h("p", {}, h("i", { class: "hatched", "aria-hidden": "true" }), this.since ? " Labels of the youngest version are complete up to " : " Labels are complete up to ", when, "; what is hatched may still move, and windows with few labels are not drawn.");
+        return h("p", {}, h("i", { class: "hatched", "aria-hidden": "true" }), " Labels are complete up to ", when(complete), `; what is hatched may still move, and ${few}`);
     }
 
     draw_charts(answer) {

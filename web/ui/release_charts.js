@@ -117,7 +117,9 @@ export class ReleaseCharts {
 
     metric_card(metric, width) {
         const { experiment: e, looks, transitions } = this.data, height = 190, asked = asked_of(e, metric);
+        const head = (...tools) => h("header", {}, h("h2", {}, metric, h("small", {}, [asked?.role ?? "", meaning(metric)].filter(Boolean).join(" · "))), tools);
         const points = looks.map((l) => ({ at: l.at, ...(l.metrics.find((m) => m.metric === metric) ?? { difference: null, lower: null, upper: null, status: "undefined" }) }));
+        if (!points.some((p) => known(p.difference))) return h("section", { class: "chart", "aria-label": metric }, head(), h("p", { class: "chart-note" }, `Nothing to draw yet: ${this.why_nothing(metric)}.`));
         const last = points.findLast((p) => known(p.difference)) ?? points.at(-1);
         const limits = points.map((p) => margins(asked, p.control));
         const decided = points.find((p) => ["harmed", "limit_crossed", "non_inferior", "superior"].includes(p.status));
@@ -140,7 +142,7 @@ export class ReleaseCharts {
             replace(readout, h("span", { class: "when", title: format.utc(p.at) }, format.time(p.at)), h("span", { class: "reading" }, h("b", {}, difference_text(metric, p.difference, half)), h("span", { class: "range" }, interval_text(metric, p)), limit === null ? null : h("span", { class: "n" }, `margin ${difference_text(metric, limit)}`),
                 h("span", { class: `verdict ${words_of_status[p.status]?.[0] ?? ""}` }, words_of_status[p.status]?.[1] ?? p.status)));
         });
-        return h("section", { class: "chart", "aria-label": metric }, h("header", {}, h("h2", {}, metric, h("small", {}, [asked?.role ?? "", meaning(metric)].filter(Boolean).join(" · "))),
+        return h("section", { class: "chart", "aria-label": metric }, head(
             save_buttons(`${metric} of ${e.name}`, { json: () => points, csv: () => [["at", "difference", "lower", "upper", "status"], ...points.map((p) => [p.at, p.difference, p.lower, p.upper, p.status])], png: () => save_svgs(`${e.name} ${metric}`, `${e.name}: ${metric}, ${e.treatment} − ${e.control}`, box) })), readout, box, this.no_interval(metric, points));
     }
 
@@ -165,6 +167,11 @@ export class ReleaseCharts {
             box.append(svg("path", { class: "band", d: `M${edge("upper", run)}L${edge("lower", [...run].reverse())}Z` }));
             for (const side of ["upper", "lower"]) box.append(svg("path", { class: "band-edge", d: `M${edge(side, run)}` }));
         }
+    }
+
+    why_nothing(metric) {
+        const now = this.data.experiment.verdict?.metrics?.find((m) => m.metric === metric);
+        return now?.why ?? (/^latency_p/.test(metric) ? "both versions' quantiles are told at the end of each whole minute" : "no value of both versions");
     }
 
     // Why a chart has no band, in words; null where it has one.

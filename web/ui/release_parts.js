@@ -17,7 +17,7 @@ export function badge(words) {
 export const state_badge = (e) => badge(e.frozen ? ["warn", "frozen"] : words_of_state[e.state] ?? ["", e.state]);
 
 // A latency quantile is judged by the share of requests slower than it, an error rate by units.
-export const meaning = (metric) => (/^latency_p/.test(metric) ? `judged by requests slower than control's ${metric.slice(8)}` : /^error_rate/.test(metric) ? "units that ever failed" : "");
+export const meaning = (metric) => (/^latency_p/.test(metric) ? `judged by requests slower than control's ${metric.slice(8)}` : /^error_rate/.test(metric) ? "units that ever failed; what decides is sharper than the interval" : "");
 export const kind_of = (metric) => (/^latency_/.test(metric) ? "ms" : /_rate(\{|$)/.test(metric) ? "percent" : "number");
 
 export const known = (v) => v !== null && v !== undefined;

@@ -1,7 +1,7 @@
 // What stands below a chart: the time of day, or how long ago each version was released.
 import * as format from "./format.js";
 
-const { MINUTE, DAY } = format;
+const { MINUTE, HOUR, DAY } = format;
 
 function clock_ticks(splits) {
     const span = splits.at(-1) - splits[0];
@@ -24,14 +24,19 @@ export const by_clock = {
     table: `newest first, times in ${format.zone}`,
 };
 
-const elapsed = (ms) => (ms === 0 ? "0" : `+${format.duration(ms)}`);
+// In the two largest units that it has: +13 h 15 min.
+function elapsed(ms) {
+    const days = Math.floor(ms / DAY), hours = Math.floor((ms % DAY) / HOUR), minutes = Math.floor((ms % HOUR) / MINUTE);
+    const parts = [[days, "d"], [hours, "h"], [minutes, "min"]].filter(([n]) => n > 0).slice(0, 2);
+    return parts.length ? `+${parts.map(([n, unit]) => `${n} ${unit}`).join(" ")}` : "0";
+}
 
 // Points carry `from` and `until`, when their window was by the clock, beside `start` and `end` since the release.
 export const since_release = {
     name: "release",
     steps: [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 10080, 20160, 43200].map((m) => m * MINUTE),
     ticks: (splits) => splits.map(elapsed),
-    at: (ms) => `${format.duration(Math.max(ms, MINUTE))} after its release`,
+    at: (ms) => `${elapsed(Math.max(0, ms))} after its release`,
     window: (p) => `${elapsed(Math.max(0, p.start))} to ${elapsed(p.end)} after its release`,
     exactly: (p) => `${format.utc(p.from)} to ${format.utc(p.until)}`,
     column: "After the release",
