@@ -25,7 +25,8 @@ enum {
     BREAKER_FAILURES = 5, /* in a row: then the receiver is left alone … */
     BREAKER_REST_MS = 30000,
     LONGEST_SLEEP_MS = 1000,
-    SETTLE_MS = 200, /* while others are under way, outcomes are written together */
+    LOOK_AGAIN_MS = 50, /* while something waits for others, not for a time */
+    SETTLE_MS = 500,    /* while others are under way, outcomes are written together */
 };
 
 struct flight { /* one attempt under way */
@@ -274,7 +275,8 @@ static void flush_attempts(struct deliver *deliver)
     deliver->n_attempts = 0;
 }
 
-/* Each writing interrupts the writer with a commit. Lost ones are only sent again. */
+/* Each writing interrupts the writer with a commit, and while it catches up, with two. Lost
+   outcomes are only sent again. */
 static void settle(struct deliver *deliver)
 {
     int64_t since_ms = clock_boot_ms(deliver->options.clock) - deliver->noted_boot_ms;
@@ -287,17 +289,18 @@ static int sleep_ms(struct deliver *deliver)
     struct err err = {0};
     int64_t next_ms = INT64_MAX;
     if (deliver->n_attempts)
-        return SETTLE_MS / 4;
+        return LOOK_AGAIN_MS;
     if (outbox_next(deliver->store, &next_ms, &err) || next_ms == INT64_MAX)
         return LONGEST_SLEEP_MS;
     int64_t left = next_ms - now(deliver);
     /* What is due but waits for a slot or a resting receiver is looked at again soon enough. */
-    return left <= 0 ? 50 : left < LONGEST_SLEEP_MS ? (int)left : LONGEST_SLEEP_MS;
+    return left <= 0 ? LOOK_AGAIN_MS : left < LONGEST_SLEEP_MS ? (int)left : LONGEST_SLEEP_MS;
 }
 
 static void *run(void *context)
 {
     struct deliver *deliver = context;
+    pthread_setname_np(pthread_self(), "postman"); /* as `top -H` shows it */
     while (!atomic_load(&deliver->stopping)) {
         int running = 0, left = 0;
         take_receivers(deliver);

@@ -7,14 +7,20 @@ Prints Markdown; `./dev bench-alerts` runs it on a release build. The crowd is m
 one run, of the same events and as many rules, of which none fires, or all fire at the same look: over the
 whole log, and over the time from the look at which they fire until the last delivery is answered, against
 as long a time from the same event on while none fires. The log is long enough that there is always more.
+The receiver (quick_http), the broker and this program need the same cores: what each of them, and each thread
+of the daemon, computed in that time stands below.
 """
 
 import argparse
+import collections
 import contextlib
 import json
+import math
 import os
+import socket
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -23,12 +29,13 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
-from daemon import Daemon, configuration  # noqa: E402
-from database import offsets  # noqa: E402
+from daemon import BUILD, Daemon, configuration  # noqa: E402
+from database import offsets, query  # noqa: E402
 from events import prediction  # noqa: E402
-from kafka import Kafka, wait_until  # noqa: E402
+from kafka import Kafka, free_port, wait_until  # noqa: E402
 from receiver import Receiver  # noqa: E402
 
+QUICK = os.path.join(ROOT, BUILD, "bench", "quick_http")
 PER_SECOND = 100  # background events of the latency part
 SPAN_S = 60  # event time of the crowd's events: so many looks
 
@@ -127,21 +134,58 @@ def fill(kafka, topic, n):
     return start
 
 
-class Progress:
-    """What a database says of how many events are in, over time."""
+class Answering:
+    """A receiver that answers in 50 ms and costs next to nothing: its CPU is not Assay's."""
 
-    def __init__(self, database, n):
-        self.database, self.n, self.samples = database, n, []
+    def __init__(self):
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}/hook"
+        self.process = subprocess.Popen([QUICK, "upstream", str(port), "50"])
+        wait_until(lambda: self._answers(port), 10, "the receiver")
+
+    @staticmethod
+    def _answers(port):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def cpu_of(name, pid):
+    """{thread: CPU seconds} of a process; threads of one name together, the first one "main"."""
+    found = collections.Counter()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            place = f"/proc/{pid}/task/{thread}"
+            with open(f"{place}/comm", encoding="ascii") as comm, open(f"{place}/schedstat", encoding="ascii") as stat:
+                who = "main" if int(thread) == pid else comm.read().strip()
+                found[f"{name}: {who}" if name == "assay" else name] += int(stat.read().split()[0]) / 1e9
+    return found
+
+
+class Progress:
+    """Over time: how many events are in by what the database says, and what each process has computed."""
+
+    def __init__(self, database, n, processes):
+        self.n, self.processes, self.samples, self.cpu = n, processes, [], []
+        self.database = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20, check_same_thread=False)
         self.thread = threading.Thread(target=self._sample, daemon=True)
         self.thread.start()
 
     def _sample(self):
         consumed = 0
         while consumed < self.n:
-            consumed = sum(offsets(self.database).values())
-            if consumed:
-                self.samples.append((time.monotonic(), consumed))
+            consumed = self.database.execute("SELECT sum(next) FROM offsets").fetchone()[0]
+            self.samples.append((time.time(), consumed))
+            if len(self.samples) % 5 == 1:
+                self.cpu.append((time.time(), self._computed()))
             time.sleep(0.01)
+        self.cpu.append((time.time(), self._computed()))
+
+    def _computed(self):
+        return sum((cpu_of(name, pid) for name, pid in self.processes.items()), collections.Counter())
 
     def wait(self):
         self.thread.join(600)
@@ -170,47 +214,43 @@ class Progress:
         (began, first), (ended, last) = self.samples[0], self.samples[-1]
         return (last - first) / (ended - began)
 
-
-def cpu_seconds(daemon):
-    """What the daemon's threads have computed so far; it does not grow when others need the cores."""
-    with open(f"/proc/{daemon.process.pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def computed(self, began=0.0, ended=math.inf):
+        """{process or thread: CPU seconds} between two moments, from the samples next to them."""
+        first = max((c for c in self.cpu if c[0] <= began), default=self.cpu[0], key=lambda c: c[0])
+        last = min((c for c in self.cpu if c[0] >= ended), default=self.cpu[-1], key=lambda c: c[0])
+        return last[1] - first[1]
 
 
 def fired_at(database):
     """Event time of the look at which alerts began to fire; None: none did."""
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        return connection.execute("SELECT min(at_ms) FROM alert_history WHERE event = 'firing'").fetchone()[0]
+    return query(database, "SELECT min(at_ms) FROM alert_history WHERE event = 'firing'")[0][0]
+
+
+def told(database):
+    """(messages that were answered, alerts that they told of, when the last answer was there)"""
+    sql = "SELECT count(*), coalesce(sum(data ->> '$.firing'), 0), max(done_ms) / 1000.0 FROM outbox WHERE state = 1"
+    return query(database, sql)[0]
 
 
 def consume(folder, kafka, topic, n, rules):
-    """One daemon over the whole topic: its progress, CPU seconds, requests, alerts told, when they fired and were told."""
-    answered = []
-
-    def slow(_handler, _n):
-        time.sleep(0.05)
-        answered.append(time.monotonic())
-        return 200
-
-    receiver = Receiver(slow)
+    """One daemon over the whole topic: its progress, requests, alerts told, when they fired and were told."""
+    receiver = Answering()
     daemon = Daemon(folder, settings(kafka, topic, receiver, rules, group_by=["group"]))
     daemon.start(wait=False)
     try:
         wait_until(lambda: sum(offsets(daemon.database).values()) > 0, 120, "the first commit")
-        progress, computed = Progress(daemon.database, n), cpu_seconds(daemon)
+        pids = {"assay": daemon.process.pid, "broker": kafka.process.pid, "receiver": receiver.process.pid}
+        progress = Progress(daemon.database, n, {**pids, "bench": os.getpid()})
         progress.wait()
         if rules and rules[0]["above"] < 1:
-            wait_until(lambda: sum(b["data"]["firing"] for b in receiver.bodies()) >= len(rules), 60, "every alert")
-        told = sum(body["data"]["firing"] for body in receiver.bodies())
-        computed = cpu_seconds(daemon) - computed
+            wait_until(lambda: told(daemon.database)[1] >= len(rules), 60, "every alert")
+        requests, alerts, answered = told(daemon.database)
         return {
             "progress": progress,
-            "cpu": computed,
-            "requests": len(receiver.attempts),
-            "told": told,
+            "requests": requests,
+            "told": alerts,
             "fired": fired_at(daemon.database),
-            "answered": max(answered, default=None),
+            "answered": answered,
         }
     finally:
         daemon.end()
@@ -218,12 +258,24 @@ def consume(folder, kafka, topic, n, rules):
 
 
 def while_telling(loud, quiet, event):
-    """(events of the loud run, of the quiet one, seconds) from an event's being in until the last answer."""
+    """(events of the loud run, of the quiet one, seconds) from an event's being in until the last answer, and
+    what each process computed in that time of either."""
     began, other = loud["progress"].time_of(event), quiet["progress"].time_of(event)
     seconds = loud["answered"] - began
     assert loud["answered"] < loud["progress"].samples[-1][0], "the log ended before the last answer: take more --events"
     assert other + seconds < quiet["progress"].samples[-1][0], "the log of the quiet run ended too soon: take more --events"
-    return loud["progress"].at(loud["answered"]) - event, quiet["progress"].at(other + seconds) - event, seconds
+    events = loud["progress"].at(loud["answered"]) - event, quiet["progress"].at(other + seconds) - event
+    cpu = loud["progress"].computed(began, loud["answered"]), quiet["progress"].computed(other, other + seconds)
+    return events, cpu, seconds
+
+
+def print_cpu(rounds, seconds):
+    """Who computed in the time of telling: seconds of CPU a second of the clock, with alerts and without."""
+    print("\n| CPU seconds a second meanwhile | with alerts | without |\n|---|---|---|")
+    for who in sorted({name for pair in rounds for one in pair for name in one}):
+        shares = [statistics.median(pair[i][who] / s for pair, s in zip(rounds, seconds)) for i in (0, 1)]
+        if max(shares) >= 0.005:
+            print(f"| {who} | {shares[0]:.2f} | {shares[1]:.2f} |")
 
 
 def crowd(folder, kafka, args):
@@ -236,23 +288,28 @@ def crowd(folder, kafka, args):
     for turn in range(args.rounds):
         for name, rules in (("none", []), ("quiet", quiet), ("loud", loud)):
             runs[name].append(consume(os.path.join(folder, f"{name}{turn}"), kafka, topic, n, rules))
-    whole, telling, seconds = [], [], []
+    whole, telling, cpu, seconds = [], [], [], []
     for noisy, calm in zip(runs["loud"], runs["quiet"]):
         whole.append(noisy["progress"].rate() / calm["progress"].rate())
         event = (noisy["fired"] - 1000 - start) * n // (SPAN_S * 1000)  # what the look before covered
-        with_alerts, without, took = while_telling(noisy, calm, event)
-        telling.append(with_alerts / without)
+        events, computed, took = while_telling(noisy, calm, event)
+        telling.append(events[0] / events[1])
+        cpu.append(computed)
         seconds.append(took)
     print(f"\n## {args.rules} alerts at once, a receiver that answers in 50 ms ({n} events)\n")
-    print("| rules | events/s, median | CPU s | requests | alerts told |\n|---|---|---|---|---|")
+    print("| rules | events/s, median | the daemon's CPU s | requests | alerts told |\n|---|---|---|---|---|")
     for name, words in (("none", "0"), ("quiet", f"{args.rules}, none fires"), ("loud", f"{args.rules}, all fire at one look")):
         rate = statistics.median(run["progress"].rate() for run in runs[name])
-        cpu = statistics.median(run["cpu"] for run in runs[name])
-        print(f"| {words} | {rate / 1000:.0f} k | {cpu:.2f} | {runs[name][-1]['requests']} | {runs[name][-1]['told']} |")
+        own = statistics.median(
+            sum(s for who, s in run["progress"].computed().items() if who.startswith("assay")) for run in runs[name]
+        )
+        print(f"| {words} | {rate / 1000:.0f} k | {own:.2f} | {runs[name][-1]['requests']} | {runs[name][-1]['told']} |")
     print("\n| events/s of the same rules when none fires | median | each | load |\n|---|---|---|---|")
     each = ", ".join(f"{r:.2f} in {s:.1f} s" for r, s in zip(telling, seconds))
     print(f"| from the look at which they fire to the last answer | **{statistics.median(telling):.2f}** | {each} | {os.getloadavg()[0]:.1f} |")
-    print(f"| over the whole log | {statistics.median(whole):.2f} | {', '.join(f'{r:.2f}' for r in whole)} | |", flush=True)
+    print(f"| over the whole log | {statistics.median(whole):.2f} | {', '.join(f'{r:.2f}' for r in whole)} | |")
+    print_cpu(cpu, seconds)
+    sys.stdout.flush()
 
 
 def main():

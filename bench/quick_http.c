@@ -1,9 +1,9 @@
 /*
- * The yardsticks of bench/gateway.py: an upstream that costs next to nothing, and a client that
- * asks several addresses in turn over kept connections, so that what disturbs the machine disturbs
+ * The yardsticks of bench/gateway.py and bench/alerts.py: an upstream that costs next to nothing
+ * (and takes its time before it answers, where one is named), and a client that asks several addresses in turn over kept connections, so that what disturbs the machine disturbs
  * all of them alike.
  *
- *   quick_http upstream PORT
+ *   quick_http upstream PORT [MS]
  *   quick_http client REQUESTS CONNECTIONS PORT…    per port: p50 p90 p99 in µs
  *
  * One blocking thread a connection: nothing waits for anything else in here.
@@ -59,20 +59,28 @@ static int read_message(int fd, char *in, size_t room)
     }
 }
 
+struct caller {
+    int fd;
+    useconds_t wait_us; /* before each answer */
+};
+
 static void *answer(void *argument)
 {
     static const char text[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                                "Content-Length: 40\r\n\r\n"
                                "{\"predictions\":[[0.8312345]],\"id\":\"abc\"}";
-    int fd = (int)(intptr_t)argument;
+    const struct caller *caller = argument;
+    int fd = caller->fd;
     char in[65536];
-    while (read_message(fd, in, sizeof(in)) && write(fd, text, strlen(text)) > 0) {
+    while (read_message(fd, in, sizeof(in)) && usleep(caller->wait_us) == 0 &&
+           write(fd, text, strlen(text)) > 0) {
     }
+    free(argument);
     close(fd);
     return NULL;
 }
 
-static int upstream(int port)
+static int upstream(int port, int wait_ms)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
     struct sockaddr_in at = loopback(port);
@@ -84,10 +92,12 @@ static int upstream(int port)
     for (;;) {
         int client = accept(fd, NULL, NULL);
         pthread_t thread;
-        if (client < 0)
+        struct caller *caller = client < 0 ? NULL : calloc(1, sizeof(*caller));
+        if (!caller)
             continue;
+        *caller = (struct caller){client, (useconds_t)wait_ms * 1000};
         setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        if (pthread_create(&thread, NULL, answer, (void *)(intptr_t)client) == 0)
+        if (pthread_create(&thread, NULL, answer, caller) == 0)
             pthread_detach(thread);
     }
 }
@@ -181,12 +191,13 @@ static int client(int n_requests, int n_connections, char **ports, int n_ports)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "upstream") == 0)
-        return upstream((int)strtol(argv[2], NULL, 10));
+    if ((argc == 3 || argc == 4) && strcmp(argv[1], "upstream") == 0)
+        return upstream((int)strtol(argv[2], NULL, 10),
+                        argc == 4 ? (int)strtol(argv[3], NULL, 10) : 0);
     int connections = argc >= 5 ? (int)strtol(argv[3], NULL, 10) : 0;
     if (argc >= 5 && argc <= 4 + MAX_PORTS && strcmp(argv[1], "client") == 0 && connections > 0 &&
         connections <= MAX_CONNECTIONS)
         return client((int)strtol(argv[2], NULL, 10), connections, argv + 4, argc - 4);
-    fprintf(stderr, "usage: quick_http upstream PORT | client REQUESTS CONNECTIONS PORT…\n");
+    fprintf(stderr, "usage: quick_http upstream PORT [MS] | client REQUESTS CONNECTIONS PORT…\n");
     return 64;
 }

@@ -382,7 +382,7 @@ static void while_others_are_under_way_outcomes_are_written_together(void **stat
     assert_int_equal(atomic_load(&w.n_writes), 0);
     assert_int_equal(look(&w).attempts, 0);
 
-    atomic_store(&w.now_ms, 200);
+    atomic_store(&w.now_ms, 500);
     until_attempts(&w, 6);
 
     assert_int_equal(atomic_load(&w.n_writes), 1);

@@ -8,9 +8,7 @@ static void a_message_says_since_when_how_sure_what_was_done_and_where_to_look(v
 {
     (void)state;
     struct world w = {0};
-    world_begin(&w);
-    fill(&w, start, 100, 40, 10);
-    look(&w, start + 30000, 1000);
+    world_begin_firing(&w, 1000);
     assert_int_equal(flush(&w, 11000), 1);
 
     json_t *data = newest(&w);
@@ -113,9 +111,7 @@ static void what_still_fires_is_repeated(void **state)
 {
     (void)state;
     struct world w = {0};
-    world_begin(&w);
-    fill(&w, start, 100, 40, 10);
-    look(&w, start + 30000, 0);
+    world_begin_firing(&w, 0);
     assert_int_equal(flush(&w, 10000), 1);
     assert_int_equal(flush(&w, 10000 + HOUR - 1), 0);
     assert_int_equal(flush(&w, 10000 + HOUR), 1);
@@ -127,9 +123,7 @@ static void what_somebody_looks_after_is_not_repeated(void **state)
     (void)state;
     struct world w = {0};
     struct err err = {0};
-    world_begin(&w);
-    fill(&w, start, 100, 40, 10);
-    look(&w, start + 30000, 0);
+    world_begin_firing(&w, 0);
     assert_int_equal(flush(&w, 10000), 1);
     json_t *data = newest(&w);
     const char *id = text(json_array_get(json_object_get(data, "alerts"), 0), "key");

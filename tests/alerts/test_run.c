@@ -7,9 +7,7 @@ static void an_alert_is_told_after_its_group_wait_and_again_when_it_ends(void **
 {
     (void)state;
     struct world w = {0};
-    world_begin(&w);
-    fill(&w, start, 100, 40, 10);
-    look(&w, start + 30000, 1000);
+    world_begin_firing(&w, 1000);
 
     assert_int_equal(flush(&w, 1000), 0); /* group_wait */
     assert_int_equal(flush(&w, 11000), 1);
@@ -66,9 +64,7 @@ static void a_rule_that_is_gone_after_a_restart_ends_its_alert(void **state)
     (void)state;
     struct world w = {0};
     struct err err = {0};
-    world_begin(&w);
-    fill(&w, start, 100, 40, 10);
-    look(&w, start + 30000, 0);
+    world_begin_firing(&w, 0);
     assert_int_equal(flush(&w, 10000), 1);
     alerts_free(w.alerts);
     config_free(w.config);
@@ -185,9 +181,7 @@ static void a_restart_forgets_nothing(void **state)
     (void)state;
     struct world w = {0};
     struct err err = {0};
-    world_begin(&w);
-    fill(&w, start, 100, 40, 10);
-    look(&w, start + 30000, 0);
+    world_begin_firing(&w, 0);
     alerts_free(w.alerts); /* killed between the look and the flush */
     must(alerts_new(&w.alerts, w.config, w.store, NULL, "", &err), &err);
     look(&w, start + 31000, 1000); /* still firing: not a second alert */
@@ -343,9 +337,7 @@ static void rules_are_listed_with_their_levels_also_those_that_never_fired(void 
     struct err err = {0};
     struct buf out;
     buf_init(&out, 1 << 16);
-    world_begin(&w);
-    fill(&w, start, 100, 40, 10);
-    look(&w, start + 30000, 0);
+    world_begin_firing(&w, 0);
 
     must(alerts_list_rules(w.alerts, &out, &err), &err);
 

@@ -83,6 +83,14 @@ static inline void look(struct world *w, int64_t now_ms, int64_t wall_ms)
     must(alerts_look(w->alerts, &outside, &err), &err);
 }
 
+/* A world in which `errors` fires since start + 30 s. */
+static inline void world_begin_firing(struct world *w, int64_t wall_ms)
+{
+    world_begin(w);
+    fill(w, start, 100, 40, 10);
+    look(w, start + 30000, wall_ms);
+}
+
 static inline int flush(struct world *w, int64_t wall_ms)
 {
     struct err err = {0};
