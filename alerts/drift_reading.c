@@ -194,26 +194,51 @@ static int judge(void *context, const struct profile_point *point, struct err *e
     return 0;
 }
 
-/* `feature: "@multivariate"`: all features together. */
+/* All features together: `feature: "@multivariate"` is how they are rebuilt from the reference's
+   components, `"@domain_classifier"` whether they can be told from the reference's. */
+static const char of_components[] = "@multivariate", of_domain[] = "@domain_classifier";
+
+static bool is_rule_of(const struct alert_rule *rule, const char *feature)
+{
+    return rule->feature && strcmp(rule->feature, feature) == 0;
+}
+
+static void tell_components(const struct multivariate_drift *drift, struct reading *out)
+{
+    out->value = drift->reconstruction_error;
+    snprintf(out->why, sizeof(out->why),
+             "all features together: reconstruction_error %.4g, %s %.4g to %.4g", out->value,
+             drift->drifted ? "not in" : "in", drift->lower, drift->threshold);
+}
+
+static void tell_domain(const struct domain_drift *drift, struct reading *out)
+{
+    out->value = drift->auc;
+    snprintf(out->why, sizeof(out->why),
+             "all features together: domain classifier auc %.4g, threshold %.4g", out->value,
+             drift->threshold);
+}
+
 static int judge_components(void *context, const struct components_point *point, struct err *err)
 {
     (void)err;
     struct judging *judging = context;
     struct reading *out = judging->out;
+    const bool domain = is_rule_of(judging->rule, of_domain);
+    const char *why = point->why || !domain ? point->why : point->domain.why;
     out->n = point->n;
-    if (point->why || point->n < judging->rule->min_count) {
-        snprintf(out->why, sizeof(out->why), "%s",
-                 point->why ? point->why : "too few events were looked at");
+    if (why || point->n < judging->rule->min_count) {
+        snprintf(out->why, sizeof(out->why), "%s", why ? why : "too few events were looked at");
         return 0;
     }
-    out->sight = point->drift.drifted ? SIGHT_BAD : SIGHT_CLEAR;
-    out->value = point->drift.reconstruction_error;
-    snprintf(out->why, sizeof(out->why),
-             "all features together: reconstruction_error %.4g, %s %.4g to %.4g", out->value,
-             point->drift.drifted ? "not in" : "in", point->drift.lower, point->drift.threshold);
+    out->sight = (domain ? point->domain.drifted : point->drift.drifted) ? SIGHT_BAD : SIGHT_CLEAR;
+    if (domain)
+        tell_domain(&point->domain, out);
+    else
+        tell_components(&point->drift, out);
     snprintf(out->confidence, sizeof(out->confidence),
-             "p %.2g; of windows without drift %.3g are called drifted", point->drift.p_value,
-             judging->how.false_alarm_rate);
+             "p %.2g; of windows without drift %.3g are called drifted",
+             domain ? point->domain.p_value : point->drift.p_value, judging->how.false_alarm_rate);
     return 0;
 }
 
@@ -243,7 +268,7 @@ static int read_window(struct drift_readings *readings, const struct alert_rule 
 {
     struct profile_model model;
     size_t n_damaged;
-    if (rule->feature && strcmp(rule->feature, "@multivariate") == 0)
+    if (is_rule_of(rule, of_components) || is_rule_of(rule, of_domain))
         return read_components(readings, rule, out, err);
     const struct profile_span window = {out->start_ms, out->end_ms};
     int rc = drift_model_read(readings->store, readings->config, rule->model, rule->version,

@@ -1,12 +1,15 @@
 /*
- * What the models fitted on a reference cost an event, by number of features, and how often the
- * reconstruction error alone calls a window drifted that did not drift.
+ * What the models fitted on a reference cost an event, by number of features; and how often the
+ * reconstruction error alone, and the domain classifier alone, call a window drifted that did not
+ * drift.
  *
- *     bench_estimates [windows]    default 4,000 windows of each size
+ *     bench_estimates                                     costs
+ *     bench_estimates promise N REFERENCES WINDOWS SEED   windows of N events, so many a reference
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "collector/expect.h"
@@ -15,7 +18,7 @@
 enum {
     N_REFERENCE = 10000,
     N_EVENTS = 20000,
-    EVERY = 20, /* windows a reference */
+    PROMISE_FEATURES = 10,
     MOST = 200
 };
 
@@ -81,72 +84,133 @@ static void costs(uint32_t k)
 {
     struct rng rng = rng_of(3);
     struct fit fit;
-    double room[2 * MOST], sum = 0, best[2] = {1e30, 1e30};
+    double room[2 * MOST], coordinates[DOMAIN_COORDINATES], sum = 0;
+    double best[3] = {1e30, 1e30, 1e30};
+    int32_t terms[DOMAIN_TERMS];
+    int64_t sums[DOMAIN_TERMS] = {0};
     const double start = now_ns();
     if (!fit_on(&fit, &rng, k, true))
         return;
     const double fitted = now_ns();
+    const struct multivariate *components = fit.components;
     for (int run = 0; run < 5; run++) {
         double from = now_ns();
         for (int i = 0; i < N_EVENTS; i++)
-            sum +=
-                multivariate_error(fit.components, fit.rows + (size_t)(i % N_REFERENCE) * k, room);
+            sum += multivariate_error(components, fit.rows + (size_t)(i % N_REFERENCE) * k, room);
         const double middle = now_ns();
         for (int i = 0; i < N_EVENTS; i++) {
             double absolute, square;
             dle_expect(fit.loss, fit.rows + (size_t)(i % N_REFERENCE) * k, &absolute, &square);
             sum += absolute;
         }
+        const double last = now_ns();
+        for (int i = 0; i < N_EVENTS; i++) {
+            const struct row_value *row = fit.rows + (size_t)(i % N_REFERENCE) * k;
+            const double error = multivariate_error(components, row, room);
+            multivariate_coordinates(components, room, error, coordinates);
+            domain_terms(components->domain, coordinates, terms);
+            for (uint32_t t = 0; t < components->domain->n_terms; t++)
+                sums[t] += terms[t];
+        }
         best[0] = fmin(best[0], (middle - from) / N_EVENTS);
-        best[1] = fmin(best[1], (now_ns() - middle) / N_EVENTS);
+        best[1] = fmin(best[1], (last - middle) / N_EVENTS);
+        best[2] = fmin(best[2], (now_ns() - last) / N_EVENTS);
     }
-    const unsigned share = expect_share(fit.components);
-    printf("| %u | %u | %.0f | 1 in %u | %.0f | %.0f | %.2f |\n", k, fit.components->n_components,
-           best[0], 1U << share, best[0] / (1U << share), best[1], (fitted - start) / 1e9);
+    const unsigned share = expect_share(components);
+    printf("| %u | %u | %.0f | %.0f | 1 in %u | %.0f | %.0f | %.2f |\n", k,
+           components->n_components, best[0], best[2], 1U << share, best[2] / (1U << share),
+           best[1], (fitted - start) / 1e9);
+    sum += (double)sums[0];
     if (sum == 0)
         puts("");
     fit_finish(&fit);
 }
 
-static void false_alarms(int n, int windows)
+/* What one test called drifted, of windows that did not drift: sums over references, because the
+   windows of one reference are no independent ones. */
+struct alarms {
+    double n, sum, square; /* of references; of shares of their windows */
+};
+
+static void count_reference(struct alarms *alarms, double share)
 {
-    struct rng rng = rng_of(7);
-    const double rates[] = {0.01, 0.05};
-    int alarms[2] = {0, 0};
-    struct row_value row[10];
-    double room[20];
-    struct fit fit = {0};
-    for (int w = 0; w < windows; w++) {
-        if (w % EVERY == 0) {
-            fit_finish(&fit);
-            if (!fit_on(&fit, &rng, 10, false))
-                return;
-        }
-        struct multivariate_window window = {0};
-        for (int i = 0; i < n; i++) {
-            draw(&rng, row, 10);
-            multivariate_update(&window, multivariate_error(fit.components, row, room), 1);
-        }
-        for (int r = 0; r < 2; r++)
-            alarms[r] += multivariate_result(fit.components, &window, rates[r]).drifted;
+    alarms->n++;
+    alarms->sum += share;
+    alarms->square += share * share;
+}
+
+/* The share, and its upper limit at 99%: by the scatter of the references' shares. */
+static void print_alarms(const char *test, int n, double rate, int windows,
+                         const struct alarms *alarms)
+{
+    const double share = alarms->sum / alarms->n;
+    const double variance = (alarms->square / alarms->n - share * share) / (alarms->n - 1);
+    printf("| %s | %d | %g | %.0f | %.0f | %.4f | %.4f | %.2f |\n", test, n, rate, alarms->n,
+           alarms->n * windows, share, share + 2.326 * sqrt(fmax(variance, 0)), share / rate);
+}
+
+struct window {
+    struct multivariate_window errors;
+    int64_t sums[DOMAIN_TERMS];
+};
+
+static void draw_window(struct rng *rng, const struct multivariate *model, int n,
+                        struct window *out)
+{
+    struct row_value row[PROMISE_FEATURES];
+    double room[PROMISE_FEATURES], coordinates[DOMAIN_COORDINATES];
+    int32_t terms[DOMAIN_TERMS];
+    *out = (struct window){0};
+    for (int i = 0; i < n; i++) {
+        draw(rng, row, PROMISE_FEATURES);
+        const double error = multivariate_error(model, row, room);
+        multivariate_update(&out->errors, error, 1);
+        multivariate_coordinates(model, room, error, coordinates);
+        domain_terms(model->domain, coordinates, terms);
+        for (uint32_t t = 0; t < model->domain->n_terms; t++)
+            out->sums[t] += terms[t];
     }
-    for (int r = 0; r < 2; r++)
-        printf("| %d | %g | %d | %.4f | %.2f |\n", n, rates[r], windows,
-               (double)alarms[r] / windows, alarms[r] / (windows * rates[r]));
-    fit_finish(&fit);
+}
+
+static int promise(int n, int references, int windows, uint64_t seed)
+{
+    static const char *const tests[] = {"reconstruction_error", "domain_classifier"};
+    const double rates[] = {0.01, 0.05};
+    struct rng rng = rng_of(seed);
+    struct alarms alarms[2][2] = {0};
+    for (int r = 0; r < references; r++) {
+        struct fit fit;
+        struct window window;
+        int called[2][2] = {0};
+        if (!fit_on(&fit, &rng, PROMISE_FEATURES, false))
+            return 1;
+        for (int w = 0; w < windows; w++) {
+            draw_window(&rng, fit.components, n, &window);
+            for (int i = 0; i < 2; i++) {
+                called[0][i] +=
+                    multivariate_result(fit.components, &window.errors, rates[i]).drifted;
+                called[1][i] +=
+                    domain_result(fit.components->domain, window.sums, n, rates[i]).drifted;
+            }
+        }
+        for (int i = 0; i < 4; i++)
+            count_reference(&alarms[i / 2][i % 2], (double)called[i / 2][i % 2] / windows);
+        fit_finish(&fit);
+    }
+    for (int i = 0; i < 4; i++)
+        print_alarms(tests[i / 2], n, rates[i % 2], windows, &alarms[i / 2][i % 2]);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    const int windows = argc > 1 ? atoi(argv[1]) : 4000;
     const uint32_t features[] = {10, 50, 200};
-    const int sizes[] = {50, 500, 5000};
-    puts("| features | components | ns an event looked at | looked at | ns an event | expected "
-         "error, ns | fit, s |\n|---|---|---|---|---|---|---|");
+    if (argc == 6 && strcmp(argv[1], "promise") == 0)
+        return promise(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), strtoull(argv[5], NULL, 10));
+    puts("| features | components | ns an event looked at | with the domain classifier | looked at "
+         "| "
+         "ns an event | expected error, ns | fit, s |\n|---|---|---|---|---|---|---|---|");
     for (int i = 0; i < 3; i++)
         costs(features[i]);
-    puts("\n| n | promise | windows | false alarms | of promise |\n|---|---|---|---|---|");
-    for (int i = 0; i < 3; i++)
-        false_alarms(sizes[i], windows);
     return 0;
 }

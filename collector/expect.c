@@ -16,12 +16,13 @@ enum {
     MOST_SHARE = 6,
 };
 
-/* The columns of one fitted model. */
+/* The columns of one fitted model, and the values of the event at hand. */
 struct columns {
     const uint64_t *names;
     uint32_t n;
     uint32_t *of_slot; /* COLUMN_NONE: not in the model */
     uint32_t n_slots;
+    struct row_value *missing, *values;
 };
 #define COLUMN_NONE UINT32_MAX
 
@@ -32,22 +33,27 @@ struct expecting {
     struct columns components, loss;
     uint32_t prediction; /* column of the predicted value in the loss; COLUMN_NONE: none */
     unsigned share, loss_share;
-    double *room;                       /* of the components: the event at hand */
-    struct row_value *missing, *values; /* of the loss: the event at hand, and one without values */
+    double *room;
+    int32_t domain_terms[DOMAIN_TERMS]; /* of the event at hand */
 };
+
+static void columns_finish(struct columns *columns)
+{
+    free(columns->of_slot);
+    free(columns->missing);
+    free(columns->values);
+}
 
 static void expecting_free(struct expecting *expecting)
 {
     if (!expecting)
         return;
-    free(expecting->components.of_slot);
-    free(expecting->loss.of_slot);
+    columns_finish(&expecting->components);
+    columns_finish(&expecting->loss);
     fitted_free(expecting->fitted);
     free(expecting->names);
     free(expecting->version);
     free(expecting->room);
-    free(expecting->missing);
-    free(expecting->values);
     free(expecting);
 }
 DEFINE_FREEP(expecting)
@@ -80,6 +86,19 @@ static bool is_in_share(uint64_t id, unsigned share)
     return (id & ((UINT64_C(1) << share) - 1)) == 0;
 }
 
+static int columns_new(struct columns *columns, const uint64_t *names, uint32_t n)
+{
+    columns->names = names;
+    columns->n = n;
+    columns->missing = calloc(n + 1, sizeof(*columns->missing));
+    columns->values = calloc(n + 1, sizeof(*columns->values));
+    if (!columns->missing || !columns->values)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        columns->missing[i].number = (double)NAN;
+    return 0;
+}
+
 static int expecting_new(struct expecting **out, const char *version, struct fitted *fitted,
                          struct err *err)
 {
@@ -98,21 +117,18 @@ static int expecting_new(struct expecting **out, const char *version, struct fit
     expecting->version = strdup(version);
     expecting->names = malloc((n_components + n_loss + 1) * sizeof(*expecting->names));
     expecting->room = malloc((n_components + 1) * sizeof(*expecting->room));
-    expecting->missing = calloc(n_loss + 1, sizeof(*expecting->missing));
-    expecting->values = calloc(n_loss + 1, sizeof(*expecting->values));
-    if (!expecting->version || !expecting->names || !expecting->room || !expecting->missing ||
-        !expecting->values)
+    if (!expecting->version || !expecting->names || !expecting->room)
         return err_set(err, -ENOMEM, "collector: no memory for a reference");
     for (uint32_t i = 0; i < n_components; i++)
         expecting->names[i] = components->features[i].name_id;
     for (uint32_t i = 0; i < n_loss; i++) {
         expecting->names[n_components + i] = loss->features[i].name_id;
-        expecting->missing[i].number = (double)NAN;
         if (loss->features[i].name_id == prediction)
             expecting->prediction = i;
     }
-    expecting->components = (struct columns){.names = expecting->names, .n = n_components};
-    expecting->loss = (struct columns){.names = expecting->names + n_components, .n = n_loss};
+    if (columns_new(&expecting->components, expecting->names, n_components) ||
+        columns_new(&expecting->loss, expecting->names + n_components, n_loss))
+        return err_set(err, -ENOMEM, "collector: no memory for a reference");
     expecting->share = components ? expect_share(components) : 0;
     expecting->loss_share = loss ? share_of(loss->n_asked, MOST_ASKED) : 0;
     *out = expecting;
@@ -174,8 +190,6 @@ struct expecting *expectations_of(const struct expectations *expectations, const
 static int learn_slots(struct columns *columns, const struct profiling *profiling, struct err *err)
 {
     const uint32_t n = profiling->layout.n_features;
-    if (columns->n_slots == n)
-        return 0;
     uint32_t *of_slot = realloc(columns->of_slot, n * sizeof(*of_slot));
     if (!of_slot)
         return err_set(err, -ENOMEM, "collector: no memory for %u features", n);
@@ -189,47 +203,38 @@ static int learn_slots(struct columns *columns, const struct profiling *profilin
     return 0;
 }
 
-static inline struct row_value value_of(const struct profile_item *item)
+static int take_values(struct columns *columns, const struct profiling *profiling,
+                       const struct profile_item *items, size_t n, struct err *err)
 {
-    switch (item->kind) {
-    case VALUE_NUMBER:
-        return (struct row_value){.number = item->number};
-    case VALUE_TEXT:
-    case VALUE_BOOL:
-        return (struct row_value){.number = (double)NAN, .category = item->category};
-    default:
-        return (struct row_value){.number = (double)NAN};
+    if (columns->n_slots < profiling->layout.n_features) {
+        int rc = learn_slots(columns, profiling, err);
+        if (rc)
+            return rc;
     }
+    memcpy(columns->values, columns->missing, columns->n * sizeof(*columns->values));
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t at = columns->of_slot[items[i].slot];
+        if (at == COLUMN_NONE)
+            continue;
+        if (items[i].kind == VALUE_NUMBER)
+            columns->values[at].number = items[i].number;
+        else if (items[i].kind == VALUE_TEXT || items[i].kind == VALUE_BOOL)
+            columns->values[at].category = items[i].category;
+    }
+    return 0;
 }
 
-/* What the components leave of the event. */
-static double error_of(struct expecting *expecting, const struct profile_item *items, size_t n)
+static void expect_domain(struct expecting *expecting, struct sample *sample)
 {
-    const struct multivariate *model = expecting->fitted->components;
-    multivariate_start(model, expecting->room);
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t at = expecting->components.of_slot[items[i].slot];
-        if (at != COLUMN_NONE)
-            multivariate_put(model, at, value_of(&items[i]), expecting->room);
-    }
-    return multivariate_left(model, expecting->room);
-}
-
-static void expect_loss(struct expecting *expecting, const struct profile_item *items, size_t n,
-                        struct sample *sample)
-{
-    struct row_value *values = expecting->values;
-    memcpy(values, expecting->missing, expecting->loss.n * sizeof(*values));
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t at = expecting->loss.of_slot[items[i].slot];
-        if (at != COLUMN_NONE)
-            values[at] = value_of(&items[i]);
-    }
-    if (expecting->prediction != COLUMN_NONE)
-        values[expecting->prediction].number = sample->value;
-    dle_expect(expecting->fitted->loss, values, &sample->expected_absolute,
-               &sample->expected_square);
-    sample->expected = true;
+    const struct multivariate *components = expecting->fitted->components;
+    double coordinates[DOMAIN_COORDINATES];
+    if (!components->domain)
+        return;
+    multivariate_coordinates(components, expecting->room, sample->reconstruction_error,
+                             coordinates);
+    domain_terms(components->domain, coordinates, expecting->domain_terms);
+    sample->domain_terms = expecting->domain_terms;
+    sample->n_domain_terms = components->domain->n_terms;
 }
 
 int expect_event(struct expecting *expecting, const struct profiling *profiling,
@@ -241,17 +246,24 @@ int expect_event(struct expecting *expecting, const struct profiling *profiling,
     if (sample->failed)
         return 0;
     if (fitted->components && is_in_share(id, expecting->share)) {
-        rc = learn_slots(&expecting->components, profiling, err);
+        rc = take_values(&expecting->components, profiling, items, n, err);
         if (rc)
             return rc;
         sample->reconstruction_model = fitted->estimator->reference;
-        sample->reconstruction_error = fmin(error_of(expecting, items, n), MULTIVARIATE_FARTHEST);
+        sample->reconstruction_error = fmin(
+            multivariate_error(fitted->components, expecting->components.values, expecting->room),
+            MULTIVARIATE_FARTHEST);
+        expect_domain(expecting, sample);
     }
     if (fitted->loss && isfinite(sample->value) && is_in_share(id, expecting->loss_share)) {
-        rc = learn_slots(&expecting->loss, profiling, err);
+        rc = take_values(&expecting->loss, profiling, items, n, err);
         if (rc)
             return rc;
-        expect_loss(expecting, items, n, sample);
+        if (expecting->prediction != COLUMN_NONE)
+            expecting->loss.values[expecting->prediction].number = sample->value;
+        dle_expect(fitted->loss, expecting->loss.values, &sample->expected_absolute,
+                   &sample->expected_square);
+        sample->expected = true;
     }
     return rc;
 }

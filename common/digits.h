@@ -7,8 +7,6 @@
  */
 #pragma once
 
-#include <stddef.h>
-
 enum {
     DIGITS_BYTES = 32
 };
@@ -19,9 +17,6 @@ extern "C" {
 
 /* `value` is finite. */
 void digits_shortest(char out[DIGITS_BYTES], double value);
-
-/* What printf's "%.4g" gives for precision 4, at most 17, in a fifth of its time; its length. */
-size_t digits_general(char out[DIGITS_BYTES], double value, int precision);
 
 #ifdef __cplusplus
 }

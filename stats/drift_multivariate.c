@@ -7,18 +7,18 @@
 
 #include "stats/distribution.h"
 #include "stats/eigen.h"
+#include "stats/gamma_law.h"
 
 enum {
     MOST_FEATURES = 1024,
     FEW_ROWS = 20 /* below, halves of them are no samples */
 };
 
-/* A block of components at once; they need not lie on a boundary. */
-typedef double block
-    __attribute__((vector_size(MULTIVARIATE_BLOCK * sizeof(double)), aligned(8), may_alias));
+/* Four numbers at once; they need not lie on a boundary. */
+typedef double four __attribute__((vector_size(32), aligned(8), may_alias));
 
-/* A tenth of the promise is kept back for what the approximation leaves open, as for features. */
-#define KEPT 0.9
+/* The rest of the promise is kept back for what the approximation leaves open, as for features. */
+#define KEPT 0.85
 
 #define EXPLAINED 0.65 /* NannyML's n_components */
 
@@ -65,26 +65,8 @@ void multivariate_free(struct multivariate *model)
         free(model->features[f].counts);
     free(model->features);
     free(model->components);
-    free(model->blocks);
-    free(model->missing);
+    domain_free(model->domain);
     free(model);
-}
-
-/* What an event's error is computed from; everything else of the model is there. */
-static int prepare(struct multivariate *model)
-{
-    const uint32_t n = model->n_features, m = model->n_components;
-    model->n_blocks = (m + MULTIVARIATE_BLOCK - 1) / MULTIVARIATE_BLOCK;
-    const size_t row = (size_t)model->n_blocks * MULTIVARIATE_BLOCK;
-    model->blocks = calloc(n * row + 1, sizeof(double));
-    model->missing = calloc(n, sizeof(double));
-    if (!model->blocks || !model->missing)
-        return -ENOMEM;
-    for (uint32_t f = 0; f < n; f++) {
-        memcpy(model->blocks + f * row, model->components + (size_t)f * m, m * sizeof(double));
-        model->missing[f] = encode(&model->features[f], &(struct row_value){.number = (double)NAN});
-    }
-    return 0;
 }
 
 /* --- fit --- */
@@ -238,7 +220,7 @@ static int fit_rows(struct multivariate **out, const struct multivariate_feature
     }
     if (!varies)
         return err_set(err, ERR_DATA, "multivariate drift: no feature varies in %zu rows", n);
-    if (fit_components(model, rows, n) || prepare(model))
+    if (fit_components(model, rows, n))
         return err_set(err, -ENOMEM, "multivariate drift: no memory");
     *out = model;
     model = NULL; /* the caller owns it now */
@@ -258,6 +240,19 @@ static struct multivariate_window errors_of(const struct multivariate *model,
 static double mean_of(const struct multivariate_window *window)
 {
     return fixed_result(&window->sum, MULTIVARIATE_SCALE) / (double)window->n;
+}
+
+/* Of the errors, whose mean and variance are known. */
+static double skewness_of(const struct multivariate *model, const struct row_value *rows, size_t n,
+                          double *room)
+{
+    const double sd = sqrt(model->reference_variance);
+    double cubes = 0;
+    for (size_t i = 0; sd > 0 && i < n; i++) {
+        const double error = multivariate_error(model, &rows[i * model->n_features], room);
+        cubes += pow((fmin(error, MULTIVARIATE_FARTHEST) - model->reference_mean) / sd, 3);
+    }
+    return cubes / (double)n;
 }
 
 /*
@@ -296,6 +291,22 @@ static int optimism(const struct multivariate_feature *features, uint32_t n_feat
     return 0;
 }
 
+static int fit_domain(struct multivariate *model, const struct row_value *rows, size_t n,
+                      double *room, struct err *err)
+{
+    double coordinates[DOMAIN_COORDINATES];
+    uint32_t k = multivariate_coordinates(model, room, 0, coordinates);
+    AUTO_FREE double *all = malloc(n * k * sizeof(*all));
+    if (!all)
+        return err_set(err, -ENOMEM, "multivariate drift: no memory");
+    for (size_t i = 0; i < n; i++) {
+        const double error = multivariate_error(model, &rows[i * model->n_features], room);
+        multivariate_coordinates(model, room, fmin(error, MULTIVARIATE_FARTHEST), all + i * k);
+    }
+    const int rc = domain_fit(&model->domain, all, n, k, err);
+    return rc == ERR_DATA ? 0 : rc; /* the error of rebuilding stands without it */
+}
+
 int multivariate_fit(struct multivariate **out, const struct multivariate_feature *features,
                      uint32_t n_features, const struct row_value *rows, size_t n, struct err *err)
 {
@@ -304,7 +315,7 @@ int multivariate_fit(struct multivariate **out, const struct multivariate_featur
                        "multivariate drift: %zu rows of %u features cannot be fitted", n,
                        n_features);
     AUTO(multivariate) struct multivariate *model = NULL;
-    AUTO_FREE double *room = malloc((size_t)n_features * sizeof(*room));
+    AUTO_FREE double *room = calloc(n_features, sizeof(*room));
     int rc = room ? fit_rows(&model, features, n_features, rows, n, err)
                   : err_set(err, -ENOMEM, "multivariate drift: no memory");
     if (rc)
@@ -315,6 +326,7 @@ int multivariate_fit(struct multivariate **out, const struct multivariate_featur
     model->reference_variance =
         fmax(fixed_result(&all.square, MULTIVARIATE_SCALE) / (double)n - mean * mean, 0);
     model->reference_mean = mean;
+    model->reference_skewness = skewness_of(model, rows, n, room);
     for (size_t deal = 1; n >= FEW_ROWS && deal <= 2; deal++) {
         double better = 0;
         rc = optimism(features, n_features, rows, n, deal, &better, err);
@@ -322,6 +334,9 @@ int multivariate_fit(struct multivariate **out, const struct multivariate_featur
             return rc;
         model->reference_mean += rc ? 0 : fmax(better, 0) / 2;
     }
+    rc = fit_domain(model, rows, n, room, err);
+    if (rc)
+        return rc;
     *out = model;
     model = NULL; /* the caller owns it now */
     return 0;
@@ -329,41 +344,49 @@ int multivariate_fit(struct multivariate **out, const struct multivariate_featur
 
 /* --- stream --- */
 
-void multivariate_start(const struct multivariate *model, double *room)
+double multivariate_error(const struct multivariate *model, const struct row_value *values,
+                          double *room)
 {
-    memcpy(room, model->missing, model->n_features * sizeof(*room));
-}
-
-void multivariate_put(const struct multivariate *model, uint32_t feature, struct row_value value,
-                      double *room)
-{
-    room[feature] = encode(&model->features[feature], &value);
-}
-
-/* Components are orthonormal: what they explain is taken off the length. */
-double multivariate_left(const struct multivariate *model, const double *room)
-{
-    const uint32_t n = model->n_features, n_blocks = model->n_blocks;
-    const block *blocks = (const block *)model->blocks;
+    uint32_t k = model->n_features;
     double square = 0;
-    for (uint32_t f = 0; f < n; f++)
+    for (uint32_t f = 0; f < k; f++) {
+        room[f] = encode(&model->features[f], &values[f]);
         square += room[f] * room[f];
-    for (uint32_t b = 0; b < n_blocks; b++) {
-        block dots = {0};
-        for (uint32_t f = 0; f < n; f++)
-            dots += room[f] * blocks[(size_t)f * n_blocks + b];
-        for (int i = 0; i < MULTIVARIATE_BLOCK; i++)
+    }
+    /* Components are orthonormal: what they explain is taken off the length. */
+    const uint32_t m = model->n_components;
+    uint32_t c = 0;
+    for (; c + 4 <= m; c += 4) {
+        four dots = {0, 0, 0, 0};
+        for (uint32_t f = 0; f < k; f++)
+            dots += room[f] * *(const four *)&model->components[(size_t)f * m + c];
+        for (int i = 0; i < 4; i++)
             square -= dots[i] * dots[i];
+    }
+    for (; c < m; c++) {
+        double dot = 0;
+        for (uint32_t f = 0; f < k; f++)
+            dot += room[f] * model->components[(size_t)f * m + c];
+        square -= dot * dot;
     }
     return isfinite(square) ? sqrt(fmax(square, 0)) : MULTIVARIATE_FARTHEST;
 }
 
-double multivariate_error(const struct multivariate *model, const struct row_value *values,
-                          double *room)
+uint32_t multivariate_coordinates(const struct multivariate *model, const double *room,
+                                  double error, double coordinates[DOMAIN_COORDINATES])
 {
-    for (uint32_t f = 0; f < model->n_features; f++)
-        multivariate_put(model, f, values[f], room);
-    return multivariate_left(model, room);
+    const uint32_t k = model->n_features, m = model->n_components;
+    if (k <= DOMAIN_COORDINATES) {
+        memcpy(coordinates, room, k * sizeof(*coordinates));
+        return k;
+    }
+    const uint32_t n = m < DOMAIN_COORDINATES ? m : DOMAIN_COORDINATES - 1;
+    memset(coordinates, 0, n * sizeof(*coordinates));
+    for (uint32_t f = 0; f < k; f++)
+        for (uint32_t c = 0; c < n; c++)
+            coordinates[c] += room[f] * model->components[(size_t)f * m + c];
+    coordinates[n] = error;
+    return n + 1;
 }
 
 void multivariate_update(struct multivariate_window *window, double error, int sign)
@@ -395,6 +418,16 @@ void multivariate_window_load(struct multivariate_window *window, struct reader 
     fixed_load(&window->square, in);
 }
 
+/* Of the mean of n errors, the reference's own mean being one of as many as it has. */
+static struct gamma_law law_of(const struct multivariate *model, double n)
+{
+    const double m = model->n_reference, both = 1 / n + 1 / m;
+    return (struct gamma_law){.mean = model->reference_mean,
+                              .sd = sqrt(model->reference_variance * both),
+                              .skewness = model->reference_skewness * (1 / (n * n) - 1 / (m * m)) /
+                                          pow(both, 1.5)};
+}
+
 struct multivariate_drift multivariate_result(const struct multivariate *model,
                                               const struct multivariate_window *window,
                                               double false_alarm_rate)
@@ -402,14 +435,15 @@ struct multivariate_drift multivariate_result(const struct multivariate *model,
     double none = (double)NAN;
     if (window->n <= 0)
         return (struct multivariate_drift){none, none, none, none, false};
-    double n = (double)window->n;
-    double value = fixed_result(&window->sum, MULTIVARIATE_SCALE) / n;
-    double sd = sqrt(model->reference_variance * (1 / n + 1 / model->n_reference));
-    const double rate = false_alarm_rate * KEPT;
-    double off = value - model->reference_mean, z = normal_isf(rate / 2) * sd;
-    double p = sd > 0 ? 2 * normal_sf(fabs(off) / sd) : off == 0;
-    return (struct multivariate_drift){value, model->reference_mean - z, model->reference_mean + z,
-                                       p, p <= rate};
+    const double n = (double)window->n, rate = false_alarm_rate * KEPT;
+    const double value = fixed_result(&window->sum, MULTIVARIATE_SCALE) / n;
+    const struct gamma_law law = law_of(model, n);
+    double p = 2 * fmin(gamma_law_cdf(&law, value), gamma_law_sf(&law, value));
+    if (law.sd <= 0)
+        p = value == law.mean;
+    return (struct multivariate_drift){value, gamma_law_quantile(&law, rate / 2),
+                                       gamma_law_quantile(&law, 1 - rate / 2), fmin(p, 1),
+                                       p <= rate};
 }
 
 /* --- bytes --- */
@@ -436,6 +470,10 @@ void multivariate_save(const struct multivariate *model, struct buf *out)
     buf_double(out, model->n_reference);
     buf_double(out, model->reference_mean);
     buf_double(out, model->reference_variance);
+    buf_double(out, model->reference_skewness); /* what was saved before ends here */
+    buf_u8(out, model->domain != NULL);
+    if (model->domain)
+        domain_save(model->domain, out);
 }
 
 static int load_feature(struct multivariate_feature *feature, struct reader *in)
@@ -455,6 +493,16 @@ static int load_feature(struct multivariate_feature *feature, struct reader *in)
     for (uint64_t i = 0; i < n; i++)
         feature->counts[i] = (struct category){reader_u64(in), reader_varint(in)};
     return 0;
+}
+
+/* What earlier versions did not save. */
+static int load_later(struct multivariate *model, struct reader *in, struct err *err)
+{
+    model->reference_skewness = reader_double(in);
+    const bool has_domain = reader_u8(in) != 0;
+    if (reader_failed(in))
+        return err_set(err, ERR_CORRUPT, "multivariate drift: the bytes end early");
+    return has_domain ? domain_load(&model->domain, in, err) : 0;
 }
 
 int multivariate_load(struct multivariate **out, struct reader *in, struct err *err)
@@ -482,8 +530,9 @@ int multivariate_load(struct multivariate **out, struct reader *in, struct err *
     model->reference_variance = reader_double(in);
     if (reader_failed(in))
         return err_set(err, ERR_CORRUPT, "multivariate drift: the bytes end early");
-    if (prepare(model))
-        return err_set(err, -ENOMEM, "multivariate drift: no memory");
+    int rc = reader_left(in) ? load_later(model, in, err) : 0;
+    if (rc)
+        return rc;
     *out = model;
     model = NULL; /* the caller owns it now */
     return 0;

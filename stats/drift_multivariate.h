@@ -12,7 +12,8 @@
  * Threads  read-only once fitted
  * Source   NannyML 0.13 DataReconstructionDriftCalculator (its value, window by window). Its
  *          threshold, mean ± 3 std of reference chunks, is replaced by the law of a mean of n:
- *          error ~ normal, (1/n + 1/m) × variance of the reference's errors, round their mean plus
+ *          gamma with (1/n + 1/m) × variance of the reference's errors and what a mean keeps of
+ *          their skewness (stats/gamma_law.h), round their mean plus
  *          what its rows are rebuilt better than others because the components were made of them
  *          (cross-validation by halves)
  */
@@ -22,6 +23,7 @@
 
 #include "common/cleanup.h"
 #include "stats/categories.h"
+#include "stats/drift_domain.h"
 #include "stats/exact_sum.h"
 #include "stats/row.h"
 
@@ -38,12 +40,10 @@ struct multivariate_feature {
 struct multivariate {
     uint32_t n_features, n_components;
     struct multivariate_feature *features;
-    double *components; /* n_features rows of n_components */
-    /* made from them: */
-    uint32_t n_blocks; /* of MULTIVARIATE_BLOCK components each */
-    double *blocks;    /* n_features rows of whole blocks; zeros fill the last one */
-    double *missing;   /* an event of which nothing is known, as multivariate_start gives it */
+    double *components;                                     /* n_features rows of n_components */
     double n_reference, reference_mean, reference_variance; /* of the errors */
+    double reference_skewness; /* of the errors; 0: fitted before it was kept */
+    struct domain *domain;     /* NULL: too few rows, or fitted before there was one */
 };
 
 /* rows: n × n_features values; `features` gives name_id and categorical of each. */
@@ -55,18 +55,14 @@ DEFINE_FREEP(multivariate)
 /* An event far beyond all numbers counts as this far. */
 #define MULTIVARIATE_FARTHEST 1e9
 
-enum {
-    MULTIVARIATE_BLOCK = 4
-};
-
-/* The error of one event. `room` has n_features doubles. */
+/* The error of one event. `room` has n_features doubles: its features, standardised. */
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
                           double *room);
-/* The same in three steps, for who has the values one by one: start, put what is there, then ask. */
-void multivariate_start(const struct multivariate *model, double *room);
-void multivariate_put(const struct multivariate *model, uint32_t feature, struct row_value value,
-                      double *room);
-double multivariate_left(const struct multivariate *model, const double *room);
+
+/* What the domain classifier looks at: the features where there are at most DOMAIN_COORDINATES,
+   else the scores of the first components, and the error. Returns how many. */
+uint32_t multivariate_coordinates(const struct multivariate *model, const double *room,
+                                  double error, double coordinates[DOMAIN_COORDINATES]);
 
 enum {
     MULTIVARIATE_SCALE = 40 /* sums are in units of 2^-40 */

@@ -5,6 +5,7 @@
  */
 #include "stats/metric_binary.h"
 #include "stats/metric_common.h"
+#include "stats/metric_domain.h"
 #include "stats/metric_estimated.h"
 #include "stats/metric_multiclass.h"
 #include "stats/metric_outcome.h"
@@ -28,7 +29,7 @@ enum {
 /* By ascending tag; the first counts predictions and labels for everyone. */
 static const struct state_kind *const kinds[] = {
     &common_kind,  &binary_kind,       &multiclass_kind, &regression_kind, &outcome_kind,
-    &ranking_kind, &segmentation_kind, &system_kind,     &expected_kind,
+    &ranking_kind, &segmentation_kind, &system_kind,     &expected_kind,   &domain_kind,
 };
 
 /* clang-format off */

@@ -67,6 +67,8 @@ struct sample {
     double expected_absolute, expected_square; /* |error| and error² */
     uint64_t reconstruction_model;             /* id of the reference; 0: not looked at */
     double reconstruction_error;               /* finite */
+    const int32_t *domain_terms; /* n_domain_terms, of the same; stats/drift_domain.h */
+    uint32_t n_domain_terms;     /* 0: none */
 
     /* the label; only read by label() */
     uint64_t label_class; /* class id; 0: absent */

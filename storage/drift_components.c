@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "stats/estimator.h"
+#include "stats/metric_domain.h"
 #include "stats/metric_estimated.h"
 #include "storage/estimates.h"
 
@@ -16,6 +17,22 @@ struct judging {
     int (*point)(void *context, const struct components_point *point, struct err *err);
     void *context;
 };
+
+static struct domain_drift judge_domain(const struct judging *judging, const struct states *states,
+                                        uint64_t reference)
+{
+    const double none = (double)NAN;
+    const struct domain *domain = judging->model->domain;
+    const struct domain_sums *sums =
+        states ? domain_sums_of(states_get(states, &domain_kind), reference) : NULL;
+    if (domain && sums && sums->n_terms == domain->n_terms)
+        return domain_result(domain, sums->sums, sums->n, judging->false_alarm_rate);
+    return (struct domain_drift){
+        none, none, none, false,
+        domain ? "no event came since the reference has a domain classifier"
+               : "the reference has no domain classifier: it has too few rows, or was loaded by an "
+                 "earlier version"};
+}
 
 static int judge(void *context, const struct series_point *from, struct err *err)
 {
@@ -32,6 +49,7 @@ static int judge(void *context, const struct series_point *from, struct err *err
         .n = window ? window->n : 0,
         .drift =
             multivariate_result(judging->model, window ? window : &none, judging->false_alarm_rate),
+        .domain = judge_domain(judging, from->states, estimator ? estimator->reference : 0),
         .partial = from->partial,
     };
     if (!from->states)

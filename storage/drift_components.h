@@ -1,6 +1,7 @@
 /*
- * Drift of all features together: how badly the reference's principal components rebuild the events
- * of a window, judged. Web and alerts both ask here, so that they agree.
+ * Drift of all features together, judged: how badly the reference's principal components rebuild the
+ * events of a window, and whether a domain classifier can tell them from the reference's. Web and
+ * alerts both ask here, so that they agree.
  *
  * Shape    windows as storage/series.h gives them; an event counts under the reference that was
  *          there when it came, so a window from before the reference was loaded has no value
@@ -17,6 +18,7 @@ struct components_point {
     int64_t start_ms, end_ms;
     int64_t n; /* events that were looked at */
     struct multivariate_drift drift;
+    struct domain_drift domain; /* of as many events */
     bool partial;
     const char *why; /* NULL, or why there is no value; valid until `point` returns */
 };

@@ -16,7 +16,6 @@
 #include "storage/drift_components.h"
 #include "storage/drift_model.h"
 #include "storage/series.h"
-#include "web/completeness.h"
 #include "web/handlers.h"
 #include "web/pairs.h"
 
@@ -344,6 +343,43 @@ static int walk_pair(struct drifting *d, const struct pair *pair, struct err *er
     return 0;
 }
 
+static void write_completeness(struct drifting *d)
+{
+    struct buf *out = &d->answer->body;
+    char text[200];
+    out_key_bool(out, "complete", d->n_damaged + d->n_partial == 0);
+    out_key(out, "incomplete_reasons");
+    out_open(out, '[');
+    if (d->n_damaged) {
+        snprintf(text, sizeof(text),
+                 "%zu stored profiles are damaged and left out; run "
+                 "`assay verify`",
+                 d->n_damaged);
+        out_string(out, text);
+    }
+    if (d->n_partial) {
+        snprintf(text, sizeof(text),
+                 "%zu windows cut through older data that is only kept in "
+                 "longer panes; ask for a longer window",
+                 d->n_partial);
+        out_string(out, text);
+    }
+    out_close(out, ']');
+}
+
+static void write_domain(struct buf *out, const struct domain_drift *domain)
+{
+    out_key(out, "domain_classifier");
+    out_open(out, '{');
+    out_key_double(out, "auc", domain->auc);
+    out_key_double(out, "threshold", domain->threshold);
+    out_key_double(out, "p_value", domain->p_value);
+    out_key_bool(out, "drifted", domain->drifted);
+    if (domain->why)
+        out_key_string(out, "why", domain->why);
+    out_close(out, '}');
+}
+
 static int add_components(void *context, const struct components_point *point, struct err *err)
 {
     (void)err;
@@ -362,6 +398,7 @@ static int add_components(void *context, const struct components_point *point, s
     out_key_double(out, "threshold", point->drift.threshold);
     out_key_double(out, "p_value", point->drift.p_value);
     out_key_bool(out, "drifted", point->drift.drifted);
+    write_domain(out, &point->domain);
     if (point->partial)
         out_key_bool(out, "partial", true);
     if (point->why)
@@ -424,10 +461,7 @@ static int write_answer(struct drifting *d, struct err *err)
     out_key_double(out, "drifted_share", d->share);
     out_key_time(out, "complete_up_to", d->complete_ms);
     out_key_time(out, "labels_complete_up_to", d->labels_complete_ms);
-    const struct completeness lacks = {
-        .what = "profiles", .n_damaged = d->n_damaged, .n_partial = d->n_partial};
-    if (rc == 0)
-        rc = completeness_write(&lacks, d->store, out, err);
+    write_completeness(d);
     out_close(out, '}');
     return rc;
 }

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "common/text.h"
-#include "storage/references.h"
+#include "storage/drift_model.h"
+#include "storage/estimates.h"
 #include "storage/series.h"
 #include "web/model_metrics.h"
 
@@ -14,16 +15,47 @@ static const char *text_of(const json_t *rule, const char *key)
     return json_string_value(json_object_get(rule, key));
 }
 
-/* Drift is measured against a reference. */
-static int has_reference(struct store *store, const json_t *rule, const char *model, bool *out,
-                         struct err *err)
+static int64_t window_of(const json_t *rule)
 {
-    struct reference_row row;
-    int rc = reference_row_read(store, model, text_of(rule, "version"), &row, err);
-    *out = !rc && row.reference;
-    if (!rc)
-        reference_row_finish(&row);
+    const char *window = text_of(rule, "window");
+    int64_t window_ms = 3600000;
+    if (window)
+        (void)duration_parse(&window_ms, window, strlen(window)); /* checked at the start */
+    return window_ms;
+}
+
+/* All features together are judged by what was fitted on the reference's rows. */
+static int has_components(struct store *store, const json_t *rule, const char *model, bool *out,
+                          struct err *err)
+{
+    AUTO(multivariate) struct multivariate *components = NULL;
+    char why[200];
+    int rc =
+        components_read(store, model, text_of(rule, "version"), &components, why, sizeof(why), err);
+    *out = components != NULL;
     return rc;
+}
+
+/* Drift is measured against a reference: a loaded one, or one made of stored panes. */
+static int has_reference(struct store *store, const struct config *config, const json_t *rule,
+                         const char *model, int64_t complete_ms, bool *out, struct err *err)
+{
+    const char *feature = text_of(rule, "feature");
+    const int64_t end_ms = complete_ms - complete_ms % window_of(rule);
+    const struct profile_span window = {end_ms - window_of(rule), end_ms};
+    struct profile_model known;
+    *out = false;
+    if (feature &&
+        (strcmp(feature, "@multivariate") == 0 || strcmp(feature, "@domain_classifier") == 0))
+        return has_components(store, rule, model, out, err);
+    if (window.from_ms < 0)
+        return 0;
+    int rc = drift_model_read(store, config, model, text_of(rule, "version"), &window, &known, err);
+    if (rc)
+        return rc;
+    *out = known.reference.reference != NULL;
+    profile_model_finish(&known);
+    return 0;
 }
 
 struct search {
@@ -56,15 +88,13 @@ static int has_value(struct store *store, const struct config *config, const jso
                      const char *model, int64_t complete_ms, bool *out, struct err *err)
 {
     char slice[513] = "";
-    const char *window = text_of(rule, "window"), *key;
+    const char *key;
     json_t *value, *segment = json_object_get(rule, "segment");
     struct search search = {
         .model = config_model_find(config, model),
         .metric = text_of(rule, "metric"),
-        .window_ms = 3600000,
+        .window_ms = window_of(rule),
     };
-    if (window)
-        (void)duration_parse(&search.window_ms, window, strlen(window)); /* checked at the start */
     json_object_foreach(segment, key, value)
     {
         if (json_is_string(value))
@@ -93,7 +123,7 @@ int rule_has_data(struct store *store, const struct config *config, const json_t
 {
     *out = true;
     if (json_object_get(rule, "drift"))
-        return has_reference(store, rule, model, out, err);
+        return has_reference(store, config, rule, model, complete_ms, out, err);
     if (!text_of(rule, "metric"))
         return 0; /* `absent` judges just that */
     *out = false;

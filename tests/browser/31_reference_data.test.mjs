@@ -49,9 +49,11 @@ export async function all_features_together_are_a_row_and_told_in_words({ page, 
     const part = page.locator("section[aria-label='All features together']");
     await part.waitFor();
 
-    assert.equal(await part.locator(".badge").textContent(), point.drifted ? "drifted" : "as the reference");
+    assert.equal(await part.locator(".badge").textContent(), point.drifted || point.domain_classifier.drifted ? "drifted" : "as the reference");
     const told = (await part.locator("p").last().textContent()).match(/reconstruction error ([\d.]+), threshold ([\d.]+)/).slice(1).map(Number);
     assert.ok(Math.abs(told[0] - point.reconstruction_error) < 1e-3 && Math.abs(told[1] - point.threshold) < 1e-3, told);
+    const domain = (await part.locator("p").last().textContent()).match(/domain classifier: area ([\d.]+), threshold ([\d.]+), drifted/).slice(1).map(Number);
+    assert.ok(Math.abs(domain[0] - point.domain_classifier.auc) < 1e-3 && Math.abs(domain[1] - point.domain_classifier.threshold) < 1e-3, domain);
     await page.locator(".heat").getByText("all features together").first().waitFor();
     await shot(page, "drift-all-features");
     assert.deepEqual(await axe(), []);

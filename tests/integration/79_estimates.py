@@ -252,27 +252,36 @@ def _rebuilt(story, name, task):
     answer = json.loads(out)
     equal(answer["multivariate_why"], None)
     equal([point["start"] for point in answer["multivariate"]], [window["start"] for window in windows])
-    drifted = []
+    drifted, apart = [], []
     for point, window in zip(answer["multivariate"], windows):
         assert abs(point["reconstruction_error"] - window["reconstruction_error"]["value"]) < 1e-9, (point, window)
         equal(point["n"], window["n"])
         equal(point["drifted"], not point["lower"] <= point["reconstruction_error"] <= point["threshold"])
         drifted.append(point["drifted"])
-    return drifted, [window["reconstruction_error"]["alert"] for window in windows]
+        told = point["domain_classifier"]
+        equal(told["drifted"], told["auc"] >= told["threshold"])
+        apart.append((told["drifted"], told["auc"]))
+    print("domain classifier:", [f"{auc:.3f}" for _, auc in apart])
+    return drifted, apart, [window["reconstruction_error"]["alert"] for window in windows]
 
 
 def events_of_other_applicants_are_rebuilt_worse_as_nannyml_says(story):
-    ours, theirs = _rebuilt(story, "car_loan", "binary")
+    ours, apart, theirs = _rebuilt(story, "car_loan", "binary")
 
     print(f"drifted: ours {ours}, NannyML {theirs}")
     equal(ours[5:], [True] * 5)
     equal(sum(ours), 5)
+    equal([is_apart for is_apart, _ in apart], [False] * 5 + [True] * 5)
+    # gradient boosting over the rows, five folds: 0.49 to 0.51, then 0.888 to 0.899
+    assert all(auc < 0.55 for _, auc in apart[:5]) and all(0.87 < auc < 0.94 for _, auc in apart[5:]), apart
 
 
 def events_of_other_cars_are_rebuilt_worse_as_nannyml_says(story):
-    ours, theirs = _rebuilt(story, "car_price", "regression")
+    ours, apart, theirs = _rebuilt(story, "car_price", "regression")
 
     equal(ours, theirs)
+    equal([is_apart for is_apart, _ in apart], [False] * 5 + [True] * 5)
+    assert all(auc < 0.58 for _, auc in apart[:5]) and all(auc > 0.9 for _, auc in apart[5:]), apart
 
 
 def rules_on_what_is_expected_fire_before_any_label_has_come(story):
@@ -291,16 +300,18 @@ def rules_on_what_is_expected_fire_before_any_label_has_come(story):
         {"name": "auc-expected", "metric": "estimated_roc_auc"} | level,
         {"name": "auc-real", "metric": "roc_auc"} | level,
         {"name": "together", "model": "car_loan", "drift": "feature", "feature": "@multivariate", "window": "5m"},
+        {"name": "told-apart", "model": "car_loan", "drift": "feature", "feature": "@domain_classifier", "window": "5m"},
     ]
     database = story.replay("replayed", configuration(models=[_car_loan(folder)], alerts=rules), [path])
 
     history = Offline(database).query("alerts")
 
     fired = {item["rule"]: item for item in history["items"]}
-    equal(sorted(fired), ["auc-expected", "together"])
+    equal(sorted(fired), ["auc-expected", "together", "told-apart"])
     equal(fired["auc-expected"]["data"]["metric"], "estimated_roc_auc")
     assert fired["together"]["since"] >= moved + 300000, "judged once the whole window is in"
     assert fired["together"]["data"]["value"] > 1.5, fired["together"]
+    assert 0.85 < fired["told-apart"]["data"]["value"] < 0.95, fired["told-apart"]
 
 
 def prometheus_is_told_what_is_expected_before_the_labels_come(story):

@@ -23,7 +23,7 @@ def _labelled(seed=7, n=1800):
     rng = random.Random(seed)
     made = []
     for i in range(n):
-        score, ts = round(rng.random(), 3), START + i * HOUR // n
+        score, ts = round(rng.random(), 3), START + i * 60 // n * MINUTE
         made.append(prediction(f"r{i}", ts, score=score, prediction=int(score >= 0.5)))
         made.append(label(f"r{i}", ts, int(rng.random() < score)))
     return made
@@ -43,6 +43,7 @@ def _model(reference):
 def prometheus_and_a_gate_know_what_panes_teach(story):
     rules = [
         {"name": "poor", "model": "credit", "metric": "estimated_accuracy", "window": "5m", "below": 0.8, "min_count": 100},
+        {"name": "predictions-moved", "model": "credit", "drift": "feature", "feature": "@prediction", "window": "5m"},
         {"name": "worse-than-it-was", "model": "credit", "metric": "estimated_accuracy", "window": "5m", "relative_to": "reference", "below": -0.1, "min_count": 100},
     ]
     daemon = story.daemon(configuration(models=[_model({"from": START, "to": LEARNED})], alerts=rules)).start()

@@ -118,52 +118,58 @@ static void order_changes_nothing_and_bytes_keep_all(void **state)
     assert_int_equal(multivariate_load(&loaded, &in, NULL), 0);
     assert_true(multivariate_error(loaded, &rows[6], room) ==
                 multivariate_error(model, &rows[6], room));
+    assert_int_equal(loaded->domain->n_terms, 5);
+
+    /* Bytes from before there was a domain classifier end where it begins. */
+    AUTO(multivariate) struct multivariate *old = NULL;
+    struct buf domain;
+    buf_init(&domain, 1 << 16);
+    domain_save(model->domain, &domain);
+    in = reader_of(bytes.data, bytes.size - domain.size - 1 - sizeof(double));
+    assert_int_equal(multivariate_load(&old, &in, NULL), 0);
+    assert_null(old->domain);
+    assert_true(old->reference_skewness == 0);
+    struct reader cut = reader_of(bytes.data, bytes.size - domain.size - 1);
+    AUTO(multivariate) struct multivariate *broken = NULL;
+    assert_int_equal(multivariate_load(&broken, &cut, NULL), ERR_CORRUPT);
+    assert_true(old->reference_mean == model->reference_mean);
+    buf_finish(&domain);
     buf_finish(&bytes);
 }
 
-static void values_put_one_by_one_give_the_error_of_the_row(void **state)
+/* Of twelve features: the scores of the components, largest first, and the error. */
+static void many_features_are_told_apart_by_their_components(void **state)
 {
     (void)state;
     enum {
-        K = 9,
-        ROWS = 60
+        K = 12,
+        N = 3000
     };
-    struct multivariate_feature features[K] = {{0}};
-    struct row_value rows[ROWS * K];
+    struct multivariate_feature features[K];
+    struct row_value *rows = calloc((size_t)N * K, sizeof(*rows));
     struct rng rng = rng_of(3);
-    for (uint32_t f = 0; f < K; f++)
-        features[f] = (struct multivariate_feature){.name_id = f + 1, .categorical = f == 2};
-    for (int i = 0; i < ROWS * K; i++)
-        rows[i] = (struct row_value){rng_normal(&rng), rng_below(&rng, 3) + 1};
+    double room[K], coordinates[DOMAIN_COORDINATES];
     AUTO(multivariate) struct multivariate *model = NULL;
-    assert_int_equal(multivariate_fit(&model, features, K, rows, ROWS, NULL), 0);
-    assert_true(model->n_components % MULTIVARIATE_BLOCK != 0); /* the last block is not full */
+    assert_non_null(rows);
+    for (int f = 0; f < K; f++)
+        features[f] = (struct multivariate_feature){.name_id = (uint64_t)f + 1};
+    for (int i = 0; i < N * K; i++)
+        rows[i].number = rng_normal(&rng) + (i % K % 2 ? 0.7 * rows[i - 1].number : 0);
+    assert_int_equal(multivariate_fit(&model, features, K, rows, N, NULL), 0);
 
-    for (int i = 0; i < ROWS; i++) {
-        struct row_value row[K];
-        memcpy(row, &rows[i * K], sizeof(row));
-        const uint32_t without = (uint32_t)i % K;
-        row[without] = (struct row_value){.number = (double)NAN};
-        double room[K], put[K];
-        multivariate_start(model, put);
-        for (uint32_t f = K; f-- > 0;)
-            if (f != without)
-                multivariate_put(model, f, row[f], put);
+    const double error = multivariate_error(model, rows, room);
+    const uint32_t k = multivariate_coordinates(model, room, error, coordinates);
 
-        assert_true(multivariate_left(model, put) == multivariate_error(model, row, room));
-
-        /* what the components say, written down plainly */
-        double square = 0;
-        for (uint32_t f = 0; f < K; f++)
-            square += put[f] * put[f];
-        for (uint32_t c = 0; c < model->n_components; c++) {
-            double dot = 0;
-            for (uint32_t f = 0; f < K; f++)
-                dot += put[f] * model->components[f * model->n_components + c];
-            square -= dot * dot;
-        }
-        assert_float_equal(multivariate_left(model, put), sqrt(square), 1e-12);
-    }
+    assert_int_equal(k, model->n_components + 1);
+    assert_int_equal(model->domain->n_coordinates, k);
+    double whole = 0, of_scores = 0;
+    for (int f = 0; f < K; f++)
+        whole += room[f] * room[f];
+    for (uint32_t c = 0; c < k; c++)
+        of_scores += coordinates[c] * coordinates[c];
+    assert_close(of_scores, whole, 1e-9); /* the scores and the error are all of it */
+    assert_true(coordinates[k - 1] == error);
+    free(rows);
 }
 
 /* Independent samples of the same law: few windows may be called drifted, and a moved one must. */
@@ -255,7 +261,7 @@ int main(void)
         cmocka_unit_test(car_loan_equals_nannyml),
         cmocka_unit_test(car_price_equals_nannyml),
         cmocka_unit_test(order_changes_nothing_and_bytes_keep_all),
-        cmocka_unit_test(values_put_one_by_one_give_the_error_of_the_row),
+        cmocka_unit_test(many_features_are_told_apart_by_their_components),
         cmocka_unit_test(windows_like_the_reference_are_rarely_called_drifted),
         cmocka_unit_test(nothing_that_comes_gives_no_number),
         cmocka_unit_test(what_cannot_be_fitted_is_refused),

@@ -66,6 +66,8 @@ const times = (ratio) => (ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(ratio <
 const cuts = [0.5, 1, 2, 4];
 const level_of = (value, most, by_threshold) => (value === null ? null : (by_threshold ? cuts : [0.2, 0.4, 0.6, 0.8].map((c) => c * most)).filter((c) => value >= c).length);
 
+const domain_text = (d) => (d.auc === null ? `no domain classifier: ${d.why}` : `domain classifier: area ${format.value(d.auc, "number")}, threshold ${format.value(d.threshold, "number")}, ${d.drifted ? "drifted" : "not drifted"}`);
+
 function words(point, statistic) {
     if (!point || point.n === 0) return "no value in this window";
     const parts = [];
@@ -222,7 +224,7 @@ class Page {
         const last = this.answer.multivariate.findLast((p) => ratio(p) !== null);
         return { name: MULTIVARIATE, kind: "multivariate", total: true, note: last ? `${times(ratio(last))} ×` : "–", cells: columns.map((c) => {
             const p = at.get(c.start), now = ratio(p);
-            return { level: level_of(now, 1, true), empty: now === null, mark: p?.drifted, text: now === null ? (p?.why ?? "no value in this window") : `reconstruction error ${format.value(p.reconstruction_error, "number")}, ${times(now)} × its threshold, ${p.drifted ? "drifted" : "not drifted"}` };
+            return { level: level_of(now, 1, true), empty: now === null, mark: p?.drifted || p?.domain_classifier.drifted, text: now === null ? (p?.why ?? "no value in this window") : `reconstruction error ${format.value(p.reconstruction_error, "number")}, ${times(now)} × its threshold, ${p.drifted ? "drifted" : "not drifted"}; ${domain_text(p.domain_classifier)}` };
         }) };
     }
 
@@ -287,10 +289,11 @@ class Page {
 
     draw_multivariate(start) {
         const p = this.answer.multivariate.find((m) => m.start === start) ?? this.answer.multivariate.at(-1);
+        const drifted = p.drifted || p.domain_classifier.drifted;
         replace(this.detail, h("section", { class: "block", "aria-label": "All features together" }, h("div", { class: "block-head" }, h("h2", {}, "All features together"),
-            h("span", { class: `badge ${p.drifted ? "bad" : "good"}` }, h("i", { "aria-hidden": "true" }), p.drifted ? "drifted" : "as the reference")),
-            h("p", { class: "what" }, "How badly a window is rebuilt from the main directions of the reference: it rises when features move in step otherwise than before, though each alone may look as ever."),
-            h("p", {}, h("time", { title: format.utc(p.start) }, format.time(p.start)), `: reconstruction error ${format.value(p.reconstruction_error, "number")}, threshold ${format.value(p.threshold, "number")}`)));
+            h("span", { class: `badge ${drifted ? "bad" : "good"}` }, h("i", { "aria-hidden": "true" }), drifted ? "drifted" : "as the reference")),
+            h("p", { class: "what" }, "How badly a window is rebuilt from the main directions of the reference: it rises when features move in step otherwise than before, though each alone may look as ever. The area of the domain classifier says how well the window's events can be told from the reference's: 0.5 is not at all, 1 is every one."),
+            h("p", {}, h("time", { title: format.utc(p.start) }, format.time(p.start)), `: reconstruction error ${format.value(p.reconstruction_error, "number")}, threshold ${format.value(p.threshold, "number")}; ${domain_text(p.domain_classifier)}`)));
     }
 
     step_range(by) {
