@@ -136,7 +136,7 @@ export async function missing_and_invalid_values_show_with_their_change({ page, 
     const percent = (text) => Number(/[\d.]+/.exec(text)[0]);
     const missing = await cells("missing"), invalid = await cells("invalid");
     assert.ok(percent(missing[0]) < 2 && percent(missing[1]) > 12, missing.join(" | "));
-    assert.match(missing[2], /^\+1\d(\.\d)? %|^\+2\d(\.\d)? %/);
+    assert.match(missing[2], /^\+[12]\d(\.\d)? pp/);
     assert.ok(percent(invalid[0]) > 15, `a fifth of the ages is over 60: ${invalid[0]}`);
     assert.match(await page.locator("section[aria-label=Rates] tr", { hasText: "invalid" }).textContent(), /range \d+/);
     check();
