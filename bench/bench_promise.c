@@ -5,9 +5,9 @@
  * A statistic of counts depends on its bins alone, so bins are drawn: the reference's as its own
  * 10,000 values would fall (Dirichlet spacings between order statistics for deciles, the rest given
  * the smallest and the largest value for Doane's bins, multinomial for categories), the window's by
- * binomials. KS does not depend on the law of the values: uniform ones are drawn in their order,
- * and beyond 1,300 as counts on 640 cells of equal mass. Statistics and verdicts are the real ones
- * (stats/drift.h, drift_judge).
+ * binomials. For KS and wasserstein_norm uniform and exponential values are drawn in their order,
+ * and beyond 1,300 as counts on cells (bench/promise_ks.h, bench/promise_area.h). Verdicts are the
+ * real ones (drift_judge), and statistics, too, but for KS and the area between single values.
  *
  * A batch is 200 references, each with `uses` windows, so that it holds `uses` families of 200, 4
  * as many of 50, 40 as many of 5. Families of one batch share references: `uses` is small where
@@ -20,9 +20,10 @@
  *
  *     bench_promise KIND N BATCHES [FILE [SECONDS [FAMILY]]]
  *
- * KIND: deciles, doane, categories, ks. FAMILY: 5 (default), 50 or 200: no smaller families are
- * counted; each has its own seeds, so give each its own FILE. Batches that FILE has are not played
- * again; after SECONDS it stops (0: never). FILE -: nothing is kept. The table is of all in FILE.
+ * KIND: deciles, doane, categories, ks, wasserstein. FAMILY: 5 (default), 50 or 200: no smaller
+ * families are counted; each has its own seeds, so give each its own FILE. Batches that FILE has
+ * are not played again; after SECONDS it stops (0: never). FILE -: nothing is kept. The table is of
+ * all in FILE.
  */
 #include <math.h>
 #include <stdio.h>
@@ -30,6 +31,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/promise_area.h"
+#include "bench/promise_ks.h"
 #include "bench/variates.h"
 #include "common/rng.h"
 #include "stats/distribution.h"
@@ -42,7 +45,6 @@ enum {
     N_SCREENING = 3, /* of them: the least of their thresholds is the screen */
     N_CATEGORIES = 12,
     N_DOANE = 21, /* of 10,000 exponential values */
-    N_SINGLE = 1300,
     N_CELLS = 640,
     MOST_METHODS = 5,
     N_SIZES = 3,
@@ -60,6 +62,7 @@ enum kind {
     DOANE,
     CATEGORIES,
     KS,
+    AREA,
     N_KINDS
 };
 
@@ -72,6 +75,7 @@ static const struct {
     {"doane", 2, {DRIFT_JS, DRIFT_HELLINGER}},
     {"categories", 5, {DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER, DRIFT_CHI2, DRIFT_L_INFINITY}},
     {"ks", 1, {DRIFT_KS}},
+    {"wasserstein", 1, {DRIFT_WASSERSTEIN_NORM}},
 };
 
 struct bench {
@@ -83,9 +87,11 @@ struct bench {
     struct reference_feature reference;
     struct grid grid;
     struct category *categories;
+    double *own_counts;
     double counts[N_CELLS], truth[N_CELLS]; /* of the reference; the bins' true shares */
     double window[N_CELLS];
-    double values[M]; /* KS of single values: the reference's, in order */
+    struct area_play *area;
+    struct ks_play *ks;
     uint64_t id;
     double screen[MOST_METHODS];
 };
@@ -129,31 +135,24 @@ static void draw_categories(struct bench *b)
         b->reference.bin_counts[i] = (uint64_t)b->counts[i];
 }
 
-/* Uniform values in their order; beyond N_SINGLE events their cells of about M / N_CELLS each. */
 static void draw_uniform(struct bench *b)
 {
-    if (b->n > N_SINGLE) {
-        for (int i = 0; i < N_CELLS; i++) {
-            b->counts[i] = floor((i + 1) * (double)M / N_CELLS) - floor(i * (double)M / N_CELLS);
-            b->truth[i] = gamma_variate(&b->rng, b->counts[i] + (i + 1 == N_CELLS));
-        }
-        return;
-    }
-    double sum = 0;
-    for (int i = 0; i < M; i++)
-        b->values[i] = sum += rng_exponential(&b->rng, 1);
-    sum += rng_exponential(&b->rng, 1);
-    for (int i = 0; i < M; i++)
-        b->values[i] /= sum;
+    ks_reference(b->ks, &b->rng);
+}
+
+static void draw_area(struct bench *b)
+{
+    area_reference(b->area, &b->rng, &b->reference);
 }
 
 static void draw_reference(struct bench *b)
 {
-    static void (*const draws[N_KINDS])(struct bench *) = {draw_deciles, draw_doane,
-                                                           draw_categories, draw_uniform};
+    static void (*const draws[N_KINDS])(struct bench *) = {
+        draw_deciles, draw_doane, draw_categories, draw_uniform, draw_area,
+    };
     draws[b->kind](b);
     b->id += 2;
-    if (b->kind != CATEGORIES)
+    if (b->kind == DECILES || b->kind == DOANE)
         memcpy(b->reference.grid_counts, b->counts, sizeof(b->counts));
 }
 
@@ -163,27 +162,26 @@ static int by_id(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* A reference of as many cells as bins; its counts come with each draw. */
-static void prepare(struct bench *b)
+static void prepare_categories(struct bench *b)
 {
     struct reference_feature *ref = &b->reference;
-    ref->name_id = 1;
-    ref->kind = b->kind == CATEGORIES ? PROFILE_CATEGORICAL : PROFILE_NUMERIC;
-    ref->n = ref->valid = M;
-    ref->n_cells = M;
-    ref->cell_share = 1.0 / N_CELLS;
-    if (b->kind == CATEGORIES) {
-        b->categories = calloc(N_CATEGORIES, sizeof(*b->categories));
-        for (uint64_t i = 0; b->categories && i < N_CATEGORIES; i++)
-            b->categories[i] = (struct category){.id = i + 1, .count = N_CATEGORIES - i + 1};
-        qsort(b->categories, N_CATEGORIES, sizeof(*b->categories), by_id);
-        if (!b->categories || category_bins_new(&ref->bins, b->categories, N_CATEGORIES, NULL))
-            exit(1);
-        ref->categories = b->categories;
-        ref->n_categories = N_CATEGORIES;
-        return;
-    }
-    ref->grid_counts = calloc(N_CELLS, sizeof(double));
+    b->categories = calloc(N_CATEGORIES, sizeof(*b->categories));
+    for (uint64_t i = 0; b->categories && i < N_CATEGORIES; i++)
+        b->categories[i] = (struct category){.id = i + 1, .count = N_CATEGORIES - i + 1};
+    if (!b->categories)
+        exit(1);
+    qsort(b->categories, N_CATEGORIES, sizeof(*b->categories), by_id);
+    if (category_bins_new(&ref->bins, b->categories, N_CATEGORIES, NULL))
+        exit(1);
+    ref->categories = b->categories;
+    ref->n_categories = N_CATEGORIES;
+}
+
+/* As many cells as bins. */
+static void prepare_bins(struct bench *b)
+{
+    struct reference_feature *ref = &b->reference;
+    b->own_counts = ref->grid_counts = calloc(N_CELLS, sizeof(double));
     ref->grid = &b->grid;
     if (!ref->grid_counts)
         exit(1);
@@ -196,40 +194,28 @@ static void prepare(struct bench *b)
     }
 }
 
+/* A reference whose counts come with each draw. */
+static void prepare(struct bench *b)
+{
+    struct reference_feature *ref = &b->reference;
+    ref->name_id = 1;
+    ref->kind = b->kind == CATEGORIES ? PROFILE_CATEGORICAL : PROFILE_NUMERIC;
+    ref->n = ref->valid = M;
+    ref->n_cells = M;
+    ref->cell_share = 1.0 / N_CELLS;
+    if (b->kind == CATEGORIES)
+        prepare_categories(b);
+    else if (b->kind == DECILES || b->kind == DOANE)
+        prepare_bins(b);
+    else if (b->kind == KS)
+        b->ks = ks_play_new(b->n);
+    else
+        b->area = area_play_new(b->n);
+    if ((b->kind == KS && !b->ks) || (b->kind == AREA && !b->area))
+        exit(1);
+}
+
 /* --- windows --- */
-
-/* Uniform values in their order against the reference's. */
-static double ks_of_values(struct bench *b)
-{
-    static double at[N_SINGLE + 1];
-    double sum = 0, most = 0, per = 1.0 / b->n;
-    for (int i = 0; i <= b->n; i++)
-        at[i] = sum += rng_exponential(&b->rng, 1);
-    int below = 0;
-    for (int i = 0; i < b->n; i++) {
-        double x = at[i] / sum;
-        int guess = (int)(x * M) - 200; /* the i-th of M lies within 0.02 of i / M */
-        below = guess > below ? guess : below;
-        while (below > 0 && b->values[below - 1] > x)
-            below--;
-        while (below < M && b->values[below] <= x)
-            below++;
-        double f = below * (1.0 / M);
-        most = fmax(most, fmax(fabs(f - i * per), fabs(f - (i + 1) * per)));
-    }
-    return most;
-}
-
-static double ks_of_cells(struct bench *b)
-{
-    double gap = 0, most = 0;
-    multinomial_variate(&b->rng, b->truth, N_CELLS, b->n, b->window);
-    for (int i = 0; i < N_CELLS; i++) {
-        gap += b->counts[i] / M - b->window[i] / b->n;
-        most = fmax(most, fabs(gap));
-    }
-    return most;
-}
 
 static double statistic_of(enum drift_method method, const struct drift_bin *bins, size_t n_bins,
                            double n)
@@ -251,10 +237,14 @@ static double statistic_of(enum drift_method method, const struct drift_bin *bin
 
 static void draw_window(struct bench *b, double out[MOST_METHODS])
 {
-    static const size_t n_bins[N_KINDS] = {GRID_DECILES, N_DOANE + 1, N_CATEGORIES, 0};
+    static const size_t n_bins[N_KINDS] = {GRID_DECILES, N_DOANE + 1, N_CATEGORIES, 0, 0};
     struct drift_bin bins[N_DOANE + 1];
     if (b->kind == KS) {
-        out[0] = b->n > N_SINGLE ? ks_of_cells(b) : ks_of_values(b);
+        out[0] = ks_window(b->ks, &b->rng, b->screen[0]);
+        return;
+    }
+    if (b->kind == AREA) {
+        out[0] = area_window(b->area, &b->rng, &b->reference);
         return;
     }
     multinomial_variate(&b->rng, b->truth, n_bins[b->kind], b->n, b->window);
@@ -269,8 +259,12 @@ static void draw_window(struct bench *b, double out[MOST_METHODS])
 static struct drift_verdict judge(struct bench *b, enum drift_method method, double statistic)
 {
     struct drift_value value = {statistic, 0, NULL};
-    struct drift_numeric numeric = {
-        .n = (uint64_t)b->n, .psi = value, .js_distance = value, .hellinger = value, .ks = value};
+    struct drift_numeric numeric = {.n = (uint64_t)b->n,
+                                    .psi = value,
+                                    .js_distance = value,
+                                    .hellinger = value,
+                                    .ks = value,
+                                    .wasserstein_norm = value};
     struct drift_categorical categorical = {.n = (uint64_t)b->n,
                                             .psi = value,
                                             .js_distance = value,
@@ -282,8 +276,8 @@ static struct drift_verdict judge(struct bench *b, enum drift_method method, dou
         subject.categorical = &categorical;
     else
         subject.numeric = &numeric;
-    numeric.ks.error_bound = b->n > N_SINGLE; /* above 0: read off a grid */
-    if (b->n <= N_SINGLE && method == DRIFT_KS)
+    numeric.ks.error_bound = b->n > KS_SINGLE; /* above 0: read off a grid */
+    if (b->n <= KS_SINGLE && method == DRIFT_KS)
         numeric.ks_p = ks_two_sample_p_auto(statistic, M, (uint64_t)b->n, 0);
     struct drift_rule rule = {method, screen_levels[b->smallest] / 0.85, 0};
     struct drift_verdict verdict;
@@ -403,8 +397,8 @@ static int uses_for(int n)
 /* NULL: fine; else what the arguments are. */
 static const char *read_arguments(struct bench *b, int argc, char **argv)
 {
-    static const char usage[] = "usage: bench_promise deciles|doane|categories|ks N BATCHES "
-                                "[FILE [SECONDS [FAMILY]]]\n";
+    static const char usage[] = "usage: bench_promise deciles|doane|categories|ks|wasserstein N "
+                                "BATCHES [FILE [SECONDS [FAMILY]]]\n";
     if (argc < 4)
         return usage;
     while (b->kind < N_KINDS && strcmp(kinds[b->kind].name, argv[1]) != 0)
@@ -449,7 +443,9 @@ int main(int argc, char **argv)
     report(&b, &sum, batches);
     if (file)
         fclose(file);
-    free(b.reference.grid_counts);
+    free(b.own_counts);
+    area_play_free(b.area);
+    ks_play_free(b.ks);
     category_bins_free(b.reference.bins);
     free(b.categories);
     drift_nulls_free(b.nulls);

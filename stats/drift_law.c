@@ -78,7 +78,9 @@ struct cumulants {
 
 static double bin_weight(const struct law_question *q, size_t bin)
 {
-    return bin < q->n_bins ? q->weights[bin] + q->prior : q->unseen;
+    if (bin >= q->n_bins)
+        return q->unseen;
+    return q->weights[bin] + q->prior * (q->prior_shares ? q->prior_shares[bin] : 1);
 }
 
 static double bin_count(const struct law_question *q, size_t bin)

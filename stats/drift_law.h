@@ -45,7 +45,8 @@ struct law_question {
     size_t n_bins;
     double unseen; /* Dirichlet's weight of what the reference lacks; 0: nothing can be unseen */
     double m, n;
-    double prior; /* more of each weight */
+    double prior;               /* more of each weight, */
+    const double *prior_shares; /* … times this; NULL: 1 */
 };
 
 struct drift_law {

@@ -14,6 +14,8 @@ enum {
     STEPS_A_DOUBLING = 4, /* of n */
     MANY_EVENTS = 1024    /* from there on the next smaller step will do */
 };
+#define LARGE_FROM 0.5 /* n / m */
+#define LARGE 5.0
 
 struct kept_law {
     uint64_t key;
@@ -106,14 +108,26 @@ static double step_of(double n, int more)
     return fmax(more ? ceil(exp2(at)) : floor(exp2(at)), 1);
 }
 
+/*
+ * Which share a bin has matters once the window is not small against the reference. A window much
+ * larger than it sees each bin's own share as it is: there less is right.
+ */
+static double prior_of(const struct drift_null *null, double m, double n)
+{
+    if (n < LARGE_FROM * m)
+        return null->prior * n / (LARGE_FROM * m);
+    double part = fmin(log(n / (LARGE_FROM * m)) / log(LARGE / LARGE_FROM), 1);
+    return null->prior + part * (null->prior_large - null->prior);
+}
+
 static struct law_question question_of(const struct drift_null *null, double m, double n)
 {
     return (struct law_question){
         .statistic = null->statistic,
         .counts = null->counts,
         .weights = null->weights,
-        /* which share a bin has matters once the window is not small against the reference */
-        .prior = null->prior * fmin(2 * n / m, 1),
+        .prior = prior_of(null, m, n),
+        .prior_shares = null->prior_shares,
         .steps = null->steps,
         .n_bins = null->n_bins,
         .unseen = null->unseen,

@@ -33,9 +33,11 @@ struct drift_null {
     const double *weights; /* of the bins in the law: about the counts */
     const double *steps;   /* LAW_WASSERSTEIN: distance of bin i + 1 from bin i, in std */
     size_t n_bins;
-    double unseen; /* weight of all that the reference lacks; 0: nothing can be unseen */
-    double skew;   /* LAW_WASSERSTEIN: of the reference's values */
-    double prior;  /* more of each weight from n = m / 2 on; in smaller windows in proportion */
+    double unseen;      /* weight of all that the reference lacks; 0: nothing can be unseen */
+    double skew;        /* LAW_WASSERSTEIN: of the reference's values */
+    double prior;       /* more of each weight for n = m / 2, below in proportion, */
+    double prior_large; /* … for n from 5 m on; between them as ln n goes */
+    const double *prior_shares; /* stats/drift_law.h */
 };
 
 struct drift_nulls;

@@ -97,7 +97,7 @@ enum {
 };
 
 struct null_memory {
-    double counts[MOST_BINS], weights[MOST_BINS], steps[MOST_BINS];
+    double counts[MOST_BINS], weights[MOST_BINS], steps[MOST_BINS], prior_shares[MOST_BINS];
 };
 
 static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of_cell,
@@ -190,6 +190,7 @@ static void weigh_even_bins(struct drift_null *null, struct null_memory *memory)
     for (size_t i = 0; i < null->n_bins; i++) {
         double r = memory->counts[i];
         memory->weights[i] = fmax(r - 1, 0);
+        memory->prior_shares[i] = 1;
         if (r == 0)
             continue;
         if (last < null->n_bins) {
@@ -197,12 +198,17 @@ static void weigh_even_bins(struct drift_null *null, struct null_memory *memory)
             double empty = (double)(i - last - 1), length = here + there + empty;
             memory->weights[i] += here / length;
             memory->weights[last] += there / length;
-            for (size_t k = last + 1; k < i; k++)
+            for (size_t k = last + 1; k < i; k++) {
                 memory->weights[k] = 1 / length;
+                memory->prior_shares[k] = 1 / empty;
+            }
         }
         last = i;
     }
-    null->prior = null->statistic == LAW_HELLINGER ? 0.75 : 0.5; /* it sees empty bins more */
+    bool more = null->statistic == LAW_HELLINGER; /* it sees empty bins more */
+    null->prior = more ? 1.15 : 0.65;
+    null->prior_large = more ? 0.55 : 0.5;
+    null->prior_shares = memory->prior_shares;
 }
 
 static struct drift_null null_of(enum drift_method method, const struct drift_subject *subject,

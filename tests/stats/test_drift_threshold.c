@@ -287,8 +287,8 @@ static void between_two_steps_the_law_is_that_of_the_size_itself(void **state)
     const double m = 10000, n = 470, both = 1 / n + 1 / m;
     AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
-    struct drift_null psi = {LAW_PSI, 7, counts, counts, NULL, 10, 0, 0, 0};
-    struct law_question question = {LAW_PSI, counts, counts, NULL, 10, 0, m, n, 0};
+    struct drift_null psi = {LAW_PSI, 7, counts, counts, NULL, 10, 0, 0, 0, 0, NULL};
+    struct law_question question = {LAW_PSI, counts, counts, NULL, 10, 0, m, n, 0, NULL};
     struct drift_law law;
     assert_int_equal(drift_law_make(&law, &question), 0);
 
@@ -307,8 +307,8 @@ static void thresholds_and_p_values_answer_each_other(void **state)
     AUTO(drift_nulls) struct drift_nulls *nulls = NULL, *others = NULL;
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
     assert_int_equal(drift_nulls_new(&others, NULL), 0);
-    struct drift_null psi = {LAW_PSI, 5, counts, counts, NULL, 5, 0, 0, 0};
-    struct drift_null js = {LAW_JS, 5, counts, counts, NULL, 5, 1, 0, 0};
+    struct drift_null psi = {LAW_PSI, 5, counts, counts, NULL, 5, 0, 0, 0, 0, NULL};
+    struct drift_null js = {LAW_JS, 5, counts, counts, NULL, 5, 1, 0, 0, 0, NULL};
     for (double p = 0.5; p > 1e-6; p /= 7) {
         double value = drift_null_threshold(nulls, &psi, 3000, p);
         double back = drift_null_p(nulls, &psi, 3000, value);

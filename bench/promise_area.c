@@ -1,0 +1,233 @@
+#include "bench/promise_area.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "stats/drift_numeric.h"
+
+enum {
+    M = AREA_REFERENCE,
+    DRAWN_SINGLY = 8 /* values of a cell; of more only their sum */
+};
+
+struct area_play {
+    int n;
+    struct grid *grid;
+    int ranks[GRID_MAX_CELLS]; /* values of the reference below each cut */
+    double counts[GRID_MAX_CELLS + 1], areas[GRID_MAX_CELLS + 1];
+    double shares[GRID_MAX_CELLS + 1]; /* the cells' true ones, unscaled */
+    double values[M], sums[M + 1];     /* in order; of those before */
+    struct numbers window;
+    uint32_t window_counts[GRID_MAX_CELLS + 1];
+};
+
+/* Cuts at the same rank leave a cell empty in every reference: one of them will do. */
+static void keep_ranks(struct area_play *play, const double *quantiles)
+{
+    struct grid *grid = play->grid;
+    uint32_t kept = 0;
+    int rank = 0;
+    for (uint32_t i = 0; i < grid->n_cuts; i++) {
+        while (rank < M && quantiles[rank] < grid->cuts[i])
+            rank++;
+        if (kept == 0 || rank > play->ranks[kept - 1])
+            play->ranks[kept++] = rank;
+    }
+    grid->n_cuts = kept;
+}
+
+struct area_play *area_play_new(int n)
+{
+    struct area_play *play = calloc(1, sizeof(*play));
+    struct cell *cells = calloc(M, sizeof(*cells));
+    for (int i = 0; play && cells && i < M; i++) {
+        play->values[i] = -log1p(-(i + 0.5) / M);
+        cells[i] = (struct cell){play->values[i], play->values[i], 1};
+    }
+    if (!play || !cells || grid_build(&play->grid, cells, M, GRID_MAX_CELLS, NULL)) {
+        free(cells);
+        area_play_free(play);
+        return NULL;
+    }
+    free(cells);
+    play->n = n;
+    keep_ranks(play, play->values);
+    cells_init(&play->window.cells, 128);
+    return play;
+}
+
+void area_play_free(struct area_play *play)
+{
+    if (!play)
+        return;
+    cells_finish(&play->window.cells);
+    grid_free(play->grid);
+    free(play);
+}
+
+/* --- references --- */
+
+struct power_sums {
+    double first, second, third;
+};
+
+static struct cell_moments moments_of(const struct power_sums *sums, double min, double max)
+{
+    double mean = sums->first / M, second = sums->second / M, third = sums->third / M;
+    double variance = second - mean * mean, std = sqrt(variance);
+    double skew = (third - 3 * mean * second + 2 * mean * mean * mean) / (variance * std);
+    return (struct cell_moments){M, mean, std, min, max, skew};
+}
+
+static struct power_sums draw_values(struct area_play *play, struct rng *rng)
+{
+    struct power_sums sums = {0, 0, 0};
+    double x = 0;
+    for (int i = 0; i < M; i++) {
+        play->values[i] = x += rng_exponential(rng, 1.0 / (M - i));
+        play->sums[i + 1] = play->sums[i] + x;
+        sums.first += x;
+        sums.second += x * x;
+        sums.third += x * x * x;
+    }
+    struct grid *grid = play->grid;
+    for (uint32_t i = 0; i < grid->n_cuts; i++) {
+        int before = i ? play->ranks[i - 1] : 0, here = play->ranks[i];
+        double last = play->values[here ? here - 1 : 0];
+        grid->cuts[i] = here ? nextafter(last, (double)INFINITY) : last;
+        play->areas[i] = ((here - before) * last - play->sums[here] + play->sums[before]) / M;
+    }
+    return sums;
+}
+
+/* The sum of k values, each anywhere between two shares below. */
+static double sum_between(struct rng *rng, int k, double low, double high)
+{
+    double sum = 0, from = -log1p(-low), width = -log1p(-high) - from;
+    if (k > DRAWN_SINGLY) {
+        double mean = from + width / 2 - width * width / 12;
+        return k * mean + sqrt(k / 12.0) * width * rng_normal(rng);
+    }
+    for (int i = 0; i < k; i++)
+        sum -= log1p(-low - (high - low) * rng_uniform(rng));
+    return sum;
+}
+
+/* The values at the cuts' ranks, of the others their sums. */
+static struct power_sums draw_cells(struct area_play *play, struct rng *rng)
+{
+    struct grid *grid = play->grid;
+    struct power_sums sums = {0, 0, 0};
+    double total = 0, before = 0;
+    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
+        int gaps = i == 0 || i == grid->n_cuts ? 1 : play->ranks[i] - play->ranks[i - 1] - (i == 1);
+        total += play->shares[i] = gaps > 0 ? gamma_variate(rng, gaps) : 0;
+    }
+    for (uint32_t i = 0; i < grid->n_cuts; i++) {
+        double here = before + play->shares[i] / total, at = -log1p(-here);
+        grid->cuts[i] = at;
+        if (i > 0) {
+            /* the last lies at the cut, of the first cell the first one too */
+            int k = play->ranks[i] - play->ranks[i - 1], ends = 1 + (i == 1);
+            double from = grid->cuts[i - 1], width = at - from;
+            double sum = sum_between(rng, k - ends, before, here) + at + (i == 1 ? from : 0);
+            double mean = sum / k, within = width * width / 12;
+            play->areas[i] = (k * at - sum) / M;
+            sums.first += sum;
+            sums.second += k * (mean * mean + within);
+            sums.third += k * mean * (mean * mean + 3 * within);
+        }
+        before = here;
+    }
+    return sums;
+}
+
+void area_reference(struct area_play *play, struct rng *rng, struct reference_feature *out)
+{
+    const struct grid *grid = play->grid;
+    struct power_sums sums = play->n > AREA_SINGLE ? draw_cells(play, rng) : draw_values(play, rng);
+    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
+        int before = i ? play->ranks[i - 1] : 0;
+        play->counts[i] = (i < grid->n_cuts ? play->ranks[i] : M) - before;
+    }
+    out->grid = play->grid;
+    out->grid_counts = play->counts;
+    out->grid_areas = play->areas;
+    out->moments = moments_of(&sums, grid->cuts[0], grid->cuts[grid->n_cuts - 1]);
+}
+
+/* --- windows --- */
+
+/* The area under the reference's distribution function between two points. */
+static double area_under(const struct area_play *play, double from, int below_from, double to,
+                         int below_to)
+{
+    double inside = play->sums[below_to] - play->sums[below_from];
+    return (to * below_to - from * below_from - inside) / M;
+}
+
+/* … and between it and a constant: it crosses that once at most. */
+static double area_from(const struct area_play *play, double level, double from, int below_from,
+                        double to, int below_to)
+{
+    int crossing = (int)floor(level * M + 1e-9); /* the value of that rank rises above it */
+    if (crossing > below_from && crossing < below_to) {
+        double at = play->values[crossing];
+        double low = area_under(play, from, below_from, at, crossing);
+        double high = area_under(play, at, crossing, to, below_to);
+        return level * (at - from) - low + high - level * (to - at);
+    }
+    return fabs(area_under(play, from, below_from, to, below_to) - level * (to - from));
+}
+
+static double area_of_values(const struct area_play *play, struct rng *rng)
+{
+    double least = play->values[0], most = play->values[M - 1], from = least, y = 0, area = 0;
+    int below_from = 0;
+    for (int i = 0; i <= play->n; i++) {
+        y += i < play->n ? rng_exponential(rng, 1.0 / (play->n - i)) : (double)INFINITY;
+        double to = fmin(fmax(y, least), most);
+        int below = below_from;
+        while (below + 16 <= M && play->values[below + 15] <= to)
+            below += 16;
+        while (below < M && play->values[below] <= to)
+            below++;
+        area += area_from(play, (double)i / play->n, from, below_from, to, below);
+        from = to;
+        below_from = below;
+    }
+    return area;
+}
+
+static double area_of_cells(struct area_play *play, struct rng *rng,
+                            const struct reference_feature *ref)
+{
+    const struct grid *grid = play->grid;
+    double drawn[GRID_MAX_CELLS + 1], end = grid->cuts[grid->n_cuts - 1];
+    multinomial_variate(rng, play->shares, grid->n_cuts + 1, play->n, drawn);
+    for (uint32_t i = 0; i <= grid->n_cuts; i++)
+        play->window_counts[i] = (uint32_t)drawn[i];
+    cells_finish(&play->window.cells);
+    play->window = (struct numbers){.n = (uint64_t)play->n,
+                                    .reference = 1,
+                                    .wide = play->window_counts,
+                                    .n_counts = grid->n_cuts + 1,
+                                    .overflowed = true};
+    cells_init(&play->window.cells, 128);
+    /* how far beyond the ends they lie is no evidence */
+    for (uint32_t i = 0; i < play->window_counts[0]; i++)
+        cells_update(&play->window.cells, nextafter(grid->cuts[0], 0), 1);
+    for (uint32_t i = 0; i < play->window_counts[grid->n_cuts]; i++)
+        cells_update(&play->window.cells, nextafter(end, 2 * end), 1);
+    struct drift_numeric_input in = {ref, 1, &play->window, NULL, 0, false};
+    struct drift_numeric out;
+    if (drift_numeric(&in, &out))
+        abort();
+    return out.wasserstein.value - out.wasserstein_beyond;
+}
+
+double area_window(struct area_play *play, struct rng *rng, const struct reference_feature *ref)
+{
+    double area = play->n > AREA_SINGLE ? area_of_cells(play, rng, ref) : area_of_values(play, rng);
+    return area / ref->moments.std;
+}
