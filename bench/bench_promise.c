@@ -21,10 +21,11 @@
  *     bench_promise KIND N BATCHES [FILE [SECONDS [FAMILY]]]
  *
  * KIND: deciles, doane, categories, ks, wasserstein. FAMILY: 5 (default), 50 or 200: no smaller
- * families are counted; each has its own seeds, so give each its own FILE. Batches that FILE has
- * are not played again; after SECONDS it stops (0: never). FILE -: nothing is kept. The table is of
- * all in FILE.
+ * families are counted; each FAMILY has its own batches and seeds. Batches that FILE has are not
+ * played again; after SECONDS it stops (0: never). FILE -: nothing is kept. The table is of all in
+ * FILE, whatever its FAMILY.
  */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,7 @@ static const double rates[N_RATES] = {0.01, 0.05};
    four times the largest that can matter, for other references have other laws. */
 static const double screen_levels[N_SIZES] = {0.08, 0.03, 0.008};
 #define NO_ALARM 1.0
+#define FAMILY_SHIFT 56 /* the smallest family is part of a seed */
 
 enum kind {
     DECILES,
@@ -315,13 +317,13 @@ static void count_alarms(const struct bench *b, const double *p, long of[N_SIZES
 }
 
 /* p-values of method i stand window by window, each over all references. */
-static void play(struct bench *b, uint64_t seed, struct alarms *out)
+static void play(struct bench *b, uint64_t batch, struct alarms *out)
 {
     size_t n_p = (size_t)b->uses * N_REFERENCES, n_methods = kinds[b->kind].n_methods;
     double *p = malloc(n_methods * n_p * sizeof(*p)), value[MOST_METHODS];
     if (!p)
         exit(1);
-    struct rng start = rng_of(((uint64_t)b->smallest << 56) + seed * 8 + b->kind);
+    struct rng start = rng_of(((uint64_t)b->smallest << FAMILY_SHIFT) + batch * 8 + b->kind);
     b->rng = rng_of(rng_u64(&start));
     for (size_t i = 0; i < n_methods; i++)
         b->screen[i] = (double)INFINITY;
@@ -344,18 +346,23 @@ static void play(struct bench *b, uint64_t seed, struct alarms *out)
     free(p);
 }
 
-/* --- what is kept: a line a batch --- */
+/* --- what is kept: a line a batch, which begins with its seed --- */
 
-static void add(struct alarms *sum, const struct alarms *more)
+struct played {
+    long batches[N_SIZES]; /* by their smallest family */
+    struct alarms alarms;
+};
+
+static void add(struct played *sum, size_t smallest, const struct alarms *more)
 {
+    sum->batches[smallest]++;
     for (size_t i = 0; i < MOST_METHODS * N_SIZES * N_RATES; i++)
-        (&sum->of[0][0][0])[i] += (&more->of[0][0][0])[i];
+        (&sum->alarms.of[0][0][0])[i] += (&more->of[0][0][0])[i];
 }
 
-static bool read_batch(FILE *file, struct alarms *out)
+static bool read_batch(FILE *file, uint64_t *seed, struct alarms *out)
 {
-    unsigned long seed;
-    bool fine = fscanf(file, "%lu", &seed) == 1;
+    bool fine = fscanf(file, "%" SCNu64, seed) == 1 && *seed >> FAMILY_SHIFT < N_SIZES;
     for (size_t i = 0; fine && i < MOST_METHODS * N_SIZES * N_RATES; i++)
         fine = fscanf(file, "%ld", &(&out->of[0][0][0])[i]) == 1;
     return fine;
@@ -363,23 +370,33 @@ static bool read_batch(FILE *file, struct alarms *out)
 
 static void write_batch(FILE *file, uint64_t seed, const struct alarms *batch)
 {
-    fprintf(file, "%lu", (unsigned long)seed);
+    fprintf(file, "%" PRIu64, seed);
     for (size_t i = 0; i < MOST_METHODS * N_SIZES * N_RATES; i++)
         fprintf(file, " %ld", (&batch->of[0][0][0])[i]);
     fprintf(file, "\n");
     fflush(file);
 }
 
-static void report(const struct bench *b, const struct alarms *sum, long batches)
+/* Of that size; a batch has families of its smallest size and larger ones. */
+static double windows_of(const struct bench *b, const struct played *sum, size_t size)
+{
+    long batches = 0;
+    for (size_t smallest = 0; smallest <= size; smallest++)
+        batches += sum->batches[smallest];
+    return (double)batches * b->uses * N_REFERENCES / (double)sizes[size];
+}
+
+static void report(const struct bench *b, const struct played *sum)
 {
     printf(
         "| method | n | features | promise | windows | false alarms | upper 99%% | of promise |\n"
         "|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < kinds[b->kind].n_methods; i++) {
-        for (size_t at = b->smallest * N_RATES; at < N_SIZES * N_RATES; at++) {
+        for (size_t at = 0; at < N_SIZES * N_RATES; at++) {
             size_t s = at / N_RATES, r = at % N_RATES;
-            double all = (double)batches * b->uses * N_REFERENCES / (double)sizes[s];
-            double k = (double)sum->of[i][s][r];
+            double all = windows_of(b, sum, s), k = (double)sum->alarms.of[i][s][r];
+            if (all == 0)
+                continue;
             double high = k < all ? beta_quantile(0.99, k + 1, all - k) : 1;
             printf("| %s (%s) | %d | %zu | %.2f | %.0f | %.5f | %.5f | %.2f |\n",
                    drift_method_name(kinds[b->kind].methods[i]),
@@ -410,6 +427,24 @@ static const char *read_arguments(struct bench *b, int argc, char **argv)
     return b->kind < N_KINDS && b->n >= 1 && b->smallest < N_SIZES ? NULL : usage;
 }
 
+/* What the file has, then more up to so many of this family. until 0: no limit. */
+static void play_all(struct bench *b, long most, FILE *file, time_t until)
+{
+    struct played sum = {0};
+    struct alarms batch;
+    uint64_t seed, family = (uint64_t)b->smallest << FAMILY_SHIFT;
+    while (file && read_batch(file, &seed, &batch))
+        add(&sum, seed >> FAMILY_SHIFT, &batch);
+    while (sum.batches[b->smallest] < most && (!until || time(NULL) < until)) {
+        uint64_t next = (uint64_t)sum.batches[b->smallest] + 1;
+        play(b, next, &batch);
+        add(&sum, b->smallest, &batch);
+        if (file)
+            write_batch(file, family + next, &batch);
+    }
+    report(b, &sum);
+}
+
 int main(int argc, char **argv)
 {
     static struct bench b;
@@ -427,20 +462,7 @@ int main(int argc, char **argv)
         return 74;
     }
     int seconds = argc > 5 ? atoi(argv[5]) : 0;
-    time_t until = seconds > 0 ? time(NULL) + seconds : 0;
-    struct alarms sum = {0}, batch;
-    long batches = 0;
-    while (file && read_batch(file, &batch)) {
-        add(&sum, &batch);
-        batches++;
-    }
-    for (; batches < atol(argv[3]) && (!until || time(NULL) < until); batches++) {
-        play(&b, (uint64_t)batches + 1, &batch);
-        add(&sum, &batch);
-        if (file)
-            write_batch(file, (uint64_t)batches + 1, &batch);
-    }
-    report(&b, &sum, batches);
+    play_all(&b, atol(argv[3]), file, seconds > 0 ? time(NULL) + seconds : 0);
     if (file)
         fclose(file);
     free(b.own_counts);
