@@ -17,6 +17,7 @@
 #include "common/text.h"
 #include "web/problem.h"
 #include "web/server.h"
+#include "web/shared_answer.h"
 #include "web/sign_in.h"
 
 bool exchange_admit(struct web *web, const struct sockaddr *address)
@@ -84,6 +85,9 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **state
         return;
     if (exchange->guarded)
         guard_phase(web->guard, exchange->guarded, GUARD_IDLE);
+    pthread_mutex_lock(&web->turn);
+    shared_answer_end(exchange);
+    pthread_mutex_unlock(&web->turn);
     exchange_free(exchange);
     *state = NULL;
 }
@@ -322,6 +326,8 @@ static enum MHD_Result step_whole(struct exchange *exchange)
         exchange->change = changes_now(web->options.changes);
         if (respond_cached(exchange, &result))
             return result;
+        if (shared_answer_wait(exchange))
+            return MHD_YES;
     }
     exchange->job.run = run_on_worker;
     MHD_suspend_connection(exchange->connection);
@@ -336,6 +342,8 @@ static enum MHD_Result step_whole(struct exchange *exchange)
         exchange->answer.retry_after_s = 1;
         problem_write(&exchange->answer, "too many requests wait already");
         exchange->answered = true;
+    } else if (exchange->route->kind == ROUTE_CACHED) {
+        shared_answer_lead(exchange);
     }
     return MHD_YES;
 }
@@ -350,9 +358,11 @@ static enum MHD_Result step(struct exchange *exchange, const char *method, const
     }
     if (*upload_size > 0)
         return step_body(exchange, upload, upload_size);
-    if (exchange->answered)
-        return respond_answer(exchange);
-    return step_whole(exchange);
+    if (!exchange->answered)
+        return step_whole(exchange);
+    enum MHD_Result result = respond_answer(exchange);
+    shared_answer_end(exchange);
+    return result;
 }
 
 enum MHD_Result exchange_step(void *context, struct MHD_Connection *connection, const char *url,

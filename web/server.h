@@ -50,6 +50,7 @@ struct web {
     struct work *readers, *ingest, *waiters;
     struct stream *stream;
     struct answers *answers;
+    struct exchange *leaders[64]; /* questions under way that others wait for: shared_answer.h */
     struct drift_cache *drift_cache;
     struct memo *memo;
     char *certificate, *key; /* PEM */
@@ -85,7 +86,9 @@ struct exchange {
     struct api_answer answer;
     struct buf gzip;
     bool csv, takes_gzip;
-    bool closes; /* the connection ends with this answer */
+    bool closes;                             /* the connection ends with this answer */
+    struct exchange *waiting, *next_waiting; /* for this answer: shared_answer.h */
+    int n_waits;
     char *allow; /* for 405 */
 };
 

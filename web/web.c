@@ -21,6 +21,7 @@
 #include "storage/memo.h"
 #include "web/pem.h"
 #include "web/server.h"
+#include "web/shared_answer.h"
 
 enum {
     N_READERS = 3,
@@ -332,6 +333,9 @@ void web_stop(struct web *web)
     work_stop(web->readers);
     work_stop(web->ingest);
     work_stop(web->waiters);
+    pthread_mutex_lock(&web->turn);
+    shared_answers_end(web);
+    pthread_mutex_unlock(&web->turn);
     stream_stop(web->stream);
     if (web->daemon)
         MHD_stop_daemon(web->daemon);
