@@ -278,6 +278,12 @@ def print_cpu(rounds, seconds):
             print(f"| {who} | {shares[0]:.2f} | {shares[1]:.2f} |")
 
 
+def writers_share(events, cpu):
+    """What alerts took of the writing thread's CPU seconds: all but what as many events cost without them."""
+    noisy, calm = (one["assay: main"] for one in cpu)
+    return 1 - calm / events[1] * events[0] / noisy
+
+
 def crowd(folder, kafka, args):
     topic, n = "alert-crowd", args.events
     start = fill(kafka, topic, n)
@@ -288,13 +294,14 @@ def crowd(folder, kafka, args):
     for turn in range(args.rounds):
         for name, rules in (("none", []), ("quiet", quiet), ("loud", loud)):
             runs[name].append(consume(os.path.join(folder, f"{name}{turn}"), kafka, topic, n, rules))
-    whole, telling, cpu, seconds = [], [], [], []
+    whole, telling, cpu, seconds, shares = [], [], [], [], []
     for noisy, calm in zip(runs["loud"], runs["quiet"]):
         whole.append(noisy["progress"].rate() / calm["progress"].rate())
         event = (noisy["fired"] - 1000 - start) * n // (SPAN_S * 1000)  # what the look before covered
         events, computed, took = while_telling(noisy, calm, event)
         telling.append(events[0] / events[1])
         cpu.append(computed)
+        shares.append(writers_share(events, computed))
         seconds.append(took)
     print(f"\n## {args.rules} alerts at once, a receiver that answers in 50 ms ({n} events)\n")
     print("| rules | events/s, median | the daemon's CPU s | requests | alerts told |\n|---|---|---|---|---|")
@@ -308,6 +315,8 @@ def crowd(folder, kafka, args):
     each = ", ".join(f"{r:.2f} in {s:.1f} s" for r, s in zip(telling, seconds))
     print(f"| from the look at which they fire to the last answer | **{statistics.median(telling):.2f}** | {each} | {os.getloadavg()[0]:.1f} |")
     print(f"| over the whole log | {statistics.median(whole):.2f} | {', '.join(f'{r:.2f}' for r in whole)} | |")
+    each = ", ".join(f"{s:.2f}" for s in shares)
+    print(f"| of the writing thread's CPU seconds while telling, taken by alerts | {statistics.median(shares):.2f} | {each} | |")
     print_cpu(cpu, seconds)
     sys.stdout.flush()
 
