@@ -206,6 +206,20 @@ static int take_line(struct building *building, const char *line, size_t n, stru
     return rc ? rc : rows_label(building->rows, event.id, &sample, err);
 }
 
+/* Rankings and segmentations need no feature: their metrics alone can be compared. */
+static int refuse_nothing(const struct reference *reference, struct err *err)
+{
+    const struct fitted *fitted = reference->fitted;
+    bool compares = reference->n_features > 0;
+    for (uint32_t i = 0; i < fitted->n_metrics; i++)
+        compares = compares || states_labelled(fitted->metrics[i].states) > 0;
+    return compares ? 0
+                    : err_set(err, ERR_DATA,
+                              "reference: of %llu events none has a feature, score, prediction or "
+                              "label to compare with",
+                              (unsigned long long)reference->events);
+}
+
 /* Both profiles in one, and the reference of it. */
 static int finish(struct building *building, struct reference **out, struct err *err)
 {
@@ -239,6 +253,8 @@ static int finish(struct building *building, struct reference **out, struct err 
         rc = rows_fit(building->rows, reference, features, n, &reference->fitted, err);
     if (!rc)
         rc = reference_metrics_finish(building->metrics, reference->fitted, err);
+    if (!rc)
+        rc = refuse_nothing(reference, err);
     if (rc)
         return rc;
     *out = reference;

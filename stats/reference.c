@@ -303,9 +303,6 @@ int reference_build(struct reference **out, const struct profile *profile, uint6
         if (rc)
             return rc;
     }
-    if (reference->n_features == 0)
-        return err_set(err, ERR_DATA, "reference: no feature has a value in %llu events",
-                       (unsigned long long)profile->events);
     qsort(reference->features, reference->n_features, sizeof(*reference->features), by_name);
     struct buf bytes;
     buf_init(&bytes, SIZE_MAX / 2);

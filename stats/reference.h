@@ -79,7 +79,7 @@ struct reference {
     struct fitted *fitted; /* of a reference just made from events; NULL: none. Stored beside */
 };
 
-/* only_present: name_id of @label (0: none), whose absent values are not missing. */
+/* Features without a value have no reference; without any it has none. only_present: name_id of @label (0: none), whose absent values are not missing. */
 int reference_build(struct reference **out, const struct profile *profile, uint64_t only_present,
                     struct err *err);
 void reference_free(struct reference *reference); /* the last owner's frees it */

@@ -372,10 +372,14 @@ static int build_reference(void *context, const struct profile_point *point, str
     if (point->known || !point->profile)
         return 0;
     struct reference **out = &from->model->reference.reference;
-    int rc = reference_build(out, point->profile, from->model->label_id, err);
-    if (!rc)
-        drift_cache_keep_reference(from->cache, from->key, *out);
-    return rc;
+    AUTO(reference) struct reference *made = NULL;
+    int rc = reference_build(&made, point->profile, from->model->label_id, err);
+    if (rc || made->n_features == 0) /* panes without a value are no reference */
+        return rc;
+    drift_cache_keep_reference(from->cache, from->key, made);
+    *out = made;
+    made = NULL; /* the caller owns it now */
+    return 0;
 }
 
 int profile_model_from_panes(struct store *store, struct profile_model *model,
@@ -396,8 +400,6 @@ int profile_model_from_panes(struct store *store, struct profile_model *model,
     int rc = store_drift_cache(store, &from.cache, err);
     if (!rc)
         rc = profiles_each(store, model, &query, build_reference, &from, &n_damaged, err);
-    if (rc == ERR_DATA) /* panes without a value are no reference */
-        rc = 0;
     if (rc || !model->reference.reference)
         return rc;
     reference_layout(model->reference.reference, &model->layout, model->features);

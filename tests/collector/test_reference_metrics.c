@@ -141,17 +141,42 @@ static void classes_values_rankings_and_pixels_are_judged_as_on_the_stream(void 
 
     AUTO(world)
     struct world *rankings =
-        world_of("ranking", P("a", "\"model\":\"ranking\",\"version\":\"v1\",\"features\":{\"age\":"
-                                   "3},\"ranking\":[\"i\",\"j\",\"k\"]") L("a", "{\"j\":1}"));
+        world_of("ranking", P("a", "\"model\":\"ranking\",\"version\":\"v1\",\"ranking\":"
+                                   "[\"i\",\"j\",\"k\"]") L("a", "{\"j\":1}"));
     assert_float_equal(value_of(rankings, "", "mrr"), 0.5, 0);
 
     AUTO(world)
     struct world *pixels = world_of(
-        "segmentation", P("a", "\"model\":\"segmentation\",\"version\":\"v1\",\"features\":{"
-                               "\"age\":3}") "{\"type\":\"label\",\"id\":\"a\","
-                                             "\"ts\":2,\"confusion\":{\"road\":["
-                                             "6,2,2]}}\n");
+        "segmentation",
+        P("a",
+          "\"model\":\"segmentation\",\"version\":\"v1\"") "{\"type\":\"label\",\"id\":\"a\","
+                                                           "\"ts\":2,"
+                                                           "\"confusion\":{\"road\":[6,2,2]}}\n");
+    assert_int_equal(rankings->reference->n_features, 0);
+    assert_int_equal(pixels->reference->n_features, 0);
     assert_float_equal(value_of(pixels, "", "mean_iou"), 0.6, 1e-12);
+}
+
+static void events_of_which_nothing_can_be_compared_are_refused(void **state)
+{
+    (void)state;
+    static const char lines[] = P("a", "\"model\":\"ranking\",\"version\":\"v1\"");
+    AUTO(config) struct config *config = NULL;
+    AUTO(reference) struct reference *reference = NULL;
+    struct reference_counts counts;
+    struct err err = {0};
+    assert_int_equal(config_parse(&config, "assay.yaml", yaml, strlen(yaml), &err), 0);
+    const struct reference_source source = {.model = "ranking",
+                                            .config = config_model_find(config, "ranking"),
+                                            .task = "ranking",
+                                            .site = config};
+
+    int rc = reference_from_text(&reference, &source, lines, strlen(lines), &counts, &err);
+
+    assert_int_equal(rc, ERR_DATA);
+    assert_string_equal(err.text, "reference: of 1 events none has a feature, score, prediction or "
+                                  "label to compare with");
+    assert_null(reference);
 }
 
 int main(void)
@@ -161,6 +186,7 @@ int main(void)
         cmocka_unit_test(the_first_prediction_and_the_last_label_count),
         cmocka_unit_test(each_slice_has_its_own_and_beyond_the_limit_the_rest_is_other),
         cmocka_unit_test(classes_values_rankings_and_pixels_are_judged_as_on_the_stream),
+        cmocka_unit_test(events_of_which_nothing_can_be_compared_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

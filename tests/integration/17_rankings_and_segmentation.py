@@ -10,7 +10,7 @@ from collections import defaultdict
 
 from daemon import Offline, configuration, models
 from database import query, totals
-from events import HOUR, MINUTE, START, label, prediction
+from events import HOUR, MINUTE, START, label, prediction, write_jsonl
 from kafka import wait_until
 from story import equal, short
 from traffic import bucket
@@ -132,6 +132,28 @@ def a_ranking_is_on_every_surface_and_fires_an_alert(story):
     equal(query(daemon.database, sql, "map_10", START), [(0.5,)])
     text = daemon.request("GET", "/metrics")[1]
     assert 'assay_model_mrr_ratio{model="shop",version="v1"} 0.5' in text, [s for s in text.splitlines() if "shop" in s]
+
+
+def rankings_without_any_feature_are_compared_with_their_reference(story):
+    path, reference = story.path("events.jsonl"), story.path("reference.jsonl")
+
+    def ranked(name, start, best):
+        events = [prediction(f"{name}{i}", start + i, "shop", "v1", ranking=["x", "y", "z"]) for i in range(40)]
+        return events + [label(f"{name}{i}", start + 1000, {best: 1}) for i in range(40)]
+
+    write_jsonl(reference, ranked("r", START - HOUR, "x"))
+    write_jsonl(path, ranked("a", START, "y") + [prediction("end", START + 5 * MINUTE, "shop", "v1", ranking=["x"])])
+    rule = {"name": "ranks-worse", "model": "shop", "metric": "mrr", "window": "1m", "relative_to": "reference", "below": -0.2, "interval": False}
+    shop = {"name": "shop", "task": "ranking", "reference": {"file": reference}}
+
+    database = story.replay("replayed", configuration(models=[shop], alerts=[rule]), [path])
+
+    fired = [item for item in Offline(database).query("alerts")["items"] if item["rule"] == "ranks-worse"]
+    equal([(item["data"]["value"], item["data"]["relative"]) for item in fired], [(0.5, True)], "mrr is 1 in the reference")
+    drift = Offline(database).query("drift", "--model", "shop", "--window", "1h", "--from", str(START), "--to", str(START + HOUR))
+    equal((drift["reference"]["n"], drift["multivariate"]), (40, []))
+    equal({f["points"][0]["why"] for f in drift["features"]}, {"the reference does not have this feature"})
+    equal(drift["multivariate_why"], "multivariate drift: 40 rows of 0 features cannot be fitted")
 
 
 def a_release_that_ranks_worse_is_rolled_back_on_its_labels(story):
