@@ -39,8 +39,7 @@ static const char *action_of(const char *type)
     return "";
 }
 
-/* The head of the audit log as of this transaction: whoever keeps it can prove a tail cut off. */
-static json_t *audit_now(struct store *store)
+json_t *announce_audit_head(struct store *store)
 {
     int64_t seq;
     char hash[2 * AUDIT_HASH_BYTES + 1];
@@ -74,7 +73,7 @@ static char *print(const struct telling *telling, const char *group_key)
                   "summary", json_sprintf("%s: %s (%s)", news->type, news->name, news->summary),
                   "firing", 1, "resolved", 0, "more", 0, "alerts", alert, "experiment", news->name,
                   "verdict", json_loads(news->detail ? news->detail : "{}", 0, NULL), "audit",
-                  audit_now(telling->alerts->store));
+                  announce_audit_head(telling->alerts->store));
     char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
     json_decref(data);
     return text;

@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "alerts/run.h"
 
 struct announcement {
@@ -20,6 +22,10 @@ struct announcement {
     int64_t at_ms;      /* event time */
     int64_t wall_ms;    /* when it may be sent */
 };
+
+/* The head of the audit log as of this transaction, as each message carries it: whoever keeps it can
+   prove a tail cut off. Null: it cannot be read. The caller's. */
+json_t *announce_audit_head(struct store *store);
 
 /* Without a route nobody is told. */
 int alerts_announce(struct alerts *alerts, const struct announcement *news, struct err *err);

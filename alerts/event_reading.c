@@ -133,21 +133,18 @@ static int look_at_change(void *context, const struct change_row *row, struct er
     if (watching->n_seen++)
         return 0;
     time_print(began, row->began_ms);
-    int n = (int)text_fit(row->key.name, 80);
+    int n = (int)text_fit(row->key.name, 80), n_slice = (int)text_fit(row->key.slice, 80);
     out->sight = SIGHT_BAD;
     out->n = row->n_after;
     out->value = row->mean_after;
     out->compared = row->mean_before;
-    if (isnan(row->mean_before) || isnan(row->mean_after))
-        snprintf(out->why, sizeof(out->why),
-                 "%.*s of version %.60s changed at about %s, found after %" PRId64 " events", n,
-                 row->key.name, row->key.version, began, row->n_after);
-    else
-        snprintf(out->why, sizeof(out->why),
-                 "%.*s of version %.60s changed at about %s from %.4g to %.4g, found after %" PRId64
-                 " events",
-                 n, row->key.name, row->key.version, began, row->mean_before, row->mean_after,
-                 row->n_after);
+    char from_to[64] = "";
+    if (!isnan(row->mean_before) && !isnan(row->mean_after))
+        snprintf(from_to, sizeof(from_to), " from %.4g to %.4g", row->mean_before, row->mean_after);
+    snprintf(out->why, sizeof(out->why),
+             "%.*s of version %.60s%s%.*s changed at about %s%s, found after %" PRId64 " events", n,
+             row->key.name, row->key.version, n_slice ? " in " : "", n_slice, row->key.slice, began,
+             from_to, row->n_after);
     snprintf(out->confidence, sizeof(out->confidence),
              "without a change one alarm in %.6g events is expected of each stream", row->expected);
     return 0;
@@ -162,6 +159,7 @@ int change_reading(struct store *store, const struct alert_rule *rule, int64_t n
     struct watching watching = {.rule = rule, .now_ms = now_ms, .out = out};
     const struct change_query query = {.model = rule->model,
                                        .version = rule->version,
+                                       .slice = rule->slice,
                                        .name = rule->stream,
                                        .from_ms = now_ms - rule->window_ms + 1,
                                        .to_ms = now_ms + 1,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerts/announce.h"
 #include "alerts/keeper.h"
 #include "storage/alert_rows.h"
 #include "storage/commit.h"
@@ -103,6 +104,7 @@ struct told_alert { /* a member of the group, as its receiver is to hear of it *
 struct telling { /* one group's message while it is put together */
     struct alerts *alerts;
     const struct hold *hold;
+    json_t *audit; /* the head of the audit log */
     const struct alert_group_row *group;
     bool every_alert; /* the receiver is a program that keeps the alerts itself: Alertmanager */
     struct notice *notice;
@@ -173,7 +175,7 @@ static int read_members(struct telling *t, struct err *err)
 static int write_notice(struct telling *t, struct err *err)
 {
     const char *type = NULL;
-    AUTO_FREE char *data = notice_finish(t->notice, t->wall_ms, &type);
+    AUTO_FREE char *data = notice_finish(t->notice, t->wall_ms, t->audit, &type);
     if (!data)
         return err_set(err, -ENOMEM, "group %s: no memory", t->group->key);
     struct outbox_row row = {.receiver = t->group->receiver,
@@ -235,6 +237,8 @@ static int settle(const struct telling *t, struct err *err)
 {
     struct store *store = t->alerts->store;
     const char *key = t->group->key;
+    if (t->n_firing == t->n) /* all of them at once, as a crowd mostly does */
+        return commit_alert_members_told(store, key, err);
     int rc = 0;
     for (size_t i = 0; i < t->n && !rc; i++) {
         const struct told_alert *member = &t->members[i];
@@ -327,16 +331,12 @@ static int64_t next_time(const struct telling *t, int64_t told_ms)
     return due_ms;
 }
 
-/* 1: a message was written · 0: none was due after all. */
-static int flush_group(struct alerts *alerts, const struct hold *hold,
-                       const struct alert_group_row *group, int64_t wall_ms, struct err *err)
+/* `t`: what all groups of a flush share. 1: a message was written · 0: none was due after all. */
+static int flush_group(struct telling t, const struct alert_group_row *group, struct err *err)
 {
-    const struct receiver *receiver = receiver_set_find(alerts->receivers, group->receiver);
-    struct telling t = {.alerts = alerts,
-                        .hold = hold,
-                        .group = group,
-                        .every_alert = receiver && receiver->type == RECEIVER_ALERTMANAGER,
-                        .wall_ms = wall_ms};
+    const struct receiver *receiver = receiver_set_find(t.alerts->receivers, group->receiver);
+    t.group = group;
+    t.every_alert = receiver && receiver->type == RECEIVER_ALERTMANAGER;
     bool repeat = false;
     int rc = read_members(&t, err);
     if (!rc)
@@ -345,10 +345,10 @@ static int flush_group(struct alerts *alerts, const struct hold *hold,
     if (tell)
         rc = write_group(&t, err);
     struct alert_group_row next = *group;
-    next.told_ms = tell ? wall_ms : group->told_ms;
+    next.told_ms = tell ? t.wall_ms : group->told_ms;
     next.due_ms = next_time(&t, next.told_ms);
     if (!rc)
-        rc = commit_alert_group(alerts->store, &next, err);
+        rc = commit_alert_group(t.alerts->store, &next, err);
     notice_free(t.notice);
     free(t.members);
     return rc ? rc : tell;
@@ -395,14 +395,19 @@ static int flush_due(struct alerts *alerts, const struct due_groups *due, int64_
     int rc = silences_read(alerts->store, wall_ms, take_silence, hold, err);
     if (!rc)
         rc = commit_begin(alerts->store, err);
+    const struct telling all = {.alerts = alerts,
+                                .hold = hold,
+                                .audit = announce_audit_head(alerts->store),
+                                .wall_ms = wall_ms};
     for (size_t i = 0; i < due->n && rc >= 0; i++) {
-        rc = flush_group(alerts, hold, &due->rows[i], wall_ms, err);
+        rc = flush_group(all, &due->rows[i], err);
         written += rc > 0;
     }
     if (rc >= 0)
         rc = commit_end(alerts->store, err);
     if (rc < 0)
         commit_rollback(alerts->store);
+    json_decref(all.audit);
     hold_finish(hold);
     free(hold);
     return rc < 0 ? rc : written;

@@ -149,7 +149,7 @@ static json_t *summary_of(const struct notice *notice)
                         notice->n_resolved, missed, said);
 }
 
-char *notice_finish(const struct notice *notice, int64_t at_ms, const char **type)
+char *notice_finish(const struct notice *notice, int64_t at_ms, json_t *audit, const char **type)
 {
     char id[NOTICE_ID_BYTES], all[1024] = "";
     notice_group_id(id, notice->group_key);
@@ -158,10 +158,10 @@ char *notice_finish(const struct notice *notice, int64_t at_ms, const char **typ
     if (n != 1 && *notice->url)
         snprintf(all, sizeof(all), "%s/#/alerts", notice->url);
     json_t *data = json_pack(
-        "{s:s,s:I,s:s,s:s,s:s,s:o,s:I,s:I,s:I}", "type", *type, "at", (json_int_t)at_ms, "group",
-        notice->group_key, "group_id", id, "url", n == 1 && notice->at ? notice->at : all,
+        "{s:s,s:I,s:s,s:s,s:s,s:o,s:I,s:I,s:I,s:O}", "type", *type, "at", (json_int_t)at_ms,
+        "group", notice->group_key, "group_id", id, "url", n == 1 && notice->at ? notice->at : all,
         "summary", summary_of(notice), "firing", (json_int_t)notice->n_firing, "resolved",
-        (json_int_t)notice->n_resolved, "more", (json_int_t)(n - notice->n_alerts));
+        (json_int_t)notice->n_resolved, "more", (json_int_t)(n - notice->n_alerts), "audit", audit);
     if (data && notice->n_missed)
         json_object_set_new(data, "missed", json_integer((json_int_t)notice->n_missed));
     AUTO_FREE char *head = data ? json_dumps(data, JSON_COMPACT) : NULL;

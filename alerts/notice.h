@@ -24,6 +24,7 @@ void notice_group_id(char out[NOTICE_ID_BYTES], const char *group_key);
 
 /* One alert as JSON text (notice_alert.c); NULL: no memory. */
 struct notice_facts {
+    const char *id; /* the alert's, as notice_id gives it */
     const struct alert_state *state;
     const struct reading *reading;
     const struct background *background; /* NULL: none */
@@ -53,4 +54,5 @@ int notice_add(struct notice *notice, const char *alert_json, bool firing);
 void notice_count(struct notice *notice, bool firing);
 /* So many older notifications were never sent: this message takes their place, and says so. */
 void notice_missed(struct notice *notice, int64_t n);
-char *notice_finish(const struct notice *notice, int64_t at_ms, const char **type);
+/* `audit`: the head of the audit log (announce_audit_head); borrowed. */
+char *notice_finish(const struct notice *notice, int64_t at_ms, json_t *audit, const char **type);

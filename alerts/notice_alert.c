@@ -9,6 +9,7 @@
 
 #include "alerts/notice.h"
 #include "alerts/page_url.h"
+#include "common/digits.h"
 #include "common/json_out.h"
 #include "common/template.h"
 #include "common/text.h"
@@ -20,6 +21,7 @@ enum {
     ANNOTATION_BYTES = 8192,
     ALERT_BYTES = 1024 * 1024,
     USUAL_BYTES = 2048,
+    USUAL_SENTENCE = 256,
 };
 
 struct wording { /* what annotations may name, next to the JSON it becomes */
@@ -29,6 +31,28 @@ struct wording { /* what annotations may name, next to the JSON it becomes */
     struct buf url, summary, confidence;
     char number[TEXT_NUMBER_BYTES];
 };
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static void put(struct buf *out, const char *text)
+{
+    buf_bytes(out, text, strlen(text));
+}
+
+static void put_rounded(struct buf *out, double value)
+{
+    char text[DIGITS_BYTES];
+    buf_bytes(out, text, digits_general(text, value, 4));
+}
+
+static void put_int(struct buf *out, int64_t value)
+{
+    char text[TEXT_INT_BYTES];
+    buf_bytes(out, text, int_print(text, value));
+}
 
 /* What was cut in the midst of a character ends before it. */
 static void put_sentence(struct buf *out, const char *text)
@@ -40,8 +64,12 @@ static void put_summary(struct buf *out, const struct alert_rule *rule, const ch
 {
     const char *about = rule->model ? rule->model : rule->kind == RULE_LAG ? "collector" : "Assay";
     bool sliced = rule->slice && *rule->slice;
-    buf_printf(out, "%s%s%s%s%s: ", about, rule->version ? " " : "",
-               rule->version ? rule->version : "", sliced ? " " : "", sliced ? rule->slice : "");
+    put(out, about);
+    put(out, rule->version ? " " : "");
+    put(out, or_empty(rule->version));
+    put(out, sliced ? " " : "");
+    put(out, sliced ? rule->slice : "");
+    put(out, ": ");
     put_sentence(out, why);
 }
 
@@ -53,16 +81,15 @@ static void put_confidence(struct buf *out, const struct alert_rule *rule,
     } else if (isfinite(reading->lower) && isfinite(reading->upper)) {
         bool whole = rule->relative_to == RELATIVE_NONE &&
                      (rule->above ? reading->lower > rule->level : reading->upper < rule->level);
-        buf_printf(out, "95%% interval %.4g to %.4g%s, n %" PRId64, reading->lower, reading->upper,
-                   whole ? ", all of it beyond the level" : "", reading->n);
+        put(out, "95% interval ");
+        put_rounded(out, reading->lower);
+        put(out, " to ");
+        put_rounded(out, reading->upper);
+        put(out, whole ? ", all of it beyond the level, n " : ", n ");
+        put_int(out, reading->n);
     } else if (reading->n > 0) {
         buf_printf(out, "no interval is known; n %" PRId64, reading->n);
     }
-}
-
-static const char *or_empty(const char *text)
-{
-    return text ? text : "";
 }
 
 static const char *text_field(const struct wording *w, const char *name, size_t n, size_t *size)
@@ -197,10 +224,8 @@ static void put_reading(struct buf *out, const struct wording *w)
 static void put_alert(struct buf *out, struct wording *w)
 {
     const struct alert_rule *rule = w->rule;
-    char id[NOTICE_ID_BYTES];
-    notice_id(id, rule);
     out_open(out, '{');
-    out_key_string(out, "key", id);
+    out_key_string(out, "key", w->facts->id);
     out_key_string(out, "name", rule->name);
     out_key_string(out, "severity", severity_name(rule->severity));
     out_key_string(out, "model", or_empty(rule->model));
@@ -219,6 +244,12 @@ static void put_alert(struct buf *out, struct wording *w)
     buf_u8(out, 0);
 }
 
+static void start(struct buf *out, size_t limit, size_t usual)
+{
+    buf_init(out, limit);
+    buf_reserve(out, usual);
+}
+
 char *notice_alert(const struct alert_rule *rule, const struct notice_facts *facts)
 {
     static const struct background unknown = {.cause = "", .action = ""};
@@ -228,11 +259,10 @@ char *notice_alert(const struct alert_rule *rule, const struct notice_facts *fac
         .background = facts->background ? facts->background : &unknown,
     };
     struct buf out;
-    buf_init(&w.url, URL_BYTES);
-    buf_init(&w.summary, SENTENCE_BYTES);
-    buf_init(&w.confidence, SENTENCE_BYTES);
-    buf_init(&out, ALERT_BYTES);
-    buf_reserve(&out, USUAL_BYTES);
+    start(&w.url, URL_BYTES, USUAL_SENTENCE);
+    start(&w.summary, SENTENCE_BYTES, USUAL_SENTENCE);
+    start(&w.confidence, SENTENCE_BYTES, USUAL_SENTENCE);
+    start(&out, ALERT_BYTES, USUAL_BYTES);
     page_url_alert(&w.url, facts->url, rule, facts->reading);
     put_summary(&w.summary, rule, facts->reading->why);
     put_confidence(&w.confidence, rule, facts->reading);

@@ -1,17 +1,33 @@
 #include "alerts/page_url.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/text.h"
 
+static bool is_plain(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '~';
+}
+
+static void put(struct buf *out, const char *text)
+{
+    buf_bytes(out, text, strlen(text));
+}
+
+static void put_int(struct buf *out, int64_t value)
+{
+    char text[TEXT_INT_BYTES];
+    buf_bytes(out, text, int_print(text, value));
+}
+
 static void write_escaped(struct buf *out, const char *text)
 {
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
     while (*text) {
-        size_t n = strspn(text, plain);
+        size_t n = 0;
+        while (is_plain(text[n]))
+            n++;
         buf_bytes(out, text, n);
         text += n;
         if (*text)
@@ -23,7 +39,7 @@ static void write_param(struct buf *out, const char *name, const char *value)
 {
     if (!value || !*value)
         return;
-    buf_printf(out, "&%s=", name);
+    put(out, name);
     write_escaped(out, value);
 }
 
@@ -31,10 +47,11 @@ void page_url_model(struct buf *out, const char *url, const char *model, const c
 {
     if (!*url)
         return;
-    buf_printf(out, "%s/#/models/", url);
+    put(out, url);
+    put(out, "/#/models/");
     write_escaped(out, model);
     if (version && *version) {
-        buf_printf(out, "?version=");
+        put(out, "?version=");
         write_escaped(out, version);
     }
 }
@@ -56,11 +73,13 @@ void page_url_alert(struct buf *out, const char *url, const struct alert_rule *r
         *equals = ':';
     bool of_features = rule->kind == RULE_DRIFT || rule->kind == RULE_QUALITY;
     page_url_model(out, url, rule->model, NULL);
-    buf_printf(out, "%s?window=%s", of_features ? "/drift" : "",
-               duration_print(window, rule->window_ms));
-    write_param(out, "metrics", rule->metric);
-    write_param(out, "version", rule->version);
-    write_param(out, "segment", slice);
-    buf_printf(out, "&from=%" PRId64 "&to=%" PRId64, reading->start_ms - 11 * length_ms,
-               reading->end_ms);
+    put(out, of_features ? "/drift?window=" : "?window=");
+    put(out, duration_print(window, rule->window_ms));
+    write_param(out, "&metrics=", rule->metric);
+    write_param(out, "&version=", rule->version);
+    write_param(out, "&segment=", slice);
+    put(out, "&from=");
+    put_int(out, reading->start_ms - 11 * length_ms);
+    put(out, "&to=");
+    put_int(out, reading->end_ms);
 }

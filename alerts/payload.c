@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alerts/payload_forms.h"
+#include "common/json_out.h"
 #include "common/template.h"
 #include "common/text.h"
 
@@ -68,13 +69,17 @@ size_t form_fit(const char *text, size_t n_characters)
     return n;
 }
 
-/* `{"type","timestamp","data"}` of Standard Webhooks; data is what the outbox keeps. */
-static json_t *webhook_body(json_t *data)
+/* `{"type","timestamp","data"}` of Standard Webhooks; data is what the outbox keeps, as it is. */
+static void write_webhook(struct buf *out, const json_t *data, const char *data_text)
 {
     char time[TEXT_TIME_BYTES];
     const char *at = form_time(data, "at", time);
-    return json_pack("{s:s,s:s,s:O}", "type", form_text(data, "type"), "timestamp", at ? at : "",
-                     "data", data);
+    out_open(out, '{');
+    out_key_string(out, "type", form_text(data, "type"));
+    out_key_string(out, "timestamp", at ? at : "");
+    out_key(out, "data");
+    out_raw(out, data_text, strlen(data_text));
+    out_close(out, '}');
 }
 
 struct lookup {
@@ -134,7 +139,7 @@ static json_t *body_for(struct payload *out, const struct receiver *receiver, js
     case RECEIVER_TEAMS:
         return form_teams(data);
     default:
-        return webhook_body(data);
+        return NULL;
     }
 }
 
@@ -154,6 +159,8 @@ int payload_render(struct payload *out, const struct receiver *receiver, const c
         out->method = receiver->method;
         out->content_type = receiver->content_type;
         template_render(&out->body, receiver->body, look_up, &lookup);
+    } else if (receiver->type == RECEIVER_WEBHOOK) {
+        write_webhook(&out->body, data, data_text);
     } else {
         json_t *body = body_for(out, receiver, data, now_ms);
         char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;

@@ -4,12 +4,13 @@
  * Shape    the outbox keeps one canonical JSON (`data` below); the body for a receiver is made
  *          from it at each attempt, so that no secret is ever stored
  *          {"type":"alert.firing","at":ms,"group":"…","group_id":"…","url":"…","summary":"…",
- *          "firing":1,"resolved":0,"more":0,"alerts":[{"key","name","status","severity","model",
- *          "version","segment","metric","value","lower","upper","n","labelled","level","since",
- *          "over","window":{"start","end"},"labels":{},"annotations":{},"summary","confidence",
- *          "cause","action","url"}]}
- *          summary: what changed · confidence: how sure · cause: what moved · action: what Assay
- *          did · over: wall clock at which it ended, in resolved ones
+ *          "firing":1,"resolved":0,"more":0,"audit":{"seq","hash"},"alerts":[{"key","name","status",
+ *          "severity","model","version","segment","metric","value","lower","upper","n","labelled",
+ *          "level","since","over","window":{"start","end"},"labels":{},"annotations":{},"summary",
+ *          "confidence","cause","action","url"}]}
+ *          audit: the head of the audit log · summary: what changed · confidence: how sure ·
+ *          cause: what moved · action: what Assay did · over: wall clock at which it ended, in
+ *          resolved ones
  * Errors   ERR_DATA: the stored JSON is damaged
  * Threads  any
  * Source   Standard Webhooks 1.0.0; Alertmanager API v2; PagerDuty Events API v2; Slack incoming

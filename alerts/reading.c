@@ -15,6 +15,7 @@
 #include "alerts/drift_reading.h"
 #include "alerts/event_reading.h"
 #include "alerts/reference_reading.h"
+#include "common/digits.h"
 #include "common/text.h"
 #include "common/timezone.h"
 #include "stats/custom_config.h"
@@ -267,11 +268,14 @@ static bool too_little(const struct alert_rule *rule, const struct metric_value 
 static void tell_level(const struct alert_rule *rule, struct reading *out)
 {
     char value[TEXT_NUMBER_BYTES], level[TEXT_NUMBER_BYTES], interval[80] = "";
-    char window[TEXT_DURATION_BYTES];
+    char window[TEXT_DURATION_BYTES], lower[DIGITS_BYTES], upper[DIGITS_BYTES];
     number_print(value, round(out->value * 1e6) / 1e6);
     number_print(level, rule->level);
-    if (!isnan(out->lower))
-        snprintf(interval, sizeof(interval), " (%.4g to %.4g)", out->lower, out->upper);
+    if (!isnan(out->lower) && !isnan(out->upper)) {
+        digits_general(lower, out->lower, 4);
+        digits_general(upper, out->upper, 4);
+        snprintf(interval, sizeof(interval), " (%s to %s)", lower, upper);
+    }
     duration_print(window, rule->window_ms);
     const char *sign =
         out->sight == SIGHT_BAD ? (rule->above ? ">" : "<") : (rule->above ? "<=" : ">=");

@@ -143,22 +143,34 @@ static int read_change(struct part *part, const json_t *object, struct alert_rul
 {
     rule->kind = RULE_CHANGE;
     int rc = part_text(part, object, "change", &rule->stream);
-    if (!rc && rule->slice[0])
-        return part_refuse(part, "segment", "changes are looked for in whole versions only");
     if (!rc && strcmp(rule->stream, "any") == 0)
         rule->stream = NULL;
     return rc;
 }
 
-/* A model whose changes nobody looks for would never alarm. */
+static bool slices_are_watched(const struct config_changes *changes, const char *slice)
+{
+    const size_t n = strcspn(slice, "=");
+    for (size_t i = 0; i < changes->n_segments; i++)
+        if (strlen(changes->segments[i]) == n && strncmp(changes->segments[i], slice, n) == 0)
+            return true;
+    return false;
+}
+
+/* A model or a slice whose changes nobody looks for would never alarm. */
 static int check_change(struct part *part, const struct config *config,
                         const struct alert_rule *rule)
 {
     const struct config_model *model = config_model_find(config, rule->model);
-    return model && model->changes.expected_run_time
-               ? 0
-               : part_refuse(part, "change", "model %s has no `changes`: {expected_run_time: …}",
-                             rule->model);
+    if (!model || !model->changes.expected_run_time)
+        return part_refuse(part, "change", "model %s has no `changes`: {expected_run_time: …}",
+                           rule->model);
+    if (rule->slice[0] && !slices_are_watched(&model->changes, rule->slice))
+        return part_refuse(part, "segment",
+                           "model %s looks for no changes there: its `changes` "
+                           "has no such key in `segments`",
+                           rule->model);
+    return 0;
 }
 
 /* `quality: missing`, `invalid` or a reason of it, with `above`: a share; of one feature or of any.

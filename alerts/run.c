@@ -256,6 +256,7 @@ static int write_change(struct glance *glance, enum alert_event event, struct re
         background_read(&background, &glance->alerts->backgrounds, store, glance->alerts->config,
                         glance->alerts->readings, rule, reading);
     struct notice_facts facts = {
+        .id = alert->id,
         .state = &alert->state,
         .reading = reading,
         .background = &background,
@@ -365,6 +366,13 @@ static int begin_change(struct alerts *alerts, int64_t look_ms, bool wall, bool 
     return rc || wall ? rc : commit_fact(alerts->store, COMMIT_LOOK, look_ms, err);
 }
 
+/* Which clock caused it: what no event tells is the wall clock's also when an event made us look. */
+static const char *clock_of(const struct alert_rule *rule, bool wall)
+{
+    bool untold = rule->kind == RULE_LAG || rule->kind == RULE_CERTIFICATE;
+    return wall || untold ? "wall" : "event";
+}
+
 /* One alert at one look, with what that changes. */
 static int step(struct glance *glance, int64_t now_ms, bool wall, bool *begun)
 {
@@ -384,18 +392,17 @@ static int step(struct glance *glance, int64_t now_ms, bool wall, bool *begun)
     if (event == ALERT_NOTHING)
         return commit_alert_clear(alerts->store, alert->id, alert->state.clear_since_ms,
                                   glance->err);
-    return write_change(glance, event, &reading, now_ms, wall ? "wall" : "event");
+    return write_change(glance, event, &reading, now_ms, clock_of(alert->rule, wall));
 }
 
-static int look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms, bool wall,
-                struct err *err)
+static int look(struct alerts *alerts, const struct outside *outside, bool wall, struct err *err)
 {
     bool begun = false;
     int rc = 0;
     alerts->backgrounds.n = 0;
     readings_start(alerts->readings, outside);
     for (size_t i = 0; i < alerts->n && !rc; i++) {
-        struct glance glance = {alerts, &alerts->alerts[i], wall_ms, err};
+        struct glance glance = {alerts, &alerts->alerts[i], outside->wall_ms, err};
         if (is_due(alerts, glance.alert->rule, outside->now_ms, wall))
             rc = step(&glance, outside->now_ms, wall, &begun);
     }
@@ -410,20 +417,18 @@ static int look(struct alerts *alerts, const struct outside *outside, int64_t wa
     return rc;
 }
 
-int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
-                struct err *err)
+int alerts_look(struct alerts *alerts, const struct outside *outside, struct err *err)
 {
     keep_settled(alerts);
-    int rc = look(alerts, outside, wall_ms, false, err);
+    int rc = look(alerts, outside, false, err);
     if (!rc) /* else it is taken again */
         alerts->looked_ms = alerts->ticked_ms = outside->now_ms;
     return rc;
 }
 
-int alerts_tick(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
-                struct err *err)
+int alerts_tick(struct alerts *alerts, const struct outside *outside, struct err *err)
 {
-    int rc = look(alerts, outside, wall_ms, true, err);
+    int rc = look(alerts, outside, true, err);
     if (!rc)
         alerts->ticked_ms = outside->now_ms;
     return rc;

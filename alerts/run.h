@@ -52,11 +52,9 @@ bool alerts_wanted(const struct alerts *alerts);
 /* The next event time after now_ms at which some rule wants to look; INT64_MAX: none. */
 int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms);
 
-/* One look at the rules that are due. `wall_ms` is only for when receivers are due. `clock`:
- * "event" or "wall".
- */
-int alerts_look(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
-                struct err *err);
+/* One look at the rules that are due. The wall clock is for when receivers are due, and for rules
+   on what only it knows. */
+int alerts_look(struct alerts *alerts, const struct outside *outside, struct err *err);
 
 /* Looks that shared a transaction (storage/commit.h, commit_share) are durable … */
 void alerts_settle(struct alerts *alerts);
@@ -67,8 +65,7 @@ void alerts_restore(struct alerts *alerts);
  * While no event comes, event time stands still: rules about silence and lag are then looked at by
  * the wall clock, at an event time that is carried on from the last look.
  */
-int alerts_tick(struct alerts *alerts, const struct outside *outside, int64_t wall_ms,
-                struct err *err);
+int alerts_tick(struct alerts *alerts, const struct outside *outside, struct err *err);
 
 /*
  * Writes what is due to the outbox. *next_ms: when the next group is due (INT64_MAX: none).

@@ -1,55 +1,37 @@
 /*
- * How long detectors of changes run between two false alarms, against what was asked; and how soon
- * a change is found.
+ * How long detectors of changes run between two false alarms, against what was asked.
  *
- *     bench_changes [SCALE [SEED]]   the tables of docs/statistics.md; SCALE times as many alarms
- *     bench_changes --delays [SEED]  the last table alone (ten minutes and more)
- *     bench_changes --limits         the numbers of stats/change_shape_limits.h
+ *     bench_changes [--alarms N] [--keep FILE] [--seconds S]   the table of docs/statistics.md
+ *     bench_changes --limits [--keep FILE] [--seconds S]       stats/change_shape_limits.h anew
+ *     bench_changes --mean-limits …                            stats/change_mean_limits.h anew
  *
  * Every run is the real detector's, from its start to its alarm. A reference serves one run: it is
- * drawn from the same law as the events.
+ * drawn from the same law as the events. With --keep a table is made in pieces of S seconds; rows
+ * that are not whole yet stand with the alarms they have.
  */
+#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/kept_runs.h"
 #include "common/rng.h"
+#include "stats/change_mean.h"
+#include "stats/change_mean_limits.h"
 #include "stats/change_rate.h"
 #include "stats/change_shape.h"
 #include "stats/change_shape_limits.h"
 
 enum {
-    MAX_REFERENCE = 20000
+    MAX_REFERENCE = 20000,
+    ALARMS = 400
 };
-
-struct mean {
-    double sum, squares;
-    int n;
-};
-
-static void mean_add(struct mean *mean, double x)
-{
-    mean->sum += x;
-    mean->squares += x * x;
-    mean->n++;
-}
-
-static double mean_of(const struct mean *mean)
-{
-    return mean->sum / mean->n;
-}
-
-static double error_of(const struct mean *mean)
-{
-    double m = mean_of(mean);
-    return sqrt((mean->squares / mean->n - m * m) / mean->n);
-}
 
 /* --- limits --- */
 
-/* Mean run at a limit, with a reference so large that its ranks are the true ones. */
-static double run_at(struct rng *rng, double limit, bool both, int runs)
+/* The run at a limit, with a reference so large that its ranks are the true ones. */
+static double run_at(struct rng *rng, double limit, bool both)
 {
     struct change_shape shape;
     struct change_found found;
@@ -59,57 +41,88 @@ static double run_at(struct rng *rng, double limit, bool both, int runs)
         shape.limit_short = limit;
         shape.limit_long = (double)INFINITY;
     }
-    double events = 0;
-    for (int alarms = 0; alarms < runs; events++)
-        alarms += change_shape_update(&shape, 0, (unsigned)rng_below(rng, SHAPE_BINS), 0, &found);
-    return events / runs;
+    while (!change_shape_update(&shape, 0, (unsigned)rng_below(rng, SHAPE_BINS), 0, &found))
+        ;
+    return (double)found.run;
 }
 
-/* One decade more of events takes ln(10) × 2 / π² more of the distance; twice corrected. */
-static void print_limits(bool both)
+static struct change_found mean_run(struct rng *rng, struct change_mean *mean)
+{
+    struct change_found found;
+    double value;
+    do {
+        value = rng_exponential(rng, 1);
+    } while (
+        !change_mean_update(mean, 0, value, (unsigned)rng_below(rng, MEAN_TIES), &found, NULL));
+    return found;
+}
+
+/* Entry i, corrected by the run that is measured at it: one decade more of events takes
+   ln(10) × 2 / π² more of the distance. */
+static void print_limit(struct kept_runs *kept, bool both, int i)
 {
     const double per_decade = log(10) * 2 / (M_PI * M_PI);
-    struct rng rng = rng_of(1);
-    double limit = 1;
-    printf("static const double limits_%s[N_LIMITS] = {", both ? "both" : "short");
-    for (int i = 0; i < N_LIMITS; i++) {
-        double expected = LIMITS_FIRST * pow(10, (double)i / LIMITS_PER_DECADE);
-        if (i == N_LIMITS - 1) { /* by the law's tail */
-            printf(", %.4f", limit);
-            break;
-        }
-        int runs = expected < 2e4 ? 4000 : expected < 2e5 ? 600 : 100;
-        for (int round = 0; round < 2; round++)
-            limit += per_decade * log10(expected / run_at(&rng, limit, both, runs));
-        printf("%s%.4f", i ? ", " : "", limit);
-        fflush(stdout);
-        limit += per_decade / LIMITS_PER_DECADE;
+    const double limit = (both ? limits_both : limits_short)[i];
+    const double expected = LIMITS_FIRST * pow(10, (double)i / LIMITS_PER_DECADE);
+    char name[80];
+    snprintf(name, sizeof(name), "limit %.4f, %s", limit, both ? "both windows" : "short window");
+    struct kept_row *row = kept_row(kept, name);
+    while (row && kept_wants(kept, row, expected < 2e5 ? 4000 : 1600)) {
+        struct rng rng = rng_of(kept_seed(row));
+        kept_add(kept, row, run_at(&rng, limit, both));
     }
-    printf("};\n");
+    if (!row || row->n == 0)
+        return;
+    double mean = kept_mean(row), error = kept_error(row);
+    printf("%s: asked %.0f, %d runs, %.0f ± %.0f; so %.4f\n", name, expected, row->n, mean,
+           2 * error, limit + per_decade * log10(expected / mean));
+}
+
+/* What a limit of means is to be: `side` 1 up, -1 down, which had `share` of the alarms. */
+static double mean_limit(const double *limits, int i, double longer, double share)
+{
+    const int from = i < N_MEAN_LIMITS - 1 ? i : i - 1;
+    const double per_log = (limits[from + 1] - limits[from]) * MEAN_LIMITS_PER_DECADE / log(10);
+    return limits[i] + per_log * (log(longer) + log(2 * share));
+}
+
+static void print_mean_limit(struct kept_runs *kept, int i, int scale)
+{
+    const double expected = MEAN_LIMITS_FIRST * pow(10, (double)i / MEAN_LIMITS_PER_DECADE);
+    struct change_mean mean;
+    change_mean_init(&mean, expected);
+    char name[80];
+    snprintf(name, sizeof(name), "mean limits %u %u", mean.up.limit, mean.down.limit);
+    struct kept_row *runs = kept_row(kept, name);
+    strcat(name, ", up");
+    struct kept_row *ups = kept_row(kept, name);
+    while (runs && ups && kept_wants(kept, runs, (expected < 2e5 ? 10 : 4) * scale)) {
+        struct rng rng = rng_of(kept_seed(runs));
+        struct change_found found = mean_run(&rng, &mean);
+        kept_add(kept, runs, (double)found.run);
+        kept_add(kept, ups, found.direction == CHANGE_UP);
+    }
+    change_mean_finish(&mean);
+    if (!runs || !ups || ups->n == 0)
+        return;
+    double run = kept_mean(runs), up = kept_mean(ups);
+    double longer = (expected - mean.learn) / (run - mean.learn);
+    printf("%s: asked %.0f, %d runs, %.0f ± %.0f, %.2f of them up; so %.1f and %.1f\n", runs->name,
+           expected, runs->n, run, 2 * kept_error(runs), up,
+           mean_limit(mean_limits_up, i, longer, up),
+           mean_limit(mean_limits_down, i, longer, 1 - up));
 }
 
 /* --- measured runs --- */
 
-static void print_row(const char *what, double asked, const struct mean *runs)
+static double run_of_rate(struct rng *rng, double p, double asked)
 {
-    double mean = mean_of(runs), error = error_of(runs);
-    printf("| %s | %.0f | %d | %.0f | %.2f to %.2f |\n", what, asked, runs->n, mean,
-           (mean - 2 * error) / asked, (mean + 2 * error) / asked);
-    fflush(stdout);
-}
-
-static void measure_rate(struct rng *rng, double p, double asked, int n)
-{
-    struct mean runs = {0};
     struct change_rate rate;
     struct change_found found;
     change_rate_init(&rate, asked);
-    while (runs.n < n)
-        if (change_rate_update(&rate, 0, rng_uniform(rng) < p, &found, NULL))
-            mean_add(&runs, (double)found.run);
-    char what[64];
-    snprintf(what, sizeof(what), "rate %g, learned", p);
-    print_row(what, asked, &runs);
+    while (!change_rate_update(&rate, 0, rng_uniform(rng) < p, &found, NULL))
+        ;
+    return (double)found.run;
 }
 
 /* The rank of a value among a sorted reference. */
@@ -132,115 +145,119 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void measure_shape(struct rng *rng, size_t n_reference, double asked, int n)
+static double run_of_shape(struct rng *rng, double n_reference, double asked)
 {
     static double sorted[MAX_REFERENCE];
-    struct mean runs = {0};
+    const size_t n = (size_t)n_reference;
+    struct change_shape shape;
     struct change_found found;
-    while (runs.n < n) {
-        struct change_shape shape;
-        for (size_t i = 0; i < n_reference; i++)
-            sorted[i] = rng_uniform(rng);
-        qsort(sorted, n_reference, sizeof(sorted[0]), compare);
-        change_shape_init(&shape, asked, (double)n_reference, (double)NAN);
-        for (;;) {
-            double rank = rank_of(sorted, n_reference, rng_uniform(rng));
-            unsigned bin = rank >= 1 ? SHAPE_BINS - 1 : (unsigned)(rank * SHAPE_BINS);
-            if (change_shape_update(&shape, 0, bin, 0, &found))
-                break;
-        }
-        mean_add(&runs, (double)found.run);
-    }
-    char what[64];
-    snprintf(what, sizeof(what), "numbers, reference of %zu", n_reference);
-    print_row(what, asked, &runs);
+    unsigned bin;
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = rng_uniform(rng);
+    qsort(sorted, n, sizeof(sorted[0]), compare);
+    change_shape_init(&shape, asked, n_reference, (double)NAN);
+    do {
+        double rank = rank_of(sorted, n, rng_uniform(rng));
+        bin = rank >= 1 ? SHAPE_BINS - 1 : (unsigned)(rank * SHAPE_BINS);
+    } while (!change_shape_update(&shape, 0, bin, 0, &found));
+    return (double)found.run;
 }
 
-/* --- how soon --- */
-
-static void measure_delay(struct rng *rng, double p, double changed, double asked)
+/* Absolute errors of a normal law, or of Cauchy's. */
+static double run_of_mean(struct rng *rng, double heavy, double asked)
 {
-    struct mean delays = {0};
-    for (int i = 0; i < 200; i++) {
-        struct change_rate rate;
-        struct change_found found;
-        double delay = 0;
-        change_rate_init(&rate, asked);
-        for (uint64_t k = 0; k < 2 * rate.learn; k++)
-            change_rate_update(&rate, 0, rng_uniform(rng) < p, &found, NULL);
-        while (!change_rate_update(&rate, 0, rng_uniform(rng) < changed, &found, NULL))
-            delay++;
-        mean_add(&delays, delay + 1);
+    struct change_mean mean;
+    struct change_found found = {0};
+    change_mean_init(&mean, asked);
+    for (int alarm = 0; !alarm;) {
+        double value =
+            heavy > 0 ? fabs(tan(M_PI * (rng_uniform(rng) - 0.5))) : fabs(rng_normal(rng));
+        alarm =
+            change_mean_update(&mean, 0, value, (unsigned)rng_below(rng, MEAN_TIES), &found, NULL);
     }
-    printf("| rate %g → %g | %.0f | %.0f |\n", p, changed, asked, mean_of(&delays));
+    change_mean_finish(&mean);
+    return (double)found.run;
 }
 
-static void measure_shift(struct rng *rng, double shift, double asked)
+static void measure(struct kept_runs *kept, const char *what, double asked, int n,
+                    double (*run)(struct rng *rng, double of, double asked), double of)
 {
-    struct mean delays = {0};
-    for (int i = 0; i < 200; i++) {
-        struct change_shape shape;
-        struct change_found found;
-        double delay = 0;
-        bool alarmed = false;
-        change_shape_init(&shape, asked, 1e9, (double)NAN);
-        for (int k = 0; k < 1000; k++)
-            change_shape_update(&shape, 0, (unsigned)rng_below(rng, SHAPE_BINS), 0, &found);
-        for (; !alarmed; delay++) {
-            double rank = 0.5 * erfc(-(rng_normal(rng) + shift) / sqrt(2));
-            unsigned bin = rank >= 1 ? SHAPE_BINS - 1 : (unsigned)(rank * SHAPE_BINS);
-            alarmed = change_shape_update(&shape, 0, bin, 0, &found);
-        }
-        mean_add(&delays, delay);
+    char name[80];
+    snprintf(name, sizeof(name), "%s | %.0f", what, asked);
+    struct kept_row *row = kept_row(kept, name);
+    while (row && kept_wants(kept, row, n)) {
+        struct rng rng = rng_of(kept_seed(row));
+        kept_add(kept, row, run(&rng, of, asked));
     }
-    printf("| normal values shifted by %g standard deviations | %.0f | %.0f |\n", shift, asked,
-           mean_of(&delays));
+    if (!row || row->n < 2)
+        return;
+    double mean = kept_mean(row), error = kept_error(row);
+    printf("| %s | %d | %.0f | %.2f to %.2f |\n", name, row->n, mean, (mean - 2 * error) / asked,
+           (mean + 2 * error) / asked);
+    fflush(stdout);
 }
 
-static void measure_delays(struct rng *rng)
-{
-    static const double asked[] = {20000, 200000};
-    printf("| change | asked | found after events |\n|---|---|---|\n");
-    for (int a = 0; a < 2; a++) {
-        measure_delay(rng, 0.1, 0.2, asked[a]);
-        measure_delay(rng, 0.1, 0.13, asked[a]);
-        measure_delay(rng, 0.01, 0.03, asked[a]);
-        measure_shift(rng, 1, asked[a]);
-        measure_shift(rng, 0.25, asked[a]);
-    }
-}
-
-static void measure_all(double scale, uint64_t seed)
+static void measure_all(struct kept_runs *kept, int n)
 {
     static const double asked[] = {2000, 20000, 200000};
     static const double rates[] = {0.5, 0.1, 0.01};
-    static const size_t references[] = {1000, 5000, 20000};
-    struct rng rng = rng_of(seed);
+    static const double references[] = {1000, 5000, 20000};
+    char what[64];
     printf("| stream | asked | alarms | measured | of what was asked (95%%) |\n");
     printf("|---|---|---|---|---|\n");
     for (int a = 0; a < 3; a++) {
-        int n = (int)(scale * (a == 2 ? 100 : 400));
-        for (int i = 0; i < 3; i++)
-            measure_rate(&rng, rates[i], asked[a], n);
-        for (int i = 0; i < 3; i++)
-            measure_shape(&rng, references[i], asked[a], n);
+        for (int i = 0; i < 3; i++) {
+            snprintf(what, sizeof(what), "rate %g, learned", rates[i]);
+            measure(kept, what, asked[a], n, run_of_rate, rates[i]);
+        }
+        measure(kept, "mean of |normal|, learned", asked[a], n, run_of_mean, 0);
+        measure(kept, "mean of |Cauchy|, learned", asked[a], n, run_of_mean, 1);
+        for (int i = 0; i < 3; i++) {
+            snprintf(what, sizeof(what), "numbers, reference of %.0f", references[i]);
+            measure(kept, what, asked[a], n, run_of_shape, references[i]);
+        }
     }
-    printf("\n");
-    measure_delays(&rng);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--limits") == 0) {
-        print_limits(true);
-        print_limits(false);
-        return 0;
+    static const struct option options[] = {
+        {"alarms", required_argument, NULL, 'a'},  {"keep", required_argument, NULL, 'k'},
+        {"limits", no_argument, NULL, 'l'},        {"mean-limits", no_argument, NULL, 'm'},
+        {"seconds", required_argument, NULL, 's'}, {0}};
+    const char *path = NULL;
+    int alarms = ALARMS, seconds = 0;
+    bool limits = false, mean_limits = false;
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (c) {
+        case 'a':
+            alarms = atoi(optarg);
+            break;
+        case 'k':
+            path = optarg;
+            break;
+        case 'l':
+            limits = true;
+            break;
+        case 'm':
+            mean_limits = true;
+            break;
+        case 's':
+            seconds = atoi(optarg);
+            break;
+        default:
+            return 2;
+        }
     }
-    if (argc > 1 && strcmp(argv[1], "--delays") == 0) {
-        struct rng rng = rng_of(argc > 2 ? strtoull(argv[2], NULL, 10) : 1);
-        measure_delays(&rng);
-        return 0;
-    }
-    measure_all(argc > 1 ? strtod(argv[1], NULL) : 1, argc > 2 ? strtoull(argv[2], NULL, 10) : 1);
+    struct kept_runs *kept = kept_open(path, seconds);
+    if (!kept)
+        return 1;
+    if (!limits && !mean_limits)
+        measure_all(kept, alarms);
+    for (int i = 0; limits && i < 2 * N_LIMITS; i++)
+        print_limit(kept, i < N_LIMITS, i % N_LIMITS);
+    for (int i = 0; mean_limits && i < N_MEAN_LIMITS; i++)
+        print_mean_limit(kept, i, alarms);
+    kept_close(kept);
     return 0;
 }

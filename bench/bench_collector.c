@@ -2,13 +2,15 @@
  * The whole pipeline but Kafka, in one process: decode, check, join, fold and commit, from a log
  * that is made while it is read.
  *
- *     bench_collector [profiles] [pending] [panes]      default: all three
+ *     bench_collector [profiles] [pending] [panes]      default: these three
  *
  * profiles  what the feature profiles that drift is computed from cost: the same log without them
  *           (fold_profile is wrapped away), with them, and with a reference loaded
  * pending   the same mix of predictions and labels while 10 thousand, 1 and 5 million predictions
  *           wait: a label comes that many predictions after its own
  * panes     bytes of memory that a feature takes in a minute's and in an hour's pane
+ * away, kept, grid    one pass of that third of `profiles`, to count its instructions:
+ *           valgrind --tool=callgrind --toggle-collect=collector_step bench_collector grid
  *
  * CPU time of the ingest thread, commits included, less what making the log takes; the best of
  * some rounds that take turns. Prints Markdown.
@@ -304,11 +306,17 @@ static double take(struct run *run, int64_t until, int64_t lag)
 
 /* ---- the three ---- */
 
-static double cost_of(bool away, bool with_reference)
+enum profiling_kind {
+    AWAY,
+    KEPT,
+    GRID
+};
+
+static double cost_of(enum profiling_kind kind)
 {
     struct run run;
-    profiles_away = away;
-    run_open(&run, 20, with_reference);
+    profiles_away = kind == AWAY;
+    run_open(&run, 20, kind == GRID);
     (void)take(&run, 20000, 5000);
     double cost = take(&run, 220000, 5000);
     run_close(&run);
@@ -321,7 +329,7 @@ static void bench_profiles(void)
     double best[3] = {1e9, 1e9, 1e9};
     for (int round = 0; round < ROUNDS; round++) {
         for (int which = 0; which < 3; which++) {
-            double cost = cost_of(which == 0, which == 2);
+            double cost = cost_of((enum profiling_kind)which);
             best[which] = cost < best[which] ? cost : best[which];
         }
     }
@@ -408,6 +416,18 @@ static void bench_panes(void)
     free(sorted);
 }
 
+static int one_pass(const char *name)
+{
+    static const char *const names[] = {"away", "kept", "grid"};
+    for (int kind = AWAY; kind <= GRID; kind++) {
+        if (strcmp(name, names[kind]) == 0) {
+            printf("%s: %.2f µs an event\n", name, cost_of((enum profiling_kind)kind));
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static bool wanted(int argc, char **argv, const char *name)
 {
     for (int i = 1; i < argc; i++)
@@ -419,6 +439,8 @@ static bool wanted(int argc, char **argv, const char *name)
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0); /* row by row, also into a pipe */
+    if (argc == 2 && one_pass(argv[1]) == 0)
+        return 0;
     printf("| what | figure | aim |\n|---|---|---|\n");
     if (wanted(argc, argv, "profiles"))
         bench_profiles();

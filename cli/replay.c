@@ -73,11 +73,11 @@ struct deciders { /* who decides at looks, as in a daemon; nobody is told */
 static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
 {
     struct deciders *deciders = context;
-    struct outside outside = {.now_ms = look_ms, .lag = -1};
+    struct outside outside = {.now_ms = look_ms, .lag = -1, .wall_ms = look_ms};
     bool watched = alerts_wanted(deciders->alerts);
     int rc = engine_look(&deciders->engine, look_ms, err);
     if (!rc && watched)
-        rc = alerts_look(deciders->alerts, &outside, look_ms, err);
+        rc = alerts_look(deciders->alerts, &outside, err);
     /* an experiment also looks at each second in which anything happens, as 0 stands for */
     *next_look_ms = watched ? alerts_next_look(deciders->alerts, look_ms) : 0;
     return rc;

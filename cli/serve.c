@@ -75,12 +75,11 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
 {
     struct daemon *daemon = context;
     struct outside outside = outside_at(daemon, look_ms);
-    int64_t wall_ms = clock_wall_ms(clock_system());
     bool watched = alerts_wanted(daemon->alerts);
     bool observed = daemon->engine.observer.active;
     int rc = engine_look(&daemon->engine, look_ms, err);
     if (!rc && watched)
-        rc = alerts_look(daemon->alerts, &outside, wall_ms, err);
+        rc = alerts_look(daemon->alerts, &outside, err);
     daemon->looked_ms = look_ms;
     daemon->looked_boot_ms = clock_boot_ms(clock_system());
     /* an experiment also looks at each second in which anything happens, as 0 stands for */
@@ -113,12 +112,11 @@ static int tick(void *context, struct store *store, struct err *err)
     notify("WATCHDOG=1"); /* by the thread that evaluates: when it stands still, so does this */
     if (was_set(daemon))
         return 0;
-    int64_t wall_ms = clock_wall_ms(clock_system());
     int64_t silent_ms = clock_boot_ms(clock_system()) - daemon->looked_boot_ms;
     int rc = 0;
     if (daemon->looked_boot_ms && silent_ms > 2 * TICK_MS) {
         struct outside outside = outside_at(daemon, daemon->looked_ms + silent_ms);
-        rc = alerts_tick(daemon->alerts, &outside, wall_ms, err);
+        rc = alerts_tick(daemon->alerts, &outside, err);
         if (!rc)
             rc = engine_tick(&daemon->engine, daemon->looked_ms, silent_ms, err);
     }

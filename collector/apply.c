@@ -144,9 +144,8 @@ int apply_label(struct collector *collector, struct record *record, const struct
         sample.label_class = class;
         rc = put_label(collector, record, &target, &sample, 1, err);
     }
-    if (rc >= 0 && !had && !is_value && changing_watches(model))
-        rc = changing_label(collector->changing, version_of(collector, record), collector->id,
-                            &sample, err);
+    if (rc >= 0 && !had && changing_watches(model))
+        rc = changing_label(collector->changing, &target, collector->id, &sample, err);
     if (rc >= 0)
         rc = join_set_label(collector->join, record, is_value, label->number, class, err);
     return rc < 0 ? rc : count_label(model, record, had, err);
@@ -173,8 +172,8 @@ int apply_outcome(struct collector *collector, const struct record *record, stru
     if (rc >= 0)
         rc = observe_outcome(collector, record, name, value, 1, err);
     if (rc >= 0 && !there && changing_watches(model))
-        rc = changing_outcome(collector->changing, version_of(collector, record), collector->id,
-                              collector->event_ms, name, value, err);
+        rc = changing_outcome(collector->changing, &target, collector->id, collector->event_ms,
+                              name, value, err);
     count_model(model, COUNT_OUTCOMES, there ? 0 : 1);
     return rc < 0 ? rc : 0;
 }

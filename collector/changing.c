@@ -1,6 +1,7 @@
 #include "collector/changing.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,9 @@
 #include "storage/change_points.h"
 
 enum {
-    MAX_STATE_BYTES = 4096,
-    MAX_WAITING_BYTES = 1 << 30
+    MAX_STATE_BYTES = 1 << 16,
+    MAX_WAITING_BYTES = 1 << 30,
+    WAITING_FORM = 2
 };
 
 /* One event of one stream. */
@@ -45,6 +47,11 @@ static int no_memory(struct err *err)
     return err_set(err, -ENOMEM, "collector: no memory for what detectors of changes wait for");
 }
 
+static float finite_float(double value)
+{
+    return (float)fmin(fmax(value, -(double)FLT_MAX), (double)FLT_MAX);
+}
+
 static int wait_for_look(struct changing *changing, const struct watched_stream *stream,
                          int64_t ts_ms, uint64_t hash, unsigned place, double value,
                          struct err *err)
@@ -60,23 +67,40 @@ static int wait_for_look(struct changing *changing, const struct watched_stream 
         changing->waiting_capacity = capacity;
     }
     changing->waiting[changing->n_waiting++] =
-        (struct waiting){ts_ms, hash, stream->number, (float)value, (uint8_t)place};
+        (struct waiting){ts_ms, hash, stream->number, finite_float(value), (uint8_t)place};
     return 0;
 }
 
 /* --- events --- */
 
-static bool is_positive(const struct metric_setup *setup, const struct sample *sample)
+/* Which of the places among equals an event gets. */
+static unsigned tie_of(uint64_t hash)
 {
-    return sample->predicted ? sample->predicted == setup->positive
-                             : sample->score >= setup->threshold;
+    return (unsigned)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 56) % MEAN_TIES;
 }
 
-static bool is_correct(const struct metric_setup *setup, const struct sample *sample)
+static int take_metric(struct changing *changing, struct watched_stream *stream, double value,
+                       int64_t ts_ms, uint64_t hash, struct err *err)
 {
-    bool by_threshold = setup->task == TASK_BINARY && sample->predicted == 0;
-    return by_threshold ? is_positive(setup, sample) == (sample->label_class == setup->positive)
-                        : sample->predicted == sample->label_class;
+    if (!stream || isnan(value))
+        return 0;
+    return stream->is_mean ? wait_for_look(changing, stream, ts_ms, hash, tie_of(hash), value, err)
+                           : wait_for_look(changing, stream, ts_ms, hash, value != 0, 0, err);
+}
+
+/* What the event says of the metrics that are known with its prediction, or with its label. */
+static int take_metrics(struct changing *changing, const struct watched *watched,
+                        const struct metric_setup *setup, const struct sample *sample,
+                        bool of_labels, uint64_t hash, struct err *err)
+{
+    int rc = 0;
+    for (int i = 0; !rc && i < N_WATCHED_METRICS; i++) {
+        const struct watched_metric *metric = &watched_metrics[i];
+        if (watched->metrics[i] && metric->of_labels == of_labels)
+            rc = take_metric(changing, watched->metrics[i], metric->value(setup, sample),
+                             sample->ts_ms, hash, err);
+    }
+    return rc;
 }
 
 static int take_feature(struct changing *changing, struct watched_stream *stream,
@@ -98,52 +122,78 @@ static int take_feature(struct changing *changing, struct watched_stream *stream
     return wait_for_look(changing, stream, ts_ms, hash, bin, category ? 0 : item->number, err);
 }
 
-int changing_prediction(struct changing *changing, struct version *version,
-                        const struct event *event, const struct sample *sample,
-                        const struct profile_item *items, size_t n_items, struct err *err)
+static int take_features(struct changing *changing, struct watched *watched,
+                         const struct event *event, const struct profile_item *items,
+                         size_t n_items, int64_t ts_ms, uint64_t hash, struct err *err)
 {
-    const struct metric_setup *setup = &version->model->setup;
-    const uint64_t hash = class_id(event->id.data, event->id.size);
-    struct watched *watched;
-    int rc = watched_of(&changing->streams, version, &watched, err);
-    if (!rc)
-        rc = wait_for_look(changing, watched->error, sample->ts_ms, hash, sample->failed, 0, err);
-    bool says = !sample->failed && (sample->predicted || !isnan(sample->score));
-    if (!rc && says)
-        rc = wait_for_look(changing, watched->positive, sample->ts_ms, hash,
-                           is_positive(setup, sample), 0, err);
-    for (size_t i = 0; !rc && i < watched->n_outcomes; i++)
-        rc = wait_for_look(changing, watched->outcomes[i].stream, sample->ts_ms, hash, 0, 0, err);
+    int rc = 0;
     for (size_t i = 0; !rc && watched->features && i < n_items; i++) {
         struct watched_stream *stream;
         rc = watched_feature(&changing->streams, watched, items[i].slot, event, &stream, err);
         if (!rc && stream)
-            rc = take_feature(changing, stream, &items[i], sample->ts_ms, hash, err);
+            rc = take_feature(changing, stream, &items[i], ts_ms, hash, err);
     }
     return rc;
 }
 
-int changing_label(struct changing *changing, struct version *version, struct view id,
-                   const struct sample *sample, struct err *err)
+/* The whole, and where slices are watched those of the event. */
+static uint32_t n_series(const struct fold_target *target)
 {
-    struct watched *watched;
-    int rc = watched_of(&changing->streams, version, &watched, err);
-    if (rc || sample->failed || (!sample->predicted && isnan(sample->score)))
-        return rc;
-    return wait_for_look(changing, watched->accuracy, sample->ts_ms, class_id(id.data, id.size),
-                         is_correct(&version->model->setup, sample), 0, err);
+    const struct config_model *config = target->series[0]->version->model->config;
+    return config->changes.n_segments ? target->n : 1;
 }
 
-int changing_outcome(struct changing *changing, struct version *version, struct view id,
+int changing_prediction(struct changing *changing, const struct fold_target *target,
+                        const struct event *event, const struct sample *sample,
+                        const struct profile_item *items, size_t n_items, struct err *err)
+{
+    const struct metric_setup *setup = &target->series[0]->version->model->setup;
+    const uint64_t hash = class_id(event->id.data, event->id.size);
+    int rc = 0;
+    for (uint32_t k = 0; !rc && k < n_series(target); k++) {
+        struct watched *watched;
+        rc = watched_of(&changing->streams, target->series[k], &watched, err);
+        if (!rc)
+            rc = take_metrics(changing, watched, setup, sample, false, hash, err);
+        for (size_t i = 0; !rc && i < watched->n_outcomes; i++)
+            if (watched->outcomes[i].stream->of_outcomes)
+                rc =
+                    take_metric(changing, watched->outcomes[i].stream, 0, sample->ts_ms, hash, err);
+        if (!rc)
+            rc = take_features(changing, watched, event, items, n_items, sample->ts_ms, hash, err);
+    }
+    return rc;
+}
+
+int changing_label(struct changing *changing, const struct fold_target *target, struct view id,
+                   const struct sample *sample, struct err *err)
+{
+    const struct metric_setup *setup = &target->series[0]->version->model->setup;
+    const uint64_t hash = class_id(id.data, id.size);
+    int rc = 0;
+    for (uint32_t k = 0; !rc && k < n_series(target); k++) {
+        struct watched *watched;
+        rc = watched_of(&changing->streams, target->series[k], &watched, err);
+        if (!rc)
+            rc = take_metrics(changing, watched, setup, sample, true, hash, err);
+    }
+    return rc;
+}
+
+int changing_outcome(struct changing *changing, const struct fold_target *target, struct view id,
                      int64_t ts_ms, struct view name, double value, struct err *err)
 {
-    const uint64_t name_id = class_id(name.data, name.size);
-    struct watched *watched;
-    int rc = watched_of(&changing->streams, version, &watched, err);
-    for (size_t i = 0; !rc && value != 0 && i < watched->n_outcomes; i++)
-        if (watched->outcomes[i].name_id == name_id)
-            rc = wait_for_look(changing, watched->outcomes[i].stream, ts_ms,
-                               class_id(id.data, id.size), 1, 0, err);
+    const uint64_t name_id = class_id(name.data, name.size), hash = class_id(id.data, id.size);
+    int rc = 0;
+    for (uint32_t k = 0; !rc && k < n_series(target); k++) {
+        struct watched *watched;
+        rc = watched_of(&changing->streams, target->series[k], &watched, err);
+        for (size_t i = 0; !rc && i < watched->n_outcomes; i++) {
+            const struct watched_outcome *outcome = &watched->outcomes[i];
+            if (outcome->name_id == name_id && (value != 0 || outcome->stream->is_mean))
+                rc = take_metric(changing, outcome->stream, value, ts_ms, hash, err);
+        }
+    }
     return rc;
 }
 
@@ -237,14 +287,20 @@ static void save_text(struct buf *out, const char *text)
     buf_string(out, text, strlen(text));
 }
 
-/* Streams by name, in the order of their numbers; then the events. */
+/*
+ * 0 and the number of the form; streams by name, in the order of their numbers; then the events.
+ * The first form had no slices and began with the streams.
+ */
 static void save_waiting(const struct changing *changing, struct buf *out)
 {
+    buf_varint(out, 0);
+    buf_u8(out, WAITING_FORM);
     buf_varint(out, changing->streams.n);
     for (size_t i = 0; i < changing->streams.n; i++) {
         const struct change_key key = watched_key(changing->streams.streams[i]);
         save_text(out, key.model);
         save_text(out, key.version);
+        save_text(out, key.slice);
         save_text(out, key.kind);
         save_text(out, key.name);
     }
@@ -286,6 +342,7 @@ static int by_stream(const void *a, const void *b)
                             y = watched_key(((const struct found *)b)->stream);
     int order = strcmp(x.model, y.model);
     order = order ? order : strcmp(x.version, y.version);
+    order = order ? order : strcmp(x.slice, y.slice);
     order = order ? order : strcmp(x.kind, y.kind);
     order = order ? order : strcmp(x.name, y.name);
     int64_t at = ((const struct found *)a)->change.began_ms,
@@ -362,15 +419,20 @@ static int read_text(struct reader *in, char *out, size_t room)
     return 0;
 }
 
+static int waiting_damaged(struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, "events that wait for a look: the bytes are damaged");
+}
+
 /* The stream that had a number when the bytes were written; NULL: it is watched no longer. */
 static int read_stream(struct changing *changing, struct models *models, struct reader *in,
-                       struct watched_stream **out, struct err *err)
+                       unsigned form, struct watched_stream **out, struct err *err)
 {
-    char texts[4][WATCHED_MAX_NAME];
-    for (int i = 0; i < 4; i++)
-        if (read_text(in, texts[i], sizeof(texts[i])))
-            return err_set(err, ERR_CORRUPT, "events that wait for a look: the bytes are damaged");
-    const struct change_key key = {texts[0], texts[1], texts[2], texts[3]};
+    char texts[5][WATCHED_MAX_NAME] = {""};
+    for (int i = 0; i < 5; i++)
+        if ((i != 2 || form > 1) && read_text(in, texts[i], sizeof(texts[i])))
+            return waiting_damaged(err);
+    const struct change_key key = {texts[0], texts[1], texts[2], texts[3], texts[4]};
     return watched_by_key(&changing->streams, models, &key, out, err);
 }
 
@@ -379,11 +441,18 @@ static int read_waiting(struct changing *changing, struct models *models, const 
 {
     struct reader in = reader_of(bytes, n);
     size_t n_streams = reader_varint(&in);
+    unsigned form = 1;
+    if (n_streams == 0) {
+        form = reader_u8(&in);
+        n_streams = reader_varint(&in);
+    }
+    if (form > WAITING_FORM)
+        return waiting_damaged(err);
     AUTO_FREE struct watched_stream **streams =
         n_streams <= n ? calloc(n_streams + 1, sizeof(struct watched_stream *)) : NULL;
     int rc = streams ? 0 : no_memory(err);
     for (size_t i = 0; !rc && i < n_streams; i++)
-        rc = read_stream(changing, models, &in, &streams[i], err);
+        rc = read_stream(changing, models, &in, form, &streams[i], err);
     size_t n_events = rc ? 0 : reader_varint(&in);
     for (size_t i = 0; !rc && i < n_events; i++) {
         size_t stream = reader_varint(&in);
@@ -393,8 +462,9 @@ static int read_waiting(struct changing *changing, struct models *models, const 
         uint32_t bits = reader_u32(&in);
         float value;
         memcpy(&value, &bits, sizeof(value));
-        if (reader_failed(&in) || stream >= n_streams || place >= SHAPE_BINS)
-            return err_set(err, ERR_CORRUPT, "events that wait for a look: the bytes are damaged");
+        if (reader_failed(&in) || stream >= n_streams ||
+            (streams[stream] && place >= change_stream_places(&streams[stream]->state)))
+            return waiting_damaged(err);
         rc = wait_for_look(changing, streams[stream], ts_ms, hash, place, (double)value, err);
     }
     return rc;

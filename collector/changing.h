@@ -7,9 +7,9 @@
  *          look covers the same events in every run, so that partitions may interleave as they
  *          like, and a crash or a replay finds the same changes to the bit. What waits for a look
  *          is saved with the offsets, too
- * Streams  error_rate, positive_rate, accuracy, rates of outcomes; features with a reference,
- *          @score and @prediction. A label stands at its prediction's time; one that is corrected
- *          counts as it came first
+ * Streams  the metrics of collector/watched_metrics.h, rates and means of outcomes, also in slices;
+ *          features with a reference, @score and @prediction. A label stands at its prediction's
+ *          time; one that is corrected counts as it came first
  * Rates of outcomes  the stream is of predictions (0) and outcomes (1) as they come, for nobody
  *          tells that an outcome will not come any more; means are turned back into rates
  * Cost     nothing where a model has no `changes`
@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "collector/fold.h"
 #include "collector/models.h"
 #include "storage/store.h"
 
@@ -37,13 +38,14 @@ static inline bool changing_watches(const struct model *model)
     return model->config && model->config->changes.expected_run_time > 0;
 }
 
-/* `id`: of the prediction; `items`: what goes into the profiles. */
-int changing_prediction(struct changing *changing, struct version *version,
+/* `target`: the series that the event goes into; `id`: of the prediction; `items`: what goes into
+   the profiles. */
+int changing_prediction(struct changing *changing, const struct fold_target *target,
                         const struct event *event, const struct sample *sample,
                         const struct profile_item *items, size_t n_items, struct err *err);
-int changing_label(struct changing *changing, struct version *version, struct view id,
+int changing_label(struct changing *changing, const struct fold_target *target, struct view id,
                    const struct sample *sample, struct err *err);
-int changing_outcome(struct changing *changing, struct version *version, struct view id,
+int changing_outcome(struct changing *changing, const struct fold_target *target, struct view id,
                      int64_t ts_ms, struct view name, double value, struct err *err);
 
 /* The detectors take what waits. */

@@ -22,15 +22,16 @@ static void watched_finish(struct watched *watched)
 
 void watched_streams_finish(struct watched_streams *streams)
 {
-    for (size_t i = 0; i < streams->n_versions; i++)
-        watched_finish(&streams->versions[i]);
+    for (size_t i = 0; i < streams->n_series; i++)
+        watched_finish(&streams->series[i]);
     for (size_t i = 0; i < streams->n; i++) {
+        change_stream_finish(&streams->streams[i]->state);
         free(streams->streams[i]->name);
         free(streams->streams[i]);
     }
     id_set_finish(&streams->by_key);
     free(streams->streams);
-    free(streams->versions);
+    free(streams->series);
 }
 
 static int no_memory(struct err *err)
@@ -43,9 +44,13 @@ static int no_memory(struct err *err)
 static int fresh(struct watched_stream *stream, double expected, uint64_t reference,
                  struct err *err)
 {
+    change_stream_finish(&stream->state);
     if (stream->kind == FEATURE)
         return change_stream_feature(&stream->state, expected, reference, stream->feature, err);
-    change_stream_metric(&stream->state, expected);
+    if (stream->is_mean)
+        change_stream_mean(&stream->state, expected);
+    else
+        change_stream_rate(&stream->state, expected);
     return 0;
 }
 
@@ -61,7 +66,7 @@ static int stored(struct watched_streams *streams, struct watched_stream *stream
     return change_stream_load(&stream->state, &in, err);
 }
 
-static int add(struct watched_streams *streams, struct version *version, const char *kind,
+static int add(struct watched_streams *streams, struct series *series, const char *kind,
                struct view name, uint64_t hash, struct watched_stream **out, struct err *err)
 {
     if (streams->n == streams->capacity) {
@@ -82,7 +87,7 @@ static int add(struct watched_streams *streams, struct version *version, const c
         free(copy);
         return rc;
     }
-    stream->version = version;
+    stream->series = series;
     stream->kind = kind;
     stream->name = copy;
     stream->number = (uint32_t)streams->n;
@@ -91,130 +96,179 @@ static int add(struct watched_streams *streams, struct version *version, const c
     return stored(streams, stream, err);
 }
 
+/* What a stream is to be watched as. */
+struct wish {
+    const char *kind;
+    struct view name;
+    bool is_mean;
+    const struct reference_feature *feature;
+};
+
+/* Is its state that of what is wished? */
+static bool fits(const struct watched_stream *stream, const struct wish *wish, double expected,
+                 uint64_t reference)
+{
+    const struct change_stream *state = &stream->state;
+    return state->expected == expected && state->reference == reference &&
+           (wish->kind == FEATURE || (state->method == CHANGE_BY_MEAN) == wish->is_mean);
+}
+
 /* The stream as it is to be watched now: as it stands, as it is stored, or from its start. */
-static int stream_of(struct watched_streams *streams, struct watched *watched, const char *kind,
-                     struct view name, const struct reference_feature *feature,
-                     struct watched_stream **out, struct err *err)
+static int stream_of(struct watched_streams *streams, struct watched *watched,
+                     const struct wish *wish, struct watched_stream **out, struct err *err)
 {
     char key[64 + WATCHED_MAX_NAME];
-    int n = snprintf(key, sizeof(key), "%u/%s/%.*s", watched->version->handle, kind, (int)name.size,
-                     name.data);
+    int n = snprintf(key, sizeof(key), "%u/%s/%.*s", watched->series->number, wish->kind,
+                     (int)wish->name.size, wish->name.data);
     uint64_t hash = class_id(key, (size_t)n < sizeof(key) ? (size_t)n : sizeof(key) - 1);
     uint32_t at = id_set_find(&streams->by_key, hash);
     int rc = 0;
     if (at == ID_NONE)
-        rc = add(streams, watched->version, kind, name, hash, out, err);
+        rc = add(streams, watched->series, wish->kind, wish->name, hash, out, err);
     else
         *out = streams->streams[at];
     if (rc)
         return rc;
     struct watched_stream *stream = *out;
     double expected = (double)watched->config->changes.expected_run_time;
-    uint64_t reference = kind == FEATURE ? watched->reference : 0;
-    stream->feature = feature;
-    if (stream->state.expected == expected && stream->state.reference == reference)
+    uint64_t reference = wish->kind == FEATURE ? watched->reference : 0;
+    stream->feature = wish->feature;
+    stream->is_mean = wish->is_mean;
+    if (fits(stream, wish, expected, reference))
         return 0;
     stream->dirty = true;
     return fresh(stream, expected, reference, err);
 }
 
-/* --- of a version --- */
+/* --- of a series --- */
 
-static bool is_wanted(const struct config_changes *changes, const char *metric)
+static bool is_named(const struct config_changes *changes, const char *metric)
 {
     for (size_t i = 0; i < changes->n_metrics; i++)
         if (strcmp(changes->metrics[i], metric) == 0)
             return true;
-    return changes->n_metrics == 0;
+    return false;
 }
 
-static int metric_stream(struct watched_streams *streams, struct watched *watched,
-                         const char *metric, bool exists, struct watched_stream **out,
-                         struct err *err)
+static bool is_wanted(const struct config_changes *changes, const char *metric)
 {
-    return exists && is_wanted(&watched->config->changes, metric)
-               ? stream_of(streams, watched, METRIC, view_of(metric), NULL, out, err)
-               : 0;
+    return changes->n_metrics == 0 || is_named(changes, metric);
+}
+
+static int add_metrics(struct watched_streams *streams, struct watched *watched, struct err *err)
+{
+    const struct config_changes *changes = &watched->config->changes;
+    const unsigned task = 1u << watched->series->version->model->setup.task;
+    int rc = 0;
+    for (int i = 0; !rc && i < N_WATCHED_METRICS; i++) {
+        const struct watched_metric *metric = &watched_metrics[i];
+        const struct wish wish = {
+            .kind = METRIC, .name = view_of(metric->name), .is_mean = metric->is_mean};
+        bool wanted = metric->only_if_named ? is_named(changes, metric->name)
+                                            : is_wanted(changes, metric->name);
+        if (wanted && metric->tasks & task)
+            rc = stream_of(streams, watched, &wish, &watched->metrics[i], err);
+    }
+    return rc;
 }
 
 static int add_outcome(struct watched_streams *streams, struct watched *watched, const char *metric,
-                       struct view outcome, struct err *err)
+                       struct view outcome, bool is_mean, struct err *err)
 {
     struct watched_outcome *more =
         realloc(watched->outcomes, (watched->n_outcomes + 1) * sizeof(*more));
     if (!more)
         return no_memory(err);
     watched->outcomes = more;
+    const struct wish wish = {.kind = METRIC, .name = view_of(metric), .is_mean = is_mean};
     struct watched_stream *stream = NULL;
-    int rc = stream_of(streams, watched, METRIC, view_of(metric), NULL, &stream, err);
+    int rc = stream_of(streams, watched, &wish, &stream, err);
     if (rc)
         return rc;
-    stream->of_outcomes = true;
+    stream->of_outcomes = !is_mean;
     more[watched->n_outcomes++] =
         (struct watched_outcome){class_id(outcome.data, outcome.size), stream};
     return 0;
 }
 
-/* The model's own rates, and `outcome_rate{name="x"}` where it is named. */
+/* `outcome_rate{name="x"}`, where `before` is what stands before the x; else nothing is added. */
+static int add_named(struct watched_streams *streams, struct watched *watched, const char *metric,
+                     const char *before, bool is_mean, struct err *err)
+{
+    const size_t n = strlen(metric), head = strlen(before);
+    if (strncmp(metric, before, head) != 0 || n < head + 3)
+        return 0;
+    return add_outcome(streams, watched, metric, (struct view){metric + head, n - head - 2},
+                       is_mean, err);
+}
+
+/* The model's own, and those of outcomes where they are named. */
 static int add_outcomes(struct watched_streams *streams, struct watched *watched, struct err *err)
 {
-    static const char before[] = "outcome_rate{name=\"";
     const struct config_model *config = watched->config;
     int rc = 0;
     for (size_t i = 0; !rc && i < config->n_metrics; i++) {
         const struct config_metric *metric = &config->metrics[i];
-        if (metric->outcome && strcmp(metric->agg, "rate") == 0 &&
+        bool is_mean = metric->outcome && strcmp(metric->agg, "mean") == 0;
+        if (metric->outcome && (is_mean || strcmp(metric->agg, "rate") == 0) &&
             strcmp(metric->per, "prediction") == 0 && is_wanted(&config->changes, metric->name))
-            rc = add_outcome(streams, watched, metric->name, view_of(metric->outcome), err);
+            rc =
+                add_outcome(streams, watched, metric->name, view_of(metric->outcome), is_mean, err);
     }
     for (size_t i = 0; !rc && i < config->changes.n_metrics; i++) {
         const char *name = config->changes.metrics[i];
-        size_t n = strlen(name);
-        if (strncmp(name, before, sizeof(before) - 1) == 0 && n > sizeof(before) + 1)
-            rc = add_outcome(streams, watched, name,
-                             (struct view){name + sizeof(before) - 1, n - sizeof(before) - 1}, err);
+        rc = add_named(streams, watched, name, "outcome_rate{name=\"", false, err);
+        if (!rc)
+            rc = add_named(streams, watched, name, "outcome_mean{name=\"", true, err);
     }
     return rc;
 }
 
-static int make(struct watched_streams *streams, struct watched *watched, struct version *version,
+/* The whole, or a slice "country=de" whose key is named. */
+static bool is_watched(const struct config_changes *changes, const char *slice)
+{
+    for (size_t i = 0; i < changes->n_segments; i++) {
+        size_t n = strlen(changes->segments[i]);
+        if (strncmp(slice, changes->segments[i], n) == 0 && slice[n] == '=')
+            return true;
+    }
+    return slice[0] == '\0';
+}
+
+static int make(struct watched_streams *streams, struct watched *watched, struct series *series,
                 uint64_t reference, struct err *err)
 {
-    const struct model *model = version->model;
-    enum task task = model->setup.task;
+    const struct model *model = series->version->model;
     watched_finish(watched);
-    watched->version = version;
-    watched->config = model->config;
+    watched->series = series;
     watched->reference = reference;
-    watched->features = reference && model->config->changes.features;
-    int rc = metric_stream(streams, watched, "error_rate", true, &watched->error, err);
-    if (!rc)
-        rc = metric_stream(streams, watched, "positive_rate", task == TASK_BINARY,
-                           &watched->positive, err);
-    if (!rc)
-        rc = metric_stream(streams, watched, "accuracy",
-                           task == TASK_BINARY || task == TASK_MULTICLASS, &watched->accuracy, err);
+    watched->features = reference && series->slice == 0 && model->config->changes.features;
+    watched->config = model->config;
+    if (!is_watched(&model->config->changes, model->slices[series->slice]))
+        return 0;
+    int rc = add_metrics(streams, watched, err);
     return rc ? rc : add_outcomes(streams, watched, err);
 }
 
-int watched_of(struct watched_streams *streams, struct version *version, struct watched **out,
+int watched_of(struct watched_streams *streams, struct series *series, struct watched **out,
                struct err *err)
 {
-    const struct reference *reference = version->model->profiling.reference;
+    const struct model *model = series->version->model;
+    const struct reference *reference = model->profiling.reference;
     const uint64_t id = reference ? reference->id : 0;
-    if (version->handle >= streams->n_versions) {
-        size_t n = version->handle + 16;
-        struct watched *more = realloc(streams->versions, n * sizeof(*more));
+    if (series->number >= streams->n_series) {
+        size_t n = series->number + series->number / 2 + 16;
+        struct watched *more = realloc(streams->series, n * sizeof(*more));
         if (!more)
             return no_memory(err);
-        memset(more + streams->n_versions, 0, (n - streams->n_versions) * sizeof(*more));
-        streams->versions = more;
-        streams->n_versions = n;
+        memset(more + streams->n_series, 0, (n - streams->n_series) * sizeof(*more));
+        streams->series = more;
+        streams->n_series = n;
     }
-    *out = &streams->versions[version->handle];
-    return (*out)->config == version->model->config && (*out)->reference == id
+    *out = &streams->series[series->number];
+    return (*out)->config == model->config && (*out)->reference == id
                ? 0
-               : make(streams, *out, version, id, err);
+               : make(streams, *out, series, id, err);
 }
 
 static struct view name_of(const struct event *event, uint32_t slot, uint64_t name_id)
@@ -251,46 +305,66 @@ int watched_feature(struct watched_streams *streams, struct watched *watched, ui
     if (rc)
         return rc;
     if (!watched->by_slot[slot]) {
-        const struct profiling *profiling = &watched->version->model->profiling;
+        const struct profiling *profiling = &watched->series->version->model->profiling;
         uint64_t name_id = profiling->features[slot].name_id;
         struct view name = name_of(event, slot, name_id);
         if (!name.data)
             return 0;
-        rc = stream_of(streams, watched, FEATURE, name,
-                       reference_find(profiling->reference, name_id), &watched->by_slot[slot], err);
+        const struct wish wish = {.kind = FEATURE,
+                                  .name = name,
+                                  .feature = reference_find(profiling->reference, name_id)};
+        rc = stream_of(streams, watched, &wish, &watched->by_slot[slot], err);
     }
     *out = watched->by_slot[slot];
     return rc;
+}
+
+static int series_by_key(struct models *models, struct model *model, const struct change_key *key,
+                         struct series **out, struct err *err)
+{
+    struct version *version;
+    uint32_t slice = 0;
+    int rc = model_version(models, model, view_of(key->version), &version, err);
+    while (slice < model->n_slices && strcmp(model->slices[slice], key->slice) != 0)
+        slice++;
+    *out = NULL;
+    return rc || slice == model->n_slices ? rc : version_series(models, version, slice, out, err);
+}
+
+static struct watched_stream *metric_by_name(const struct watched *watched, const char *name)
+{
+    for (int i = 0; i < N_WATCHED_METRICS; i++)
+        if (watched->metrics[i] && strcmp(watched->metrics[i]->name, name) == 0)
+            return watched->metrics[i];
+    for (size_t i = 0; i < watched->n_outcomes; i++)
+        if (strcmp(watched->outcomes[i].stream->name, name) == 0)
+            return watched->outcomes[i].stream;
+    return NULL;
 }
 
 int watched_by_key(struct watched_streams *streams, struct models *models,
                    const struct change_key *key, struct watched_stream **out, struct err *err)
 {
     struct model *model = models_find(models, view_of(key->model));
-    struct version *version;
+    struct series *series;
     struct watched *watched;
     *out = NULL;
     if (!model || !model->config || model->config->changes.expected_run_time <= 0)
         return 0;
-    int rc = model_version(models, model, view_of(key->version), &version, err);
-    if (!rc)
-        rc = watched_of(streams, version, &watched, err);
-    if (rc)
+    int rc = series_by_key(models, model, key, &series, err);
+    if (!rc && series)
+        rc = watched_of(streams, series, &watched, err);
+    if (rc || !series)
         return rc;
-    bool feature = strcmp(key->kind, FEATURE) == 0;
-    if (feature) {
-        if (!watched->features)
-            return 0;
-        uint64_t name_id = class_id(key->name, strlen(key->name));
-        return stream_of(streams, watched, FEATURE, view_of(key->name),
-                         reference_find(model->profiling.reference, name_id), out, err);
+    if (strcmp(key->kind, FEATURE) != 0) {
+        *out = metric_by_name(watched, key->name);
+        return 0;
     }
-    struct watched_stream *const metrics[] = {watched->error, watched->positive, watched->accuracy};
-    for (int i = 0; i < 3; i++)
-        if (metrics[i] && strcmp(metrics[i]->name, key->name) == 0)
-            *out = metrics[i];
-    for (size_t i = 0; i < watched->n_outcomes; i++)
-        if (strcmp(watched->outcomes[i].stream->name, key->name) == 0)
-            *out = watched->outcomes[i].stream;
-    return 0;
+    if (!watched->features)
+        return 0;
+    uint64_t name_id = class_id(key->name, strlen(key->name));
+    const struct wish wish = {.kind = FEATURE,
+                              .name = view_of(key->name),
+                              .feature = reference_find(model->profiling.reference, name_id)};
+    return stream_of(streams, watched, &wish, out, err);
 }

@@ -1,9 +1,10 @@
 /*
  * The streams that are watched for changes, and which of them an event of a version concerns.
  *
- * Shape    a stream's number is its place in `streams`, for the life of the process. A version's
- *          `watched` is made anew when the configuration or the reference is another one; a stream
- *          whose reference or expected run changed starts anew
+ * Shape    a stream's number is its place in `streams`, for the life of the process. What is
+ *          watched of a series (a version, or a slice of it) is made anew when the configuration or
+ *          the reference is another one; a stream whose reference or expected run changed starts
+ *          anew. Slices have metrics alone, those of the keys in `changes.segments`
  * Owner    watched_streams_finish frees all; store is borrowed; `feature` belongs to the model's
  *          reference
  * Errors   -ENOMEM; what storage gives
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "collector/models.h"
+#include "collector/watched_metrics.h"
 #include "stats/change_stream.h"
 #include "storage/change_points.h"
 
@@ -20,11 +22,12 @@ enum {
 };
 
 struct watched_stream {
-    struct version *version;
+    struct series *series;
     const char *kind; /* "metric", "feature" */
     char *name;
     uint32_t number;
-    bool of_outcomes;
+    bool is_mean;                            /* a metric of numbers */
+    bool of_outcomes;                        /* zeros are predictions, ones outcomes */
     bool dirty;                              /* its state differs from the stored one */
     const struct reference_feature *feature; /* NULL: a metric, or not in the reference */
     struct change_stream state;
@@ -32,9 +35,9 @@ struct watched_stream {
 
 struct watched {
     const struct config_model *config; /* that it was made by */
-    struct version *version;
+    struct series *series;
     uint64_t reference;
-    struct watched_stream *error, *positive, *accuracy; /* NULL: not watched */
+    struct watched_stream *metrics[N_WATCHED_METRICS]; /* NULL: not watched */
     struct watched_outcome {
         uint64_t name_id;
         struct watched_stream *stream;
@@ -50,15 +53,15 @@ struct watched_streams {
     struct watched_stream **streams;
     size_t n, capacity;
     struct id_set by_key;
-    struct watched *versions; /* by handle */
-    size_t n_versions;
+    struct watched *series; /* by number */
+    size_t n_series;
 };
 
 void watched_streams_init(struct watched_streams *streams, struct store *store);
 void watched_streams_finish(struct watched_streams *streams);
 
-/* What is watched of a version whose model is (changing_watches). */
-int watched_of(struct watched_streams *streams, struct version *version, struct watched **out,
+/* What is watched of a series whose model is (changing_watches). */
+int watched_of(struct watched_streams *streams, struct series *series, struct watched **out,
                struct err *err);
 /* The stream of a feature's slot; `event` tells its name. *out NULL: it has none. */
 int watched_feature(struct watched_streams *streams, struct watched *watched, uint32_t slot,
@@ -69,6 +72,8 @@ int watched_by_key(struct watched_streams *streams, struct models *models,
 
 static inline struct change_key watched_key(const struct watched_stream *stream)
 {
-    return (struct change_key){stream->version->model->name, stream->version->name, stream->kind,
+    const struct version *version = stream->series->version;
+    return (struct change_key){version->model->name, version->name,
+                               version->model->slices[stream->series->slice], stream->kind,
                                stream->name};
 }

@@ -16,13 +16,12 @@ enum {
     MOST_SHARE = 6,
 };
 
-/* The columns of one fitted model, and the values of the event at hand. */
+/* The columns of one fitted model. */
 struct columns {
     const uint64_t *names;
     uint32_t n;
     uint32_t *of_slot; /* COLUMN_NONE: not in the model */
     uint32_t n_slots;
-    struct row_value *missing, *values;
 };
 #define COLUMN_NONE UINT32_MAX
 
@@ -33,27 +32,23 @@ struct expecting {
     struct columns components, loss;
     uint32_t prediction; /* column of the predicted value in the loss; COLUMN_NONE: none */
     unsigned share, loss_share;
-    double *room;
+    double *room;                       /* of the components: the event at hand */
+    struct row_value *missing, *values; /* of the loss: the event at hand, and one without values */
     int32_t domain_terms[DOMAIN_TERMS]; /* of the event at hand */
 };
-
-static void columns_finish(struct columns *columns)
-{
-    free(columns->of_slot);
-    free(columns->missing);
-    free(columns->values);
-}
 
 static void expecting_free(struct expecting *expecting)
 {
     if (!expecting)
         return;
-    columns_finish(&expecting->components);
-    columns_finish(&expecting->loss);
+    free(expecting->components.of_slot);
+    free(expecting->loss.of_slot);
     fitted_free(expecting->fitted);
     free(expecting->names);
     free(expecting->version);
     free(expecting->room);
+    free(expecting->missing);
+    free(expecting->values);
     free(expecting);
 }
 DEFINE_FREEP(expecting)
@@ -86,19 +81,6 @@ static bool is_in_share(uint64_t id, unsigned share)
     return (id & ((UINT64_C(1) << share) - 1)) == 0;
 }
 
-static int columns_new(struct columns *columns, const uint64_t *names, uint32_t n)
-{
-    columns->names = names;
-    columns->n = n;
-    columns->missing = calloc(n + 1, sizeof(*columns->missing));
-    columns->values = calloc(n + 1, sizeof(*columns->values));
-    if (!columns->missing || !columns->values)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < n; i++)
-        columns->missing[i].number = (double)NAN;
-    return 0;
-}
-
 static int expecting_new(struct expecting **out, const char *version, struct fitted *fitted,
                          struct err *err)
 {
@@ -117,18 +99,21 @@ static int expecting_new(struct expecting **out, const char *version, struct fit
     expecting->version = strdup(version);
     expecting->names = malloc((n_components + n_loss + 1) * sizeof(*expecting->names));
     expecting->room = malloc((n_components + 1) * sizeof(*expecting->room));
-    if (!expecting->version || !expecting->names || !expecting->room)
+    expecting->missing = calloc(n_loss + 1, sizeof(*expecting->missing));
+    expecting->values = calloc(n_loss + 1, sizeof(*expecting->values));
+    if (!expecting->version || !expecting->names || !expecting->room || !expecting->missing ||
+        !expecting->values)
         return err_set(err, -ENOMEM, "collector: no memory for a reference");
     for (uint32_t i = 0; i < n_components; i++)
         expecting->names[i] = components->features[i].name_id;
     for (uint32_t i = 0; i < n_loss; i++) {
         expecting->names[n_components + i] = loss->features[i].name_id;
+        expecting->missing[i].number = (double)NAN;
         if (loss->features[i].name_id == prediction)
             expecting->prediction = i;
     }
-    if (columns_new(&expecting->components, expecting->names, n_components) ||
-        columns_new(&expecting->loss, expecting->names + n_components, n_loss))
-        return err_set(err, -ENOMEM, "collector: no memory for a reference");
+    expecting->components = (struct columns){.names = expecting->names, .n = n_components};
+    expecting->loss = (struct columns){.names = expecting->names + n_components, .n = n_loss};
     expecting->share = components ? expect_share(components) : 0;
     expecting->loss_share = loss ? share_of(loss->n_asked, MOST_ASKED) : 0;
     *out = expecting;
@@ -190,6 +175,8 @@ struct expecting *expectations_of(const struct expectations *expectations, const
 static int learn_slots(struct columns *columns, const struct profiling *profiling, struct err *err)
 {
     const uint32_t n = profiling->layout.n_features;
+    if (columns->n_slots == n)
+        return 0;
     uint32_t *of_slot = realloc(columns->of_slot, n * sizeof(*of_slot));
     if (!of_slot)
         return err_set(err, -ENOMEM, "collector: no memory for %u features", n);
@@ -203,25 +190,47 @@ static int learn_slots(struct columns *columns, const struct profiling *profilin
     return 0;
 }
 
-static int take_values(struct columns *columns, const struct profiling *profiling,
-                       const struct profile_item *items, size_t n, struct err *err)
+static inline struct row_value value_of(const struct profile_item *item)
 {
-    if (columns->n_slots < profiling->layout.n_features) {
-        int rc = learn_slots(columns, profiling, err);
-        if (rc)
-            return rc;
+    switch (item->kind) {
+    case VALUE_NUMBER:
+        return (struct row_value){.number = item->number};
+    case VALUE_TEXT:
+    case VALUE_BOOL:
+        return (struct row_value){.number = (double)NAN, .category = item->category};
+    default:
+        return (struct row_value){.number = (double)NAN};
     }
-    memcpy(columns->values, columns->missing, columns->n * sizeof(*columns->values));
+}
+
+/* What the components leave of the event. */
+static double error_of(struct expecting *expecting, const struct profile_item *items, size_t n)
+{
+    const struct multivariate *model = expecting->fitted->components;
+    multivariate_start(model, expecting->room);
     for (size_t i = 0; i < n; i++) {
-        const uint32_t at = columns->of_slot[items[i].slot];
-        if (at == COLUMN_NONE)
-            continue;
-        if (items[i].kind == VALUE_NUMBER)
-            columns->values[at].number = items[i].number;
-        else if (items[i].kind == VALUE_TEXT || items[i].kind == VALUE_BOOL)
-            columns->values[at].category = items[i].category;
+        const uint32_t at = expecting->components.of_slot[items[i].slot];
+        if (at != COLUMN_NONE)
+            multivariate_put(model, at, value_of(&items[i]), expecting->room);
     }
-    return 0;
+    return multivariate_left(model, expecting->room);
+}
+
+static void expect_loss(struct expecting *expecting, const struct profile_item *items, size_t n,
+                        struct sample *sample)
+{
+    struct row_value *values = expecting->values;
+    memcpy(values, expecting->missing, expecting->loss.n * sizeof(*values));
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t at = expecting->loss.of_slot[items[i].slot];
+        if (at != COLUMN_NONE)
+            values[at] = value_of(&items[i]);
+    }
+    if (expecting->prediction != COLUMN_NONE)
+        values[expecting->prediction].number = sample->value;
+    dle_expect(expecting->fitted->loss, values, &sample->expected_absolute,
+               &sample->expected_square);
+    sample->expected = true;
 }
 
 static void expect_domain(struct expecting *expecting, struct sample *sample)
@@ -246,24 +255,18 @@ int expect_event(struct expecting *expecting, const struct profiling *profiling,
     if (sample->failed)
         return 0;
     if (fitted->components && is_in_share(id, expecting->share)) {
-        rc = take_values(&expecting->components, profiling, items, n, err);
+        rc = learn_slots(&expecting->components, profiling, err);
         if (rc)
             return rc;
         sample->reconstruction_model = fitted->estimator->reference;
-        sample->reconstruction_error = fmin(
-            multivariate_error(fitted->components, expecting->components.values, expecting->room),
-            MULTIVARIATE_FARTHEST);
+        sample->reconstruction_error = fmin(error_of(expecting, items, n), MULTIVARIATE_FARTHEST);
         expect_domain(expecting, sample);
     }
     if (fitted->loss && isfinite(sample->value) && is_in_share(id, expecting->loss_share)) {
-        rc = take_values(&expecting->loss, profiling, items, n, err);
+        rc = learn_slots(&expecting->loss, profiling, err);
         if (rc)
             return rc;
-        if (expecting->prediction != COLUMN_NONE)
-            expecting->loss.values[expecting->prediction].number = sample->value;
-        dle_expect(fitted->loss, expecting->loss.values, &sample->expected_absolute,
-                   &sample->expected_square);
-        sample->expected = true;
+        expect_loss(expecting, items, n, sample);
     }
     return rc;
 }

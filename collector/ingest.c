@@ -165,7 +165,7 @@ static int take_prediction(struct collector *collector, struct partition *partit
         rc = fold_profile(collector->fold, &target, sample.ts_ms, PROFILE_FEATURES,
                           collector->items, n_items, 1, err);
     if (rc >= 0 && changing_watches(model))
-        rc = changing_prediction(collector->changing, version, event, &sample, collector->items,
+        rc = changing_prediction(collector->changing, &target, event, &sample, collector->items,
                                  n_items, err);
     if (rc >= 0 && is_observed(collector)) {
         rc = observe_prediction(collector, version, event, &sample, err);

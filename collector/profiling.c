@@ -182,31 +182,39 @@ static enum profile_invalid invalid_of(uint32_t violation)
     }
 }
 
+static int take_other(struct profile *profile, const struct profile_item *item, int sign)
+{
+    switch (item->kind) {
+    case VALUE_TEXT:
+    case VALUE_BOOL:
+        return profile_category(profile, item->slot, item->category, sign);
+    case VALUE_ARRAY:
+        return profile_embedding(
+            profile, item->slot,
+            &(struct embedding){item->number, item->mean, item->projected, item->n}, sign);
+    case VALUE_INVALID:
+        profile_invalid(profile, item->slot, invalid_of(item->n), sign);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
 int profile_take(struct profile *profile, const struct profile_item *items, size_t n, int sign)
 {
+    struct profile_number numbers[PROFILE_NUMBERS];
+    size_t n_numbers = 0;
     int rc = 0;
     for (size_t i = 0; !rc && i < n; i++) {
-        const struct profile_item *item = &items[i];
-        switch (item->kind) {
-        case VALUE_NUMBER:
-            rc = profile_number(profile, item->slot, item->number, sign);
-            break;
-        case VALUE_TEXT:
-        case VALUE_BOOL:
-            rc = profile_category(profile, item->slot, item->category, sign);
-            break;
-        case VALUE_ARRAY:
-            rc = profile_embedding(
-                profile, item->slot,
-                &(struct embedding){item->number, item->mean, item->projected, item->n}, sign);
-            break;
-        case VALUE_INVALID:
-            profile_invalid(profile, item->slot, invalid_of(item->n), sign);
-            break;
-        case VALUE_ABSENT:
-        case VALUE_NULL:
-            break;
+        if (items[i].kind != VALUE_NUMBER) {
+            rc = take_other(profile, &items[i], sign);
+            continue;
+        }
+        numbers[n_numbers++] = (struct profile_number){items[i].slot, items[i].number};
+        if (n_numbers == PROFILE_NUMBERS) {
+            rc = profile_numbers(profile, numbers, n_numbers, sign);
+            n_numbers = 0;
         }
     }
-    return rc;
+    return rc ? rc : profile_numbers(profile, numbers, n_numbers, sign);
 }

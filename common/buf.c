@@ -124,22 +124,26 @@ void buf_string(struct buf *buf, const char *text, size_t n)
     buf_bytes(buf, text, n);
 }
 
+/* Into the room that is there, and only when that is too small once more. */
 void buf_printf(struct buf *buf, const char *format, ...)
 {
+    size_t room = buf->failed ? 0 : buf->capacity - buf->size;
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(room ? (char *)buf->data + buf->size : NULL, room, format, args);
     va_end(args);
     if (n < 0) {
         buf->failed = true;
         return;
     }
-    unsigned char *to = buf_reserve(buf, (size_t)n + 1); /* vsnprintf writes a NUL, we drop it */
-    if (!to)
-        return;
-    va_start(args, format);
-    vsnprintf((char *)to, (size_t)n + 1, format, args);
-    va_end(args);
+    if ((size_t)n >= room) { /* vsnprintf writes a NUL, we drop it */
+        unsigned char *to = buf_reserve(buf, (size_t)n + 1);
+        if (!to)
+            return;
+        va_start(args, format);
+        vsnprintf((char *)to, (size_t)n + 1, format, args);
+        va_end(args);
+    }
     buf->size += (size_t)n;
 }
 

@@ -92,8 +92,10 @@ struct config_drift {
 
 struct config_changes {
     int64_t expected_run_time;  /* events between two false alarms; 0: nothing is watched */
-    const char *const *metrics; /* n_metrics 0: all that are rates */
+    const char *const *metrics; /* n_metrics 0: the rates, mae, and the model's own of outcomes */
     size_t n_metrics;
+    const char *const *segments; /* keys whose slices are watched, too */
+    size_t n_segments;
     bool features;
 };
 

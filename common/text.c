@@ -270,10 +270,29 @@ int number_parse(double *out, const char *text, size_t n)
     return 0;
 }
 
+size_t int_print(char out[TEXT_INT_BYTES], int64_t value)
+{
+    char reversed[TEXT_INT_BYTES];
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    size_t n = 0, size = 0;
+    do {
+        reversed[n++] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left);
+    if (value < 0)
+        out[size++] = '-';
+    while (n)
+        out[size++] = reversed[--n];
+    out[size] = '\0';
+    return size;
+}
+
 const char *number_print(char out[TEXT_NUMBER_BYTES], double value)
 {
     char scientific[DIGITS_BYTES];
-    if (value == trunc(value) && fabs(value) < 0x1p64)
+    if (value == trunc(value) && fabs(value) < 0x1p63)
+        int_print(out, (int64_t)value);
+    else if (value == trunc(value) && fabs(value) < 0x1p64)
         snprintf(out, TEXT_NUMBER_BYTES, "%s%" PRIu64, value < 0 ? "-" : "", (uint64_t)fabs(value));
     else {
         digits_shortest(scientific, value);
@@ -282,32 +301,44 @@ const char *number_print(char out[TEXT_NUMBER_BYTES], double value)
     return out;
 }
 
+static char *put_digits(char *out, const char *digits, int n)
+{
+    memcpy(out, digits, (size_t)n);
+    return out + n;
+}
+
 const char *number_print_scientific(char out[TEXT_NUMBER_BYTES], const char *scientific)
 {
+    static const char zeros[] = "00000000000000000000";
     char digits[24] = "";
-    size_t n = 0;
-    const char *sign = *scientific == '-' ? "-" : "";
-    const char *p = scientific + (*scientific == '-');
-    for (; *p != 'e' && n < sizeof(digits); p++)
+    int n = 0;
+    char *to = out;
+    const char *p = scientific;
+    if (*p == '-')
+        *to++ = *p++;
+    for (; *p != 'e' && n < (int)sizeof(digits); p++)
         if (*p != '.')
             digits[n++] = *p;
     while (n > 1 && digits[n - 1] == '0')
         n--;
-    int size = (int)n;
     int exponent = atoi(p + 1); /* NOLINT(cert-err34-c): digits by definition */
+    int whole = exponent + 1;   /* digits before the point */
 
-    if (exponent < -6 || exponent > 20)
-        snprintf(out, TEXT_NUMBER_BYTES, "%s%c%s%.*se%+d", sign, digits[0], n > 1 ? "." : "",
-                 size - 1, digits + 1, exponent);
-    else if (exponent < 0)
-        snprintf(out, TEXT_NUMBER_BYTES, "%s0.%.*s%.*s", sign, -exponent - 1, "000000", size,
-                 digits);
-    else if (size > exponent + 1)
-        snprintf(out, TEXT_NUMBER_BYTES, "%s%.*s.%.*s", sign, exponent + 1, digits,
-                 size - exponent - 1, digits + exponent + 1);
-    else
-        snprintf(out, TEXT_NUMBER_BYTES, "%s%.*s%.*s", sign, size, digits, exponent + 1 - size,
-                 "00000000000000000000");
+    if (exponent < -6 || exponent > 20) {
+        snprintf(to, TEXT_NUMBER_BYTES - 1, "%c%s%.*se%+d", digits[0], n > 1 ? "." : "", n - 1,
+                 digits + 1, exponent);
+        return out;
+    }
+    if (exponent < 0) {
+        to = put_digits(put_digits(to, "0.", 2), zeros, -whole);
+        to = put_digits(to, digits, n);
+    } else if (n > whole) {
+        to = put_digits(put_digits(to, digits, whole), ".", 1);
+        to = put_digits(to, digits + whole, n - whole);
+    } else {
+        to = put_digits(put_digits(to, digits, n), zeros, whole - n);
+    }
+    *to = '\0';
     return out;
 }
 
@@ -354,10 +385,29 @@ static void json_control(struct buf *buf, unsigned char c)
         buf_printf(buf, "\\u%04x", c);
 }
 
+#define EACH_BYTE(x) (UINT64_C(0x0101010101010101) * (x))
+
+/* 0x80 in bytes that are 0; what stands above the first of them may be wrong. */
+static uint64_t zero_bytes(uint64_t x)
+{
+    return (x - EACH_BYTE(0x01)) & ~x & EACH_BYTE(0x80);
+}
+
+/* Eight bytes that stand in JSON as they are, none of them 0x7f and none beyond. */
+static bool json_all_plain(const unsigned char *bytes)
+{
+    uint64_t x;
+    memcpy(&x, bytes, sizeof(x));
+    return !(((x | (x + EACH_BYTE(0x01)) | (x - EACH_BYTE(0x20))) & EACH_BYTE(0x80)) |
+             zero_bytes(x ^ EACH_BYTE('"')) | zero_bytes(x ^ EACH_BYTE('\\')));
+}
+
 /* How many bytes from `bytes` on stand in JSON as they are: ASCII but quotes and control bytes. */
 static size_t json_plain(const unsigned char *bytes, size_t n)
 {
     size_t i = 0;
+    while (n - i >= sizeof(uint64_t) && json_all_plain(bytes + i))
+        i += sizeof(uint64_t);
     while (i < n && bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '"' && bytes[i] != '\\')
         i++;
     return i;
@@ -366,8 +416,18 @@ static size_t json_plain(const unsigned char *bytes, size_t n)
 void json_text(struct buf *buf, const char *text, size_t n)
 {
     const unsigned char *bytes = (const unsigned char *)text;
+    size_t plain = json_plain(bytes, n);
+    unsigned char *to = plain == n ? buf_reserve(buf, n + 2) : NULL;
+    if (to) { /* as most texts are */
+        to[0] = '"';
+        memcpy(to + 1, text, n);
+        to[n + 1] = '"';
+        buf->size += n + 2;
+        return;
+    }
     buf_u8(buf, '"');
-    for (size_t i = 0, size; i < n; i += size) {
+    buf_bytes(buf, bytes, plain);
+    for (size_t i = plain, size; i < n; i += size) {
         size = json_plain(bytes + i, n - i);
         if (size) {
             buf_bytes(buf, bytes + i, size);

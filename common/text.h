@@ -20,6 +20,7 @@ enum {
     TEXT_TIME_BYTES = 32,
     TEXT_SIZE_BYTES = 24,
     TEXT_NUMBER_BYTES = 32,
+    TEXT_INT_BYTES = 24,
 };
 
 /* `500ms`, `30s`, `5m`, `1h`, `7d`: a whole number and its unit, nothing else. */
@@ -40,6 +41,8 @@ const char *size_print(char out[TEXT_SIZE_BYTES], int64_t bytes); /* largest exa
 
 /* A whole number in decimal, with an optional minus and nothing else. */
 int int_parse(int64_t *out, const char *text, size_t n);
+/* The same the other way; its length. */
+size_t int_print(char out[TEXT_INT_BYTES], int64_t value);
 /* A finite decimal number as JSON writes it (also `+1`, `.5` and `5.` as people do). */
 int number_parse(double *out, const char *text, size_t n);
 /*

@@ -4,10 +4,28 @@
 
 #include "stats/sample.h"
 
-void change_stream_metric(struct change_stream *stream, double expected)
+void change_stream_rate(struct change_stream *stream, double expected)
 {
     *stream = (struct change_stream){.method = CHANGE_BY_RATE, .expected = expected};
     change_rate_init(&stream->rate, expected);
+}
+
+void change_stream_mean(struct change_stream *stream, double expected)
+{
+    *stream = (struct change_stream){.method = CHANGE_BY_MEAN, .expected = expected};
+    change_mean_init(&stream->mean, expected);
+}
+
+void change_stream_finish(struct change_stream *stream)
+{
+    if (stream->method == CHANGE_BY_MEAN)
+        change_mean_finish(&stream->mean);
+}
+
+unsigned change_stream_places(const struct change_stream *stream)
+{
+    static const unsigned places[] = {0, 2, SHAPE_BINS, MEAN_TIES};
+    return places[stream->method];
 }
 
 const char *change_stream_why_not(const struct reference_feature *feature)
@@ -47,16 +65,28 @@ int change_stream_feature(struct change_stream *stream, double expected, uint64_
     return 0;
 }
 
+static int update(struct change_stream *stream, int64_t ts_ms, unsigned place, double value,
+                  struct change_found *found, struct err *err)
+{
+    switch (stream->method) {
+    case CHANGE_BY_RATE:
+        return change_rate_update(&stream->rate, ts_ms, place, found, err);
+    case CHANGE_BY_SHAPE:
+        return change_shape_update(&stream->shape, ts_ms, place, value, found);
+    case CHANGE_BY_MEAN:
+        return change_mean_update(&stream->mean, ts_ms, value, place, found, err);
+    case CHANGE_NOT_WATCHED:
+        break;
+    }
+    return 0;
+}
+
 int change_stream_update(struct change_stream *stream, int64_t ts_ms, unsigned place, double value,
                          struct change_found *found, struct err *err)
 {
-    int rc = 0;
     if (stream->method == CHANGE_NOT_WATCHED)
         return 0;
-    if (stream->method == CHANGE_BY_RATE)
-        rc = change_rate_update(&stream->rate, ts_ms, place, found, err);
-    else
-        rc = change_shape_update(&stream->shape, ts_ms, place, value, found);
+    int rc = update(stream, ts_ms, place, value, found, err);
     stream->events += rc >= 0;
     stream->alarms += rc == 1;
     return rc;
@@ -73,19 +103,23 @@ void change_stream_save(const struct change_stream *stream, struct buf *out)
         change_rate_save(&stream->rate, out);
     else if (stream->method == CHANGE_BY_SHAPE)
         change_shape_save(&stream->shape, out);
+    else if (stream->method == CHANGE_BY_MEAN)
+        change_mean_save(&stream->mean, out);
 }
 
 int change_stream_load(struct change_stream *stream, struct reader *in, struct err *err)
 {
     unsigned method = reader_u8(in);
-    *stream =
-        (struct change_stream){.method = (enum change_method)method, .expected = reader_double(in)};
+    *stream = (struct change_stream){.expected = reader_double(in)};
     stream->reference = reader_u64(in);
     stream->events = reader_varint(in);
     stream->alarms = reader_varint(in);
-    if (reader_failed(in) || method > CHANGE_BY_SHAPE)
+    if (reader_failed(in) || method > CHANGE_BY_MEAN)
         return err_set(err, ERR_CORRUPT, "change of a stream: the bytes are damaged");
+    stream->method = (enum change_method)method;
     if (method == CHANGE_BY_RATE)
         return change_rate_load(&stream->rate, in, err);
+    if (method == CHANGE_BY_MEAN)
+        return change_mean_load(&stream->mean, in, err);
     return method == CHANGE_BY_SHAPE ? change_shape_load(&stream->shape, in, err) : 0;
 }

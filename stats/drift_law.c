@@ -1,7 +1,3 @@
-/*
- * Sums are kept on LAW_POINTS points; a row has twice the room, so that adding a shifted row is a
- * loop of fixed length, and what went beyond the last point is then gathered there (`fold`).
- */
 #include "stats/drift_law.h"
 
 #include <errno.h>
@@ -181,11 +177,10 @@ static void convolve_rows(const struct law_rows *from, struct law_rows *into,
             int before = row - (int)(counts->first + i);
             if (before < 0)
                 break;
-            if (from->used[before] && counts->p[i] > LEAST)
-                law_rows_add(into, row, law_rows_at(from, before), (float)counts->p[i],
-                             part->values[i] / step);
+            if (counts->p[i] > LEAST)
+                law_rows_add(into, from, before, counts->p[i], part->values[i] / step);
         }
-        law_rows_fold(into, row);
+        law_rows_set(into, row);
     }
 }
 
@@ -218,13 +213,11 @@ static int exact(struct drift_law *out, const struct sum *sum)
 static void convolve(struct law_rows **row, struct law_rows **spare, const struct part *part,
                      double step)
 {
-    law_rows_clear(*spare);
     for (int i = 0; i < part->counts.n_values; i++) {
         if (part->counts.p[i] > LEAST_ALONE)
-            law_rows_add_split(*spare, 0, law_rows_at(*row, 0), (float)part->counts.p[i],
-                               part->values[i] / step);
+            law_rows_add_split(*spare, *row, 0, part->counts.p[i], part->values[i] / step);
     }
-    law_rows_fold(*spare, 0);
+    law_rows_set(*spare, 0);
     struct law_rows *swap = *row;
     *row = *spare;
     *spare = swap;

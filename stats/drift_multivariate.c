@@ -14,8 +14,9 @@ enum {
     FEW_ROWS = 20 /* below, halves of them are no samples */
 };
 
-/* Four numbers at once; they need not lie on a boundary. */
-typedef double four __attribute__((vector_size(32), aligned(8), may_alias));
+/* A block of components at once; they need not lie on a boundary. */
+typedef double block
+    __attribute__((vector_size(MULTIVARIATE_BLOCK * sizeof(double)), aligned(8), may_alias));
 
 /* The rest of the promise is kept back for what the approximation leaves open, as for features. */
 #define KEPT 0.85
@@ -65,8 +66,27 @@ void multivariate_free(struct multivariate *model)
         free(model->features[f].counts);
     free(model->features);
     free(model->components);
+    free(model->blocks);
+    free(model->missing);
     domain_free(model->domain);
     free(model);
+}
+
+/* What an event's error is computed from; everything else of the model is there. */
+static int prepare(struct multivariate *model)
+{
+    const uint32_t n = model->n_features, m = model->n_components;
+    model->n_blocks = (m + MULTIVARIATE_BLOCK - 1) / MULTIVARIATE_BLOCK;
+    const size_t row = (size_t)model->n_blocks * MULTIVARIATE_BLOCK;
+    model->blocks = calloc(n * row + 1, sizeof(double));
+    model->missing = calloc(n, sizeof(double));
+    if (!model->blocks || !model->missing)
+        return -ENOMEM;
+    for (uint32_t f = 0; f < n; f++) {
+        memcpy(model->blocks + f * row, model->components + (size_t)f * m, m * sizeof(double));
+        model->missing[f] = encode(&model->features[f], &(struct row_value){.number = (double)NAN});
+    }
+    return 0;
 }
 
 /* --- fit --- */
@@ -220,7 +240,7 @@ static int fit_rows(struct multivariate **out, const struct multivariate_feature
     }
     if (!varies)
         return err_set(err, ERR_DATA, "multivariate drift: no feature varies in %zu rows", n);
-    if (fit_components(model, rows, n))
+    if (fit_components(model, rows, n) || prepare(model))
         return err_set(err, -ENOMEM, "multivariate drift: no memory");
     *out = model;
     model = NULL; /* the caller owns it now */
@@ -344,32 +364,41 @@ int multivariate_fit(struct multivariate **out, const struct multivariate_featur
 
 /* --- stream --- */
 
+void multivariate_start(const struct multivariate *model, double *room)
+{
+    memcpy(room, model->missing, model->n_features * sizeof(*room));
+}
+
+void multivariate_put(const struct multivariate *model, uint32_t feature, struct row_value value,
+                      double *room)
+{
+    room[feature] = encode(&model->features[feature], &value);
+}
+
+/* Components are orthonormal: what they explain is taken off the length. */
+double multivariate_left(const struct multivariate *model, const double *room)
+{
+    const uint32_t n = model->n_features, n_blocks = model->n_blocks;
+    const block *blocks = (const block *)model->blocks;
+    double square = 0;
+    for (uint32_t f = 0; f < n; f++)
+        square += room[f] * room[f];
+    for (uint32_t b = 0; b < n_blocks; b++) {
+        block dots = {0};
+        for (uint32_t f = 0; f < n; f++)
+            dots += room[f] * blocks[(size_t)f * n_blocks + b];
+        for (int i = 0; i < MULTIVARIATE_BLOCK; i++)
+            square -= dots[i] * dots[i];
+    }
+    return isfinite(square) ? sqrt(fmax(square, 0)) : MULTIVARIATE_FARTHEST;
+}
+
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
                           double *room)
 {
-    uint32_t k = model->n_features;
-    double square = 0;
-    for (uint32_t f = 0; f < k; f++) {
-        room[f] = encode(&model->features[f], &values[f]);
-        square += room[f] * room[f];
-    }
-    /* Components are orthonormal: what they explain is taken off the length. */
-    const uint32_t m = model->n_components;
-    uint32_t c = 0;
-    for (; c + 4 <= m; c += 4) {
-        four dots = {0, 0, 0, 0};
-        for (uint32_t f = 0; f < k; f++)
-            dots += room[f] * *(const four *)&model->components[(size_t)f * m + c];
-        for (int i = 0; i < 4; i++)
-            square -= dots[i] * dots[i];
-    }
-    for (; c < m; c++) {
-        double dot = 0;
-        for (uint32_t f = 0; f < k; f++)
-            dot += room[f] * model->components[(size_t)f * m + c];
-        square -= dot * dot;
-    }
-    return isfinite(square) ? sqrt(fmax(square, 0)) : MULTIVARIATE_FARTHEST;
+    for (uint32_t f = 0; f < model->n_features; f++)
+        multivariate_put(model, f, values[f], room);
+    return multivariate_left(model, room);
 }
 
 uint32_t multivariate_coordinates(const struct multivariate *model, const double *room,
@@ -533,6 +562,8 @@ int multivariate_load(struct multivariate **out, struct reader *in, struct err *
     int rc = reader_left(in) ? load_later(model, in, err) : 0;
     if (rc)
         return rc;
+    if (prepare(model))
+        return err_set(err, -ENOMEM, "multivariate drift: no memory");
     *out = model;
     model = NULL; /* the caller owns it now */
     return 0;

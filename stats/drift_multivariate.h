@@ -40,7 +40,11 @@ struct multivariate_feature {
 struct multivariate {
     uint32_t n_features, n_components;
     struct multivariate_feature *features;
-    double *components;                                     /* n_features rows of n_components */
+    double *components; /* n_features rows of n_components */
+    /* made from them: */
+    uint32_t n_blocks; /* of MULTIVARIATE_BLOCK components each */
+    double *blocks;    /* n_features rows of whole blocks; zeros fill the last one */
+    double *missing;   /* an event of which nothing is known, as multivariate_start gives it */
     double n_reference, reference_mean, reference_variance; /* of the errors */
     double reference_skewness; /* of the errors; 0: fitted before it was kept */
     struct domain *domain;     /* NULL: too few rows, or fitted before there was one */
@@ -55,9 +59,18 @@ DEFINE_FREEP(multivariate)
 /* An event far beyond all numbers counts as this far. */
 #define MULTIVARIATE_FARTHEST 1e9
 
+enum {
+    MULTIVARIATE_BLOCK = 4
+};
+
 /* The error of one event. `room` has n_features doubles: its features, standardised. */
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
                           double *room);
+/* The same in three steps, for who has the values one by one: start, put what is there, then ask. */
+void multivariate_start(const struct multivariate *model, double *room);
+void multivariate_put(const struct multivariate *model, uint32_t feature, struct row_value value,
+                      double *room);
+double multivariate_left(const struct multivariate *model, const double *room);
 
 /* What the domain classifier looks at: the features where there are at most DOMAIN_COORDINATES,
    else the scores of the first components, and the error. Returns how many. */

@@ -169,8 +169,7 @@ struct laws {
     int n_laws;
     double m, n, skew;
     bool skewed;
-    double
-        part; /* of the way from the first law's size to the second's; NaN: the worse one counts */
+    double part; /* of the way between the two laws' sizes; NaN: the worse one counts */
 };
 
 /*

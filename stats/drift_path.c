@@ -15,24 +15,31 @@ enum {
 };
 #define REACH 6.0 /* in sqrt(1/n + 1/m) standard deviations */
 #define TAIL_MASS 1e-6
+#define LEAST 1e-14 /* of the ways that are followed */
 
-/* A walk over the groups: states are rows; it starts and ends in given ones. */
+/*
+ * A walk over the groups: states are rows; it starts and ends in given ones. The bridge's rows are
+ * the distances from 0, as up and down are equally probable: a row stands for one side of the two.
+ */
 struct walk {
     const struct law_question *q;
     double total, root; /* of the weights; sqrt(1/n + 1/m) */
     bool bridge;
-    int n_rows, start, end;
+    int n_rows, end;
+    double so_far; /* share of the groups that were passed */
 };
 
 static struct walk walk_of(const struct law_question *q, double total)
 {
     bool bridge = q->n > LAW_EXACT_EVENTS;
-    struct walk walk = {
-        .q = q, .total = total, .root = sqrt(1 / q->n + 1 / q->m), .bridge = bridge};
-    walk.n_rows = bridge ? 2 * BRIDGE_REACH + 1 : (int)q->n + 1;
-    walk.start = bridge ? BRIDGE_REACH : 0;
-    walk.end = bridge ? BRIDGE_REACH : (int)q->n;
-    return walk;
+    return (struct walk){
+        .q = q,
+        .total = total,
+        .root = sqrt(1 / q->n + 1 / q->m),
+        .bridge = bridge,
+        .n_rows = bridge ? BRIDGE_REACH + 1 : (int)q->n + 1,
+        .end = bridge ? 0 : (int)q->n,
+    };
 }
 
 /* A symmetric step of that variance on whole numbers. */
@@ -61,16 +68,30 @@ static void step_of(struct counts *out, const struct walk *walk, size_t group)
     counts_of(out, &law);
 }
 
-/* Every way into the rows that the walk can be in after this group. */
-static void take_step(const struct law_rows *from, struct law_rows *into, const struct counts *step)
+/* The rows that a walk tied at both ends can be in, but for 1e-15 of them. */
+static void band(const struct walk *walk, int *low, int *high)
 {
-    law_rows_clear(into);
-    for (int row = 0; row < into->n_rows; row++) {
-        for (int i = 0; i < step->n_values; i++) {
-            int before = row - (int)(step->first + i);
-            if (before >= 0 && before < from->n_rows && from->used[before] && step->p[i] > 1e-14)
-                law_rows_add(into, row, law_rows_at(from, before), (float)step->p[i], 0);
-        }
+    double n = walk->bridge ? BRIDGE_STEPS : walk->q->n;
+    double share = fmin(walk->so_far, 1), middle = walk->bridge ? 0 : n * share;
+    double more = walk->bridge ? 1 : 1 + n / walk->q->m;
+    double reach = 8 * sqrt(n * share * (1 - share) * more) + (walk->bridge ? 8 : 16 * more);
+    *low = (int)fmax(floor(middle - reach), 0);
+    *high = (int)fmin(ceil(middle + reach), walk->n_rows - 1);
+}
+
+/* Every way into the row. */
+static void add_ways(const struct walk *walk, const struct law_rows *from, struct law_rows *into,
+                     const struct counts *step, int row)
+{
+    int first = (int)step->first, last = first + step->n_values - 1;
+    int low = row > last ? row - last : 0;
+    int high = row - first < from->n_rows ? row - first : from->n_rows - 1;
+    for (int before = low; before <= high; before++) {
+        double p = step->p[row - before - first];
+        if (walk->bridge && before > 0 && row + before <= last) /* from the other side of 0 */
+            p += step->p[row + before - first];
+        if (p > LEAST)
+            law_rows_add(into, from, before, p, 0);
     }
 }
 
@@ -78,7 +99,7 @@ static void take_step(const struct law_rows *from, struct law_rows *into, const 
 static double gap_of(const struct walk *walk, int row, double reference)
 {
     if (walk->bridge)
-        return (row - walk->start) / sqrt(BRIDGE_STEPS);
+        return row / sqrt(BRIDGE_STEPS);
     return (row / walk->q->n - reference) / walk->root;
 }
 
@@ -89,20 +110,22 @@ static double mean_distance(double gap, double variance)
     return fabs(gap) * erf(sqrt(by)) + sqrt(variance * M_2_PI) * exp(-by);
 }
 
-/* On to the next group. A quarter of a group's share is the path's mean variance there. */
-static void go_on(const struct law_rows *from, struct law_rows *into, const struct walk *walk,
-                  size_t group, double reference, double points)
+/* Through the group, and on to the next: a quarter of a share is the path's mean variance there. */
+static void pass(const struct law_rows *from, struct law_rows *into, const struct walk *walk,
+                 size_t group, double reference, double points)
 {
     const struct law_question *q = walk->q;
     double share = (q->weights[group] + q->weights[group + 1]) / 2 / walk->total;
+    struct counts step;
+    int low, high;
+    step_of(&step, walk, group);
+    band(walk, &low, &high);
     law_rows_clear(into);
-    for (int row = 0; row < from->n_rows; row++) {
-        if (!from->used[row])
-            continue;
+    for (int row = low; row <= high; row++) {
         double gap = gap_of(walk, row, reference);
         double area = mean_distance(gap, share / 4) * q->steps[group];
-        law_rows_add_split(into, row, law_rows_at(from, row), 1, area / points);
-        law_rows_fold(into, row);
+        add_ways(walk, from, into, &step, row);
+        law_rows_set_moved(into, row, area / points);
     }
 }
 
@@ -117,7 +140,7 @@ static void tighten(struct drift_law *law, size_t n_groups)
     for (int i = 1; i < LAW_POINTS; i++) {
         double above = exp((double)law->log_survival[i]) * law->step;
         mean += above;
-        square += 2 * (i - 0.5) * law->step * above;
+        square += 2 * i * law->step * above;
     }
     mean += law->step / 2;
     double added = (double)n_groups * law->step * law->step / 6, variance = square - mean * mean;
@@ -128,26 +151,29 @@ static void tighten(struct drift_law *law, size_t n_groups)
     }
 }
 
-static int walk_all(struct drift_law *out, const struct walk *walk)
+static int walk_all(struct drift_law *out, struct walk *walk)
 {
+    const struct law_question *q = walk->q;
     AUTO(law_rows) struct law_rows *here = NULL, *next = NULL;
     if (law_rows_new(&here, walk->n_rows) || law_rows_new(&next, walk->n_rows))
         return -ENOMEM;
     double reference = 0;
-    law_rows_start(here, walk->start);
-    for (size_t group = 0; group + 1 < walk->q->n_bins; group++) {
-        struct counts step;
-        step_of(&step, walk, group);
-        take_step(here, next, &step);
-        reference += walk->q->counts[group] / walk->q->m;
-        go_on(next, here, walk, group, reference, out->step);
+    walk->so_far = 0;
+    law_rows_start(here, 0);
+    for (size_t group = 0; group + 1 < q->n_bins; group++) {
+        reference += q->counts[group] / q->m;
+        walk->so_far += q->weights[group] / walk->total;
+        pass(here, next, walk, group, reference, out->step);
+        struct law_rows *swap = here;
+        here = next;
+        next = swap;
     }
     struct counts step;
-    step_of(&step, walk, walk->q->n_bins - 1);
-    take_step(here, next, &step);
-    law_rows_fold(next, walk->end);
+    step_of(&step, walk, q->n_bins - 1);
+    add_ways(walk, here, next, &step, walk->end);
+    law_rows_set(next, walk->end);
     law_rows_survival(next, walk->end, ROW_SMOOTH, out);
-    tighten(out, walk->q->n_bins - 1);
+    tighten(out, q->n_bins - 1);
     return 0;
 }
 

@@ -198,6 +198,7 @@ static void derive(struct grid *grid)
     grid->scale = width > 0 && isfinite(width) ? GRID_BUCKETS / width : 0;
     if (!isfinite(grid->scale))
         grid->scale = 0;
+    grid->cuts[grid->n_cuts] = (double)NAN;
     uint32_t cut = 0;
     for (uint32_t b = 0; b < GRID_BUCKETS; b++) {
         grid->first[b] = (uint16_t)cut;
@@ -272,6 +273,18 @@ int grid_build(struct grid **out, const struct cell *cells, size_t n, uint32_t m
 void grid_free(struct grid *grid)
 {
     free(grid);
+}
+
+uint32_t grid_cell_within(const struct grid *grid, double x, uint32_t low, uint32_t high)
+{
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (grid->cuts[middle] <= x)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 void grid_bounds(const struct grid *grid, uint32_t cell, double *low, double *high)

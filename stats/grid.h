@@ -33,8 +33,8 @@ enum {
 struct grid {
     uint32_t n_cuts; /* cells: n_cuts + 1 */
     uint32_t n_doane;
-    uint32_t n_deciles; /* inner edges, equal ones merged */
-    double cuts[GRID_MAX_CELLS];
+    uint32_t n_deciles;               /* inner edges, equal ones merged */
+    double cuts[GRID_MAX_CELLS];      /* behind them NaN, which is <= nothing */
     double doane[GRID_MAX_DOANE + 1]; /* n_doane + 1 edges */
     double deciles[GRID_DECILES];
     uint8_t doane_bin[GRID_MAX_CELLS + 1];  /* cell → 0 … n_doane - 1, n_doane: outside */
@@ -68,23 +68,21 @@ int grid_build(struct grid **out, const struct cell *cells, size_t n, uint32_t m
 void grid_free(struct grid *grid);
 DEFINE_FREEP(grid)
 
-/* The cell of a finite value. Two steps without a branch settle nearly every bucket. */
+/* The rest of a crowded bucket: cuts[low - 1] <= x. */
+uint32_t grid_cell_within(const struct grid *grid, double x, uint32_t low, uint32_t high);
+/* The cell of a finite value: how many cuts are <= x. Two steps without a branch settle nearly
+   every bucket; where a bucket ends need not be asked, as the next cut is above x. */
 static inline uint32_t grid_cell(const struct grid *grid, double x)
 {
     double at = (x - grid->start) * grid->scale;
     at = at > 0 ? at : 0;
     uint32_t bucket = (uint32_t)(at < GRID_BUCKETS - 1 ? at : GRID_BUCKETS - 1);
-    uint32_t low = grid->first[bucket], high = grid->first[bucket + 1];
-    low += (uint32_t)((low < high) & (grid->cuts[low] <= x));
-    low += (uint32_t)((low < high) & (grid->cuts[low] <= x));
-    while (__builtin_expect(low < high && grid->cuts[low] <= x, 0)) {
-        uint32_t middle = low + (high - low) / 2; /* cuts[low] <= x: low itself is settled */
-        if (grid->cuts[middle] <= x)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    uint32_t low = grid->first[bucket];
+    low += grid->cuts[low] <= x;
+    low += grid->cuts[low] <= x;
+    return __builtin_expect(grid->cuts[low] <= x, 0)
+               ? grid_cell_within(grid, x, low + 1, grid->first[bucket + 1])
+               : low;
 }
 /* The values a cell can hold: [*low, *high], ±DBL_MAX at the ends. */
 void grid_bounds(const struct grid *grid, uint32_t cell, double *low, double *high);

@@ -1,8 +1,9 @@
 /*
  * Rows of probabilities on LAW_POINTS points of a sum, one row for each number of events so far.
  *
- * Shape    a row has room for twice the points: adding a shifted row never looks at its end, and
- *          law_rows_fold gathers what lies beyond the last point in it
+ * Shape    a row is made in two steps: law_rows_add says which rows go into it, how much of each
+ *          and how far on, law_rows_set puts them together. What lies beyond the last point is
+ *          gathered there; probabilities below 1e-20 at a row's end are left out
  * Owner    law_rows_new gives, law_rows_free takes
  * Errors   -ENOMEM
  * Threads  one at a time
@@ -13,30 +14,46 @@
 #include <stdlib.h>
 
 #include "common/cleanup.h"
+#include "stats/drift_counts.h"
 #include "stats/drift_law.h"
+
+enum {
+    LAW_SOURCES = 2 * COUNTS_MOST /* of one row */
+};
+
+/* A row that goes into another: p of it, moved up by `shift` points. */
+struct law_source {
+    const float *points;
+    int end, shift;
+    float p;
+};
 
 struct law_rows {
     int n_rows;
-    bool *used;
+    int *ends; /* of each row: from there on all is 0; 0: nothing is in it */
     float *points;
+    int n_sources;
+    struct law_source sources[LAW_SOURCES];
 };
 
 int law_rows_new(struct law_rows **out, int n_rows);
 void law_rows_free(struct law_rows *rows);
 DEFINE_FREEP(law_rows)
 
-static inline float *law_rows_at(const struct law_rows *rows, int row)
-{
-    return rows->points + (size_t)row * 2 * LAW_POINTS;
-}
+const float *law_rows_at(const struct law_rows *rows, int row); /* LAW_POINTS of them */
 
 void law_rows_clear(struct law_rows *rows);
 void law_rows_start(struct law_rows *rows, int row); /* certainly there, with sum 0 */
-/* Adds p × from, moved up by `shift` points, to the nearest ones. */
-void law_rows_add(struct law_rows *rows, int row, const float *from, float p, double shift);
+/* p × that row of `from` goes into the next row, moved up by `shift` points, to the nearest ones. */
+void law_rows_add(struct law_rows *rows, const struct law_rows *from, int row, double p,
+                  double shift);
 /* The same, its share of a point split between its neighbours. */
-void law_rows_add_split(struct law_rows *rows, int row, const float *from, float p, double shift);
-void law_rows_fold(struct law_rows *rows, int row);
+void law_rows_add_split(struct law_rows *rows, const struct law_rows *from, int row, double p,
+                        double shift);
+/* The row is what was added since the last one was set. */
+void law_rows_set(struct law_rows *rows, int row);
+/* The same, then all of it moved up by `shift` points, split between neighbours. */
+void law_rows_set_moved(struct law_rows *rows, int row, double shift);
 
 /*
  * What the row says: P(sum >= point). A point stands for the sums that were put on it: half of them

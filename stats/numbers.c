@@ -13,7 +13,8 @@
 
 enum {
     FLAG_OVERFLOWED = 1,
-    FLAG_GRID = 2
+    FLAG_GRID = 2,
+    COUNT_BYTES = 5 /* a count as a varint, at most */
 };
 
 /* How many different values are kept singly, and how many cells after that (grid or none). */
@@ -150,9 +151,9 @@ static int overflow(struct numbers *state, const struct grid *grid, uint64_t ref
     return 0;
 }
 
-static int update_grid(struct numbers *state, const struct grid *grid, double value, int sign)
+static int update_grid(struct numbers *state, const struct grid *grid, double value, uint32_t cell,
+                       int sign)
 {
-    uint32_t cell = grid_cell(grid, value);
     int rc = count_grid(state, cell, 1, sign);
     if (rc)
         return rc;
@@ -167,7 +168,7 @@ static int update_grid(struct numbers *state, const struct grid *grid, double va
 }
 
 int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_level level,
-                   double value, int sign)
+                   double value, uint32_t cell, int sign)
 {
     if (!state->overflowed && state->cells.n_cells >= state->cells.limit &&
         cells_full_for(&state->cells, value)) {
@@ -178,7 +179,8 @@ int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_l
     if (state->n_counts && (!on.grid || state->reference != on.reference))
         drop_grid(state); /* the reference was replaced in mid-pane */
     if (state->n_counts)
-        return update_grid(state, on.grid, value, sign);
+        return update_grid(state, on.grid, value,
+                           cell == NUMBERS_NOWHERE ? grid_cell(on.grid, value) : cell, sign);
     int rc = cells_update(&state->cells, value, sign);
     if (rc == 0)
         state->n += (uint64_t)(int64_t)sign;
@@ -247,6 +249,20 @@ int numbers_merge(struct numbers *into, const struct numbers *from, struct numbe
     return rc;
 }
 
+static void save_counts(const struct numbers *state, struct buf *out)
+{
+    unsigned char *to = buf_reserve(out, (size_t)state->n_counts * COUNT_BYTES);
+    if (!to)
+        return;
+    for (uint32_t i = 0; i < state->n_counts; i++) {
+        uint32_t count = numbers_count(state, i);
+        for (; count >= 0x80; count >>= 7)
+            *to++ = (unsigned char)(count | 0x80);
+        *to++ = (unsigned char)count;
+    }
+    out->size = (size_t)(to - out->data);
+}
+
 void numbers_save(const struct numbers *state, struct buf *out)
 {
     buf_varint(out, state->n);
@@ -257,8 +273,7 @@ void numbers_save(const struct numbers *state, struct buf *out)
         return;
     buf_u64(out, state->reference);
     buf_varint(out, state->n_counts);
-    for (uint32_t i = 0; i < state->n_counts; i++)
-        buf_varint(out, numbers_count(state, i));
+    save_counts(state, out);
     buf_varint(out, state->n_far);
     buf_int128(out, state->sum);
     buf_int128(out, state->square);

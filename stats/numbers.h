@@ -47,8 +47,23 @@ struct numbers_grid {
     uint64_t reference;
 };
 
+/* `cell`: numbers_ahead's, or NUMBERS_NOWHERE. */
 int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_level level,
-                   double value, int sign);
+                   double value, uint32_t cell, int sign);
+
+#define NUMBERS_NOWHERE UINT32_MAX
+/* The grid's cell that a value will be counted in, on its way into the cache; else
+   NUMBERS_NOWHERE. Finding it waits for memory twice: worth doing for many states at once. */
+static inline uint32_t numbers_ahead(const struct numbers *state, const struct grid *grid,
+                                     double value)
+{
+    if (!state->narrow || !grid)
+        return NUMBERS_NOWHERE;
+    const uint32_t cell = grid_cell(grid, value);
+    __builtin_prefetch(&state->narrow[cell < state->n_counts ? cell : 0], 1);
+    return cell;
+}
+
 int numbers_merge(struct numbers *into, const struct numbers *from, struct numbers_grid on,
                   enum profile_level level);
 void numbers_save(const struct numbers *state, struct buf *out);

@@ -149,7 +149,8 @@ void profile_invalid(struct profile *profile, uint32_t feature, enum profile_inv
     profile->features[feature].invalid[reason] += (uint64_t)(int64_t)sign;
 }
 
-int profile_number(struct profile *profile, uint32_t index, double value, int sign)
+static int take_number(struct profile *profile, uint32_t index, double value, uint32_t cell,
+                       int sign)
 {
     const struct profile_feature *spec = &profile->layout->features[index];
     struct feature_state *feature = &profile->features[index];
@@ -168,9 +169,29 @@ int profile_number(struct profile *profile, uint32_t index, double value, int si
     struct numbers *state = numeric_part(profile, feature);
     if (!state)
         return -ENOMEM;
-    int rc = numbers_update(state, grid_of(profile, spec), profile->level, value, sign);
+    int rc = numbers_update(state, grid_of(profile, spec), profile->level, value, cell, sign);
     if (rc == 0)
         feature->present += (uint64_t)(int64_t)sign;
+    return rc;
+}
+
+int profile_number(struct profile *profile, uint32_t index, double value, int sign)
+{
+    return take_number(profile, index, value, NUMBERS_NOWHERE, sign);
+}
+
+int profile_numbers(struct profile *profile, const struct profile_number *numbers, size_t n,
+                    int sign)
+{
+    uint32_t cells[PROFILE_NUMBERS];
+    for (size_t i = 0; i < n; i++) {
+        const struct numbers *state = profile->features[numbers[i].feature].numeric;
+        const struct grid *grid = profile->layout->features[numbers[i].feature].grid;
+        cells[i] = state ? numbers_ahead(state, grid, numbers[i].value) : NUMBERS_NOWHERE;
+    }
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = take_number(profile, numbers[i].feature, numbers[i].value, cells[i], sign);
     return rc;
 }
 
@@ -230,8 +251,8 @@ int profile_embedding(struct profile *profile, uint32_t index, const struct embe
     struct embedding_state *state = embedding_part(profile, feature);
     if (!state)
         return -ENOMEM;
-    int rc =
-        numbers_update(&state->norm, grid_of(profile, spec), profile->level, value->norm, sign);
+    int rc = numbers_update(&state->norm, grid_of(profile, spec), profile->level, value->norm,
+                            NUMBERS_NOWHERE, sign);
     if (rc)
         return rc;
     feature->present += (uint64_t)(int64_t)sign;

@@ -105,6 +105,17 @@ static inline void profile_event(struct profile *profile, int sign)
 }
 
 int profile_number(struct profile *profile, uint32_t index, double value, int sign);
+/* Numbers of one event, at most PROFILE_NUMBERS: as one by one, but they do not wait for each
+   other's memory. */
+enum {
+    PROFILE_NUMBERS = 32
+};
+struct profile_number {
+    uint32_t feature;
+    double value;
+};
+int profile_numbers(struct profile *profile, const struct profile_number *numbers, size_t n,
+                    int sign);
 int profile_category(struct profile *profile, uint32_t index, uint64_t class_id, int sign);
 /* An array as decoded. */
 struct embedding {

@@ -402,6 +402,18 @@ int commit_alert_member_told(struct store *store, const char *group_key, const c
     return write_member(store, firing ? fires : ended, group_key, alert, err);
 }
 
+int commit_alert_members_told(struct store *store, const char *group_key, struct err *err)
+{
+    static const char sql[] = "UPDATE alert_members SET told = 1, untold = 0 "
+                              "WHERE group_key = ?1 AND (told = 0 OR untold = 1)";
+    sqlite3_stmt *statement;
+    int rc = start(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, group_key);
+    return statement_run(store, statement, err, "alert group");
+}
+
 int commit_alert_member_leave(struct store *store, const char *group_key, const char *alert,
                               struct err *err)
 {

@@ -127,6 +127,8 @@ struct alert_member {
 /* The receiver was told: it believes that the member fires, or that it does not. */
 int commit_alert_member_told(struct store *store, const char *group_key, const char *alert,
                              bool firing, struct err *err);
+/* The same of every member of the group: that it fires. */
+int commit_alert_members_told(struct store *store, const char *group_key, struct err *err);
 int commit_alert_member_leave(struct store *store, const char *group_key, const char *alert,
                               struct err *err);
 /* Sets `untold` (made when it is not a member). */

@@ -8,6 +8,11 @@
 #include "storage/connection.h"
 #include "storage/row_hash.h"
 
+/* Of the parameter ?3 as in struct change_query. */
+#define SLICE_MATCHES                                          \
+    "(?3 IS NULL OR slice = ?3 OR (substr(?3, -2) = '=*' AND " \
+    "substr(slice, 1, length(?3) - 1) = substr(?3, 1, length(?3) - 1))) "
+
 static const char *text_at(sqlite3_stmt *s, int column)
 {
     const char *text = (const char *)sqlite3_column_text(s, column);
@@ -24,8 +29,17 @@ static void bind_key(sqlite3_stmt *s, const struct change_key *key)
 {
     bind_text(s, 1, key->model);
     bind_text(s, 2, key->version);
-    bind_text(s, 3, key->kind);
-    bind_text(s, 4, key->name);
+    bind_text(s, 3, key->slice);
+    bind_text(s, 4, key->kind);
+    bind_text(s, 5, key->name);
+}
+
+static void bind_any(sqlite3_stmt *s, int at, const char *text)
+{
+    if (text)
+        bind_text(s, at, text);
+    else
+        sqlite3_bind_null(s, at);
 }
 
 /* Columns `at` and `at` + 1: hash and bytes. */
@@ -54,15 +68,16 @@ static int take_bytes(sqlite3_stmt *s, const char *what, void **bytes, size_t *n
 int commit_change_detector(struct store *store, const struct change_key *key, const void *bytes,
                            size_t n, struct err *err)
 {
-    static const char sql[] = "INSERT OR REPLACE INTO change_detectors(model, version, kind, name, "
-                              "hash, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+    static const char sql[] =
+        "INSERT OR REPLACE INTO change_detectors(model, version, slice, kind, name, hash, bytes) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     sqlite3_stmt *s;
     int rc = start(store, sql, &s, err);
     if (rc)
         return rc;
     bind_key(s, key);
-    sqlite3_bind_int64(s, 5, row_hash(0, bytes, (int64_t)n));
-    sqlite3_bind_blob64(s, 6, bytes, n, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 6, row_hash(0, bytes, (int64_t)n));
+    sqlite3_bind_blob64(s, 7, bytes, n, SQLITE_STATIC);
     return statement_run(store, s, err, key->name);
 }
 
@@ -70,7 +85,7 @@ int change_detector_read(struct store *store, const struct change_key *key, void
                          struct err *err)
 {
     static const char sql[] = "SELECT hash, bytes FROM change_detectors WHERE model = ?1 AND "
-                              "version = ?2 AND kind = ?3 AND name = ?4";
+                              "version = ?2 AND slice = ?3 AND kind = ?4 AND name = ?5";
     AUTO_RESET sqlite3_stmt *s = NULL;
     *bytes = NULL;
     *n = 0;
@@ -85,28 +100,27 @@ int change_detector_read(struct store *store, const struct change_key *key, void
 }
 
 int change_detectors_each(struct store *store, const char *model, const char *version,
+                          const char *slice,
                           int (*each)(void *context, const struct change_key *key,
                                       const void *bytes, size_t n, struct err *err),
                           void *context, struct err *err)
 {
     static const char sql[] =
-        "SELECT version, kind, name, hash, bytes FROM change_detectors WHERE model = ?1 AND "
-        "(?2 IS NULL OR version = ?2) ORDER BY version, kind, name";
+        "SELECT version, slice, kind, name, hash, bytes FROM change_detectors WHERE model = ?1 AND "
+        "(?2 IS NULL OR version = ?2) AND " SLICE_MATCHES "ORDER BY version, slice, kind, name";
     AUTO_RESET sqlite3_stmt *s = NULL;
     int rc = statement_get(store, sql, &s, err);
     if (rc)
         return rc;
     bind_text(s, 1, model);
-    if (version)
-        bind_text(s, 2, version);
-    else
-        sqlite3_bind_null(s, 2);
+    bind_any(s, 2, version);
+    bind_any(s, 3, slice);
     int step;
     while ((step = sqlite3_step(s)) == SQLITE_ROW) {
-        struct change_key key = {model, text_at(s, 0), text_at(s, 1), text_at(s, 2)};
-        rc = check_bytes(s, 3, key.name, err);
+        struct change_key key = {model, text_at(s, 0), text_at(s, 1), text_at(s, 2), text_at(s, 3)};
+        rc = check_bytes(s, 4, key.name, err);
         if (!rc)
-            rc = each(context, &key, sqlite3_column_blob(s, 4), (size_t)sqlite3_column_bytes(s, 4),
+            rc = each(context, &key, sqlite3_column_blob(s, 5), (size_t)sqlite3_column_bytes(s, 5),
                       err);
         if (rc)
             return rc;
@@ -175,42 +189,39 @@ int commit_change_point(struct store *store, const struct change_row *row, int64
                         struct err *err)
 {
     static const char sql[] =
-        "INSERT INTO change_points(model, version, kind, name, at_ms, began_ms, direction, "
+        "INSERT INTO change_points(model, version, slice, kind, name, at_ms, began_ms, direction, "
         "mean_before, mean_after, run, n_after, expected, statistic, threshold) "
-        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     sqlite3_stmt *s;
     int rc = start(store, sql, &s, err);
     if (rc)
         return rc;
     bind_key(s, &row->key);
-    sqlite3_bind_int64(s, 5, row->at_ms);
-    sqlite3_bind_int64(s, 6, row->began_ms);
-    bind_text(s, 7, row->direction);
-    bind_mean(s, 8, row->mean_before);
-    bind_mean(s, 9, row->mean_after);
-    sqlite3_bind_int64(s, 10, row->run);
-    sqlite3_bind_int64(s, 11, row->n_after);
-    sqlite3_bind_double(s, 12, row->expected);
-    sqlite3_bind_double(s, 13, row->statistic);
-    sqlite3_bind_double(s, 14, row->threshold);
+    sqlite3_bind_int64(s, 6, row->at_ms);
+    sqlite3_bind_int64(s, 7, row->began_ms);
+    bind_text(s, 8, row->direction);
+    bind_mean(s, 9, row->mean_before);
+    bind_mean(s, 10, row->mean_after);
+    sqlite3_bind_int64(s, 11, row->run);
+    sqlite3_bind_int64(s, 12, row->n_after);
+    sqlite3_bind_double(s, 13, row->expected);
+    sqlite3_bind_double(s, 14, row->statistic);
+    sqlite3_bind_double(s, 15, row->threshold);
     rc = statement_run(store, s, err, row->key.name);
     return rc ? rc : drop_older(store, row->key.model, keep_from_ms, err);
 }
 
 static void bind_query(sqlite3_stmt *s, const struct change_query *query)
 {
-    const char *const texts[] = {query->version, query->kind, query->name};
     bind_text(s, 1, query->model);
-    for (int i = 0; i < 3; i++) {
-        if (texts[i])
-            bind_text(s, i + 2, texts[i]);
-        else
-            sqlite3_bind_null(s, i + 2);
-    }
-    sqlite3_bind_int64(s, 5, query->from_ms);
-    sqlite3_bind_int64(s, 6, query->to_ms);
-    sqlite3_bind_int64(s, 7, query->before_seq ? query->before_seq : INT64_MAX);
-    sqlite3_bind_int(s, 8, query->limit);
+    bind_any(s, 2, query->version);
+    bind_any(s, 3, query->slice);
+    bind_any(s, 4, query->kind);
+    bind_any(s, 5, query->name);
+    sqlite3_bind_int64(s, 6, query->from_ms);
+    sqlite3_bind_int64(s, 7, query->to_ms);
+    sqlite3_bind_int64(s, 8, query->before_seq ? query->before_seq : INT64_MAX);
+    sqlite3_bind_int(s, 9, query->limit);
 }
 
 int change_points_each(struct store *store, const struct change_query *query,
@@ -218,10 +229,11 @@ int change_points_each(struct store *store, const struct change_query *query,
                        void *context, struct err *err)
 {
     static const char sql[] =
-        "SELECT seq, version, kind, name, at_ms, began_ms, direction, mean_before, mean_after, "
-        "run, n_after, expected, statistic, threshold FROM change_points WHERE model = ?1 AND "
-        "(?2 IS NULL OR version = ?2) AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR name = ?4) "
-        "AND at_ms >= ?5 AND at_ms < ?6 AND seq < ?7 ORDER BY seq DESC LIMIT ?8";
+        "SELECT seq, version, slice, kind, name, at_ms, began_ms, direction, mean_before, "
+        "mean_after, run, n_after, expected, statistic, threshold FROM change_points "
+        "WHERE model = ?1 AND (?2 IS NULL OR version = ?2) AND " SLICE_MATCHES
+        "AND (?4 IS NULL OR kind = ?4) AND (?5 IS NULL OR name = ?5) "
+        "AND at_ms >= ?6 AND at_ms < ?7 AND seq < ?8 ORDER BY seq DESC LIMIT ?9";
     AUTO_RESET sqlite3_stmt *s = NULL;
     int rc = statement_get(store, sql, &s, err);
     if (rc)
@@ -231,17 +243,17 @@ int change_points_each(struct store *store, const struct change_query *query,
     while ((step = sqlite3_step(s)) == SQLITE_ROW) {
         struct change_row row = {
             .seq = sqlite3_column_int64(s, 0),
-            .key = {query->model, text_at(s, 1), text_at(s, 2), text_at(s, 3)},
-            .at_ms = sqlite3_column_int64(s, 4),
-            .began_ms = sqlite3_column_int64(s, 5),
-            .direction = text_at(s, 6),
-            .mean_before = mean_at(s, 7),
-            .mean_after = mean_at(s, 8),
-            .run = sqlite3_column_int64(s, 9),
-            .n_after = sqlite3_column_int64(s, 10),
-            .expected = sqlite3_column_double(s, 11),
-            .statistic = sqlite3_column_double(s, 12),
-            .threshold = sqlite3_column_double(s, 13),
+            .key = {query->model, text_at(s, 1), text_at(s, 2), text_at(s, 3), text_at(s, 4)},
+            .at_ms = sqlite3_column_int64(s, 5),
+            .began_ms = sqlite3_column_int64(s, 6),
+            .direction = text_at(s, 7),
+            .mean_before = mean_at(s, 8),
+            .mean_after = mean_at(s, 9),
+            .run = sqlite3_column_int64(s, 10),
+            .n_after = sqlite3_column_int64(s, 11),
+            .expected = sqlite3_column_double(s, 12),
+            .statistic = sqlite3_column_double(s, 13),
+            .threshold = sqlite3_column_double(s, 14),
         };
         rc = each(context, &row, err);
         if (rc)

@@ -1,7 +1,8 @@
 /*
  * Changes that detectors found by the event, and the detectors' states.
  *
- * Shape    a stream is (model, version, kind, name): kind `metric` or `feature`
+ * Shape    a stream is (model, version, slice, kind, name): slice "" or "country=de", kind `metric` or
+ *          `feature`
  * Units    *_ms: event time, ms since the epoch · run, n_after, expected: events of the stream
  * Owner    texts and bytes of callbacks live until they return
  * Errors   as in storage/store.h; ERR_CORRUPT: bytes that are not those that were written
@@ -16,7 +17,7 @@
 #include "storage/store.h"
 
 struct change_key {
-    const char *model, *version, *kind, *name;
+    const char *model, *version, *slice, *kind, *name;
 };
 
 int commit_change_detector(struct store *store, const struct change_key *key, const void *bytes,
@@ -24,8 +25,10 @@ int commit_change_detector(struct store *store, const struct change_key *key, co
 /* *bytes is malloc'd, the caller's; NULL: none is stored. */
 int change_detector_read(struct store *store, const struct change_key *key, void **bytes, size_t *n,
                          struct err *err);
-/* Detectors of a model, by version, kind and name; version NULL: of all. */
+/* Detectors of a model, by version, slice, kind and name; version NULL: of all; slice as
+   in struct change_query. */
 int change_detectors_each(struct store *store, const char *model, const char *version,
+                          const char *slice,
                           int (*each)(void *context, const struct change_key *key,
                                       const void *bytes, size_t n, struct err *err),
                           void *context, struct err *err);
@@ -52,6 +55,7 @@ int commit_change_point(struct store *store, const struct change_row *row, int64
 struct change_query {
     const char *model;
     const char *version, *kind, *name; /* NULL: any */
+    const char *slice;                 /* NULL: any; "country=*": each of the key */
     int64_t from_ms, to_ms;            /* from_ms <= at_ms < to_ms */
     int64_t before_seq;                /* 0: from the newest */
     int limit;

@@ -130,7 +130,7 @@ int model_settings_read(struct store *store, const char *model, struct config **
                         struct err *err)
 {
     struct buf json;
-    size_t n;
+    size_t n = 0;
     *out = NULL;
     buf_init(&json, MAX_SETTINGS_BYTES);
     int rc = collect(store, model, &json, &n, err);

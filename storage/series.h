@@ -34,8 +34,7 @@ struct series_query {
     const char *slice;   /* NULL or "": overall */
     int64_t from_ms, to_ms;
     int64_t window_ms, step_ms;
-    bool
-        estimates; /* estimates without labels are asked for: also those from a reference of panes */
+    bool estimates; /* those without labels, too, also from a reference of panes */
 };
 
 struct series_point {

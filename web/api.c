@@ -89,6 +89,18 @@ void api_target_segment(struct buf *target, const char *segment)
     }
 }
 
+void api_answer_locate(struct api_answer *answer, const char *collection, const char *segment)
+{
+    struct buf path;
+    buf_init(&path, sizeof(answer->location));
+    buf_printf(&path, "%s", collection);
+    api_target_segment(&path, segment);
+    buf_u8(&path, '\0');
+    if (!buf_failed(&path))
+        memcpy(answer->location, path.data, path.size);
+    buf_finish(&path);
+}
+
 void api_target_param(struct buf *target, const char *name, const char *value)
 {
     size_t start = target->size;

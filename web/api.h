@@ -78,11 +78,14 @@ struct api_answer {
     struct buf body;
     /* Of an error: the parameter at fault and what it may be. */
     char field[128];
-    char allowed[512]; /* separated by newlines */
-    int retry_after_s; /* with 429; 0: none */
+    char allowed[512];  /* separated by newlines */
+    char location[512]; /* the path of what was made; "": nothing was, or it has none */
+    int retry_after_s;  /* with 429; 0: none */
 };
 
 void api_answer_init(struct api_answer *answer);
+/* Says where what was made is: `segment` below the path of its collection. */
+void api_answer_locate(struct api_answer *answer, const char *collection, const char *segment);
 void api_answer_finish(struct api_answer *answer);
 
 int api_call(struct api_context *context, const struct api_request *request,

@@ -1,6 +1,8 @@
 /* Alerts, their history, silences and notifications; what changes them goes through web_commands.
  */
 #include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/json_out.h"
@@ -8,29 +10,54 @@
 #include "storage/outbox.h"
 #include "web/handlers.h"
 
+/* A page of a list while it is written. */
 struct list {
+    struct api_context *context;
+    const struct api_input *input;
     struct buf *out;
-    int64_t limit, n;
-    int64_t last_id;
+    int64_t limit; /* rows; 0: all of them are on one page */
+    int64_t n, last_id;
 };
 
-static void open_list(struct buf *out)
+/* Those that a `state` of all asks for, besides the active ones. */
+static bool wants_all(const struct list *list)
 {
-    out_open(out, '{');
-    out_key(out, "items");
-    out_open(out, '[');
+    const char *state = input_param(list->input, "state");
+    return state && strcmp(state, "all") == 0;
+}
+
+static void count_row(struct list *list, int64_t id)
+{
+    list->n++;
+    list->last_id = id;
+}
+
+static int64_t first_id(const struct list *list)
+{
+    return input_integer(list->input, "after", INT64_MAX);
 }
 
 /* `next` is the cursor of the following page: the last id when the page is full. */
-static void close_list(struct buf *out, const struct list *list)
+static int write_list(struct list *list,
+                      int (*read)(struct store *store, struct list *list, struct err *err),
+                      struct err *err)
 {
-    out_close(out, ']');
-    out_key(out, "next");
-    if (list && list->n == list->limit)
-        out_int(out, list->last_id);
+    struct store *store;
+    int rc = context_store(list->context, &store, err);
+    if (rc)
+        return rc;
+    out_open(list->out, '{');
+    out_key(list->out, "items");
+    out_open(list->out, '[');
+    rc = read(store, list, err);
+    out_close(list->out, ']');
+    out_key(list->out, "next");
+    if (list->limit && list->n == list->limit)
+        out_int(list->out, list->last_id);
     else
-        out_null(out);
-    out_close(out, '}');
+        out_null(list->out);
+    out_close(list->out, '}');
+    return rc;
 }
 
 static void key_json(struct buf *out, const char *key, const char *json)
@@ -63,19 +90,16 @@ static int write_alert(void *context, const struct alert_row *row, struct err *e
     return 0;
 }
 
+static int read_alerts(struct store *store, struct list *list, struct err *err)
+{
+    return alerts_read(store, !wants_all(list), write_alert, list, err);
+}
+
 int api_alerts(struct api_context *context, const struct api_input *input,
                struct api_answer *answer, struct err *err)
 {
-    const char *state = input_param(input, "state");
-    struct list list = {.out = &answer->body};
-    struct store *store;
-    int rc = context_store(context, &store, err);
-    if (rc)
-        return rc;
-    open_list(&answer->body);
-    rc = alerts_read(store, !state || strcmp(state, "all") != 0, write_alert, &list, err);
-    close_list(&answer->body, NULL);
-    return rc;
+    struct list list = {.context = context, .input = input, .out = &answer->body};
+    return write_list(&list, read_alerts, err);
 }
 
 static int write_event(void *context, const struct alert_event_row *row, struct err *err)
@@ -91,25 +115,24 @@ static int write_event(void *context, const struct alert_event_row *row, struct 
     out_key_string(out, "clock", row->clock);
     key_json(out, "data", row->data);
     out_close(out, '}');
-    list->n++;
-    list->last_id = row->id;
+    count_row(list, row->id);
     return 0;
+}
+
+static int read_history(struct store *store, struct list *list, struct err *err)
+{
+    return alert_history_read(store, input_param(list->input, "alert"), first_id(list),
+                              (int)list->limit, write_event, list, err);
 }
 
 int api_alert_history(struct api_context *context, const struct api_input *input,
                       struct api_answer *answer, struct err *err)
 {
-    struct list list = {.out = &answer->body, .limit = input_integer(input, "limit", 100)};
-    struct store *store;
-    int rc = context_store(context, &store, err);
-    if (rc)
-        return rc;
-    open_list(&answer->body);
-    rc = alert_history_read(store, input_param(input, "alert"),
-                            input_integer(input, "after", INT64_MAX), (int)list.limit, write_event,
-                            &list, err);
-    close_list(&answer->body, &list);
-    return rc;
+    struct list list = {.context = context,
+                        .input = input,
+                        .out = &answer->body,
+                        .limit = input_integer(input, "limit", 100)};
+    return write_list(&list, read_history, err);
 }
 
 static int write_silence(void *context, const struct silence_row *row, struct err *err)
@@ -127,21 +150,17 @@ static int write_silence(void *context, const struct silence_row *row, struct er
     return 0;
 }
 
+static int read_silences(struct store *store, struct list *list, struct err *err)
+{
+    const int64_t now = clock_wall_ms(list->context->clock);
+    return silences_read(store, wants_all(list) ? INT64_MIN : now, write_silence, list, err);
+}
+
 int api_silences(struct api_context *context, const struct api_input *input,
                  struct api_answer *answer, struct err *err)
 {
-    const char *state = input_param(input, "state");
-    bool all = state && strcmp(state, "all") == 0;
-    struct list list = {.out = &answer->body};
-    struct store *store;
-    int rc = context_store(context, &store, err);
-    if (rc)
-        return rc;
-    open_list(&answer->body);
-    rc = silences_read(store, all ? INT64_MIN : clock_wall_ms(context->clock), write_silence, &list,
-                       err);
-    close_list(&answer->body, NULL);
-    return rc;
+    struct list list = {.context = context, .input = input, .out = &answer->body};
+    return write_list(&list, read_silences, err);
 }
 
 static int write_delivery(void *context, const struct outbox_row *row, struct err *err)
@@ -167,24 +186,23 @@ static int write_delivery(void *context, const struct outbox_row *row, struct er
     out_key_string(out, "problem", *row->problem ? row->problem : NULL);
     out_key_time(out, "done", row->state == OUTBOX_WAITING ? -1 : row->done_ms);
     out_close(out, '}');
-    list->n++;
-    list->last_id = row->id;
+    count_row(list, row->id);
     return 0;
+}
+
+static int read_deliveries(struct store *store, struct list *list, struct err *err)
+{
+    return outbox_read(store, first_id(list), (int)list->limit, write_delivery, list, err);
 }
 
 int api_deliveries(struct api_context *context, const struct api_input *input,
                    struct api_answer *answer, struct err *err)
 {
-    struct list list = {.out = &answer->body, .limit = input_integer(input, "limit", 100)};
-    struct store *store;
-    int rc = context_store(context, &store, err);
-    if (rc)
-        return rc;
-    open_list(&answer->body);
-    rc = outbox_read(store, input_integer(input, "after", INT64_MAX), (int)list.limit,
-                     write_delivery, &list, err);
-    close_list(&answer->body, &list);
-    return rc;
+    struct list list = {.context = context,
+                        .input = input,
+                        .out = &answer->body,
+                        .limit = input_integer(input, "limit", 100)};
+    return write_list(&list, read_deliveries, err);
 }
 
 /* The word of web_commands.alert that a route stands for. */
@@ -214,7 +232,16 @@ int api_alert_rules(struct api_context *context, const struct api_input *input,
 int api_post_silence(struct api_context *context, const struct api_input *input,
                      struct api_answer *answer, struct err *err)
 {
-    return operate(context, input, "silence", "", answer, err);
+    int rc = operate(context, input, "silence", "", answer, err);
+    json_t *made = json_loadb((const char *)answer->body.data, answer->body.size, 0, NULL);
+    const json_t *id = json_object_get(made, "id");
+    if (!rc && json_is_integer(id)) {
+        char segment[24];
+        snprintf(segment, sizeof(segment), "%" JSON_INTEGER_FORMAT, json_integer_value(id));
+        api_answer_locate(answer, input->route->pattern, segment);
+    }
+    json_decref(made);
+    return rc;
 }
 
 int api_delete_silence(struct api_context *context, const struct api_input *input,

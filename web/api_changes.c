@@ -2,17 +2,27 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/json_out.h"
 #include "stats/change_stream.h"
 #include "storage/catalog.h"
 #include "storage/change_points.h"
 #include "web/handlers.h"
+#include "web/pairs.h"
 
 struct changes_page {
     struct buf *out;
     const char *stream; /* NULL: all */
     int64_t n, last_seq;
 };
+
+/* "country:de"; null: the whole. */
+static void write_segment(struct buf *out, const char *slice)
+{
+    char segment[SEGMENT_BYTES];
+    slice_segment(slice, segment);
+    out_key_string(out, "segment", segment[0] ? segment : NULL);
+}
 
 static int write_change(void *context, const struct change_row *row, struct err *err)
 {
@@ -26,6 +36,7 @@ static int write_change(void *context, const struct change_row *row, struct err 
     out_key_string(out, "stream", row->key.name);
     out_key_string(out, "kind", row->key.kind);
     out_key_string(out, "version", row->key.version);
+    write_segment(out, row->key.slice);
     out_key_time(out, "at", row->at_ms);
     out_key_time(out, "began", row->began_ms);
     out_key_string(out, "direction", row->direction);
@@ -42,44 +53,57 @@ static int write_change(void *context, const struct change_row *row, struct err 
 
 static const char *state_of(const struct change_stream *stream)
 {
-    if (stream->method == CHANGE_NOT_WATCHED)
-        return "not watched";
-    bool by_rate = stream->method == CHANGE_BY_RATE;
-    if (by_rate && stream->rate.up.limit == 0)
-        return "learning";
-    return (by_rate ? stream->rate.changed : stream->shape.changed) ? "changed" : "watching";
+    static const char learning[] = "learning", changed[] = "changed", watching[] = "watching";
+    switch (stream->method) {
+    case CHANGE_BY_RATE:
+        return stream->rate.up.limit == 0 ? learning : stream->rate.changed ? changed : watching;
+    case CHANGE_BY_SHAPE:
+        return stream->shape.changed ? changed : watching;
+    case CHANGE_BY_MEAN:
+        return change_mean_learns(&stream->mean) ? learning : watching;
+    case CHANGE_NOT_WATCHED:
+        break;
+    }
+    return "not watched";
+}
+
+static void write_state(const struct changes_page *page, const struct change_key *key,
+                        const struct change_stream *stream)
+{
+    static const char *const methods[] = {NULL, "cusum", "cvm", "rank_cusum"};
+    struct buf *out = page->out;
+    out_open(out, '{');
+    out_key_string(out, "stream", key->name);
+    out_key_string(out, "kind", key->kind);
+    out_key_string(out, "version", key->version);
+    write_segment(out, key->slice);
+    out_key_string(out, "method", methods[stream->method]);
+    out_key_string(out, "state", state_of(stream));
+    out_key_string(out, "why",
+                   stream->method == CHANGE_NOT_WATCHED
+                       ? "the reference has none, or fewer than 512, of its values"
+                       : NULL);
+    out_key_double(out, "expected_run_time", stream->expected);
+    out_key_int(out, "events", (int64_t)stream->events);
+    out_key_int(out, "alarms", (int64_t)stream->alarms);
+    bool has_level = stream->method == CHANGE_BY_RATE && stream->rate.up.limit;
+    out_key_double(out, "level", has_level ? stream->rate.level : (double)NAN);
+    out_close(out, '}');
 }
 
 static int write_stream(void *context, const struct change_key *key, const void *bytes, size_t n,
                         struct err *err)
 {
-    static const char *const methods[] = {NULL, "cusum", "cvm"};
-    struct changes_page *page = context;
-    struct buf *out = page->out;
+    const struct changes_page *page = context;
     struct change_stream stream;
     struct reader in = reader_of(bytes, n);
     if (page->stream && strcmp(page->stream, key->name) != 0)
         return 0;
     int rc = change_stream_load(&stream, &in, err);
-    if (rc)
-        return rc;
-    out_open(out, '{');
-    out_key_string(out, "stream", key->name);
-    out_key_string(out, "kind", key->kind);
-    out_key_string(out, "version", key->version);
-    out_key_string(out, "method", methods[stream.method]);
-    out_key_string(out, "state", state_of(&stream));
-    out_key_string(out, "why",
-                   stream.method == CHANGE_NOT_WATCHED
-                       ? "the reference has none, or fewer than 512, of its values"
-                       : NULL);
-    out_key_double(out, "expected_run_time", stream.expected);
-    out_key_int(out, "events", (int64_t)stream.events);
-    out_key_int(out, "alarms", (int64_t)stream.alarms);
-    bool has_level = stream.method == CHANGE_BY_RATE && stream.rate.up.limit;
-    out_key_double(out, "level", has_level ? stream.rate.level : (double)NAN);
-    out_close(out, '}');
-    return 0;
+    if (!rc)
+        write_state(page, key, &stream);
+    change_stream_finish(&stream);
+    return rc;
 }
 
 int api_changes(struct api_context *context, const struct api_input *input,
@@ -87,9 +111,15 @@ int api_changes(struct api_context *context, const struct api_input *input,
 {
     struct buf *out = &answer->body;
     struct changes_page page = {.out = out, .stream = input_param(input, "stream")};
+    const char *segment = input_param(input, "segment");
+    AUTO_FREE char *slice = segment ? segment_slice(segment) : NULL;
+    if (segment && !slice)
+        return api_refuse(answer, err, "segment", "key:value\nkey:*",
+                          "%.100s is not of the form key:value", segment);
     const struct change_query query = {
         .model = input_capture(input, "model"),
         .version = input_param(input, "version"),
+        .slice = slice,
         .name = page.stream,
         .from_ms = input_time(input, "from", 0),
         .to_ms = input_time(input, "to", INT64_MAX),
@@ -117,7 +147,8 @@ int api_changes(struct api_context *context, const struct api_input *input,
     out_key(out, "streams");
     out_open(out, '[');
     if (!rc)
-        rc = change_detectors_each(store, query.model, query.version, write_stream, &page, err);
+        rc = change_detectors_each(store, query.model, query.version, slice, write_stream, &page,
+                                   err);
     out_close(out, ']');
     out_close(out, '}');
     return rc;

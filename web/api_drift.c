@@ -16,6 +16,7 @@
 #include "storage/drift_components.h"
 #include "storage/drift_model.h"
 #include "storage/series.h"
+#include "web/completeness.h"
 #include "web/handlers.h"
 #include "web/pairs.h"
 
@@ -343,30 +344,6 @@ static int walk_pair(struct drifting *d, const struct pair *pair, struct err *er
     return 0;
 }
 
-static void write_completeness(struct drifting *d)
-{
-    struct buf *out = &d->answer->body;
-    char text[200];
-    out_key_bool(out, "complete", d->n_damaged + d->n_partial == 0);
-    out_key(out, "incomplete_reasons");
-    out_open(out, '[');
-    if (d->n_damaged) {
-        snprintf(text, sizeof(text),
-                 "%zu stored profiles are damaged and left out; run "
-                 "`assay verify`",
-                 d->n_damaged);
-        out_string(out, text);
-    }
-    if (d->n_partial) {
-        snprintf(text, sizeof(text),
-                 "%zu windows cut through older data that is only kept in "
-                 "longer panes; ask for a longer window",
-                 d->n_partial);
-        out_string(out, text);
-    }
-    out_close(out, ']');
-}
-
 static void write_domain(struct buf *out, const struct domain_drift *domain)
 {
     out_key(out, "domain_classifier");
@@ -461,7 +438,10 @@ static int write_answer(struct drifting *d, struct err *err)
     out_key_double(out, "drifted_share", d->share);
     out_key_time(out, "complete_up_to", d->complete_ms);
     out_key_time(out, "labels_complete_up_to", d->labels_complete_ms);
-    write_completeness(d);
+    const struct completeness lacks = {
+        .what = "profiles", .n_damaged = d->n_damaged, .n_partial = d->n_partial};
+    if (rc == 0)
+        rc = completeness_write(&lacks, d->store, out, err);
     out_close(out, '}');
     return rc;
 }

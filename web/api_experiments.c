@@ -237,7 +237,10 @@ int api_create_experiment(struct api_context *context, const struct api_input *i
         return err_set(err, -ENOMEM, "no memory for an experiment");
     int rc = context->commands.experiment_create(context->commands.context, body, who_of(input),
                                                  name, err);
-    return rc ? refused(rc, answer, err) : write_one(context, name, answer, err);
+    if (rc)
+        return refused(rc, answer, err);
+    api_answer_locate(answer, input->route->pattern, name);
+    return write_one(context, name, answer, err);
 }
 
 /* The body's members into the order; ERR_USAGE names the wrong one. */

@@ -13,8 +13,8 @@
 #include "common/text.h"
 #include "stats/estimator.h"
 #include "storage/catalog.h"
-#include "storage/restore.h"
 #include "storage/series.h"
+#include "web/completeness.h"
 #include "web/handlers.h"
 #include "web/metrics_memo.h"
 #include "web/model_metrics.h"
@@ -349,62 +349,21 @@ static int walk_pair(struct question *q, const struct pair *pair, struct err *er
     return rc ? rc : write_series(q, err);
 }
 
-struct lost {
-    struct buf *out;
-    int64_t n;
-};
-
-static int write_lost(void *context, const struct restored_offset *row, struct err *err)
-{
-    (void)err;
-    struct lost *lost = context;
-    if (row->counts.lost <= 0)
-        return 0;
-    char text[400];
-    snprintf(text, sizeof(text),
-             "%" PRId64 " messages of %.200s/%d were deleted before they were read",
-             row->counts.lost, row->topic, row->partition);
-    out_string(lost->out, text);
-    lost->n++;
-    return 0;
-}
-
-/* `complete` and `incomplete_reasons`: what an answer may lack. */
+/* What an answer may lack, and what was left out of it because it was too much. */
 static int write_completeness(struct question *q, struct err *err)
 {
     struct buf *out = &q->answer->body;
-    struct buf reasons;
-    buf_init(&reasons, 256 * 1024);
-    struct lost lost = {.out = &reasons};
-    int rc = restore_offsets(q->store, write_lost, &lost, err);
-    char text[200];
-    if (q->n_damaged) {
-        snprintf(text, sizeof(text),
-                 "%zu stored windows are damaged and left out; run "
-                 "`assay verify`",
-                 q->n_damaged);
-        out_string(&reasons, text);
-    }
-    if (q->n_partial) {
-        snprintf(text, sizeof(text),
-                 "%zu windows cut through older data that is only kept in "
-                 "longer panes; ask for a longer window",
-                 q->n_partial);
-        out_string(&reasons, text);
-    }
-    out_key_bool(out, "complete", reasons.size == 0);
-    out_key(out, "incomplete_reasons");
-    out_open(out, '[');
-    buf_bytes(out, reasons.data, reasons.size);
-    out_close(out, ']');
+    const struct completeness lacks = {
+        .what = "windows", .n_damaged = q->n_damaged, .n_partial = q->n_partial};
+    int rc = completeness_write(&lacks, q->store, out, err);
     if (q->n_capped) {
+        char text[200];
         snprintf(text, sizeof(text),
                  "%" PRId64 " older windows are left out; ask for a longer "
                  "step, fewer metrics or a shorter range",
                  q->n_capped);
         out_key_string(out, "notice", text);
     }
-    buf_finish(&reasons);
     return rc;
 }
 

@@ -106,6 +106,10 @@ static void write_content(struct buf *out, const char *type, const char *schema)
     out_close(out, '}');
 }
 
+static const char location_header[] =
+    "{\"Location\":{\"description\":\"the path of what was made\",\"required\":true,"
+    "\"schema\":{\"type\":\"string\"}}}";
+
 /* Other statuses whose body is no problem. */
 static const struct {
     const char *name; /* of the route */
@@ -151,6 +155,12 @@ static void write_also(struct buf *out, const struct route *route)
     }
 }
 
+static void write_location(struct buf *out)
+{
+    out_key(out, "headers");
+    out_raw(out, location_header, sizeof(location_header) - 1);
+}
+
 static void write_responses(struct buf *out, const struct route *route)
 {
     bool text = strchr(route->answer, '/') != NULL;
@@ -161,6 +171,8 @@ static void write_responses(struct buf *out, const struct route *route)
     out_key(out, status);
     out_open(out, '{');
     out_key_string(out, "description", route->summary);
+    if (route->status == 201)
+        write_location(out);
     out_key(out, "content");
     out_open(out, '{');
     write_content(out, text ? route->answer : "application/json", text ? NULL : route->answer);

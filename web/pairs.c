@@ -6,8 +6,7 @@
 
 #include "storage/catalog.h"
 
-/* `country:de` → `country=de`, as slices are named in the database; NULL when there is no colon. */
-static char *slice_of(const char *segment)
+char *segment_slice(const char *segment)
 {
     char *slice = strdup(segment);
     char *colon = slice ? strchr(slice, ':') : NULL;
@@ -19,14 +18,19 @@ static char *slice_of(const char *segment)
     return slice;
 }
 
-void pair_segment(const struct pair *pair, char out[SEGMENT_BYTES])
+void slice_segment(const char *slice, char out[SEGMENT_BYTES])
 {
-    size_t n = strnlen(pair->slice, SEGMENT_BYTES - 1);
-    memcpy(out, pair->slice, n);
+    size_t n = strnlen(slice, SEGMENT_BYTES - 1);
+    memcpy(out, slice, n);
     out[n] = '\0';
     char *equals = strchr(out, '=');
     if (equals)
         *equals = ':';
+}
+
+void pair_segment(const struct pair *pair, char out[SEGMENT_BYTES])
+{
+    slice_segment(pair->slice, out);
 }
 
 static int add(struct pairs *pairs, const char *version, const char *slice, struct err *err)
@@ -73,7 +77,7 @@ int pairs_find(struct pairs *out, struct store *store, const struct api_input *i
     *out = (struct pairs){0};
     const char *version = input_param(input, "version");
     const char *segment = input_param(input, "segment");
-    AUTO_FREE char *slice = segment ? slice_of(segment) : strdup("");
+    AUTO_FREE char *slice = segment ? segment_slice(segment) : strdup("");
     if (!slice)
         return api_refuse(answer, err, "segment", "key:value\nkey:*",
                           "%.100s is not of the form key:value", segment ? segment : "");

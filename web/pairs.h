@@ -31,5 +31,9 @@ int pairs_find(struct pairs *out, struct store *store, const struct api_input *i
                struct api_answer *answer, struct err *err);
 void pairs_finish(struct pairs *pairs);
 
-/* The slice as it is asked for, "country:de"; "" for everything. */
+/* `country:de` → `country=de`, as slices are named in the database; the caller's. NULL when there is
+   no colon, or no memory. */
+char *segment_slice(const char *segment);
+/* And back, as it is asked for; "" for everything. */
+void slice_segment(const char *slice, char out[SEGMENT_BYTES]);
 void pair_segment(const struct pair *pair, char out[SEGMENT_BYTES]);

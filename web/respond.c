@@ -83,26 +83,34 @@ static void add_common(const struct web *web, struct MHD_Response *response)
         add(response, "Strict-Transport-Security", "max-age=31536000");
 }
 
+/* `methods` are separated by newlines. */
+static void add_allow(struct MHD_Response *response, const char *methods)
+{
+    struct buf text;
+    buf_init(&text, 1024);
+    for (const char *at = methods; *at; at += *at == '\n') {
+        size_t n = strcspn(at, "\n");
+        buf_printf(&text, "%s%.*s", text.size ? ", " : "", (int)n, at);
+        at += n;
+    }
+    buf_u8(&text, '\0');
+    if (!buf_failed(&text))
+        add(response, "Allow", (const char *)text.data);
+    buf_finish(&text);
+}
+
 static void add_answer_headers(struct exchange *exchange, struct MHD_Response *response)
 {
     const struct api_answer *answer = &exchange->answer;
-    char text[600];
+    char text[16];
     add_common(exchange->web, response);
     add(response, "Content-Type", answer->content_type);
     add(response, "Vary", "Accept, Accept-Encoding, Authorization, Cookie");
     add(response, "Cache-Control", answer->status == 200 ? "no-cache" : "no-store");
-    if (answer->status == 405) {
-        size_t n = 0;
-        for (const char *c = answer->allowed; *c && n < sizeof(text) - 3; c++) {
-            text[n++] = *c;
-            if (*c == '\n') {
-                text[n - 1] = ',';
-                text[n++] = ' ';
-            }
-        }
-        text[n] = '\0';
-        add(response, "Allow", text);
-    }
+    if (answer->status == 405)
+        add_allow(response, answer->allowed);
+    if (answer->location[0])
+        add(response, "Location", answer->location);
     if (exchange->cookie[0]) {
         add(response, "Set-Cookie", exchange->cookie);
         OPENSSL_cleanse(exchange->cookie, sizeof(exchange->cookie));

@@ -18,9 +18,8 @@
 static const char yaml[] =
     "models:\n"
     "  - {name: credit, task: binary, reference: {version: v1}}\n"
-    "  - {name: churn, task: binary, timezone: Europe/Berlin, reference: {trailing: 2h}, changes: "
-    "{expected_run_time: "
-    "50000}}\n"
+    "  - {name: churn, task: binary, timezone: Europe/Berlin, reference: {trailing: 2h}, "
+    "segments: [country], changes: {expected_run_time: 50000, segments: [country]}}\n"
     "  - {name: plain, task: binary}\n"
     "alerts:\n"
     "  - {name: rolled, experiment: any, on: rolled_back, window: 1h}\n"
@@ -49,7 +48,8 @@ static const char yaml[] =
     "  - {name: weekly, model: churn, metric: error_rate, window: 1h, above: 0.5, relative_to: "
     "7d}\n"
     "  - {name: changed, model: churn, change: any, window: 10m}\n"
-    "  - {name: income, model: churn, version: v2, change: income, window: 10m}\n";
+    "  - {name: income, model: churn, version: v2, change: income, window: 10m}\n"
+    "  - {name: changed-de, model: churn, segment: {country: de}, change: any, window: 10m}\n";
 
 struct site {
     struct temp *temp;
@@ -356,11 +356,11 @@ static void last_week_is_the_same_hour_by_the_models_clock(void **state)
     assert_string_equal(reading.why, "error_rate 0.2, +100.0% against 0.1 before");
 }
 
-static void write_change(struct site *site, const char *version, const char *name, int64_t at_ms,
-                         double before, double after)
+static void write_change(struct site *site, const char *version, const char *slice,
+                         const char *name, int64_t at_ms, double before, double after)
 {
     struct err err = {0};
-    const struct change_row row = {.key = {"churn", version, "metric", name},
+    const struct change_row row = {.key = {"churn", version, slice, "metric", name},
                                    .at_ms = at_ms,
                                    .began_ms = at_ms - 5000,
                                    .direction = "up",
@@ -383,7 +383,7 @@ static void a_change_by_the_event_is_an_alarm_for_the_length_of_its_window(void 
     struct reading reading = look(site, "changed", START);
     assert_int_equal(reading.sight, SIGHT_CLEAR);
     assert_string_equal(reading.why, "nothing changed");
-    write_change(site, "v1", "error_rate", START, 0.02, 0.1);
+    write_change(site, "v1", "", "error_rate", START, 0.02, 0.1);
 
     reading = look(site, "changed", START);
     assert_int_equal(reading.sight, SIGHT_BAD);
@@ -396,8 +396,8 @@ static void a_change_by_the_event_is_an_alarm_for_the_length_of_its_window(void 
     assert_int_equal(look(site, "changed", START + 10 * MINUTE - 1000).sight, SIGHT_BAD);
     assert_int_equal(look(site, "changed", START + 10 * MINUTE).sight, SIGHT_CLEAR);
 
-    write_change(site, "v2", "income", START + HOUR, (double)NAN, (double)NAN);
-    write_change(site, "v1", "accuracy", START + HOUR, 0.9, 0.8);
+    write_change(site, "v2", "", "income", START + HOUR, (double)NAN, (double)NAN);
+    write_change(site, "v1", "", "accuracy", START + HOUR, 0.9, 0.8);
     reading = look(site, "income", START + HOUR);
     assert_int_equal(reading.sight, SIGHT_BAD);
     assert_non_null(strstr(reading.why, "found after 40 events"));
@@ -406,11 +406,28 @@ static void a_change_by_the_event_is_an_alarm_for_the_length_of_its_window(void 
     assert_non_null(strstr(reading.why, "; 2 changes in all"));
 }
 
+static void a_change_in_a_slice_is_an_alarm_of_the_rule_that_names_it(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    write_change(site, "v1", "country=fr", "error_rate", START, 0.02, 0.1);
+    assert_int_equal(look(site, "changed-de", START).sight, SIGHT_CLEAR);
+    write_change(site, "v1", "country=de", "error_rate", START, 0.02, 0.1);
+
+    struct reading reading = look(site, "changed-de", START);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_string_equal(reading.why, "error_rate of version v1 in country=de changed at about "
+                                     "2023-11-14T21:59:55.000Z from 0.02 to 0.1, found after 40 "
+                                     "events");
+    assert_int_equal(look(site, "changed", START).sight, SIGHT_CLEAR); /* the whole did not */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_transition_is_an_alarm_for_the_length_of_its_window),
         cmocka_unit_test(a_hold_and_a_wrong_sample_ratio_last_as_long_as_the_verdict_says),
+        cmocka_unit_test(a_change_in_a_slice_is_an_alarm_of_the_rule_that_names_it),
         cmocka_unit_test(a_changed_row_of_the_audit_log_is_an_alarm_that_names_it),
         cmocka_unit_test(a_change_against_the_events_that_were_loaded_last),
         cmocka_unit_test(without_a_reference_it_says_how_to_load_one),

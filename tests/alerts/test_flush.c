@@ -1,5 +1,6 @@
 /* Who is told what, and when: messages, repeats, silences, and what an outage leaves of them. */
 #include "alerts/command.h"
+#include "storage/audit.h"
 #include "storage/transition.h"
 #include "tests/alerts/world.h"
 
@@ -23,6 +24,37 @@ static void a_message_says_since_when_how_sure_what_was_done_and_where_to_look(v
                         "95% interval 0.3094 to 0.498, all of it beyond the level, n 100");
     assert_string_equal(text((json_t *)(uintptr_t)alert, "action"),
                         "nothing rolled back: no experiment runs on the model");
+    json_decref(data);
+    world_end(&w);
+}
+
+static void a_message_carries_the_head_of_the_audit_log(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    char hash[2 * AUDIT_HASH_BYTES + 1];
+    int64_t seq;
+    const struct audit_row row = {.at_ms = start,
+                                  .clock = "wall",
+                                  .who = "ann",
+                                  .action = "silence.create",
+                                  .subject = "1",
+                                  .detail = "{}"};
+    world_begin(&w);
+    must(commit_begin(w.store, &err), &err);
+    must(commit_audit(w.store, &row, &err), &err);
+    must(commit_end(w.store, &err), &err);
+    must(audit_head_text(w.store, &seq, hash, &err), &err);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 1000);
+
+    assert_int_equal(flush(&w, 11000), 1);
+
+    json_t *data = newest(&w);
+    json_t *audit = json_object_get(data, "audit");
+    assert_int_equal(json_integer_value(json_object_get(audit, "seq")), seq);
+    assert_string_equal(text(audit, "hash"), hash);
     json_decref(data);
     world_end(&w);
 }
@@ -397,6 +429,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_says_since_when_how_sure_what_was_done_and_where_to_look),
+        cmocka_unit_test(a_message_carries_the_head_of_the_audit_log),
         cmocka_unit_test(a_message_says_what_the_newest_experiment_on_the_model_came_to),
         cmocka_unit_test(what_still_fires_is_repeated),
         cmocka_unit_test(what_somebody_looks_after_is_not_repeated),

@@ -69,6 +69,9 @@ static void a_webhook_carries_type_time_and_data(void **state)
     assert_string_equal(text(body, "type"), "alert.firing");
     assert_string_equal(text(body, "timestamp"), "2023-11-14T22:13:20.344Z");
     assert_string_equal(text(body, "data/alerts/0/name"), "auc-low");
+    json_t *kept = json_loads(data, 0, NULL);
+    assert_true(json_equal(json_object_get(body, "data"), kept));
+    json_decref(kept);
     json_decref(body);
     payload_finish(&payload);
 }

@@ -250,8 +250,8 @@ static void silence_is_told_by_the_wall_clock(void **state)
     world_begin(&w);
     fill(&w, start, 100, 0, 10);
     look(&w, start + 30000, 0);
-    struct outside later = {.now_ms = start + 11 * MINUTE, .lag = -1};
-    must(alerts_tick(w.alerts, &later, 11 * MINUTE, &err), &err);
+    struct outside later = {.now_ms = start + 11 * MINUTE, .lag = -1, .wall_ms = 11 * MINUTE};
+    must(alerts_tick(w.alerts, &later, &err), &err);
     assert_int_equal(flush(&w, 12 * MINUTE), 1);
     json_t *data = newest(&w);
     assert_string_equal(text(data, "summary"),
@@ -272,12 +272,12 @@ static void the_end_of_our_certificate_is_told_by_the_wall_clock(void **state)
     const int64_t day_ms = 24 * HOUR, end_ms = INT64_C(1700000000000);
     struct outside outside = {.now_ms = start, .lag = -1, .certificate_end_ms = end_ms};
     outside.wall_ms = end_ms - 14 * day_ms;
-    must(alerts_look(w.alerts, &outside, 0, &err), &err);
+    must(alerts_look(w.alerts, &outside, &err), &err);
     assert_int_equal(w.alerts->alerts[0].state.phase, ALERT_INACTIVE);
 
     outside.wall_ms += 1000;
-    must(alerts_tick(w.alerts, &outside, 1000, &err), &err);
-    assert_int_equal(flush(&w, 2000), 1);
+    must(alerts_tick(w.alerts, &outside, &err), &err);
+    assert_int_equal(flush(&w, outside.wall_ms), 1);
     json_t *data = newest(&w);
     assert_string_equal(text(data, "summary"),
                         "[FIRING] tls: Assay: the certificate that is served ends at "
@@ -286,8 +286,47 @@ static void the_end_of_our_certificate_is_told_by_the_wall_clock(void **state)
 
     outside.certificate_end_ms += 365 * day_ms; /* replaced */
     outside.now_ms += 1000;
-    must(alerts_look(w.alerts, &outside, 3000, &err), &err);
+    must(alerts_look(w.alerts, &outside, &err), &err);
     assert_int_equal(w.alerts->alerts[0].state.phase, ALERT_INACTIVE);
+    world_end(&w);
+}
+
+static int take_clock(void *context, const struct alert_event_row *row, struct err *err)
+{
+    (void)err;
+    snprintf(context, 64, "%s %s", row->event, row->clock);
+    return 1;
+}
+
+static void assert_newest_event(struct world *w, size_t rule, const char *expected)
+{
+    struct err err = {0};
+    char found[64] = "";
+    const char *id = w->alerts->alerts[rule].id;
+    assert_int_equal(alert_history_read(w->store, id, INT64_MAX, 1, take_clock, found, &err), 1);
+    assert_string_equal(found, expected);
+}
+
+static void history_says_which_clock_caused_it_also_at_a_look(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    world_begin_with(&w, "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+                         "alerts:\n"
+                         "  - {name: errors, model: credit, metric: error_rate, window: 5m, above: "
+                         "0.2, interval: false}\n"
+                         "  - {name: behind, lag: 1000}\n"
+                         "  - {name: tls, certificate: 14d}\n");
+    fill(&w, start, 100, 40, 10);
+    const struct outside outside = {
+        .now_ms = start + 30000, .wall_ms = 2000, .lag = 1001, .certificate_end_ms = 1000};
+
+    must(alerts_look(w.alerts, &outside, &err), &err);
+
+    assert_newest_event(&w, 0, "firing event");
+    assert_newest_event(&w, 1, "firing wall");
+    assert_newest_event(&w, 2, "firing wall");
     world_end(&w);
 }
 
@@ -333,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_rule_is_judged_at_multiples_of_its_every_also_after_a_restart),
         cmocka_unit_test(silence_is_told_by_the_wall_clock),
         cmocka_unit_test(the_end_of_our_certificate_is_told_by_the_wall_clock),
+        cmocka_unit_test(history_says_which_clock_caused_it_also_at_a_look),
         cmocka_unit_test(rules_are_listed_with_their_levels_also_those_that_never_fired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,8 +79,8 @@ static inline void fill(struct world *w, int64_t start_ms, int n, int failed, do
 static inline void look(struct world *w, int64_t now_ms, int64_t wall_ms)
 {
     struct err err = {0};
-    struct outside outside = {.now_ms = now_ms, .lag = -1};
-    must(alerts_look(w->alerts, &outside, wall_ms, &err), &err);
+    struct outside outside = {.now_ms = now_ms, .lag = -1, .wall_ms = wall_ms};
+    must(alerts_look(w->alerts, &outside, &err), &err);
 }
 
 /* A world in which `errors` fires since start + 30 s. */

@@ -4,21 +4,6 @@
 #include "tests/lib/credit_log.h"
 #include "tests/test.h"
 
-/* The log at once, in large batches, undisturbed: what every other run must equal. */
-static char *undisturbed(struct sim_log *log)
-{
-    struct collector_bench bench;
-    struct temp *temp = temp_new();
-    struct sim_options options = {.seed = 1, .max_batch = 4096, .ends = true};
-    bench_open(&bench, temp, NULL, log, &options);
-    bench_drain(&bench);
-    bench_balanced(&bench);
-    char *panes = bench_panes(&bench);
-    bench_close(&bench);
-    temp_free(temp);
-    return panes;
-}
-
 static void a_log_becomes_windows_and_every_event_is_accounted_for(void **state)
 {
     (void)state;
@@ -58,7 +43,7 @@ static void F24_any_batch_size_gives_the_same_bits(void **state)
     struct sim_log log = {0};
     struct credit_log plan = {.n_predictions = 1500, .n_partitions = 2, .seed = 11};
     credit_log_fill(&log, &plan);
-    char *expected = undisturbed(&log);
+    char *expected = bench_undisturbed(&log);
 
     static const size_t batches[] = {1, 2, 7, 64, 1000};
     for (size_t i = 0; i < sizeof(batches) / sizeof(*batches); i++) {
@@ -84,7 +69,7 @@ static void F01_killed_anywhere_the_windows_are_those_of_one_run(void **state)
     struct sim_log log = {0};
     struct credit_log plan = {.n_predictions = 1200, .n_partitions = 2, .seed = 21};
     credit_log_fill(&log, &plan);
-    char *expected = undisturbed(&log);
+    char *expected = bench_undisturbed(&log);
 
     for (uint64_t seed = 1; seed <= 25; seed++) {
         struct rng rng = rng_of(seed);

@@ -4,6 +4,20 @@
 #include "tests/lib/pending_rows.h"
 #include "tests/test.h"
 
+static struct pending *empty(struct rows *rows, size_t limit)
+{
+    struct pending *pending = NULL;
+    assert_int_equal(rows_pending(rows, limit, &pending, NULL), 0);
+    return pending;
+}
+
+static struct pending *restored(struct rows *rows, size_t limit)
+{
+    struct pending *pending = empty(rows, limit);
+    assert_int_equal(rows_restore(rows, pending, NULL), 0);
+    return pending;
+}
+
 static struct id_hash hash_of(const struct pending *pending, uint64_t number)
 {
     char id[32];
@@ -52,8 +66,7 @@ static void a_record_is_found_by_its_id_with_all_it_had(void **state)
 {
     (void)state;
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, 0);
 
     add_prediction(pending, 7, 5000);
 
@@ -73,8 +86,7 @@ static void unit_and_scores_come_back_from_disk(void **state)
 {
     (void)state;
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, 0);
     struct class_score scores[3] = {{111, 0.2}, {222, 0.5}, {333, 0.3}};
     for (int i = 0; i < 3; i++) {
         uint32_t handle;
@@ -97,9 +109,7 @@ static void unit_and_scores_come_back_from_disk(void **state)
     add_prediction(pending, 2, 2);
     save(pending, &rows);
 
-    AUTO(pending) struct pending *again = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &again, NULL), 0);
-    assert_int_equal(rows_restore(&rows, again, NULL), 0);
+    AUTO(pending) struct pending *again = restored(&rows, 0);
 
     record = find(again, 1);
     assert_non_null(record);
@@ -118,8 +128,7 @@ static void shown_items_and_a_content_come_back_from_disk(void **state)
 {
     (void)state;
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, 0);
     const uint64_t items[4] = {7, 0, UINT64_MAX, 9};
     struct record_spec spec = {
         .kind = RECORD_PREDICTION,
@@ -149,9 +158,7 @@ static void shown_items_and_a_content_come_back_from_disk(void **state)
     add_prediction(pending, 2, 2);
     save(pending, &rows);
 
-    AUTO(pending) struct pending *again = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &again, NULL), 0);
-    assert_int_equal(rows_restore(&rows, again, NULL), 0);
+    AUTO(pending) struct pending *again = restored(&rows, 0);
 
     record = find(again, 1);
     assert_non_null(record);
@@ -173,8 +180,7 @@ static void a_label_on_a_saved_record_is_a_small_patch(void **state)
 {
     (void)state;
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, 0);
     for (uint64_t i = 0; i < 1000; i++)
         add_prediction(pending, i, (int64_t)i);
     save(pending, &rows);
@@ -187,9 +193,7 @@ static void a_label_on_a_saved_record_is_a_small_patch(void **state)
     save(pending, &rows);
 
     assert_in_range(rows_bytes(&rows) - before, 1, 40);
-    AUTO(pending) struct pending *again = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &again, NULL), 0);
-    assert_int_equal(rows_restore(&rows, again, NULL), 0);
+    AUTO(pending) struct pending *again = restored(&rows, 0);
     record = find(again, 500);
     assert_int_equal(record->flags & RECORD_LABELLED, RECORD_LABELLED);
     assert_int_equal(pending_class(again, record->label.class), 222);
@@ -204,8 +208,7 @@ static void a_pending_prediction_takes_100_bytes_in_memory_and_64_on_disk(void *
         N = 300000
     };
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, 0);
 
     for (uint64_t i = 0; i < N; i++)
         add_prediction(pending, i, (int64_t)i);
@@ -230,8 +233,7 @@ static void expired_segments_go_whole_from_memory_and_disk(void **state)
 {
     (void)state;
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, 0);
     for (uint64_t i = 0; i < 20000; i++)
         add_prediction(pending, i, (int64_t)i * 60); /* 20 minutes in all, each lives 10 */
     save(pending, &rows);
@@ -245,9 +247,7 @@ static void expired_segments_go_whole_from_memory_and_disk(void **state)
     assert_non_null(find(pending, 5000));
     assert_non_null(find(pending, 19999));
     assert_in_range(rows.dropped, 1, 10);
-    AUTO(pending) struct pending *again = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &again, NULL), 0);
-    assert_int_equal(rows_restore(&rows, again, NULL), 0);
+    AUTO(pending) struct pending *again = restored(&rows, 0);
     struct pending_size size;
     pending_size(again, &size);
     assert_int_equal(size.predictions, 20000 - n_expired);
@@ -259,8 +259,7 @@ static void all_segments_of_several_arenas_can_be_free_at_once(void **state)
 {
     (void)state;
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, 0);
     const uint64_t n = 150000; /* over 64 bytes each: five arenas of 2 MiB */
     for (uint64_t i = 0; i < n; i++)
         add_prediction(pending, i, 0);
@@ -280,9 +279,8 @@ static void beyond_the_memory_limit_old_segments_are_read_when_asked_for(void **
 {
     (void)state;
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
     const size_t limit = 1024 * 1024;
-    assert_int_equal(rows_pending(&rows, limit, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, limit);
     for (uint64_t i = 0; i < 60000; i++) {
         add_prediction(pending, i, (int64_t)i);
         if (i % 1000 == 999)
@@ -306,9 +304,7 @@ static void beyond_the_memory_limit_old_segments_are_read_when_asked_for(void **
     pending_size(pending, &size);
     save(pending, &rows);
     assert_true(find(pending, 3)->label.value == 0.25);
-    AUTO(pending) struct pending *again = NULL;
-    assert_int_equal(rows_pending(&rows, limit, &again, NULL), 0);
-    assert_int_equal(rows_restore(&rows, again, NULL), 0);
+    AUTO(pending) struct pending *again = restored(&rows, limit);
     assert_true(find(again, 3)->label.value == 0.25);
     assert_non_null(find(again, 59999));
     rows_finish(&rows);
@@ -318,8 +314,7 @@ static void a_segment_with_many_patches_is_rewritten(void **state)
 {
     (void)state;
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, 0);
     for (uint64_t i = 0; i < 3000; i++)
         add_prediction(pending, i, (int64_t)i);
     for (uint64_t i = 0; i < 200; i++) {
@@ -333,9 +328,7 @@ static void a_segment_with_many_patches_is_rewritten(void **state)
 
     assert_in_range(rows.replaced, 2, 4);
     assert_in_range(rows.n, 1, 70);
-    AUTO(pending) struct pending *again = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &again, NULL), 0);
-    assert_int_equal(rows_restore(&rows, again, NULL), 0);
+    AUTO(pending) struct pending *again = restored(&rows, 0);
     for (uint64_t i = 0; i < 200; i++)
         assert_int_equal(find(again, i * 10)->flags & RECORD_LABELLED, RECORD_LABELLED);
     assert_int_equal(find(again, 2999)->flags & RECORD_LABELLED, 0);
@@ -346,8 +339,7 @@ static void damaged_rows_are_refused_by_name(void **state)
 {
     (void)state;
     struct rows rows = {0};
-    AUTO(pending) struct pending *pending = NULL;
-    assert_int_equal(rows_pending(&rows, 0, &pending, NULL), 0);
+    AUTO(pending) struct pending *pending = empty(&rows, 0);
     for (uint64_t i = 0; i < 20; i++)
         add_prediction(pending, i, (int64_t)i);
     save(pending, &rows);

@@ -1,6 +1,7 @@
 #include "common/buf.h"
 
 #include <float.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/test.h"
@@ -93,6 +94,32 @@ static void a_write_past_the_limit_fails_and_keeps_what_was_there(void **state)
     buf_finish(&buf);
 }
 
+/* Texts that just fit, just do not, and grow the buffer. */
+static void what_is_printed_is_whole_wherever_the_room_ends(void **state)
+{
+    (void)state;
+    for (int n = 0; n < 200; n++) {
+        struct buf buf;
+        char expected[256];
+        buf_init(&buf, 256);
+        buf_bytes(&buf, "head:", 5);
+        buf_printf(&buf, "%*d", n, n % 10);
+        buf_printf(&buf, "%s", "tail");
+        snprintf(expected, sizeof(expected), "head:%*dtail", n, n % 10);
+        assert_int_equal(buf.size, strlen(expected));
+        assert_memory_equal(buf.data, expected, buf.size);
+        buf_finish(&buf);
+    }
+    struct buf full;
+    buf_init(&full, 64);
+    buf_printf(&full, "%63d", 1); /* and its NUL */
+    assert_false(buf_failed(&full));
+    buf_printf(&full, "%d", 2);
+    assert_true(buf_failed(&full));
+    assert_int_equal(full.size, 63);
+    buf_finish(&full);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +127,7 @@ int main(void)
         cmocka_unit_test(whole_numbers_of_every_length_are_read_back),
         cmocka_unit_test(a_read_past_the_end_fails_once_and_stays_failed),
         cmocka_unit_test(a_write_past_the_limit_fails_and_keeps_what_was_there),
+        cmocka_unit_test(what_is_printed_is_whole_wherever_the_room_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,13 @@
 #include "common/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/digits.h"
 #include "tests/test.h"
 
 static void a_duration_is_a_whole_number_and_its_unit(void **state)
@@ -204,6 +207,39 @@ static void a_number_is_printed_in_its_fewest_digits(void **state)
     }
 }
 
+static void a_rounded_number_is_what_printf_gives(void **state)
+{
+    (void)state;
+    uint64_t random = 1; /* xorshift64 */
+    for (int i = 0; i < 20000; i++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        char out[DIGITS_BYTES], expected[64];
+        double value;
+        memcpy(&value, &random, sizeof(value));
+        if (i % 2) /* those that people see, too */
+            value = (double)(int64_t)random / 0x1p63 * pow(10, i % 14 - 5);
+        if (!isfinite(value))
+            continue;
+        snprintf(expected, sizeof(expected), "%.4g", value);
+        assert_int_equal(digits_general(out, value, 4), strlen(expected));
+        assert_string_equal(out, expected);
+    }
+}
+
+static void a_whole_number_is_printed_as_it_is_read(void **state)
+{
+    (void)state;
+    static const int64_t values[] = {0, 1, -1, 9, 10, -10, 1700000000000, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char out[TEXT_INT_BYTES], expected[32];
+        snprintf(expected, sizeof(expected), "%" PRId64, values[i]);
+        assert_int_equal(int_print(out, values[i]), strlen(expected));
+        assert_string_equal(out, expected);
+    }
+}
+
 static void utf8_is_told_from_what_only_looks_like_it(void **state)
 {
     (void)state;
@@ -240,6 +276,32 @@ static void json_text_is_always_json(void **state)
     buf_u8(&buf, 0);
     assert_string_equal((char *)buf.data, "0.25nullnull");
     buf_finish(&buf);
+}
+
+/* Eight bytes are looked at together: wherever the one stands that is written otherwise. */
+static void each_byte_of_a_json_text_is_looked_at(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 0x80; c++) {
+        for (size_t at = 0; at < 17; at++) {
+            char text[18] = "abcdefghijklmnopq", written[16], expected[64];
+            bool escaped = c < 0x20 || c == 0x7f || c == '"' || c == '\\';
+            text[at] = (char)c;
+            struct buf one, all;
+            buf_init(&one, 64);
+            buf_init(&all, 64);
+            json_text(&one, text + at, 1);
+            json_text(&all, text, 17);
+            assert_int_equal(one.size > 3, escaped);
+            snprintf(written, sizeof(written), "%.*s", (int)one.size - 2, one.data + 1);
+            int n = snprintf(expected, sizeof(expected), "\"%.*s%s%s\"", (int)at, text, written,
+                             text + at + 1);
+            assert_int_equal(all.size, n);
+            assert_memory_equal(all.data, expected, all.size);
+            buf_finish(&one);
+            buf_finish(&all);
+        }
+    }
 }
 
 static void the_nearest_word_is_offered_only_when_it_is_near(void **state)
@@ -283,8 +345,11 @@ int main(void)
         cmocka_unit_test(a_size_has_binary_and_decimal_units),
         cmocka_unit_test(numbers_are_read_without_surprises),
         cmocka_unit_test(a_number_is_printed_in_its_fewest_digits),
+        cmocka_unit_test(a_rounded_number_is_what_printf_gives),
+        cmocka_unit_test(a_whole_number_is_printed_as_it_is_read),
         cmocka_unit_test(utf8_is_told_from_what_only_looks_like_it),
         cmocka_unit_test(json_text_is_always_json),
+        cmocka_unit_test(each_byte_of_a_json_text_is_looked_at),
         cmocka_unit_test(the_nearest_word_is_offered_only_when_it_is_near),
         cmocka_unit_test(a_text_is_cut_where_a_character_ends),
     };

@@ -128,6 +128,19 @@ char *bench_panes(struct collector_bench *bench)
     return (char *)text.data; /* the caller owns it now */
 }
 
+char *bench_undisturbed(struct sim_log *log)
+{
+    struct collector_bench bench;
+    AUTO(temp) struct temp *temp = temp_new();
+    const struct sim_options options = {.seed = 1, .max_batch = 4096, .ends = true};
+    bench_open(&bench, temp, NULL, log, &options);
+    bench_drain(&bench);
+    bench_balanced(&bench);
+    char *panes = bench_panes(&bench);
+    bench_close(&bench);
+    return panes;
+}
+
 int64_t bench_number(struct collector_bench *bench, const char *sql)
 {
     sqlite3_stmt *statement = NULL;

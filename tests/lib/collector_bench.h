@@ -48,6 +48,9 @@ void bench_drain(struct collector_bench *bench);
 
 /* Every pane by name with a hash of its state, sorted; malloc'd. */
 char *bench_panes(struct collector_bench *bench);
+/* bench_panes of a log that is read at once, in large batches: what every other run must equal;
+ * malloc'd. */
+char *bench_undisturbed(struct sim_log *log);
 /* One number of an SQL query. */
 int64_t bench_number(struct collector_bench *bench, const char *sql);
 /* consumed = folded + …, for every partition; next - first = consumed + holes + lost. */

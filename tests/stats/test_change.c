@@ -28,7 +28,7 @@ static double mean_run_of_rate(double p, double expected, int alarms)
     struct rng rng = rng_of(21);
     struct change_stream stream;
     struct change_found found;
-    change_stream_metric(&stream, expected);
+    change_stream_rate(&stream, expected);
     while (stream.alarms < (uint64_t)alarms)
         assert_true(change_stream_update(&stream, 0, rng_uniform(&rng) < p, 0, &found, NULL) >= 0);
     return (double)stream.events / alarms;
@@ -167,25 +167,156 @@ static void a_spread_that_grows_keeps_its_mean_and_is_found(void **state)
     assert_float_equal(found.after, 0, 0.4);
 }
 
+enum law {
+    LAW_NORMAL,
+    LAW_CAUCHY,  /* has no mean */
+    LAW_AMOUNTS, /* four of five are 0, the others one of three prices */
+    N_LAWS
+};
+
+static double draw(struct rng *rng, enum law law)
+{
+    switch (law) {
+    case LAW_NORMAL:
+        return rng_normal(rng);
+    case LAW_CAUCHY:
+        return fabs(tan(M_PI * (rng_uniform(rng) - 0.5)));
+    default:
+        return rng_uniform(rng) < 0.8 ? 0 : 9.99 + 5 * (double)rng_below(rng, 3);
+    }
+}
+
+static void a_mean_that_stays_alarms_as_seldom_as_asked_whatever_its_law(void **state)
+{
+    (void)state;
+    for (int law = 0; law < N_LAWS; law++) {
+        struct rng rng = rng_of(31);
+        struct change_stream stream;
+        struct change_found found;
+        change_stream_mean(&stream, 3000);
+        while (stream.alarms < 200)
+            assert_true(change_stream_update(&stream, 0, (unsigned)rng_below(&rng, MEAN_TIES),
+                                             draw(&rng, (enum law)law), &found, NULL) >= 0);
+        double run = (double)stream.events / 200;
+        print_message("law %d: asked 3000, measured %.0f\n", law, run);
+        assert_true(run > 3000 * 0.8 && run < 3000 * 1.5);
+        change_stream_finish(&stream);
+    }
+}
+
+static void an_error_that_grows_by_half_is_found_dated_and_told_with_both_means(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(32);
+    struct change_mean mean;
+    struct change_found found;
+    change_mean_init(&mean, 50000);
+    int64_t ts = 0;
+    for (; ts < 8000; ts++)
+        assert_int_equal(change_mean_update(&mean, ts, fabs(rng_normal(&rng)), 0, &found, NULL), 0);
+    assert_false(change_mean_learns(&mean));
+
+    while (!change_mean_update(&mean, ts, 1.5 * fabs(rng_normal(&rng)), 0, &found, NULL))
+        ts++;
+
+    assert_int_equal(found.direction, CHANGE_UP);
+    assert_in_range(ts, 8020, 8300);
+    assert_in_range(found.began_ms, 7850, 8100);
+    assert_int_equal(found.run, ts + 1);
+    assert_int_equal(found.n_after, ts - found.began_ms + 1);
+    assert_float_equal(found.before, 0.8, 0.03);
+    assert_true(found.after > 1 && found.after < 1.6); /* 1.2 */
+    assert_true(found.statistic >= found.limit);
+    assert_int_equal(mean.n, 0); /* starts anew, and learns */
+    change_mean_finish(&mean);
+}
+
+static void amounts_that_fall_are_found_however_many_are_zero(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(33);
+    struct change_mean mean;
+    struct change_found found;
+    change_mean_init(&mean, 20000);
+    int64_t ts = 0;
+    for (; ts < 4000; ts++)
+        assert_int_equal(change_mean_update(&mean, ts, draw(&rng, LAW_AMOUNTS),
+                                            (unsigned)rng_below(&rng, MEAN_TIES), &found, NULL),
+                         0);
+    while (!change_mean_update(&mean, ts, 0, (unsigned)rng_below(&rng, MEAN_TIES), &found, NULL))
+        ts++;
+    assert_int_equal(found.direction, CHANGE_DOWN);
+    assert_in_range(ts, 4020, 4600);
+    assert_true(found.after < 0.5 && found.before > 2);
+}
+
+static void one_outlier_is_no_change_of_a_mean(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(34);
+    struct change_mean mean;
+    struct change_found found;
+    change_mean_init(&mean, 100000);
+    for (int i = 0; i < 8000; i++) {
+        double value = i % 500 == 499 ? 1e30 : rng_uniform(&rng);
+        assert_int_equal(change_mean_update(&mean, i, value, 0, &found, NULL), 0);
+    }
+}
+
+static void a_mean_refuses_bytes_that_are_not_its_own(void **state)
+{
+    (void)state;
+    struct rng rng = rng_of(35);
+    struct change_mean mean, other;
+    struct change_found found;
+    struct buf bytes;
+    struct err err;
+    buf_init(&bytes, 1 << 16);
+    change_mean_init(&mean, 2000);
+    for (int i = 0; i < 300; i++)
+        change_mean_update(&mean, i, rng_uniform(&rng), 0, &found, NULL);
+    change_mean_save(&mean, &bytes);
+    for (size_t n = 0; n < bytes.size; n++) {
+        struct reader in = reader_of(bytes.data, n);
+        assert_int_equal(change_mean_load(&other, &in, &err), ERR_CORRUPT);
+        change_mean_finish(&other);
+    }
+    for (size_t at = 0; at < bytes.size; at++) { /* a damaged state is refused, or runs on */
+        bytes.data[at] ^= 0x5a;
+        struct reader in = reader_of(bytes.data, bytes.size);
+        int rc = change_mean_load(&other, &in, &err);
+        for (int i = 0; rc == 0 && i < 3000; i++)
+            assert_true(change_mean_update(&other, i, rng_uniform(&rng), 255, &found, NULL) >= 0);
+        change_mean_finish(&other);
+        bytes.data[at] ^= 0x5a;
+    }
+    change_mean_finish(&mean);
+    buf_finish(&bytes);
+}
+
 static void detectors_go_on_from_their_bytes_as_if_they_had_never_stopped(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < 3; kind++) {
         struct rng rng = rng_of(26);
-        struct change_stream stream, other;
+        struct change_stream stream, other = {0};
         struct change_found found, again;
         struct buf bytes;
         buf_init(&bytes, 8192);
-        change_stream_metric(&stream, 3000);
-        if (kind) {
+        if (kind == 2)
+            change_stream_mean(&stream, 3000);
+        else
+            change_stream_rate(&stream, 3000);
+        if (kind == 1) {
             stream.method = CHANGE_BY_SHAPE;
             change_shape_init(&stream.shape, 3000, 5000, 1);
         }
         for (int i = 0; i < 4000; i++) {
-            unsigned place = (unsigned)rng_below(&rng, kind ? SHAPE_BINS : 2);
+            unsigned place = (unsigned)rng_below(&rng, change_stream_places(&stream));
             if (i % 97 == 0) {
                 buf_clear(&bytes);
                 change_stream_save(&stream, &bytes);
+                change_stream_finish(&other);
                 struct reader in = reader_of(bytes.data, bytes.size);
                 assert_int_equal(change_stream_load(&other, &in, NULL), 0);
                 assert_int_equal(reader_left(&in), 0);
@@ -195,10 +326,12 @@ static void detectors_go_on_from_their_bytes_as_if_they_had_never_stopped(void *
             if (rc)
                 assert_memory_equal(&found.run, &again.run, sizeof(found.run));
         }
+        change_stream_finish(&other);
         struct reader cut = reader_of(bytes.data, bytes.size - 1);
         struct err err;
         assert_int_equal(change_stream_load(&other, &cut, &err), ERR_CORRUPT);
         assert_non_null(strstr(err.text, "the bytes are damaged"));
+        change_stream_finish(&stream);
         buf_finish(&bytes);
     }
 }
@@ -214,6 +347,11 @@ int main(void)
         cmocka_unit_test(a_rate_that_was_never_seen_has_a_chart_all_the_same),
         cmocka_unit_test(a_shift_of_a_distribution_is_found_and_dated),
         cmocka_unit_test(a_spread_that_grows_keeps_its_mean_and_is_found),
+        cmocka_unit_test(a_mean_that_stays_alarms_as_seldom_as_asked_whatever_its_law),
+        cmocka_unit_test(an_error_that_grows_by_half_is_found_dated_and_told_with_both_means),
+        cmocka_unit_test(amounts_that_fall_are_found_however_many_are_zero),
+        cmocka_unit_test(one_outlier_is_no_change_of_a_mean),
+        cmocka_unit_test(a_mean_refuses_bytes_that_are_not_its_own),
         cmocka_unit_test(detectors_go_on_from_their_bytes_as_if_they_had_never_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

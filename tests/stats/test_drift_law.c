@@ -222,6 +222,39 @@ static void a_tiny_reference_has_a_law_that_falls(void **state)
     }
 }
 
+/* P(k of n) in a bin of weight a beside one of weight b. */
+static double beta_binomial(double k, double n, double a, double b)
+{
+    return exp(log_beta(k + a, n - k + b) - log_beta(a, b) - log(n + 1) -
+               log_beta(n - k + 1, k + 1));
+}
+
+static void a_path_may_leave_a_tiny_reference_far_behind(void **state)
+{
+    (void)state;
+    static const double seen[2] = {0, 60}, weights[2] = {0.25, 60}, step[1] = {1};
+    const struct law_question question = {.statistic = LAW_WASSERSTEIN,
+                                          .counts = seen,
+                                          .weights = weights,
+                                          .steps = step,
+                                          .n_bins = 2,
+                                          .m = 60,
+                                          .n = LAW_EXACT_EVENTS};
+    const double n = question.n, both = 1 / n + 1 / question.m;
+    struct drift_law law;
+
+    assert_int_equal(drift_law_make(&law, &question), 0);
+
+    double p = 0;
+    for (double k = n; k >= 20; k--) {
+        p += beta_binomial(k, n, weights[0], weights[1]);
+        double near = k / n / sqrt(both) - 4 * law.step, ours = exp(drift_law_log_p(&law, near));
+        if (p > 1e-7)
+            assert_true(ours > 0.6 * p && ours < 3 * p);
+    }
+    assert_close(p, 1.76e-5, 1e-7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +263,7 @@ int main(void)
         cmocka_unit_test(many_events_have_the_laws_of_the_textbooks),
         cmocka_unit_test(the_area_of_many_uniform_values_is_that_of_a_brownian_bridge),
         cmocka_unit_test(a_tiny_reference_has_a_law_that_falls),
+        cmocka_unit_test(a_path_may_leave_a_tiny_reference_far_behind),
         cmocka_unit_test(one_bin_holds_every_event_for_certain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

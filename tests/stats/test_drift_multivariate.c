@@ -137,6 +137,51 @@ static void order_changes_nothing_and_bytes_keep_all(void **state)
     buf_finish(&bytes);
 }
 
+static void values_put_one_by_one_give_the_error_of_the_row(void **state)
+{
+    (void)state;
+    enum {
+        K = 9,
+        ROWS = 60
+    };
+    struct multivariate_feature features[K] = {{0}};
+    struct row_value rows[ROWS * K];
+    struct rng rng = rng_of(3);
+    for (uint32_t f = 0; f < K; f++)
+        features[f] = (struct multivariate_feature){.name_id = f + 1, .categorical = f == 2};
+    for (int i = 0; i < ROWS * K; i++)
+        rows[i] = (struct row_value){rng_normal(&rng), rng_below(&rng, 3) + 1};
+    AUTO(multivariate) struct multivariate *model = NULL;
+    assert_int_equal(multivariate_fit(&model, features, K, rows, ROWS, NULL), 0);
+    assert_true(model->n_components % MULTIVARIATE_BLOCK != 0); /* the last block is not full */
+
+    for (int i = 0; i < ROWS; i++) {
+        struct row_value row[K];
+        memcpy(row, &rows[i * K], sizeof(row));
+        const uint32_t without = (uint32_t)i % K;
+        row[without] = (struct row_value){.number = (double)NAN};
+        double room[K], put[K];
+        multivariate_start(model, put);
+        for (uint32_t f = K; f-- > 0;)
+            if (f != without)
+                multivariate_put(model, f, row[f], put);
+
+        assert_true(multivariate_left(model, put) == multivariate_error(model, row, room));
+
+        /* what the components say, written down plainly */
+        double square = 0;
+        for (uint32_t f = 0; f < K; f++)
+            square += put[f] * put[f];
+        for (uint32_t c = 0; c < model->n_components; c++) {
+            double dot = 0;
+            for (uint32_t f = 0; f < K; f++)
+                dot += put[f] * model->components[f * model->n_components + c];
+            square -= dot * dot;
+        }
+        assert_float_equal(multivariate_left(model, put), sqrt(square), 1e-12);
+    }
+}
+
 /* Of twelve features: the scores of the components, largest first, and the error. */
 static void many_features_are_told_apart_by_their_components(void **state)
 {
@@ -261,6 +306,7 @@ int main(void)
         cmocka_unit_test(car_loan_equals_nannyml),
         cmocka_unit_test(car_price_equals_nannyml),
         cmocka_unit_test(order_changes_nothing_and_bytes_keep_all),
+        cmocka_unit_test(values_put_one_by_one_give_the_error_of_the_row),
         cmocka_unit_test(many_features_are_told_apart_by_their_components),
         cmocka_unit_test(windows_like_the_reference_are_rarely_called_drifted),
         cmocka_unit_test(nothing_that_comes_gives_no_number),

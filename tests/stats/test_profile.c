@@ -156,6 +156,55 @@ static void order_and_split_change_no_byte(void **state)
     }
 }
 
+/* The cuts lie close at the low end: many share a bucket. */
+static void a_value_is_in_the_cell_behind_all_cuts_that_are_not_above_it(void **state)
+{
+    (void)state;
+    const struct grid *grid = features[INCOME].grid;
+    double values[3 * GRID_MAX_CELLS + 4] = {-DBL_MAX, DBL_MAX, -1, 1e7};
+    size_t n = 4;
+    for (uint32_t i = 0; i < grid->n_cuts; i++) {
+        values[n++] = grid->cuts[i];
+        values[n++] = nextafter(grid->cuts[i], -INFINITY);
+        values[n++] = grid->cuts[i] + 0.5;
+    }
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t behind = 0;
+        while (behind < grid->n_cuts && grid->cuts[behind] <= values[i])
+            behind++;
+        assert_int_equal(grid_cell(grid, values[i]), behind);
+    }
+    assert_true(n > 1500);
+}
+
+static void numbers_at_once_leave_the_bytes_of_one_by_one(void **state)
+{
+    (void)state;
+    AUTO(profile) struct profile *at_once = NULL, *single = NULL;
+    assert_int_equal(profile_new(&at_once, &layout, PROFILE_MINUTE, NULL), 0);
+    assert_int_equal(profile_new(&single, &layout, PROFILE_MINUTE, NULL), 0);
+    struct rng rng = rng_of(5);
+    for (int i = 0; i < 4000; i++) {
+        double x = rng_normal(&rng);
+        /* good, beyond the range, not finite, of another kind; twice the same feature */
+        const struct profile_number numbers[] = {
+            {INCOME, i % 50 == 0 ? 1e10 : x * 1e6},
+            {FREE, i % 70 == 0 ? (double)INFINITY : x},
+            {EMBEDDING, x},
+            {INCOME, i % 30 == 0 ? (double)NAN : -x * 1e5},
+        };
+        const int sign = i % 9 == 8 ? -1 : 1;
+
+        assert_int_equal(profile_numbers(at_once, numbers, 4, sign), 0);
+
+        for (int k = 0; k < 4; k++)
+            assert_int_equal(profile_number(single, numbers[k].feature, numbers[k].value, sign), 0);
+    }
+    assert_true(at_once->features[INCOME].numeric->n_counts > 0);
+    assert_same_bytes(at_once, single);
+}
+
 static void what_is_taken_out_leaves_the_rest_exact(void **state)
 {
     (void)state;
@@ -313,6 +362,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_that_break_the_rules_are_counted_by_reason),
         cmocka_unit_test(order_and_split_change_no_byte),
+        cmocka_unit_test(a_value_is_in_the_cell_behind_all_cuts_that_are_not_above_it),
+        cmocka_unit_test(numbers_at_once_leave_the_bytes_of_one_by_one),
         cmocka_unit_test(what_is_taken_out_leaves_the_rest_exact),
         cmocka_unit_test(memory_stays_within_what_a_pane_may_have),
         cmocka_unit_test(a_hundred_thousand_categories_are_bounded_and_counted),

@@ -5,6 +5,32 @@
 
 #include "tests/test.h"
 
+struct site *site_filled(void)
+{
+    struct site *site = site_new();
+    const struct minute minutes[] = {
+        {"credit", "v3", "", SITE_START, 8, 2, 9, 1, 4, 1},
+        {"credit", "v3", "country=de", SITE_START, 4, 0, 5, 0, 0, 0},
+        {"credit", "v3", "country=fr", SITE_START, 4, 2, 4, 1, 4, 1},
+        {"credit", "v3", "", SITE_START + MINUTE, 10, 0, 10, 0, 0, 0},
+        {"credit", "v4", "", SITE_START + MINUTE, 5, 5, 5, 5, 0, 0},
+        {"churn <b>", "1", "", SITE_START + MINUTE, 1, 1, 1, 1, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof(minutes) / sizeof(minutes[0]); i++)
+        site_minute(site, &minutes[i]);
+    struct err err = {0};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_model_counts(site->store, "credit",
+                             "{\"predictions\":65,\"labels\":60,\"joined\":60,\"pending\":4,"
+                             "\"unknown_fields\":2,\"last_event\":1700006520000}",
+                             &err),
+         &err);
+    must(commit_version(site->store, "credit", "v4", "{\"framework\":\"keras\"}", &err), &err);
+    must(commit_end(site->store, &err), &err);
+    site->now_ms = SITE_START + 5 * MINUTE;
+    return site;
+}
+
 int call(const struct site *site, const char *method, const char *target, const char *body,
          struct api_answer *answer, struct err *err)
 {

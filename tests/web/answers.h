@@ -11,6 +11,8 @@
 #include "tests/web/site.h"
 #include "web/api.h"
 
+/* Two models, three versions and two slices over two minutes; not serving. */
+struct site *site_filled(void);
 /* Fills `answer`, which api_answer_finish takes. */
 int call(const struct site *site, const char *method, const char *target, const char *body,
          struct api_answer *answer, struct err *err);

@@ -30,7 +30,7 @@ export function changes_of(rows, model) {
 export function shifts_of(items) {
     const how = { up: "went up", down: "went down", shape: "is distributed otherwise" };
     return items.map((c) => ({ kind: "shift", at: c.began ?? c.at, to: null, bad: c.stream === "error_rate" && c.direction === "up",
-        text: `${c.version ? `${c.version}: ` : ""}${c.stream} ${how[c.direction] ?? "changed"}, found ${format.clock_time(c.at)}` }));
+        text: `${c.version ? `${c.version}: ` : ""}${c.stream}${c.segment ? ` of ${c.segment}` : ""} ${how[c.direction] ?? "changed"}, found ${format.clock_time(c.at)}` }));
 }
 
 const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);

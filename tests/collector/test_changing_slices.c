@@ -1,0 +1,264 @@
+/* Changes of means, and in slices, through the collector. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/watched_metrics.h"
+#include "common/rng.h"
+#include "stats/change_stream.h"
+#include "storage/change_points.h"
+#include "tests/lib/collector_bench.h"
+#include "tests/lib/credit_log.h"
+#include "tests/test.h"
+
+enum {
+    N_PREDICTIONS = 14000,
+    N_PARTITIONS = 3,
+    CHANGES_AT = 10000
+};
+
+static const char yaml[] =
+    "models:\n"
+    "  - name: prices\n"
+    "    task: regression\n"
+    "    segments: [country, tier]\n"
+    "    metrics: [{name: revenue, outcome: sale, agg: mean}]\n"
+    "    changes: {expected_run_time: 100000, segments: [country], metrics: [error_rate, mae, "
+    "revenue]}\n";
+
+/* From CHANGES_AT on the absolute error in fr doubles, and amounts of sales grow everywhere. */
+static void fill(struct sim_log *log)
+{
+    struct rng rng = rng_of(9);
+    int at[2 * N_PARTITIONS];
+    for (int i = 0; i < N_PARTITIONS; i++) {
+        at[i] = sim_partition(log, "predictions", i);
+        at[N_PARTITIONS + i] = sim_partition(log, "labels", i);
+    }
+    for (int i = 0; i < N_PREDICTIONS; i++) {
+        const char *country = rng_uniform(&rng) < 0.5 ? "fr" : "de";
+        const bool changed = i >= CHANGES_AT;
+        const int64_t ts = CREDIT_START + i * INT64_C(10);
+        double spread = changed && country[0] == 'f' ? 20 : 10;
+        sim_add(log, at[i % N_PARTITIONS], ts,
+                "{\"type\":\"prediction\",\"id\":\"p%d\",\"ts\":%lld,\"model\":\"prices\","
+                "\"version\":\"v1\",\"prediction\":100,\"segment\":{\"country\":\"%s\",\"tier\":"
+                "\"gold\"}}",
+                i, (long long)ts, country);
+        sim_add(log, at[N_PARTITIONS + i % N_PARTITIONS], ts,
+                "{\"type\":\"label\",\"id\":\"p%d\",\"ts\":%lld,\"label\":%.4f}", i,
+                (long long)ts + 700, 100 + spread * rng_normal(&rng));
+        if (rng_uniform(&rng) < 0.5)
+            sim_add(log, at[N_PARTITIONS + i % N_PARTITIONS], ts,
+                    "{\"type\":\"outcome\",\"id\":\"p%d\",\"ts\":%lld,\"name\":\"sale\","
+                    "\"value\":%.2f}",
+                    i, (long long)ts + 700, rng_exponential(&rng, changed ? 80 : 40));
+    }
+}
+
+static const struct sim_options in_order = {
+    .seed = 1, .max_batch = 500, .ends = true, .bounded = true};
+
+/* Every change and every detector's state, as text; malloc'd. */
+static char *results(struct collector_bench *bench)
+{
+    static const char *const sql[] = {
+        "SELECT seq || ' ' || slice || ' ' || name || ' ' || at_ms || ' ' || began_ms || ' ' || "
+        "direction || ' ' || mean_before || ' ' || mean_after || ' ' || run || ' ' || statistic "
+        "FROM change_points ORDER BY seq",
+        "SELECT slice || ' ' || name || ' ' || hex(bytes) FROM change_detectors "
+        "ORDER BY model, version, slice, kind, name",
+        "SELECT 'waiting ' || count(*) FROM change_waiting"};
+    struct buf text;
+    buf_init(&text, 4 << 20);
+    for (int i = 0; i < 3; i++) {
+        sqlite3_stmt *s = NULL;
+        assert_int_equal(sqlite3_prepare_v2(store_db(bench->store), sql[i], -1, &s, NULL),
+                         SQLITE_OK);
+        while (sqlite3_step(s) == SQLITE_ROW)
+            buf_printf(&text, "%s\n", (const char *)sqlite3_column_text(s, 0));
+        sqlite3_finalize(s);
+    }
+    buf_u8(&text, 0);
+    assert_false(buf_failed(&text));
+    return (char *)text.data;
+}
+
+static void a_mean_that_changed_is_found_in_the_slice_where_it_did(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    AUTO(temp) struct temp *temp = temp_new();
+    fill(&log);
+    bench_open(&bench, temp, yaml, &log, &in_order);
+    bench_drain(&bench);
+
+    static const char found[] =
+        "SELECT count(*) FROM change_points WHERE name = '%s' AND slice = '%s' AND direction = "
+        "'up' AND at_ms > %lld AND at_ms < %lld AND began_ms <= at_ms AND abs(mean_before - %g) < "
+        "%g AND mean_after > %g";
+    static const struct {
+        const char *name, *slice;
+        double before;
+    } expected[] = {
+        {"mae", "", 8}, /* a half of it doubled */
+        {"mae", "country=fr", 8},
+        {"revenue", "", 40}, /* slices have too few sales to have learned */
+    };
+    const long long changed = CREDIT_START + CHANGES_AT * INT64_C(10);
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        char sql[400];
+        double before = expected[i].before;
+        snprintf(sql, sizeof(sql), found, expected[i].name, expected[i].slice, changed,
+                 changed + 30000, before, before / 5, before * 1.2);
+        if (bench_number(&bench, sql) != 1) {
+            char *text = results(&bench);
+            fail_msg("%s of '%s' is not found as it should be:\n%.2000s", expected[i].name,
+                     expected[i].slice, text);
+        }
+    }
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_points WHERE at_ms <= "
+                                          "1700000100000 OR (name = 'mae' AND slice = "
+                                          "'country=de')"),
+                     0); /* nothing before it changed, nor where nothing did */
+    /* 3 metrics of the whole and of two countries; `tier` is not asked for */
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_detectors"), 9);
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_detectors WHERE slice LIKE "
+                                          "'country=%'"),
+                     6);
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
+static char *run(struct sim_log *log, const struct sim_options *options, uint64_t crashes)
+{
+    struct collector_bench bench;
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    for (uint64_t i = 0; i < crashes; i++) {
+        bench_open(&bench, temp, yaml, log, options);
+        for (uint64_t k = 0; k < 40 * (i + 1); k++) {
+            assert_true(collector_step(bench.collector, 0, &err) >= 0);
+            if (k % 7 == 3) /* commits that are no looks: what waits is in the database */
+                assert_int_equal(collector_commit_now(bench.collector, &err), 0);
+        }
+        bench_crash(&bench);
+    }
+    bench_open(&bench, temp, yaml, log, options);
+    bench_drain(&bench);
+    bench_balanced(&bench);
+    char *text = results(&bench);
+    bench_close(&bench);
+    return text;
+}
+
+static void crashes_and_batches_change_no_bit_of_means_and_slices(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    fill(&log);
+    char *expected = run(&log, &in_order, 0);
+    assert_non_null(strstr(expected, " country=fr mae "));
+    assert_non_null(strstr(expected, "waiting 0"));
+
+    for (uint64_t seed = 2; seed < 5; seed++) {
+        struct sim_options other = {.seed = seed,
+                                    .max_batch = seed * seed * 7,
+                                    .redeliver_percent = 10,
+                                    .rebalance_percent = seed == 4 ? 3 : 0,
+                                    .ends = true,
+                                    .bounded = true};
+        char *seen = run(&log, &other, seed % 3 * 2);
+        assert_string_equal(expected, seen);
+        free(seen);
+    }
+    free(expected);
+    sim_log_finish(&log);
+}
+
+/* What waits, as it was written before slices were watched: no mark, and names of four parts. */
+static void write_first_form(struct collector_bench *bench, unsigned place)
+{
+    static const char *const key[] = {"prices", "v1", "metric", "error_rate"};
+    struct err err = {0};
+    struct buf bytes;
+    buf_init(&bytes, 1024);
+    buf_varint(&bytes, 1);
+    for (int i = 0; i < 4; i++)
+        buf_string(&bytes, key[i], strlen(key[i]));
+    buf_varint(&bytes, 1);
+    buf_varint(&bytes, 0);
+    buf_zigzag(&bytes, CREDIT_START);
+    buf_u64(&bytes, 77);
+    buf_u8(&bytes, (uint8_t)place);
+    buf_u32(&bytes, 0);
+    must(commit_begin(bench->store, &err), &err);
+    must(commit_change_waiting(bench->store, bytes.data, bytes.size, &err), &err);
+    must(commit_end(bench->store, &err), &err);
+    buf_finish(&bytes);
+}
+
+static int64_t events_seen(struct collector_bench *bench)
+{
+    struct err err = {0};
+    const struct change_key key = {"prices", "v1", "", "metric", "error_rate"};
+    AUTO_FREE void *bytes = NULL;
+    struct change_stream stream;
+    size_t n;
+    must(change_detector_read(bench->store, &key, &bytes, &n, &err), &err);
+    struct reader in = reader_of(bytes, n);
+    must(change_stream_load(&stream, &in, &err), &err);
+    change_stream_finish(&stream);
+    return (int64_t)stream.events;
+}
+
+static void what_waited_before_slices_were_watched_is_still_read(void **state)
+{
+    (void)state;
+    struct sim_log log = {0}, empty = {0};
+    struct collector_bench bench;
+    AUTO(temp) struct temp *temp = temp_new();
+    fill(&log);
+    bench_open(&bench, temp, yaml, &empty, &in_order);
+    write_first_form(&bench, 0);
+    bench_crash(&bench);
+
+    bench_open(&bench, temp, yaml, &log, &in_order);
+    bench_drain(&bench);
+
+    assert_int_equal(events_seen(&bench), N_PREDICTIONS + 1);
+    bench_close(&bench);
+    sim_log_finish(&log);
+    sim_log_finish(&empty);
+}
+
+static void every_metric_that_is_watched_may_be_configured_for_its_tasks_alone(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_WATCHED_METRICS; i++)
+        for (enum task task = 0; task < N_TASKS; task++) {
+            char text[300];
+            struct err err = {0};
+            AUTO(config) struct config *config = NULL;
+            const struct watched_metric *metric = &watched_metrics[i];
+            int n = snprintf(text, sizeof(text),
+                             "models:\n  - name: m\n    task: %s\n    changes: "
+                             "{expected_run_time: 5000, metrics: [%s]}\n",
+                             task_name(task), metric->name);
+            int rc = config_parse(&config, "test.yaml", text, (size_t)n, &err);
+            if ((rc == 0) != ((metric->tasks >> task & 1) == 1))
+                fail_msg("%s of %s: %s", metric->name, task_name(task), err.text);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_mean_that_changed_is_found_in_the_slice_where_it_did),
+        cmocka_unit_test(crashes_and_batches_change_no_bit_of_means_and_slices),
+        cmocka_unit_test(what_waited_before_slices_were_watched_is_still_read),
+        cmocka_unit_test(every_metric_that_is_watched_may_be_configured_for_its_tasks_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+#include "stats/law_rows.h"
+
+#include <math.h>
+
+#include "tests/test.h"
+
+static void make(struct law_rows **rows, int n)
+{
+    assert_int_equal(law_rows_new(rows, n), 0);
+}
+
+static void what_is_added_is_moved_to_the_nearest_point(void **state)
+{
+    (void)state;
+    AUTO(law_rows) struct law_rows *from = NULL, *into = NULL;
+    make(&from, 2);
+    make(&into, 2);
+    law_rows_start(from, 1);
+
+    law_rows_add(into, from, 1, 0.25, 3.4);
+    law_rows_add(into, from, 1, 0.5, 40.6);
+    law_rows_add(into, from, 0, 0.125, 7); /* a row that nothing is in */
+    law_rows_set(into, 0);
+
+    const float *points = law_rows_at(into, 0);
+    for (int i = 0; i < LAW_POINTS; i++)
+        assert_close((double)points[i], i == 3 ? 0.25 : i == 41 ? 0.5 : 0, 0);
+    assert_int_equal(into->ends[0], 42);
+    assert_int_equal(into->ends[1], 0);
+}
+
+static void a_share_of_a_point_is_split_between_its_neighbours(void **state)
+{
+    (void)state;
+    AUTO(law_rows) struct law_rows *from = NULL, *into = NULL;
+    make(&from, 1);
+    make(&into, 1);
+    law_rows_start(from, 0);
+
+    law_rows_add_split(into, from, 0, 0.5, 16.25);
+    law_rows_set_moved(into, 0, 14.5);
+
+    const float *points = law_rows_at(into, 0);
+    assert_close((double)points[30], 0.5 * 0.75 * 0.5, 0);
+    assert_close((double)points[31], 0.5 * 0.5, 0);
+    assert_close((double)points[32], 0.5 * 0.25 * 0.5, 0);
+    assert_int_equal(into->ends[0], 33);
+}
+
+static void what_lies_beyond_the_last_point_is_gathered_there(void **state)
+{
+    (void)state;
+    AUTO(law_rows) struct law_rows *a = NULL, *b = NULL;
+    make(&a, 1);
+    make(&b, 1);
+    law_rows_start(a, 0);
+    law_rows_add(b, a, 0, 0.5, 250);
+    law_rows_add(b, a, 0, 0.25, 1e9);
+    law_rows_add_split(b, a, 0, 0.125, (double)INFINITY);
+    law_rows_set(b, 0);
+
+    law_rows_add(a, b, 0, 1, 5);
+    law_rows_set_moved(a, 0, 0.5);
+
+    assert_close((double)law_rows_at(b, 0)[250], 0.5, 0);
+    assert_close((double)law_rows_at(b, 0)[LAW_POINTS - 1], 0.375, 0);
+    assert_close((double)law_rows_at(a, 0)[LAW_POINTS - 1], 0.875, 0);
+    assert_int_equal(a->ends[0], LAW_POINTS);
+}
+
+static void a_row_that_is_set_again_keeps_nothing(void **state)
+{
+    (void)state;
+    AUTO(law_rows) struct law_rows *from = NULL, *into = NULL;
+    make(&from, 1);
+    make(&into, 1);
+    law_rows_start(from, 0);
+    law_rows_add(into, from, 0, 1, 100);
+    law_rows_set(into, 0);
+
+    law_rows_add(into, from, 0, 1, 2);
+    law_rows_add(into, from, 0, 1e-30, 90); /* too little to follow up */
+    law_rows_set(into, 0);
+
+    for (int i = 0; i < LAW_POINTS; i++)
+        assert_close((double)law_rows_at(into, 0)[i], i == 2 ? 1 : 0, 0);
+    assert_int_equal(into->ends[0], 3);
+}
+
+static void sums_of_many_steps_have_the_law_of_their_number(void **state)
+{
+    (void)state;
+    AUTO(law_rows) struct law_rows *here = NULL, *next = NULL;
+    make(&here, 1);
+    make(&next, 1);
+    law_rows_start(here, 0);
+
+    for (int i = 0; i < 40; i++) {
+        law_rows_add(next, here, 0, 0.75, 0);
+        law_rows_add(next, here, 0, 0.25, 3);
+        law_rows_set(next, 0);
+        struct law_rows *swap = here;
+        here = next;
+        next = swap;
+    }
+
+    double p = pow(0.75, 40);
+    for (int k = 0; k <= 20; k++) {
+        assert_close((double)law_rows_at(here, 0)[3 * k] / p, 1, 1e-5);
+        p *= (40.0 - k) / (k + 1) / 3;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_added_is_moved_to_the_nearest_point),
+        cmocka_unit_test(a_share_of_a_point_is_split_between_its_neighbours),
+        cmocka_unit_test(what_lies_beyond_the_last_point_is_gathered_there),
+        cmocka_unit_test(a_row_that_is_set_again_keeps_nothing),
+        cmocka_unit_test(sums_of_many_steps_have_the_law_of_their_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
