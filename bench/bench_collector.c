@@ -9,7 +9,9 @@
  * pending   the same mix of predictions and labels while 10 thousand, 1 and 5 million predictions
  *           wait: a label comes that many predictions after its own
  * panes     bytes of memory that a feature takes in a minute's and in an hour's pane
- * away, kept, grid    one pass of that third of `profiles`, to count its instructions:
+ * away, kept, grid    one pass of that third of `profiles`, and
+ * dense, watched    one on the grid with 5,000 predictions a second of event time, without and with
+ *           `changes` for every feature and metric; to count instructions:
  *           valgrind --tool=callgrind --toggle-collect=collector_step bench_collector grid
  *
  * CPU time of the ingest thread, commits included, less what making the log takes; the best of
@@ -49,6 +51,7 @@ static const char yaml[] =
     "      f2: {type: numeric}, f3: {type: numeric}, f4: {type: numeric}, f5: {type: numeric},\n"
     "      f6: {type: numeric}, f7: {type: numeric}, plan: {type: categorical},\n"
     "      city: {type: categorical, values: [berlin, paris, gdansk, lyon]}}\n";
+static const char changes_yaml[] = "    changes: {expected_run_time: 1000000}\n";
 
 /* ---- the log ---- */
 
@@ -207,6 +210,14 @@ int __wrap_fold_profile(struct panes *fold, const struct fold_target *target, in
 
 /* ---- one collector ---- */
 
+enum profiling_kind {
+    AWAY,
+    KEPT,
+    GRID,
+    DENSE,
+    WATCHED
+};
+
 struct run {
     char path[64];
     struct config *config;
@@ -214,6 +225,7 @@ struct run {
     struct feed *feed;
     struct source *source;
     struct collector *collector;
+    bool looks; /* events wait for them */
 };
 
 static void add_reference(struct run *run, struct err *err)
@@ -242,12 +254,14 @@ static void add_reference(struct run *run, struct err *err)
     free(text);
 }
 
-static void run_open(struct run *run, double step_ms, bool with_reference)
+static void run_open(struct run *run, double step_ms, enum profiling_kind kind)
 {
     struct err err = {0};
-    *run = (struct run){0};
+    *run = (struct run){.looks = kind == WATCHED};
     snprintf(run->path, sizeof(run->path), "/tmp/assay-bench-%d.db", (int)getpid());
-    must(config_parse(&run->config, "bench", yaml, sizeof(yaml) - 1, &err), &err);
+    char text[sizeof(yaml) + sizeof(changes_yaml)];
+    int n = snprintf(text, sizeof(text), "%s%s", yaml, kind == WATCHED ? changes_yaml : "");
+    must(config_parse(&run->config, "bench", text, (size_t)n, &err), &err);
     must(store_open(&run->store, run->path, STORE_WRITE, &err), &err);
     struct feed *feed = run->feed = room(sizeof(*feed));
     feed->source = (struct source){.name = "made",
@@ -260,7 +274,7 @@ static void run_open(struct run *run, double step_ms, bool with_reference)
     feed->step_ms = step_ms;
     feed->lag = -1;
     make_templates(feed->templates);
-    if (with_reference)
+    if (kind >= GRID)
         add_reference(run, &err);
     run->source = &feed->source;
     struct collector_options options = {
@@ -299,6 +313,8 @@ static double take(struct run *run, int64_t until, int64_t lag)
     double began = cpu_s();
     while (feed->n_predictions < until)
         must(collector_step(run->collector, 0, &err), &err);
+    while (run->looks && collector_step(run->collector, 0, &err) == COLLECTOR_WORKED)
+        continue; /* what was put aside until a look */
     must(collector_commit_now(run->collector, &err), &err);
     double took = cpu_s() - began - feed->spent_s;
     return took / (double)(feed->n_predictions + feed->n_labels - before) * 1e6;
@@ -306,17 +322,11 @@ static double take(struct run *run, int64_t until, int64_t lag)
 
 /* ---- the three ---- */
 
-enum profiling_kind {
-    AWAY,
-    KEPT,
-    GRID
-};
-
 static double cost_of(enum profiling_kind kind)
 {
     struct run run;
     profiles_away = kind == AWAY;
-    run_open(&run, 20, kind == GRID);
+    run_open(&run, kind >= DENSE ? 0.2 : 20, kind);
     (void)take(&run, 20000, 5000);
     double cost = take(&run, 220000, 5000);
     run_close(&run);
@@ -343,7 +353,7 @@ static void bench_profiles(void)
 static double cost_at(int64_t pending)
 {
     struct run run;
-    run_open(&run, 0.2, false);
+    run_open(&run, 0.2, KEPT);
     (void)take(&run, pending, -1);
     run.feed->lag = pending;
     double cost = take(&run, pending + 200000, pending);
@@ -418,8 +428,8 @@ static void bench_panes(void)
 
 static int one_pass(const char *name)
 {
-    static const char *const names[] = {"away", "kept", "grid"};
-    for (int kind = AWAY; kind <= GRID; kind++) {
+    static const char *const names[] = {"away", "kept", "grid", "dense", "watched"};
+    for (int kind = AWAY; kind <= WATCHED; kind++) {
         if (strcmp(name, names[kind]) == 0) {
             printf("%s: %.2f µs an event\n", name, cost_of((enum profiling_kind)kind));
             return 0;

@@ -7,21 +7,13 @@
 #include <string.h>
 
 #include "collector/changing_streams.h"
+#include "collector/waiting_order.h"
 #include "storage/change_points.h"
 
 enum {
     MAX_STATE_BYTES = 1 << 16,
     MAX_WAITING_BYTES = 1 << 30,
     WAITING_FORM = 2
-};
-
-/* One event of one stream. */
-struct waiting {
-    int64_t ts_ms;
-    uint64_t hash;
-    uint32_t stream;
-    float value;
-    uint8_t place;
 };
 
 struct found {
@@ -38,6 +30,7 @@ struct changing {
     struct waiting *waiting;
     size_t n_waiting, waiting_capacity;
     size_t n_stored; /* of them in the database */
+    struct waiting_order order;
     struct found *found;
     size_t n_found, found_capacity;
 };
@@ -122,11 +115,25 @@ static int take_feature(struct changing *changing, struct watched_stream *stream
     return wait_for_look(changing, stream, ts_ms, hash, bin, category ? 0 : item->number, err);
 }
 
+/* A large reference is not in the cache: all of its features are waited for together. */
+static void fetch_ranks(const struct watched *watched, const struct profile_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct watched_stream *stream =
+            items[i].slot < watched->n_slots ? watched->by_slot[items[i].slot] : NULL;
+        if (stream && items[i].kind == VALUE_NUMBER && stream->state.method == CHANGE_BY_SHAPE &&
+            stream->feature->grid)
+            reference_ahead(stream->feature, items[i].number);
+    }
+}
+
 static int take_features(struct changing *changing, struct watched *watched,
                          const struct event *event, const struct profile_item *items,
                          size_t n_items, int64_t ts_ms, uint64_t hash, struct err *err)
 {
     int rc = 0;
+    if (watched->features)
+        fetch_ranks(watched, items, n_items);
     for (size_t i = 0; !rc && watched->features && i < n_items; i++) {
         struct watched_stream *stream;
         rc = watched_feature(&changing->streams, watched, items[i].slot, event, &stream, err);
@@ -199,20 +206,6 @@ int changing_outcome(struct changing *changing, const struct fold_target *target
 
 /* --- the look --- */
 
-static int in_order(const void *a, const void *b)
-{
-    const struct waiting *x = a, *y = b;
-    if (x->stream != y->stream)
-        return x->stream < y->stream ? -1 : 1;
-    if (x->ts_ms != y->ts_ms)
-        return x->ts_ms < y->ts_ms ? -1 : 1;
-    if (x->hash != y->hash)
-        return x->hash < y->hash ? -1 : 1;
-    if (x->place != y->place)
-        return x->place < y->place ? -1 : 1;
-    return (x->value > y->value) - (x->value < y->value);
-}
-
 static int keep_found(struct changing *changing, const struct watched_stream *stream,
                       int64_t look_ms, const struct change_found *change, struct err *err)
 {
@@ -231,10 +224,10 @@ static int keep_found(struct changing *changing, const struct watched_stream *st
 int changing_look(struct changing *changing, int64_t look_ms, struct err *err)
 {
     int rc = 0;
-    if (changing->n_waiting)
-        qsort(changing->waiting, changing->n_waiting, sizeof(*changing->waiting), in_order);
+    if (waiting_order_by(&changing->order, changing->waiting, changing->n_waiting))
+        return no_memory(err);
     for (size_t i = 0; rc >= 0 && i < changing->n_waiting; i++) {
-        const struct waiting *event = &changing->waiting[i];
+        const struct waiting *event = &changing->waiting[changing->order.at[i]];
         struct watched_stream *stream = changing->streams.streams[event->stream];
         struct change_found change;
         stream->dirty = true;
@@ -500,6 +493,7 @@ void changing_free(struct changing *changing)
     if (!changing)
         return;
     watched_streams_finish(&changing->streams);
+    waiting_order_finish(&changing->order);
     free(changing->waiting);
     free(changing->found);
     free(changing);

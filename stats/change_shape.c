@@ -96,10 +96,12 @@ unsigned change_shape_bin_category(const struct reference_feature *feature, uint
 
 static void add(struct shape_window *window, unsigned from, unsigned to, int32_t by)
 {
+    int32_t sum = 0; /* of 32 deviations of at most 32 × 512 */
     for (unsigned i = from; i < to; i++) {
-        window->squares += (int64_t)by * (2 * window->deviation[i] + by);
+        sum += window->deviation[i];
         window->deviation[i] += by;
     }
+    window->squares += (int64_t)by * (2 * (int64_t)sum + (int64_t)(to - from) * by);
 }
 
 static double distance_of(const struct shape_window *window, double size)

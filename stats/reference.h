@@ -105,3 +105,5 @@ struct reference_rank {
     double below, upto;
 };
 struct reference_rank reference_rank(const struct reference_feature *feature, double x);
+/* What the rank of x needs is on its way into the cache: for who asks about many features at once. */
+void reference_ahead(const struct reference_feature *feature, double x);

@@ -206,6 +206,40 @@ static void changes_of_rates_come_with_newcombes_interval(void **state)
     assert_true(isnan(rate_change(0, 0, 1, 2).difference));
 }
 
+/* Even, crowded, with equals, and at the ends of the numbers. */
+static void a_rank_is_the_share_of_values_below_and_up_to(void **state)
+{
+    (void)state;
+    enum {
+        N = 3000
+    };
+    double values[N];
+    struct rng rng = rng_of(9);
+    for (int i = 0; i < N; i++) {
+        const double u = rng_uniform(&rng);
+        values[i] = i % 4 == 0 ? u : i % 4 == 1 ? u * u * u * 1e-3 : i % 4 == 2 ? i % 50 : -u * 1e3;
+    }
+    values[0] = DBL_MAX;
+    values[1] = -DBL_MAX;
+    values[2] = 5e-324;
+    AUTO(reference) struct reference *reference = reference_of(values, N);
+    const struct reference_feature *feature = reference_find(reference, 1);
+    assert_true(feature->exact);
+
+    for (int i = 0; i < 2 * N; i++) {
+        const double x = i < N ? values[i] : values[i - N] * (1 + (rng_uniform(&rng) - 0.5) / 50);
+        int below = 0, upto = 0;
+        for (int k = 0; k < N; k++) {
+            below += values[k] < x;
+            upto += values[k] <= x;
+        }
+        reference_ahead(feature, x);
+        const struct reference_rank rank = reference_rank(feature, x);
+        assert_true(rank.below == (double)below / N);
+        assert_true(rank.upto == (double)upto / N);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +249,7 @@ int main(void)
         cmocka_unit_test(one_event_and_no_overlap_are_defined),
         cmocka_unit_test(the_ends_of_the_numbers_give_a_value_or_a_reason),
         cmocka_unit_test(a_sketch_says_how_far_it_may_be_off),
+        cmocka_unit_test(a_rank_is_the_share_of_values_below_and_up_to),
         cmocka_unit_test(p_values_equal_scipys),
         cmocka_unit_test(changes_of_rates_come_with_newcombes_interval),
     };
