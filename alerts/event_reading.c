@@ -133,7 +133,7 @@ static int look_at_change(void *context, const struct change_row *row, struct er
     if (watching->n_seen++)
         return 0;
     time_print(began, row->began_ms);
-    int n = (int)text_fit(row->key.name, 80), n_slice = (int)text_fit(row->key.slice, 80);
+    int n = (int)text_fit(row->key.name, 80);
     out->sight = SIGHT_BAD;
     out->n = row->n_after;
     out->value = row->mean_after;
@@ -142,9 +142,8 @@ static int look_at_change(void *context, const struct change_row *row, struct er
     if (!isnan(row->mean_before) && !isnan(row->mean_after))
         snprintf(from_to, sizeof(from_to), " from %.4g to %.4g", row->mean_before, row->mean_after);
     snprintf(out->why, sizeof(out->why),
-             "%.*s of version %.60s%s%.*s changed at about %s%s, found after %" PRId64 " events", n,
-             row->key.name, row->key.version, n_slice ? " in " : "", n_slice, row->key.slice, began,
-             from_to, row->n_after);
+             "%.*s of version %.60s changed at about %s%s, found after %" PRId64 " events", n,
+             row->key.name, row->key.version, began, from_to, row->n_after);
     snprintf(out->confidence, sizeof(out->confidence),
              "without a change one alarm in %.6g events is expected of each stream", row->expected);
     return 0;

@@ -5,8 +5,8 @@
  *     bench_changes --limits [--keep FILE] [--seconds S]       stats/change_shape_limits.h anew
  *     bench_changes --mean-limits …                            stats/change_mean_limits.h anew
  *
- * Every run is the real detector's, from its start to its alarm. A reference serves one run: it is
- * drawn from the same law as the events. With --keep a table is made in pieces of S seconds; rows
+ * Every run is the real detector's, from its start to its alarm. References are drawn from the same
+ * law as the events, each is watched for equally many, and all their alarms are counted. With --keep a table is made in pieces of S seconds; rows
  * that are not whole yet stand with the alarms they have.
  */
 #include <getopt.h>
@@ -25,6 +25,7 @@
 
 enum {
     MAX_REFERENCE = 20000,
+    SPAN = 2, /* × asked: events of each reference */
     ALARMS = 400
 };
 
@@ -91,6 +92,8 @@ static void print_mean_limit(struct kept_runs *kept, int i, int scale)
     const double expected = MEAN_LIMITS_FIRST * pow(10, (double)i / MEAN_LIMITS_PER_DECADE);
     struct change_mean mean;
     change_mean_init(&mean, expected);
+    mean.up.limit = (uint32_t)lround(mean_limits_up[i]);
+    mean.down.limit = (uint32_t)lround(mean_limits_down[i]);
     char name[80];
     snprintf(name, sizeof(name), "mean limits %u %u", mean.up.limit, mean.down.limit);
     struct kept_row *runs = kept_row(kept, name);
@@ -145,22 +148,24 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double run_of_shape(struct rng *rng, double n_reference, double asked)
+/* Alarms of one reference in SPAN times as many events as asked. */
+static double alarms_of_shape(struct rng *rng, double n_reference, double asked)
 {
     static double sorted[MAX_REFERENCE];
     const size_t n = (size_t)n_reference;
     struct change_shape shape;
     struct change_found found;
-    unsigned bin;
+    double alarms = 0;
     for (size_t i = 0; i < n; i++)
         sorted[i] = rng_uniform(rng);
     qsort(sorted, n, sizeof(sorted[0]), compare);
     change_shape_init(&shape, asked, n_reference, (double)NAN);
-    do {
+    for (double events = 0; events < SPAN * asked; events++) {
         double rank = rank_of(sorted, n, rng_uniform(rng));
-        bin = rank >= 1 ? SHAPE_BINS - 1 : (unsigned)(rank * SHAPE_BINS);
-    } while (!change_shape_update(&shape, 0, bin, 0, &found));
-    return (double)found.run;
+        unsigned bin = rank >= 1 ? SHAPE_BINS - 1 : (unsigned)(rank * SHAPE_BINS);
+        alarms += change_shape_update(&shape, 0, bin, 0, &found);
+    }
+    return alarms;
 }
 
 /* Absolute errors of a normal law, or of Cauchy's. */
@@ -179,8 +184,8 @@ static double run_of_mean(struct rng *rng, double heavy, double asked)
     return (double)found.run;
 }
 
-static void measure(struct kept_runs *kept, const char *what, double asked, int n,
-                    double (*run)(struct rng *rng, double of, double asked), double of)
+static struct kept_row *measure(struct kept_runs *kept, const char *what, double asked, int n,
+                                double (*run)(struct rng *rng, double of, double asked), double of)
 {
     char name[80];
     snprintf(name, sizeof(name), "%s | %.0f", what, asked);
@@ -189,12 +194,38 @@ static void measure(struct kept_runs *kept, const char *what, double asked, int 
         struct rng rng = rng_of(kept_seed(row));
         kept_add(kept, row, run(&rng, of, asked));
     }
-    if (!row || row->n < 2)
+    return row && row->n >= 2 ? row : NULL;
+}
+
+static void print_row(const struct kept_row *row, double alarms, double mean, double low,
+                      double high)
+{
+    printf("| %s | %.0f | %.0f | %.2f to %.2f |\n", row->name, alarms, mean, low, high);
+    fflush(stdout);
+}
+
+/* The mean of runs, each learned anew. */
+static void measure_runs(struct kept_runs *kept, const char *what, double asked, int n,
+                         double (*run)(struct rng *rng, double of, double asked), double of)
+{
+    const struct kept_row *row = measure(kept, what, asked, n, run, of);
+    if (!row)
         return;
     double mean = kept_mean(row), error = kept_error(row);
-    printf("| %s | %d | %.0f | %.2f to %.2f |\n", name, row->n, mean, (mean - 2 * error) / asked,
-           (mean + 2 * error) / asked);
-    fflush(stdout);
+    print_row(row, row->n, mean, (mean - 2 * error) / asked, (mean + 2 * error) / asked);
+}
+
+/* Events of many references for each alarm of theirs. */
+static void measure_references(struct kept_runs *kept, double asked, int n, double n_reference)
+{
+    char what[64];
+    snprintf(what, sizeof(what), "numbers, references of %.0f", n_reference);
+    const struct kept_row *row = measure(kept, what, asked, n / SPAN, alarms_of_shape, n_reference);
+    if (!row || row->sum == 0)
+        return;
+    double mean = kept_mean(row), error = kept_error(row);
+    print_row(row, row->sum, SPAN * asked / mean, SPAN / (mean + 2 * error),
+              SPAN / (mean - 2 * error));
 }
 
 static void measure_all(struct kept_runs *kept, int n)
@@ -208,14 +239,12 @@ static void measure_all(struct kept_runs *kept, int n)
     for (int a = 0; a < 3; a++) {
         for (int i = 0; i < 3; i++) {
             snprintf(what, sizeof(what), "rate %g, learned", rates[i]);
-            measure(kept, what, asked[a], n, run_of_rate, rates[i]);
+            measure_runs(kept, what, asked[a], n, run_of_rate, rates[i]);
         }
-        measure(kept, "mean of |normal|, learned", asked[a], n, run_of_mean, 0);
-        measure(kept, "mean of |Cauchy|, learned", asked[a], n, run_of_mean, 1);
-        for (int i = 0; i < 3; i++) {
-            snprintf(what, sizeof(what), "numbers, reference of %.0f", references[i]);
-            measure(kept, what, asked[a], n, run_of_shape, references[i]);
-        }
+        measure_runs(kept, "mean of |normal|, learned", asked[a], n, run_of_mean, 0);
+        measure_runs(kept, "mean of |Cauchy|, learned", asked[a], n, run_of_mean, 1);
+        for (int i = 0; i < 3; i++)
+            measure_references(kept, asked[a], n, references[i]);
     }
 }
 

@@ -19,6 +19,8 @@ enum {
     ALLOWANCE = 3 /* sixteenths, as scores: half of the change that is found soonest */
 };
 
+static const double CAUTION = 1.05; /* rather late than early */
+
 /* Mean of -ln(1 - u) - 1 over each bin, in sixteenths; their sum is 0. */
 static const int8_t scores[MEAN_BINS] = {
     -16, -16, -15, -15, -15, -15, -14, -14, -14, -13, -13, -13, -13, -12, -12, -12,
@@ -28,7 +30,7 @@ static const int8_t scores[MEAN_BINS] = {
 
 static uint32_t limit_of(const double *limits, double expected)
 {
-    double at = MEAN_LIMITS_PER_DECADE * log10(expected / MEAN_LIMITS_FIRST);
+    double at = MEAN_LIMITS_PER_DECADE * log10(CAUTION * expected / MEAN_LIMITS_FIRST);
     int i = at < 0 ? 0 : at >= N_MEAN_LIMITS - 1 ? N_MEAN_LIMITS - 2 : (int)at;
     return (uint32_t)lround(limits[i] + (at - i) * (limits[i + 1] - limits[i]));
 }

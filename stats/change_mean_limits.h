@@ -14,7 +14,7 @@ enum {
     N_MEAN_LIMITS = 7
 };
 
-static const double mean_limits_up[N_MEAN_LIMITS] = {226.0, 282.5, 338.0, 398.0,
-                                                     458.4, 521.1, 580.5};
-static const double mean_limits_down[N_MEAN_LIMITS] = {159.2, 199.3, 228.2, 264.1,
-                                                       305.9, 350.6, 385.9};
+static const double mean_limits_up[N_MEAN_LIMITS] = {225.7, 283.0, 345.8, 401.2,
+                                                     465.2, 525.2, 585.3};
+static const double mean_limits_down[N_MEAN_LIMITS] = {160.2, 197.8, 232.2, 265.8,
+                                                       304.7, 346.4, 384.9};

@@ -124,4 +124,44 @@ def what_cannot_be_watched_is_refused_with_the_line(story):
     daemon.write_configuration()
     code, _, message = run_program("check", "assay.yaml", cwd=daemon.folder)
     equal(code, 65, message)
-    assert 'models[0].changes.metrics: "roc_auc" is no rate' in message, message
+    assert 'models[0].changes.metrics: "roc_auc" says nothing of one event' in message, message
+
+
+def _price(i, at, rng, changed):
+    country = "fr" if i % 3 else "de"
+    spread = 20 if changed and country == "fr" else 10
+    return [
+        prediction(f"p{i}", at, prediction=100, segment={"country": country}),
+        label(f"p{i}", at + 900, round(rng.gauss(100, spread), 3)),
+    ]
+
+
+def an_error_that_grows_in_one_slice_is_told_of_that_slice(story):
+    rng = random.Random(11)
+    times = range(START, START + 12000 * 25, 25)
+    events = [event for i, at in enumerate(times) for event in _price(i, at, rng, i >= 9000)]
+    file = story.path("prices.jsonl")
+    write_jsonl(file, sorted(events, key=lambda event: json.loads(event.value)["ts"]))
+    model = {
+        "name": "credit", "task": "regression", "label_horizon": "1h", "segments": ["country"],
+        "changes": {"expected_run_time": 50000, "segments": ["country"]},
+    }
+    rules = [
+        {"name": f"changed-{country}", "model": "credit", "segment": {"country": country}, "change": "mae", "window": "1h"}
+        for country in ["de", "fr"]
+    ]
+    offline = Offline(story.replay("prices", configuration(models=[model], alerts=rules), [file]))
+
+    answer = offline.query("changes", "--model", "credit", "--stream", "mae", "--segment", "country:fr")
+    found = answer["items"][-1]
+    equal((found["segment"], found["direction"], found["kind"]), ("country:fr", "up", "metric"))
+    assert START + 220 * SECOND < found["began"] <= found["at"] < START + 240 * SECOND, found
+    assert abs(found["before"] - 8) < 0.5 and found["after"] > 10, found
+    equal([(s["segment"], s["method"]) for s in answer["streams"]], [("country:fr", "rank_cusum")])
+    streams = offline.query("changes", "--model", "credit", "--stream", "mae")["streams"]
+    equal([s["segment"] for s in streams], [None, "country:de", "country:fr"])
+    equal(offline.query("changes", "--model", "credit", "--segment", "country:de")["items"], [])
+
+    alerts = offline.query("alerts")["items"]
+    equal([(alert["rule"], alert["segment"]) for alert in alerts], [("changed-fr", "country=fr")])
+    assert alerts[0]["data"]["summary"].startswith("credit country=fr: mae of version v3 changed at about "), alerts
