@@ -110,7 +110,7 @@ class Page {
     }
 
     async ask_since(metrics) {
-        const releases = releases_of(this.known_versions.filter((v) => !this.hidden.has(v.version)), this.view, this.model.complete_up_to);
+        const releases = releases_of(this.known_versions.filter((v) => !this.hidden.has(v.version)), this.view);
         if (!releases.length) return this.ask(metrics);
         const answers = await Promise.all(releases.map(({ version, from, to }) => this.ask(metrics, { version, from, to })));
         return laid_over(answers, releases);

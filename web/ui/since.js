@@ -5,10 +5,10 @@ const down = (ms, to) => Math.floor(ms / to) * to;
 const up = (ms, to) => Math.ceil(ms / to) * to;
 
 // What to ask of each version that has served: {version, origin, from, to}.
-export function releases_of(versions, { range, step, window }, complete) {
+export function releases_of(versions, { range, step, window }) {
     return versions.filter((v) => v.first_seen !== null).map((v) => {
-        const origin = down(v.first_seen, step), newest = up((complete ?? v.last_seen) + 1, step);
-        const to = Math.max(origin + step, Math.min(origin + up(range, step), newest));
+        const origin = down(v.first_seen, step), end = up(v.last_seen + 1, step);
+        const to = Math.max(origin + step, Math.min(origin + up(range, step), end));
         return { version: v.version, origin, from: Math.max(0, origin - (window - step)), to };
     });
 }
