@@ -25,6 +25,10 @@ enum {
 #define KEPT 0.65
 #define KEPT_BACK_EVENTS 5
 
+/* What stands for a category is its count in the reference, and the covariance is of the same rows:
+   measured, the reference's own part of T² is up to so many times what independent rows make it. */
+#define REFERENCE_NOISE 1.25
+
 void domain_free(struct domain *domain)
 {
     if (!domain)
@@ -295,7 +299,7 @@ struct domain_drift domain_result(const struct domain *domain, const int64_t *su
                                      n > 0 ? "fewer than 30 events were looked at" : "no event"};
     for (uint32_t i = 0; i < domain->n_terms; i++)
         means[i] = (double)sums[i] / (double)n;
-    const double per_event = 1 / (double)n + 1 / domain->n_reference;
+    const double per_event = 1 / (double)n + REFERENCE_NOISE / domain->n_reference;
     const double t2 = distance(domain, means) / per_event;
     const struct gamma_law law = law_of(domain, (double)n);
     const double limit = gamma_law_quantile(&law, 1 - rate), p = gamma_law_sf(&law, t2);
