@@ -287,58 +287,75 @@ size_t int_print(char out[TEXT_INT_BYTES], int64_t value)
     return size;
 }
 
+static char *put_bytes(char *to, const char *bytes, size_t n)
+{
+    memcpy(to, bytes, n);
+    return to + n;
+}
+
+static char *put_zeros(char *to, int n)
+{
+    memset(to, '0', (size_t)n);
+    return to + n;
+}
+
+static char *put_whole(char *to, uint64_t value)
+{
+    char digits[20];
+    size_t n = 0;
+    do
+        digits[sizeof(digits) - ++n] = (char)('0' + value % 10);
+    while (value /= 10);
+    return put_bytes(to, digits + sizeof(digits) - n, n);
+}
+
 const char *number_print(char out[TEXT_NUMBER_BYTES], double value)
 {
     char scientific[DIGITS_BYTES];
-    if (value == trunc(value) && fabs(value) < 0x1p63)
-        int_print(out, (int64_t)value);
-    else if (value == trunc(value) && fabs(value) < 0x1p64)
-        snprintf(out, TEXT_NUMBER_BYTES, "%s%" PRIu64, value < 0 ? "-" : "", (uint64_t)fabs(value));
-    else {
+    if (value == trunc(value) && fabs(value) < 0x1p64) {
+        char *to = put_bytes(out, "-", value < 0);
+        *put_whole(to, (uint64_t)fabs(value)) = 0;
+    } else {
         digits_shortest(scientific, value);
         number_print_scientific(out, scientific);
     }
     return out;
 }
 
-static char *put_digits(char *out, const char *digits, int n)
+/* Lays digits with their point after the first one out; an exponent where it would be long. */
+static char *put_digits(char *to, const char *digits, int n, int exponent)
 {
-    memcpy(out, digits, (size_t)n);
-    return out + n;
+    int before = exponent + 1; /* digits before the point */
+    if (exponent < -6 || exponent > 20) {
+        to = put_bytes(to, digits, 1);
+        to = put_bytes(to, ".", n > 1);
+        to = put_bytes(to, digits + 1, (size_t)n - 1);
+        to = put_bytes(to, exponent < 0 ? "e-" : "e+", 2);
+        return put_whole(to, (uint64_t)abs(exponent));
+    }
+    if (before <= 0) {
+        to = put_zeros(put_bytes(to, "0.", 2), -before);
+        return put_bytes(to, digits, (size_t)n);
+    }
+    if (n <= before)
+        return put_zeros(put_bytes(to, digits, (size_t)n), before - n);
+    to = put_bytes(put_bytes(to, digits, (size_t)before), ".", 1);
+    return put_bytes(to, digits + before, (size_t)(n - before));
 }
 
 const char *number_print_scientific(char out[TEXT_NUMBER_BYTES], const char *scientific)
 {
-    static const char zeros[] = "00000000000000000000";
     char digits[24] = "";
     int n = 0;
-    char *to = out;
-    const char *p = scientific;
-    if (*p == '-')
-        *to++ = *p++;
+    char *to = put_bytes(out, "-", *scientific == '-');
+    const char *p = scientific + (*scientific == '-');
     for (; *p != 'e' && n < (int)sizeof(digits); p++)
         if (*p != '.')
             digits[n++] = *p;
     while (n > 1 && digits[n - 1] == '0')
         n--;
     int exponent = atoi(p + 1); /* NOLINT(cert-err34-c): digits by definition */
-    int whole = exponent + 1;   /* digits before the point */
-
-    if (exponent < -6 || exponent > 20) {
-        snprintf(to, TEXT_NUMBER_BYTES - 1, "%c%s%.*se%+d", digits[0], n > 1 ? "." : "", n - 1,
-                 digits + 1, exponent);
-        return out;
-    }
-    if (exponent < 0) {
-        to = put_digits(put_digits(to, "0.", 2), zeros, -whole);
-        to = put_digits(to, digits, n);
-    } else if (n > whole) {
-        to = put_digits(put_digits(to, digits, whole), ".", 1);
-        to = put_digits(to, digits + whole, n - whole);
-    } else {
-        to = put_digits(put_digits(to, digits, n), zeros, whole - n);
-    }
-    *to = '\0';
+    *put_digits(to, digits, n, exponent) = 0;
     return out;
 }
 
@@ -446,6 +463,14 @@ void json_text(struct buf *buf, const char *text, size_t n)
         }
     }
     buf_u8(buf, '"');
+}
+
+void json_whole(struct buf *buf, int64_t value)
+{
+    char text[TEXT_NUMBER_BYTES];
+    char *to = put_bytes(text, "-", value < 0);
+    to = put_whole(to, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    buf_bytes(buf, text, (size_t)(to - text));
 }
 
 void json_number(struct buf *buf, double value)

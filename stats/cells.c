@@ -1,22 +1,10 @@
 #include "stats/cells.h"
 
 #include <errno.h>
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include "common/cleanup.h"
 #include "stats/sort.h"
-
-double cells_value(uint64_t key)
-{
-    uint64_t bits = key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key;
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    if (isfinite(value))
-        return value;
-    return key >> 63 ? DBL_MAX : -DBL_MAX;
-}
 
 void cells_init(struct cells *cells, uint32_t limit)
 {
@@ -299,6 +287,17 @@ void cells_save(const struct cells *cells, struct buf *out)
     }
 }
 
+/* The next saved cell; false: it is damaged. Keys rise. */
+static bool read_cell(struct reader *in, uint32_t shift, struct counted *last)
+{
+    uint64_t key = last->key + reader_varint(in), count = reader_varint(in);
+    if (reader_failed(in) || key <= last->key || count > UINT32_MAX ||
+        ((key - 1) << shift) >> shift != key - 1)
+        return false;
+    *last = (struct counted){key, (uint32_t)count};
+    return true;
+}
+
 int cells_load(struct cells *cells, struct reader *in, struct err *err)
 {
     uint32_t shift = reader_u8(in);
@@ -307,21 +306,24 @@ int cells_load(struct cells *cells, struct reader *in, struct err *err)
         return err_set(err, ERR_CORRUPT, "cells: shift %u and %llu cells do not fit", shift,
                        (unsigned long long)n);
     struct cells loaded = {.limit = cells->limit, .shift = shift};
-    uint64_t key = 0;
+    struct counted cell = {0};
     int rc = n ? rehash(&loaded,
                         slots_for((uint32_t)n, cells->limit > n ? cells->limit : (uint32_t)n), 0)
                : 0;
     loaded.shift = shift;
     for (uint64_t i = 0; rc == 0 && i < n; i++) {
-        uint64_t step = reader_varint(in);
-        uint64_t count = reader_varint(in);
-        if (reader_failed(in) || step == 0 || key + step < key || count > UINT32_MAX ||
-            ((key + step - 1) << shift) >> shift != key + step - 1) {
+        if (!read_cell(in, shift, &cell)) {
             cells_finish(&loaded);
             return err_set(err, ERR_CORRUPT, "cells: cell %llu is damaged", (unsigned long long)i);
         }
-        key += step;
-        rc = add(&loaded, (key - 1) << shift, count, 1);
+        if (n > loaded.limit) { /* saved under a larger one */
+            rc = add(&loaded, (cell.key - 1) << shift, cell.count, 1);
+            continue;
+        }
+        uint32_t slot = cells_slot(loaded.keys, loaded.n_slots, cell.key);
+        loaded.keys[slot] = cell.key;
+        loaded.counts[slot] = cell.count;
+        loaded.n_cells++;
     }
     if (rc) {
         cells_finish(&loaded);

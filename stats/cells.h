@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include <float.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -52,7 +53,15 @@ static inline uint64_t cells_key(double value)
     return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
 }
 /* The value of a key; keys beyond the finite numbers give ±DBL_MAX. */
-double cells_value(uint64_t key);
+static inline double cells_value(uint64_t key)
+{
+    uint64_t bits = key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key;
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    if (value >= -DBL_MAX && value <= DBL_MAX)
+        return value;
+    return key >> 63 ? DBL_MAX : -DBL_MAX;
+}
 
 void cells_init(struct cells *cells, uint32_t limit);
 void cells_finish(struct cells *cells);

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdbool.h>
 
+#define MOST_RATIOS 16.0 /* from value to value: more of them take longer than logarithms */
+
 /* P(value + 1) / P(value). */
 static double ratio(const struct count_law *law, double value)
 {
@@ -27,13 +29,23 @@ static double log_weight(const struct count_law *law, double value)
     return both + value * log(law->n / (law->n + law->total));
 }
 
+/* P(value + stride) / P(value). */
+static double ratio_over(const struct count_law *law, double value, double stride)
+{
+    double all = 1;
+    for (double k = 0; k < stride; k++)
+        all *= ratio(law, value + k);
+    return all;
+}
+
 static void fill_by_ratios(struct counts *out, const struct count_law *law, int middle)
 {
     out->p[middle] = 1;
     for (int i = middle; i + 1 < out->n_values; i++)
-        out->p[i + 1] = out->p[i] * ratio(law, out->first + i);
+        out->p[i + 1] = out->p[i] * ratio_over(law, out->first + i * out->stride, out->stride);
     for (int i = middle; i > 0; i--)
-        out->p[i - 1] = out->p[i] / ratio(law, out->first + i - 1);
+        out->p[i - 1] =
+            out->p[i] / ratio_over(law, out->first + (i - 1) * out->stride, out->stride);
 }
 
 static void fill_by_logs(struct counts *out, const struct count_law *law, int middle)
@@ -57,7 +69,7 @@ void counts_of(struct counts *out, const struct count_law *law)
     out->stride = ceil((last - out->first + 1) / (smooth ? COUNTS_ENOUGH : COUNTS_MOST));
     out->n_values = (int)floor((last - out->first) / out->stride) + 1;
     int middle = (int)fmin(floor((out->mean - out->first) / out->stride), out->n_values - 1);
-    if (out->stride > 1)
+    if (out->stride > MOST_RATIOS)
         fill_by_logs(out, law, middle);
     else
         fill_by_ratios(out, law, middle);

@@ -221,18 +221,28 @@ static double log_p_of(const struct laws *laws, double t)
     return fmin(most, 0);
 }
 
-/* The skewness only ever makes a threshold larger: up from the plain one, then between. */
+/*
+ * The skewness only ever makes a threshold larger: up from the plain one, then between, in turn
+ * where a straight line crosses and in the middle.
+ */
 static double skewed_threshold(const struct laws *laws, double log_p, double low)
 {
     double high = fmax(low, 1e-3);
-    while (log_p_of(laws, high) > log_p && high < 1e6)
+    double above = log_p_of(laws, low) - log_p, below = log_p_of(laws, high) - log_p;
+    while (below > 0 && high < 1e6) {
+        low = high;
+        above = below;
         high *= 1.25;
-    for (int i = 0; i < 30; i++) {
-        double middle = (low + high) / 2;
-        if (log_p_of(laws, middle) > log_p)
-            low = middle;
-        else
-            high = middle;
+        below = log_p_of(laws, high) - log_p;
+    }
+    for (int i = 0; i < 60; i++) {
+        bool straight = i % 2 == 0 && above > below;
+        double at = straight ? low + (high - low) * above / (above - below) : (low + high) / 2;
+        double here = log_p_of(laws, at) - log_p;
+        if (fabs(here) < 1e-7 || !(at > low && at < high))
+            return at;
+        *(here > 0 ? &low : &high) = at;
+        *(here > 0 ? &above : &below) = here;
     }
     return high;
 }

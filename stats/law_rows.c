@@ -11,13 +11,13 @@
 #include <string.h>
 
 enum {
-    BLOCK = 16,
+    BLOCK = 32,
     STRIDE = LAW_POINTS + BLOCK
 };
 #define SHORTEST_LOG -80.0
 #define LEAST_KEPT 1e-20F
 
-typedef float four __attribute__((vector_size(16)));
+typedef float eight __attribute__((vector_size(32), aligned(4), may_alias));
 
 int law_rows_new(struct law_rows **out, int n_rows)
 {
@@ -72,13 +72,6 @@ void law_rows_start(struct law_rows *rows, int row)
     rows->ends[row] = 1;
 }
 
-static four load(const float *points)
-{
-    four out;
-    memcpy(&out, points, sizeof(out));
-    return out;
-}
-
 /* A row in the making, with what a row has around it. */
 struct sum {
     float before[BLOCK];
@@ -97,24 +90,48 @@ static int end_of(const struct law_source *sources, int n)
     return end;
 }
 
-static void add_up(struct sum *sum, const struct law_source *sources, int n)
+/* Each point's sum is the same to the bit, however many of them a processor takes at once. */
+static inline __attribute__((always_inline)) void
+add_blocks(struct sum *sum, const struct law_source *sources, int n)
 {
-    sum->end = end_of(sources, n);
     for (int at = 0; at < sum->end; at += BLOCK) {
-        four a = {0}, b = a, c = a, d = a;
+        eight a = {0}, b = a, c = a, d = a;
         for (int s = 0; s < n; s++) {
             int first = at - sources[s].shift;
             if (first <= -BLOCK || first >= sources[s].end)
                 continue;
-            const float *points = sources[s].points + first;
-            a += sources[s].p * load(points);
-            b += sources[s].p * load(points + 4);
-            c += sources[s].p * load(points + 8);
-            d += sources[s].p * load(points + 12);
+            const eight *points = (const eight *)(sources[s].points + first);
+            a += sources[s].p * points[0];
+            b += sources[s].p * points[1];
+            c += sources[s].p * points[2];
+            d += sources[s].p * points[3];
         }
-        const four block[] = {a, b, c, d};
-        memcpy(sum->points + at, block, sizeof(block));
+        eight *into = (eight *)(sum->points + at);
+        into[0] = a;
+        into[1] = b;
+        into[2] = c;
+        into[3] = d;
     }
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static void add_blocks_avx2(struct sum *sum,
+                                                            const struct law_source *sources, int n)
+{
+    add_blocks(sum, sources, n);
+}
+#endif
+
+static void add_up(struct sum *sum, const struct law_source *sources, int n)
+{
+    sum->end = end_of(sources, n);
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2")) {
+        add_blocks_avx2(sum, sources, n);
+        return;
+    }
+#endif
+    add_blocks(sum, sources, n);
 }
 
 /* What lies beyond the last point goes there; what hardly is at the end is left out. */
@@ -141,7 +158,7 @@ void law_rows_set(struct law_rows *rows, int row)
 /* The two parts of something that is moved by a share of a point. */
 static void split(struct law_source out[2], const float *points, int end, double p, double shift)
 {
-    double at = fmin(shift, LAW_POINTS - 1);
+    double at = shift < LAW_POINTS - 1 ? shift : LAW_POINTS - 1;
     int whole = (int)at;
     out[0] = (struct law_source){points, end, whole, (float)(p * (1 - (at - whole)))};
     out[1] = (struct law_source){points, end, whole + 1, (float)(p * (at - whole))};
@@ -158,7 +175,8 @@ void law_rows_add(struct law_rows *rows, const struct law_rows *from, int row, d
                   double shift)
 {
     const struct law_source source = {law_rows_at(from, row), from->ends[row],
-                                      (int)fmin(shift + 0.5, LAW_POINTS), (float)p};
+                                      shift < LAW_POINTS ? (int)(shift + 0.5) : LAW_POINTS,
+                                      (float)p};
     add_source(rows, &source);
 }
 

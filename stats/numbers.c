@@ -382,11 +382,14 @@ size_t numbers_read_ends(const struct numbers *numbers, const struct grid *grid,
         return 0;
     uint32_t n_sketch = 0;
     double first = grid->cuts[0], last = grid->cuts[grid->n_cuts - 1];
+    const uint64_t first_key = cells_key(first), last_key = cells_key(last);
     for (uint32_t i = 0; i < cells->n_slots; i++) {
-        if (cells->keys[i] == 0 || cells->counts[i] == 0)
-            continue;
         uint64_t low = (cells->keys[i] - 1) << cells->shift;
         uint64_t high = low + ((UINT64_C(1) << cells->shift) - 1);
+        if (low >= first_key && high < last_key)
+            continue; /* nearly all */
+        if (cells->keys[i] == 0 || cells->counts[i] == 0)
+            continue;
         struct cell cell = {cells_value(low), cells_value(high), cells->counts[i]};
         if (cell.low < first || cell.high >= last)
             sketch[n_sketch++] = cell;

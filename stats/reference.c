@@ -180,6 +180,7 @@ static void index_cells(struct reference_feature *feature)
 static void measure_grid(struct reference_feature *feature)
 {
     const struct grid *grid = feature->grid;
+    const double one = 1 / (double)feature->valid;
     uint32_t at = 0; /* both lists are sorted */
     for (uint32_t i = 0; i < feature->n_cells; i++) {
         const struct cell *cell = &feature->cells[i];
@@ -188,7 +189,7 @@ static void measure_grid(struct reference_feature *feature)
             at++;
         feature->grid_counts[at] += (double)cell->count;
         /* each event adds to F from its value to the cell's end */
-        double share = (double)cell->count / (double)feature->valid;
+        double share = cell->count == 1 ? one : (double)cell->count / (double)feature->valid;
         if (at < grid->n_cuts)
             feature->grid_areas[at] += share * (grid->cuts[at] - middle);
     }
@@ -210,7 +211,7 @@ static int derive_numbers(struct reference_feature *feature)
         feature->exact = feature->exact && feature->cells[i].low == feature->cells[i].high;
     }
     feature->valid = feature->below[feature->n_cells];
-    for (uint32_t i = 0; i < feature->n_cells; i++) {
+    for (uint32_t i = 0; i < feature->n_cells && !feature->exact; i++) {
         const struct cell *cell = &feature->cells[i];
         double share = (double)cell->count / (double)feature->valid;
         feature->spread += share * (cell->high / 2 - cell->low / 2);
