@@ -45,6 +45,16 @@ static inline int32_t units_of(double z)
     return (int32_t)((within + FARTHEST) * UNITS + 0.5) - (int32_t)FARTHEST * UNITS;
 }
 
+/* Squares and products of ten, as most models have: a number that is known needs no loops. */
+static void products_of_ten(const int32_t *restrict units, int32_t *restrict term)
+{
+#pragma GCC unroll 10
+    for (int i = 0; i < DOMAIN_COORDINATES; i++)
+#pragma GCC unroll 10
+        for (int j = i; j < DOMAIN_COORDINATES; j++)
+            *term++ = units[i] * units[j];
+}
+
 void domain_terms(const struct domain *domain, const double *coordinates,
                   int32_t terms[DOMAIN_TERMS])
 {
@@ -54,6 +64,10 @@ void domain_terms(const struct domain *domain, const double *coordinates,
     int32_t *term = terms + k;
     if (domain->n_terms == k)
         return;
+    if (k == DOMAIN_COORDINATES) {
+        products_of_ten(terms, term);
+        return;
+    }
     for (uint32_t i = 0; i < k; i++)
         for (uint32_t j = i; j < k; j++)
             *term++ = terms[i] * terms[j];

@@ -78,6 +78,12 @@ static void domain_predict(void *state, const struct metric_setup *setup,
     place->n++;
     place->n_terms =
         sample->n_domain_terms > place->n_terms ? sample->n_domain_terms : place->n_terms;
+    if (sample->n_domain_terms == DOMAIN_TERMS) { /* mostly: a number that is known needs no loop */
+#pragma GCC unroll 65
+        for (int i = 0; i < DOMAIN_TERMS; i++)
+            place->sums[i] += sample->domain_terms[i];
+        return;
+    }
     for (uint32_t i = 0; i < sample->n_domain_terms; i++)
         place->sums[i] += sample->domain_terms[i];
 }
