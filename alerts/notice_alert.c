@@ -37,21 +37,10 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
-static void put(struct buf *out, const char *text)
-{
-    buf_bytes(out, text, strlen(text));
-}
-
 static void put_rounded(struct buf *out, double value)
 {
     char text[DIGITS_BYTES];
     buf_bytes(out, text, digits_general(text, value, 4));
-}
-
-static void put_int(struct buf *out, int64_t value)
-{
-    char text[TEXT_INT_BYTES];
-    buf_bytes(out, text, int_print(text, value));
 }
 
 /* What was cut in the midst of a character ends before it. */
@@ -64,12 +53,12 @@ static void put_summary(struct buf *out, const struct alert_rule *rule, const ch
 {
     const char *about = rule->model ? rule->model : rule->kind == RULE_LAG ? "collector" : "Assay";
     bool sliced = rule->slice && *rule->slice;
-    put(out, about);
-    put(out, rule->version ? " " : "");
-    put(out, or_empty(rule->version));
-    put(out, sliced ? " " : "");
-    put(out, sliced ? rule->slice : "");
-    put(out, ": ");
+    buf_text(out, about);
+    buf_text(out, rule->version ? " " : "");
+    buf_text(out, or_empty(rule->version));
+    buf_text(out, sliced ? " " : "");
+    buf_text(out, sliced ? rule->slice : "");
+    buf_text(out, ": ");
     put_sentence(out, why);
 }
 
@@ -81,12 +70,12 @@ static void put_confidence(struct buf *out, const struct alert_rule *rule,
     } else if (isfinite(reading->lower) && isfinite(reading->upper)) {
         bool whole = rule->relative_to == RELATIVE_NONE &&
                      (rule->above ? reading->lower > rule->level : reading->upper < rule->level);
-        put(out, "95% interval ");
+        buf_text(out, "95% interval ");
         put_rounded(out, reading->lower);
-        put(out, " to ");
+        buf_text(out, " to ");
         put_rounded(out, reading->upper);
-        put(out, whole ? ", all of it beyond the level, n " : ", n ");
-        put_int(out, reading->n);
+        buf_text(out, whole ? ", all of it beyond the level, n " : ", n ");
+        buf_decimal(out, reading->n);
     } else if (reading->n > 0) {
         buf_printf(out, "no interval is known; n %" PRId64, reading->n);
     }

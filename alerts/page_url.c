@@ -11,17 +11,6 @@ static bool is_plain(char c)
            c == '_' || c == '.' || c == '~';
 }
 
-static void put(struct buf *out, const char *text)
-{
-    buf_bytes(out, text, strlen(text));
-}
-
-static void put_int(struct buf *out, int64_t value)
-{
-    char text[TEXT_INT_BYTES];
-    buf_bytes(out, text, int_print(text, value));
-}
-
 static void write_escaped(struct buf *out, const char *text)
 {
     while (*text) {
@@ -39,7 +28,7 @@ static void write_param(struct buf *out, const char *name, const char *value)
 {
     if (!value || !*value)
         return;
-    put(out, name);
+    buf_text(out, name);
     write_escaped(out, value);
 }
 
@@ -47,11 +36,11 @@ void page_url_model(struct buf *out, const char *url, const char *model, const c
 {
     if (!*url)
         return;
-    put(out, url);
-    put(out, "/#/models/");
+    buf_text(out, url);
+    buf_text(out, "/#/models/");
     write_escaped(out, model);
     if (version && *version) {
-        put(out, "?version=");
+        buf_text(out, "?version=");
         write_escaped(out, version);
     }
 }
@@ -73,13 +62,13 @@ void page_url_alert(struct buf *out, const char *url, const struct alert_rule *r
         *equals = ':';
     bool of_features = rule->kind == RULE_DRIFT || rule->kind == RULE_QUALITY;
     page_url_model(out, url, rule->model, NULL);
-    put(out, of_features ? "/drift?window=" : "?window=");
-    put(out, duration_print(window, rule->window_ms));
+    buf_text(out, of_features ? "/drift?window=" : "?window=");
+    buf_text(out, duration_print(window, rule->window_ms));
     write_param(out, "&metrics=", rule->metric);
     write_param(out, "&version=", rule->version);
     write_param(out, "&segment=", slice);
-    put(out, "&from=");
-    put_int(out, reading->start_ms - 11 * length_ms);
-    put(out, "&to=");
-    put_int(out, reading->end_ms);
+    buf_text(out, "&from=");
+    buf_decimal(out, reading->start_ms - 11 * length_ms);
+    buf_text(out, "&to=");
+    buf_decimal(out, reading->end_ms);
 }

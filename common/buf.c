@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
+
 void buf_init(struct buf *buf, size_t limit)
 {
     *buf = (struct buf){.limit = limit};
@@ -125,6 +127,17 @@ void buf_string(struct buf *buf, const char *text, size_t n)
 }
 
 /* Into the room that is there, and only when that is too small once more. */
+void buf_text(struct buf *buf, const char *text)
+{
+    buf_bytes(buf, text, strlen(text));
+}
+
+void buf_decimal(struct buf *buf, int64_t value)
+{
+    char text[TEXT_INT_BYTES];
+    buf_bytes(buf, text, int_print(text, value));
+}
+
 void buf_printf(struct buf *buf, const char *format, ...)
 {
     size_t room = buf->failed ? 0 : buf->capacity - buf->size;

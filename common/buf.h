@@ -60,6 +60,8 @@ void buf_zigzag(struct buf *buf, int64_t value);
 void buf_int128(struct buf *buf, __int128 value); /* zigzag varint of up to 19 bytes */
 void buf_double(struct buf *buf, double value);
 void buf_string(struct buf *buf, const char *text, size_t n); /* varint length + bytes */
+void buf_text(struct buf *buf, const char *text);             /* without its 0 */
+void buf_decimal(struct buf *buf, int64_t value);             /* as text */
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 struct reader {

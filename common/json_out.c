@@ -4,18 +4,13 @@
 
 #include "common/text.h"
 
-static void put(struct buf *out, const char *text)
-{
-    buf_bytes(out, text, strlen(text));
-}
-
 static void separate(struct buf *out)
 {
     if (out->size == 0)
         return;
     unsigned char last = out->data[out->size - 1];
     if (last != '{' && last != '[' && last != ':' && last != ',' && last != '\n')
-        put(out, ",");
+        buf_text(out, ",");
 }
 
 void out_open(struct buf *out, char bracket)
@@ -33,7 +28,7 @@ void out_key(struct buf *out, const char *key)
 {
     separate(out);
     json_text(out, key, strlen(key));
-    put(out, ":");
+    buf_text(out, ":");
 }
 
 void out_bytes(struct buf *out, const char *text, size_t n)
@@ -52,9 +47,8 @@ void out_string(struct buf *out, const char *text)
 
 void out_int(struct buf *out, int64_t value)
 {
-    char text[TEXT_INT_BYTES];
     separate(out);
-    buf_bytes(out, text, int_print(text, value));
+    buf_decimal(out, value);
 }
 
 void out_double(struct buf *out, double value)
@@ -66,13 +60,13 @@ void out_double(struct buf *out, double value)
 void out_bool(struct buf *out, bool value)
 {
     separate(out);
-    put(out, value ? "true" : "false");
+    buf_text(out, value ? "true" : "false");
 }
 
 void out_null(struct buf *out)
 {
     separate(out);
-    put(out, "null");
+    buf_text(out, "null");
 }
 
 void out_raw(struct buf *out, const char *json, size_t n)
