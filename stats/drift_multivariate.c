@@ -316,7 +316,7 @@ static int fit_domain(struct multivariate *model, const struct row_value *rows, 
 {
     double coordinates[DOMAIN_COORDINATES];
     uint32_t k = multivariate_coordinates(model, room, 0, coordinates);
-    AUTO_FREE double *all = malloc(n * k * sizeof(*all));
+    AUTO_FREE double *all = calloc(n, sizeof(coordinates));
     if (!all)
         return err_set(err, -ENOMEM, "multivariate drift: no memory");
     for (size_t i = 0; i < n; i++) {
