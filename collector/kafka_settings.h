@@ -13,8 +13,8 @@
 #include "common/config.h"
 #include "common/err.h"
 
-/* For `assay check` and before `assay serve`: whether the client knows the properties and takes their values. ERR_DATA with
-   file, line and key. */
+/* For `assay check`, and before `assay serve`: whether the client knows the properties and takes
+   their values. ERR_DATA with file, line and key. */
 int kafka_properties_check(const struct config *config, struct err *err);
 
 /* Asks a broker how many partitions there are (waits two seconds at most). instance: "" none. */

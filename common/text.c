@@ -270,23 +270,6 @@ int number_parse(double *out, const char *text, size_t n)
     return 0;
 }
 
-size_t int_print(char out[TEXT_INT_BYTES], int64_t value)
-{
-    char reversed[TEXT_INT_BYTES];
-    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    size_t n = 0, size = 0;
-    do {
-        reversed[n++] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left);
-    if (value < 0)
-        out[size++] = '-';
-    while (n)
-        out[size++] = reversed[--n];
-    out[size] = '\0';
-    return size;
-}
-
 static char *put_bytes(char *to, const char *bytes, size_t n)
 {
     memcpy(to, bytes, n);
@@ -307,6 +290,14 @@ static char *put_whole(char *to, uint64_t value)
         digits[sizeof(digits) - ++n] = (char)('0' + value % 10);
     while (value /= 10);
     return put_bytes(to, digits + sizeof(digits) - n, n);
+}
+
+size_t int_print(char out[TEXT_INT_BYTES], int64_t value)
+{
+    char *end = put_bytes(out, "-", value < 0);
+    end = put_whole(end, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    *end = '\0';
+    return (size_t)(end - out);
 }
 
 const char *number_print(char out[TEXT_NUMBER_BYTES], double value)
@@ -463,14 +454,6 @@ void json_text(struct buf *buf, const char *text, size_t n)
         }
     }
     buf_u8(buf, '"');
-}
-
-void json_whole(struct buf *buf, int64_t value)
-{
-    char text[TEXT_NUMBER_BYTES];
-    char *to = put_bytes(text, "-", value < 0);
-    to = put_whole(to, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
-    buf_bytes(buf, text, (size_t)(to - text));
 }
 
 void json_number(struct buf *buf, double value)

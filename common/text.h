@@ -62,7 +62,6 @@ size_t text_fit(const char *text, size_t n);
 void json_text(struct buf *buf, const char *text, size_t n);
 /* Appends a number that reads back as the same double; NaN and infinities become null. */
 void json_number(struct buf *buf, double value);
-void json_whole(struct buf *buf, int64_t value);
 
 /*
  * The word of `words` that was probably meant, or NULL when none is near: at most one slip

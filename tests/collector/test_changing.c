@@ -127,21 +127,9 @@ static char *results(struct collector_bench *bench)
 static char *run(struct sim_log *log, const struct sim_options *options, uint64_t crashes)
 {
     struct collector_bench bench;
-    struct err err = {0};
     AUTO(temp) struct temp *temp = temp_new();
     set_reference(temp);
-    for (uint64_t i = 0; i < crashes; i++) {
-        bench_open(&bench, temp, yaml, log, options);
-        for (uint64_t k = 0; k < 40 * (i + 1); k++) {
-            assert_true(collector_step(bench.collector, 0, &err) >= 0);
-            if (k % 7 == 3) /* commits that are no looks: what waits is in the database */
-                assert_int_equal(collector_commit_now(bench.collector, &err), 0);
-        }
-        bench_crash(&bench);
-    }
-    bench_open(&bench, temp, yaml, log, options);
-    bench_drain(&bench);
-    bench_balanced(&bench);
+    bench_read_killed(&bench, temp, yaml, log, options, crashes);
     char *text = results(&bench);
     bench_close(&bench);
     return text;

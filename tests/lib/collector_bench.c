@@ -128,6 +128,24 @@ char *bench_panes(struct collector_bench *bench)
     return (char *)text.data; /* the caller owns it now */
 }
 
+void bench_read_killed(struct collector_bench *bench, struct temp *temp, const char *yaml,
+                       struct sim_log *log, const struct sim_options *options, uint64_t kills)
+{
+    struct err err = {0};
+    for (uint64_t i = 0; i < kills; i++) {
+        bench_open(bench, temp, yaml, log, options);
+        for (uint64_t k = 0; k < 40 * (i + 1); k++) {
+            assert_true(collector_step(bench->collector, 0, &err) >= 0);
+            if (k % 7 == 3) /* commits that are no looks: what waits is in the database */
+                assert_int_equal(collector_commit_now(bench->collector, &err), 0);
+        }
+        bench_crash(bench);
+    }
+    bench_open(bench, temp, yaml, log, options);
+    bench_drain(bench);
+    bench_balanced(bench);
+}
+
 char *bench_undisturbed(struct sim_log *log)
 {
     struct collector_bench bench;

@@ -48,6 +48,9 @@ void bench_drain(struct collector_bench *bench);
 
 /* Every pane by name with a hash of its state, sorted; malloc'd. */
 char *bench_panes(struct collector_bench *bench);
+/* The whole log, killed so many times on the way, each time later; the bench is left open. */
+void bench_read_killed(struct collector_bench *bench, struct temp *temp, const char *yaml,
+                       struct sim_log *log, const struct sim_options *options, uint64_t kills);
 /* bench_panes of a log that is read at once, in large batches: what every other run must equal;
  * malloc'd. */
 char *bench_undisturbed(struct sim_log *log);
