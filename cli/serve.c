@@ -355,7 +355,8 @@ static int open_sources(struct daemon *daemon, struct err *err)
     return rc;
 }
 
-static int open_parts(struct daemon *daemon, struct err *err)
+/* The file, what reads it at looks, and where events come from. */
+static int open_store(struct daemon *daemon, struct err *err)
 {
     const struct config *config = daemon->options->config;
     int rc = store_open(&daemon->store, config->storage_path, STORE_WRITE, err);
@@ -375,14 +376,16 @@ static int open_parts(struct daemon *daemon, struct err *err)
         rc = alerts_close_removed(daemon->alerts, clock_wall_ms(clock_system()), err);
     if (!rc)
         rc = engine_open(&daemon->engine, config, daemon->store, &daemon->log, err);
-    if (!rc)
-        rc = open_sources(daemon, err);
     if (rc)
         return rc;
     daemon->engine.alerts = daemon->alerts;
+    return open_sources(daemon, err);
+}
 
-    struct collector_options collector = {
-        .config = config,
+static int open_collector(struct daemon *daemon, struct err *err)
+{
+    struct collector_options options = {
+        .config = daemon->options->config,
         .store = daemon->store,
         .sources = daemon->sources,
         .n_sources = daemon->n_sources,
@@ -394,10 +397,15 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .looks_while_observed = !alerts_wanted(daemon->alerts),
         .observer = &daemon->engine.observer,
     };
-    rc = collector_new(&daemon->collector, &collector, err);
-    if (rc)
-        return rc;
+    int rc = collector_new(&daemon->collector, &options, err);
     daemon->engine.collector = daemon->collector;
+    return rc;
+}
+
+/* What acts on the world: messages to receivers, traffic to versions. */
+static int open_hands(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = daemon->options->config;
     struct deliver_options deliver = {
         .receivers = alerts_receivers(daemon->alerts),
         .store_path = config->storage_path,
@@ -406,13 +414,16 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .log = &daemon->log,
         .seed = (uint64_t)clock_wall_ms(clock_system()),
     };
-    rc = deliver_start(&daemon->deliver, &deliver, err);
+    int rc = deliver_start(&daemon->deliver, &deliver, err);
     if (!rc)
         rc = engine_actuate(&daemon->engine, &deliver.writer, config->storage_path, &daemon->log,
                             err);
-    if (rc)
-        return rc;
+    return rc;
+}
 
+static int open_web(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = daemon->options->config;
     const struct web_commands commands = serve_commands(daemon);
     struct web_options web = {
         .config = config,
@@ -421,17 +432,29 @@ static int open_parts(struct daemon *daemon, struct err *err)
         .commands = &commands,
         .web_dir = daemon->options->web_dir,
     };
-    /* what a rule of drift has read and judged the page need not read again, nor the reverse */
-    rc = store_drift_cache(daemon->store, &web.drift_cache, err);
-    if (rc)
-        return rc;
-    rc = traffic_open(&daemon->traffic, config, daemon->http, daemon->changes, &daemon->log, err);
     const struct sinks_options sinks = {config, config->storage_path, daemon->changes,
                                         &daemon->log};
+    /* what a rule of drift has read and judged the page need not read again, nor the reverse */
+    int rc = store_drift_cache(daemon->store, &web.drift_cache, err);
+    if (!rc)
+        rc = traffic_open(&daemon->traffic, config, daemon->http, daemon->changes, &daemon->log,
+                          err);
     if (!rc)
         rc = sinks_start(&daemon->sinks, &sinks, err);
     if (!rc)
         rc = web_start(&daemon->web, &web, err);
+    return rc;
+}
+
+static int open_parts(struct daemon *daemon, struct err *err)
+{
+    int rc = open_store(daemon, err);
+    if (!rc)
+        rc = open_collector(daemon, err);
+    if (!rc)
+        rc = open_hands(daemon, err);
+    if (!rc)
+        rc = open_web(daemon, err);
     if (rc)
         return rc;
     alerts_set_url(daemon->alerts, page_url(daemon));
