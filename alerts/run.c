@@ -434,13 +434,23 @@ int alerts_tick(struct alerts *alerts, const struct outside *outside, struct err
     return rc;
 }
 
-int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms)
+/* Beyond this time after the last event a rule says what it said before: whatever it looks back at
+   is empty, and what it waits for is over. */
+static int64_t reach_ms(const struct alert_rule *rule)
 {
-    int64_t next_ms = INT64_MAX;
+    return rule->window_ms * (rule->points + 2) + rule->relative_ms + rule->absent_ms +
+           rule->mature_ms + rule->timing.for_ms + rule->timing.keep_firing_for_ms +
+           rule->every_ms + ALERT_FLAP_WINDOW_MS;
+}
+
+int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms, int64_t news_ms)
+{
+    int64_t next_ms = 0;
     for (size_t i = 0; i < alerts->n; i++) {
-        int64_t every_ms = alerts->alerts[i].rule->every_ms;
-        int64_t due_ms = (now_ms / every_ms + 1) * every_ms;
-        next_ms = due_ms < next_ms ? due_ms : next_ms;
+        const struct alert_rule *rule = alerts->alerts[i].rule;
+        int64_t due_ms = (now_ms / rule->every_ms + 1) * rule->every_ms;
+        if (now_ms <= news_ms + reach_ms(rule) && (next_ms == 0 || due_ms < next_ms))
+            next_ms = due_ms;
     }
     return next_ms;
 }

@@ -49,8 +49,12 @@ void alerts_set_url(struct alerts *alerts, const char *url);
 /* Are there rules at all? Without, no look is needed. */
 bool alerts_wanted(const struct alerts *alerts);
 
-/* The next event time after now_ms at which some rule wants to look; INT64_MAX: none. */
-int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms);
+/*
+ * The next event time after now_ms at which some rule wants to look; 0: none does before anything
+ * happens. news_ms: the last look that covered an event. Where event time jumps (an outage, a
+ * replay before live traffic) no rule is judged for each second of years without events.
+ */
+int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms, int64_t news_ms);
 
 /* One look at the rules that are due. The wall clock is for when receivers are due, and for rules
    on what only it knows. */

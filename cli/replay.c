@@ -79,7 +79,9 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
     if (!rc && watched)
         rc = alerts_look(deciders->alerts, &outside, err);
     /* an experiment also looks at each second in which anything happens, as 0 stands for */
-    *next_look_ms = watched ? alerts_next_look(deciders->alerts, look_ms) : 0;
+    *next_look_ms = watched ? alerts_next_look(deciders->alerts, look_ms,
+                                               collector_news_ms(deciders->engine.collector))
+                            : 0;
     return rc;
 }
 

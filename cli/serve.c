@@ -83,7 +83,9 @@ static int at_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct
     daemon->looked_ms = look_ms;
     daemon->looked_boot_ms = clock_boot_ms(clock_system());
     /* an experiment also looks at each second in which anything happens, as 0 stands for */
-    *next_look_ms = watched ? alerts_next_look(daemon->alerts, look_ms) : 0;
+    *next_look_ms =
+        watched ? alerts_next_look(daemon->alerts, look_ms, collector_news_ms(daemon->collector))
+                : 0;
     if (!rc)
         rc = flush_alerts(daemon, err);
     daemon->letters = daemon->letters || observed;

@@ -93,6 +93,8 @@ static int take_look(struct collector *collector, int64_t *next_ms, struct err *
     int rc = changing_look(collector->changing, collector->look_ms, err);
     const bool new = collector->look_dirty || collector->unwritten || is_observed(collector) ||
                      changing_is_dirty(collector->changing);
+    if (collector->look_dirty)
+        collector->news_ms = collector->look_ms;
     if (!rc && new)
         rc = share_or_commit(collector, err);
     if (rc || collector->degraded || collector->reload || !tells_looks(collector))

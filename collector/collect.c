@@ -418,6 +418,11 @@ int collector_reload(struct collector *collector, const struct config *config, s
     return rc;
 }
 
+int64_t collector_news_ms(const struct collector *collector)
+{
+    return collector->news_ms;
+}
+
 void collector_looks_while_observed(struct collector *collector, bool only)
 {
     collector->options.looks_while_observed = only;

@@ -117,6 +117,9 @@ int collector_call(struct collector *collector,
  */
 int collector_reload(struct collector *collector, const struct config *config, struct err *err);
 
+/* The last look that covered anything new; INT64_MIN: none yet. Writer's thread. */
+int64_t collector_news_ms(const struct collector *collector);
+
 /* Whether at_look is only wanted while observer->active, from now on. Writer's thread or in a call.
  */
 void collector_looks_while_observed(struct collector *collector, bool only);

@@ -167,6 +167,7 @@ struct collector {
 
     int64_t watermark_ms, stored_watermark_ms; /* INT64_MIN: none */
     int64_t look_ms, stored_look_ms;           /* INT64_MIN: none yet */
+    int64_t news_ms;                           /* the last look that covered anything new */
     bool look_wanted;                          /* at_look asked for exactly that one */
     bool look_dirty;                           /* something was folded since the last look */
     bool looks_left;                           /* more are due than one step takes */

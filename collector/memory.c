@@ -331,7 +331,7 @@ int memory_load(struct collector *collector, struct err *err)
     }
     if (rc >= 0) {
         collector->look_ms = rc == RESTORE_NONE ? INT64_MIN : look_ms;
-        collector->stored_look_ms = collector->look_ms;
+        collector->stored_look_ms = collector->news_ms = collector->look_ms;
         collector->look_wanted = rc != RESTORE_NONE;
         rc = load_pending(collector, err);
     }

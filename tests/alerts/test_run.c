@@ -230,7 +230,7 @@ static void a_rule_is_judged_at_multiples_of_its_every_also_after_a_restart(void
                          "  - {name: errors, model: credit, metric: error_rate, window: 5m, above: "
                          "0.2, interval: false, every: 1m}\n");
     fill(&w, start, 100, 40, 10);
-    assert_int_equal(alerts_next_look(w.alerts, start + 1000), start + MINUTE);
+    assert_int_equal(alerts_next_look(w.alerts, start + 1000, start), start + MINUTE);
     look(&w, start + 30000, 0);
     restart(&w);
     look(&w, start + 31000, 0);
@@ -239,6 +239,31 @@ static void a_rule_is_judged_at_multiples_of_its_every_also_after_a_restart(void
     look(&w, start + MINUTE, 0);
 
     assert_int_equal(w.alerts->alerts[0].state.phase, ALERT_FIRING);
+    world_end(&w);
+}
+
+/* A gap of years would otherwise be judged second by second before the next event is taken. */
+static void where_nothing_happens_rules_are_judged_until_nothing_can_change(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    world_begin_with(&w, "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+                         "alerts:\n"
+                         "  - {name: silent, model: credit, absent: 10h, for: 1h}\n"
+                         "  - {name: errors, model: credit, metric: error_rate, window: 5m, above: "
+                         "0.2, relative_to: 7d, every: 1m}\n");
+    const int64_t hour = 60 * MINUTE;
+
+    assert_int_equal(alerts_next_look(w.alerts, start, start), start + 1000);
+    assert_int_equal(alerts_next_look(w.alerts, start + 11 * hour, start),
+                     start + 11 * hour + 1000);
+    assert_int_equal(alerts_next_look(w.alerts, start + 24 * hour, start),
+                     start + 24 * hour + MINUTE);
+    assert_int_equal(alerts_next_look(w.alerts, start + 168 * hour, start),
+                     start + 168 * hour + MINUTE);
+    assert_int_equal(alerts_next_look(w.alerts, start + 172 * hour, start), 0);
+    assert_int_equal(alerts_next_look(w.alerts, start + 172 * hour, start + 172 * hour),
+                     start + 172 * hour + 1000);
     world_end(&w);
 }
 
@@ -370,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_restart_forgets_nothing),
         cmocka_unit_test(a_restart_knows_since_when_it_is_clear),
         cmocka_unit_test(a_rule_is_judged_at_multiples_of_its_every_also_after_a_restart),
+        cmocka_unit_test(where_nothing_happens_rules_are_judged_until_nothing_can_change),
         cmocka_unit_test(silence_is_told_by_the_wall_clock),
         cmocka_unit_test(the_end_of_our_certificate_is_told_by_the_wall_clock),
         cmocka_unit_test(history_says_which_clock_caused_it_also_at_a_look),

@@ -131,6 +131,45 @@ static void a_wanted_look_is_taken_though_nothing_happened_in_it(void **state)
     sim_log_finish(&log);
 }
 
+/* Wants each fifth second until ten seconds after the last event. */
+static int look_for_a_while(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
+{
+    struct looks *looks = context;
+    (void)err;
+    int64_t news_ms = collector_news_ms(looks->bench->collector);
+    buf_printf(&looks->text, "%lld/%lld ", (long long)(look_ms - CREDIT_START) / 1000,
+               (long long)(news_ms - CREDIT_START) / 1000);
+    *next_look_ms = look_ms + 5000 <= news_ms + 10000 ? look_ms + 5000 : 0;
+    return 0;
+}
+
+static void a_gap_of_years_in_event_time_is_passed_at_once(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct looks looks = {.bench = &bench};
+    int at = sim_partition(&log, "events", 0);
+    const int64_t years_ms = 3 * 365 * 86400000LL;
+    for (int i = 0; i < 2; i++)
+        sim_add(&log, at, CREDIT_START + i * years_ms,
+                "{\"type\":\"label\",\"id\":\"l%d\",\"ts\":%lld,\"label\":1}", i,
+                (long long)CREDIT_START + i * years_ms);
+    struct sim_options options = {.seed = 1, .ends = true, .bounded = true};
+    AUTO(temp) struct temp *temp = temp_new();
+    buf_init(&looks.text, 1 << 20);
+
+    bench_open_looks(&bench, temp, &log, &options, look_for_a_while, &looks);
+    bench_drain(&bench);
+    bench_balanced(&bench);
+    bench_close(&bench);
+
+    buf_u8(&looks.text, 0);
+    assert_string_equal((char *)looks.text.data, "1/1 6/1 11/1 94608001/94608001 ");
+    buf_finish(&looks.text);
+    sim_log_finish(&log);
+}
+
 /* Which look is stored while one is taken: that of the last commit. */
 static int stored_look(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
 {
@@ -274,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_look_covers_the_same_messages_whatever_the_batches),
         cmocka_unit_test(after_a_crash_looks_go_on_where_they_were),
         cmocka_unit_test(a_wanted_look_is_taken_though_nothing_happened_in_it),
+        cmocka_unit_test(a_gap_of_years_in_event_time_is_passed_at_once),
         cmocka_unit_test(a_look_at_which_nothing_is_new_costs_no_commit),
         cmocka_unit_test(looks_that_are_due_are_not_kept_waiting_for_messages),
         cmocka_unit_test(looks_do_not_wait_for_posts_that_never_came),
