@@ -137,6 +137,55 @@ export async function lanes_and_overview_are_saved_as_files({ page, open }) {
     check();
 }
 
+// How many pixels of a chart have the ink of a version.
+const inked = (page, ink) => page.locator(".chart canvas").evaluate((canvas, [r, g, b]) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let n = 0;
+    for (let i = 0; i < data.length; i += 4) if (data[i] === r && data[i + 1] === g && data[i + 2] === b) n++;
+    return n;
+}, ink);
+
+export async function a_window_alone_is_drawn_with_its_interval({ page, open }) {
+    const check = strict(page);
+    let alone = false;
+    await page.route("**/metrics?*", async (route) => {
+        const response = await route.fetch(), answer = await response.json();
+        const void_of = (p) => ({ ...p, value: null, lower: null, upper: null });
+        for (const s of answer.series) s.points = s.points.map((p, i) => (alone && i === 40 ? { ...p, n: 50, labelled: 50, value: 0.5, lower: 0.3, upper: 0.7 } : void_of(p)));
+        answer.series.length = 1;
+        await route.fulfill({ response, json: answer });
+    });
+    await open("/#/models/credit?metrics=accuracy");
+    await page.locator(".chart .chart-note", { hasText: /No value/ }).waitFor();
+    alone = true;
+    await open("/#/models/credit?metrics=accuracy&range=6h");
+    await open("/#/models/credit?metrics=accuracy");
+    await page.locator(".chart canvas").waitFor();
+    await page.locator(".chart .reading b", { hasText: "0.50" }).waitFor();
+
+    assert.ok(await inked(page, [0, 114, 178]) >= 10, "the point and its bar");
+    assert.deepEqual(await page.evaluate(() => import("/chart_marks.js").then(({ lone }) => lone([1, null, 2, 3, null, undefined, 4]))), [0, 6]);
+    check();
+}
+
+export async function a_chart_says_what_its_axes_measure_and_in_which_zone({ page, open }) {
+    const check = strict(page);
+    await page.addInitScript(() => {
+        window.written = new Set();
+        const write = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...where) { window.written.add(text); return write.call(this, text, ...where); };
+    });
+    await open("/#/models/credit?metrics=accuracy,error_rate,count,latency_p50&window=1h");
+    await page.locator(".chart canvas").nth(3).waitFor();
+
+    const zone = await page.evaluate(() => import("/format.js").then((format) => format.zone_title));
+    await page.waitForFunction((n) => window.written.size > n, 10);
+    const written = await page.evaluate(() => [...window.written]);
+    for (const title of ["accuracy", "error_rate, %", "predictions per 1h", "latency_p50, ms", `end of the window, ${zone}`])
+        assert.ok(written.includes(title), `${title} among ${written.join(" | ")}`);
+    check();
+}
+
 export async function a_phone_shows_the_lanes({ page, open }) {
     const check = strict(page);
     await page.setViewportSize({ width: 390, height: 844 });

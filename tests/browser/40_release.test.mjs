@@ -55,7 +55,7 @@ export async function each_release_has_a_line_with_its_state_and_share({ page, o
     await page.locator("tbody tr").nth(2).waitFor();
 
     const lines = await page.locator("tbody tr").allTextContents();
-    assert.match(lines[0], /^credit-v4credit · v3 → v4running20 %/);
+    assert.match(lines[0], /^credit-v4credit · v3 → v4runningheld20 %/);
     assert.match(lines.find((l) => l.startsWith("churn-v4")), /rolled back0 %guardrail error_rate: harm beyond harm_margin/);
     assert.match(lines.find((l) => l.startsWith("calm-v4")), /draft0 %/);
     await page.locator("a", { hasText: "churn-v4" }).click();
@@ -87,7 +87,8 @@ export async function the_intervals_narrow_against_their_margins({ page, open, a
     await page.locator(".over-time").nth(4).waitFor();
 
     const cards = await page.locator(".charts > .chart").evaluateAll((all) => all.map((card) => card.getAttribute("aria-label")));
-    assert.deepEqual(cards, ["error_rate", "roc_auc", "positive_rate", "Sample ratio"]);
+    assert.deepEqual(cards, ["error_rate", "roc_auc", "positive_rate", "Sample ratio", "Share of the units"]);
+    assert.match(await page.locator(".chart[aria-label='Share of the units'] .reading").textContent(), /^\d+(\.\d+)? %of 20 % that the weight asks for/);
     const auc = page.locator(".chart[aria-label=roc_auc]");
     assert.match(await auc.locator(".reading").textContent(), /^[+−]0\.\d+[+−]0\.\d+ to [+−]0\.\d+margin −0\.2within the margin$/);
     assert.equal(await auc.locator("path.margin").count(), 1);
@@ -178,6 +179,29 @@ export async function an_interval_of_one_look_alone_is_a_bar({ page, open }) {
     check();
 }
 
+export async function holds_one_after_the_other_are_one_row_that_opens({ page, open, axe }) {
+    const check = strict(page), DAY_OF = 1_700_000_000_000;
+    await page.route("**/experiments/credit-v4/history", async (route) => {
+        const response = await route.fetch(), answer = await response.json(), [first] = answer.items;
+        const hold = (i, reason) => ({ ...first, seq: 1000 + i, at: DAY_OF + i * 60_000, who: "engine", clock: "event", verdict: "hold", from: first.to, to: first.to, reason });
+        const holds = Array.from({ length: 9 }, (_, i) => hold(i, i % 3 ? `sample ratio mismatch: ${i} units (p 0.000${i + 1})` : "no telemetry from treatment v4 for 2m"));
+        await route.fulfill({ response, json: { ...answer, items: [{ ...first, at: DAY_OF - 60_000 }, ...holds] } });
+    });
+
+    await open_release(page, open, "credit-v4");
+
+    const rows = page.locator(".transitions > li");
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 2);
+    assert.match(await rows.first().textContent(), /held 9 times by the engine, .* – .*: sample ratio mismatch \(6\u00a0×\), no telemetry from treatment v4 for 2m \(3\u00a0×\)newest: sample ratio mismatch: 8 units/);
+    await rows.first().locator("summary", { hasText: "Each of them" }).click();
+    await page.locator(".within > li").nth(8).waitFor({ state: "visible" });
+    assert.match(await page.locator(".within > li").last().textContent(), /held by the engine: no telemetry/);
+    assert.equal(await page.locator("section[aria-label=Ramp] g.mark.hold").count(), 1, "one mark where it began to be held");
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
 export async function a_reason_is_required_and_stays_text({ page, open }) {
     const check = strict(page);
     await open_release(page, open, "credit-v4");
@@ -237,7 +261,7 @@ export async function the_model_shows_the_steps_on_its_own_time_axis({ page, ope
     await open("/#/models/churn?range=6h&metrics=error_rate");
     await page.locator(".chart canvas").first().waitFor();
 
-    assert.match(await page.locator(".chart .canvas").getAttribute("aria-label"), /Marks: .*release v4 50 % at .*; release v4 0 % at /);
+    assert.match(await page.locator(".chart .canvas").getAttribute("aria-label"), /Marks: .*release: v4 50 % at .*; release: v4 rolled back at /);
     await page.locator(".notes a", { hasText: "churn-v4" }).click();
     await page.locator(".verdict-banner").waitFor();
     check();

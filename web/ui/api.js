@@ -22,6 +22,13 @@ export function with_params(path, params) {
 
 export const get = (path, params = {}, signal = undefined) => ask(with_params(path, params), { signal });
 
+// A model, its versions in the order that people count them in: v2 before v10.
+const by_number = new Intl.Collator("en", { numeric: true });
+export async function read_model(name, signal) {
+    const model = await get(model_path(name), {}, signal);
+    return { ...model, versions: [...model.versions].sort(by_number.compare) };
+}
+
 // What changes something: POST or DELETE, with a JSON body or none.
 export async function send(method, path, body = undefined) {
     const { csrf } = await session();

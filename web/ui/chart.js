@@ -1,6 +1,7 @@
 // One metric over time: a line a version with its 95% band, gaps where nothing was measured, a
 // hatch where labels still arrive, a mark where a version first served. All charts of a page share
 // the cross-hair; dragging chooses a range.
+import { draw_levels, draw_lone_intervals, draw_marks, draw_spans, lone, room_for_marks } from "./chart_marks.js";
 import { h, replace } from "./dom.js";
 import * as format from "./format.js";
 import { colour, css, dash } from "./palette.js";
@@ -85,7 +86,20 @@ function axis_value(kind, gap) {
     return (v) => format.value(v, kind);
 }
 
-const powers_of_two = Array.from({ length: 64 }, (_, i) => 2 ** i); // steps of an axis of bytes
+// Steps of an axis, where not every number will do: of bytes powers of two, of events whole ones.
+const steps_of = {
+    bytes: { incrs: Array.from({ length: 64 }, (_, i) => 2 ** i) },
+    count: { incrs: Array.from({ length: 16 }, (_, i) => [1, 2, 5].map((m) => m * 10 ** i)).flat() },
+};
+
+// What the vertical axis measures, and in what.
+function y_title(metric, kind, window) {
+    const unit = { percent: "%", ms: "ms", bytes: "bytes" }[kind];
+    if (metric === "count") return `predictions per ${format.span_name(window)}`;
+    return unit ? `${metric}, ${unit}` : metric;
+}
+
+const HEIGHT = 206, MOST_READINGS = 5;
 
 export class Chart {
     // metric: {name, unit, better, help}
@@ -133,7 +147,7 @@ export class Chart {
     // axis: by_clock or since_release
     update({ rows, estimates, marks, spans, rules = [], complete, labels_complete, window, axis = by_clock }) {
         Object.assign(this, { rows, estimates: estimates ?? [], marks, complete, labels_complete, window, axis });
-        const shape = [axis.name, ...[...rows, ...this.estimates].map((r) => r.version)].join("\n");
+        const shape = [axis.name, window, room_for_marks(marks), ...[...rows, ...this.estimates].map((r) => r.version)].join("\n");
         [this.low, this.high] = is_utilization(this.metric.name) ? [0, 1] : y_range(rows, this.kind, (p) => this.weight(p));
         this.include_estimates();
         this.show_alerts(spans ?? [], rules, rows[0]?.points ?? []);
@@ -158,9 +172,11 @@ export class Chart {
         const why = this.rows.flatMap((row) => row.points).find((p) => p.why)?.why;
         const n = this.rows.reduce((sum, row) => sum + row.points.reduce((s, p) => s + p.n, 0), 0);
         if (n === 0) return "No predictions in this range. Choose a longer range, or see System for what arrives.";
-        if (needs_labels(this.metric.name)) return `No value yet: ${why ?? "labels have not arrived"}. It fills in by itself when they do.`;
+        if (needs_labels(this.metric.name)) return `No value yet: ${this.labelled() ? why ?? "labels are too few" : "no labels have arrived"}. It appears by itself when labels allow it.`;
         return `No value: ${why ?? "nothing was measured"}.`;
     }
+
+    labelled() { return this.rows.some((row) => row.points.some((p) => p.labelled > 0)); }
 
     build() {
         this.plot?.destroy();
@@ -169,25 +185,27 @@ export class Chart {
             const ink = colour(row.index), at = 1 + 3 * i;
             series.push({ stroke: "transparent", width: 0, points: { show: false } },
                 { stroke: "transparent", width: 0, points: { show: false } },
-                { label: row.version, stroke: ink, width: 1.75, dash: dash(row.index), points: { size: 5, fill: ink, width: 0 } });
+                { label: row.version, stroke: ink, width: 1.75, dash: dash(row.index), points: { show: false, filter: (u, i) => lone(u.data[i]), size: 6, fill: ink, width: 0 } });
             bands.push({ series: [at + 1, at], fill: `${ink}2b` });
         });
         for (const row of this.estimates)
             series.push({ label: `${row.version ?? "all"}, expected`, stroke: colour(row.index), width: 1.25, dash: [3, 4], points: { show: false } });
         const text = css("--ink-soft"), grid = css("--rule");
         const font = "11px system-ui, sans-serif";
+        const title = (label) => ({ label: label.length > 30 ? `${label.slice(0, 29)}…` : label, labelSize: 16, labelGap: 0, labelFont: font });
         const axis = { stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 } };
         const options = {
-            width: Math.max(200, this.canvas.clientWidth || 400), height: 190, ms: 1, padding: [10, 18, 0, 0],
+            width: Math.max(200, this.canvas.clientWidth || 400), height: this.height(), ms: 1, padding: [10 + room_for_marks(this.marks ?? []), 18, 0, 0],
             legend: { show: false }, series, bands,
             scales: { x: { time: !this.axis.steps }, y: { range: () => [this.low, this.high] } },
             axes: [
-                { ...axis, space: 64, ...(this.axis.steps ? { incrs: this.axis.steps } : {}), values: (u, splits) => this.axis.ticks(splits), size: 26 },
-                { ...axis, size: 58, space: 34, ...(this.kind === "bytes" ? { incrs: powers_of_two } : {}), values: (u, splits) => splits.map(axis_value(this.kind, splits[1] - splits[0] || 1)) },
+                { ...axis, ...title(this.axis.label), space: 64, ...(this.axis.steps ? { incrs: this.axis.steps } : {}), values: (u, splits) => this.axis.ticks(splits), size: 26 },
+                { ...axis, ...title(y_title(this.metric.name, this.kind, this.window)), size: 58, space: 34, ...steps_of[this.kind], values: (u, splits) => splits.map(axis_value(this.kind, splits[1] - splits[0] || 1)) },
             ],
             cursor: { sync: { key: this.group, setSeries: false }, y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
             hooks: {
                 drawClear: [(u) => this.draw_below(u)],
+                draw: [(u) => this.draw_above(u)],
                 setCursor: [(u) => { this.at = u.cursor.idx; this.show_values(); this.on_cross(u.cursor.idx === null || u.cursor.idx === undefined ? null : u.data[0][u.cursor.idx]); }],
                 setSelect: [(u) => {
                     if (u.select.width < 8) return;
@@ -214,35 +232,6 @@ export class Chart {
         }
     }
 
-    draw_alerts(u) {
-        const { left, top, width, height } = u.bbox, context = u.ctx, dpr = devicePixelRatio;
-        const within = (ms, otherwise) => (ms === null ? otherwise : Math.max(left, Math.min(left + width, u.valToPos(ms, "x", true))));
-        context.save();
-        context.fillStyle = context.strokeStyle = css("--bad");
-        context.lineWidth = dpr;
-        context.font = `600 ${11 * dpr}px system-ui, sans-serif`;
-        context.textAlign = "left"; // the axes leave theirs
-        context.textBaseline = "alphabetic";
-        for (const span of this.spans) {
-            const from = within(span.from, left), to = within(span.to, left + width);
-            context.globalAlpha = 0.13;
-            context.fillRect(from, top, Math.max(2 * dpr, to - from), height);
-            context.globalAlpha = 1;
-            context.fillRect(from, top + height - 3 * dpr, Math.max(2 * dpr, to - from), 3 * dpr);
-        }
-        context.setLineDash([6 * dpr, 4 * dpr]);
-        for (const { rule, data } of this.levels) {
-            const y = u.valToPos(data.level, "y", true);
-            context.beginPath();
-            context.moveTo(left, y);
-            context.lineTo(left + width, y);
-            context.stroke();
-            const text = `${rule.length > 24 ? `${rule.slice(0, 23)}…` : rule} ${format.value(data.level, this.kind)}`;
-            context.fillText(text, left + 4 * dpr, y - 4 * dpr);
-        }
-        context.restore();
-    }
-
     alert_words() {
         const one = (s) => `${s.rule} fired ${s.from === null ? "" : `from ${format.time(s.from)} `}${s.to === null ? "and still fires" : `until ${format.time(s.to)}`}`;
         return this.spans.length ? ` Alerts: ${this.spans.map(one).join("; ")}.` : "";
@@ -254,38 +243,22 @@ export class Chart {
 
     mark_words() {
         const shown = this.marks ?? [];
-        return shown.length ? ` Marks: ${shown.map((m) => `${m.step ? `release ${m.text}` : `${m.text} first served`} at ${format.time(m.at)}`).join("; ")}.` : "";
+        return shown.length ? ` Marks: ${shown.map((m) => `${m.step ? `release: ${m.text}` : `${m.text} first served`} at ${format.time(m.at)}`).join("; ")}.` : "";
     }
 
     draw_below(u) {
         const { left, top, width, height } = u.bbox, context = u.ctx;
-        this.draw_alerts(u);
+        draw_spans(u, this.spans);
         if (this.labels_complete !== null && needs_labels(this.metric.name)) {
             const x = Math.max(left, u.valToPos(this.labels_complete, "x", true));
             if (x < left + width) hatch(context, x, top, left + width - x, height, css("--hatch"));
         }
-        const taken = [-Infinity, -Infinity]; // where the texts of each row end: none is written over another
-        for (const mark of [...(this.marks ?? [])].sort((a, b) => a.at - b.at)) {
-            const x = u.valToPos(mark.at, "x", true);
-            if (x < left + 1 || x > left + width) continue;
-            context.save();
-            context.strokeStyle = colour(mark.index);
-            context.fillStyle = colour(mark.index);
-            context.lineWidth = devicePixelRatio;
-            context.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
-            context.beginPath();
-            context.moveTo(x, top);
-            context.lineTo(x, top + height);
-            context.stroke();
-            context.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-            const name = mark.step ? `▸ ${mark.text.length > 16 ? `${mark.text.slice(0, 15)}…` : mark.text}` : mark.text.length > 18 ? `${mark.text.slice(0, 17)}…` : mark.text;
-            const right = x + context.measureText(name).width + 8 * devicePixelRatio > left + width;
-            const width_px = context.measureText(name).width, from_px = right ? x - width_px - 4 * devicePixelRatio : x, row = mark.step ? 1 : 0;
-            context.textAlign = right ? "right" : "left";
-            if (from_px > taken[row]) context.fillText(name, x + (right ? -4 : 4) * devicePixelRatio, top + (mark.step ? 22 : 10) * devicePixelRatio);
-            if (from_px > taken[row]) taken[row] = from_px + width_px + 8 * devicePixelRatio;
-            context.restore();
-        }
+        draw_marks(u, this.marks ?? []);
+    }
+
+    draw_above(u) {
+        draw_lone_intervals(u, this.rows);
+        draw_levels(u, this.levels, this.kind);
     }
 
     // What a value rests on: labelled predictions where it needs labels.
@@ -332,7 +305,8 @@ export class Chart {
         const one = this.rows.map((row) => this.point_of(row)).filter(Boolean).sort((a, b) => b.start - a.start)[0];
         const state = one && this.complete && one.end > this.complete ? " · filling" : one && one.end > this.settled() ? " · labels arriving" : "";
         const when = one ? h("span", { class: "when", title: this.axis.exactly(one) }, `${this.axis.window(one)}${state}`) : null;
-        replace(this.readout, when, this.rows.map((row) => {
+        const read = this.rows_read();
+        replace(this.readout, when, read.map((row) => {
             const p = this.point_of(row);
             if (!p) return null;
             const half = format.half_width(p), range = format.interval(p, this.kind);
@@ -345,7 +319,16 @@ export class Chart {
                 this.expected(row, p),
                 p.error_bound > (half ?? 0) / 50 ? h("span", { class: "n", title: "how far the value may be from the exact one" }, `± ${format.value(p.error_bound, this.kind)}`) : null,
                 p.start === one.start ? null : h("span", { class: "when", title: this.axis.exactly(p) }, this.axis.at(p.start)));
-        }));
+        }), read.length < this.rows.length ? h("span", { class: "n" }, `and ${this.rows.length - read.length} versions that ended earlier; the table has all`) : null);
+    }
+
+    // Of many versions, those with the newest windows have a reading; under the cross-hair, those that have a value there.
+    rows_read() {
+        const here = this.rows.filter((row) => this.at !== null && this.at !== undefined && row.points[this.at]?.value !== null);
+        const newest = (row) => this.point_of(row)?.start ?? -1;
+        if (this.rows.length <= MOST_READINGS) return this.rows;
+        const chosen = new Set((here.length ? here : [...this.rows].sort((a, b) => newest(b) - newest(a))).slice(0, MOST_READINGS - 1));
+        return this.rows.filter((row) => chosen.has(row));
     }
 
     expected(row, point) {
@@ -432,9 +415,11 @@ export class Chart {
         });
     }
 
+    height() { return HEIGHT + room_for_marks(this.marks ?? []); }
+
     resize() {
         const width = this.canvas.clientWidth;
-        if (this.plot && width > 50 && Math.abs(width - this.plot.width) > 1) this.plot.setSize({ width, height: 190 });
+        if (this.plot && width > 50 && Math.abs(width - this.plot.width) > 1) this.plot.setSize({ width, height: this.height() });
     }
 
     repaint() { if (this.plot) this.build(); }

@@ -1,6 +1,6 @@
 // Which is better? Versions over one window, or two windows or two slices: every metric side by side with its
 // interval, the curves over each other, calibration, confusion.
-import { get, model_path } from "./api.js";
+import { get, model_path, read_model } from "./api.js";
 import { h, replace, svg } from "./dom.js";
 import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
@@ -134,6 +134,7 @@ function confusion(rows) {
         h("div", { class: "matrices" }, rows.map(matrix)));
 }
 
+const in_order = (a, b) => a.index - b.index;
 const kinds_of = (model) => ({ binary: ["roc", "pr", "calibration", "confusion"], multiclass: ["calibration", "confusion"] }[model.task] ?? []);
 
 // What the range may stand beside, and how far back that is.
@@ -168,7 +169,7 @@ class Page {
 
     async load() {
         const { params } = read(), path = (rest) => model_path(this.model_name, rest), { signal } = this;
-        const model = await get(path(""), {}, signal);
+        const model = await read_model(this.model_name, signal);
         const slices = (await get(path("/slices"), {}, signal)).items;
         const view = view_of(params, model.complete_up_to), { shown_from: from, to } = view;
         this.draw_head(model, view, params, slices);
@@ -196,8 +197,8 @@ class Page {
         const hidden = new Set((hide ?? "").split("\n")), index = (version) => Math.max(0, model.versions.indexOf(version));
         const { metrics, curves } = await this.ask(model, { ...question, version: "*" });
         const known = metrics.series.filter((s) => !hidden.has(s.version) && s.points.some((p) => p.n > 0));
-        const rows = [...new Set(known.map((s) => s.version))].map((version) => ({ version, index: index(version), known: true }));
-        const drawn = (series) => series.filter((s) => !hidden.has(s.version) && (s.n ?? 1) > 0).map((s) => ({ ...s, index: index(s.version) }));
+        const rows = [...new Set(known.map((s) => s.version))].map((version) => ({ version, index: index(version), known: true })).sort(in_order);
+        const drawn = (series) => series.filter((s) => !hidden.has(s.version) && (s.n ?? 1) > 0).map((s) => ({ ...s, index: index(s.version) })).sort(in_order);
         return { metrics, rows, curves: Object.fromEntries(curves.map(([kind, series]) => [kind, drawn(series)])) };
     }
 

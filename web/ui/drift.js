@@ -1,6 +1,6 @@
 // Which inputs moved, and when? Features × time; a cell opens the two distributions. The URL holds
 // range, window, version, slice, statistic, feature and the window that is open.
-import { get, model_path, with_params } from "./api.js";
+import { get, model_path, read_model, with_params } from "./api.js";
 import { overlay, p_text, quantiles, rates, statistics } from "./distribution.js";
 import { h, replace } from "./dom.js";
 import { SOON, follow } from "./follow.js";
@@ -102,7 +102,7 @@ class Page {
 
     async load() {
         const { signal } = this;
-        const [model, slices] = await Promise.all([get(this.path(""), {}, signal), get(this.path("/slices"), {}, signal)]);
+        const [model, slices] = await Promise.all([read_model(this.model_name, signal), get(this.path("/slices"), {}, signal)]);
         Object.assign(this, { model, slices: slices.items });
         this.draw_head();
         await this.load_drift();

@@ -14,6 +14,9 @@ export function count(n) {
     return grouped.format(n);
 }
 
+// "1 label", "2,041 labels".
+export const things = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+
 const trim = (text) => (text.includes(".") && !text.includes("e") ? text.replace(/\.?0+$/, "") : text);
 
 // Digits after the point so that the interval's half width shows two digits.
@@ -109,3 +112,10 @@ export function utc(ms) {
     return ms === null || ms === undefined ? "" : `${new Date(ms).toISOString().replace(/\.000Z$/, "Z")} (UTC)`;
 }
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+// As an axis says it: "Europe/Berlin, UTC+1", "UTC".
+function offset_now() {
+    const minutes = -new Date().getTimezoneOffset(), rest = Math.abs(minutes) % 60;
+    return minutes === 0 ? "UTC" : `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${two(rest)}` : ""}`;
+}
+export const zone_title = zone === "UTC" ? zone : `${zone}, ${offset_now()}`;

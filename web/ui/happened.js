@@ -6,7 +6,7 @@ import * as format from "./format.js";
 import { colour } from "./palette.js";
 import { save_buttons, save_svgs } from "./save.js";
 
-const LEFT = 78, RIGHT = 12, LANE = 24, AXIS = 20;
+const LEFT = 78, RIGHT = 12, LANE = 24, AXIS = 20, MOST_LANES = 4;
 const kinds = { deploy: "versions", step: "releases", alert: "alerts", shift: "shifts", change: "changes" };
 
 const words_of_action = {
@@ -31,6 +31,25 @@ export function shifts_of(items) {
     const how = { up: "went up", down: "went down", shape: "is distributed otherwise" };
     return items.map((c) => ({ kind: "shift", at: c.began ?? c.at, to: null, bad: c.stream === "error_rate" && c.direction === "up",
         text: `${c.version ? `${c.version}: ` : ""}${c.stream}${c.segment ? ` of ${c.segment}` : ""} ${how[c.direction] ?? "changed"}, found ${format.clock_time(c.at)}` }));
+}
+
+// Spans that overlap stand below each other, in as few lanes as that takes, of which the last takes what is left.
+function in_lanes(events) {
+    const lanes = [];
+    for (const e of events) {
+        const free = lanes.find((lane) => e.to === null || lane.at(-1).to === null || lane.at(-1).to <= e.at);
+        if (free) free.push(e);
+        else if (lanes.length < MOST_LANES) lanes.push([e]);
+        else lanes.at(-1).push(e);
+    }
+    return lanes;
+}
+
+// One more moment at a mark, which shows the newest of the worst: a rollback, not the step before it.
+function join(mark, event) {
+    const { x, end, more, ...shown } = mark;
+    const worse = Number(event.bad ?? false) >= Number(shown.bad ?? false);
+    Object.assign(mark, { index: undefined, bad: undefined }, worse ? event : shown, { more: [...more, worse ? shown : event] });
 }
 
 const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
@@ -58,18 +77,19 @@ export class Happened {
     draw() {
         this.width = this.picture.clientWidth;
         if (this.element.hidden || !this.width) return;
-        const lanes = Object.keys(kinds).filter((kind) => this.events.some((e) => e.kind === kind));
+        const lanes = Object.keys(kinds).flatMap((kind) => in_lanes(this.events.filter((e) => e.kind === kind)).map((events, i) => ({ kind, events, title: i ? "" : kinds[kind] })));
         const width = Math.max(280, this.width), ground = lanes.length * LANE + 4, height = ground + AXIS;
         this.x = (ms) => LEFT + ((Math.max(this.from, Math.min(this.to, ms)) - this.from) / (this.to - this.from)) * (width - LEFT - RIGHT);
         this.box = svg("svg", { class: "over-time", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `What happened. ${this.events.map(line_of).join(". ")}.` });
         this.draw_axis(width, ground, height);
-        lanes.forEach((kind, i) => this.draw_lane(kind, i * LANE + 4 + LANE / 2, width));
+        lanes.forEach((lane, i) => this.draw_lane(lane, i * LANE + 4 + LANE / 2, width));
         this.line = svg("line", { class: "cross", x1: 0, x2: 0, y1: 2, y2: ground, visibility: "hidden" });
         this.box.append(this.line);
         replace(this.picture, this.box);
     }
 
     draw_axis(width, ground, height) {
+        this.box.append(svg("text", { x: 0, y: height - 4 }, svg("title", {}, `times in ${format.zone_title}`), cut(format.zone_title.split(", ").at(-1), 10)));
         const n = Math.max(2, Math.min(8, Math.floor((width - LEFT) / 130))), span = this.to - this.from;
         for (let i = 0; i <= n; i++) {
             const at = this.from + (span * i) / n, x = this.x(at);
@@ -79,20 +99,20 @@ export class Happened {
     }
 
     // Moments that would lie on each other are one mark, which says how many more there are.
-    marks_of(kind) {
+    marks_of(events) {
         const marks = [];
-        for (const e of this.events.filter((one) => one.kind === kind)) {
+        for (const e of events) {
             const x = this.x(e.at), last = marks.at(-1);
-            if (last && e.to === null && last.to === null && x - last.x < 9) last.more.push(e);
+            if (last && e.to === null && last.to === null && x - last.x < 9) join(last, e);
             else marks.push({ ...e, x, end: e.to === null ? x : Math.max(x + 3, this.x(e.to)), more: [] });
         }
         return marks;
     }
 
-    draw_lane(kind, y, width) {
-        const marks = this.marks_of(kind);
+    draw_lane({ kind, events, title }, y, width) {
+        const marks = this.marks_of(events);
         let taken = LEFT; // where the words that stand already end
-        this.box.append(svg("text", { x: 0, y: y + 4 }, kinds[kind]), svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
+        this.box.append(svg("text", { x: 0, y: y + 4 }, title), svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
         marks.forEach((m, i) => {
             const group = svg("g", { class: `event ${kind}${m.bad ? " bad" : ""}` }, svg("title", {}, [m, ...m.more].map(line_of).join("\n")), this.shape(m, y));
             if (m.index !== undefined) group.style.setProperty("--mark", colour(m.index));
@@ -117,10 +137,17 @@ export class Happened {
             group.append(svg("text", { x: mark.x - 9, y: y + 4, "text-anchor": "end" }, text));
             return mark.end;
         }
-        if (right <= 26) return mark.end;
+        if (right <= 26) return this.inside(group, mark, y, text);
         const shown = cut(text, Math.floor(right / 6.6));
         group.append(svg("text", { x: mark.end + 8, y: y + 4 }, shown));
         return mark.end + 8 + shown.length * 6.6;
+    }
+
+    // A span that fills its lane has its words on it.
+    inside(group, mark, y, text) {
+        const room = Math.floor((mark.end - mark.x - 12) / 6.6);
+        if (mark.to !== null && room > 3) group.append(svg("text", { class: "inside", x: mark.x + 6, y: y + 4 }, cut(text, room)));
+        return mark.end;
     }
 
     // The cross-hair of the charts, here too; null: off.

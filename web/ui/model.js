@@ -1,6 +1,6 @@
 // One model: its metrics over time, versions laid over each other by the clock or since
 // their releases, slices and versions below. The URL holds range, window, segment, metrics, hidden versions and axis.
-import { get, model_path, with_params } from "./api.js";
+import { get, model_path, read_model, with_params } from "./api.js";
 import { segment_of, spans_of } from "./alerts_list.js";
 import { Chart, load_charts } from "./chart.js";
 import { h, replace } from "./dom.js";
@@ -20,6 +20,7 @@ const { MINUTE, HOUR, DAY } = format;
 const ranges = ["1h", "6h", "24h", "3d", "7d", "30d", "90d"];
 const windows = ["1m", "5m", "15m", "1h", "6h", "1d"];
 const MAX_POINTS = 170;
+const ended = { rollback: "rolled back", promote: "promoted" };
 
 export const name = (parts) => parts[1];
 
@@ -77,10 +78,11 @@ class Page {
 
     async load() {
         const path = (rest) => model_path(this.model.name, rest);
-        this.model = await get(path(""), {}, this.signal);
+        this.model = await read_model(this.model.name, this.signal);
         const [slices, versions] = await Promise.all([get(path("/slices"), {}, this.signal), get(path("/versions"), {}, this.signal)]);
         this.known_slices = slices.items;
-        this.known_versions = versions.items;
+        const place = ({ version }) => this.model.versions.indexOf(version);
+        this.known_versions = versions.items.sort((a, b) => place(a) - place(b));
         this.draw_head();
         const answer = await this.load_metrics();
         this.draw_controls();
@@ -161,7 +163,7 @@ class Page {
             for (const e of items.filter((one) => one.model === this.model.name)) {
                 const history = await get(`/api/v1/experiments/${encodeURIComponent(e.name)}/history`, {}, this.signal);
                 for (const t of history.items.filter((one) => one.from.weight !== one.to.weight && one.at > this.view.from && one.at < this.view.to))
-                    this.steps.push({ at: t.at, text: `${e.treatment} ${t.to.weight} %`, index: Math.max(0, this.model.versions.indexOf(e.treatment)), step: true, name: e.name, bad: t.verdict === "rollback" });
+                    this.steps.push({ at: t.at, text: `${e.treatment} ${ended[t.verdict] ?? `${t.to.weight} %`}`, index: Math.max(0, this.model.versions.indexOf(e.treatment)), step: true, name: e.name, bad: t.verdict === "rollback" });
             }
         } catch (error) {
             if (error.name === "AbortError") throw error;
@@ -178,8 +180,8 @@ class Page {
         replace(this.head,
             model_head(m, "", this.params, badge(state_of(m))),
             h("p", { class: "lead" }, m.task, m.task === "binary" ? `, positive ${m.positive}, threshold ${m.threshold}` : "", " · ",
-                `${format.count(m.predictions)} predictions, ${format.count(m.labels)} labels, ${format.count(m.pending)} pending`,
-                m.duplicates ? `, ${format.count(m.duplicates)} duplicates` : "", m.rejected ? `, ${format.count(m.rejected)} refused` : "",
+                `${format.things(m.predictions, "prediction")}, ${format.things(m.labels, "label")}, ${format.count(m.pending)} pending`,
+                m.duplicates ? `, ${format.things(m.duplicates, "duplicate")}` : "", m.rejected ? `, ${format.count(m.rejected)} refused` : "",
                 " · complete up to ", h("time", { title: format.utc(m.complete_up_to) }, format.time(m.complete_up_to))));
     }
 
@@ -222,8 +224,8 @@ class Page {
             else hidden.add(version);
             change({ hide: [...hidden].join("\n"), version: "" });
         };
-        return h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!hidden.has(version)), onclick: press, title: hidden.has(version) ? "Show" : "Hide" },
-            h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }), version);
+        return h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!hidden.has(version)), onclick: press, title: `${hidden.has(version) ? "Show" : "Hide"} ${version}` },
+            h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }), h("span", {}, version));
     }
 
     draw_notes(answer) {
@@ -258,7 +260,7 @@ class Page {
             const found = answer.series.filter((s) => s.metric === metric);
             const row_of = (s) => ({ version: s.version, index: Math.max(0, this.model.versions.indexOf(s.version)), points: s.points });
             const rows = found.filter((s) => !this.hidden.has(s.version)).map(row_of)
-                .filter((row) => row.points.some((p) => p.n > 0) || found.length === 1);
+                .filter((row) => row.points.some((p) => p.n > 0) || found.length === 1).sort((a, b) => a.index - b.index);
             const estimates = answer.series.filter((s) => s.metric === `estimated_${metric}` && !this.hidden.has(s.version)).map(row_of)
                 .filter((row) => row.points.some((p) => p.value !== null));
             const concerns = ({ data }) => data.metric === metric && !this.hidden.has(data.version);

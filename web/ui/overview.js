@@ -5,7 +5,7 @@ import { needs_labels } from "./chart.js";
 import { h, replace } from "./dom.js";
 import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
-import { badge as release_badge, words_of_state } from "./release_parts.js";
+import { release_link, worth_telling } from "./release_parts.js";
 import { href } from "./route.js";
 import { save_buttons, save_svgs } from "./save.js";
 import { spark } from "./spark.js";
@@ -57,14 +57,6 @@ function alert_badge(alerts) {
     mark.append(` · ${alerts.length} firing`);
     return h("a", { href: href(["alerts"]), title: said, class: "alert-link" }, mark);
 }
-
-// A release that is under way, or was taken back within the day: who asks at night asks that first.
-function release_link(e) {
-    const [level, word] = words_of_state[e.state], what = e.state === "running" ? `${e.treatment} gets ${e.weight} %` : `${e.treatment} ${word}`;
-    return h("a", { href: href(["releases", e.name]), title: `${e.name}: ${e.verdict?.reason || word}`, class: "alert-link" }, release_badge([level, what]));
-}
-
-const worth_telling = (e) => ["running", "paused"].includes(e.state) || (e.state === "rolled_back" && Date.now() - e.since < format.DAY);
 
 // How many inputs have left the reference in the newest window, and the share of them hour by hour.
 export function drift_summary(answer) {

@@ -9,5 +9,5 @@ export function is_dark() {
     return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 export const colour = (i) => (is_dark() ? dark : light)[i % light.length];
-export const dash = (i) => dashes[i % dashes.length];
+export const dash = (i) => dashes[(i + Math.floor(i / light.length)) % dashes.length]; // the eighth has the first's colour, not its dash
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();

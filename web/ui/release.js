@@ -4,7 +4,7 @@ import { h, replace } from "./dom.js";
 import { NOW, SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { ReleaseCharts } from "./release_charts.js";
-import { bayes_part, forest_table, history_part, known, model_line, split_part, state_badge } from "./release_parts.js";
+import { bayes_part, forest_table, held_since, history_part, known, model_line, split_part, state_badge } from "./release_parts.js";
 import { href } from "./route.js";
 
 export const name = (parts) => `${parts[1]}: release`;
@@ -101,7 +101,7 @@ class Page {
         replace(this.head, h("h1", {}, e.name), state_badge(e), e.applying ? h("span", { class: "badge warn" }, h("i", { "aria-hidden": "true" }), "being applied") : null,
             h("p", { class: "lead" }, model_line(e), ` · ${e.weight} % treatment since `, h("time", { title: format.utc(e.since) }, format.time(e.since)), ` · alpha ${e.alpha}`,
                 e.holdback ? ` · ${e.holdback} % held back` : "", " · ", h("a", { href: href(["models", e.model, "compare"]) }, "Compare the versions")));
-        this.draw_banner(e, verdict, model);
+        this.draw_banner(e, verdict, model, held_since(transitions));
         this.draw_actions(e);
         const measured = verdict && verdict.metrics;
         this.charts.element.hidden = !transitions.length;
@@ -113,7 +113,7 @@ class Page {
         this.drawn_seq = e.seq;
     }
 
-    draw_banner(e, verdict, model) {
+    draw_banner(e, verdict, model, held) {
         const final = ["promoted", "rolled_back"].includes(e.state);
         if (!verdict?.verdict) {
             replace(this.banner, h("section", { class: "message" }, h("h2", {}, e.state === "draft" ? "Not started" : "No decision yet"), h("p", {}, e.state === "draft" ? "Nobody is served the treatment. Start it below, when callers ask for assignments." : "The first look comes with the first second of events of both versions.")));
@@ -124,7 +124,7 @@ class Page {
         const need = !final && verdict.metrics?.length ? missing(e, verdict, model) : null;
         const next = e.step + 1 < e.steps.length ? `${e.steps[e.step + 1].weight} %` : "promotion";
         replace(this.banner, h("section", { class: "verdict-banner", "data-tone": level, role: "status" },
-            h("p", { class: "verdict-line" }, h("b", {}, { continue: "goes on", hold: "held", rollback: "rolled back", promote: "promoted", advance: "next step" }[verdict.verdict] ?? verdict.verdict), verdict.reason ? `: ${verdict.reason}` : "", found ? `, ${found}` : "",
+            h("p", { class: "verdict-line" }, h("b", {}, { continue: "goes on", hold: held === null ? "held" : `held since ${format.time(held)}`, rollback: "rolled back", promote: "promoted", advance: "next step" }[verdict.verdict] ?? verdict.verdict), verdict.reason ? `: ${verdict.reason}` : "", found ? `, ${found}` : "",
                 h("span", { class: "range" }, " ", h("time", { title: format.utc(verdict.decided_at) }, format.time(verdict.decided_at)), verdict.decided_by ? ` by ${verdict.decided_by}` : "")),
             need ? h("div", { class: "needs" }, h("span", {}, h("b", {}, `To ${next}`), need.wait > 0 && Number.isFinite(need.wait) ? `: about ${format.duration(need.wait)} more` : ":"), h("ul", {}, need.items.map((item) => h("li", { class: item.ok ? "done" : "open", title: item.why }, h("i", { "aria-hidden": "true" }), h("span", { class: "unseen" }, item.ok ? "done: " : "open: "), item.text)))) : null));
     }

@@ -2,10 +2,10 @@
 // always-valid interval as it narrowed against its margin, and the sample ratio. One cross-hair.
 import { h, replace, svg } from "./dom.js";
 import * as format from "./format.js";
-import { asked_of, difference_text, interval_text, kind_of, known, margins, meaning, transition_words, words_of_status } from "./release_parts.js";
+import { asked_of, difference_text, expected_share, interval_text, kind_of, known, margins, meaning, transition_words, words_of_status } from "./release_parts.js";
 import { save_buttons, save_svgs } from "./save.js";
 
-const LEFT = 58, RIGHT = 14, BOTTOM = 22;
+const LEFT = 72, RIGHT = 14, BOTTOM = 36;
 
 const ticks_of = (from, to, room) => {
     const steps = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080].map((m) => m * format.MINUTE);
@@ -58,14 +58,16 @@ export class ReleaseCharts {
     }
 
     // The frame that all share: times below, lines where the weight changed.
-    frame(width, height, label) {
+    frame(width, height, label, y_name) {
         const s = this.scale(width), ground = height - BOTTOM;
         const box = svg("svg", { class: "over-time", viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": `${label} Arrow keys move through the looks.` });
         for (const t of ticks_of(s.from, s.to, width / 90)) {
             const midnight = new Date(t).getHours() === 0 && new Date(t).getMinutes() === 0;
-            box.append(svg("line", { class: "grid", x1: s.x(t), x2: s.x(t), y1: 4, y2: ground }), svg("text", { x: s.x(t), y: height - 6, "text-anchor": "middle" }, midnight ? format.day_name(t) : format.clock_time(t)));
+            box.append(svg("line", { class: "grid", x1: s.x(t), x2: s.x(t), y1: 4, y2: ground }), svg("text", { x: s.x(t), y: ground + 15, "text-anchor": "middle" }, midnight ? format.day_name(t) : format.clock_time(t)));
         }
         box.append(svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: ground, y2: ground }));
+        box.append(svg("text", { x: (LEFT + width - RIGHT) / 2, y: height - 4, "text-anchor": "middle" }, `event time, ${format.zone_title}`),
+            svg("text", { transform: `translate(11 ${(4 + ground) / 2}) rotate(-90)`, "text-anchor": "middle" }, y_name));
         const cross = svg("line", { class: "cross", x1: 0, x2: 0, y1: 4, y2: ground, visibility: "hidden" });
         box.addEventListener("pointermove", (event) => this.point(event, box, width, s));
         box.addEventListener("pointerleave", () => this.move(null));
@@ -82,16 +84,16 @@ export class ReleaseCharts {
         const { experiment, looks } = this.data;
         const metrics = looks.length ? experiment.metrics.map((m) => m.metric) : [];
         const column = this.width < 900 ? this.width - 30 : (this.width - 12) / 2 - 30;
-        replace(this.grid, metrics.map((metric) => this.metric_card(metric, Math.max(280, column))), looks.some((l) => known(l.srm)) ? this.ratio_card(Math.max(280, column)) : null);
+        replace(this.grid, metrics.map((metric) => this.metric_card(metric, Math.max(280, column))), looks.some((l) => known(l.srm)) ? [this.ratio_card(Math.max(280, column)), this.share_card(Math.max(280, column))] : null);
         this.move(this.at);
         if (had >= 0) this.element.querySelectorAll(".over-time")[had]?.focus({ preventScroll: true });
     }
 
     draw_ramp(width) {
-        const { experiment: e, transitions, looks } = this.data, height = 150;
+        const { experiment: e, transitions, looks } = this.data, height = 164;
         const steps = e.steps.map((s) => s.weight).join(" → ");
         const words = `Share of the treatment over time: planned ${steps} %, now ${e.weight} %. ${transitions.map((t) => `${format.time(t.at)} ${transition_words[t.verdict] ?? t.verdict} ${t.to.weight} %`).join("; ")}.`;
-        const { box, s, ground, cross } = this.frame(width, height, words);
+        const { box, s, ground, cross } = this.frame(width, height, words, "treatment, %");
         const y = (weight) => ground - (weight / 100) * (ground - 14);
         const small = Math.min(...e.steps.map((step) => step.weight)) < 12; // its label needs the room of 0 %
         for (const w of [...new Set([...(small ? [] : [0]), ...e.steps.map((step) => step.weight), 100])])
@@ -100,7 +102,9 @@ export class ReleaseCharts {
         for (const t of transitions) d += `H${s.x(t.at).toFixed(1)}V${y(t.to.weight).toFixed(1)}`;
         d += `H${s.x(s.to).toFixed(1)}`;
         box.append(svg("path", { class: "weight-area", d: `${d}V${ground}H${s.x(s.from)}Z` }), svg("path", { class: "weight", d }));
-        transitions.forEach((t) => box.append(this.mark(t, s.x(t.at), y(t.to.weight))));
+        const holds = transitions.map((t, i) => ({ t, next: transitions[i + 1] })).filter(({ t }) => t.verdict === "hold");
+        box.append(svg("path", { class: "held", d: holds.map(({ t, next }) => `M${s.x(t.at).toFixed(1)} ${y(t.to.weight).toFixed(1)}H${s.x(next?.at ?? (e.verdict?.verdict === "hold" ? s.to : t.at)).toFixed(1)}`).join("") }));
+        transitions.filter((t, i) => t.verdict !== "hold" || transitions[i - 1]?.verdict !== "hold").forEach((t) => box.append(this.mark(t, s.x(t.at), y(t.to.weight))));
         const planned = e.steps.slice(e.step + 1);
         if (["running", "paused"].includes(e.state) && planned.length) box.append(svg("text", { x: s.x(s.to) - 4, y: y(planned[0].weight) + 13, "text-anchor": "end" }, `next ${planned[0].weight} %`));
         box.append(cross);
@@ -116,7 +120,7 @@ export class ReleaseCharts {
     }
 
     metric_card(metric, width) {
-        const { experiment: e, looks, transitions } = this.data, height = 190, asked = asked_of(e, metric);
+        const { experiment: e, looks, transitions } = this.data, height = 204, asked = asked_of(e, metric);
         const head = (...tools) => h("header", {}, h("h2", {}, metric, h("small", {}, [asked?.role ?? "", meaning(metric)].filter(Boolean).join(" · "))), tools);
         const points = looks.map((l) => ({ at: l.at, ...(l.metrics.find((m) => m.metric === metric) ?? { difference: null, lower: null, upper: null, status: "undefined" }) }));
         if (!points.some((p) => known(p.difference))) return h("section", { class: "chart", "aria-label": metric }, head(), h("p", { class: "chart-note" }, `Nothing to draw yet: ${this.why_nothing(metric)}.`));
@@ -124,13 +128,17 @@ export class ReleaseCharts {
         const limits = points.map((p) => margins(asked, p.control));
         const decided = points.find((p) => ["harmed", "limit_crossed", "non_inferior", "superior"].includes(p.status));
         const words = `${metric}: difference of treatment and control with its always-valid interval. Last ${difference_text(metric, last?.difference)}, ${interval_text(metric, last ?? {})}; ${words_of_status[last?.status]?.[1] ?? "open"}.`;
-        const { box, s, ground, cross } = this.frame(width, height, words);
+        const { box, s, ground, cross } = this.frame(width, height, words, `difference${{ percent: ", pp", ms: ", ms" }[kind_of(metric)] ?? ""}`);
         const y = this.y_scale(points, limits, ground, box, metric, width);
         const clip = (v) => Math.max(5, Math.min(ground, y(v)));
         this.draw_intervals(box, points, { s, clip, ground });
         box.append(svg("line", { class: "zero", x1: LEFT, x2: width - RIGHT, y1: clip(0), y2: clip(0) }));
         const line = (values, name) => { const known_ones = values.filter(([, v]) => known(v)); if (known_ones.length > 1) box.append(svg("path", { class: name, d: `M${known_ones.map(([at, v]) => `${s.x(at).toFixed(1)} ${clip(v).toFixed(1)}`).join("L")}` })); };
         line(points.map((p, i) => [p.at, limits[i].margin]), "margin");
+        line(points.map((p, i) => [p.at, limits[i].harm || null]), "harm");
+        const at_right = (v, text) => known(v) && box.append(svg("text", { class: "line-name", x: width - RIGHT - 2, y: clip(v) - 4, "text-anchor": "end" }, text));
+        at_right(limits.at(-1).margin, "margin");
+        at_right(limits.at(-1).harm || null, "harm");
         line(points.map((p) => [p.at, p.difference]), "difference");
         for (const t of transitions.filter((t) => t.from.weight !== t.to.weight && t.verdict !== "start" && t.at >= s.from))
             box.append(svg("line", { class: "step-mark", x1: s.x(t.at), x2: s.x(t.at), y1: 4, y2: ground }), svg("text", { x: s.x(t.at) + (s.x(t.at) > width - 60 ? -4 : 4), y: 13, "text-anchor": s.x(t.at) > width - 60 ? "end" : "start" }, `${t.to.weight} %`));
@@ -201,9 +209,9 @@ export class ReleaseCharts {
     }
 
     ratio_card(width) {
-        const { experiment: e, looks } = this.data, height = 190, floor = 1e-6;
+        const { experiment: e, looks } = this.data, height = 204, floor = 1e-6;
         const last = looks.findLast((l) => known(l.srm));
-        const { box, s, ground, cross } = this.frame(width, height, `Sample ratio: the p value of the sequential test, now ${last.srm.toPrecision(2)}; below 0.001 the release is held.`);
+        const { box, s, ground, cross } = this.frame(width, height, `Sample ratio: the p value of the sequential test, now ${last.srm.toPrecision(2)}; below 0.001 the release is held.`, "p, log scale");
         const y = (p) => 8 + (Math.log10(1 / Math.max(floor, Math.min(1, p))) / 6) * (ground - 8);
         for (const [p, text] of [[1, "1"], [0.1, "0.1"], [0.01, "0.01"], [0.001, "0.001"], [1e-6, "1e-6"]])
             box.append(svg("line", { class: p === 0.001 ? "margin" : "grid", x1: LEFT, x2: width - RIGHT, y1: y(p), y2: y(p) }), svg("text", { x: LEFT - 6, y: y(p) + 4, "text-anchor": "end" }, text));
@@ -212,6 +220,22 @@ export class ReleaseCharts {
         this.readouts.push((look) => { const l = look ?? last; replace(readout, h("span", { class: "when", title: format.utc(l.at) }, format.time(l.at)), h("span", { class: "reading" }, h("b", {}, known(l.srm) ? `p ${l.srm < 0.001 ? l.srm.toExponential(1) : Number(l.srm.toPrecision(2))}` : "–"), h("span", { class: "n" }, `${format.count(l.units.control)} + ${format.count(l.units.treatment)} units in the step`))); });
         return h("section", { class: "chart", "aria-label": "Sample ratio" }, h("header", {}, h("h2", { class: "plain-title" }, "Sample ratio", h("small", {}, " sequential p; held below 0.001")),
             save_buttons(`sample ratio of ${e.name}`, { json: () => looks.map((l) => ({ at: l.at, p: l.srm, ...l.units })), csv: () => [["at", "p", "control", "treatment"], ...looks.map((l) => [l.at, l.srm, l.units.control, l.units.treatment])], png: () => save_svgs(`${e.name} sample ratio`, `${e.name}: sample ratio`, box) })), readout, box);
+    }
+
+    // Whether the callers do what the weight asks for: the share of units that treatment really got.
+    share_card(width) {
+        const { experiment: e, looks } = this.data, height = 204;
+        const shares = looks.map((l) => ({ at: l.at, expected: expected_share(e, l.weight), observed: l.units.control + l.units.treatment ? l.units.treatment / (l.units.control + l.units.treatment) : null }));
+        const last = shares.at(-1), percent = (v) => (known(v) ? `${Number((v * 100).toPrecision(3))} %` : "–");
+        const { box, s, ground, cross } = this.frame(width, height, `Share of the units in treatment: ${percent(last.observed)} of the ${percent(last.expected)} that the weight asks for.`, "units, %");
+        const most = Math.min(1, 1.15 * Math.max(0.01, ...shares.flatMap((p) => [p.expected, p.observed]).filter(known))), y = (v) => ground - (Math.min(v, most) / most) * (ground - 8), step = nice_step(most);
+        for (let t = 0; t <= most + 1e-9; t += step) box.append(svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(t), y2: y(t) }), svg("text", { x: LEFT - 6, y: y(t) + 4, "text-anchor": "end" }, percent(t)));
+        const path = (key, edge) => shares.filter((p) => known(p[key])).map((p, i) => `${i ? edge(p) : `M${s.x(p.at).toFixed(1)} `}${y(p[key]).toFixed(1)}`).join("");
+        box.append(svg("path", { class: "expected", d: path("expected", (p) => `H${s.x(p.at).toFixed(1)}V`) }), svg("path", { class: "difference", d: path("observed", (p) => `L${s.x(p.at).toFixed(1)} `) }), cross);
+        const readout = h("div", { class: "readout" });
+        this.readouts.push((look) => { const p = look ? shares[looks.indexOf(look)] : last; replace(readout, h("span", { class: "when", title: format.utc(p.at) }, format.time(p.at)), h("span", { class: "reading" }, h("b", {}, percent(p.observed)), h("span", { class: "n" }, `of ${percent(p.expected)} that the weight asks for (dashed)`))); });
+        return h("section", { class: "chart", "aria-label": "Share of the units" }, h("header", {}, h("h2", { class: "plain-title" }, "Share of the units", h("small", {}, " treatment, in the step")),
+            save_buttons(`share of units of ${e.name}`, { json: () => shares, csv: () => [["at", "expected", "observed"], ...shares.map((p) => [p.at, p.expected, p.observed])], png: () => save_svgs(`${e.name} share of units`, `${e.name}: share of units in treatment`, box) })), readout, box);
     }
 
     csv() {

@@ -14,7 +14,17 @@ export const words_of_status = {
 export function badge(words) {
     return h("span", { class: `badge ${words[0]}` }, h("i", { "aria-hidden": "true" }), words[1]);
 }
-export const state_badge = (e) => badge(e.frozen ? ["warn", "frozen"] : words_of_state[e.state] ?? ["", e.state]);
+const is_held = (e) => e.state === "running" && e.verdict?.verdict === "hold";
+export const state_badge = (e) => [badge(e.frozen ? ["warn", "frozen"] : words_of_state[e.state] ?? ["", e.state]), is_held(e) ? badge(["warn", "held"]) : null];
+
+// A release that is under way, or was taken back within the day: who asks at night asks that first.
+export const worth_telling = (e) => ["running", "paused"].includes(e.state) || (e.state === "rolled_back" && Date.now() - e.since < format.DAY);
+
+export function release_link(e) {
+    const [level, word] = is_held(e) ? ["warn", "held"] : words_of_state[e.state];
+    const what = { running: is_held(e) ? `${e.treatment} held at ${e.weight} %` : `${e.treatment} gets ${e.weight} %`, rolled_back: `${e.treatment} rolled back` }[e.state] ?? `${e.treatment} ${word}`;
+    return h("a", { href: href(["releases", e.name]), title: `${e.name}: ${e.verdict?.reason || word}`, class: "alert-link" }, badge([level, what]));
+}
 
 // A latency quantile is judged by the share of requests slower than it, an error rate by units.
 export const meaning = (metric) => (/^latency_p/.test(metric) ? `judged by requests slower than control's ${metric.slice(8)}` : /^error_rate/.test(metric) ? "units that ever failed; what decides is sharper than the interval" : "");
@@ -106,9 +116,12 @@ export function forest_table(e, verdict) {
             h("tbody", {}, roles.map(group)))));
 }
 
+// The treatment's share of the compared units at a weight.
+export const expected_share = (e, weight) => (e.control_share === "equal" && weight < 50 ? 0.5 : weight / 100);
+
 export function split_part(e, verdict, weight) {
     const { units, srm } = verdict, all = units.control + units.treatment;
-    const expected = e.control_share === "equal" && weight < 50 ? 0.5 : weight / 100;
+    const expected = expected_share(e, weight);
     const fact = (name, text, why, level) => h("div", { class: "fact", title: why }, h("dt", {}, name), h("dd", { class: level }, text));
     const percent = (v) => `${Number((v * 100).toFixed(2))} %`;
     return h("section", { class: "block", "aria-label": "Split" }, h("h2", {}, "Did the split work?"),
@@ -130,8 +143,35 @@ export function bayes_part(verdict) {
 }
 
 export const transition_words = {
-    start: "started", advance: "went on to", promote: "promoted", rollback: "rolled back", hold: "held", pause: "paused", resume: "resumed", jump: "jumped to", freeze: "frozen", approve: "approved a step",
+    start: "started", advance: "went on to", promote: "promoted", rollback: "rolled back", hold: "held", pause: "paused", resume: "resumed", jump: "jumped to", freeze: "frozen", approve: "approved a step", continue: "was no longer held",
 };
+
+// Since when it is held without a break; null: it is not.
+export function held_since(transitions) {
+    const last = transitions.findLastIndex((t) => t.verdict !== "hold");
+    return transitions[last + 1]?.at ?? null;
+}
+
+// Holds of the engine one after the other, and their ends, are one entry: [{rows}], the newest first in each.
+function folded(transitions) {
+    const of_hold = (t) => t.who === "engine" && ["hold", "continue"].includes(t.verdict);
+    return [...transitions].reverse().reduce((entries, t) => {
+        const last = entries.at(-1);
+        if (last && of_hold(t) && of_hold(last[0])) last.push(t);
+        else entries.push([t]);
+        return entries;
+    }, []);
+}
+
+// What held it, without the numbers that differ each time, the most frequent first.
+function reasons_of(holds) {
+    const counts = new Map();
+    for (const { reason } of holds) {
+        const [what, figures] = reason.split(/:(.*)/s), name = /\d/.test(figures ?? "") ? what : reason;
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    return [...counts].sort(([, a], [, b]) => b - a);
+}
 
 function where_to(t) {
     if (t.verdict === "advance" || t.verdict === "jump" || t.verdict === "start") return ` ${t.verdict === "start" ? "at " : ""}${t.to.weight} %`;
@@ -154,9 +194,17 @@ export function history_part(e, transitions, opened) {
                     facts(t.evidence?.versions),
                     t.audit ? h("p", { class: "audit" }, `Audit row ${t.audit.seq}, hash `, h("code", {}, t.audit.hash)) : null)));
     };
+    const held = (rows) => {
+        const holds = rows.filter((t) => t.verdict === "hold"), [newest] = holds, oldest = holds.at(-1), key = `held-${oldest.seq}`;
+        const over = rows[0].verdict === "continue" ? rows[0] : null;
+        return h("li", { class: "hold" }, h("time", { title: format.utc(newest.at) }, format.time(newest.at)), h("i", { "aria-hidden": "true" }),
+            h("div", {}, h("b", {}, `held ${holds.length} times`), " by the engine, ", h("time", { title: `${format.utc(oldest.at)} to ${format.utc((over ?? newest).at)}` }, `${format.time(oldest.at)} – ${over ? format.time(over.at) : `${format.time(newest.at)}, the last of them`}`),
+                ": ", reasons_of(holds).map(([reason, n], i) => [i ? ", " : "", reason, ` (${n}\u00a0×)`]), h("small", { class: "newest" }, `newest: ${newest.reason}`),
+                h("details", { open: opened.has(key), ontoggle: (event) => event.target.parentNode && (event.target.open ? opened.add(key) : opened.delete(key)) }, h("summary", {}, "Each of them"), h("ol", { class: "within" }, rows.map(line)))));
+    };
     return h("section", { class: "part", "aria-label": "What happened" },
         h("div", { class: "part-head" }, h("h2", {}, "What happened"), h("span", { class: "chart-tools" }, h("a", { class: "quiet", download: `${e.name} history.json`, href: `/api/v1/experiments/${encodeURIComponent(e.name)}/history?full=1`, title: "with all that is needed to compute the verdicts again" }, "Full JSON"))),
-        transitions.length ? h("ol", { class: "timeline transitions", "aria-label": "Transitions, newest first" }, [...transitions].reverse().map(line)) : h("p", { class: "message" }, "It has not been started."));
+        transitions.length ? h("ol", { class: "timeline transitions", "aria-label": "Transitions, newest first" }, folded(transitions).map((rows) => (rows.filter((t) => t.verdict === "hold").length > 1 ? held(rows) : rows.map(line)))) : h("p", { class: "message" }, "It has not been started."));
 }
 
 export const model_line = (e) => [h("a", { href: href(["models", e.model]) }, e.model), ` · ${e.control} → ${e.treatment}`];

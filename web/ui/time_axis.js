@@ -13,6 +13,7 @@ function clock_ticks(splits) {
 
 export const by_clock = {
     name: "clock",
+    label: `end of the window, ${format.zone_title}`,
     ticks: clock_ticks,
     at: (ms) => `at ${format.time(ms)}`,
     window: (p) => `${format.time(p.start)} – ${p.end - p.start >= DAY ? format.time(p.end) : format.clock_time(p.end)}`,
@@ -34,6 +35,7 @@ function elapsed(ms) {
 // Points carry `from` and `until`, when their window was by the clock, beside `start` and `end` since the release.
 export const since_release = {
     name: "release",
+    label: "time since the release",
     steps: [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 10080, 20160, 43200].map((m) => m * MINUTE),
     ticks: (splits) => splits.map(elapsed),
     at: (ms) => `${elapsed(Math.max(0, ms))} after its release`,
