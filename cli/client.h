@@ -12,7 +12,7 @@
 #include "common/err.h"
 
 struct client {
-    const char *url;        /* NULL: http://127.0.0.1:8080 */
+    const char *url;        /* NULL: the environment's ASSAY_URL, else http://127.0.0.1:8080 */
     const char *token_file; /* NULL: the environment's ASSAY_TOKEN, if there is one */
 };
 

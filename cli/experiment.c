@@ -157,7 +157,9 @@ static int plan(const struct words *words, const char *path, struct err *err)
 int command_experiment(int argc, char **argv)
 {
     struct words w = {0};
+    bool json = false;
     const struct option_row rows[] = {
+        {.name = "json", .flag = &json}, /* the only form, for those who say it all the same */
         {.name = "url", .value = &w.client.url},
         {.name = "token-file", .value = &w.client.token_file},
         {.name = "step", .value = &w.step},

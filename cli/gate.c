@@ -1,7 +1,6 @@
 /* `assay gate`: the end of a pipeline asks whether it may go on. Exit 0 promoted or passed · 1
    rolled back or failed · 2 usage · 3 undecided in time · 4 cannot reach. */
 #include <errno.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,22 +8,25 @@
 
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/gate_report.h"
 #include "cli/options.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "web/api.h"
 
 enum {
-    GATE_PASS = 0,
-    GATE_FAIL = 1,
-    GATE_USAGE = 2,
-    GATE_UNDECIDED = 3,
-    GATE_UNREACHED = 4,
     POLL_MS = 500,
 };
 
-static const char usage[] = "usage: assay gate experiment E | model M [--version V] [--window D] "
-                            "[--url U] [--token-file F] [--wait D] [--junit FILE]";
+static const char usage[] =
+    "usage: assay gate experiment E | model M [--version V] [--window D] [--url U] [--token-file "
+    "F] [--wait D] [--format json|text|junit|github|env] [--junit FILE] [--blessing DIR]";
+
+struct wish { /* how long to wait, and what to leave behind */
+    int64_t wait_ms;
+    enum gate_format format;
+    const char *junit, *blessing; /* NULL: none */
+};
 
 struct gate {
     struct client client;
@@ -91,83 +93,89 @@ static int ask(struct gate *gate, struct err *err)
     return code;
 }
 
-static void escape(FILE *out, const char *text)
+/* What each metric of an experiment came to: JUnit has a test for each. NULL: not known. */
+static json_t *read_metrics(struct gate *gate)
 {
-    for (; *text; text++) {
-        if (*text == '&')
-            fputs("&amp;", out);
-        else if (*text == '<')
-            fputs("&lt;", out);
-        else if (*text == '"')
-            fputs("&quot;", out);
-        else if ((unsigned char)*text >= 0x20)
-            fputc(*text, out);
+    struct buf path, answer;
+    struct err ignored;
+    long status = 0;
+    json_t *metrics = NULL;
+    if (strcmp(gate->kind, "experiment") != 0)
+        return NULL;
+    buf_init(&path, sizeof(gate->path));
+    buf_init(&answer, 1 << 20);
+    buf_printf(&path, "/api/v1/experiments");
+    api_target_segment(&path, gate->name);
+    buf_printf(&path, "/verdict");
+    buf_u8(&path, 0);
+    struct client_request request = {
+        .method = "GET", .path = (const char *)path.data, .timeout_s = 30};
+    if (!buf_failed(&path) &&
+        client_call(&gate->client, &request, &status, &answer, &ignored) == 0 && status == 200) {
+        json_t *verdict = json_loadb((const char *)answer.data, answer.size, 0, NULL);
+        metrics = json_incref(json_object_get(verdict, "metrics"));
+        json_decref(verdict);
     }
+    buf_finish(&path);
+    buf_finish(&answer);
+    return metrics;
 }
 
-/* All of them, a line each: a message has room for the first. */
-static void write_reasons(FILE *out, const struct gate *gate)
+/* Everything that a pipeline is to be told, in each form it wants. */
+static int tell(struct gate *gate, enum gate_code code, double seconds, const struct wish *wish,
+                struct err *err)
 {
-    json_t *json = json_loadb((const char *)gate->answer.data, gate->answer.size, 0, NULL);
-    const json_t *reason;
-    size_t i;
-    json_array_foreach(json_object_get(json, "reasons"), i, reason)
-    {
-        escape(out, json_is_string(reason) ? json_string_value(reason) : "");
-        fputc('\n', out);
-    }
+    bool answered = code != GATE_USAGE && code != GATE_UNREACHED;
+    buf_u8(&gate->answer, 0);
+    if (buf_failed(&gate->answer))
+        return err_set(err, -ENOMEM, "no memory");
+    json_t *json = answered ? json_loads((const char *)gate->answer.data, 0, NULL) : NULL;
+    json_t *metrics =
+        answered && (wish->junit || wish->format == GATE_JUNIT) ? read_metrics(gate) : NULL;
+    const struct gate_report report = {
+        .kind = gate->kind,
+        .name = gate->name,
+        .code = code,
+        .seconds = seconds,
+        .answer = (const char *)gate->answer.data,
+        .reason = gate->reason,
+        .reasons = json_object_get(json, "reasons"),
+        .metrics = metrics,
+    };
+    int rc = 0;
+    if (answered || (wish->format == GATE_JUNIT && code == GATE_UNREACHED))
+        gate_print(stdout, &report, wish->format);
+    if (!answered)
+        fprintf(stderr, "assay: %s\n", gate->reason);
+    if (wish->junit && code != GATE_USAGE)
+        rc = gate_write_junit(wish->junit, &report, err);
+    if (!rc && wish->blessing)
+        rc = gate_bless(wish->blessing, &report, err);
     json_decref(json);
+    json_decref(metrics);
+    return rc;
 }
 
-static int write_junit(const struct gate *gate, const char *file, int code, double seconds,
-                       struct err *err)
-{
-    FILE *out = fopen(file, "we");
-    if (!out)
-        return err_set(err, ERR_IO, "cannot write %s: %s", file, err_words(errno));
-    fprintf(
-        out,
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites><testsuite name=\"assay gate\" "
-        "tests=\"1\" failures=\"%d\" errors=\"%d\" time=\"%.3f\">\n<testcase "
-        "classname=\"assay.%s\" name=\"",
-        code == GATE_FAIL, code > GATE_FAIL, seconds, gate->kind);
-    escape(out, gate->name);
-    fprintf(out, "\" time=\"%.3f\">", seconds);
-    if (code != GATE_PASS) {
-        const char *element = code == GATE_FAIL ? "failure" : "error";
-        fprintf(out, "<%s message=\"", element);
-        escape(out, gate->reason);
-        fputs("\">", out);
-        write_reasons(out, gate);
-        fprintf(out, "</%s>", element);
-    }
-    fputs("</testcase>\n</testsuite></testsuites>\n", out);
-    bool failed = ferror(out);
-    return fclose(out) || failed ? err_set(err, ERR_IO, "cannot write %s", file) : 0;
-}
-
-static int run(struct gate *gate, int64_t wait_ms, const char *junit, struct err *err)
+static int run(struct gate *gate, const struct wish *wish, struct err *err)
 {
     int64_t started_ms = clock_boot_ms(clock_system());
     int code = ask(gate, err);
     while ((code == GATE_UNDECIDED || code == GATE_UNREACHED) &&
-           clock_boot_ms(clock_system()) - started_ms < wait_ms) {
+           clock_boot_ms(clock_system()) - started_ms < wish->wait_ms) {
         usleep(POLL_MS * 1000);
         code = ask(gate, err);
     }
     double seconds = (double)(clock_boot_ms(clock_system()) - started_ms) / 1000;
-    if (code == GATE_USAGE || code == GATE_UNREACHED)
-        fprintf(stderr, "assay: %s\n", gate->reason);
-    else
-        printf("%.*s\n", (int)gate->answer.size, (const char *)gate->answer.data);
-    if (junit && code != GATE_USAGE && write_junit(gate, junit, code, seconds, err))
+    if (tell(gate, (enum gate_code)code, seconds, wish, err))
         return usage_error(err);
     return code;
 }
 
 int command_gate(int argc, char **argv)
 {
-    const char *version = NULL, *window = NULL, *wait = NULL, *junit = NULL;
+    const char *version = NULL, *window = NULL, *wait = NULL, *format = NULL;
+    struct wish wish = {0};
+    bool json = false;
     struct gate gate = {0};
     const struct option_row rows[] = {
         {.name = "version", .value = &version},
@@ -175,11 +183,13 @@ int command_gate(int argc, char **argv)
         {.name = "url", .value = &gate.client.url},
         {.name = "token-file", .value = &gate.client.token_file},
         {.name = "wait", .value = &wait},
-        {.name = "junit", .value = &junit},
+        {.name = "format", .value = &format},
+        {.name = "json", .flag = &json}, /* the default, for those who say it all the same */
+        {.name = "junit", .value = &wish.junit},
+        {.name = "blessing", .value = &wish.blessing},
     };
     struct err err = {0};
     struct arguments words;
-    int64_t wait_ms = 0;
     if (options_parse(rows, sizeof(rows) / sizeof(rows[0]), argc, argv, &words, &err))
         return usage_error(&err);
     if (words.n != 2 ||
@@ -187,16 +197,18 @@ int command_gate(int argc, char **argv)
         err_set(&err, ERR_USAGE, "%s", usage);
         return usage_error(&err);
     }
-    if (wait && duration_parse(&wait_ms, wait, strlen(wait))) {
+    if (wait && duration_parse(&wish.wait_ms, wait, strlen(wait))) {
         err_set(&err, ERR_USAGE, "--wait: \"%s\" is not a duration such as 10m", wait);
         return usage_error(&err);
     }
+    if (format && gate_format_parse(&wish.format, format, &err))
+        return usage_error(&err);
     gate.kind = words.words[0];
     gate.name = words.words[1];
     if (make_path(&gate, version, window, &err))
         return usage_error(&err);
     buf_init(&gate.answer, 1 << 20);
-    int code = run(&gate, wait_ms, junit, &err);
+    int code = run(&gate, &wish, &err);
     buf_finish(&gate.answer);
     return code;
 }

@@ -34,15 +34,18 @@ static const struct command {
      "metrics, drift and distributions as TensorBoard's event files; metrics as CSV or JSON"},
     {"gate", command_gate,
      "experiment E | model M [--version V] [--window D] [--url U] [--token-file F] [--wait D] "
-     "[--junit FILE]",
+     "[--format json|text|junit|github|env] [--junit FILE] [--blessing DIR]",
      "a pipeline's gate; exit 0 passed, 1 failed, 2 usage, 3 undecided in time, 4 cannot reach"},
     {"query", command_query,
-     "(-c FILE | --db DB) models|metrics [--model M] [--version V] "
-     "[--metric a,b] [--segment k:v] [--from T] [--to T] [--window D] "
-     "[--step D]",
+     "(-c FILE | --db DB) "
+     "models|versions|slices|metrics|drift|changes|distribution|curves|explain|alerts|system|"
+     "dead-letters|experiments|verdict|history|audit [--model M] [--version V] [--metric a,b] "
+     "[--segment k:v] [--feature F] [--kind K] [--from T] [--to T] [--window D] [--step D] "
+     "[--experiment E] [--csv]",
      "the REST answers as JSON, read straight from the database"},
-    {"reference", command_reference, "load -c FILE --model M [--version V] EVENTS.jsonl[.gz]",
-     "sets what drift is measured against, while no daemon runs (then: PUT /models/M/reference)"},
+    {"reference", command_reference,
+     "load -c FILE --model M [--version V] [--url U] [--token-file F] EVENTS.jsonl[.gz]",
+     "sets what drift is measured against: through the API while a daemon runs, else directly"},
     {"replay", command_replay, "-c FILE [--db DB] EVENTS.jsonl[.gz]…",
      "runs files of events through the very same pipeline, on event time; - is standard input"},
     {"serve", command_serve, "-c FILE [--web-dir DIR] [--accept-clock]",
@@ -95,6 +98,16 @@ static int help(const char *name)
     return 0;
 }
 
+/* `assay serve --help`: what `assay help serve` says. */
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -110,5 +123,7 @@ int main(int argc, char **argv)
         return help(argc > 2 ? argv[2] : NULL);
 
     const struct command *command = find_command(name);
+    if (command && wants_help(argc, argv))
+        return help(name);
     return command ? command->run(argc - 1, argv + 1) : unknown_command(name);
 }

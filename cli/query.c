@@ -9,10 +9,11 @@
 
 static const char usage[] =
     "usage: assay query (-c FILE | --db DB) "
-    "models|versions|slices|metrics|drift|changes|distribution|explain|alerts|system|dead-letters|"
+    "models|versions|slices|metrics|drift|changes|distribution|curves|explain|alerts|system|"
+    "dead-letters|"
     "experiments|"
     "verdict|history|audit [--experiment E] [--model M] [--version V] [--metric a,b] [--feature F] "
-    "[--stream S] "
+    "[--kind K] [--stream S] "
     "[--segment k:v] [--from T] [--to T] [--before_from T] [--before_to T] [--window D] [--step D]";
 
 /* Which path of REST a word stands for, and below what. */
@@ -29,6 +30,7 @@ static const struct word {
     {"alerts", BELOW_ROOT, "alerts"},
     {"audit", BELOW_ROOT, "audit"},
     {"changes", BELOW_MODEL, "changes"},
+    {"curves", BELOW_MODEL, "curves"},
     {"dead-letters", BELOW_ROOT, "dead-letters"},
     {"distribution", BELOW_MODEL, "distribution"},
     {"drift", BELOW_MODEL, "drift"},
@@ -122,29 +124,30 @@ static int run(const struct config *config, const char *db, const char *target, 
 
 int command_query(int argc, char **argv)
 {
-    static const char *const names[] = {"version",     "metric",   "segment", "from",    "to",
-                                        "window",      "step",     "state",   "reason",  "stream",
-                                        "limit",       "after",    "alert",   "feature", "full",
-                                        "before_from", "before_to"};
+    static const char *const names[] = {"version",     "metric",    "segment", "from",    "to",
+                                        "window",      "step",      "state",   "reason",  "stream",
+                                        "limit",       "after",     "alert",   "feature", "full",
+                                        "before_from", "before_to", "kind"};
     enum {
         N_NAMES = sizeof(names) / sizeof(names[0])
     };
     const char *path = NULL, *db = NULL, *model = NULL, *experiment = NULL;
     const char *values[N_NAMES] = {0};
-    bool csv = false;
-    struct option_row rows[5 + N_NAMES] = {
+    bool csv = false, json = false;
+    struct option_row rows[6 + N_NAMES] = {
         {.name = "config", .letter = 'c', .value = &path},
         {.name = "db", .value = &db},
         {.name = "model", .value = &model},
         {.name = "csv", .flag = &csv},
         {.name = "experiment", .value = &experiment},
+        {.name = "json", .flag = &json}, /* the default, for those who say it all the same */
     };
     for (size_t i = 0; i < N_NAMES; i++)
-        rows[5 + i] = (struct option_row){.name = names[i], .value = &values[i]};
+        rows[6 + i] = (struct option_row){.name = names[i], .value = &values[i]};
 
     struct err err = {0};
     struct arguments given;
-    if (options_parse(rows, 5 + N_NAMES, argc, argv, &given, &err))
+    if (options_parse(rows, 6 + N_NAMES, argc, argv, &given, &err))
         return fail(&err);
     if (given.n != 1 || (!path && !db)) {
         err_set(&err, ERR_USAGE, "%s", usage);

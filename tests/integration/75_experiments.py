@@ -298,7 +298,15 @@ def the_gate_says_pass_fail_or_unknown(story):
     suite = ElementTree.parse(report).getroot().find("testsuite")
     failure = suite.find("testcase/failure")
     reasons = json.loads(waiting["got"][1])["reasons"]
-    equal((suite.get("failures"), failure.get("message"), failure.text.splitlines()), ("1", reasons[0], reasons))
+    equal((failure.get("message"), failure.text.splitlines()), (reasons[0], reasons))
+    cases = {case.get("name"): case for case in suite.findall("testcase")}
+    equal(list(cases), [NAME, *(metric["metric"] for metric in experiment["metrics"])])
+    told = cases["error_rate"].find("failure").get("message")
+    assert told.startswith("harmed: treatment "), told
+    failed = sum(case.find("failure") is not None for case in cases.values())
+    equal((suite.get("tests"), suite.get("failures"), suite.get("skipped")), (str(len(cases)), str(failed), "0"))
+    code, text, _ = run_program("gate", "experiment", NAME, *url, "--format", "github")
+    equal((code, text), (1, f"::error title={NAME}::fail: {reasons[0]}\n"))
     equal(daemon.request("GET", f"/api/v1/gate/experiments/{NAME}?status=1")[0], 409)
     equal(daemon.request("POST", f"/api/v1/gate/experiments/{NAME}/rollback", {})[0], 200)
     answer = daemon.get("/api/v1/gate/models/credit")

@@ -1,0 +1,67 @@
+"""What pipelines and people type: help, forms of the gate's answer, words that are off."""
+
+import json
+import os
+from xml.etree import ElementTree
+
+from daemon import configuration, run_program
+from story import equal
+
+START = 1_700_000_000_000
+EXPERIMENT = {
+    "name": "v2,v1", "model": "credit", "control": "v1", "treatment": "v2", "steps": [{"weight": 50, "min_duration": "1m"}],
+    "metrics": [{"metric": "error_rate", "role": "guardrail", "direction": "lower", "margin": 0.01}],
+}
+
+
+def every_command_shows_its_help(story):
+    code, listed, _ = run_program("help")
+    equal(code, 0)
+    names = [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
+    assert {"serve", "demo", "replay", "check", "query", "gate", "experiment", "reference", "export", "backup", "verify", "alert", "token"} == set(names), names
+
+    for name in names:
+        asked = run_program("help", name)
+        for word in ("--help", "-h"):
+            equal(run_program(name, word), asked, name)
+        equal((asked[0], asked[1].startswith(f"assay {name} ")), (0, True), name)
+
+    equal(run_program("gate", "--", "--help")[0], 2)
+
+
+def the_gate_answers_in_the_form_that_a_pipeline_reads(story):
+    daemon = story.daemon(configuration())
+    daemon.start()
+    daemon.post("/api/v1/experiments", EXPERIMENT)
+    at = {"environment": {"ASSAY_URL": daemon.url}}
+    gate = ("gate", "experiment", EXPERIMENT["name"])
+    reason = "nothing was looked at yet"
+    os.mkdir(story.path("blessed"))
+
+    answer = json.loads(run_program(*gate, **at)[1])
+    equal((answer["result"], answer["reasons"]), ("unknown", [reason]))
+    equal(json.loads(run_program(*gate, "--json", **at)[1])["result"], "unknown")
+    equal(run_program(*gate, "--format", "text", **at), (3, f"experiment {EXPERIMENT['name']}: unknown\n  {reason}\n", ""))
+    equal(run_program(*gate, "--format", "env", **at), (3, f"ASSAY_RESULT=unknown\nASSAY_REASON={reason}\n", ""))
+    equal(run_program(*gate, "--format", "github", **at), (3, f"::warning title=v2%2Cv1::unknown: {reason}\n", ""))
+    code, text, _ = run_program(*gate, "--format", "junit", **at)
+    suite = ElementTree.fromstring(text).find("testsuite")
+    equal((code, suite.get("skipped"), suite.find("testcase/skipped").get("message")), (3, "1", reason))
+    equal(run_program(*gate, "--format", "xml", **at), (2, "", 'assay: --format: "xml" is none of json, text, junit, github, env\n'))
+
+    daemon.post("/api/v1/experiments/v2,v1/start", {"reason": "go"})
+    daemon.post("/api/v1/experiments/v2,v1/promote", {"reason": "we know"})
+    equal(run_program(*gate, "--format", "text", "--blessing", story.path("blessed"), **at)[0], 0)
+    equal(os.listdir(story.path("blessed")), ["BLESSED"])
+    equal(run_program("gate", "model", "credit", "--blessing", story.path("blessed"), **at)[0], 3)
+    equal(os.listdir(story.path("blessed")), ["NOT_BLESSED"])
+
+
+def the_gate_that_cannot_be_reached_leaves_a_report(story):
+    report = story.path("gate.xml")
+
+    code, text, errors = run_program("gate", "model", "credit", "--url", "http://127.0.0.1:1", "--junit", report)
+
+    equal((code, text, errors.startswith("assay: cannot reach http://127.0.0.1:1: ")), (4, "", True))
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    equal((suite.get("errors"), suite.get("failures"), suite.get("skipped")), ("1", "0", "0"))
