@@ -101,89 +101,134 @@ static void spec_of(const struct sample *sample, const struct event *event, stru
     };
 }
 
+/* A prediction on its way in. */
+struct newcomer {
+    struct event *event;
+    struct id_hash id;
+    struct model *model;
+    struct version *version;
+    struct sample sample;
+    uint16_t slices[MAX_SEGMENT_KEYS];
+    uint32_t n_slices, class;
+    struct record *record; /* NULL: a straggler, nobody waits for its label */
+    bool has_waiting;
+};
+
+/* Its model, and what counts of it. REJECT_*: the verdict says why not. */
+static int admit_prediction(struct collector *collector, struct newcomer *new,
+                            struct verdict *verdict, struct err *err)
+{
+    int rc = models_admit(collector->models, new->event->model, &new->model, err);
+    if (rc == 0)
+        rc = sample_of_event(collector, new->model, new->event, &new->sample, err);
+    if (rc <= 0)
+        return rc;
+    bool ours = rc == REJECT_WRONG_TASK || rc == REJECT_DUPLICATE_KEY;
+    *verdict = dead((enum reject)rc, !ours                                    ? "model"
+                                     : new->model->setup.task == TASK_RANKING ? "ranking"
+                                                                              : "prediction");
+    if (ours)
+        count_model(new->model, COUNT_REJECTED, 1);
+    return rc;
+}
+
+/* Its version, slices and class. */
+static int place_prediction(struct collector *collector, struct newcomer *new, struct err *err)
+{
+    struct model *model = new->model;
+    event_validate(model->schema, new->event, collector->features);
+    int rc = model_version(collector->models, model, new->event->version, &new->version, err);
+    if (!rc)
+        rc = model_slices(collector->models, model, new->event, new->slices, &new->n_slices, err);
+    if (!rc)
+        rc = pending_class_handle(collector->pending, new->sample.predicted, &new->class, err);
+    if (!rc)
+        rc = join_series(collector->join, new->version->handle, model->hash,
+                         model->label_horizon_ms, err);
+    return rc;
+}
+
+/* Among those that wait for labels; JOIN_DUPLICATE: it is there already. */
+static int join_newcomer(struct collector *collector, const struct partition *partition,
+                         struct newcomer *new, struct err *err)
+{
+    struct record_spec spec;
+    spec_of(&new->sample, new->event, new->id, new->version, new->class, &spec);
+    spec.slices = new->slices;
+    spec.n_slices = (uint16_t) new->n_slices;
+    return join_prediction(collector->join, &spec, partition->counts.newest_ts_ms, &new->record,
+                           &new->has_waiting, err);
+}
+
+/* Into its panes and profiles, and told to those who watch. */
+static int fold_newcomer(struct collector *collector, struct newcomer *new, struct err *err)
+{
+    struct fold_target target;
+    struct sample *sample = &new->sample;
+    size_t n_items = 0;
+    int rc = fold_target(collector->models, new->version, new->slices, new->n_slices, &target, err);
+    if (!rc)
+        rc = items_of(collector, new->model, new->event, sample, &n_items, err);
+    const bool profiled = rc == 0;
+    if (profiled)
+        rc = expect(collector, new->version, n_items, new->id, sample, err);
+    if (rc >= 0)
+        rc = fold_prediction(collector->fold, &target, sample, err);
+    if (rc >= 0 && profiled)
+        rc = fold_profile(collector->fold, &target, sample->ts_ms, PROFILE_FEATURES,
+                          collector->items, n_items, 1, err);
+    if (rc >= 0 && changing_watches(new->model))
+        rc = changing_prediction(collector->changing, &target, new->event, sample, collector->items,
+                                 n_items, err);
+    if (rc >= 0 && is_observed(collector)) {
+        rc = observe_prediction(collector, new->version, new->event, sample, err);
+        if (rc == OBSERVED_OUTSIDE && new->record)
+            record_stand_outside(new->record);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static void count_newcomer(const struct newcomer *new)
+{
+    struct model *model = new->model;
+    count_model(model, COUNT_PREDICTIONS, 1);
+    count_model(model, COUNT_ERRORS, new->event->failed);
+    count_model(model, COUNT_UNKNOWN_FIELDS, new->event->n_unknown_fields);
+    if (new->event->ts_ms > model->counts[COUNT_LAST_EVENT])
+        model->counts[COUNT_LAST_EVENT] = new->event->ts_ms;
+}
+
 static int take_prediction(struct collector *collector, struct partition *partition,
                            struct event *event, struct id_hash id, struct verdict *verdict,
                            struct err *err)
 {
-    struct model *model;
-    struct version *version;
-    struct sample sample;
-    int rc = models_admit(collector->models, event->model, &model, err);
-    if (rc == 0)
-        rc = sample_of_event(collector, model, event, &sample, err);
-    if (rc > 0) {
-        bool ours = rc == REJECT_WRONG_TASK || rc == REJECT_DUPLICATE_KEY;
-        *verdict = dead((enum reject)rc, !ours                               ? "model"
-                                         : model->setup.task == TASK_RANKING ? "ranking"
-                                                                             : "prediction");
-        if (ours)
-            count_model(model, COUNT_REJECTED, 1);
-    }
+    struct newcomer new;
+    new.event = event;
+    new.id = id;
+    new.n_slices = new.class = 0;
+    new.record = NULL;
+    int rc = admit_prediction(collector, &new, verdict, err);
     if (rc)
         return rc < 0 ? rc : 0;
-    event_validate(model->schema, event, collector->features);
-    rc = model_version(collector->models, model, event->version, &version, err);
-    uint16_t slices[MAX_SEGMENT_KEYS];
-    uint32_t n_slices = 0;
-    uint32_t class = 0;
+    rc = place_prediction(collector, &new, err);
     if (!rc)
-        rc = model_slices(collector->models, model, event, slices, &n_slices, err);
-    if (!rc)
-        rc = pending_class_handle(collector->pending, sample.predicted, &class, err);
-    if (!rc)
-        rc = join_series(collector->join, version->handle, model->hash, model->label_horizon_ms,
-                         err);
-    if (rc)
-        return rc;
-
-    struct record_spec spec;
-    struct record *record = NULL;
-    bool has_waiting;
-    spec_of(&sample, event, id, version, class, &spec);
-    spec.slices = slices;
-    spec.n_slices = (uint16_t)n_slices;
-    rc = join_prediction(collector->join, &spec, partition->counts.newest_ts_ms, &record,
-                         &has_waiting, err);
+        rc = join_newcomer(collector, partition, &new, err);
     if (rc < 0)
         return rc;
     if (rc == JOIN_DUPLICATE) {
-        count_model(model, COUNT_DUPLICATES, 1);
+        count_model(new.model, COUNT_DUPLICATES, 1);
         verdict->taken = TAKEN_DUPLICATE;
         return 0;
     }
-    struct fold_target target;
-    rc = fold_target(collector->models, version, slices, n_slices, &target, err);
-    size_t n_items = 0;
-    if (!rc)
-        rc = items_of(collector, model, event, &sample, &n_items, err);
-    const bool profiled = rc == 0;
-    if (profiled)
-        rc = expect(collector, version, n_items, id, &sample, err);
-    if (rc >= 0)
-        rc = fold_prediction(collector->fold, &target, &sample, err);
-    if (rc >= 0 && profiled)
-        rc = fold_profile(collector->fold, &target, sample.ts_ms, PROFILE_FEATURES,
-                          collector->items, n_items, 1, err);
-    if (rc >= 0 && changing_watches(model))
-        rc = changing_prediction(collector->changing, &target, event, &sample, collector->items,
-                                 n_items, err);
-    if (rc >= 0 && is_observed(collector)) {
-        rc = observe_prediction(collector, version, event, &sample, err);
-        if (rc == OBSERVED_OUTSIDE && record)
-            record_stand_outside(record);
-    }
-    if (rc < 0)
+    rc = fold_newcomer(collector, &new, err);
+    if (rc)
         return rc;
-    count_model(model, COUNT_PREDICTIONS, 1);
-    count_model(model, COUNT_ERRORS, event->failed);
-    count_model(model, COUNT_UNKNOWN_FIELDS, event->n_unknown_fields);
-    if (event->ts_ms > model->counts[COUNT_LAST_EVENT])
-        model->counts[COUNT_LAST_EVENT] = event->ts_ms;
-    if (!record)
-        return 0; /* a straggler: nobody waits for its label */
-    rc = event->failed ? 0 : model_open(model, event->ts_ms, 1, err);
-    if (!rc && has_waiting)
-        rc = join_take_waiting(collector->join, record, take_waiting, collector, err);
+    count_newcomer(&new);
+    if (!new.record)
+        return 0;
+    rc = event->failed ? 0 : model_open(new.model, event->ts_ms, 1, err);
+    if (!rc && new.has_waiting)
+        rc = join_take_waiting(collector->join, new.record, take_waiting, collector, err);
     return rc;
 }
 
