@@ -4,7 +4,11 @@
  * drift.
  *
  *     bench_estimates                                     costs
- *     bench_estimates promise N REFERENCES WINDOWS SEED   windows of N events, so many a reference
+ *     bench_estimates promise N REFERENCES WINDOWS SEED [STREAM]   windows of N events, so many a reference
+ *
+ * STREAM: skewed (default: exponential values, eight categories of equal shares), normal, heavy (normal values
+ * cubed and their exponentials), counts (small whole numbers, many of them 0; categories from 0.6 down to 0.001).
+ * In all of them every third feature follows the one before it and every fifth is a category.
  */
 #include <math.h>
 #include <stdio.h>
@@ -29,19 +33,52 @@ static double now_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
+enum stream {
+    SKEWED,
+    NORMAL,
+    HEAVY,
+    COUNTS,
+    N_STREAMS
+};
+static const char *const streams[N_STREAMS] = {"skewed", "normal", "heavy", "counts"};
+
+static double draw_number(struct rng *rng, enum stream stream, uint32_t f)
+{
+    double z;
+    switch (stream) {
+    case NORMAL:
+        return rng_normal(rng);
+    case HEAVY:
+        z = rng_normal(rng);
+        return f % 2 ? exp(z) : z * z * z;
+    case COUNTS:
+        return floor(rng_exponential(rng, 1 + f % 4) * 0.7);
+    default:
+        return rng_exponential(rng, 1) - 1;
+    }
+}
+
+static uint64_t draw_category(struct rng *rng, enum stream stream)
+{
+    if (stream != COUNTS)
+        return 1 + rng_below(rng, 8);
+    uint64_t category = 1; /* shares 0.6, 0.24, 0.096, … */
+    while (category < 8 && rng_uniform(rng) > 0.6)
+        category++;
+    return category;
+}
+
 /* Every third feature follows the one before it, every fifth is a category. */
-static void draw(struct rng *rng, struct row_value *row, uint32_t k)
+static void draw(struct rng *rng, enum stream stream, struct row_value *row, uint32_t k)
 {
     for (uint32_t f = 0; f < k; f++) {
-        double x = rng_exponential(rng, 1) - 1;
-        if (f % 3 == 2)
+        double x = draw_number(rng, stream, f);
+        if (f % 3 == 2 && !isnan(row[f - 1].number))
             x = 0.8 * row[f - 1].number + 0.2 * x;
         row[f] = (struct row_value){x, 0};
         if (f % 5 == 4)
-            row[f] = (struct row_value){(double)NAN, 1 + rng_below(rng, 8)};
+            row[f] = (struct row_value){(double)NAN, draw_category(rng, stream)};
     }
-    for (uint32_t f = 2; f < k; f += 3)
-        row[f].number = isnan(row[f].number) ? (double)NAN : row[f].number;
 }
 
 struct fit {
@@ -57,7 +94,7 @@ static void fit_finish(struct fit *fit)
     free(fit->rows);
 }
 
-static bool fit_on(struct fit *fit, struct rng *rng, uint32_t k, bool with_loss)
+static bool fit_on(struct fit *fit, struct rng *rng, enum stream stream, uint32_t k, bool with_loss)
 {
     struct multivariate_feature features[MOST];
     struct dle_feature of_loss[MOST];
@@ -70,7 +107,7 @@ static bool fit_on(struct fit *fit, struct rng *rng, uint32_t k, bool with_loss)
         of_loss[f] = (struct dle_feature){.name_id = f + 1, .categorical = f % 5 == 4};
     }
     for (int i = 0; i < N_REFERENCE; i++) {
-        draw(rng, fit->rows + (size_t)i * k, k);
+        draw(rng, stream, fit->rows + (size_t)i * k, k);
         errors[i] = rng_exponential(rng, 1 + fabs(fit->rows[(size_t)i * k].number));
     }
     int rc = multivariate_fit(&fit->components, features, k, fit->rows, N_REFERENCE, NULL);
@@ -89,7 +126,7 @@ static void costs(uint32_t k)
     int32_t terms[DOMAIN_TERMS];
     int64_t sums[DOMAIN_TERMS] = {0};
     const double start = now_ns();
-    if (!fit_on(&fit, &rng, k, true))
+    if (!fit_on(&fit, &rng, SKEWED, k, true))
         return;
     const double fitted = now_ns();
     const struct multivariate *components = fit.components;
@@ -154,15 +191,15 @@ struct window {
     int64_t sums[DOMAIN_TERMS];
 };
 
-static void draw_window(struct rng *rng, const struct multivariate *model, int n,
-                        struct window *out)
+static void draw_window(struct rng *rng, enum stream stream, const struct multivariate *model,
+                        int n, struct window *out)
 {
     struct row_value row[PROMISE_FEATURES];
     double room[PROMISE_FEATURES], coordinates[DOMAIN_COORDINATES];
     int32_t terms[DOMAIN_TERMS];
     *out = (struct window){0};
     for (int i = 0; i < n; i++) {
-        draw(rng, row, PROMISE_FEATURES);
+        draw(rng, stream, row, PROMISE_FEATURES);
         const double error = multivariate_error(model, row, room);
         multivariate_update(&out->errors, error, 1);
         multivariate_coordinates(model, room, error, coordinates);
@@ -172,7 +209,7 @@ static void draw_window(struct rng *rng, const struct multivariate *model, int n
     }
 }
 
-static int promise(int n, int references, int windows, uint64_t seed)
+static int promise(int n, int references, int windows, uint64_t seed, enum stream stream)
 {
     static const char *const tests[] = {"reconstruction_error", "domain_classifier"};
     const double rates[] = {0.01, 0.05};
@@ -182,10 +219,10 @@ static int promise(int n, int references, int windows, uint64_t seed)
         struct fit fit;
         struct window window;
         int called[2][2] = {0};
-        if (!fit_on(&fit, &rng, PROMISE_FEATURES, false))
+        if (!fit_on(&fit, &rng, stream, PROMISE_FEATURES, false))
             return 1;
         for (int w = 0; w < windows; w++) {
-            draw_window(&rng, fit.components, n, &window);
+            draw_window(&rng, stream, fit.components, n, &window);
             for (int i = 0; i < 2; i++) {
                 called[0][i] +=
                     multivariate_result(fit.components, &window.errors, rates[i]).drifted;
@@ -205,8 +242,15 @@ static int promise(int n, int references, int windows, uint64_t seed)
 int main(int argc, char **argv)
 {
     const uint32_t features[] = {10, 50, 200};
-    if (argc == 6 && strcmp(argv[1], "promise") == 0)
-        return promise(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), strtoull(argv[5], NULL, 10));
+    if (argc >= 6 && strcmp(argv[1], "promise") == 0) {
+        enum stream stream = SKEWED;
+        while (argc > 6 && stream < N_STREAMS && strcmp(argv[6], streams[stream]) != 0)
+            stream++;
+        if (stream == N_STREAMS)
+            return fprintf(stderr, "%s: no stream; skewed, normal, heavy or counts\n", argv[6]), 64;
+        return promise(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), strtoull(argv[5], NULL, 10),
+                       stream);
+    }
     puts("| features | components | ns an event looked at | with the domain classifier | looked at "
          "| "
          "ns an event | expected error, ns | fit, s |\n|---|---|---|---|---|---|---|---|");
