@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "common/text.h"
-#include "stats/drift_window.h"
 #include "stats/interval.h"
-#include "storage/drift_cache.h"
 #include "storage/drift_components.h"
+#include "storage/drift_judged.h"
 #include "storage/drift_model.h"
 
 /* A rule's answer for a window, which does not change any more. */
@@ -52,12 +51,31 @@ struct judging {
     struct drift_rule how;
     const struct profile_model *model;
     struct reading *out;
-    struct store *store;
+    struct drift_cache *cache;
+    struct drift_feature *features; /* of the window */
+    struct drift_summary summary;
 };
 
-/* The strongest of the features that the rule looks at; -1: none has a verdict. */
-static int strongest(const struct judging *judging, const struct drift_feature *features)
+static struct drift_judging judging_of(const struct judging *judging)
 {
+    return (struct drift_judging){
+        .cache = judging->cache,
+        .rule = &judging->how,
+        .model = judging->model,
+    };
+}
+
+static bool window_known(void *context, uint64_t fingerprint)
+{
+    struct judging *judging = context;
+    const struct drift_judging asked = judging_of(judging);
+    return drift_judged_find(&asked, fingerprint, judging->features, &judging->summary);
+}
+
+/* The strongest of the features that the rule looks at; -1: none has a verdict. */
+static int strongest(const struct judging *judging)
+{
+    const struct drift_feature *features = judging->features;
     int best = -1;
     double most = 0;
     for (uint32_t i = 0; i < judging->model->n_features; i++) {
@@ -75,11 +93,11 @@ static int strongest(const struct judging *judging, const struct drift_feature *
     return best;
 }
 
-static void tell(const struct judging *judging, const struct drift_feature *features, int best,
-                 const struct drift_summary *summary)
+static void tell(const struct judging *judging, int best)
 {
     struct reading *out = judging->out;
-    const struct drift_verdict *verdict = &features[best].verdict;
+    const struct drift_summary *summary = &judging->summary;
+    const struct drift_verdict *verdict = &judging->features[best].verdict;
     bool share = judging->rule->drift_share;
     bool bad = share ? summary->share > judging->rule->level : verdict->drifted;
     out->sight = bad ? SIGHT_BAD : SIGHT_CLEAR;
@@ -155,42 +173,51 @@ static void judge_quality(struct judging *judging, const struct profile *profile
                  100.0 * out->value, words[rule->quality]);
 }
 
+static bool too_few(const struct judging *judging, uint64_t events)
+{
+    struct reading *out = judging->out;
+    out->n = (int64_t)events;
+    if (out->n >= judging->rule->min_count)
+        return false;
+    snprintf(out->why, sizeof(out->why), "%" PRId64 " predictions, %" PRId64 " are needed", out->n,
+             judging->rule->min_count);
+    return true;
+}
+
+static int judge_drift(struct judging *judging, const struct profile_point *point, struct err *err)
+{
+    const struct drift_judging asked = judging_of(judging);
+    if (too_few(judging, point->known ? judging->summary.events : point->profile->events))
+        return 0;
+    int rc = point->known
+                 ? 0
+                 : drift_judged_make(&asked, point, judging->features, &judging->summary, err);
+    if (rc)
+        return rc;
+    int best = strongest(judging);
+    if (best < 0)
+        snprintf(judging->out->why, sizeof(judging->out->why),
+                 "no feature of the window can be compared");
+    else
+        tell(judging, best);
+    return 0;
+}
+
 static int judge(void *context, const struct profile_point *point, struct err *err)
 {
     struct judging *judging = context;
     struct reading *out = judging->out;
-    const struct profile_model *model = judging->model;
-    struct drift_summary summary;
     bool quality = judging->rule->kind == RULE_QUALITY;
-    if (!point->profile || (!quality && !model->reference.reference)) {
+    bool any = point->profile || point->known;
+    if (!any || (!quality && !judging->model->reference.reference)) {
         snprintf(out->why, sizeof(out->why), "%s",
-                 point->profile ? "the model has no reference" : "no event in the window");
+                 any ? "the model has no reference" : "no event in the window");
         return 0;
     }
-    out->n = (int64_t)point->profile->events;
-    if (out->n < judging->rule->min_count) {
-        snprintf(out->why, sizeof(out->why), "%" PRId64 " predictions, %" PRId64 " are needed",
-                 out->n, judging->rule->min_count);
-        return 0;
-    }
-    if (quality) {
+    if (!quality)
+        return judge_drift(judging, point, err);
+    if (!too_few(judging, point->profile->events))
         judge_quality(judging, point->profile);
-        return 0;
-    }
-    struct drift_cache *cache;
-    AUTO_FREE struct drift_feature *features = calloc(model->n_features + 1, sizeof(*features));
-    int rc = features ? store_drift_cache(judging->store, &cache, err)
-                      : err_set(err, -ENOMEM, "alerts: no memory");
-    if (!rc && drift_window(drift_cache_nulls(cache), &judging->how, model->reference.reference,
-                            point->profile, model->label_id, features, &summary))
-        rc = err_set(err, -ENOMEM, "alerts: no memory to compare a window");
-    if (rc)
-        return rc;
-    int best = strongest(judging, features);
-    if (best < 0)
-        snprintf(out->why, sizeof(out->why), "no feature of the window can be compared");
-    else
-        tell(judging, features, best, &summary);
     return 0;
 }
 
@@ -275,8 +302,14 @@ static int read_window(struct drift_readings *readings, const struct alert_rule 
                               &window, &model, err);
     if (rc)
         return rc;
-    struct judging judging = {rule, drift_rule_of(readings->config, rule->model), &model, out,
-                              readings->store};
+    AUTO_FREE struct drift_feature *features = calloc(model.n_features + 1, sizeof(*features));
+    struct judging judging = {
+        .rule = rule,
+        .how = drift_rule_of(readings->config, rule->model),
+        .model = &model,
+        .out = out,
+        .features = features,
+    };
     struct profile_query query = {
         .model = rule->model,
         .version = rule->version,
@@ -285,8 +318,12 @@ static int read_window(struct drift_readings *readings, const struct alert_rule 
         .to_ms = out->end_ms,
         .window_ms = rule->window_ms,
         .level = PROFILE_HOUR,
+        .known = rule->kind == RULE_QUALITY ? NULL : window_known,
     };
-    rc = profiles_each(readings->store, &model, &query, judge, &judging, &n_damaged, err);
+    rc = features ? store_drift_cache(readings->store, &judging.cache, err)
+                  : err_set(err, -ENOMEM, "alerts: no memory");
+    if (!rc)
+        rc = profiles_each(readings->store, &model, &query, judge, &judging, &n_damaged, err);
     profile_model_finish(&model);
     return rc;
 }

@@ -24,6 +24,7 @@ struct kept_law {
 
 struct drift_nulls {
     pthread_mutex_t lock; /* of the laws; they are made outside */
+    uint64_t n_made;
     struct kept_law *laws[SLOTS];
 };
 
@@ -45,6 +46,14 @@ void drift_nulls_free(struct drift_nulls *nulls)
         free(nulls->laws[i]);
     pthread_mutex_destroy(&nulls->lock);
     free(nulls);
+}
+
+uint64_t drift_nulls_made(struct drift_nulls *nulls)
+{
+    pthread_mutex_lock(&nulls->lock);
+    uint64_t n = nulls->n_made;
+    pthread_mutex_unlock(&nulls->lock);
+    return n;
 }
 
 /* --- the scale on which sizes hardly matter --- */
@@ -154,6 +163,7 @@ static int law_of(struct drift_nulls *nulls, const struct drift_null *null, doub
     if (rc)
         return rc;
     pthread_mutex_lock(&nulls->lock);
+    nulls->n_made++;
     if (!*slot)
         *slot = malloc(sizeof(**slot));
     if (*slot) /* without memory it is only not remembered */

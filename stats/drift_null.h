@@ -44,6 +44,7 @@ struct drift_nulls;
 int drift_nulls_new(struct drift_nulls **out, struct err *err);
 void drift_nulls_free(struct drift_nulls *nulls);
 DEFINE_FREEP(drift_nulls)
+uint64_t drift_nulls_made(struct drift_nulls *nulls); /* laws, since it was new */
 
 /* P(statistic >= value) when nothing drifted. NaN for want of memory or of events. */
 double drift_null_p(struct drift_nulls *nulls, const struct drift_null *null, double n,

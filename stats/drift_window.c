@@ -69,77 +69,101 @@ static int judge_embedding(struct drift_nulls *nulls, const struct drift_rule *r
     return 0;
 }
 
-static int judge(struct drift_nulls *nulls, const struct drift_rule *rule,
-                 const struct reference *reference, const struct reference_feature *known,
+static int judge(const struct drift_question *q, const struct reference_feature *known,
                  const struct feature_state *state, size_t n_judged, struct drift_feature *out)
 {
     struct drift_subject subject = {
         .reference = known,
-        .reference_id = reference->id,
+        .reference_id = q->reference->id,
         .numeric = out->is_numeric ? &out->numeric : NULL,
         .categorical = out->is_numeric ? NULL : &out->categorical,
         .numbers = out->is_numeric ? numbers_of(state, known->kind) : NULL,
         .categories = out->is_numeric ? NULL : state->categories,
     };
-    if (known->kind == PROFILE_EMBEDDING && rule->method != DRIFT_EVIDENTLY)
-        return judge_embedding(nulls, rule, &subject, n_judged, out);
-    return drift_judge(nulls, rule, &subject, n_judged, &out->verdict);
+    if (known->kind == PROFILE_EMBEDDING && q->rule->method != DRIFT_EVIDENTLY)
+        return judge_embedding(q->nulls, q->rule, &subject, n_judged, out);
+    return drift_judge(q->nulls, q->rule, &subject, n_judged, &out->verdict);
 }
 
-static int judge_all(struct drift_nulls *nulls, const struct drift_rule *rule,
-                     const struct reference *reference, const struct profile *window,
-                     struct drift_feature *out, struct drift_summary *summary)
+struct answering {
+    const struct drift_question *q;
+    struct drift_feature *out;
+    size_t n_judged;
+};
+
+static int compare_one(void *context, size_t i, struct err *err)
 {
-    AUTO_FREE struct drift_verdict *verdicts = calloc(window->n_features + 1, sizeof(*verdicts));
-    AUTO_FREE uint32_t *features = calloc(window->n_features + 1, sizeof(*features));
+    const struct answering *answering = context;
+    const struct drift_question *q = answering->q;
+    struct drift_feature *out = &answering->out[i];
+    uint64_t name_id = q->window->layout->features[i].name_id;
+    const struct reference_feature *known = reference_find(q->reference, name_id);
+    (void)err;
+    *out = (struct drift_feature){
+        .quality = profile_quality(q->window, (uint32_t)i, name_id == q->label_id),
+        .verdict = {.statistic = (double)NAN,
+                    .threshold = (double)NAN,
+                    .p_value = (double)NAN,
+                    .q_value = (double)NAN},
+    };
+    out->is_numeric = out->quality.kind != PROFILE_CATEGORICAL;
+    if (!known) {
+        out->why = q->reference ? "the reference does not have this feature"
+                                : "the model has no reference";
+        return 0;
+    }
+    return compare(q->reference, known, &q->window->features[i],
+                   q->window->n_features > PRECISE_FEATURES, out);
+}
+
+static int judge_one(void *context, size_t i, struct err *err)
+{
+    const struct answering *answering = context;
+    const struct drift_question *q = answering->q;
+    (void)err;
+    if (q->stopping && q->stopping(q->context))
+        return -ECANCELED;
+    if (answering->out[i].why)
+        return 0;
+    return judge(q, reference_find(q->reference, q->window->layout->features[i].name_id),
+                 &q->window->features[i], answering->n_judged, &answering->out[i]);
+}
+
+/* The verdicts together: q, and who drifted. */
+static int judge_family(const struct drift_question *q, struct drift_feature *out,
+                        struct drift_summary *summary)
+{
+    AUTO_FREE struct drift_verdict *verdicts = calloc(summary->n_judged + 1, sizeof(*verdicts));
     size_t n = 0;
-    int rc = verdicts && features ? 0 : -ENOMEM;
-    for (uint32_t i = 0; !rc && i < window->n_features; i++) {
+    for (uint32_t i = 0; verdicts && i < q->window->n_features; i++)
+        if (!out[i].why)
+            verdicts[n++] = out[i].verdict;
+    int rc = verdicts ? drift_family(verdicts, n, q->rule) : -ENOMEM;
+    if (rc || !n)
+        return rc;
+    summary->share = drift_share(verdicts, n);
+    n = 0;
+    for (uint32_t i = 0; i < q->window->n_features; i++) {
         if (out[i].why)
             continue;
-        const struct reference_feature *known =
-            reference_find(reference, window->layout->features[i].name_id);
-        rc = judge(nulls, rule, reference, known, &window->features[i], summary->n_judged, &out[i]);
-        verdicts[n] = out[i].verdict;
-        features[n++] = i;
+        out[i].verdict = verdicts[n++];
+        summary->n_drifted += out[i].verdict.drifted;
     }
-    if (!rc)
-        rc = drift_family(verdicts, n, rule);
-    for (size_t i = 0; !rc && i < n; i++) {
-        out[features[i]].verdict = verdicts[i];
-        summary->n_drifted += verdicts[i].drifted;
-    }
-    if (!rc && n)
-        summary->share = drift_share(verdicts, n);
-    return rc;
+    return 0;
 }
 
-int drift_window(struct drift_nulls *nulls, const struct drift_rule *rule,
-                 const struct reference *reference, const struct profile *window, uint64_t label_id,
-                 struct drift_feature *out, struct drift_summary *summary)
+int drift_window(const struct drift_question *question, struct drift_feature *out,
+                 struct drift_summary *summary)
 {
-    *summary = (struct drift_summary){.share = (double)NAN};
-    for (uint32_t i = 0; i < window->n_features; i++) {
-        uint64_t name_id = window->layout->features[i].name_id;
-        const struct reference_feature *known = reference_find(reference, name_id);
-        out[i] = (struct drift_feature){
-            .quality = profile_quality(window, i, name_id == label_id),
-            .verdict = {.statistic = (double)NAN,
-                        .threshold = (double)NAN,
-                        .p_value = (double)NAN,
-                        .q_value = (double)NAN},
-        };
-        out[i].is_numeric = out[i].quality.kind != PROFILE_CATEGORICAL;
-        if (!known) {
-            out[i].why = reference ? "the reference does not have this feature"
-                                   : "the model has no reference";
-            continue;
-        }
-        int rc = compare(reference, known, &window->features[i],
-                         window->n_features > PRECISE_FEATURES, &out[i]);
-        if (rc)
-            return rc;
+    const uint32_t n = question->window->n_features;
+    struct answering answering = {.q = question, .out = out};
+    *summary = (struct drift_summary){.share = (double)NAN, .events = question->window->events};
+    int rc = crew_each(question->crew, n, compare_one, &answering, NULL);
+    for (uint32_t i = 0; !rc && i < n; i++)
         summary->n_judged += !out[i].why;
-    }
-    return reference ? judge_all(nulls, rule, reference, window, out, summary) : 0;
+    if (rc || !question->reference)
+        return rc;
+    answering.n_judged = summary->n_judged;
+    rc = crew_each(question->crew, n, judge_one, &answering, NULL);
+    return rc ? rc : judge_family(question, out, summary);
 }

@@ -7,11 +7,12 @@
  *          values are put on the grid first: ten times as fast, with the grid's error_bound. An
  *          embedding has two tests, its norm's and its mean vector's, which share its level: the
  *          one with the smaller p speaks, or the only one that reaches min_effect
- * Errors   -ENOMEM
- * Threads  one at a time (the cache of null distributions)
+ * Errors   -ENOMEM; -ECANCELED: `stopping` said so
+ * Threads  any; features are shared out to the crew
  */
 #pragma once
 
+#include "common/crew.h"
 #include "stats/drift_embedding.h"
 #include "stats/drift_threshold.h"
 
@@ -27,10 +28,21 @@ struct drift_feature {
 
 struct drift_summary {
     size_t n_judged, n_drifted;
-    double share; /* of the judged ones; NaN without any */
+    double share;    /* of the judged ones; NaN without any */
+    uint64_t events; /* of the window */
 };
 
-/* `out` has room for the window's features; label_id: name_id of @label. */
-int drift_window(struct drift_nulls *nulls, const struct drift_rule *rule,
-                 const struct reference *reference, const struct profile *window, uint64_t label_id,
-                 struct drift_feature *out, struct drift_summary *summary);
+struct drift_question {
+    struct drift_nulls *nulls;
+    struct crew *crew; /* NULL: the caller alone */
+    const struct drift_rule *rule;
+    const struct reference *reference; /* NULL: nothing can be compared, and says so */
+    const struct profile *window;
+    uint64_t label_id;               /* name_id of @label */
+    bool (*stopping)(void *context); /* asked at each feature; NULL: never */
+    void *context;
+};
+
+/* `out` has room for the window's features. */
+int drift_window(const struct drift_question *question, struct drift_feature *out,
+                 struct drift_summary *summary);

@@ -480,8 +480,51 @@ static uint32_t slot_of(const struct profile_layout *layout, uint64_t name_id, u
     return UINT32_MAX;
 }
 
-int profile_load(struct profile **out, const struct profile_layout *layout,
-                 enum profile_level level, const void *bytes, size_t n, struct err *err)
+/* A feature's bytes, and where they go. */
+struct saved_feature {
+    const char *bytes;
+    size_t n;
+    uint32_t slot;
+};
+
+struct loading {
+    struct profile *profile;
+    struct saved_feature *features;
+    size_t n_features;
+};
+
+/* Where each feature's bytes are; of two for one slot the first counts. */
+static int find_features(struct loading *loading, struct reader *in, struct err *err)
+{
+    const struct profile_layout *layout = loading->profile->layout;
+    AUTO_FREE bool *taken = calloc((size_t)layout->n_features + 1, sizeof(*taken));
+    loading->features = calloc((size_t)layout->n_features + 1, sizeof(*loading->features));
+    if (!taken || !loading->features)
+        return err_set(err, -ENOMEM, "profile: no memory");
+    uint64_t n = reader_varint(in);
+    for (uint64_t i = 0; i < n && !reader_failed(in); i++) {
+        struct saved_feature found = {0};
+        uint64_t name_id = reader_u64(in);
+        found.bytes = reader_string(in, &found.n);
+        found.slot = found.bytes ? slot_of(layout, name_id, (uint32_t)i) : UINT32_MAX;
+        if (found.slot == UINT32_MAX || taken[found.slot])
+            continue;
+        taken[found.slot] = true;
+        loading->features[loading->n_features++] = found;
+    }
+    return reader_failed(in) ? err_set(err, ERR_CORRUPT, "profile: the bytes end early") : 0;
+}
+
+static int load_one(void *context, size_t i, struct err *err)
+{
+    const struct loading *loading = context;
+    const struct saved_feature *saved = &loading->features[i];
+    struct reader part = reader_of(saved->bytes, saved->n);
+    return feature_load(loading->profile, saved->slot, &part, err);
+}
+
+int profile_load_by(struct crew *crew, struct profile **out, const struct profile_layout *layout,
+                    enum profile_level level, const void *bytes, size_t n, struct err *err)
 {
     if (n < 8 + 4)
         return err_set(err, ERR_CORRUPT, "profile: %zu bytes are too few", n);
@@ -498,24 +541,22 @@ int profile_load(struct profile **out, const struct profile_layout *layout,
     if (rc)
         return rc;
     profile->events = reader_varint(&in);
-    uint64_t n_features = reader_varint(&in);
-    for (uint64_t i = 0; i < n_features && !reader_failed(&in); i++) {
-        uint64_t name_id = reader_u64(&in);
-        size_t size;
-        const char *data = reader_string(&in, &size);
-        uint32_t slot = data ? slot_of(layout, name_id, (uint32_t)i) : UINT32_MAX;
-        if (slot == UINT32_MAX || !is_empty(&profile->features[slot]))
-            continue;
-        struct reader part = reader_of(data, size);
-        rc = feature_load(profile, slot, &part, err);
-        if (rc)
-            return rc;
-    }
-    if (reader_failed(&in))
-        return err_set(err, ERR_CORRUPT, "profile: the bytes end early");
+    struct loading loading = {.profile = profile};
+    rc = find_features(&loading, &in, err);
+    if (!rc)
+        rc = crew_each(crew, loading.n_features, load_one, &loading, err);
+    free(loading.features);
+    if (rc)
+        return rc;
     *out = profile;
     profile = NULL; /* the caller owns it now */
     return 0;
+}
+
+int profile_load(struct profile **out, const struct profile_layout *layout,
+                 enum profile_level level, const void *bytes, size_t n, struct err *err)
+{
+    return profile_load_by(NULL, out, layout, level, bytes, n, err);
 }
 
 size_t profile_bytes(const struct profile *profile, uint32_t feature)

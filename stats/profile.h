@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/crew.h"
 #include "stats/categories.h"
 #include "stats/grid.h"
 #include "stats/mean_vector.h"
@@ -149,5 +150,8 @@ void profile_save(const struct profile *profile, struct buf *out);
 /* Features that the layout does not have (any more) are skipped. */
 int profile_load(struct profile **out, const struct profile_layout *layout,
                  enum profile_level level, const void *bytes, size_t n, struct err *err);
+/* The same, the features shared out to the crew. */
+int profile_load_by(struct crew *crew, struct profile **out, const struct profile_layout *layout,
+                    enum profile_level level, const void *bytes, size_t n, struct err *err);
 
 size_t profile_bytes(const struct profile *profile, uint32_t feature);

@@ -476,7 +476,7 @@ static int load_categories(struct reference_feature *feature, struct reader *in,
             return err_set(err, ERR_CORRUPT, "reference: category %llu is damaged",
                            (unsigned long long)i);
     }
-    return derive_categories(feature, err);
+    return 0;
 }
 
 static int load_numbers(struct reference_feature *feature, struct reader *in, struct err *err)
@@ -499,12 +499,8 @@ static int load_numbers(struct reference_feature *feature, struct reader *in, st
         key = high;
     }
     int rc = grid_load(&feature->grid, in, err);
-    if (rc)
+    if (rc || feature->kind != PROFILE_EMBEDDING)
         return rc;
-    if (derive_numbers(feature))
-        return err_set(err, -ENOMEM, "reference: no memory");
-    if (feature->kind != PROFILE_EMBEDDING)
-        return 0;
     feature->mean = reader_double(in);
     feature->dimensions = (uint32_t)reader_varint(in);
     return vector_load(&feature->vector, in, err);
@@ -524,6 +520,14 @@ static int load_feature(struct reference_feature *feature, struct reader *in, st
                                                 : load_numbers(feature, in, err);
 }
 
+static int derive_one(void *context, size_t i, struct err *err)
+{
+    struct reference_feature *feature = &((struct reference *)context)->features[i];
+    if (feature->kind == PROFILE_CATEGORICAL)
+        return derive_categories(feature, err);
+    return derive_numbers(feature) ? err_set(err, -ENOMEM, "reference: no memory") : 0;
+}
+
 void reference_save(const struct reference *reference, struct buf *out)
 {
     body_save(reference, out);
@@ -531,6 +535,12 @@ void reference_save(const struct reference *reference, struct buf *out)
 }
 
 int reference_load(struct reference **out, const void *bytes, size_t n, struct err *err)
+{
+    return reference_load_by(NULL, out, bytes, n, err);
+}
+
+int reference_load_by(struct crew *crew, struct reference **out, const void *bytes, size_t n,
+                      struct err *err)
 {
     if (n < 8 + 3)
         return err_set(err, ERR_CORRUPT, "reference: %zu bytes are too few", n);
@@ -560,6 +570,9 @@ int reference_load(struct reference **out, const void *bytes, size_t n, struct e
     }
     if (reader_failed(&in))
         return err_set(err, ERR_CORRUPT, "reference: the bytes end early");
+    int rc = crew_each(crew, reference->n_features, derive_one, reference, err);
+    if (rc)
+        return rc;
     *out = reference;
     reference = NULL; /* the caller owns it now */
     return 0;

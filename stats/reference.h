@@ -96,6 +96,9 @@ void reference_layout(const struct reference *reference, struct profile_layout *
 
 void reference_save(const struct reference *reference, struct buf *out);
 int reference_load(struct reference **out, const void *bytes, size_t n, struct err *err);
+/* The same, what follows from the bytes of each feature shared out to the crew. */
+int reference_load_by(struct crew *crew, struct reference **out, const void *bytes, size_t n,
+                      struct err *err);
 
 /* Share of the reference at or below x, and below x. An inexact cell is taken as even. */
 double reference_cdf(const struct reference_feature *feature, double x);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 enum {
-    MAX_ENTRIES = 4096
+    MAX_ENTRIES = 4096,
+    MAX_CLAIMS = 16 /* windows that are being judged; as many threads ask at once */
 };
 #define MAX_REFERENCE_BYTES (INT64_C(256) << 20)
 #define MAX_WINDOW_BYTES (INT64_C(64) << 20)
@@ -34,9 +35,14 @@ struct shelf {
 
 struct drift_cache {
     pthread_mutex_t lock;
+    pthread_cond_t released;
     uint64_t clock;
     struct shelf references, windows;
+    uint64_t claims[MAX_CLAIMS];
+    size_t n_claims;
+    uint64_t n_judged;
     struct drift_nulls *nulls;
+    struct crew *crew;
 };
 
 static void drop_reference(void *thing)
@@ -50,9 +56,12 @@ int drift_cache_new(struct drift_cache **out, struct err *err)
     if (!cache)
         return err_set(err, -ENOMEM, "drift: no memory for a cache");
     pthread_mutex_init(&cache->lock, NULL);
+    pthread_cond_init(&cache->released, NULL);
     cache->references = (struct shelf){.most = MAX_REFERENCE_BYTES, .drop = drop_reference};
     cache->windows = (struct shelf){.most = MAX_WINDOW_BYTES, .drop = free};
     int rc = drift_nulls_new(&cache->nulls, err);
+    if (!rc)
+        rc = crew_new(&cache->crew, crew_size(), err);
     if (rc)
         drift_cache_free(cache);
     else
@@ -73,7 +82,9 @@ void drift_cache_free(struct drift_cache *cache)
         return;
     shelf_finish(&cache->references);
     shelf_finish(&cache->windows);
+    crew_free(cache->crew);
     drift_nulls_free(cache->nulls);
+    pthread_cond_destroy(&cache->released);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
 }
@@ -81,6 +92,11 @@ void drift_cache_free(struct drift_cache *cache)
 struct drift_nulls *drift_cache_nulls(struct drift_cache *cache)
 {
     return cache->nulls;
+}
+
+struct crew *drift_cache_crew(struct drift_cache *cache)
+{
+    return cache->crew;
 }
 
 static void *shelf_find(struct drift_cache *cache, struct shelf *shelf, uint64_t key)
@@ -168,5 +184,43 @@ void drift_cache_keep_window(struct drift_cache *cache, uint64_t key,
     pthread_mutex_lock(&cache->lock);
     shelf_put(cache, &cache->windows, key, window,
               (int64_t)(sizeof(*window) + n * sizeof(*features)));
+    cache->n_judged++;
     pthread_mutex_unlock(&cache->lock);
+}
+
+static size_t find_claim(const struct drift_cache *cache, uint64_t key)
+{
+    size_t at = 0;
+    while (at < cache->n_claims && cache->claims[at] != key)
+        at++;
+    return at;
+}
+
+bool drift_cache_claim_window(struct drift_cache *cache, uint64_t key)
+{
+    pthread_mutex_lock(&cache->lock);
+    while (find_claim(cache, key) < cache->n_claims)
+        pthread_cond_wait(&cache->released, &cache->lock);
+    bool fits = cache->n_claims < MAX_CLAIMS;
+    if (fits)
+        cache->claims[cache->n_claims++] = key;
+    pthread_mutex_unlock(&cache->lock);
+    return fits;
+}
+
+void drift_cache_release_window(struct drift_cache *cache, uint64_t key)
+{
+    pthread_mutex_lock(&cache->lock);
+    size_t at = find_claim(cache, key);
+    cache->claims[at] = cache->claims[--cache->n_claims];
+    pthread_cond_broadcast(&cache->released);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+struct drift_cache_work drift_cache_work(struct drift_cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    uint64_t n_judged = cache->n_judged;
+    pthread_mutex_unlock(&cache->lock);
+    return (struct drift_cache_work){n_judged, drift_nulls_made(cache->nulls)};
 }

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "common/crew.h"
 #include "stats/drift_window.h"
 
 struct drift_cache;
@@ -23,6 +24,8 @@ void drift_cache_free(struct drift_cache *cache);
 DEFINE_FREEP(drift_cache)
 
 struct drift_nulls *drift_cache_nulls(struct drift_cache *cache);
+/* Threads that share the work of one answer. */
+struct crew *drift_cache_crew(struct drift_cache *cache);
 
 /* NULL: not in it. */
 struct reference *drift_cache_reference(struct drift_cache *cache, uint64_t key);
@@ -35,3 +38,15 @@ bool drift_cache_window(struct drift_cache *cache, uint64_t key, struct drift_fe
 void drift_cache_keep_window(struct drift_cache *cache, uint64_t key,
                              const struct drift_feature *features, size_t n,
                              const struct drift_summary *summary);
+
+/* Whoever judges a window claims it first, and waits while another thread does; then it looks again
+   whether it is kept. false: too many are being judged at once, nothing is to be released. */
+bool drift_cache_claim_window(struct drift_cache *cache, uint64_t key);
+void drift_cache_release_window(struct drift_cache *cache, uint64_t key);
+
+/* What was done since the start: of each, how often. */
+struct drift_cache_work {
+    uint64_t windows; /* judged and kept */
+    uint64_t laws;    /* made */
+};
+struct drift_cache_work drift_cache_work(struct drift_cache *cache);

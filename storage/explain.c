@@ -8,7 +8,7 @@
 
 #include "stats/explain.h"
 #include "storage/catalog.h"
-#include "storage/drift_cache.h"
+#include "storage/drift_judged.h"
 #include "storage/explain_slices.h"
 #include "storage/series.h"
 
@@ -109,10 +109,18 @@ static int explain_metric(struct store *store, const struct explain_query *query
 /* --- features --- */
 
 struct featuring {
-    struct store *store;
-    const struct drift_rule *rule;
+    struct drift_judging judging;
+    struct drift_feature *drift; /* of the window */
+    struct drift_summary summary;
     struct explanation *out;
 };
+
+static bool features_known(void *context, uint64_t fingerprint)
+{
+    struct featuring *featuring = context;
+    return drift_judged_find(&featuring->judging, fingerprint, featuring->drift,
+                             &featuring->summary);
+}
 
 static void weigh(struct explained_feature *feature)
 {
@@ -141,21 +149,20 @@ static int by_effect(const void *a, const void *b)
 
 static int take_features(void *context, const struct profile_point *point, struct err *err)
 {
-    const struct featuring *featuring = context;
+    struct featuring *featuring = context;
     struct explanation *out = featuring->out;
     const struct profile_model *model = &out->model;
-    struct drift_summary summary;
+    const struct drift_feature *drift = featuring->drift;
+    int rc = 0;
     out->partial |= point->partial;
-    if (!point->profile)
+    if (!point->profile && !point->known)
         return 0;
-    struct drift_cache *cache;
-    AUTO_FREE struct drift_feature *drift = calloc(model->n_features + 1, sizeof(*drift));
     out->features = calloc(model->n_features + 1, sizeof(*out->features));
-    int rc = drift && out->features ? store_drift_cache(featuring->store, &cache, err)
-                                    : err_set(err, -ENOMEM, "explain: no memory");
-    if (!rc && drift_window(drift_cache_nulls(cache), featuring->rule, model->reference.reference,
-                            point->profile, model->label_id, drift, &summary))
-        rc = err_set(err, -ENOMEM, "explain: no memory to compare a window");
+    if (!out->features)
+        return err_set(err, -ENOMEM, "explain: no memory");
+    if (!point->known)
+        rc = drift_judged_make(&featuring->judging, point, featuring->drift, &featuring->summary,
+                               err);
     double all = 0;
     for (uint32_t i = 0; !rc && i < model->n_features; i++) {
         const struct reference_feature *known =
@@ -173,7 +180,7 @@ static int take_features(void *context, const struct profile_point *point, struc
     for (size_t i = 0; i < out->n_features; i++)
         out->features[i].share = all > 0 ? out->features[i].effect / all : 0;
     if (!rc)
-        out->n_drifted = summary.n_drifted;
+        out->n_drifted = featuring->summary.n_drifted;
     if (out->n_features)
         qsort(out->features, out->n_features, sizeof(*out->features), by_effect);
     return rc;
@@ -183,8 +190,8 @@ static int explain_features_of(struct store *store, const struct config *config,
                                const struct explain_query *query, struct explanation *out,
                                struct err *err)
 {
-    struct drift_rule rule = drift_rule_of(config, query->model);
-    struct featuring featuring = {store, &rule, out};
+    const struct drift_rule rule = drift_rule_of(config, query->model);
+    struct featuring featuring = {.judging = {.rule = &rule, .model = &out->model}, .out = out};
     struct profile_query window = {
         .model = query->model,
         .version = query->version,
@@ -193,10 +200,17 @@ static int explain_features_of(struct store *store, const struct config *config,
         .to_ms = query->to_ms,
         .window_ms = query->to_ms - query->from_ms,
         .level = PROFILE_HOUR,
+        .known = features_known,
     };
     size_t n_damaged = 0;
     const struct profile_span span = {query->from_ms, query->to_ms};
     int rc = drift_model_read(store, config, query->model, query->version, &span, &out->model, err);
+    if (!rc)
+        rc = store_drift_cache(store, &featuring.judging.cache, err);
+    AUTO_FREE struct drift_feature *drift = featuring.drift =
+        calloc(out->model.n_features + 1, sizeof(*drift));
+    if (!rc && !drift)
+        rc = err_set(err, -ENOMEM, "explain: no memory");
     if (!rc)
         rc = profiles_each(store, &out->model, &window, take_features, &featuring, &n_damaged, err);
     out->n_damaged += n_damaged;

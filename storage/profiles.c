@@ -148,6 +148,7 @@ struct window {
     struct store *store;
     const struct profile_model *model;
     enum profile_level level;
+    struct crew *crew;      /* NULL: nobody helps */
     struct profile *merged; /* NULL: nothing yet */
     bool partial;
     size_t n_damaged;
@@ -164,7 +165,8 @@ static int take_profile(struct window *window, sqlite3_stmt *row, struct err *er
     if (!bytes || hash_of(key, part, bytes, n) != sqlite3_column_int64(row, 2))
         return DAMAGED;
     AUTO(profile) struct profile *profile = NULL;
-    int rc = profile_load(&profile, &window->model->layout, window->level, bytes, (size_t)n, err);
+    int rc = profile_load_by(window->crew, &profile, &window->model->layout, window->level, bytes,
+                             (size_t)n, err);
     if (rc)
         return rc == ERR_CORRUPT ? DAMAGED : rc;
     if (!window->merged) {
@@ -307,7 +309,8 @@ static int walk(struct store *store, const struct profile_model *model,
     bool single = query->to_ms - query->from_ms == window_ms;
     int64_t first_ms = single ? query->from_ms : query->from_ms / window_ms * window_ms;
     for (int64_t start = first_ms; !rc && start < query->to_ms; start += window_ms) {
-        struct window window = {.store = store, .model = model, .level = query->level};
+        struct window window = {
+            .store = store, .model = model, .level = query->level, .crew = query->crew};
         int64_t end = start + window_ms;
         const struct profile_span whole = {start, end};
         rc = cut_window(&window, series->ids, series->n, start, end, err);

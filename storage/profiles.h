@@ -64,6 +64,7 @@ struct profile_query {
     /* Asked before a window is read: is the answer for panes of this fingerprint known already?
        Then nothing is read, and `point` is called with .known. NULL: never. */
     bool (*known)(void *context, uint64_t fingerprint);
+    struct crew *crew; /* that panes are loaded with; NULL: the caller alone */
 };
 
 struct profile_point {

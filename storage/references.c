@@ -88,7 +88,8 @@ static int take_row(sqlite3_stmt *row, const char *model, struct drift_cache *ca
                        "model %s: its reference is damaged; load it again with `assay reference "
                        "load`",
                        model);
-    int rc = reference_load(&out->reference, bytes, (size_t)n, err);
+    struct crew *crew = cache ? drift_cache_crew(cache) : NULL;
+    int rc = reference_load_by(crew, &out->reference, bytes, (size_t)n, err);
     if (!rc && cache)
         drift_cache_keep_reference(cache, key, out->reference);
     return rc;

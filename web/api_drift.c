@@ -11,9 +11,8 @@
 
 #include "common/json_out.h"
 #include "stats/drift_quality.h"
-#include "stats/drift_window.h"
-#include "storage/drift_cache.h"
 #include "storage/drift_components.h"
+#include "storage/drift_judged.h"
 #include "storage/drift_model.h"
 #include "storage/series.h"
 #include "web/completeness.h"
@@ -195,27 +194,20 @@ static void write_point(struct buf *out, const struct profile_point *point,
     out_close(out, '}');
 }
 
-/* What the verdicts of a window depend on beside its panes. */
-static uint64_t window_key(const struct drifting *d, uint64_t fingerprint)
+static struct drift_judging judging_of(const struct drifting *d)
 {
-    const struct reference *reference = d->model.reference.reference;
-    struct {
-        uint64_t fingerprint, reference, n_features, method;
-        double rate, effect;
-    } key = {fingerprint,
-             reference ? reference->id : 0,
-             d->model.n_features,
-             (uint64_t)d->rule.method,
-             d->rule.false_alarm_rate,
-             d->rule.min_effect};
-    return class_id((const char *)&key, sizeof(key));
+    return (struct drift_judging){
+        .cache = d->cache,
+        .rule = &d->rule,
+        .model = &d->model,
+    };
 }
 
 static bool window_known(void *context, uint64_t fingerprint)
 {
     struct drifting *d = context;
-    return drift_cache_window(d->cache, window_key(d, fingerprint), d->features,
-                              d->model.n_features, &d->summary);
+    const struct drift_judging judging = judging_of(d);
+    return drift_judged_find(&judging, fingerprint, d->features, &d->summary);
 }
 
 /* Why a window has no reference where others have one. */
@@ -228,11 +220,10 @@ static void explain_gap(struct drifting *d)
                                               : "the window is as long as the reference's rhythm";
 }
 
-static int judge_window(struct drifting *d, const struct profile_point *point, struct err *err)
+static void no_window(struct drifting *d)
 {
-    uint32_t n = d->model.n_features;
     d->summary = (struct drift_summary){.share = (double)NAN};
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < d->model.n_features; i++)
         d->features[i] = (struct drift_feature){
             .why = "no event in the window",
             .quality.kind = d->kinds[i],
@@ -241,35 +232,46 @@ static int judge_window(struct drifting *d, const struct profile_point *point, s
                         .p_value = (double)NAN,
                         .q_value = (double)NAN},
         };
-    if (!point->profile)
-        return 0;
-    if (drift_window(drift_cache_nulls(d->cache), &d->rule, d->model.reference.reference,
-                     point->profile, d->model.label_id, d->features, &d->summary))
-        return err_set(err, -ENOMEM, "no memory to compare a window");
-    explain_gap(d);
-    drift_cache_keep_window(d->cache, window_key(d, point->fingerprint), d->features, n,
-                            &d->summary);
+}
+
+struct writing {
+    struct drifting *d;
+    const struct profile_point *point;
+};
+
+static int write_feature(void *context, size_t i, struct err *err)
+{
+    const struct writing *writing = context;
+    struct drifting *d = writing->d;
+    (void)err;
+    if (d->wanted[i])
+        write_point(&d->points[i], writing->point,
+                    reference_find(d->model.reference.reference, d->model.features[i].name_id),
+                    &d->features[i]);
     return 0;
 }
 
 static int add_window(void *context, const struct profile_point *point, struct err *err)
 {
     struct drifting *d = context;
+    const struct drift_judging judging = judging_of(d);
+    struct writing writing = {d, point};
+    int rc = 0;
     d->n_partial += point->partial;
-    int rc = point->known ? 0 : judge_window(d, point, err);
+    if (point->profile)
+        rc = drift_judged_make(&judging, point, d->features, &d->summary, err);
+    else if (!point->known)
+        no_window(d);
     if (rc)
         return rc;
+    if (point->profile || point->known)
+        explain_gap(d);
     if (d->summary.n_judged)
         d->share = d->summary.share;
-    for (uint32_t i = 0; i < d->model.n_features; i++) {
+    for (uint32_t i = 0; i < d->model.n_features; i++)
         if (d->features[i].quality.kind != PROFILE_AUTO)
             d->kinds[i] = d->features[i].quality.kind;
-        if (d->wanted[i])
-            write_point(&d->points[i], point,
-                        reference_find(d->model.reference.reference, d->model.features[i].name_id),
-                        &d->features[i]);
-    }
-    return 0;
+    return crew_each(drift_cache_crew(d->cache), d->model.n_features, write_feature, &writing, err);
 }
 
 static void write_window_reference(struct drifting *d, const struct profile_span *window)
@@ -319,6 +321,7 @@ static int walk_pair(struct drifting *d, const struct pair *pair, struct err *er
     char segment[SEGMENT_BYTES];
     query.version = pair->version;
     query.slice = pair->slice;
+    query.crew = drift_cache_crew(d->cache);
     d->pair = pair;
     for (uint32_t i = 0; i < d->model.n_features; i++)
         buf_clear(&d->points[i]);

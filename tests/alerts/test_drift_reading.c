@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "alerts/reading.h"
+#include "storage/drift_cache.h"
 #include "storage/profiles.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
@@ -152,6 +153,25 @@ static void one_feature_and_a_share_of_them_are_judged_by_themselves(void **stat
     assert_float_equal(half.value, 0.5, 0);
 }
 
+static void rules_on_one_window_have_it_judged_once(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new(true);
+    struct drift_cache *cache;
+    must(store_drift_cache(site->store, &cache, NULL), NULL);
+    write_minute(site, START, 30);
+
+    struct reading any = look(site, "any", START + HOUR);
+    struct reading income = look(site, "income", START + HOUR);
+    struct reading half = look(site, "half", START + HOUR);
+
+    assert_int_equal(drift_cache_work(cache).windows, 1);
+    assert_string_equal(income.why, any.why);
+    assert_string_equal(half.why, any.why);
+    assert_int_equal(income.n, N_VALUES);
+    assert_float_equal(income.value, any.value, 0);
+}
+
 static void without_events_or_a_reference_there_is_no_data_and_it_says_why(void **state)
 {
     (void)state;
@@ -256,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shifted_feature_is_an_alarm_once_its_window_is_whole),
         cmocka_unit_test(one_feature_and_a_share_of_them_are_judged_by_themselves),
+        cmocka_unit_test(rules_on_one_window_have_it_judged_once),
         cmocka_unit_test(without_events_or_a_reference_there_is_no_data_and_it_says_why),
         cmocka_unit_test(a_window_is_judged_by_its_own_hour_of_the_weeks_before),
         cmocka_unit_test(missing_values_are_told_when_their_whole_interval_lies_above_the_level),

@@ -216,7 +216,9 @@ static void judge(const struct reference *reference, const struct profile *windo
     AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
     struct drift_summary summary;
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
-    assert_int_equal(drift_window(nulls, &rule, reference, window, 0, out, &summary), 0);
+    const struct drift_question question = {
+        .nulls = nulls, .rule = &rule, .reference = reference, .window = window};
+    assert_int_equal(drift_window(&question, out, &summary), 0);
 }
 
 static void a_cloud_that_turns_keeps_its_norm_and_is_found_by_its_mean(void **state)
