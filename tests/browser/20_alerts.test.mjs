@@ -185,3 +185,57 @@ export async function what_fires_later_appears_by_itself({ page, open }) {
     await page.locator("#nav .count", { hasText: "3" }).waitFor();
     check();
 }
+
+export async function the_overview_says_what_broke_where_since_when_and_what_was_done({ page, open, axe }) {
+    const check = strict(page);
+
+    await open("/");
+    await page.locator(".attention li").nth(1).waitFor();
+
+    const first = page.locator(".attention li").first();
+    assert.match(await first.locator(".attention-head").textContent(), /^criticalauc-lowcreditv4roc_auc 0\.\d+ 0\.\d+ to 0\.\d+ · level 0\.9 · n [\d,]+ · over 1hsince .* ago\)/);
+    assert.match(await first.textContent(), /Done: nothing rolled back: no experiment runs on the model/);
+    assert.match(await page.locator(".models tbody tr").first().textContent(), /^credit.*critical · \d firing/, "the worst model stands first");
+    assert.equal(await page.locator(".attention img").count(), 0);
+    assert.deepEqual(await axe(), []);
+    await first.locator("a").first().click();
+    await page.locator("h1", { hasText: "credit" }).waitFor();
+    assert.match(page.url(), /metrics=roc_auc&version=v4&window=1h/);
+    check();
+}
+
+export async function rules_are_listed_and_a_heading_sorts_them_as_the_address_says({ page, open, axe }) {
+    const check = strict(page), names = () => page.locator("section[aria-label=Rules] tbody th").allTextContents();
+    await open("/#/alerts");
+    const heading = page.locator("section[aria-label=Rules]").getByRole("button", { name: "Rule", exact: true });
+    await heading.waitFor();
+    const as_they_came = await names();
+    const by_name = [...as_they_came].sort(new Intl.Collator("en", { numeric: true }).compare);
+
+    await heading.focus();
+    await page.keyboard.press("Enter");
+    await page.locator("section[aria-label=Rules] th[aria-sort=ascending]").waitFor();
+    assert.deepEqual(await names(), by_name);
+    assert.equal(await heading.evaluate((button) => button === document.activeElement), true, "the keyboard stays there");
+    await page.keyboard.press("Enter");
+    await page.locator("section[aria-label=Rules] th[aria-sort=descending]").waitFor();
+    assert.match(page.url(), /sort=rules%3A-0/);
+    await page.reload();
+    await page.locator("section[aria-label=Rules] th[aria-sort=descending]").waitFor();
+
+    assert.deepEqual(await names(), by_name.reverse());
+    assert.match(await page.locator("section[aria-label=Rules] tr", { hasText: "errors-high" }).textContent(), /error_rate above 20 % over 10m for 7 d/);
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
+export async function an_alert_on_drift_leads_to_the_drift_page_of_its_message({ page, open }) {
+    const check = strict(page);
+    await open("/#/alerts");
+    const link = (data) => page.evaluate((d) => import("/alerts_list.js").then(({ model_link }) => model_link(d)), data);
+
+    assert.equal(await link({ model: "credit", url: "https://assay.example.org/x/#/models/credit/drift?window=1h&from=1&to=2" }), "#/models/credit/drift?window=1h&from=1&to=2");
+    assert.match(await link({ model: "credit", metric: "roc_auc", url: "https://assay.example.org/#/models/credit?window=1h&from=1&to=2" }), /^#\/models\/credit\?metrics=roc_auc/);
+    assert.match(await link({ model: "credit", url: "javascript:alert(1)" }), /^#\/models\/credit/);
+    check();
+}

@@ -220,7 +220,7 @@ export async function every_drawing_has_a_sentence_and_a_table({ page, open, axe
     await open_signed_in(page, open, "/", ".models tbody tr");
     for (const [path, wanted, drawings] of [
         [`/#/models/car_loan?${whole(loans)}`, ".chart canvas", 10], [`/#/models/car_loan/drift?${whole(loans)}&feature=car_value`, ".detail-grid", 2],
-        [`/#/models/car_loan/compare?${span(last(loans))}`, ".matrix", 3], [`/#/releases/${release.name}`, ".metrics-now", 4]]) {
+        [`/#/models/car_loan/compare?${span(last(loans))}`, ".matrix", 3], [`/#/releases/${release.name}`, ".metrics-now", 5]]) {
         await open(path);
         await page.locator(wanted).first().waitFor();
         const tables = page.locator("main").getByRole("button", { name: /^Table/ });

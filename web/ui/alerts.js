@@ -1,9 +1,13 @@
 // What fires, who looks after it, what is silenced, and whether anybody was told.
 import { get, send, session } from "./api.js";
-import { model_link, segment_of, severity_badge, value_of } from "./alerts_list.js";
-import { h, replace } from "./dom.js";
+import { condition_of, model_link, segment_of, severity_badge, value_of } from "./alerts_list.js";
+import { ago, background, facts_of, measured, releases_of, slice_text } from "./attention.js";
+import { h, redraw, replace } from "./dom.js";
 import { NOW, SOON, follow } from "./follow.js";
 import * as format from "./format.js";
+import { worth_telling } from "./release_parts.js";
+import { href } from "./route.js";
+import { sortable } from "./sort.js";
 
 const words = {
     pending: "went bad", firing: "fired", resolved: "resolved", no_data: "lost its data",
@@ -12,12 +16,9 @@ const words = {
 const rank = { critical: 0, warning: 1, info: 2 };
 const phases = { firing: 0, no_data: 1, pending: 2 };
 
-const since = (ms) => (ms === null || ms === undefined || ms < 0 ? "–"
-    : h("time", { title: format.utc(ms) }, format.time(ms), ` (${format.duration(Math.max(0, Date.now() - ms))} ago)`));
-
 function subject(data, link) {
-    const parts = [data.version, segment_of(data.segment).replace(":", " = ")].filter(Boolean);
-    return [data.model ? h("a", { href: link }, data.model) : null, parts.length ? ` ${parts.join(" · ")}` : ""];
+    const slice = slice_text(data);
+    return [data.model ? h("a", { href: link }, data.model) : null, slice ? ` ${slice}` : ""];
 }
 
 // Runs an operation; what the server says against it is shown next to the button.
@@ -46,6 +47,7 @@ class Page {
         this.silences = h("div", {});
         this.deliveries = h("div", {});
         this.history = h("div", {});
+        this.rules = h("div", {});
         this.dialog = h("dialog", { "aria-labelledby": "silence-title" });
         this.said = { silence: h("div", {}), delivery: h("div", {}) };
         const section = (title, tool, ...content) => h("section", { class: "part", "aria-label": title },
@@ -53,60 +55,44 @@ class Page {
         replace(main, h("div", { class: "page-head" }, h("h1", {}, "Alerts"), this.lead), this.message, this.rights, this.active,
             section("Silences", this.begin_silence, this.said.silence, this.silences),
             section("Notifications", null, this.said.delivery, this.deliveries),
-            section("History", null, this.history), this.dialog);
+            section("History", null, this.history), section("Rules", null, this.rules), this.dialog);
     }
 
     async load() {
-        const [who, alerts, history, silences, deliveries] = await Promise.all([session(this.signal),
+        const [who, alerts, history, silences, deliveries, rules, experiments] = await Promise.all([session(this.signal),
             get("/api/v1/alerts", {}, this.signal), get("/api/v1/alerts/history", { limit: 100 }, this.signal),
-            get("/api/v1/silences", {}, this.signal), get("/api/v1/deliveries", { limit: 30 }, this.signal)]);
+            get("/api/v1/silences", {}, this.signal), get("/api/v1/deliveries", { limit: 100 }, this.signal),
+            get("/api/v1/alerts/rules", {}, this.signal), get("/api/v1/experiments", {}, this.signal)]);
         replace(this.message);
         this.may = who.scopes.includes("operate");
         this.begin_silence.disabled = !this.may;
         replace(this.rights, this.may ? null : h("p", { class: "what" }, "Your token may only read; acknowledging and silencing need the scope operate."));
-        this.draw_active(alerts.items, history.items);
+        this.releases = experiments.items.filter(worth_telling);
+        this.draw_active(alerts.items, history.items, rules.items);
         this.draw_silences(silences.items);
         this.draw_deliveries(deliveries.items);
         this.draw_history(history.items);
+        this.draw_rules(rules.items);
     }
 
-    // Redrawing must not take the focus from who works with the keyboard.
-    redraw(element, ...content) {
-        const focus = element.contains(document.activeElement) ? document.activeElement.id : null;
-        replace(element, ...content);
-        if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
-    }
-
-    draw_active(items, history) {
+    draw_active(items, history, rules) {
         const sorted = [...items].sort((a, b) => (phases[a.state] - phases[b.state]) || ((rank[a.severity] ?? 3) - (rank[b.severity] ?? 3)) || (b.since ?? 0) - (a.since ?? 0));
         const n = items.filter((alert) => alert.state === "firing").length;
         const text = n ? `${n} firing${items.length > n ? `, ${items.length - n} pending or without data` : ""}` : items.length ? `nothing fires, ${items.length} pending or without data` : "nothing fires";
         if (this.lead.textContent !== text) this.lead.textContent = text;
         if (!items.length) {
-            this.redraw(this.active, h("section", { class: "message" }, h("h2", {}, "Nothing fires"),
-                history.length ? h("p", { class: "good" }, "Every rule that could be judged is well. What happened before is below.")
-                    : [h("p", {}, "No rule has ever fired. Rules stand under ", h("code", {}, "alerts:"), " in ", h("code", {}, "assay.yaml"), ", for example:"),
+            redraw(this.active, h("section", { class: "message" }, h("h2", {}, "Nothing fires"),
+                rules.length ? h("p", { class: "good" }, `${format.things(rules.length, "rule")} ${rules.length === 1 ? "watches" : "watch"}; every one that could be judged is well. `, history.length ? "What happened before is below." : "None has ever fired.")
+                    : [h("p", {}, "There is no rule: nothing can fire. Rules stand under ", h("code", {}, "alerts:"), " in ", h("code", {}, "assay.yaml"), ", for example:"),
                         h("pre", { tabindex: "0" }, "alerts:\n  - {name: auc-low, model: credit, metric: roc_auc, window: 1h, below: 0.80, for: 10m}"),
                         h("p", {}, "Then ", h("code", {}, "assay check assay.yaml"), " says whether the rule can be judged.")]));
             return;
         }
-        this.redraw(this.active, h("ul", { class: "alerts" }, sorted.map((alert) => this.card(alert))));
-    }
-
-    // What was measured, where a rule is about a value: not of a rollback, nor of a broken chain.
-    measured(data, alert) {
-        const { value, interval, level } = value_of(data);
-        const bounded = level !== null && (data.metric || data.level !== 0);
-        if (!data.metric && (data.value === null || data.value === undefined)) return null;
-        return h("p", { class: "alert-value" }, data.metric ? [h("code", {}, data.metric), " ", h("b", {}, value)] : h("b", {}, value),
-            interval ? h("span", { class: "range", title: "95% confidence interval" }, ` ${interval}`) : null,
-            bounded ? h("span", { class: "range" }, ` · level ${level}`) : null,
-            data.n ? h("span", { class: "range" }, ` · n ${format.count(data.n)}`) : null,
-            alert.no_data && alert.state !== "no_data" ? h("span", { class: "bad" }, " · no data now; it stays as it was") : null);
+        redraw(this.active, h("ul", { class: "alerts" }, sorted.map((alert) => this.card(alert))));
     }
 
     card(alert) {
-        const data = { name: alert.rule, model: alert.model, version: alert.version, segment: alert.segment, since: alert.bad_since, ...alert.data };
+        const data = facts_of(alert), value = measured(data), releases = releases_of(data, this.releases);
         const said = h("div", {}), firing = alert.state === "firing";
         const notes = Object.entries(data.annotations ?? {});
         const ack = (event) => operate(event.target, said, () => send("POST", `/api/v1/alerts/${encodeURIComponent(alert.id)}/ack`), () => this.load());
@@ -115,25 +101,27 @@ class Page {
                 firing ? null : h("span", { class: "badge" }, alert.state === "pending" ? "pending" : "no data"),
                 alert.flapping ? h("span", { class: "badge warn", title: "changed more than 6 times within an hour" }, "flapping") : null,
                 h("span", { class: "about" }, subject(data, model_link(data)))),
-            this.measured(data, alert),
+            value || alert.no_data ? h("p", { class: "alert-value" }, value, alert.no_data && alert.state !== "no_data" ? h("span", { class: "bad" }, " · no data now; it stays as it was") : null) : null,
             data.summary ? h("p", {}, data.summary) : null,
-            notes.map(([key, text]) => h("p", { class: "what" }, `${key}: ${text}`)),
-            h("p", { class: "what" }, firing ? "firing since " : "bad since ", since(firing ? alert.since : alert.bad_since),
-                alert.acked_by ? [" · acknowledged by ", h("b", {}, alert.acked_by), " ", since(alert.acked_at)] : firing ? " · nobody has acknowledged it" : ""),
+            background(data),
+            notes.map(([key, text]) => h("p", { class: "what" }, `${key}: `, /^https?:\/\//.test(text) ? h("a", { href: text, rel: "noreferrer" }, text) : text)),
+            h("p", { class: "what" }, firing ? "firing since " : "bad since ", ago(firing ? alert.since : alert.bad_since),
+                alert.acked_by ? [" · acknowledged by ", h("b", {}, alert.acked_by), " ", ago(alert.acked_at)] : firing ? " · nobody has acknowledged it" : ""),
+            releases.length ? h("p", { class: "what" }, "Now: ", releases) : null,
             h("div", { class: "actions" },
                 firing && !alert.acked_by ? h("button", { type: "button", id: `ack-${alert.id}`, disabled: !this.may, "aria-label": `Acknowledge ${alert.rule}`, onclick: ack }, "Acknowledge") : null,
                 h("button", { type: "button", id: `silence-${alert.id}`, disabled: !this.may, "aria-label": `Silence ${alert.rule}`, onclick: () => this.ask_silence(matchers_of(data)) }, "Silence…"),
-                data.model ? h("a", { href: model_link(data) }, "See the chart") : null),
+                data.model ? h("a", { href: model_link(data), "aria-label": `See the chart of ${alert.rule}` }, "See the chart") : null),
             said);
     }
 
     draw_silences(items) {
         if (!items.length) {
-            this.redraw(this.silences, h("p", { class: "message" }, "No silence runs: whoever the routes name is told. Silence an alert above while you work on it."));
+            redraw(this.silences, h("p", { class: "message" }, "No silence runs: whoever the routes name is told. Silence an alert above while you work on it."));
             return;
         }
         const end = (silence) => (event) => operate(event.target, this.said.silence, () => send("DELETE", `/api/v1/silences/${silence.id}`), () => this.load());
-        this.redraw(this.silences, table("Silences", ["Matches", "Until", "Who and why", ""], items.map((s) => h("tr", {},
+        redraw(this.silences, table("Silences", ["Matches", "Until", "Who and why", ""], items.map((s) => h("tr", {},
             h("td", {}, s.matchers.map((m) => h("code", { class: "matcher" }, m))),
             h("td", {}, h("time", { title: format.utc(s.ends) }, format.time(s.ends)), h("small", {}, `${format.duration(Math.max(0, s.ends - Date.now()))} left`)),
             h("td", {}, h("b", {}, s.created_by), h("small", {}, s.comment)),
@@ -142,25 +130,43 @@ class Page {
 
     draw_deliveries(items) {
         if (!items.length) {
-            this.redraw(this.deliveries, h("p", { class: "message" }, "Nobody was told anything yet. Receivers and routes stand under ", h("code", {}, "receivers:"), " and ", h("code", {}, "route:"), "."));
+            redraw(this.deliveries, h("p", { class: "message" }, "Nobody was told anything yet. Receivers and routes stand under ", h("code", {}, "receivers:"), " and ", h("code", {}, "route:"), "."));
             return;
         }
         const again = (d) => (event) => operate(event.target, this.said.delivery, () => send("POST", `/api/v1/deliveries/${d.id}/again`), () => this.load());
         const state = (d) => ({ sent: h("span", { class: "badge good" }, h("i", { "aria-hidden": "true" }), "sent"),
             failed: h("span", { class: "badge bad" }, h("i", { "aria-hidden": "true" }), "failed") }[d.state] ?? h("span", { class: "badge" }, h("i", { "aria-hidden": "true" }), "waiting"));
         const order = { failed: 0, waiting: 1, sent: 2 };
-        this.redraw(this.deliveries, table("Notifications", ["State", "To", "About", "When", "What came back", ""],
-            [...items].sort((a, b) => order[a.state] - order[b.state]).map((d) => h("tr", {},
-                h("td", {}, state(d)), h("td", {}, d.receiver),
-                h("td", {}, d.type.replace("alert.", ""), h("small", {}, d.group)),
-                h("td", { title: format.utc(d.created) }, format.time(d.created), h("small", {}, `${d.attempts} ${d.attempts === 1 ? "attempt" : "attempts"}${d.next ? `, next ${format.clock_time(d.next)}` : ""}`)),
-                h("td", {}, d.status ? `HTTP ${d.status}` : d.attempts ? "no answer" : "–", d.problem ? h("small", {}, d.problem) : null),
+        const came_back = (d, alike) => (d.status ? `HTTP ${d.status}` : d.attempts ? "no answer" : alike[0].state === "waiting" ? "waits behind an earlier one" : "–");
+        redraw(this.deliveries, table("Notifications", ["State", "To", "About", "When", "What came back", ""],
+            alike_of([...items].sort((a, b) => order[a.state] - order[b.state])).map((alike) => [alike.reduce((a, b) => (b.attempts > a.attempts ? b : a)), alike]).map(([d, alike]) => h("tr", {},
+                h("td", { "data-sort": order[d.state] }, state(d)), h("td", { "data-sort": d.receiver }, d.receiver),
+                h("td", { "data-sort": d.type }, d.type.replace("alert.", ""), alike.length > 1 ? h("b", {}, ` × ${alike.length}`) : null, h("small", {}, d.group)),
+                h("td", { "data-sort": alike[0].created, title: format.utc(alike[0].created) }, alike.length > 1 ? `${format.time(alike.at(-1).created)} – ` : "", format.time(alike[0].created), h("small", {}, `${format.things(d.attempts, "attempt")}${d.attempts && d.next ? `, next ${format.clock_time(d.next)}` : ""}`)),
+                h("td", {}, came_back(d, alike), d.problem ? h("small", {}, d.problem) : null),
                 h("td", { class: "number" }, d.state === "failed" ? h("button", { type: "button", id: `again-${d.id}`, disabled: !this.may, "aria-label": `Send again: notification ${d.id}`, onclick: again(d) }, "Send again") : null)))));
+        sortable(this.deliveries.querySelector("table"), "notifications");
+    }
+
+    // What is watched, whether it ever fired or not.
+    draw_rules(items) {
+        if (!items.length) {
+            redraw(this.rules, h("p", { class: "message" }, "No rule watches anything yet."));
+            return;
+        }
+        const state = { firing: "bad", pending: "warn", no_data: "warn" };
+        redraw(this.rules, table("Rules", ["Rule", "State", "Watches", "Where", "Severity"], items.map((r) => h("tr", {},
+            h("th", { scope: "row", "data-sort": r.name }, r.name),
+            h("td", { "data-sort": phases[r.state] ?? 3 }, h("span", { class: `badge ${state[r.state] ?? ""}` }, h("i", { "aria-hidden": "true" }), r.state.replace("_", " "))),
+            h("td", {}, condition_of(r)),
+            h("td", { "data-sort": r.model ?? "" }, r.model ? h("a", { href: href(["models", r.model]) }, r.model) : "everything", slice_text(r) ? h("small", {}, slice_text(r)) : null),
+            h("td", { "data-sort": rank[r.severity] ?? 3 }, severity_badge(r.severity))))));
+        sortable(this.rules.querySelector("table"), "rules");
     }
 
     draw_history(items) {
         if (!items.length) {
-            this.redraw(this.history, h("p", { class: "message" }, "Nothing happened yet."));
+            redraw(this.history, h("p", { class: "message" }, "Nothing happened yet."));
             return;
         }
         const line = (e) => {
@@ -169,7 +175,7 @@ class Page {
                 h("span", {}, h("b", {}, e.data.name ?? e.alert), ` ${words[e.event]}${e.data.model ? " · " : ""}`, subject(e.data, model_link(e.data, over ? e.at : null)),
                     e.data.metric ? h("span", { class: "range" }, ` ${e.data.metric} ${value}${level === null ? "" : `, level ${level}`}`) : null));
         };
-        this.redraw(this.history, h("ol", { class: "timeline", tabindex: "0", "aria-label": "What happened, newest first" }, items.map(line)));
+        redraw(this.history, h("ol", { class: "timeline", tabindex: "0", "aria-label": "What happened, newest first" }, items.map(line)));
     }
 
     ask_silence(matchers) {
@@ -194,6 +200,16 @@ class Page {
         this.dialog.showModal();
         (matchers.length ? why : lines).focus();
     }
+}
+
+// Those to be sent, and sent, alike to the same receiver about the same are one line; of what failed each is sent again.
+function alike_of(items) {
+    const lines = new Map();
+    for (const d of items) {
+        const key = d.state === "failed" ? `failed ${d.id}` : [d.state, d.receiver, d.type, d.group].join("\n");
+        lines.set(key, [...(lines.get(key) ?? []), d]);
+    }
+    return [...lines.values()];
 }
 
 function matchers_of(data) {

@@ -32,9 +32,23 @@ export function value_of(data) {
     };
 }
 
+// What a rule of GET /alerts/rules watches, in words.
+export function condition_of(rule) {
+    const bound = (word, level) => (level === null ? null : `${word} ${rule.relative ? `a change of ${format.value(level, "percent")}` : format.value(level, kind_of(rule.metric ?? ""))}`);
+    const bounds = [bound("above", rule.above), bound("below", rule.below)].filter(Boolean).join(" or ");
+    const what = {
+        level: rule.metric, trend: `a trend of ${rule.metric}`, absent: "no data", drift: `drift of ${rule.feature ?? "the features"}`, lag: "how far reading is behind",
+        quality: `values of ${rule.feature ?? "the features"}`, experiment: "what releases do", audit: "the chain of the audit log", certificate: "the end of a certificate",
+        change: `a change of ${rule.metric ?? rule.feature ?? "what is watched by the event"}`,
+    }[rule.kind] ?? rule.kind;
+    return [what, bounds, rule.window > 0 ? `over ${format.span_name(rule.window)}` : "", rule.for > 0 ? `for ${format.duration(rule.for)}` : ""].filter(Boolean).join(" ");
+}
+
 // The Model page on the alert's metric, version and slice: from well before it went bad up to now,
-// or, once it is over (`until`), to its end.
+// or, once it is over (`until`), to its end; of drift, the Drift page as the message has it.
 export function model_link(data, until = null) {
+    const [, drift] = /(#\/models\/[^/?]+\/drift\?.*)$/.exec(data.url ?? "") ?? [];
+    if (drift) return drift; // what moved is on a page of its own
     const length = data.window ? data.window.end - data.window.start : format.HOUR;
     const before = Math.max(12 * length, 2 * format.HOUR);
     const from = (data.since > 0 ? data.since : data.window?.start ?? Date.now()) - before;

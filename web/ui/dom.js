@@ -34,3 +34,12 @@ export function replace(element, ...children) {
     add(element, children);
     return element;
 }
+
+// As `replace`, but who works with the keyboard keeps the focus: what has the same id or address gets it.
+export function redraw(element, ...children) {
+    const had = element.contains(document.activeElement) ? document.activeElement : null, address = had?.getAttribute("href");
+    replace(element, ...children);
+    const same = had?.id ? `#${CSS.escape(had.id)}` : address ? `[href="${CSS.escape(address)}"]` : null;
+    if (same) element.querySelector(same)?.focus({ preventScroll: true });
+    return element;
+}

@@ -13,6 +13,7 @@ import { change, href, read } from "./route.js";
 import { save_csv, save_json } from "./save.js";
 import { laid_over, releases_of } from "./since.js";
 import { slices_table } from "./slices.js";
+import { sortable } from "./sort.js";
 import { model_head, quiet_range } from "./tabs.js";
 import { by_clock, since_release } from "./time_axis.js";
 
@@ -308,16 +309,17 @@ class Page {
             const i = this.model.versions.indexOf(v.version), f = v.facts ?? {};
             const about = [f.framework, f.code_version, f.data_snapshot, f.artifact_uri, f.artifact_bytes === undefined ? null : format.bytes(f.artifact_bytes), f.notes].filter(Boolean);
             return h("tr", {},
-                h("th", { scope: "row" }, h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }), v.version),
+                h("th", { scope: "row", "data-sort": v.version }, h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }), v.version),
                 v.first_seen === null ? h("td", { colspan: "2" }, h("small", {}, "registered; it has not served yet"))
-                    : [v.first_seen, v.last_seen].map((at) => h("td", { title: format.utc(at) }, format.time(at))),
-                h("td", { class: "number" }, format.count(counted(v.version))),
+                    : [v.first_seen, v.last_seen].map((at) => h("td", { class: "when", "data-sort": at, title: format.utc(at) }, format.time(at))),
+                h("td", { class: "number", "data-sort": counted(v.version) }, format.count(counted(v.version))),
                 h("td", {}, about.length ? about.join(" · ") : h("small", {}, "register facts with PUT …/versions/", v.version)));
         };
         replace(this.versions, h("h2", {}, "Versions"), h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" },
             h("caption", { class: "unseen" }, "Versions of this model"),
-            h("thead", {}, h("tr", {}, ["Version", "First seen", "Last seen", "Predictions in range", "Facts"].map((t) => h("th", { scope: "col" }, t)))),
+            h("thead", {}, h("tr", {}, ["Version", "First seen", "Last seen", "Predictions in range", "Facts"].map((t, i) => h("th", { scope: "col", class: i === 3 ? "number" : null }, t)))),
             h("tbody", {}, this.known_versions.map(line)))));
+        sortable(this.versions.querySelector("table"), "versions");
     }
 
     step_range(by) {

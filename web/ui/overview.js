@@ -1,13 +1,15 @@
 // Every model in a line: is it fed, does it answer well, fast and without errors?
 import { get, in_parallel, model_path } from "./api.js";
 import { segment_of, severities, severity_badge } from "./alerts_list.js";
+import { attention } from "./attention.js";
 import { needs_labels } from "./chart.js";
-import { h, replace } from "./dom.js";
+import { h, redraw, replace } from "./dom.js";
 import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
-import { release_link, worth_telling } from "./release_parts.js";
+import { is_held, release_link, worth_telling } from "./release_parts.js";
 import { href } from "./route.js";
 import { save_buttons, save_svgs } from "./save.js";
+import { sortable } from "./sort.js";
 import { spark } from "./spark.js";
 import { nothing_yet } from "./states.js";
 
@@ -39,7 +41,7 @@ function cell(label, series, kind, from_zero) {
     const points = series?.points ?? [];
     const last = points.findLast((p) => p.value !== null);
     const name = series?.metric ?? label;
-    return h("td", { "data-label": label },
+    return h("td", { "data-label": label, "data-sort": last?.value },
         h("div", { class: "cell" },
             h("div", {},
                 h("b", {}, last ? format.value(last.value, kind, format.half_width(last)) : "–"),
@@ -75,7 +77,7 @@ function drift_cell(model, drift) {
     if (!drift.reference)
         return h("td", { "data-label": "drift" }, h("small", { title: "Inputs are compared with a reference: see `reference:` in docs/configuration.md" }, "no reference"));
     const { newest, shares } = drift;
-    return h("td", { "data-label": "drift" },
+    return h("td", { "data-label": "drift", "data-sort": shares.at(-1) },
         h("div", { class: "cell" },
             h("div", {},
                 h("a", { href: href(["models", model, "drift"]) }, h("b", {}, newest ? `${newest.drifted} of ${newest.features}` : "–")),
@@ -108,20 +110,26 @@ class Row {
         this.series = Object.fromEntries(answer.series.map((s) => [s.metric, settled(answer, s)]));
         this.draw();
     }
+    // How soon somebody should look: the smaller the sooner.
+    trouble() {
+        const worst = Math.min(...(this.alerts ?? []).map((a) => severities.indexOf(a.severity)), severities.length);
+        const level = { warn: 0, idle: 2 }[state_of(this.model).level] ?? 3;
+        return worst * 10 + (this.releases?.some((e) => e.state === "rolled_back" || is_held(e)) ? 0 : 5) + level;
+    }
     draw() {
         const { model } = this, quality = quality_of[model.task] ?? "count", s = this.series ?? {};
         const coverage = model.predictions > 0 ? model.joined / model.predictions : null;
-        replace(this.element,
-            h("th", { scope: "row" },
+        redraw(this.element,
+            h("th", { scope: "row", "data-sort": model.name },
                 h("a", { href: href(["models", model.name]) }, model.name),
                 h("small", {}, model.task, " · ", model.versions.length === 1 ? model.versions[0] : `${model.versions.length} versions`)),
-            h("td", { "data-label": "state" }, h("div", { class: "badges" }, badge(state_of(model)), alert_badge(this.alerts), this.releases?.map(release_link))),
+            h("td", { "data-label": "state", "data-sort": this.trouble() }, h("div", { class: "badges" }, badge(state_of(model)), alert_badge(this.alerts), this.releases?.map(release_link))),
             cell(quality, s[quality], format.kind_of(quality, s[quality]?.unit), false),
             cell("predictions / h", s.count, "count", true),
             cell("errors", s.error_rate, "percent", true),
             cell("latency p99", s.latency_p99, "ms", true),
             drift_cell(model.name, this.drift),
-            h("td", { "data-label": "labels", class: "number" },
+            h("td", { "data-label": "labels", class: "number", "data-sort": coverage },
                 h("b", {}, coverage === null ? "–" : format.value(coverage, "percent", 0.05)),
                 h("small", { title: "predictions that wait for their label" }, `${format.count(model.pending)} pending`)));
     }
@@ -155,7 +163,7 @@ async function items_of(path, wanted, signal) {
 export async function open(main, { signal }) {
     const rows = new Map();
     const body = h("tbody", {});
-    const message = h("div", {});
+    const message = h("div", {}), urgent = h("div", {});
     const title = h("p", { class: "lead" });
     const table = h("table", { class: "models", hidden: true },
         h("caption", { class: "unseen" }, "All models"),
@@ -163,25 +171,31 @@ export async function open(main, { signal }) {
         body);
     const tools = files(rows);
     tools.hidden = true;
-    replace(main, h("div", { class: "page-head" }, h("h1", {}, "Overview"), tools, title), message, table);
+    replace(main, h("div", { class: "page-head" }, h("h1", {}, "Overview"), tools, title), message, urgent, table);
 
     const load = async () => {
         const { items } = await get("/api/v1/models", {}, signal);
         replace(message, items.length ? null : nothing_yet());
         table.hidden = tools.hidden = items.length === 0;
         const fed = items.filter((m) => state_of(m).level === "good").length;
-        title.textContent = items.length ? `${items.length} ${items.length === 1 ? "model" : "models"}, ${fed} receiving · last 24 hours, hour by hour` : "";
         const [alerts, releases] = await Promise.all([
             items_of("/api/v1/alerts", (a) => a.state === "firing", signal), items_of("/api/v1/experiments", worth_telling, signal)]);
+        title.textContent = items.length ? `${format.things(items.length, "model")}, ${fed} receiving${alerts.length ? "" : ", nothing fires"} · last 24 hours, hour by hour` : "";
+        redraw(urgent, attention(alerts, releases));
         for (const model of items) {
             const row = rows.get(model.name);
             if (row) row.update(model);
             else rows.set(model.name, new Row(model));
             rows.get(model.name).show(alerts.filter((a) => a.model === model.name), releases.filter((e) => e.model === model.name));
         }
-        replace(body, items.map((m) => rows.get(m.name).element));
+        const in_order = items.map((m) => rows.get(m.name)).sort((a, b) => a.trouble() - b.trouble());
+        const focused = document.activeElement;
+        replace(body, in_order.map((row) => row.element));
+        if (body.contains(focused)) focused.focus({ preventScroll: true });
+        sortable(table, "models");
         await in_parallel(items, 4, (m) => rows.get(m.name).load(signal));
         await in_parallel(items, 2, (m) => rows.get(m.name).load_drift(signal)); // the dearest question comes last
+        sortable(table, "models");
     };
     await follow(signal, { load, message, hears: ({ type }) => (type === "status" ? null : SOON) });
 }

@@ -14,7 +14,7 @@ export const words_of_status = {
 export function badge(words) {
     return h("span", { class: `badge ${words[0]}` }, h("i", { "aria-hidden": "true" }), words[1]);
 }
-const is_held = (e) => e.state === "running" && e.verdict?.verdict === "hold";
+export const is_held = (e) => e.state === "running" && e.verdict?.verdict === "hold";
 export const state_badge = (e) => [badge(e.frozen ? ["warn", "frozen"] : words_of_state[e.state] ?? ["", e.state]), is_held(e) ? badge(["warn", "held"]) : null];
 
 // A release that is under way, or was taken back within the day: who asks at night asks that first.

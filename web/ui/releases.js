@@ -1,10 +1,11 @@
 // Every release in a line: where it stands on its ramp, and what was decided last.
 import { get } from "./api.js";
-import { h, replace, svg } from "./dom.js";
+import { h, redraw, replace, svg } from "./dom.js";
 import { NOW, SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { model_line, state_badge } from "./release_parts.js";
 import { href } from "./route.js";
+import { sortable } from "./sort.js";
 
 const rank = { running: 0, paused: 0, draft: 1, promoted: 2, rolled_back: 2 };
 
@@ -31,21 +32,20 @@ export async function open(main, { signal }) {
     const message = h("div", {}), place = h("div", {}), lead = h("p", { class: "lead" });
     replace(main, h("div", { class: "page-head" }, h("h1", {}, "Releases"), lead), message, place);
     const line = (e) => h("tr", {},
-        h("th", { scope: "row" }, h("a", { href: href(["releases", e.name]) }, e.name), h("small", {}, model_line(e))),
-        h("td", { "data-label": "state" }, state_badge(e)),
-        h("td", { "data-label": "ramp" }, h("div", { class: "cell" }, h("b", {}, `${e.weight} %`), staircase(e))),
-        h("td", { "data-label": "decided" }, e.verdict?.verdict ? [h("span", {}, e.verdict.reason || e.verdict.verdict), h("small", { title: format.utc(e.verdict.decided_at) }, format.time(e.verdict.decided_at))] : h("small", {}, "nothing yet")),
-        h("td", { "data-label": "since", title: format.utc(e.since) }, format.time(e.since)));
+        h("th", { scope: "row", "data-sort": e.name }, h("a", { href: href(["releases", e.name]) }, e.name), h("small", {}, model_line(e))),
+        h("td", { "data-label": "state", "data-sort": `${rank[e.state]}${e.state}` }, h("div", { class: "badges" }, state_badge(e))),
+        h("td", { "data-label": "ramp", "data-sort": e.weight }, h("div", { class: "cell" }, h("b", { class: "number" }, `${e.weight} %`), staircase(e))),
+        h("td", { "data-label": "decided", "data-sort": e.verdict?.decided_at }, e.verdict?.verdict ? [h("span", {}, e.verdict.reason || e.verdict.verdict), h("small", { title: format.utc(e.verdict.decided_at) }, format.time(e.verdict.decided_at))] : h("small", {}, "nothing yet")),
+        h("td", { "data-label": "since", class: "when", "data-sort": e.since, title: format.utc(e.since) }, format.time(e.since)));
     const load = async () => {
         const { items } = await get("/api/v1/experiments", {}, signal);
         replace(message, items.length ? null : nothing());
         const n = items.filter((e) => rank[e.state] === 0).length;
         lead.textContent = items.length ? `${n} under way, ${items.length} in all` : "";
         const sorted = [...items].sort((a, b) => rank[a.state] - rank[b.state] || b.since - a.since);
-        const focus = place.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-        replace(place, items.length ? h("table", { class: "models releases" }, h("caption", { class: "unseen" }, "All releases"),
+        redraw(place, items.length ? h("table", { class: "models releases" }, h("caption", { class: "unseen" }, "All releases"),
             h("thead", {}, h("tr", {}, ["Release", "State", "Treatment", "Last decision", "Since"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, sorted.map(line))) : null);
-        if (focus) place.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+        if (items.length) sortable(place.querySelector("table"), "releases");
     };
     const hears = ({ type }) => (type === "transition" || type === "open" ? NOW : type === "window" ? SOON : null);
     await follow(signal, { load, message, hears });

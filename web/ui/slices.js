@@ -6,6 +6,7 @@ import * as format from "./format.js";
 import { colour } from "./palette.js";
 import { change } from "./route.js";
 import { save_buttons } from "./save.js";
+import { sortable } from "./sort.js";
 import { spark } from "./spark.js";
 
 const WIDTH = 260, LINE = 15;
@@ -88,10 +89,10 @@ function draw(place, page, { keys, key, names, metric, kind, better, scale, sort
     const focus = document.activeElement?.id;
     const numbers = (p) => h("div", {}, h("b", {}, format.value(p.value, kind, format.half_width(p))), " ", h("small", {}, format.interval(p, kind)));
     const line = (row) => h("tr", {},
-        h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => change({ segment: row.segment }), title: "Show only this slice in the charts" }, row.segment.slice(key.length + 1)),
+        h("th", { scope: "row", "data-sort": row.segment }, h("button", { type: "button", class: "link", onclick: () => change({ segment: row.segment }), title: "Show only this slice in the charts" }, row.segment.slice(key.length + 1)),
             row.worse_by > 1 ? h("small", { class: "verdict bad", title: "its interval leaves out the value of everything together" }, better === "none" ? " ◆ differs" : " ▼ worse") : null),
-        h("td", { class: "number" }, row.points.map((p) => h("div", { title: `${p.n} predictions, ${p.labelled} with a label` }, format.count(p.n)))),
-        h("td", { class: "number" }, row.points.map(numbers)),
+        h("td", { class: "number", "data-sort": row.points.reduce((sum, p) => sum + p.n, 0) }, row.points.map((p) => h("div", { title: `${p.n} predictions, ${p.labelled} with a label` }, format.count(p.n)))),
+        h("td", { class: "number", "data-sort": row.points.findLast((p) => p.value !== null)?.value }, row.points.map(numbers)),
         h("td", {}, interval_plot(row.points, scale, kind)),
         h("td", {}, row.points.map(course_of)));
     replace(place, h("div", { class: "block-head" }, h("h2", {}, "Slices"), select("slice-metric", names, metric, "Metric"), " by ", select("slice-key", keys, key, "Segment"),
@@ -102,5 +103,6 @@ function draw(place, page, { keys, key, names, metric, kind, better, scale, sort
             h("thead", {}, h("tr", {}, h("th", { scope: "col" }, key), h("th", { scope: "col" }, "n"), h("th", { scope: "col" }, metric),
                 h("th", { scope: "col" }, ends.length ? h("span", { class: "ends" }, h("span", {}, format.value(scale.low, kind, (scale.high - scale.low) / 20)), "95% interval", h("span", {}, format.value(scale.high, kind, (scale.high - scale.low) / 20))) : "95% interval"), h("th", { scope: "col" }, "over the range"))),
             h("tbody", {}, sorted.map(line)))));
+    sortable(place.querySelector("table"), "slices");
     if (focus === "slice-metric" || focus === "slice-key") document.getElementById(focus)?.focus({ preventScroll: true });
 }
