@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "collector/changing_streams.h"
-#include "collector/waiting_order.h"
+#include "collector/waiting_events.h"
 #include "storage/change_points.h"
 
 enum {
@@ -27,10 +27,8 @@ struct changing {
     struct store *store;
     const struct config *config;
     bool active;
-    struct waiting *waiting;
-    size_t n_waiting, waiting_capacity;
-    size_t n_stored; /* of them in the database */
-    struct waiting_order order;
+    struct waiting_events waiting;
+    size_t n_stored; /* rows of them in the database */
     struct found *found;
     size_t n_found, found_capacity;
 };
@@ -40,28 +38,10 @@ static int no_memory(struct err *err)
     return err_set(err, -ENOMEM, "collector: no memory for what detectors of changes wait for");
 }
 
-static float finite_float(double value)
+/* What a float can hold. */
+static double within_float(double value)
 {
-    return (float)fmin(fmax(value, -(double)FLT_MAX), (double)FLT_MAX);
-}
-
-static int wait_for_look(struct changing *changing, const struct watched_stream *stream,
-                         int64_t ts_ms, uint64_t hash, unsigned place, double value,
-                         struct err *err)
-{
-    if (!stream || stream->state.method == CHANGE_NOT_WATCHED)
-        return 0;
-    if (changing->n_waiting == changing->waiting_capacity) {
-        size_t capacity = changing->waiting_capacity ? changing->waiting_capacity * 2 : 1024;
-        struct waiting *more = realloc(changing->waiting, capacity * sizeof(*more));
-        if (!more)
-            return no_memory(err);
-        changing->waiting = more;
-        changing->waiting_capacity = capacity;
-    }
-    changing->waiting[changing->n_waiting++] =
-        (struct waiting){ts_ms, hash, stream->number, finite_float(value), (uint8_t)place};
-    return 0;
+    return fmin(fmax(value, -(double)FLT_MAX), (double)FLT_MAX);
 }
 
 /* --- events --- */
@@ -72,75 +52,76 @@ static unsigned tie_of(uint64_t hash)
     return (unsigned)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 56) % MEAN_TIES;
 }
 
-static int take_metric(struct changing *changing, struct watched_stream *stream, double value,
-                       int64_t ts_ms, uint64_t hash, struct err *err)
+static void take_metric(struct changing *changing, const struct watched_stream *stream,
+                        double value, uint64_t hash)
 {
-    if (!stream || isnan(value))
-        return 0;
-    return stream->is_mean ? wait_for_look(changing, stream, ts_ms, hash, tie_of(hash), value, err)
-                           : wait_for_look(changing, stream, ts_ms, hash, value != 0, 0, err);
+    if (isnan(value))
+        return;
+    if (stream->is_mean)
+        waiting_add(&changing->waiting, stream->number, tie_of(hash), within_float(value));
+    else
+        waiting_add(&changing->waiting, stream->number, value != 0, 0);
 }
 
 /* What the event says of the metrics that are known with its prediction, or with its label. */
-static int take_metrics(struct changing *changing, const struct watched *watched,
-                        const struct metric_setup *setup, const struct sample *sample,
-                        bool of_labels, uint64_t hash, struct err *err)
+static void take_metrics(struct changing *changing, const struct watched *watched,
+                         const struct metric_setup *setup, const struct sample *sample,
+                         bool of_labels, uint64_t hash)
 {
-    int rc = 0;
-    for (int i = 0; !rc && i < N_WATCHED_METRICS; i++) {
+    for (int i = 0; i < N_WATCHED_METRICS; i++) {
         const struct watched_metric *metric = &watched_metrics[i];
         if (watched->metrics[i] && metric->of_labels == of_labels)
-            rc = take_metric(changing, watched->metrics[i], metric->value(setup, sample),
-                             sample->ts_ms, hash, err);
+            take_metric(changing, watched->metrics[i], metric->value(setup, sample), hash);
     }
-    return rc;
 }
 
-static int take_feature(struct changing *changing, struct watched_stream *stream,
-                        const struct profile_item *item, int64_t ts_ms, uint64_t hash,
-                        struct err *err)
+static void take_category(struct changing *changing, const struct watched_stream *stream,
+                          uint64_t category, uint64_t hash)
 {
     const struct reference_feature *feature = stream->feature;
-    bool number = item->kind == VALUE_NUMBER || item->kind == VALUE_ARRAY;
-    bool category = item->kind == VALUE_TEXT || item->kind == VALUE_BOOL;
-    if (!feature || (feature->kind == PROFILE_CATEGORICAL ? !category : !number))
-        return 0; /* no value, or of another type than the reference's */
-    uint64_t tie = hash ^ feature->name_id;
-    if (stream->state.method == CHANGE_BY_RATE)
-        return wait_for_look(changing, stream, ts_ms, hash,
-                             item->category == feature->categories[change_stream_one(feature)].id,
-                             0, err);
-    unsigned bin = category ? change_shape_bin_category(feature, item->category, tie)
-                            : change_shape_bin(feature, item->number, tie);
-    return wait_for_look(changing, stream, ts_ms, hash, bin, category ? 0 : item->number, err);
+    const unsigned place =
+        stream->state.method == CHANGE_BY_RATE
+            ? category == stream->one
+            : change_shape_bin_category(feature, category, hash ^ feature->name_id);
+    waiting_add(&changing->waiting, stream->number, place, 0);
 }
 
-/* A large reference is not in the cache: all of its features are waited for together. */
-static void fetch_ranks(const struct watched *watched, const struct profile_item *items, size_t n)
+static void take_number(struct changing *changing, const struct watched_stream *stream,
+                        double number, uint64_t hash)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct watched_stream *stream =
-            items[i].slot < watched->n_slots ? watched->by_slot[items[i].slot] : NULL;
-        if (stream && items[i].kind == VALUE_NUMBER && stream->state.method == CHANGE_BY_SHAPE &&
-            stream->feature->grid)
-            reference_ahead(stream->feature, items[i].number);
-    }
+    const struct reference_feature *feature = stream->feature;
+    waiting_add(&changing->waiting, stream->number,
+                change_shape_bin(feature, number, hash ^ feature->name_id), within_float(number));
+}
+
+static void take_feature(struct changing *changing, const struct watched_stream *stream,
+                         const struct profile_item *item, uint64_t hash)
+{
+    if (!stream->feature || stream->state.method == CHANGE_NOT_WATCHED)
+        return;
+    const bool number = item->kind == VALUE_NUMBER || item->kind == VALUE_ARRAY;
+    const bool category = item->kind == VALUE_TEXT || item->kind == VALUE_BOOL;
+    const bool wants_category = stream->feature->kind == PROFILE_CATEGORICAL;
+    if (category && wants_category)
+        take_category(changing, stream, item->category, hash);
+    if (number && !wants_category)
+        take_number(changing, stream, item->number, hash);
+    /* else no value, or of another type than the reference's */
 }
 
 static int take_features(struct changing *changing, struct watched *watched,
                          const struct event *event, const struct profile_item *items,
-                         size_t n_items, int64_t ts_ms, uint64_t hash, struct err *err)
+                         size_t n_items, uint64_t hash, struct err *err)
 {
-    int rc = 0;
-    if (watched->features)
-        fetch_ranks(watched, items, n_items);
-    for (size_t i = 0; !rc && watched->features && i < n_items; i++) {
+    for (size_t i = 0; i < n_items; i++) {
         struct watched_stream *stream;
-        rc = watched_feature(&changing->streams, watched, items[i].slot, event, &stream, err);
-        if (!rc && stream)
-            rc = take_feature(changing, stream, &items[i], ts_ms, hash, err);
+        int rc = watched_feature(&changing->streams, watched, items[i].slot, event, &stream, err);
+        if (rc)
+            return rc;
+        if (stream)
+            take_feature(changing, stream, &items[i], hash);
     }
-    return rc;
+    return 0;
 }
 
 /* The whole, and where slices are watched those of the event. */
@@ -150,24 +131,36 @@ static uint32_t n_series(const struct fold_target *target)
     return config->changes.n_segments ? target->n : 1;
 }
 
+static int take_prediction(struct changing *changing, struct watched *watched,
+                           const struct event *event, const struct sample *sample,
+                           const struct profile_item *items, size_t n_items, struct err *err)
+{
+    const struct metric_setup *setup = &watched->series->version->model->setup;
+    const uint64_t hash = class_id(event->id.data, event->id.size);
+    int rc = waiting_begin(&changing->waiting, sample->ts_ms, hash,
+                           N_WATCHED_METRICS + watched->n_outcomes + n_items, err);
+    if (rc)
+        return rc;
+    take_metrics(changing, watched, setup, sample, false, hash);
+    for (size_t i = 0; i < watched->n_outcomes; i++)
+        if (watched->outcomes[i].stream->of_outcomes)
+            take_metric(changing, watched->outcomes[i].stream, 0, hash);
+    if (watched->features)
+        rc = take_features(changing, watched, event, items, n_items, hash, err);
+    waiting_end(&changing->waiting);
+    return rc;
+}
+
 int changing_prediction(struct changing *changing, const struct fold_target *target,
                         const struct event *event, const struct sample *sample,
                         const struct profile_item *items, size_t n_items, struct err *err)
 {
-    const struct metric_setup *setup = &target->series[0]->version->model->setup;
-    const uint64_t hash = class_id(event->id.data, event->id.size);
     int rc = 0;
     for (uint32_t k = 0; !rc && k < n_series(target); k++) {
         struct watched *watched;
         rc = watched_of(&changing->streams, target->series[k], &watched, err);
         if (!rc)
-            rc = take_metrics(changing, watched, setup, sample, false, hash, err);
-        for (size_t i = 0; !rc && i < watched->n_outcomes; i++)
-            if (watched->outcomes[i].stream->of_outcomes)
-                rc =
-                    take_metric(changing, watched->outcomes[i].stream, 0, sample->ts_ms, hash, err);
-        if (!rc)
-            rc = take_features(changing, watched, event, items, n_items, sample->ts_ms, hash, err);
+            rc = take_prediction(changing, watched, event, sample, items, n_items, err);
     }
     return rc;
 }
@@ -182,7 +175,11 @@ int changing_label(struct changing *changing, const struct fold_target *target, 
         struct watched *watched;
         rc = watched_of(&changing->streams, target->series[k], &watched, err);
         if (!rc)
-            rc = take_metrics(changing, watched, setup, sample, true, hash, err);
+            rc = waiting_begin(&changing->waiting, sample->ts_ms, hash, N_WATCHED_METRICS, err);
+        if (rc)
+            return rc;
+        take_metrics(changing, watched, setup, sample, true, hash);
+        waiting_end(&changing->waiting);
     }
     return rc;
 }
@@ -195,11 +192,16 @@ int changing_outcome(struct changing *changing, const struct fold_target *target
     for (uint32_t k = 0; !rc && k < n_series(target); k++) {
         struct watched *watched;
         rc = watched_of(&changing->streams, target->series[k], &watched, err);
-        for (size_t i = 0; !rc && i < watched->n_outcomes; i++) {
+        if (!rc)
+            rc = waiting_begin(&changing->waiting, ts_ms, hash, watched->n_outcomes, err);
+        if (rc)
+            return rc;
+        for (size_t i = 0; i < watched->n_outcomes; i++) {
             const struct watched_outcome *outcome = &watched->outcomes[i];
             if (outcome->name_id == name_id && (value != 0 || outcome->stream->is_mean))
-                rc = take_metric(changing, outcome->stream, value, ts_ms, hash, err);
+                take_metric(changing, outcome->stream, value, hash);
         }
+        waiting_end(&changing->waiting);
     }
     return rc;
 }
@@ -221,39 +223,49 @@ static int keep_found(struct changing *changing, const struct watched_stream *st
     return 0;
 }
 
-int changing_look(struct changing *changing, int64_t look_ms, struct err *err)
+static int take_row(struct changing *changing, const struct waiting_row *row, int64_t look_ms,
+                    struct err *err)
 {
-    int rc = 0;
-    if (waiting_order_by(&changing->order, changing->waiting, changing->n_waiting))
-        return no_memory(err);
-    for (size_t i = 0; rc >= 0 && i < changing->n_waiting; i++) {
-        const struct waiting *event = &changing->waiting[changing->order.at[i]];
-        struct watched_stream *stream = changing->streams.streams[event->stream];
+    const int64_t ts_ms = waiting_ts_ms(row);
+    const struct waiting_item *const items = changing->waiting.items + row->first;
+    for (uint32_t i = 0; i < row->n; i++) {
+        struct watched_stream *stream = changing->streams.streams[items[i].stream];
         struct change_found change;
         stream->dirty = true;
-        rc = change_stream_update(&stream->state, event->ts_ms, event->place, (double)event->value,
-                                  &change, err);
+        int rc = change_stream_update(&stream->state, ts_ms, items[i].place, (double)items[i].value,
+                                      &change, err);
         if (rc == 1)
             rc = keep_found(changing, stream, look_ms, &change, err);
+        if (rc < 0)
+            return rc;
     }
-    changing->n_waiting = 0;
-    return rc < 0 ? rc : 0;
+    return 0;
+}
+
+int changing_look(struct changing *changing, int64_t look_ms, struct err *err)
+{
+    int rc = waiting_order(&changing->waiting, err);
+    for (size_t i = 0; !rc && i < changing->waiting.n_rows; i++)
+        rc = take_row(changing, &changing->waiting.rows[i], look_ms, err);
+    waiting_clear(&changing->waiting);
+    return rc;
 }
 
 void changing_forget(struct changing *changing, const char *model)
 {
+    struct waiting_events *waiting = &changing->waiting;
     size_t n = 0;
-    for (size_t i = 0; i < changing->n_waiting; i++) {
-        const struct waiting *event = &changing->waiting[i];
-        if (strcmp(watched_key(changing->streams.streams[event->stream]).model, model) != 0)
-            changing->waiting[n++] = *event;
+    for (size_t i = 0; i < waiting->n_rows; i++) { /* a row is of one model's event */
+        const struct waiting_item *first = &waiting->items[waiting->rows[i].first];
+        if (strcmp(watched_key(changing->streams.streams[first->stream]).model, model) != 0)
+            waiting->rows[n++] = waiting->rows[i];
     }
-    changing->n_waiting = n;
+    waiting->n_rows = n;
 }
 
 bool changing_waits(const struct changing *changing)
 {
-    return changing->n_waiting > 0;
+    return changing->waiting.n_rows > 0;
 }
 
 /* --- storage --- */
@@ -280,6 +292,21 @@ static void save_text(struct buf *out, const char *text)
     buf_string(out, text, strlen(text));
 }
 
+static void save_row(const struct waiting_events *waiting, const struct waiting_row *row,
+                     struct buf *out)
+{
+    for (uint32_t i = 0; i < row->n; i++) {
+        const struct waiting_item *item = &waiting->items[row->first + i];
+        uint32_t value;
+        memcpy(&value, &item->value, sizeof(value));
+        buf_varint(out, item->stream);
+        buf_zigzag(out, waiting_ts_ms(row));
+        buf_u64(out, waiting_hash(row));
+        buf_u8(out, item->place);
+        buf_u32(out, value);
+    }
+}
+
 /*
  * 0 and the number of the form; streams by name, in the order of their numbers; then the events.
  * The first form had no slices and began with the streams.
@@ -297,25 +324,20 @@ static void save_waiting(const struct changing *changing, struct buf *out)
         save_text(out, key.kind);
         save_text(out, key.name);
     }
-    buf_varint(out, changing->n_waiting);
-    for (size_t i = 0; i < changing->n_waiting; i++) {
-        const struct waiting *event = &changing->waiting[i];
-        uint32_t value;
-        memcpy(&value, &event->value, sizeof(value));
-        buf_varint(out, event->stream);
-        buf_zigzag(out, event->ts_ms);
-        buf_u64(out, event->hash);
-        buf_u8(out, event->place);
-        buf_u32(out, value);
-    }
+    size_t n_items = 0;
+    for (size_t i = 0; i < changing->waiting.n_rows; i++)
+        n_items += changing->waiting.rows[i].n;
+    buf_varint(out, n_items);
+    for (size_t i = 0; i < changing->waiting.n_rows; i++)
+        save_row(&changing->waiting, &changing->waiting.rows[i], out);
 }
 
 static int write_waiting(struct changing *changing, struct buf *bytes, struct err *err)
 {
-    if (changing->n_waiting == 0 && changing->n_stored == 0)
+    if (changing->waiting.n_rows == 0 && changing->n_stored == 0)
         return 0;
     buf_clear(bytes);
-    if (changing->n_waiting)
+    if (changing->waiting.n_rows)
         save_waiting(changing, bytes);
     return buf_failed(bytes)
                ? no_memory(err)
@@ -374,7 +396,7 @@ static int write_found(struct changing *changing, struct err *err)
 
 bool changing_is_dirty(const struct changing *changing)
 {
-    bool dirty = changing->n_found || changing->n_waiting < changing->n_stored;
+    bool dirty = changing->n_found || changing->waiting.n_rows < changing->n_stored;
     for (size_t i = 0; !dirty && i < changing->streams.n; i++)
         dirty = changing->streams.streams[i]->dirty;
     return dirty;
@@ -396,7 +418,7 @@ int changing_write(struct changing *changing, struct err *err)
 void changing_written(struct changing *changing)
 {
     changing->n_found = 0;
-    changing->n_stored = changing->n_waiting;
+    changing->n_stored = changing->waiting.n_rows;
     for (size_t i = 0; i < changing->streams.n; i++)
         changing->streams.streams[i]->dirty = false;
 }
@@ -429,6 +451,20 @@ static int read_stream(struct changing *changing, struct models *models, struct 
     return watched_by_key(&changing->streams, models, &key, out, err);
 }
 
+/* A row of its own: which events of other streams it came with does not matter. */
+static int wait_again(struct changing *changing, const struct watched_stream *stream, int64_t ts_ms,
+                      uint64_t hash, unsigned place, float value, struct err *err)
+{
+    if (!stream || stream->state.method == CHANGE_NOT_WATCHED)
+        return 0;
+    int rc = waiting_begin(&changing->waiting, ts_ms, hash, 1, err);
+    if (rc)
+        return rc;
+    waiting_add(&changing->waiting, stream->number, place, (double)value);
+    waiting_end(&changing->waiting);
+    return 0;
+}
+
 static int read_waiting(struct changing *changing, struct models *models, const void *bytes,
                         size_t n, struct err *err)
 {
@@ -458,7 +494,7 @@ static int read_waiting(struct changing *changing, struct models *models, const 
         if (reader_failed(&in) || stream >= n_streams ||
             (streams[stream] && place >= change_stream_places(&streams[stream]->state)))
             return waiting_damaged(err);
-        rc = wait_for_look(changing, streams[stream], ts_ms, hash, place, (double)value, err);
+        rc = wait_again(changing, streams[stream], ts_ms, hash, place, value, err);
     }
     return rc;
 }
@@ -472,7 +508,7 @@ static int load_waiting(struct changing *changing, struct models *models, struct
         return rc;
     rc = read_waiting(changing, models, bytes, n, err);
     changing->n_stored =
-        changing->n_waiting ? changing->n_waiting : 1; /* a row that none needs goes */
+        changing->waiting.n_rows ? changing->waiting.n_rows : 1; /* bytes that none needs go */
     return rc;
 }
 
@@ -493,8 +529,7 @@ void changing_free(struct changing *changing)
     if (!changing)
         return;
     watched_streams_finish(&changing->streams);
-    waiting_order_finish(&changing->order);
-    free(changing->waiting);
+    waiting_finish(&changing->waiting);
     free(changing->found);
     free(changing);
 }
@@ -506,7 +541,7 @@ void changing_configure(struct changing *changing, const struct config *config)
     for (size_t i = 0; i < config->n_models; i++)
         changing->active |= config->models[i].changes.expected_run_time > 0;
     if (!changing->active)
-        changing->n_waiting = 0;
+        waiting_clear(&changing->waiting);
 }
 
 bool changing_active(const struct changing *changing)

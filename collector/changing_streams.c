@@ -134,6 +134,8 @@ static int stream_of(struct watched_streams *streams, struct watched *watched,
     uint64_t reference = wish->kind == FEATURE ? watched->reference : 0;
     stream->feature = wish->feature;
     stream->is_mean = wish->is_mean;
+    if (wish->feature && wish->feature->n_categories == 2)
+        stream->one = wish->feature->categories[change_stream_one(wish->feature)].id;
     if (fits(stream, wish, expected, reference))
         return 0;
     stream->dirty = true;

@@ -1,9 +1,9 @@
 /*
  * The distance of a window of W values: sum over bins of (share at or below - even share)², times
  * W / 32: Cramér–von Mises with the integral taken at the bins' edges. In whole numbers that is
- * sum of deviation² / (32³ W), kept up as values come and go. A value in bin b adds 32 to the
- * deviations from b on; the one that leaves takes them back, so only the bins between the two
- * change.
+ * sum of deviation² / (32 W), kept up as values come and go: W is a multiple of 32. A value in bin b
+ * adds 1 to the deviations from b on; the one that leaves takes it back. All bins are changed, eight
+ * at a time, whichever they are: asking which of them changed costs more.
  */
 #include "stats/change_shape.h"
 
@@ -33,12 +33,12 @@ double change_shape_limit(double expected, bool both)
 }
 
 /* Every bin lacks its share of the values, which come in turn. */
-static void window_clear(struct shape_window *window, int32_t size)
+static void window_clear(struct shape_window *window, int size)
 {
     window->squares = 0;
-    for (int32_t i = 0; i < SHAPE_BINS; i++) {
-        window->deviation[i] = -(i + 1) * size;
-        window->squares += (int64_t)window->deviation[i] * window->deviation[i];
+    for (int i = 0; i < SHAPE_BINS; i++) {
+        window->deviation[i] = (int16_t)(-(i + 1) * (size / SHAPE_BINS));
+        window->squares += window->deviation[i] * window->deviation[i];
     }
 }
 
@@ -75,6 +75,9 @@ static unsigned bin_between(double below, double upto, uint64_t hash)
 
 unsigned change_shape_bin(const struct reference_feature *feature, double value, uint64_t hash)
 {
+    const uint8_t part = feature->grid_part[grid_cell(feature->grid, value)];
+    if (part != REFERENCE_SEVERAL)
+        return part;
     struct reference_rank rank = reference_rank(feature, value);
     return bin_between(rank.below, rank.upto, hash);
 }
@@ -82,45 +85,65 @@ unsigned change_shape_bin(const struct reference_feature *feature, double value,
 unsigned change_shape_bin_category(const struct reference_feature *feature, uint64_t category,
                                    uint64_t hash)
 {
-    int bin = category_bin(feature->bins, category);
-    int n_bins = (int)category_bins_count(feature->bins);
-    double below = 0, all = 0;
-    for (int i = 0; i <= n_bins; i++) {
-        below += i < bin ? (double)feature->bin_counts[i] : 0;
-        all += (double)feature->bin_counts[i];
-    }
+    const int bin = category_bin(feature->bins, category);
     if (bin < 0)
         return SHAPE_BINS - 1; /* never seen */
+    const double below = (double)feature->bin_below[bin];
+    const double all = (double)feature->bin_below[REFERENCE_MAX_ROWS - 1] +
+                       (double)feature->bin_counts[REFERENCE_MAX_ROWS - 1];
     return bin_between(below / all, (below + (double)feature->bin_counts[bin]) / all, hash);
 }
 
-static void add(struct shape_window *window, unsigned from, unsigned to, int32_t by)
+enum {
+    LANES = 8
+};
+typedef int16_t lanes __attribute__((vector_size(LANES * sizeof(int16_t)), aligned(2), may_alias));
+
+static lanes lanes_at(const int16_t *from)
 {
-    int32_t sum = 0; /* of 32 deviations of at most 32 × 512 */
-    for (unsigned i = from; i < to; i++) {
-        sum += window->deviation[i];
-        window->deviation[i] += by;
-    }
-    window->squares += (int64_t)by * (2 * (int64_t)sum + (int64_t)(to - from) * by);
+    return *(const lanes *)from;
 }
 
-static double distance_of(const struct shape_window *window, double size)
+static int sum_of(lanes x)
 {
-    return (double)window->squares / ((double)SHAPE_BINS * SHAPE_BINS * SHAPE_BINS * size);
+    x += __builtin_shuffle(x, (lanes){4, 5, 6, 7, 0, 1, 2, 3});
+    x += __builtin_shuffle(x, (lanes){2, 3, 0, 1, 6, 7, 4, 5});
+    x += __builtin_shuffle(x, (lanes){1, 0, 3, 2, 5, 4, 7, 6});
+    return x[0];
+}
+
+/* A value in bin `in` comes, one in bin `out` goes; SHAPE_BINS: none. The squares grow by the sum of
+   (d + s)² - d² = s (2d + s), where a step s is -1, 0 or 1: at most 2 × 12,032 + 32. */
+static void window_move(struct shape_window *window, unsigned in, unsigned out)
+{
+    static const int16_t steps[2 * SHAPE_BINS] = {
+        [SHAPE_BINS... 2 * SHAPE_BINS - 1] = 1}; /* from SHAPE_BINS - b on: those of bin b */
+    const int16_t *const come = steps + SHAPE_BINS - in, *const go = steps + SHAPE_BINS - out;
+    lanes grown = {0};
+    for (int i = 0; i < SHAPE_BINS; i += LANES) {
+        const lanes step = lanes_at(come + i) - lanes_at(go + i);
+        const lanes before = lanes_at(window->deviation + i), after = before + step;
+        *(lanes *)(window->deviation + i) = after;
+        grown += step * (before + after);
+    }
+    window->squares += sum_of(grown);
+}
+
+static double distance_of(int32_t squares, int size)
+{
+    return (double)squares / (SHAPE_BINS * size);
 }
 
 static void slide(struct change_shape *shape, int which, uint64_t size, unsigned bin)
 {
-    struct shape_window *window = &shape->windows[which];
-    if (shape->n < size) {
-        add(window, bin, SHAPE_BINS, SHAPE_BINS);
-        return;
-    }
-    unsigned old = shape->ring[(shape->n - size) % SHAPE_LONG];
-    if (bin < old)
-        add(window, bin, old, SHAPE_BINS);
-    else
-        add(window, old, bin, -SHAPE_BINS);
+    const unsigned old = shape->n < size ? SHAPE_BINS : shape->ring[(shape->n - size) % SHAPE_LONG];
+    window_move(&shape->windows[which], bin, old);
+}
+
+/* 0 before the window is full. */
+static double distance_now(const struct change_shape *shape, int which, int size)
+{
+    return shape->n < (uint64_t)size ? 0 : distance_of(shape->windows[which].squares, size);
 }
 
 /*
@@ -136,13 +159,13 @@ static uint64_t events_since(const struct change_shape *shape)
         counts[shape->ring[(shape->n - back) % SHAPE_LONG]]++;
         if (back % SHAPE_SHORT)
             continue;
-        struct shape_window since;
-        window_clear(&since, (int32_t)back);
+        int32_t squares = 0;
         for (int32_t below = 0, i = 0; i < SHAPE_BINS; i++) {
             below += counts[i];
-            add(&since, (unsigned)i, (unsigned)i + 1, SHAPE_BINS * below);
+            const int32_t deviation = below - (i + 1) * (int32_t)(back / SHAPE_BINS);
+            squares += deviation * deviation;
         }
-        double distance = distance_of(&since, (double)back);
+        const double distance = distance_of(squares, (int)back);
         if (distance > largest) {
             largest = distance;
             best = back;
@@ -191,11 +214,11 @@ static void tell(const struct change_shape *shape, bool is_long, double distance
 static void recheck(struct change_shape *shape)
 {
     bool both = isfinite(shape->limit_long);
-    uint64_t size = both ? SHAPE_LONG : SHAPE_SHORT;
-    if (shape->n < size)
+    int size = both ? SHAPE_LONG : SHAPE_SHORT;
+    if (shape->n < (uint64_t)size)
         return;
     double limit = both ? shape->limit_long : shape->limit_short;
-    shape->changed = distance_of(&shape->windows[both], (double)size) > limit / 2;
+    shape->changed = distance_now(shape, both, size) > limit / 2;
     if (shape->changed)
         start_anew(shape);
 }
@@ -218,11 +241,11 @@ int change_shape_update(struct change_shape *shape, int64_t ts_ms, unsigned bin,
         recheck(shape);
         return 0;
     }
-    double distance = shape->n < SHAPE_SHORT ? 0 : distance_of(&shape->windows[0], SHAPE_SHORT);
+    double distance = distance_now(shape, 0, SHAPE_SHORT);
     bool is_long = false;
     if (distance < shape->limit_short) {
         is_long = true;
-        distance = shape->n < SHAPE_LONG ? 0 : distance_of(&shape->windows[1], SHAPE_LONG);
+        distance = distance_now(shape, 1, SHAPE_LONG);
         if (distance < shape->limit_long)
             return 0;
     }
@@ -237,11 +260,10 @@ double change_shape_distance(const struct change_shape *shape)
     double n = shape->n_reference, distance = 0;
     bool both = n >= SHAPE_MIN_REFERENCE_LONG;
     if (shape->n >= SHAPE_SHORT)
-        distance = distance_of(&shape->windows[0], SHAPE_SHORT) / (1 + SHAPE_SHORT / n) -
-                   (both ? SHORT_EXCESS : 0);
-    if (both && shape->n >= SHAPE_LONG)
         distance =
-            fmax(distance, distance_of(&shape->windows[1], SHAPE_LONG) / (1 + SHAPE_LONG / n));
+            distance_now(shape, 0, SHAPE_SHORT) / (1 + SHAPE_SHORT / n) - (both ? SHORT_EXCESS : 0);
+    if (both && shape->n >= SHAPE_LONG)
+        distance = fmax(distance, distance_now(shape, 1, SHAPE_LONG) / (1 + SHAPE_LONG / n));
     return distance;
 }
 
@@ -282,9 +304,9 @@ int change_shape_load(struct change_shape *shape, struct reader *in, struct err 
     memcpy(shape->ring, ring, kept);
     for (uint64_t back = 1; back <= kept; back++) {
         unsigned bin = shape->ring[(n - back) % SHAPE_LONG];
-        add(&shape->windows[1], bin, SHAPE_BINS, SHAPE_BINS);
+        window_move(&shape->windows[1], bin, SHAPE_BINS);
         if (back <= SHAPE_SHORT)
-            add(&shape->windows[0], bin, SHAPE_BINS, SHAPE_BINS);
+            window_move(&shape->windows[0], bin, SHAPE_BINS);
     }
     shape->n = n;
     return 0;

@@ -28,7 +28,7 @@
 #include "stats/reference.h"
 
 enum {
-    SHAPE_BINS = 32,
+    SHAPE_BINS = REFERENCE_PARTS,
     SHAPE_SHORT = 64,
     SHAPE_LONG = 512,
     SHAPE_BLOCKS = SHAPE_LONG / SHAPE_SHORT,
@@ -48,8 +48,8 @@ struct change_shape {
     int64_t block_ms[SHAPE_BLOCKS]; /* event time of the first of each block of 64 */
     double block_sums[SHAPE_BLOCKS]; /* of the last blocks of 64; the newest is not full yet */
     struct shape_window {
-        int32_t deviation[SHAPE_BINS]; /* 32 × values up to bin i - (i + 1) × window */
-        int64_t squares;               /* of them, summed */
+        int16_t deviation[SHAPE_BINS]; /* values up to bin i - (i + 1) × window / 32 */
+        int32_t squares;               /* of them, summed */
     } windows[2];                      /* short, long */
 };
 

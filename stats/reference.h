@@ -23,7 +23,9 @@
 #include "stats/profile.h"
 
 enum {
-    REFERENCE_MAX_ROWS = CATEGORIES_TRACKED + 1
+    REFERENCE_MAX_ROWS = CATEGORIES_TRACKED + 1,
+    REFERENCE_PARTS = 32,
+    REFERENCE_SEVERAL = UINT8_MAX
 };
 
 /* The mean of an embedding's vectors, in the buckets of stats/projection.h. */
@@ -54,6 +56,7 @@ struct reference_feature {
     /* on the grid's cells: events; area under (F - F at the cell's start), in shares × units */
     double *grid_counts, *grid_areas;
     uint32_t *grid_first; /* cells that start below a cell of the grid; after the last: all */
+    uint8_t *grid_part; /* the 32nd part that all ranks in a cell lie in; else REFERENCE_SEVERAL */
 
     /* categories */
     struct category *categories; /* sorted by id */
@@ -61,6 +64,7 @@ struct reference_feature {
     bool partial; /* more categories than are kept: nothing can be called unseen */
     struct category_bins *bins;
     uint64_t bin_counts[REFERENCE_MAX_ROWS]; /* the last: all beyond the largest 127 */
+    uint64_t bin_below[REFERENCE_MAX_ROWS];  /* events in the bins before it */
 
     /* embeddings */
     double mean;
@@ -108,5 +112,3 @@ struct reference_rank {
     double below, upto;
 };
 struct reference_rank reference_rank(const struct reference_feature *feature, double x);
-/* What the rank of x needs is on its way into the cache: for who asks about many features at once. */
-void reference_ahead(const struct reference_feature *feature, double x);

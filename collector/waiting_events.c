@@ -1,0 +1,152 @@
+#include "collector/waiting_events.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/sort.h"
+
+enum {
+    SHIFTS = 8, /* of a row on average: beyond, merging is quicker than insertion */
+    MAX_ITEMS = 1 << 30
+};
+DEFINE_SORT(sort_rows, struct waiting_row, key)
+
+static unsigned __int128 key_of(int64_t ts_ms, uint64_t hash)
+{
+    const uint64_t ts = (uint64_t)ts_ms ^ UINT64_C(1) << 63; /* sorts as signed ones do */
+    return (unsigned __int128)ts << 64 | hash;
+}
+
+static int no_memory(struct err *err)
+{
+    return err_set(err, -ENOMEM, "collector: no memory for what detectors of changes wait for");
+}
+
+static int row_room(struct waiting_events *events, struct err *err)
+{
+    if (events->n_rows < events->row_capacity)
+        return 0;
+    size_t capacity = events->row_capacity ? events->row_capacity * 2 : 256;
+    struct waiting_row *more = realloc(events->rows, 2 * capacity * sizeof(*more));
+    if (!more)
+        return no_memory(err);
+    events->rows = more;
+    events->row_capacity = capacity;
+    return 0;
+}
+
+static int item_room(struct waiting_events *events, size_t n, struct err *err)
+{
+    if (n <= events->item_capacity - events->n_items)
+        return 0;
+    size_t capacity = events->item_capacity * 2 + n + 1024;
+    struct waiting_item *more =
+        capacity <= MAX_ITEMS ? realloc(events->items, capacity * sizeof(*more)) : NULL;
+    if (!more)
+        return no_memory(err);
+    events->items = more;
+    events->item_capacity = capacity;
+    return 0;
+}
+
+int waiting_begin(struct waiting_events *events, int64_t ts_ms, uint64_t hash, size_t room,
+                  struct err *err)
+{
+    int rc = row_room(events, err);
+    if (!rc)
+        rc = item_room(events, room, err);
+    if (!rc)
+        events->rows[events->n_rows] =
+            (struct waiting_row){key_of(ts_ms, hash), (uint32_t)events->n_items, 0};
+    return rc;
+}
+
+/* By insertion, while that is quick; false: they are in another order, but not in that. */
+static bool settle(struct waiting_row *rows, size_t n)
+{
+    size_t shifts = SHIFTS * n;
+    for (size_t i = 1; i < n; i++) {
+        const struct waiting_row row = rows[i];
+        size_t at = i;
+        for (; at > 0 && shifts > 0 && row.key < rows[at - 1].key; at--, shifts--)
+            rows[at] = rows[at - 1];
+        rows[at] = row;
+        if (shifts == 0)
+            return false;
+    }
+    return true;
+}
+
+static int compare(const struct waiting_item *x, const struct waiting_item *y)
+{
+    if (x->stream != y->stream)
+        return x->stream < y->stream ? -1 : 1;
+    if (x->place != y->place)
+        return x->place < y->place ? -1 : 1;
+    return (x->value > y->value) - (x->value < y->value);
+}
+
+/* Few: those of a prediction, its label and its outcomes. */
+static void sort_items(struct waiting_item *items, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        const struct waiting_item item = items[i];
+        size_t at = i;
+        for (; at > 0 && compare(&item, &items[at - 1]) < 0; at--)
+            items[at] = items[at - 1];
+        items[at] = item;
+    }
+}
+
+/* `n` rows of the same time and id become one: a stream may be in several of them. */
+static int join(struct waiting_events *events, struct waiting_row *rows, size_t n, struct err *err)
+{
+    size_t n_items = 0;
+    for (size_t i = 0; i < n; i++)
+        n_items += rows[i].n;
+    int rc = item_room(events, n_items, err);
+    if (rc)
+        return rc;
+    struct waiting_item *const joined = events->items + events->n_items;
+    size_t done = 0;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(joined + done, events->items + rows[i].first, rows[i].n * sizeof(*joined));
+        done += rows[i].n;
+        rows[i].n = 0;
+    }
+    sort_items(joined, done);
+    rows[0].first = (uint32_t)events->n_items;
+    rows[0].n = (uint32_t)done;
+    events->n_items += done;
+    return 0;
+}
+
+int waiting_order(struct waiting_events *events, struct err *err)
+{
+    struct waiting_row *rows = events->rows;
+    const size_t n = events->n_rows;
+    int rc = 0;
+    if (!settle(rows, n))
+        sort_rows(rows, n, rows + events->row_capacity);
+    for (size_t i = 0, next; !rc && i < n; i = next) {
+        for (next = i + 1; next < n && rows[next].key == rows[i].key;)
+            next++;
+        if (next > i + 1)
+            rc = join(events, &rows[i], next - i, err);
+    }
+    return rc;
+}
+
+void waiting_clear(struct waiting_events *events)
+{
+    events->n_rows = events->n_items = 0;
+}
+
+void waiting_finish(struct waiting_events *events)
+{
+    free(events->rows);
+    free(events->items);
+    *events = (struct waiting_events){0};
+}
