@@ -92,12 +92,14 @@ static int take_look(struct collector *collector, int64_t *next_ms, struct err *
 {
     int rc = changing_look(collector->changing, collector->look_ms, err);
     const bool new = collector->look_dirty || collector->unwritten || is_observed(collector) ||
-                     changing_is_dirty(collector->changing);
+                     changing_has_found(collector->changing);
     if (collector->look_dirty)
         collector->news_ms = collector->look_ms;
+    if (!tells_looks(collector))
+        return rc; /* what was found is for nobody here: the next commit keeps it */
     if (!rc && new)
         rc = share_or_commit(collector, err);
-    if (rc || collector->degraded || collector->reload || !tells_looks(collector))
+    if (rc || collector->degraded || collector->reload)
         return rc;
     struct err why = {0};
     rc = collector->options.at_look(collector->options.context, collector->look_ms, next_ms, &why);

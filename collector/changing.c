@@ -351,27 +351,31 @@ static double rate_of(const struct watched_stream *stream, double mean)
     return mean < 1 ? mean / (1 - mean) : (double)NAN;
 }
 
-static int by_stream(const void *a, const void *b)
+static int by_time(int64_t a, int64_t b)
 {
-    const struct change_key x = watched_key(((const struct found *)a)->stream),
-                            y = watched_key(((const struct found *)b)->stream);
-    int order = strcmp(x.model, y.model);
+    return (a > b) - (a < b);
+}
+
+static int by_look_and_stream(const void *a, const void *b)
+{
+    const struct found *one = a, *other = b;
+    const struct change_key x = watched_key(one->stream), y = watched_key(other->stream);
+    int order = by_time(one->at_ms, other->at_ms);
+    order = order ? order : strcmp(x.model, y.model);
     order = order ? order : strcmp(x.version, y.version);
     order = order ? order : strcmp(x.slice, y.slice);
     order = order ? order : strcmp(x.kind, y.kind);
     order = order ? order : strcmp(x.name, y.name);
-    int64_t at = ((const struct found *)a)->change.began_ms,
-            bt = ((const struct found *)b)->change.began_ms;
-    return order ? order : (at > bt) - (at < bt);
+    return order ? order : by_time(one->change.began_ms, other->change.began_ms);
 }
 
 /* Numbers of streams depend on which event came first; the order of rows must not. */
-static int write_found(struct changing *changing, struct err *err)
+int changing_write_found(struct changing *changing, struct err *err)
 {
     static const char *const directions[] = {"", "up", "down", "shape"};
     int rc = 0;
     if (changing->n_found)
-        qsort(changing->found, changing->n_found, sizeof(*changing->found), by_stream);
+        qsort(changing->found, changing->n_found, sizeof(*changing->found), by_look_and_stream);
     for (size_t i = 0; !rc && i < changing->n_found; i++) {
         const struct found *found = &changing->found[i];
         const struct change_found *change = &found->change;
@@ -394,9 +398,19 @@ static int write_found(struct changing *changing, struct err *err)
     return rc;
 }
 
+bool changing_has_found(const struct changing *changing)
+{
+    return changing->n_found > 0;
+}
+
+void changing_found_written(struct changing *changing)
+{
+    changing->n_found = 0;
+}
+
 bool changing_is_dirty(const struct changing *changing)
 {
-    bool dirty = changing->n_found || changing->waiting.n_rows < changing->n_stored;
+    bool dirty = changing_has_found(changing) || changing->waiting.n_rows < changing->n_stored;
     for (size_t i = 0; !dirty && i < changing->streams.n; i++)
         dirty = changing->streams.streams[i]->dirty;
     return dirty;
@@ -412,12 +426,11 @@ int changing_write(struct changing *changing, struct err *err)
     if (!rc)
         rc = write_waiting(changing, &bytes, err);
     buf_finish(&bytes);
-    return rc ? rc : write_found(changing, err);
+    return rc;
 }
 
 void changing_written(struct changing *changing)
 {
-    changing->n_found = 0;
     changing->n_stored = changing->waiting.n_rows;
     for (size_t i = 0; i < changing->streams.n; i++)
         changing->streams.streams[i]->dirty = false;

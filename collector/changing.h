@@ -55,7 +55,11 @@ void changing_forget(struct changing *changing, const char *model);
 /* Does anything wait for a look? */
 bool changing_waits(const struct changing *changing);
 
-/* Into the open transaction; changing_written: it is durable. */
+/* Into the open transaction at each look: what was found. */
+bool changing_has_found(const struct changing *changing);
+int changing_write_found(struct changing *changing, struct err *err);
+void changing_found_written(struct changing *changing);
+/* Beside it, where that becomes durable: the detectors' states, and what waits. */
 bool changing_is_dirty(const struct changing *changing);
 int changing_write(struct changing *changing, struct err *err);
 void changing_written(struct changing *changing);

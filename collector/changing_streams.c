@@ -299,24 +299,21 @@ static int slot_room(struct watched *watched, uint32_t slot, struct err *err)
     return 0;
 }
 
-int watched_feature(struct watched_streams *streams, struct watched *watched, uint32_t slot,
-                    const struct event *event, struct watched_stream **out, struct err *err)
+int watched_feature_new(struct watched_streams *streams, struct watched *watched, uint32_t slot,
+                        const struct event *event, struct watched_stream **out, struct err *err)
 {
+    const struct profiling *profiling = &watched->series->version->model->profiling;
     *out = NULL;
     int rc = slot_room(watched, slot, err);
     if (rc)
         return rc;
-    if (!watched->by_slot[slot]) {
-        const struct profiling *profiling = &watched->series->version->model->profiling;
-        uint64_t name_id = profiling->features[slot].name_id;
-        struct view name = name_of(event, slot, name_id);
-        if (!name.data)
-            return 0;
-        const struct wish wish = {.kind = FEATURE,
-                                  .name = name,
-                                  .feature = reference_find(profiling->reference, name_id)};
-        rc = stream_of(streams, watched, &wish, &watched->by_slot[slot], err);
-    }
+    const uint64_t name_id = profiling->features[slot].name_id;
+    const struct view name = name_of(event, slot, name_id);
+    if (!name.data)
+        return 0;
+    const struct wish wish = {
+        .kind = FEATURE, .name = name, .feature = reference_find(profiling->reference, name_id)};
+    rc = stream_of(streams, watched, &wish, &watched->by_slot[slot], err);
     *out = watched->by_slot[slot];
     return rc;
 }

@@ -64,9 +64,17 @@ void watched_streams_finish(struct watched_streams *streams);
 /* What is watched of a series whose model is (changing_watches). */
 int watched_of(struct watched_streams *streams, struct series *series, struct watched **out,
                struct err *err);
-/* The stream of a feature's slot; `event` tells its name. *out NULL: it has none. */
-int watched_feature(struct watched_streams *streams, struct watched *watched, uint32_t slot,
-                    const struct event *event, struct watched_stream **out, struct err *err);
+/* The stream of a feature's slot that was not asked for before; `event` tells its name. *out NULL: it
+   has none. */
+int watched_feature_new(struct watched_streams *streams, struct watched *watched, uint32_t slot,
+                        const struct event *event, struct watched_stream **out, struct err *err);
+static inline int watched_feature(struct watched_streams *streams, struct watched *watched,
+                                  uint32_t slot, const struct event *event,
+                                  struct watched_stream **out, struct err *err)
+{
+    *out = slot < watched->n_slots ? watched->by_slot[slot] : NULL;
+    return *out ? 0 : watched_feature_new(streams, watched, slot, event, out, err);
+}
 /* *out NULL: it is not watched any more. */
 int watched_by_key(struct watched_streams *streams, struct models *models,
                    const struct change_key *key, struct watched_stream **out, struct err *err);

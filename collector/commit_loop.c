@@ -108,6 +108,8 @@ static int write_rest(struct collector *collector, struct err *err)
     struct pending_writer writer = {store, append_rows, replace_rows, drop_rows};
     int rc = pending_save(collector->pending, &writer, err);
     if (!rc)
+        rc = changing_write(collector->changing, err);
+    if (!rc)
         rc = dead_write(collector, err);
     if (!rc && is_observed(collector))
         rc = collector->options.observer->in_commit(collector->options.observer->context, store,
@@ -126,7 +128,7 @@ static int write_all(struct collector *collector, enum extent extent, struct err
     if (!rc)
         rc = panes_write(collector->fold, err);
     if (!rc)
-        rc = changing_write(collector->changing, err);
+        rc = changing_write_found(collector->changing, err);
     if (!rc && extent == WHOLE)
         rc = write_rest(collector, err);
     if (!rc)
@@ -198,7 +200,7 @@ static int mark_written(struct collector *collector, struct err *err)
 {
     int rc = models_written(collector->models, err);
     panes_written(collector->fold);
-    changing_written(collector->changing);
+    changing_found_written(collector->changing);
     collector->unwritten = 0;
     collector->seed_stored = true;
     collector->stored_watermark_ms = collector->watermark_ms;
@@ -219,6 +221,7 @@ static int mark_durable(struct collector *collector, struct err *err)
     if (collector->degraded)
         go_on(collector);
     pending_saved(collector->pending);
+    changing_written(collector->changing);
     dead_clear(collector);
     return mark_written(collector, err);
 }

@@ -75,8 +75,8 @@ static unsigned bin_between(double below, double upto, uint64_t hash)
 
 unsigned change_shape_bin(const struct reference_feature *feature, double value, uint64_t hash)
 {
-    const uint8_t part = feature->grid_part[grid_cell(feature->grid, value)];
-    if (part != REFERENCE_SEVERAL)
+    const unsigned part = reference_part(&feature->parts, value);
+    if (part != PARTS_SEVERAL)
         return part;
     struct reference_rank rank = reference_rank(feature, value);
     return bin_between(rank.below, rank.upto, hash);

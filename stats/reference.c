@@ -20,7 +20,6 @@ static void feature_finish(struct reference_feature *feature)
     free(feature->grid_counts);
     free(feature->grid_areas);
     free(feature->grid_first);
-    free(feature->grid_part);
     free(feature->categories);
     category_bins_free(feature->bins);
 }
@@ -170,27 +169,6 @@ static void index_cells(struct reference_feature *feature)
     feature->grid_first[grid->n_cuts + 1] = feature->n_cells;
 }
 
-/* The part that every value of a cell of the grid ranks in, whatever its place among equals: the
-   lowest rank that a value can have there and the highest are in it. */
-static uint8_t part_of(const struct reference_feature *feature, uint32_t cell)
-{
-    const uint32_t first = feature->grid_first[cell];
-    const uint32_t reaches_in = !feature->exact && first > 0; /* a cell that starts before */
-    const uint64_t low = feature->below[first - reaches_in];
-    const uint64_t high = feature->below[feature->grid_first[cell + 1]];
-    const double share = (double)low / (double)feature->valid;
-    const uint64_t part = (uint64_t)(share * REFERENCE_PARTS);
-    if (part >= REFERENCE_PARTS - 1)
-        return REFERENCE_PARTS - 1; /* also beyond the largest value */
-    return high * REFERENCE_PARTS < (part + 1) * feature->valid ? (uint8_t)part : REFERENCE_SEVERAL;
-}
-
-static void find_parts(struct reference_feature *feature)
-{
-    for (uint32_t cell = 0; cell <= feature->grid->n_cuts; cell++)
-        feature->grid_part[cell] = part_of(feature, cell);
-}
-
 /* Counts and areas on the grid's own cells, so that a window on the grid is compared in one go. */
 static void measure_grid(struct reference_feature *feature)
 {
@@ -217,9 +195,7 @@ static int derive_numbers(struct reference_feature *feature)
     feature->grid_counts = calloc(feature->grid->n_cuts + 1, sizeof(double));
     feature->grid_areas = calloc(feature->grid->n_cuts + 1, sizeof(double));
     feature->grid_first = calloc(feature->grid->n_cuts + 2, sizeof(*feature->grid_first));
-    feature->grid_part = malloc(feature->grid->n_cuts + 1);
-    if (!feature->below || !feature->grid_counts || !feature->grid_areas || !feature->grid_first ||
-        !feature->grid_part)
+    if (!feature->below || !feature->grid_counts || !feature->grid_areas || !feature->grid_first)
         return -ENOMEM;
     index_cells(feature);
     feature->exact = true;
@@ -228,7 +204,8 @@ static int derive_numbers(struct reference_feature *feature)
         feature->exact = feature->exact && feature->cells[i].low == feature->cells[i].high;
     }
     feature->valid = feature->below[feature->n_cells];
-    find_parts(feature);
+    if (feature->valid)
+        reference_parts_make(&feature->parts, feature->cells, feature->below, feature->n_cells);
     for (uint32_t i = 0; i < feature->n_cells && !feature->exact; i++) {
         const struct cell *cell = &feature->cells[i];
         double share = (double)cell->count / (double)feature->valid;

@@ -21,11 +21,10 @@
 #include <stdatomic.h>
 
 #include "stats/profile.h"
+#include "stats/reference_parts.h"
 
 enum {
-    REFERENCE_MAX_ROWS = CATEGORIES_TRACKED + 1,
-    REFERENCE_PARTS = 32,
-    REFERENCE_SEVERAL = UINT8_MAX
+    REFERENCE_MAX_ROWS = CATEGORIES_TRACKED + 1
 };
 
 /* The mean of an embedding's vectors, in the buckets of stats/projection.h. */
@@ -56,7 +55,7 @@ struct reference_feature {
     /* on the grid's cells: events; area under (F - F at the cell's start), in shares × units */
     double *grid_counts, *grid_areas;
     uint32_t *grid_first; /* cells that start below a cell of the grid; after the last: all */
-    uint8_t *grid_part; /* the 32nd part that all ranks in a cell lie in; else REFERENCE_SEVERAL */
+    struct reference_parts parts;
 
     /* categories */
     struct category *categories; /* sorted by id */
