@@ -403,7 +403,9 @@ void collector_stop(struct collector *collector)
 
 int collector_reload(struct collector *collector, const struct config *config, struct err *err)
 {
-    int rc = models_configure(collector->models, config, err);
+    int rc = panes_settle(collector->fold, err);
+    if (!rc)
+        rc = models_configure(collector->models, config, err);
     if (rc)
         return rc;
     collector->options.config = config;
@@ -430,7 +432,8 @@ void collector_looks_while_observed(struct collector *collector, bool only)
 
 int collector_references_changed(struct collector *collector, struct err *err)
 {
-    return models_read_references(collector->models, collector->options.store, err);
+    int rc = panes_settle(collector->fold, err);
+    return rc ? rc : models_read_references(collector->models, collector->options.store, err);
 }
 
 void collector_forget(struct collector *collector, const char *model)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "collector/gather.h"
 #include "storage/commit.h"
 #include "storage/retention.h"
 #include "storage/series.h"
@@ -21,6 +22,7 @@ struct pane {
     struct profile *profiles[2]; /* by enum profile_part; NULL: not asked for yet */
     uint32_t profile_bytes[2];   /* as last written or read */
     bool profile_changed[2];
+    struct gathered *gathered;  /* what is not yet in profiles[PROFILE_FEATURES]; NULL: nothing */
     struct pane *next;          /* in the bucket */
     struct pane *older, *newer; /* in the list of clean panes */
     uint32_t bytes;             /* as last written or read */
@@ -37,6 +39,8 @@ struct panes {
     size_t n_changed, changed_capacity;
     struct pane oldest; /* the list's ring: oldest.newer is the first to go */
     size_t clean_bytes, changed_bytes;
+    struct gathered *spare; /* for panes that want one */
+    uint32_t n_gathered;    /* made so far */
     struct buf state;
 };
 
@@ -47,6 +51,7 @@ enum {
     NEW_FEATURE_BYTES = 256,
     MEMORY_PER_SAVED = 4, /* a state in memory takes about this many times its saved bytes */
     MAX_STATE_BYTES = 64 * 1024 * 1024,
+    MOST_GATHERED = 256, /* panes that events are gathered for at once: 2 MiB */
 };
 
 static size_t saved_bytes(const struct pane *pane)
@@ -78,6 +83,7 @@ int panes_new(struct panes **out, const struct panes_options *options, struct er
 
 static void pane_free(struct pane *pane)
 {
+    free(pane->gathered);
     states_free(pane->states);
     profile_free(pane->profiles[0]);
     profile_free(pane->profiles[1]);
@@ -96,6 +102,11 @@ void panes_free(struct panes *fold)
             pane_free(pane);
             pane = next;
         }
+    }
+    while (fold->spare) {
+        struct gathered *next = fold->spare->next;
+        free(fold->spare);
+        fold->spare = next;
     }
     buf_finish(&fold->state);
     free(fold->changed);
@@ -244,6 +255,41 @@ static int mark_changed(struct panes *fold, struct pane *pane, struct err *err)
     return 0;
 }
 
+static int no_memory(const struct series *series, struct err *err)
+{
+    return err_set(err, -ENOMEM, "collector: no memory for a pane of model %s",
+                   series->version->model->name);
+}
+
+/* What was gathered for a pane goes into its profile. */
+static int settle(struct panes *fold, struct pane *pane, struct err *err)
+{
+    struct gathered *gathered = pane->gathered;
+    if (!gathered)
+        return 0;
+    pane->gathered = NULL;
+    gathered->next = fold->spare;
+    fold->spare = gathered;
+    return gathered_fold(gathered, pane->profiles[PROFILE_FEATURES]) ? no_memory(pane->series, err)
+                                                                     : 0;
+}
+
+int panes_settle(struct panes *fold, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < fold->n_changed; i++)
+        rc = settle(fold, fold->changed[i], err);
+    return rc;
+}
+
+/* The series' newest minute: events of the one before are few from now on. */
+static int advance(struct panes *fold, struct series *series, struct pane *pane, struct err *err)
+{
+    int rc = series->latest ? settle(fold, series->latest, err) : 0;
+    series->latest = pane;
+    return rc;
+}
+
 /* The pane of a series that ts_ms belongs to, marked as changed. */
 static int pane_for(struct panes *fold, struct series *series, int64_t ts_ms, struct pane **out,
                     struct err *err)
@@ -265,8 +311,11 @@ static int pane_for(struct panes *fold, struct series *series, int64_t ts_ms, st
             if (rc)
                 return rc;
         }
-        if (level == 0 && (!series->latest || series->latest->start_ms < start_ms))
-            series->latest = pane;
+        if (level == 0 && (!series->latest || series->latest->start_ms < start_ms)) {
+            int rc = advance(fold, series, pane, err);
+            if (rc)
+                return rc;
+        }
     }
     *out = pane;
     return pane->changed ? 0 : mark_changed(fold, pane, err);
@@ -280,12 +329,6 @@ int fold_target(struct models *models, struct version *version, const uint16_t *
     for (uint32_t i = 0; !rc && i < n && i < MAX_SEGMENT_KEYS; i++)
         rc = version_series(models, version, slices[i], &out->series[out->n++], err);
     return rc;
-}
-
-static int no_memory(const struct series *series, struct err *err)
-{
-    return err_set(err, -ENOMEM, "collector: no memory for a pane of model %s",
-                   series->version->model->name);
 }
 
 int fold_prediction(struct panes *fold, const struct fold_target *target,
@@ -352,6 +395,57 @@ static int read_profile(struct panes *fold, struct pane *pane, enum profile_part
     return rc == ERR_CORRUPT ? FOLD_DAMAGED : rc;
 }
 
+/* A place to gather what comes for a pane; NULL: it goes straight into the profile. */
+static struct gathered *gather_for(struct panes *fold, struct pane *pane,
+                                   const struct profile *profile)
+{
+    struct gathered *gathered = fold->spare;
+    if (pane->gathered)
+        return pane->gathered;
+    if (profile->n_features > GATHER_SLOTS)
+        return NULL;
+    if (gathered) {
+        fold->spare = gathered->next;
+    } else {
+        gathered = fold->n_gathered < MOST_GATHERED ? calloc(1, sizeof(*gathered)) : NULL;
+        if (!gathered)
+            return NULL;
+        fold->n_gathered++;
+    }
+    gathered_start(gathered, profile->n_features);
+    pane->gathered = gathered;
+    return gathered;
+}
+
+/* A prediction's values: those of the newest minute wait for others, older ones are few. What is
+   taken out must be in. */
+static int take_features(struct panes *fold, struct pane *pane, const struct profile_item *items,
+                         size_t n, int sign, struct err *err)
+{
+    struct profile *profile = pane->profiles[PROFILE_FEATURES];
+    struct gathered *gathered =
+        sign > 0 && pane == pane->series->latest ? gather_for(fold, pane, profile) : NULL;
+    int rc = gathered ? 0 : settle(fold, pane, err);
+    if (rc)
+        return rc;
+    profile_event(profile, sign);
+    if (gathered)
+        rc = gathered_put(gathered, profile, items, n);
+    else
+        rc = profile_take(profile, items, n, sign);
+    if (!rc && gathered && gathered_is_full(gathered))
+        rc = gathered_fold(gathered, profile);
+    return rc ? no_memory(pane->series, err) : 0;
+}
+
+static int take_label(struct pane *pane, const struct profile_item *items, size_t n, int sign,
+                      struct err *err)
+{
+    return profile_take(pane->profiles[PROFILE_LABEL], items, n, sign)
+               ? no_memory(pane->series, err)
+               : 0;
+}
+
 int fold_profile(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
                  enum profile_part part, const struct profile_item *items, size_t n, int sign,
                  struct err *err)
@@ -368,11 +462,11 @@ int fold_profile(struct panes *fold, const struct fold_target *target, int64_t t
         struct profile *profile = pane->profiles[part];
         if (profile->n_features < profile->layout->n_features && profile_fit(profile))
             return no_memory(target->series[i], err);
-        if (part == PROFILE_FEATURES)
-            profile_event(profile, sign);
-        if (profile_take(profile, items, n, sign))
-            return no_memory(target->series[i], err);
         pane->profile_changed[part] = true;
+        rc = part == PROFILE_FEATURES ? take_features(fold, pane, items, n, sign, err)
+                                      : take_label(pane, items, n, sign, err);
+        if (rc)
+            return rc;
     }
     return 0;
 }
@@ -423,7 +517,7 @@ static int write_profile(struct panes *fold, struct pane *pane, enum profile_par
 
 int panes_write(struct panes *fold, struct err *err)
 {
-    int rc = 0;
+    int rc = panes_settle(fold, err);
     for (size_t i = 0; !rc && i < fold->n_changed; i++) {
         struct pane *pane = fold->changed[i];
         buf_clear(&fold->state);

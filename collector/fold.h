@@ -61,6 +61,11 @@ int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t t
 int fold_system(struct panes *fold, struct models *models, struct version *version, int64_t ts_ms,
                 const struct outcome *value, struct err *err);
 
+/* Values of predictions are gathered for the newest minute of a series and go into its profile many
+   at once (collector/gather.h): all of them now, before what they are judged by changes. panes_write
+   does so itself. */
+int panes_settle(struct panes *fold, struct err *err);
+
 /* Writes every changed pane into the open transaction. */
 int panes_write(struct panes *fold, struct err *err);
 /* The transaction is durable: they are clean, and the oldest leave beyond the bound. */

@@ -182,9 +182,11 @@ static enum profile_invalid invalid_of(uint32_t violation)
     }
 }
 
-static int take_other(struct profile *profile, const struct profile_item *item, int sign)
+static int take_item(struct profile *profile, const struct profile_item *item, int sign)
 {
     switch (item->kind) {
+    case VALUE_NUMBER:
+        return profile_number(profile, item->slot, item->number, sign);
     case VALUE_TEXT:
     case VALUE_BOOL:
         return profile_category(profile, item->slot, item->category, sign);
@@ -202,19 +204,8 @@ static int take_other(struct profile *profile, const struct profile_item *item, 
 
 int profile_take(struct profile *profile, const struct profile_item *items, size_t n, int sign)
 {
-    struct profile_number numbers[PROFILE_NUMBERS];
-    size_t n_numbers = 0;
     int rc = 0;
-    for (size_t i = 0; !rc && i < n; i++) {
-        if (items[i].kind != VALUE_NUMBER) {
-            rc = take_other(profile, &items[i], sign);
-            continue;
-        }
-        numbers[n_numbers++] = (struct profile_number){items[i].slot, items[i].number};
-        if (n_numbers == PROFILE_NUMBERS) {
-            rc = profile_numbers(profile, numbers, n_numbers, sign);
-            n_numbers = 0;
-        }
-    }
-    return rc ? rc : profile_numbers(profile, numbers, n_numbers, sign);
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = take_item(profile, &items[i], sign);
+    return rc;
 }

@@ -14,7 +14,8 @@
 enum {
     FLAG_OVERFLOWED = 1,
     FLAG_GRID = 2,
-    COUNT_BYTES = 5 /* a count as a varint, at most */
+    COUNT_BYTES = 5, /* a count as a varint, at most */
+    MANY = 4096      /* values that are added at once */
 };
 
 /* How many different values are kept singly, and how many cells after that (grid or none). */
@@ -151,9 +152,9 @@ static int overflow(struct numbers *state, const struct grid *grid, uint64_t ref
     return 0;
 }
 
-static int update_grid(struct numbers *state, const struct grid *grid, double value, uint32_t cell,
-                       int sign)
+static int update_grid(struct numbers *state, const struct grid *grid, double value, int sign)
 {
+    const uint32_t cell = grid_cell(grid, value);
     int rc = count_grid(state, cell, 1, sign);
     if (rc)
         return rc;
@@ -167,8 +168,14 @@ static int update_grid(struct numbers *state, const struct grid *grid, double va
     return 0;
 }
 
+/* Whether what comes is counted on the grid, as nearly all of a full pane is. */
+static inline bool is_on(const struct numbers *state, struct numbers_grid on)
+{
+    return state->n_counts && on.grid && state->reference == on.reference;
+}
+
 int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_level level,
-                   double value, uint32_t cell, int sign)
+                   double value, int sign)
 {
     if (!state->overflowed && state->cells.n_cells >= state->cells.limit &&
         cells_full_for(&state->cells, value)) {
@@ -176,14 +183,77 @@ int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_l
         if (rc)
             return rc;
     }
-    if (state->n_counts && (!on.grid || state->reference != on.reference))
-        drop_grid(state); /* the reference was replaced in mid-pane */
+    if (is_on(state, on))
+        return update_grid(state, on.grid, value, sign);
     if (state->n_counts)
-        return update_grid(state, on.grid, value,
-                           cell == NUMBERS_NOWHERE ? grid_cell(on.grid, value) : cell, sign);
+        drop_grid(state); /* the reference was replaced in mid-pane */
     int rc = cells_update(&state->cells, value, sign);
     if (rc == 0)
         state->n += (uint64_t)(int64_t)sign;
+    return rc;
+}
+
+/* Counts values on the grid; what a count has no room for is left to count_grid. */
+static int count_many(struct numbers *state, const struct grid *grid, const double *values,
+                      size_t n)
+{
+    uint16_t *const narrow = state->narrow;
+    size_t i = 0;
+    for (; narrow && i < n; i++) {
+        const uint32_t cell = grid_cell(grid, values[i]);
+        if (narrow[cell] == UINT16_MAX)
+            break;
+        narrow[cell]++;
+    }
+    int rc = 0;
+    for (; !rc && i < n; i++)
+        rc = count_grid(state, grid_cell(grid, values[i]), 1, 1);
+    return rc;
+}
+
+/* The same sums as one by one: MANY values of less than 2^47 fit 64 bits. */
+static void sum_many(struct numbers *state, const struct grid *grid, const double *values, size_t n)
+{
+    __int128 square = 0;
+    int64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t fixed;
+        if (!fixed_of(grid, values[i], &fixed)) {
+            state->n_far++;
+            continue;
+        }
+        sum += fixed;
+        square += (__int128)fixed * fixed;
+    }
+    state->sum += sum;
+    state->square += square;
+}
+
+/* Values on the grid, at most MANY: one thing after another, so that what each needs stays near. */
+static int add_on_grid(struct numbers *state, const struct grid *grid, const double *values,
+                       size_t n)
+{
+    size_t taken = 0;
+    int rc = 0;
+    while (taken < n && (rc = cells_update(&state->cells, values[taken], 1)) == 0)
+        taken++;
+    sum_many(state, grid, values, taken);
+    state->n += taken;
+    const int counted = count_many(state, grid, values, taken);
+    return rc ? rc : counted;
+}
+
+int numbers_add(struct numbers *state, struct numbers_grid on, enum profile_level level,
+                const double *values, size_t n)
+{
+    size_t i = 0;
+    int rc = 0;
+    for (; !rc && i < n && !is_on(state, on); i++)
+        rc = numbers_update(state, on, level, values[i], 1);
+    for (size_t many; !rc && i < n; i += many) {
+        many = n - i < MANY ? n - i : MANY;
+        rc = add_on_grid(state, on.grid, values + i, many);
+    }
     return rc;
 }
 

@@ -47,22 +47,11 @@ struct numbers_grid {
     uint64_t reference;
 };
 
-/* `cell`: numbers_ahead's, or NUMBERS_NOWHERE. */
 int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_level level,
-                   double value, uint32_t cell, int sign);
-
-#define NUMBERS_NOWHERE UINT32_MAX
-/* The grid's cell that a value will be counted in, on its way into the cache; else
-   NUMBERS_NOWHERE. Finding it waits for memory twice: worth doing for many states at once. */
-static inline uint32_t numbers_ahead(const struct numbers *state, const struct grid *grid,
-                                     double value)
-{
-    if (!state->narrow || !grid)
-        return NUMBERS_NOWHERE;
-    const uint32_t cell = grid_cell(grid, value);
-    __builtin_prefetch(&state->narrow[cell < state->n_counts ? cell : 0], 1);
-    return cell;
-}
+                   double value, int sign);
+/* Many values, as one by one with sign 1. -ENOMEM: some of them are in. */
+int numbers_add(struct numbers *state, struct numbers_grid on, enum profile_level level,
+                const double *values, size_t n);
 
 int numbers_merge(struct numbers *into, const struct numbers *from, struct numbers_grid on,
                   enum profile_level level);

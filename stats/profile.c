@@ -149,12 +149,16 @@ void profile_invalid(struct profile *profile, uint32_t feature, enum profile_inv
     profile->features[feature].invalid[reason] += (uint64_t)(int64_t)sign;
 }
 
-static int take_number(struct profile *profile, uint32_t index, double value, uint32_t cell,
-                       int sign)
+static bool takes_numbers(const struct profile_feature *spec)
+{
+    return spec->kind == PROFILE_NUMERIC || spec->kind == PROFILE_AUTO;
+}
+
+int profile_number(struct profile *profile, uint32_t index, double value, int sign)
 {
     const struct profile_feature *spec = &profile->layout->features[index];
     struct feature_state *feature = &profile->features[index];
-    if (spec->kind != PROFILE_NUMERIC && spec->kind != PROFILE_AUTO) {
+    if (!takes_numbers(spec)) {
         profile_invalid(profile, index, INVALID_TYPE, sign);
         return 0;
     }
@@ -169,29 +173,37 @@ static int take_number(struct profile *profile, uint32_t index, double value, ui
     struct numbers *state = numeric_part(profile, feature);
     if (!state)
         return -ENOMEM;
-    int rc = numbers_update(state, grid_of(profile, spec), profile->level, value, cell, sign);
+    int rc = numbers_update(state, grid_of(profile, spec), profile->level, value, sign);
     if (rc == 0)
         feature->present += (uint64_t)(int64_t)sign;
     return rc;
 }
 
-int profile_number(struct profile *profile, uint32_t index, double value, int sign)
+/* Whether each of them is finite and within the bounds. */
+static bool all_valid(const struct profile_feature *spec, const double *values, size_t n)
 {
-    return take_number(profile, index, value, NUMBERS_NOWHERE, sign);
+    int outside = 0;
+    for (size_t i = 0; i < n; i++)
+        outside |= !isfinite(values[i]) | (values[i] < spec->min) | (values[i] > spec->max);
+    return !outside;
 }
 
-int profile_numbers(struct profile *profile, const struct profile_number *numbers, size_t n,
-                    int sign)
+int profile_number_column(struct profile *profile, uint32_t index, const double *values, size_t n)
 {
-    uint32_t cells[PROFILE_NUMBERS];
-    for (size_t i = 0; i < n; i++) {
-        const struct numbers *state = profile->features[numbers[i].feature].numeric;
-        const struct grid *grid = profile->layout->features[numbers[i].feature].grid;
-        cells[i] = state ? numbers_ahead(state, grid, numbers[i].value) : NUMBERS_NOWHERE;
-    }
+    const struct profile_feature *spec = &profile->layout->features[index];
+    struct feature_state *feature = &profile->features[index];
     int rc = 0;
-    for (size_t i = 0; !rc && i < n; i++)
-        rc = take_number(profile, numbers[i].feature, numbers[i].value, cells[i], sign);
+    if (!takes_numbers(spec) || !all_valid(spec, values, n)) {
+        for (size_t i = 0; !rc && i < n; i++)
+            rc = profile_number(profile, index, values[i], 1);
+        return rc;
+    }
+    struct numbers *state = n ? numeric_part(profile, feature) : NULL;
+    if (n && !state)
+        return -ENOMEM;
+    rc = n ? numbers_add(state, grid_of(profile, spec), profile->level, values, n) : 0;
+    if (rc == 0)
+        feature->present += n;
     return rc;
 }
 
@@ -229,6 +241,15 @@ int profile_category(struct profile *profile, uint32_t index, uint64_t class_id,
     return rc;
 }
 
+int profile_category_column(struct profile *profile, uint32_t index, const uint64_t *class_ids,
+                            size_t n)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = profile_category(profile, index, class_ids[i], 1);
+    return rc;
+}
+
 static int64_t mean_fixed(double x)
 {
     x = x > 4096 ? 4096 : x < -4096 ? -4096 : x; /* so that 2^31 of them fit 64 bits */
@@ -251,8 +272,8 @@ int profile_embedding(struct profile *profile, uint32_t index, const struct embe
     struct embedding_state *state = embedding_part(profile, feature);
     if (!state)
         return -ENOMEM;
-    int rc = numbers_update(&state->norm, grid_of(profile, spec), profile->level, value->norm,
-                            NUMBERS_NOWHERE, sign);
+    int rc =
+        numbers_update(&state->norm, grid_of(profile, spec), profile->level, value->norm, sign);
     if (rc)
         return rc;
     feature->present += (uint64_t)(int64_t)sign;

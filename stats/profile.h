@@ -106,18 +106,12 @@ static inline void profile_event(struct profile *profile, int sign)
 }
 
 int profile_number(struct profile *profile, uint32_t index, double value, int sign);
-/* Numbers of one event, at most PROFILE_NUMBERS: as one by one, but they do not wait for each
-   other's memory. */
-enum {
-    PROFILE_NUMBERS = 32
-};
-struct profile_number {
-    uint32_t feature;
-    double value;
-};
-int profile_numbers(struct profile *profile, const struct profile_number *numbers, size_t n,
-                    int sign);
 int profile_category(struct profile *profile, uint32_t index, uint64_t class_id, int sign);
+/* Values of many events that had the feature: as one by one with sign 1, but what they need of memory
+   is near after the first of them. -ENOMEM: some of them are in. */
+int profile_number_column(struct profile *profile, uint32_t index, const double *values, size_t n);
+int profile_category_column(struct profile *profile, uint32_t index, const uint64_t *class_ids,
+                            size_t n);
 /* An array as decoded. */
 struct embedding {
     double norm, mean;

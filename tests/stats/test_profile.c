@@ -178,31 +178,41 @@ static void a_value_is_in_the_cell_behind_all_cuts_that_are_not_above_it(void **
     assert_true(n > 1500);
 }
 
-static void numbers_at_once_leave_the_bytes_of_one_by_one(void **state)
+static void columns_leave_the_bytes_of_one_by_one(void **state)
 {
     (void)state;
-    AUTO(profile) struct profile *at_once = NULL, *single = NULL;
-    assert_int_equal(profile_new(&at_once, &layout, PROFILE_MINUTE, NULL), 0);
+    AUTO(profile) struct profile *columns = NULL, *single = NULL;
+    assert_int_equal(profile_new(&columns, &layout, PROFILE_MINUTE, NULL), 0);
     assert_int_equal(profile_new(&single, &layout, PROFILE_MINUTE, NULL), 0);
     struct rng rng = rng_of(5);
-    for (int i = 0; i < 4000; i++) {
-        double x = rng_normal(&rng);
-        /* good, beyond the range, not finite, of another kind; twice the same feature */
-        const struct profile_number numbers[] = {
-            {INCOME, i % 50 == 0 ? 1e10 : x * 1e6},
-            {FREE, i % 70 == 0 ? (double)INFINITY : x},
-            {EMBEDDING, x},
-            {INCOME, i % 30 == 0 ? (double)NAN : -x * 1e5},
-        };
-        const int sign = i % 9 == 8 ? -1 : 1;
+    for (int round = 0; round < 60; round++) {
+        double values[200];
+        uint64_t ids[200];
+        const size_t n = rng_below(&rng, 200);
+        for (size_t i = 0; i < n; i++) {
+            values[i] = rng_normal(&rng) * 1e6;
+            ids[i] = id_of((int)rng_below(&rng, 150));
+        }
+        if (round % 5 == 4 && n) /* beyond the range, not finite */
+            values[n / 2] = round % 10 == 4 ? 1e10 : (double)NAN;
 
-        assert_int_equal(profile_numbers(at_once, numbers, 4, sign), 0);
+        for (uint32_t f = INCOME; f <= FREE; f++) { /* of another kind, too */
+            assert_int_equal(profile_number_column(columns, f, values, n), 0);
+            assert_int_equal(profile_category_column(columns, f, ids, n), 0);
+        }
 
-        for (int k = 0; k < 4; k++)
-            assert_int_equal(profile_number(single, numbers[k].feature, numbers[k].value, sign), 0);
+        for (size_t i = 0; i < n; i++) {
+            for (uint32_t f = INCOME; f <= FREE; f++) {
+                assert_int_equal(profile_number(single, f, values[i], 1), 0);
+                assert_int_equal(profile_category(single, f, ids[i], 1), 0);
+            }
+        }
     }
-    assert_true(at_once->features[INCOME].numeric->n_counts > 0);
-    assert_same_bytes(at_once, single);
+    assert_true(columns->features[INCOME].numeric->n_counts > 0);
+    assert_true(columns->features[INCOME].invalid[INVALID_RANGE] > 0);
+    assert_true(columns->features[INCOME].invalid[INVALID_NUMBER] > 0);
+    assert_non_null(columns->features[CITY].categories->many);
+    assert_same_bytes(columns, single);
 }
 
 static void what_is_taken_out_leaves_the_rest_exact(void **state)
@@ -363,7 +373,7 @@ int main(void)
         cmocka_unit_test(values_that_break_the_rules_are_counted_by_reason),
         cmocka_unit_test(order_and_split_change_no_byte),
         cmocka_unit_test(a_value_is_in_the_cell_behind_all_cuts_that_are_not_above_it),
-        cmocka_unit_test(numbers_at_once_leave_the_bytes_of_one_by_one),
+        cmocka_unit_test(columns_leave_the_bytes_of_one_by_one),
         cmocka_unit_test(what_is_taken_out_leaves_the_rest_exact),
         cmocka_unit_test(memory_stays_within_what_a_pane_may_have),
         cmocka_unit_test(a_hundred_thousand_categories_are_bounded_and_counted),

@@ -1,0 +1,284 @@
+/* Values that are put side by side go into the profile as one by one, whatever the cut. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/gather.h"
+#include "collector/reference_file.h"
+#include "storage/references.h"
+#include "tests/lib/collector_bench.h"
+#include "tests/lib/credit_log.h"
+#include "tests/test.h"
+
+enum {
+    AMOUNT,
+    PLAN,
+    MIXED,
+    VECTOR,
+    N_FEATURES
+};
+
+static struct profile_feature features[N_FEATURES] = {
+    {.name_id = 11, .kind = PROFILE_NUMERIC, .min = -3000, .max = 3000},
+    {.name_id = 12, .kind = PROFILE_CATEGORICAL, .min = NAN, .max = NAN},
+    {.name_id = 13, .kind = PROFILE_AUTO, .min = NAN, .max = NAN},
+    {.name_id = 14, .kind = PROFILE_EMBEDDING, .min = NAN, .max = NAN},
+};
+static struct profile_layout layout = {77, N_FEATURES, features};
+
+static struct grid *grid_of_normals(void)
+{
+    enum {
+        N = 2000
+    };
+    struct cell cells[N];
+    struct grid *grid = NULL;
+    for (int i = 0; i < N; i++)
+        cells[i] = (struct cell){i - N / 2, i - N / 2, (uint64_t)(1 + i % 7)};
+    assert_int_equal(grid_build(&grid, cells, N, GRID_MAX_CELLS, NULL), 0);
+    return grid;
+}
+
+static void assert_same_bytes(const struct profile *a, const struct profile *b)
+{
+    struct buf x, y;
+    buf_init(&x, 1 << 24);
+    buf_init(&y, 1 << 24);
+    profile_save(a, &x);
+    profile_save(b, &y);
+    assert_false(buf_failed(&x));
+    assert_int_equal(x.size, y.size);
+    assert_memory_equal(x.data, y.data, x.size);
+    buf_finish(&x);
+    buf_finish(&y);
+}
+
+/* An event of numbers, categories, both in one feature, a vector, values that are struck, and of
+   features that it has twice. Returns how many items. */
+static size_t draw_event(struct rng *rng, struct profile_item items[8])
+{
+    const double x = rng_normal(rng) * 800, u = rng_uniform(rng);
+    size_t n = 0;
+    items[n++] = (struct profile_item){.slot = AMOUNT, .kind = VALUE_NUMBER, .number = x};
+    items[n++] = (struct profile_item){
+        .slot = PLAN, .kind = u < 0.5 ? VALUE_TEXT : VALUE_BOOL, .category = 1 + rng_below(rng, 9)};
+    items[n++] = (struct profile_item){
+        .slot = MIXED, .kind = u < 0.9 ? VALUE_NUMBER : VALUE_TEXT, .number = x * 3, .category = 5};
+    if (u < 0.3)
+        items[n++] = (struct profile_item){
+            .slot = VECTOR, .kind = VALUE_ARRAY, .number = x * x, .mean = x, .n = 3};
+    if (u < 0.2)
+        items[n++] = (struct profile_item){.slot = AMOUNT, .kind = VALUE_INVALID, .n = 1};
+    if (u > 0.95)
+        items[n++] = (struct profile_item){.slot = AMOUNT, .kind = VALUE_NUMBER, .number = -x};
+    return n;
+}
+
+static void any_cut_leaves_the_bytes_of_one_by_one(void **state)
+{
+    (void)state;
+    struct grid *grid = grid_of_normals();
+    struct rng rng = rng_of(11);
+    features[AMOUNT].grid = features[MIXED].grid = grid;
+    for (int cut = 1; cut <= 65; cut += 8) {
+        AUTO(profile) struct profile *single = NULL, *columns = NULL;
+        AUTO_FREE struct gathered *gathered = calloc(1, sizeof(*gathered));
+        struct profile_item items[8];
+        assert_int_equal(profile_new(&single, &layout, PROFILE_MINUTE, NULL), 0);
+        assert_int_equal(profile_new(&columns, &layout, PROFILE_MINUTE, NULL), 0);
+        gathered_start(gathered, N_FEATURES);
+        assert_int_equal(gathered->room, GATHER_EVENTS);
+        for (int i = 1; i <= 1500; i++) {
+            const size_t n = draw_event(&rng, items);
+            const bool taken_out = i % 40 == 0; /* what is in, that is */
+
+            assert_int_equal(gathered_put(gathered, columns, items, n), 0);
+            if (i % cut == 0 || gathered_is_full(gathered) || taken_out)
+                assert_int_equal(gathered_fold(gathered, columns), 0);
+            if (taken_out)
+                assert_int_equal(profile_take(columns, items, n, -1), 0);
+
+            assert_int_equal(profile_take(single, items, n, 1), 0);
+            if (taken_out)
+                assert_int_equal(profile_take(single, items, n, -1), 0);
+        }
+        assert_int_equal(gathered_fold(gathered, columns), 0);
+        assert_true(columns->features[AMOUNT].numeric->n_counts > 0);
+        assert_true(columns->features[AMOUNT].invalid[INVALID_RANGE] > 0);
+        assert_same_bytes(single, columns);
+    }
+    features[AMOUNT].grid = features[MIXED].grid = NULL;
+    grid_free(grid);
+}
+
+static void a_column_widens_the_counts_that_one_event_more_would_overflow(void **state)
+{
+    (void)state;
+    struct grid *grid = grid_of_normals();
+    AUTO(profile) struct profile *single = NULL, *columns = NULL;
+    double values[GATHER_EVENTS];
+    assert_int_equal(profile_new(&single, &layout, PROFILE_MINUTE, NULL), 0);
+    assert_int_equal(profile_new(&columns, &layout, PROFILE_MINUTE, NULL), 0);
+    features[AMOUNT].grid = grid;
+    for (int round = 0; round < 70000 / GATHER_EVENTS + 8; round++) {
+        for (int i = 0; i < GATHER_EVENTS; i++)
+            values[i] = round < 5 ? round * GATHER_EVENTS + i : 17;
+
+        assert_int_equal(profile_number_column(columns, AMOUNT, values, GATHER_EVENTS), 0);
+
+        for (int i = 0; i < GATHER_EVENTS; i++)
+            assert_int_equal(profile_number(single, AMOUNT, values[i], 1), 0);
+    }
+    assert_non_null(columns->features[AMOUNT].numeric->wide);
+    assert_same_bytes(single, columns);
+    features[AMOUNT].grid = NULL;
+    grid_free(grid);
+}
+
+static void a_feature_that_came_later_has_its_place_at_once(void **state)
+{
+    (void)state;
+    AUTO(profile) struct profile *profile = NULL;
+    AUTO_FREE struct gathered *gathered = calloc(1, sizeof(*gathered));
+    const struct profile_item item = {.slot = MIXED, .kind = VALUE_NUMBER, .number = 4};
+    assert_int_equal(profile_new(&profile, &layout, PROFILE_MINUTE, NULL), 0);
+    gathered_start(gathered, MIXED); /* when there were two features */
+
+    assert_int_equal(gathered_put(gathered, profile, &item, 1), 0);
+
+    assert_int_equal(profile->features[MIXED].numeric->n, 1);
+}
+
+/* --- a log --- */
+
+static const char yaml[] = "models:\n"
+                           "  - {name: credit, task: binary, positive: 1, label_horizon: 1h,\n"
+                           "     segments: [country], features: {income: {type: numeric}}}\n";
+
+static double income_of(int i)
+{
+    struct rng rng = rng_of((uint64_t)i + 1);
+    return 1000 * rng_normal(&rng);
+}
+
+static int prediction(int i, int64_t ts_ms, char *to, size_t room)
+{
+    static const char *const countries[] = {"de", "fr", "it"};
+    return snprintf(to, room,
+                    "{\"type\":\"prediction\",\"id\":\"c%d\",\"ts\":%lld,\"model\":\"credit\","
+                    "\"version\":\"v%d\",\"score\":0.%03d,\"prediction\":%d,\"segment\":{"
+                    "\"country\":\"%s\"},\"features\":{\"income\":%.3f,\"age\":%d%s,\"plan\":"
+                    "\"p%d\"}}",
+                    i, (long long)ts_ms, i % 2, i * 37 % 1000, i % 2, countries[i % 3],
+                    income_of(i), 20 + i * 7 % 50, i > 900 && i % 3 == 0 ? ",\"new\":true" : "",
+                    i * 11 % 5);
+}
+
+/* Four minutes, of which some events come a minute late, and labels of all of them. */
+static void fill(struct sim_log *log)
+{
+    int partition = sim_partition(log, "predictions", 0);
+    for (int i = 0; i < 2000; i++) {
+        char text[400];
+        const int64_t ts_ms = CREDIT_START + i * 120 - (i % 25 == 24 ? 60000 : 0);
+        prediction(i, ts_ms, text, sizeof(text));
+        sim_add(log, partition, ts_ms, "%s", text);
+        if (i >= 50)
+            sim_add(log, partition, ts_ms,
+                    "{\"type\":\"label\",\"id\":\"c%d\",\"ts\":%lld,\"label\":%d}", i - 50,
+                    (long long)ts_ms, i * 5 % 3 % 2);
+    }
+}
+
+static void set_reference(struct temp *temp)
+{
+    struct buf text;
+    struct err err = {0};
+    struct reference_counts counts;
+    AUTO(config) struct config *config = NULL;
+    AUTO(reference) struct reference *reference = NULL;
+    must(config_parse(&config, "test.yaml", yaml, strlen(yaml), &err), &err);
+    buf_init(&text, 4 << 20);
+    for (int i = 0; i < 3000; i++) {
+        char line[400];
+        prediction(i + 5000, CREDIT_START, line, sizeof(line));
+        buf_printf(&text, "%s\n", line);
+    }
+    const struct reference_source source = {
+        .model = "credit", .config = &config->models[0], .task = "binary"};
+    must(
+        reference_from_text(&reference, &source, (const char *)text.data, text.size, &counts, &err),
+        &err);
+    buf_finish(&text);
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    must(commit_begin(store, &err), &err);
+    must(commit_reference(store, "credit", NULL, reference, "file", CREDIT_START, &err), &err);
+    must(commit_end(store, &err), &err);
+}
+
+/* All states and profiles after the log, read with a commit each `every` steps (0: at the end), and
+   the reference told of anew as often; malloc'd. */
+static char *states_after(struct sim_log *log, size_t max_batch, int every)
+{
+    AUTO(temp) struct temp *temp = temp_new();
+    const struct sim_options options = {
+        .seed = 3, .max_batch = max_batch, .ends = true, .bounded = true};
+    struct collector_bench bench;
+    struct err err = {0};
+    struct buf out;
+    sqlite3_stmt *statement = NULL;
+    set_reference(temp);
+    bench_open(&bench, temp, yaml, log, &options);
+    for (int i = 0, rc = 0; every && rc != COLLECTOR_END; i++) {
+        rc = collector_step(bench.collector, 0, &err);
+        assert_true(rc >= 0);
+        if (i % every == 0)
+            must(collector_commit_now(bench.collector, &err), &err);
+        if (i % every == every / 2)
+            must(collector_references_changed(bench.collector, &err), &err);
+    }
+    bench_drain(&bench);
+    must(collector_commit_now(bench.collector, &err), &err);
+    AUTO_FREE char *panes = bench_panes(&bench);
+    buf_init(&out, (size_t)64 << 20);
+    buf_printf(&out, "%s", panes);
+    assert_int_equal(sqlite3_prepare_v2(store_db(bench.store),
+                                        "SELECT key, part, hex(bytes) FROM profiles ORDER BY 1, 2",
+                                        -1, &statement, NULL),
+                     SQLITE_OK);
+    while (sqlite3_step(statement) == SQLITE_ROW)
+        buf_printf(&out, "%lld %d %s\n", (long long)sqlite3_column_int64(statement, 0),
+                   sqlite3_column_int(statement, 1), sqlite3_column_text(statement, 2));
+    sqlite3_finalize(statement);
+    assert_true(bench_number(&bench, "SELECT count(*) FROM profiles WHERE part = 0") > 30);
+    bench_close(&bench);
+    buf_u8(&out, 0);
+    assert_false(buf_failed(&out));
+    return (char *)out.data; /* the caller owns it now */
+}
+
+static void commits_anywhere_leave_the_same_states_and_profiles(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    fill(&log);
+
+    AUTO_FREE char *at_once = states_after(&log, 4096, 0);
+    AUTO_FREE char *singly = states_after(&log, 1, 1);
+    AUTO_FREE char *between = states_after(&log, 70, 3);
+
+    assert_string_equal(at_once, singly);
+    assert_string_equal(at_once, between);
+    sim_log_finish(&log);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_cut_leaves_the_bytes_of_one_by_one),
+        cmocka_unit_test(a_column_widens_the_counts_that_one_event_more_would_overflow),
+        cmocka_unit_test(a_feature_that_came_later_has_its_place_at_once),
+        cmocka_unit_test(commits_anywhere_leave_the_same_states_and_profiles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
