@@ -224,6 +224,7 @@ export async function every_drawing_has_a_sentence_and_a_table({ page, open, axe
         await open(path);
         await page.locator(wanted).first().waitFor();
         const tables = page.locator("main").getByRole("button", { name: /^Table/ });
+        await tables.nth(drawings - 1).waitFor();
         assert.equal(await tables.count(), drawings, path);
         for (let i = 0; i < drawings; i++) await tables.nth(i).click();
         const filled = await page.locator(".chart-table:visible").evaluateAll((places) => places.map((place) => place.querySelectorAll("tbody tr").length));

@@ -59,7 +59,7 @@ class Daemon {
     }
 
     async ready() {
-        for (let i = 0; i < 200; i++) {
+        for (let i = 0; i < 1200; i++) {
             if (this.child.exitCode !== null) throw new Error(`assay serve ended with ${this.child.exitCode}`);
             try { if ((await fetch(`${this.address}/-/ready`)).ok) return; } catch { /* not listening yet */ }
             await new Promise((resolve) => setTimeout(resolve, 50));

@@ -12,6 +12,7 @@ written and read by kcat, the foreign client.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,12 +24,40 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.path.join(ROOT, ".cache", "kafka")
 CLUSTER_ID = "AssayTestsAssayTests00"
+PORTS_FROM = 10240
+
+
+def top_port():
+    """Where the ports begin that the system gives to whoever connects."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as given:
+        return max(int(given.read().split()[0]), 2 * PORTS_FROM)
+
+
+def _ports():
+    """The ports that free_port() gives, from a random one on, round and round.
+
+    They lie below top_port(), so that nobody's outgoing connection takes one between the asking and the
+    listening, nor while a broker is down. ASSAY_PORTS ("20000-25000") is what the
+    runner leaves to one of the stories that it runs at a time.
+    """
+    first, end = map(int, os.environ.get("ASSAY_PORTS", f"{PORTS_FROM}-{top_port()}").split("-"))
+    at = random.SystemRandom().randrange(first, end)
+    while True:
+        yield at
+        at = at + 1 if at + 1 < end else first
+
+
+_next_port = _ports()
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    for port in _next_port:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass  # somebody listens there, or has just done so
 
 
 def available():
@@ -271,6 +300,7 @@ class Kafka(KafkaClient):
     def start(self, wait=True):
         if not self.folder:
             self.folder = tempfile.mkdtemp(prefix="assay-kafka-")
+            os.mkdir(f"{self.folder}/tmp")
             self._write_properties()
             self._format()
         command = ["java"] + self._jvm() + ["kafka.Kafka", f"{self.folder}/server.properties"]
@@ -327,7 +357,8 @@ class Kafka(KafkaClient):
 
     def _jvm(self):
         options = [f"-Xmx{self.heap}", "-Xms128m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto"]
-        options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]
+        # a killed broker leaves the libraries that it unpacked
+        options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=error", f"-Djava.io.tmpdir={self.folder}/tmp"]
         if os.path.exists(f"{CACHE}/kafka.jsa"):
             options += [f"-XX:SharedArchiveFile={CACHE}/kafka.jsa", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
         else:
@@ -407,12 +438,17 @@ def _exactly(s, n):
     return data
 
 
+def patience():
+    """How many times as long as on a quiet machine something may take, now."""
+    return 1 + os.getloadavg()[0] / (os.cpu_count() or 1)
+
+
 def wait_until(true, seconds, what):
     """Polls until true() is; the time is only a guard against waiting for ever (a loaded machine has more).
 
     Asked before the first event, a daemon says 404 (no such model yet) or 503 (not ready): that is "not yet".
     """
-    end = time.monotonic() + seconds * (1 + os.getloadavg()[0] / (os.cpu_count() or 1))
+    end = time.monotonic() + seconds * patience()
     last = None
     while True:
         try:

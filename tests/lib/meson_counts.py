@@ -7,6 +7,7 @@ failed with its output, and writes "passed failed skipped" to COUNTS_FILE.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -34,8 +35,10 @@ def counts_of(entry):
 def main():
     name, build, suite, counts_file = sys.argv[1:]
     log = f"{build}/meson-logs/testlog-{name}.json"
+    together = (os.cpu_count() or 1) + 1  # some mostly wait
+    command = ["meson", "test", "-C", build, "--suite", suite, "--no-rebuild", "-q", "--logbase", f"testlog-{name}"]
     subprocess.run(
-        ["meson", "test", "-C", build, "--suite", suite, "--no-rebuild", "-q", "--logbase", f"testlog-{name}"],
+        [*command, "--num-processes", str(together)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
