@@ -2,7 +2,7 @@
  * How long GET /models/M/drift takes: a database of one model with many features and windows is
  * made, then the same question is asked again and again, as a page does.
  *
- *     bench_drift [features 200] [windows 24] [events a window 5000] [half|numbers] [method auto]
+ *     bench_drift [features 200] [windows 24] [events a window 5000] [half|numbers] [method auto] [DB]
  *
  * Half the features, or all, are numbers (normal, lognormal, few values), the others categories.
  * Up to 1,300 different numbers a window are kept as they are, more of them on the reference's grid.
@@ -10,7 +10,8 @@
  * neither the reference nor the laws of the thresholds; `warm` is the same question again; `newest`
  * is what a page asks for after a commit has changed the last window. Of each: the wall clock, and
  * the CPU time of the whole process, which what else runs on the machine hardly changes. Two cores
- * share an answer's work, so that the wall clock of a quiet machine is the shorter of them.
+ * share an answer's work, so that the wall clock of a quiet machine is the shorter of them. With DB,
+ * a path, the database is made there and kept, and nothing is measured (bench/first_drift.py).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -266,11 +267,14 @@ int main(int argc, char **argv)
     if (bench->n_features > MAX_FEATURES)
         return 2;
     configure(bench, argc > 5 ? argv[5] : "auto");
-    snprintf(bench->path, sizeof(bench->path), "%s/a.db", folder);
+    bool keep = argc > 6;
+    snprintf(bench->path, sizeof(bench->path), "%s%s", keep ? argv[6] : folder,
+             keep ? "" : "/a.db");
     make(bench);
     for (int w = 0; w < bench->n_windows; w++)
         write_window(bench, w, bench->n_events + w * 7, 2 + (uint64_t)w);
-    measure(bench);
+    if (!keep)
+        measure(bench);
     store_free(bench->store);
     reference_free(bench->reference);
     config_free(bench->config);

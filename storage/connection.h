@@ -55,6 +55,8 @@ struct store {
     struct changes *changes;   /* borrowed; may be NULL */
     struct drift_cache *drift; /* NULL: not asked for yet */
     bool own_drift;
+    struct config *settings; /* of models, as last read (model_settings.c); NULL: not yet */
+    uint64_t settings_hash;
     struct memo *memo;          /* lent; NULL: series are merged anew each time */
     int64_t rolled_up_to_ms[3]; /* minutes, hours, days: panes that start before it are gone */
     struct retention_place retention;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <xxhash.h>
 
 #include "common/json_out.h"
 #include "storage/connection.h"
@@ -126,6 +127,24 @@ static int collect(struct store *store, const char *model, struct buf *json, siz
     return rc;
 }
 
+/* A rule on an estimate asks at each look: the same text is parsed once. */
+static int parse_once(struct store *store, const struct buf *json, struct config **out,
+                      struct err *err)
+{
+    uint64_t hash = XXH3_64bits(json->data, json->size);
+    if (!store->settings || store->settings_hash != hash) {
+        struct config *parsed;
+        int rc = config_parse(&parsed, store->path, (const char *)json->data, json->size, err);
+        if (rc)
+            return rc;
+        config_free(store->settings);
+        store->settings = parsed; /* the store owns it now */
+        store->settings_hash = hash;
+    }
+    *out = config_share(store->settings);
+    return 0;
+}
+
 int model_settings_read(struct store *store, const char *model, struct config **out,
                         struct err *err)
 {
@@ -137,7 +156,7 @@ int model_settings_read(struct store *store, const char *model, struct config **
     if (!rc && buf_failed(&json))
         rc = err_set(err, -ENOMEM, "model settings: no memory");
     if (!rc && n)
-        rc = config_parse(out, store->path, (const char *)json.data, json.size, err);
+        rc = parse_once(store, &json, out, err);
     buf_finish(&json);
     return rc;
 }

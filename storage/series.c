@@ -25,6 +25,7 @@ enum {
     CHUNK_ITEMS = 64,
     LUMP_MS = 10 * 60 * 1000, /* of minutes: a window of an hour is then five, and two halves */
     FRESH_MS = 2 * 60 * 1000,
+    HOUR_MS = 60 * 60 * 1000, /* of a longer window; a chunk of minutes holds one */
 };
 
 struct cursor {
@@ -67,6 +68,14 @@ static int64_t common_divisor(int64_t a, int64_t b)
     return a;
 }
 
+/* One window's whole hours are blocks; their ends, and what changes at each look, shorter ones. */
+static int64_t lump_of(const struct reading *reading, const struct cursor *cursor, int64_t end_ms)
+{
+    bool hour = cursor->chunk_ms % HOUR_MS == 0 && end_ms == cursor->chunk_ms + HOUR_MS;
+    return cursor->lump_ms && hour && end_ms <= reading->to_ms - FRESH_MS ? HOUR_MS
+                                                                          : cursor->lump_ms;
+}
+
 /* Fills items[] with the next chunk of time; 1: the range has ended. */
 static int read_chunk(struct reading *reading, struct cursor *cursor, struct err *err)
 {
@@ -74,6 +83,8 @@ static int read_chunk(struct reading *reading, struct cursor *cursor, struct err
         return 1;
     cursor->chunk_ms = cursor->next_ms;
     cursor->next_ms += CHUNK_ITEMS * cursor->item_ms;
+    if (cursor->lump_ms) /* the same blocks, wherever the window begins */
+        cursor->next_ms = align_down(cursor->next_ms, HOUR_MS);
     cursor->position = 0;
     int64_t end_ms = cursor->next_ms < reading->to_ms ? cursor->next_ms : reading->to_ms;
     for (size_t i = 0; i < CHUNK_ITEMS; i++) {
@@ -87,7 +98,8 @@ static int read_chunk(struct reading *reading, struct cursor *cursor, struct err
                                  .item_ms = cursor->item_ms,
                                  .start_ms = cursor->chunk_ms,
                                  .end_ms = end_ms,
-                                 .lump_ms = cursor->lump_ms,
+                                 .lump_ms = lump_of(reading, cursor, end_ms),
+                                 .part_ms = cursor->lump_ms,
                                  .fresh_ms = reading->to_ms - FRESH_MS,
                                  .items = cursor->items};
     int rc = 0;

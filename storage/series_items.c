@@ -139,34 +139,69 @@ static bool is_worth_keeping(const struct series_items *range, int64_t last)
     return !range->lump_ms || pane_start_ms(last) < range->fresh_ms;
 }
 
-static int take_block(struct series_items *range, const struct block *block, struct err *err)
+static int take_block(struct series_items *range, const struct block *block,
+                      struct slide_item *item, bool of_parts, struct err *err);
+
+/* The same panes from blocks of part_ms, most of which are kept when one pane has changed. */
+static int take_parts(struct series_items *range, const struct block *block,
+                      struct slide_item *into, struct err *err)
 {
-    if (block->n == 0)
-        return 0;
+    struct block part = {.n = 0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < block->n; i++) {
+        const struct pane_head *head = &block->panes[i];
+        if (part.n && pane_start_ms(head->key) / range->part_ms !=
+                          pane_start_ms(part.panes[0].key) / range->part_ms) {
+            rc = take_block(range, &part, into, false, err);
+            part.n = 0;
+        }
+        part.panes[part.n++] = *head;
+    }
+    return rc ? rc : take_block(range, &part, into, false, err);
+}
+
+/* What was merged before, or `made` anew: of its parts, where there are such. */
+static int make_block(struct series_items *range, const struct block *block,
+                      struct slide_item *made, bool of_parts, struct err *err)
+{
+    uint64_t fingerprint = XXH3_64bits(block->panes, block->n * sizeof(block->panes[0]));
+    int rc = recall_block(range, fingerprint, &made->states, err);
+    for (size_t i = 0; rc == 0 && i < block->n; i++)
+        made->revision += block->panes[i].revision;
+    if (rc != 1)
+        return rc;
+    size_t n_damaged = range->n_damaged;
+    rc = of_parts ? take_parts(range, block, made, err)
+                  : read_panes(range, block->panes[0].key, block->panes[block->n - 1].key + 1, made,
+                               err);
+    if (rc == 0 && made->states && range->n_damaged == n_damaged)
+        keep_block(range, fingerprint, made->states);
+    return rc;
+}
+
+static int take_block(struct series_items *range, const struct block *block,
+                      struct slide_item *item, bool of_parts, struct err *err)
+{
     int64_t first = block->panes[0].key, last = block->panes[block->n - 1].key;
-    struct slide_item *item = item_of(range, first);
     range->pane_found = true;
     if (block->n < MIN_BLOCK_PANES || !is_worth_keeping(range, last))
         return read_panes(range, first, last + 1, item, err);
-
-    uint64_t fingerprint = XXH3_64bits(block->panes, block->n * sizeof(block->panes[0]));
     struct slide_item made = {0};
-    int rc = recall_block(range, fingerprint, &made.states, err);
-    if (rc == 0) {
-        for (size_t i = 0; i < block->n; i++)
-            made.revision += block->panes[i].revision;
-    } else if (rc == 1) {
-        size_t n_damaged = range->n_damaged;
-        rc = read_panes(range, first, last + 1, &made, err);
-        if (rc == 0 && made.states && range->n_damaged == n_damaged)
-            keep_block(range, fingerprint, made.states);
-    }
+    int rc = make_block(range, block, &made, of_parts, err);
     if (rc) {
         states_free(made.states);
         return rc;
     }
     item->revision += made.revision;
     return made.states ? merge_into(item, made.states, err) : 0;
+}
+
+/* Into the item of its first pane. */
+static int end_block(struct series_items *range, const struct block *block, struct err *err)
+{
+    bool of_parts = range->part_ms && range->part_ms < range->lump_ms;
+    return block->n ? take_block(range, block, item_of(range, block->panes[0].key), of_parts, err)
+                    : 0;
 }
 
 static int64_t block_start(const struct series_items *range, int64_t start_ms, int64_t block_ms)
@@ -193,7 +228,7 @@ static int read_blocks(struct series_items *range, int64_t first, int64_t end, i
         int64_t start_ms = pane_start_ms(head.key);
         int64_t at = block_start(range, start_ms, block_ms);
         if (at != present) {
-            int result = take_block(range, &block, err);
+            int result = end_block(range, &block, err);
             if (result)
                 return result;
             block.n = 0;
@@ -201,7 +236,7 @@ static int read_blocks(struct series_items *range, int64_t first, int64_t end, i
         }
         block.panes[block.n++] = head;
     }
-    return rc == SQLITE_DONE ? take_block(range, &block, err)
+    return rc == SQLITE_DONE ? end_block(range, &block, err)
                              : store_fail(range->store, rc, err, "series");
 }
 

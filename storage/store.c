@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/config.h"
 #include "storage/connection.h"
 #include "storage/drift_cache.h"
 #include "storage/lock.h"
@@ -418,6 +419,7 @@ void store_free(struct store *store)
         close(store->lock_fd);
     if (store->own_drift)
         drift_cache_free(store->drift);
+    config_free(store->settings);
     free(store->path);
     free(store);
 }

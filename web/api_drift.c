@@ -200,6 +200,9 @@ static struct drift_judging judging_of(const struct drifting *d)
         .cache = d->cache,
         .rule = &d->rule,
         .model = &d->model,
+        .background = d->context->background != NULL,
+        .stopping = d->context->background,
+        .context = d->context->asker,
     };
 }
 
@@ -232,6 +235,12 @@ static void no_window(struct drifting *d)
                         .p_value = (double)NAN,
                         .q_value = (double)NAN},
         };
+}
+
+/* Who shares the work: nobody, where nobody waits. */
+static struct crew *crew_of(const struct drifting *d)
+{
+    return d->context->background ? NULL : drift_cache_crew(d->cache);
 }
 
 struct writing {
@@ -271,7 +280,7 @@ static int add_window(void *context, const struct profile_point *point, struct e
     for (uint32_t i = 0; i < d->model.n_features; i++)
         if (d->features[i].quality.kind != PROFILE_AUTO)
             d->kinds[i] = d->features[i].quality.kind;
-    return crew_each(drift_cache_crew(d->cache), d->model.n_features, write_feature, &writing, err);
+    return crew_each(crew_of(d), d->model.n_features, write_feature, &writing, err);
 }
 
 static void write_window_reference(struct drifting *d, const struct profile_span *window)
@@ -321,7 +330,7 @@ static int walk_pair(struct drifting *d, const struct pair *pair, struct err *er
     char segment[SEGMENT_BYTES];
     query.version = pair->version;
     query.slice = pair->slice;
-    query.crew = drift_cache_crew(d->cache);
+    query.crew = crew_of(d);
     d->pair = pair;
     for (uint32_t i = 0; i < d->model.n_features; i++)
         buf_clear(&d->points[i]);

@@ -30,6 +30,9 @@ struct api_context {
     void (*web_metrics)(void *web, struct buf *out);
     bool (*stopping)(void *web); /* whoever waits should end; NULL: never */
     void *web;
+    /* Nobody waits for the answer: it is given up once this says so. NULL: somebody does. */
+    bool (*background)(void *asker);
+    void *asker;
 };
 
 /* The store, opened for reading. */

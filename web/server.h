@@ -52,6 +52,7 @@ struct web {
     struct answers *answers;
     struct exchange *leaders[64]; /* questions under way that others wait for: shared_answer.h */
     struct drift_cache *drift_cache;
+    struct warmer *warmer;
     struct memo *memo;
     char *certificate, *key; /* PEM */
     void *certificate_x509;  /* to check host names against */

@@ -22,6 +22,7 @@
 #include "web/pem.h"
 #include "web/server.h"
 #include "web/shared_answer.h"
+#include "web/warmer.h"
 
 enum {
     N_READERS = 3,
@@ -274,6 +275,8 @@ static int start_parts(struct web *web, const struct web_options *options, struc
         rc = work_new(&web->waiters, &api, N_WAITERS, N_WAITERS, err);
     if (rc == 0)
         rc = stream_new(&web->stream, options, &api, err);
+    if (rc == 0 && options->changes)
+        rc = warmer_start(&web->warmer, &api, err);
     return rc;
 }
 
@@ -330,6 +333,7 @@ void web_stop(struct web *web)
     atomic_store(&web->stopping, true);
     if (web->keeper_runs)
         pthread_join(web->keeper, NULL);
+    warmer_stop(web->warmer);
     work_stop(web->readers);
     work_stop(web->ingest);
     work_stop(web->waiters);
