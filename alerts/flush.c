@@ -14,6 +14,7 @@
 #include "alerts/keeper.h"
 #include "storage/alert_rows.h"
 #include "storage/commit.h"
+#include "storage/lend.h"
 #include "storage/outbox.h"
 
 enum {
@@ -414,6 +415,12 @@ static int flush_due(struct alerts *alerts, const struct due_groups *due, int64_
 }
 
 int alerts_flush(struct alerts *alerts, int64_t wall_ms, int64_t *next_ms, struct err *err)
+{
+    *next_ms = INT64_MAX;
+    return store_is_lent(alerts->store) ? 0 : alerts_flush_now(alerts, wall_ms, next_ms, err);
+}
+
+int alerts_flush_now(struct alerts *alerts, int64_t wall_ms, int64_t *next_ms, struct err *err)
 {
     *next_ms = INT64_MAX;
     if (!alerts->route)

@@ -1,10 +1,12 @@
 /*
- * What run.c and flush.c share: the states of all alerts. No other file includes it.
+ * The inside of the alerts: what run.c, look_changes.c, flush.c, announce.c, reload.c and rule_list.c
+ * share. No other file includes it.
  */
 #pragma once
 
 #include <stdatomic.h>
 
+#include "alerts/look_changes.h"
 #include "alerts/notice.h"
 #include "alerts/run.h"
 #include "storage/alert_rows.h"
@@ -29,6 +31,7 @@ struct alerts {
     struct alert **by_id; /* the same, sorted */
     size_t n;
     struct log_limit unreadable;
+    struct look_changes changes;    /* of the last look */
     struct backgrounds backgrounds; /* looked up in this look */
     int64_t looked_ms;              /* event time of the last look */
     int64_t ticked_ms;              /* the same, or of the last tick after it */
@@ -46,10 +49,13 @@ const struct alert *alert_named(const struct alerts *alerts, const char *name);
 /* How many are in each phase, for other threads. */
 void alerts_count(struct alerts *alerts);
 
-/* run.c, for reload.c: the alert's groups are due; a group that it is not yet in is joined. */
+/* flush.c: alerts_flush by whoever has the store, also lent. */
+int alerts_flush_now(struct alerts *alerts, int64_t wall_ms, int64_t *next_ms, struct err *err);
+
+/* look_changes.c, for reload.c: the alert's groups are due; a group that it is not yet in is joined. */
 struct glance {
     struct alerts *alerts;
-    struct alert *alert;
+    const struct alert *alert;
     int64_t wall_ms;
     struct err *err;
 };

@@ -16,6 +16,7 @@
 #include "stats/custom_config.h"
 #include "storage/alert_rows.h"
 #include "storage/commit.h"
+#include "storage/lend.h"
 
 static const char *const fields[] = {"name",   "severity", "model",     "version", "segment",
                                      "metric", "value",    "lower",     "upper",   "level",
@@ -155,6 +156,9 @@ void alerts_free(struct alerts *alerts)
 {
     if (!alerts)
         return;
+    if (alerts->store)
+        store_recall(alerts->store);
+    look_changes_drop(alerts);
     readings_free(alerts->readings);
     route_free(alerts->route);
     receiver_set_free(alerts->receivers);
@@ -180,116 +184,6 @@ bool alerts_wanted(const struct alerts *alerts)
 struct receiver_set *alerts_receivers(const struct alerts *alerts)
 {
     return alerts->receivers;
-}
-
-static int64_t group_due(const struct alert_group_row *group, int64_t wall_ms, int64_t wait_ms)
-{
-    int64_t due_ms = wall_ms + wait_ms;
-    if (group->told_ms >= 0) {
-        due_ms = group->told_ms + group->interval_ms;
-        if (due_ms < wall_ms)
-            due_ms = wall_ms;
-    }
-    return group->due_ms >= 0 && group->due_ms < due_ms ? group->due_ms : due_ms;
-}
-
-/* For each receiver that the route names: the alert joins its group, and the group is due. */
-int glance_join_group(void *context, const struct route_target *target, const char *group_key)
-{
-    struct glance *glance = context;
-    struct store *store = glance->alerts->store;
-    struct alert_group_row group = {.due_ms = -1, .told_ms = -1};
-    int rc = alert_group_read(store, group_key, &group, glance->err);
-    if (rc < 0)
-        return rc;
-    bool same_timing = group.interval_ms == target->timing.group_interval_ms &&
-                       group.repeat_ms == target->timing.repeat_interval_ms;
-    group.key = group_key;
-    group.receiver = target->receiver;
-    group.interval_ms = target->timing.group_interval_ms;
-    group.repeat_ms = target->timing.repeat_interval_ms;
-    int64_t due_ms = group_due(&group, glance->wall_ms, target->timing.group_wait_ms);
-    bool unchanged = rc == 0 && group.due_ms == due_ms && same_timing;
-    group.due_ms = due_ms;
-    rc = unchanged ? 0 : commit_alert_group(store, &group, glance->err);
-    if (!rc)
-        rc = commit_alert_member_fired(store, group_key, glance->alert->id, glance->err);
-    return rc;
-}
-
-int glance_wake_group(void *context, const struct alert_group_row *row, struct err *err)
-{
-    struct glance *glance = context;
-    struct alert_group_row group = *row;
-    group.due_ms = group_due(row, glance->wall_ms, 0);
-    return commit_alert_group(glance->alerts->store, &group, err);
-}
-
-static int tell_receivers(struct glance *glance, enum alert_event event)
-{
-    struct alerts *alerts = glance->alerts;
-    if (!alerts->route)
-        return 0;
-    if (event == ALERT_FIRED || event == ALERT_WENT_SILENT) {
-        struct part_pair pairs[NOTICE_MAX_LABELS];
-        struct label_set labels = {pairs, notice_labels(glance->alert->rule, pairs)};
-        return route_match(alerts->route, &labels, glance_join_group, glance);
-    }
-    if (event == ALERT_RESOLVED || event == ALERT_CAME_BACK)
-        return alert_groups_of(alerts->store, glance->alert->id, glance_wake_group, glance,
-                               glance->err);
-    return 0;
-}
-
-static int write_change(struct glance *glance, enum alert_event event, struct reading *reading,
-                        int64_t at_ms, const char *clock)
-{
-    static const char *const events[] = {"",        "pending",   "firing",   "resolved",
-                                         "no_data", "data_back", "withdrawn"};
-    struct alert *alert = glance->alert;
-    const struct alert_rule *rule = alert->rule;
-    struct store *store = glance->alerts->store;
-    reading_tell(rule, reading);
-    bool over = event == ALERT_RESOLVED || event == ALERT_CAME_BACK;
-    struct background background = {.cause = "", .action = ""};
-    if (over || event == ALERT_FIRED || event == ALERT_WENT_SILENT)
-        background_read(&background, &glance->alerts->backgrounds, store, glance->alerts->config,
-                        glance->alerts->readings, rule, reading);
-    struct notice_facts facts = {
-        .id = alert->id,
-        .state = &alert->state,
-        .reading = reading,
-        .background = &background,
-        .over_ms = over ? glance->wall_ms : -1,
-        .url = glance->alerts->url,
-    };
-    AUTO_FREE char *data = notice_alert(rule, &facts);
-    if (!data)
-        return err_set(glance->err, -ENOMEM, "alert %s: no memory", rule->name);
-    const struct alert_state *s = &alert->state;
-    struct alert_row row = {
-        .id = alert->id,
-        .rule = rule->name,
-        .model = rule->model ? rule->model : "",
-        .version = rule->version ? rule->version : "",
-        .slice = rule->slice ? rule->slice : "",
-        .severity = severity_name(rule->severity),
-        .phase = (int)s->phase,
-        .since_ms = s->since_ms,
-        .bad_since_ms = s->bad_since_ms,
-        .clear_since_ms = s->clear_since_ms,
-        .last_change_ms = s->last_change_ms,
-        .flap_score = s->flap_score,
-        .flapping = s->flapping,
-        .no_data = s->no_data,
-        .data = data,
-    };
-    struct alert_event_row history = {
-        .alert = alert->id, .event = events[event], .at_ms = at_ms, .clock = clock, .data = data};
-    int rc = commit_alert_event(store, &history, &row.event, glance->err);
-    if (!rc)
-        rc = commit_alert(store, &row, glance->err);
-    return rc ? rc : tell_receivers(glance, event);
 }
 
 static int look_at(struct alerts *alerts, struct alert *alert, struct reading *reading,
@@ -338,13 +232,17 @@ static void keep_settled(struct alerts *alerts)
     alerts->unsettled = true;
 }
 
-void alerts_settle(struct alerts *alerts)
+bool alerts_settle(struct alerts *alerts)
 {
+    bool letters = alerts->changes.n_letters > 0;
+    alerts->changes.n_letters = 0;
     alerts->unsettled = false;
+    return letters;
 }
 
 void alerts_restore(struct alerts *alerts)
 {
+    alerts->changes.n_letters = 0;
     if (!alerts->unsettled)
         return;
     for (size_t i = 0; i < alerts->n; i++)
@@ -355,65 +253,42 @@ void alerts_restore(struct alerts *alerts)
     alerts_count(alerts);
 }
 
-/* The transaction of a look, once it has something to write. */
-static int begin_change(struct alerts *alerts, int64_t look_ms, bool wall, bool *begun,
-                        struct err *err)
+/* One alert at one look; what that changes is kept. */
+static int step(struct alerts *alerts, struct alert *alert, const struct outside *outside,
+                struct err *err)
 {
-    if (*begun)
-        return 0;
-    int rc = commit_begin(alerts->store, err);
-    *begun = rc == 0;
-    return rc || wall ? rc : commit_fact(alerts->store, COMMIT_LOOK, look_ms, err);
-}
-
-/* Which clock caused it: what no event tells is the wall clock's also when an event made us look. */
-static const char *clock_of(const struct alert_rule *rule, bool wall)
-{
-    bool untold = rule->kind == RULE_LAG || rule->kind == RULE_CERTIFICATE;
-    return wall || untold ? "wall" : "event";
-}
-
-/* One alert at one look, with what that changes. */
-static int step(struct glance *glance, int64_t now_ms, bool wall, bool *begun)
-{
-    struct alert *alert = glance->alert;
-    struct alerts *alerts = glance->alerts;
-    struct reading reading;
-    int rc = look_at(alerts, alert, &reading, glance->wall_ms);
+    struct look_change change; /* all of it is set before it is kept */
+    int rc = look_at(alerts, alert, &change.reading, outside->wall_ms);
     if (rc)
         return rc;
     const int64_t clear_since_ms = alert->state.clear_since_ms;
-    enum alert_event event = alert_step(&alert->state, &alert->rule->timing, reading.sight, now_ms);
-    if (event == ALERT_NOTHING && alert->state.clear_since_ms == clear_since_ms)
+    change.event =
+        alert_step(&alert->state, &alert->rule->timing, change.reading.sight, outside->now_ms);
+    if (change.event == ALERT_NOTHING && alert->state.clear_since_ms == clear_since_ms)
         return 0;
-    rc = begin_change(alerts, now_ms, wall, begun, glance->err);
-    if (rc)
-        return rc;
-    if (event == ALERT_NOTHING)
-        return commit_alert_clear(alerts->store, alert->id, alert->state.clear_since_ms,
-                                  glance->err);
-    return write_change(glance, event, &reading, now_ms, clock_of(alert->rule, wall));
+    change.alert = alert;
+    change.state = alert->state;
+    return look_changes_keep(alerts, &change, err);
 }
 
 static int look(struct alerts *alerts, const struct outside *outside, bool wall, struct err *err)
 {
-    bool begun = false;
     int rc = 0;
-    alerts->backgrounds.n = 0;
+    look_changes_start(alerts, outside, wall);
     readings_start(alerts->readings, outside);
     for (size_t i = 0; i < alerts->n && !rc; i++) {
-        struct glance glance = {alerts, &alerts->alerts[i], outside->wall_ms, err};
-        if (is_due(alerts, glance.alert->rule, outside->now_ms, wall))
-            rc = step(&glance, outside->now_ms, wall, &begun);
+        struct alert *alert = &alerts->alerts[i];
+        if (is_due(alerts, alert->rule, outside->now_ms, wall))
+            rc = step(alerts, alert, outside, err);
     }
-    if (begun && !rc)
-        rc = commit_end(alerts->store, err);
-    if (begun && rc) { /* memory must not be ahead of the database */
-        commit_rollback(alerts->store);
+    const bool changed = alerts->changes.any;
+    if (changed)
+        alerts_count(alerts); /* before another thread has them */
+    rc = look_changes_write(alerts, rc, err);
+    if (changed && rc) { /* memory must not be ahead of the database */
         remember(alerts);
-    }
-    if (begun)
         alerts_count(alerts);
+    }
     return rc;
 }
 

@@ -60,8 +60,9 @@ int64_t alerts_next_look(const struct alerts *alerts, int64_t now_ms, int64_t ne
    on what only it knows. */
 int alerts_look(struct alerts *alerts, const struct outside *outside, struct err *err);
 
-/* Looks that shared a transaction (storage/commit.h, commit_share) are durable … */
-void alerts_settle(struct alerts *alerts);
+/* Looks that shared a transaction (storage/commit.h, commit_share) are durable; true: and so are
+   notifications that were written beside one (alerts/look_changes.h) … */
+bool alerts_settle(struct alerts *alerts);
 /* … or were rolled back: states are what they were before the first of them. */
 void alerts_restore(struct alerts *alerts);
 
@@ -73,7 +74,8 @@ int alerts_tick(struct alerts *alerts, const struct outside *outside, struct err
 
 /*
  * Writes what is due to the outbox. *next_ms: when the next group is due (INT64_MAX: none).
- * Returns the number of notifications written, or < 0.
+ * Returns the number of notifications written, or < 0. While a crowd of alerts is written beside
+ * the last look nothing is done: their messages are written with them.
  */
 int alerts_flush(struct alerts *alerts, int64_t wall_ms, int64_t *next_ms, struct err *err);
 

@@ -33,6 +33,7 @@ enum step {
     QUIET_LOOK,
     FIRING_LOOK,
     FLUSH,
+    CHECKPOINT,
     REQUESTS,
     N_PARTS
 };
@@ -164,6 +165,15 @@ static double flush(struct bench *bench)
     return cpu_s() - began;
 }
 
+/* What was written leaves the WAL for the database, as it does after a commit. */
+static double checkpoint(struct bench *bench)
+{
+    struct err err = {0};
+    double began = cpu_s();
+    must(store_checkpoint(bench->store, &err), &err);
+    return cpu_s() - began;
+}
+
 static int make_request(void *context, const struct outbox_row *row, struct err *err)
 {
     struct bench *bench = context;
@@ -191,6 +201,7 @@ static void play(struct bench *bench)
         [QUIET_LOOK] = look(bench, START_MS + 20000),
         [FIRING_LOOK] = (write_pane(bench, PREDICTIONS / 2), look(bench, START_MS + 30000)),
         [FLUSH] = flush(bench),
+        [CHECKPOINT] = checkpoint(bench),
         [REQUESTS] = make_requests(bench),
     };
     for (int i = 0; i < N_PARTS; i++)
@@ -202,7 +213,7 @@ static void play(struct bench *bench)
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"a look, none fires", "the look at which all fire",
-                                        "the flush", "the requests"};
+                                        "the flush", "the checkpoint", "the requests"};
     struct bench bench = {.n_rules = argc > 1 ? atoi(argv[1]) : 10000};
     configure(&bench);
     for (int i = 0; i < ROUNDS; i++)

@@ -48,9 +48,9 @@ static struct outside outside_at(struct daemon *daemon, int64_t now_ms)
 static void settled(void *context)
 {
     struct daemon *daemon = context;
-    alerts_settle(daemon->alerts);
+    const bool letters = alerts_settle(daemon->alerts);
     engine_settle(&daemon->engine);
-    if (daemon->letters)
+    if (letters || daemon->letters)
         deliver_wake(daemon->deliver);
     daemon->letters = false;
 }

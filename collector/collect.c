@@ -12,6 +12,7 @@
 
 #include "collector/loop.h"
 #include "collector/tidy.h"
+#include "storage/lend.h"
 
 enum {
     HEALTH_EVERY_MS = 200,
@@ -335,7 +336,8 @@ static int step_blocked(struct collector *collector, int timeout_ms, struct err 
 static int take_calls(struct collector *collector, struct err *err)
 {
     int rc = 0;
-    if (!atomic_load_explicit(&collector->calls.waiting, memory_order_acquire))
+    if (!atomic_load_explicit(&collector->calls.waiting, memory_order_acquire) ||
+        store_is_lent(collector->options.store))
         return 0;
     rc = share_close(collector, err);
     if (!rc && collector->reload)

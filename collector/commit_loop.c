@@ -6,6 +6,7 @@
 
 #include "collector/loop.h"
 #include "collector/tidy.h"
+#include "storage/lend.h"
 
 enum {
     MAX_WAL_BYTES = 4 << 20 /* then its pages are moved into the database, between two commits */
@@ -18,7 +19,9 @@ bool commit_due(const struct collector *collector)
     if (since >= COMMIT_EVERY_MS || collector->commit_soon)
         return true;
     panes_size(collector->fold, &fold);
-    return collector->uncommitted >= collector->commit_after ||
+    /* What is written beside us is not waited for: there is a second for it. */
+    return (collector->uncommitted >= collector->commit_after &&
+            !store_is_lent(collector->options.store)) ||
            fold.n_changed >= MAX_CHANGED_PANES || fold.changed_bytes >= MAX_CHANGED_BYTES ||
            collector->dead_size >= MAX_DEAD_BYTES;
 }
@@ -304,20 +307,18 @@ static int make_durable(struct collector *collector, struct err *err)
 static int after_commit(struct collector *collector, const struct collector_commit *commit,
                         struct err *err)
 {
-    int rc = 0;
     collector->commits++;
     collector->stale_values |= commit->n_panes > 0;
     collector->last_commit_ms = commit->duration_ms;
     if (commit->duration_ms > collector->longest_commit_ms)
         collector->longest_commit_ms = commit->duration_ms;
-    if (store_wal_bytes(collector->options.store) > MAX_WAL_BYTES)
-        rc = store_checkpoint(collector->options.store, err);
-    if (!rc)
-        rc = tidy_after_commit(collector, commit->n_panes, err);
+    int rc = tidy_after_commit(collector, commit->n_panes, err);
     if (!rc && collector->options.after_commit)
         rc = collector->options.after_commit(collector->options.context, commit, err);
     health_refresh(collector);
     tell_sources(collector);
+    if (rc >= 0 && store_wal_bytes(collector->options.store) > MAX_WAL_BYTES)
+        rc = store_lend_for_checkpoint(collector->options.store, err);
     return rc < 0 ? rc : 0;
 }
 

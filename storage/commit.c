@@ -20,7 +20,9 @@ static int begin(struct store *store, struct err *err)
     if (store->mode != STORE_WRITE)
         return err_set(err, -EACCES, "%s: opened for reading only", store->path);
     if (store->dead)
-        return err_set(err, store->dead, "%s: an earlier write failed; restart assay", store->path);
+        return err_set(err, store->dead, "%s: an earlier write failed%s%s; restart assay",
+                       store->path, store->lending.rc < 0 ? ": " : "",
+                       store->lending.rc < 0 ? store->lending.why.text : "");
     int rc = store_exec(store, "BEGIN IMMEDIATE", err, "commit");
     if (!rc)
         store->changes_at_begin = sqlite3_total_changes64(store->db);
@@ -29,12 +31,17 @@ static int begin(struct store *store, struct err *err)
 
 static int lost(const struct store *store, struct err *err)
 {
+    const struct lending *lending = &store->lending;
+    if (lending->rc < 0)
+        return err_set(err, -ECANCELED, "%s: the transaction that was shared is rolled back: %s",
+                       store->path, lending->why.text);
     return err_set(err, -ECANCELED, "%s: the transaction that was shared is rolled back",
                    store->path);
 }
 
 int commit_begin(struct store *store, struct err *err)
 {
+    store_recall(store);
     if (store->share == SHARE_LOST)
         return lost(store, err);
     if (store->in_commit)
@@ -90,6 +97,7 @@ static void undo(struct store *store)
 
 void commit_rollback(struct store *store)
 {
+    store_recall(store);
     if (!store->in_commit)
         return;
     store->in_commit = false;
@@ -100,16 +108,20 @@ void commit_rollback(struct store *store)
 
 int commit_share(struct store *store, struct err *err)
 {
+    store_recall(store);
     if (store->share != UNSHARED || store->in_commit)
         return err_set(err, -EINVAL, "%s: a commit is already open", store->path);
     int rc = begin(store, err);
-    if (!rc)
+    if (!rc) {
         store->share = SHARED;
+        store->lending.rc = 0;
+    }
     return rc;
 }
 
 int commit_share_end(struct store *store, struct err *err)
 {
+    store_recall(store);
     if (store->share != SHARED)
         return lost(store, err);
     if (store->in_commit)
@@ -122,6 +134,7 @@ int commit_share_end(struct store *store, struct err *err)
 
 void commit_share_undo(struct store *store)
 {
+    store_recall(store);
     bool open = store->share == SHARED;
     store->share = UNSHARED;
     store->in_commit = false;

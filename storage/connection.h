@@ -10,10 +10,13 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "common/view.h"
 #include "storage/changes.h"
+#include "storage/lend.h"
 #include "storage/store.h"
 
 enum {
@@ -34,6 +37,22 @@ struct retention_place {
     int64_t key;
 };
 
+enum share { /* commits that end together: commit_share */
+    UNSHARED,
+    SHARED,
+    SHARE_LOST
+};
+
+struct lending { /* lend.c */
+    bool lent;
+    atomic_bool at_work;
+    pthread_t lender, borrower;
+    writer_fn *task;
+    void *context;
+    int rc; /* what the last task came to … */
+    struct err why;
+};
+
 struct store {
     sqlite3 *db;
     char *path;
@@ -41,15 +60,12 @@ struct store {
     int lock_fd;
     int dead; /* ERR_IO or ERR_CORRUPT once a write has failed so: no more writing */
     bool in_commit;
-    enum {
-        UNSHARED,
-        SHARED,
-        SHARE_LOST
-    } share;        /* commits that end together: commit_share */
-    bool quiet;     /* this commit does not count as a change */
-    int read_depth; /* store_read_begin nests */
-    bool own_read;  /* the outermost one began a transaction */
-    int wal_pages;  /* frames in the WAL after the last commit */
+    _Atomic(enum share) share; /* a borrower may lose it while the lender asks */
+    struct lending lending;
+    bool quiet;           /* this commit does not count as a change */
+    int read_depth;       /* store_read_begin nests */
+    bool own_read;        /* the outermost one began a transaction */
+    atomic_int wal_pages; /* frames in the WAL after the last commit */
     int page_bytes;
     int64_t changes_at_begin;  /* sqlite3_total_changes64 */
     struct changes *changes;   /* borrowed; may be NULL */

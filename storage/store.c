@@ -31,6 +31,7 @@ enum {
 
 struct sqlite3 *store_db(struct store *store)
 {
+    store_recall(store);
     return store->db;
 }
 
@@ -140,6 +141,7 @@ int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *
 int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, struct err *err)
 {
     *out = NULL;
+    store_recall(store);
     for (size_t i = 0; i < store->n_statements; i++) {
         struct cached_statement hit = store->statements[i];
         if (hit.sql != sql)
@@ -174,6 +176,7 @@ int statement_run(struct store *store, sqlite3_stmt *statement, struct err *err,
 
 int store_exec(struct store *store, const char *sql, struct err *err, const char *what)
 {
+    store_recall(store);
     int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK ? 0 : store_fail(store, rc, err, what);
 }
@@ -183,6 +186,7 @@ int store_integer(struct store *store, const char *sql, int64_t otherwise, int64
 {
     sqlite3_stmt *statement;
     *out = otherwise;
+    store_recall(store);
     int rc = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
     if (rc != SQLITE_OK)
         return store_fail(store, rc, err, sql);
@@ -196,6 +200,7 @@ int store_integer(struct store *store, const char *sql, int64_t otherwise, int64
 
 int store_writing(struct store *store, struct err *err, const char *what)
 {
+    store_recall(store);
     if (!store->in_commit)
         return err_set(err, -EINVAL, "%s: %s outside a commit", store->path, what);
     return 0;
@@ -226,6 +231,7 @@ void store_limit_reads(struct store *store, const struct clock *clock, int64_t l
 
 int store_read_begin(struct store *store, struct err *err)
 {
+    store_recall(store);
     /* The writer reads what it will commit. */
     if (store->read_depth > 0 || store->in_commit || store->share == SHARED) {
         store->read_depth++;
@@ -279,8 +285,12 @@ int store_remember(struct store *store, struct err *err)
         "SELECT value FROM facts WHERE key = 'rolled_up_to/3600000'",
         "SELECT value FROM facts WHERE key = 'rolled_up_to/86400000'"};
     int rc = 0;
-    for (int level = 0; !rc && level < 3; level++)
-        rc = store_integer(store, boundaries[level], 0, &store->rolled_up_to_ms[level], err);
+    for (int level = 0; !rc && level < 3; level++) {
+        int64_t rolled_ms;
+        rc = store_integer(store, boundaries[level], 0, &rolled_ms, err);
+        if (rolled_ms != store->rolled_up_to_ms[level]) /* a lender may be reading the same */
+            store->rolled_up_to_ms[level] = rolled_ms;
+    }
     return rc;
 }
 
@@ -412,6 +422,7 @@ void store_free(struct store *store)
 {
     if (!store)
         return;
+    store_recall(store);
     for (size_t i = 0; i < store->n_statements; i++)
         sqlite3_finalize(store->statements[i].statement);
     sqlite3_close(store->db);
@@ -431,6 +442,7 @@ int64_t store_wal_bytes(const struct store *store)
 
 int store_checkpoint(struct store *store, struct err *err)
 {
+    store_recall(store);
     if (store->mode != STORE_WRITE || store_wal_bytes(store) < WAL_CHECKPOINT_BYTES)
         return 0;
     bool cut = store_wal_bytes(store) >= WAL_TRUNCATE_BYTES;

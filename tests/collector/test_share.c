@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "storage/audit.h"
+#include "storage/lend.h"
 #include "storage/outbox.h"
 #include "tests/lib/collector_bench.h"
 #include "tests/lib/credit_log.h"
@@ -26,6 +28,8 @@ struct decider {
     int fails_with;
     struct faulty *faulty; /* … and the disk is full from then on; NULL: it is not */
     void (*spy)(struct decider *decider);
+    bool lends; /* another thread writes its rows, beside the reading of the log */
+    int64_t lent_look_ms;
 };
 
 static int write_letter(struct store *store, int64_t look_ms, struct err *err)
@@ -66,6 +70,16 @@ static int write_decision(struct decider *decider, int64_t look_ms, struct err *
     return rc;
 }
 
+static int write_lent(void *context, struct store *store, struct err *err)
+{
+    struct decider *decider = context;
+    (void)store;
+    sched_yield(); /* the reading goes on first, mostly */
+    int rc = write_decision(decider, decider->lent_look_ms, err);
+    decider->decided += rc == 0;
+    return rc;
+}
+
 static int decide(void *context, int64_t look_ms, int64_t *next_look_ms, struct err *err)
 {
     struct decider *decider = context;
@@ -76,6 +90,9 @@ static int decide(void *context, int64_t look_ms, int64_t *next_look_ms, struct 
         return 0;
     if (decider->faulty && decider->n_looks == decider->fails_at)
         faulty_fail(decider->faulty, FAULTY_WRITE, 1, ENOSPC, true);
+    decider->lent_look_ms = look_ms;
+    if (decider->lends)
+        return store_lend(decider->bench->store, write_lent, decider, err);
     int rc = write_decision(decider, look_ms, err);
     decider->decided += rc == 0;
     if (decider->spy)
@@ -189,6 +206,26 @@ static void looks_that_share_leave_what_looks_apart_leave(void **state)
     }
 }
 
+static void looks_that_are_written_beside_the_reading_leave_the_same(void **state)
+{
+    struct sim_log *log = *state;
+    AUTO_FREE char *expected = look_by_look(log);
+
+    for (uint64_t seed = 2; seed < 6; seed++) {
+        struct collector_bench bench;
+        struct decider decider = {.lends = true};
+        struct sim_options options = plain;
+        AUTO(temp) struct temp *temp = temp_new();
+        options.seed = seed;
+        options.max_batch = seed * seed * seed;
+        open_decider(&bench, &decider, temp, log, &options, false);
+        AUTO_FREE char *left = finish(&bench);
+        assert_string_equal(left, expected);
+        assert_in_range(decider.n_durable, 1, decider.n_looks / 10);
+        assert_int_equal(decider.decided, decider.settled);
+    }
+}
+
 static void rebalances_between_looks_that_share_change_nothing(void **state)
 {
     struct sim_log *log = *state;
@@ -245,9 +282,10 @@ static void a_look_that_fails_takes_back_those_that_share_with_it(void **state)
     struct sim_log *log = *state;
     AUTO_FREE char *expected = look_by_look(log);
 
-    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+    for (size_t i = 0; i < 2 * sizeof(failures) / sizeof(failures[0]); i++) {
         struct collector_bench bench;
-        struct decider decider = {.fails_at = 23, .fails_with = failures[i]};
+        struct decider decider = {
+            .fails_at = 23, .fails_with = failures[i / 2], .lends = i % 2 == 1};
         AUTO(temp) struct temp *temp = temp_new();
         open_decider(&bench, &decider, temp, log, &plain, false);
         AUTO_FREE char *left = finish(&bench);
@@ -460,6 +498,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(looks_that_share_leave_what_looks_apart_leave),
+        cmocka_unit_test(looks_that_are_written_beside_the_reading_leave_the_same),
         cmocka_unit_test(rebalances_between_looks_that_share_change_nothing),
         cmocka_unit_test(killed_between_looks_that_share_all_is_taken_again),
         cmocka_unit_test(a_look_that_fails_takes_back_those_that_share_with_it),
