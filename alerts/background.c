@@ -86,12 +86,13 @@ static void look_up(struct background *out, struct store *store, const struct co
         .version = rule->version,
         .slice = rule->slice,
         .from_ms = reading->start_ms,
-        .to_ms = reading->end_ms,
+        .to_ms = reading->end_ms + (rule->kind == RULE_CHANGE), /* what was found just now, too */
         .metric = rule->metric,
         .customs = readings_customs(readings, rule->model),
     };
     struct err err = {0};
-    bool compares = rule->kind == RULE_LEVEL || rule->kind == RULE_TREND;
+    bool compares =
+        rule->kind == RULE_LEVEL || rule->kind == RULE_TREND || rule->kind == RULE_CHANGE;
     if (compares && explain_cause(store, config, &query, out->cause, sizeof(out->cause), &err))
         out->cause[0] = '\0';
     struct choice choice = {rule, INT64_MIN, out->action, sizeof(out->action)};

@@ -9,6 +9,7 @@
 #include "common/text.h"
 #include "storage/audit.h"
 #include "storage/change_points.h"
+#include "storage/explain_changes.h"
 #include "storage/transition.h"
 
 struct watching {
@@ -141,9 +142,11 @@ static int look_at_change(void *context, const struct change_row *row, struct er
     char from_to[64] = "";
     if (!isnan(row->mean_before) && !isnan(row->mean_after))
         snprintf(from_to, sizeof(from_to), " from %.4g to %.4g", row->mean_before, row->mean_after);
+    char where[CHANGE_WHERE_BYTES];
+    change_where(row->key.slice, where);
     snprintf(out->why, sizeof(out->why),
-             "%.*s of version %.60s changed at about %s%s, found after %" PRId64 " events", n,
-             row->key.name, row->key.version, began, from_to, row->n_after);
+             "%.*s%s of version %.60s changed at about %s%s, found after %" PRId64 " events", n,
+             row->key.name, where, row->key.version, began, from_to, row->n_after);
     snprintf(out->confidence, sizeof(out->confidence),
              "without a change one alarm in %.6g events is expected of each stream", row->expected);
     return 0;

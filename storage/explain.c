@@ -273,16 +273,24 @@ static void tell_feature(const struct explanation *e, char *out, size_t n)
                  100 * (f->by == BY_MISSING ? f->missing : f->invalid).before);
 }
 
+/* One part of the sentence more, if it fits as a whole. */
+static void append(struct explanation *e, const char *part)
+{
+    const size_t used = strlen(e->cause), room = sizeof(e->cause) - used;
+    if (part[0] && strlen(part) + 2 < room)
+        snprintf(e->cause + used, room, "%s%s", used ? "; " : "", part);
+}
+
+/* The strongest part first. */
 static void tell(struct explanation *e)
 {
-    char slice[512] = "", feature[200] = "";
+    char changes[sizeof(e->cause)], slice[512] = "", feature[200] = "";
+    explained_changes_tell(&e->changes, changes, sizeof(changes));
     tell_slice(e, slice, sizeof(slice));
     tell_feature(e, feature, sizeof(feature));
-    size_t room = sizeof(e->cause);
-    int used =
-        snprintf(e->cause, room, "%s%s%s", slice, slice[0] && feature[0] ? "; " : "", feature);
-    if (used >= (int)room) /* the slice is the stronger half */
-        snprintf(e->cause, room, "%s", slice);
+    append(e, changes);
+    append(e, slice);
+    append(e, feature);
 }
 
 /* --- all of it --- */
@@ -316,6 +324,19 @@ static int check_windows(struct explain_query *query, struct err *err)
     return 0;
 }
 
+static int explain_changes_of(struct store *store, const struct explain_query *query,
+                              struct explanation *out, struct err *err)
+{
+    const struct change_query changes = {
+        .model = query->model,
+        .version = query->version,
+        .slice = query->slice && query->slice[0] ? query->slice : NULL,
+        .from_ms = query->from_ms,
+        .to_ms = query->to_ms,
+    };
+    return explained_changes_read(store, &changes, &out->changes, err);
+}
+
 int explain_read(struct store *store, const struct config *config,
                  const struct explain_query *asked, struct explanation *out, struct err *err)
 {
@@ -331,6 +352,8 @@ int explain_read(struct store *store, const struct config *config,
     rc = explain_metric(store, &query, out, err);
     if (!rc)
         rc = explain_features_of(store, config, &query, out, err);
+    if (!rc)
+        rc = explain_changes_of(store, &query, out, err);
     if (rc)
         explanation_finish(out);
     else
@@ -346,6 +369,7 @@ void explanation_finish(struct explanation *explanation)
     }
     free(explanation->slices);
     free(explanation->features);
+    explained_changes_finish(&explanation->changes);
     profile_model_finish(&explanation->model);
     *explanation = (struct explanation){0};
 }
@@ -359,7 +383,7 @@ int explain_cause(struct store *store, const struct config *config,
     if (rc)
         return rc;
     char feature[200] = "";
-    if (!query->metric) /* the features are what it is about */
+    if (!query->metric && explanation.changes.n == 0) /* the features are what it is about */
         tell_feature(&explanation, feature, sizeof(feature));
     snprintf(out, n, "%s", feature[0] ? feature : explanation.cause);
     explanation_finish(&explanation);

@@ -5,7 +5,8 @@
  * Shape    two windows are read: [from, to) and the one it is compared with. Slices: the values of
  *          each segment key split the model's predictions, as do its versions where all are merged;
  *          each gets its part of the metric's change. Features: those of [from, to) against the
- *          reference, as `drift` shows them, and how their missing and invalid rates changed
+ *          reference, as `drift` shows them, and how their missing and invalid rates changed.
+ *          Changes: what detectors found by the event within [from, to), the first mover first
  * Split    of a mean or a share: exact, within + between (stats/explain.h); of a count or a sum:
  *          the slice's own change; of any other metric (AUC, f1): by how much the value would
  *          differ if the slice were as before and all others as now. `split` says which
@@ -20,6 +21,7 @@
 #include "stats/drift_quality.h"
 #include "stats/drift_window.h"
 #include "storage/drift_model.h"
+#include "storage/explain_changes.h"
 
 struct explain_query {
     const char *model;
@@ -74,6 +76,8 @@ struct explanation {
     size_t n_slices;
     struct explained_feature *features; /* largest effect first */
     size_t n_features, n_drifted;
+    struct explained_changes
+        changes;  /* found by the event within [from, to); the slice's, or all */
     bool partial; /* older panes are longer than the windows */
     size_t n_damaged;
     char cause[320]; /* one sentence; "" when nothing stands out */

@@ -94,6 +94,24 @@ static void write_window(struct buf *out, const char *key, int64_t from_ms, int6
     out_close(out, '}');
 }
 
+static void write_change(struct buf *out, const struct explained_change *change)
+{
+    char segment[SEGMENT_BYTES];
+    slice_segment(change->slice, segment);
+    out_open(out, '{');
+    out_key_string(out, "stream", change->name);
+    out_key_string(out, "kind", change->of_feature ? "feature" : "metric");
+    out_key_string(out, "version", change->version);
+    out_key_string(out, "segment", segment[0] ? segment : NULL);
+    out_key_string(out, "direction", change->direction);
+    out_key_time(out, "began", change->began_ms);
+    out_key_time(out, "at", change->at_ms);
+    out_key_double(out, "before", change->before);
+    out_key_double(out, "after", change->after);
+    out_key_int(out, "since", change->n_after);
+    out_close(out, '}');
+}
+
 static void write_lists(struct buf *out, const struct explanation *e, int64_t limit)
 {
     out_key(out, "slices");
@@ -105,6 +123,11 @@ static void write_lists(struct buf *out, const struct explanation *e, int64_t li
     out_open(out, '[');
     for (size_t i = 0; i < e->n_features && (int64_t)i < limit; i++)
         write_feature(out, &e->features[i]);
+    out_close(out, ']');
+    out_key(out, "changes");
+    out_open(out, '[');
+    for (size_t i = 0; i < e->changes.n && (int64_t)i < limit; i++)
+        write_change(out, &e->changes.rows[i]);
     out_close(out, ']');
     out_key(out, "incomplete_reasons");
     out_open(out, '[');
@@ -134,6 +157,7 @@ static void write_answer(struct buf *out, const struct api_input *input,
     out_key_int(out, "n_slices", (int64_t)e->n_slices);
     out_key_int(out, "n_features", (int64_t)e->n_features);
     out_key_int(out, "n_drifted", (int64_t)e->n_drifted);
+    out_key_int(out, "n_changes", (int64_t)e->changes.n);
     out_key_bool(out, "complete", !e->partial && e->n_damaged == 0);
     write_lists(out, e, input_integer(input, "limit", 20));
 }

@@ -416,7 +416,7 @@ static void a_change_in_a_slice_is_an_alarm_of_the_rule_that_names_it(void **sta
 
     struct reading reading = look(site, "changed-de", START);
     assert_int_equal(reading.sight, SIGHT_BAD);
-    assert_string_equal(reading.why, "error_rate of version v1 changed at about "
+    assert_string_equal(reading.why, "error_rate in country:de of version v1 changed at about "
                                      "2023-11-14T21:59:55.000Z from 0.02 to 0.1, found after 40 "
                                      "events");
     assert_int_equal(look(site, "changed", START).sight, SIGHT_CLEAR); /* the whole did not */

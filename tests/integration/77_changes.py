@@ -110,6 +110,18 @@ def killed_again_and_again_it_finds_what_a_replay_finds(story):
     equal(sorted(fired), ["accuracy-changed", "changed"])
     equal(fired["accuracy-changed"]["at"], found["accuracy"]["at"])
     assert "accuracy of version v3 changed at about " in fired["accuracy-changed"]["data"]["summary"], fired
+    _causes_name_what_moved(daemon, fired["accuracy-changed"]["data"]["cause"], expected)
+
+
+def _causes_name_what_moved(daemon, told, expected):
+    """An alert's cause begins with what had moved first, and so does the answer to where it comes from."""
+    answer = daemon.get(f"/api/v1/models/credit/explain?from={CHANGES_AT - 40 * SECOND}&to={END}")
+    first = answer["changes"][0]
+    assert answer["cause"].startswith(tuple(f"{what}{first['stream']} of version v3 " for what in ("", "the distribution of "))), answer
+    assert " at about 20" in answer["cause"] and "; then " in answer["cause"], answer
+    equal(first["began"], min(item["began"] for item in expected if CHANGES_AT - 40 * SECOND <= item["at"] < END))
+    streams = {item["stream"] for item in answer["changes"]}
+    assert any(told.startswith((name, f"the distribution of {name}")) for name in streams) and " at about 20" in told, told
 
 
 def what_cannot_be_watched_is_refused_with_the_line(story):
@@ -164,4 +176,5 @@ def an_error_that_grows_in_one_slice_is_told_of_that_slice(story):
 
     alerts = offline.query("alerts")["items"]
     equal([(alert["rule"], alert["segment"]) for alert in alerts], [("changed-fr", "country=fr")])
-    assert alerts[0]["data"]["summary"].startswith("credit country=fr: mae of version v3 changed at about "), alerts
+    assert alerts[0]["data"]["summary"].startswith("credit country=fr: mae in country:fr of version v3 changed at about "), alerts
+    assert alerts[0]["data"]["cause"].startswith("mae in country:fr of version v3 rose from "), alerts

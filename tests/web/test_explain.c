@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/change_points.h"
+#include "storage/commit.h"
 #include "tests/test.h"
 #include "tests/web/answers.h"
 
@@ -136,12 +138,64 @@ static void what_cannot_be_explained_is_null_and_never_a_number(void **state)
                         "version: one explanation at a time, not `*`");
 }
 
+static void add_change(struct site *site, const char *slice, const char *kind, const char *name,
+                       const char *direction, int64_t began_ms, double before, double after)
+{
+    struct err err = {0};
+    const struct change_row row = {.key = {"credit", "v3", slice, kind, name},
+                                   .at_ms = began_ms + 2000,
+                                   .began_ms = began_ms,
+                                   .direction = direction,
+                                   .mean_before = before,
+                                   .mean_after = after,
+                                   .n_after = 40,
+                                   .expected = 50000};
+    must(commit_begin(site->store, &err), &err);
+    must(commit_change_point(site->store, &row, 0, &err), &err);
+    must(commit_end(site->store, &err), &err);
+}
+
+static void changes_by_the_event_lead_the_sentence_the_first_mover_first(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = worse_in_de();
+    const int64_t at_ms = SITE_START + MINUTE;
+    add_change(site, "", "metric", "accuracy", "down", at_ms + 9000, 0.9, 0.6);
+    add_change(site, "", "feature", "income", "shape", at_ms + 3000, 1000, 1500);
+    add_change(site, "country=de", "metric", "accuracy", "down", at_ms + 12000, 0.9, 0.4);
+    add_change(site, "", "metric", "accuracy", "up", at_ms + 20000, 0.6, 0.7); /* once more */
+    add_change(site, "", "metric", "error_rate", "up", at_ms + 30000, 0.1, 0.2);
+    add_change(site, "", "metric", "error_rate", "up", at_ms + 70000, 0.2, 0.4); /* after it */
+
+    json_t *answer = get(site, EXPLAIN "&version=v3");
+    assert_int_equal(json_integer_value(at(answer, "n_changes")), 4);
+    assert_string_equal(text(answer, "changes.0.stream"), "income");
+    assert_string_equal(text(answer, "changes.0.kind"), "feature");
+    assert_true(number(answer, "changes.0.began") == (double)(at_ms + 3000));
+    assert_true(number(answer, "changes.0.after") == 1500);
+    assert_string_equal(text(answer, "changes.2.segment"), "country:de");
+    const char *cause = json_string_value(at(answer, "cause"));
+    const char expected[] = "the distribution of income of version v3 changed, its mean from 1000 "
+                            "to 1500 at about 2023-11-15T00:01:03.000Z; then accuracy, accuracy in "
+                            "country:de and 1 more";
+    assert_int_equal(strncmp(cause, expected, strlen(expected)), 0);
+    json_decref(answer);
+
+    answer = get(site, EXPLAIN "&version=v3&segment=country:de");
+    assert_int_equal(json_integer_value(at(answer, "n_changes")), 1);
+    cause = json_string_value(at(answer, "cause"));
+    assert_int_equal(
+        strncmp(cause, "accuracy in country:de of version v3 fell from 0.9 to 0.4 at", 60), 0);
+    json_decref(answer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_of_a_mean_is_split_exactly_over_the_slices),
         cmocka_unit_test(versions_are_slices_too_when_all_are_merged),
         cmocka_unit_test(an_auc_is_explained_by_what_it_were_with_a_slice_as_before),
+        cmocka_unit_test(changes_by_the_event_lead_the_sentence_the_first_mover_first),
         cmocka_unit_test(what_cannot_be_explained_is_null_and_never_a_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
