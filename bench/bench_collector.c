@@ -5,7 +5,7 @@
  *     bench_collector [profiles] [pending] [panes]      default: these three
  *
  * profiles  what the feature profiles that drift is computed from cost: the same log without them
- *           (fold_profile is wrapped away), with them, and with a reference loaded
+ *           (what folds them is wrapped away), with them, and with a reference loaded
  * pending   the same mix of predictions and labels while 10 thousand, 1 and 5 million predictions
  *           wait: a label comes that many predictions after its own
  * panes     bytes of memory that a feature takes in a minute's and in an hour's pane
@@ -195,17 +195,24 @@ static void feed_close(struct source *source)
 
 static bool profiles_away;
 
-int __real_fold_profile(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
-                        enum profile_part part, const struct profile_item *items, size_t n,
-                        int sign, struct err *err);
-int __wrap_fold_profile(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
-                        enum profile_part part, const struct profile_item *items, size_t n,
-                        int sign, struct err *err);
-int __wrap_fold_profile(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
-                        enum profile_part part, const struct profile_item *items, size_t n,
-                        int sign, struct err *err)
+int __real_fold_features(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                         const struct features *features, struct err *err);
+int __wrap_fold_features(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                         const struct features *features, struct err *err);
+int __wrap_fold_features(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                         const struct features *features, struct err *err)
 {
-    return profiles_away ? 0 : __real_fold_profile(fold, target, ts_ms, part, items, n, sign, err);
+    return profiles_away ? 0 : __real_fold_features(fold, target, ts_ms, features, err);
+}
+
+int __real_fold_label_value(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                            const struct profile_item *item, int sign, struct err *err);
+int __wrap_fold_label_value(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                            const struct profile_item *item, int sign, struct err *err);
+int __wrap_fold_label_value(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                            const struct profile_item *item, int sign, struct err *err)
+{
+    return profiles_away ? 0 : __real_fold_label_value(fold, target, ts_ms, item, sign, err);
 }
 
 /* ---- one collector ---- */

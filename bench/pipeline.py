@@ -9,6 +9,7 @@ figures stand beside it for orientation. Prints Markdown, row by row; `./dev ben
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -21,12 +22,13 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
-from daemon import BUILD, Daemon, configuration, run_program  # noqa: E402
+from daemon import BUILD, PROGRAM, Daemon, configuration, run_program  # noqa: E402
 from database import offsets, query, totals  # noqa: E402
 from kafka import Kafka, wait_until  # noqa: E402
 
 CACHE = os.path.join(ROOT, ".cache", "bench")
 PARTITIONS = 4
+REFERENCE_EVENTS = 20000
 LABEL_AFTER = 5000  # predictions between a prediction and its label
 DAY_MS = 24 * 3600 * 1000
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -96,10 +98,15 @@ def consumed(daemon):
     return sum(offsets(daemon.database).values())
 
 
-def measure_assay(kafka, topic, total, folder):
+def measure_assay(kafka, topic, total, folder, program=PROGRAM, reference=None):
     """(events/s, CPU-µs an event, longest commit in s, resident bytes) between the first commit and the last."""
     daemon = Daemon(folder, configuration(kafka.brokers, [topic], "bench-" + os.path.basename(folder), models=[MODEL]))
-    daemon.start(wait=False)
+    if reference:
+        daemon.write_configuration()
+        load = ["reference", "load", "-c", "assay.yaml", "--model", MODEL["name"], reference]
+        code, _, errors = run_program(*load, cwd=folder, timeout=120)
+        assert code == 0, errors
+    daemon.start(wait=False, program=program)
     try:
         wait_until(lambda: consumed(daemon) > 0, 120, "the first commit")
         began, first, cpu = time.monotonic(), consumed(daemon), cpu_seconds(daemon.process.pid)
@@ -123,6 +130,28 @@ def bench_pipeline(kafka, n, rounds, folder):
         rate, cost, commit, memory = measure_assay(kafka, "joined", total, f"{folder}/joined-{i}")
         rows.append((rate / bare, bare, rate, cpu / messages * 1e6, cost, commit, memory, size / messages))
     return total, [statistics.median(column) for column in zip(*rows)]
+
+
+def write_reference(n, path):
+    """The first predictions of the log as a reference."""
+    with open(events_file(n), encoding="utf-8") as events, open(path, "w", encoding="utf-8") as out:
+        predictions = (line.split("\x1f", 1)[1] for line in events if '"type":"prediction"' in line)
+        out.writelines(itertools.islice(predictions, REFERENCE_EVENTS))
+
+
+def bench_drift(kafka, n, rounds, folder):
+    """((events/s, CPU-µs an event) without profiles, the same with drift): medians of rounds that take turns on the
+    topic of bench_pipeline. Without: bench/profiles_away.c. With: a reference's grid, components and classifier."""
+    total = sum(kafka.ends("joined", PARTITIONS))
+    reference = f"{folder}/reference.jsonl"
+    write_reference(n, reference)
+    away = os.path.join(ROOT, BUILD, "bench", "assay_without_profiles")
+    rows = []
+    for i in range(rounds):
+        without = measure_assay(kafka, "joined", total, f"{folder}/without-{i}", program=away)
+        drift = measure_assay(kafka, "joined", total, f"{folder}/drift-{i}", reference=reference)
+        rows.append((*without[:2], *drift[:2]))
+    return [statistics.median(column) for column in zip(*rows)]
 
 
 def bench_pending(kafka, n, folder):
@@ -188,6 +217,13 @@ def say_pipeline(measured):
     say(f"| resident after it ({total:,} events of {size:.0f} bytes) | {int(memory) >> 20} MiB | |")
 
 
+def say_drift(measured):
+    rate, cpu, drift_rate, drift_cpu = measured
+    rates = f"{rate / 1e3:.0f} k → {drift_rate / 1e3:.0f} k events/s"
+    say(f"| Kafka → SQLite, throughput lost to drift | {1 - drift_rate / rate:.0%} ({rates}) | ≤ 25% |")
+    say(f"| CPU an event for it | {1 - cpu / drift_cpu:.0%} of it ({cpu:.2f} → {drift_cpu:.2f} µs) | |")
+
+
 def say_pending(measured, n):
     resident, join, disk, ready = measured
     say(f"| memory a pending prediction, {n:,} of them | {join:.0f} bytes | ≤ 100 |")
@@ -216,6 +252,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
         with Kafka(heap="1g") as kafka:
             say_pipeline(bench_pipeline(kafka, options.events, options.rounds, folder))
+            say_drift(bench_drift(kafka, options.events, options.rounds, folder))
             say_pending(bench_pending(kafka, options.pending, folder), options.pending)
         times, replay, jansson = bench_replay(options.events // 2, options.rounds, folder)
         say(f"| replay, of jansson's lines/s | {times:.1f} ({replay / 1e3:.0f} k of {jansson / 1e3:.0f} k) | ≥ 3 |")

@@ -21,8 +21,7 @@ static int profile_label(struct collector *collector, struct model *model,
     if (!profiling_active(&model->profiling))
         return 0;
     size_t n = profile_label_items(model->setup.task, sample, collector->items);
-    return n ? fold_profile(collector->fold, target, sample->ts_ms, PROFILE_LABEL, collector->items,
-                            n, sign, err)
+    return n ? fold_label_value(collector->fold, target, sample->ts_ms, collector->items, sign, err)
              : 0;
 }
 

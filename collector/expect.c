@@ -34,7 +34,6 @@ struct expecting {
     unsigned share, loss_share;
     double *room;                       /* of the components: the event at hand */
     struct row_value *missing, *values; /* of the loss: the event at hand, and one without values */
-    int32_t domain_terms[DOMAIN_TERMS]; /* of the event at hand */
 };
 
 static void expecting_free(struct expecting *expecting)
@@ -203,8 +202,7 @@ static inline struct row_value value_of(const struct profile_item *item)
     }
 }
 
-/* What the components leave of the event. */
-static double error_of(struct expecting *expecting, const struct profile_item *items, size_t n)
+static void fill_row(struct expecting *expecting, const struct profile_item *items, size_t n)
 {
     const struct multivariate *model = expecting->fitted->components;
     multivariate_start(model, expecting->room);
@@ -213,7 +211,6 @@ static double error_of(struct expecting *expecting, const struct profile_item *i
         if (at != COLUMN_NONE)
             multivariate_put(model, at, value_of(&items[i]), expecting->room);
     }
-    return multivariate_left(model, expecting->room);
 }
 
 static void expect_loss(struct expecting *expecting, const struct profile_item *items, size_t n,
@@ -233,22 +230,9 @@ static void expect_loss(struct expecting *expecting, const struct profile_item *
     sample->expected = true;
 }
 
-static void expect_domain(struct expecting *expecting, struct sample *sample)
-{
-    const struct multivariate *components = expecting->fitted->components;
-    double coordinates[DOMAIN_COORDINATES];
-    if (!components->domain)
-        return;
-    multivariate_coordinates(components, expecting->room, sample->reconstruction_error,
-                             coordinates);
-    domain_terms(components->domain, coordinates, expecting->domain_terms);
-    sample->domain_terms = expecting->domain_terms;
-    sample->n_domain_terms = components->domain->n_terms;
-}
-
 int expect_event(struct expecting *expecting, const struct profiling *profiling,
                  const struct profile_item *items, size_t n, uint64_t id, struct sample *sample,
-                 struct err *err)
+                 struct row *row, struct err *err)
 {
     const struct fitted *fitted = expecting->fitted;
     int rc = 0;
@@ -258,9 +242,8 @@ int expect_event(struct expecting *expecting, const struct profiling *profiling,
         rc = learn_slots(&expecting->components, profiling, err);
         if (rc)
             return rc;
-        sample->reconstruction_model = fitted->estimator->reference;
-        sample->reconstruction_error = fmin(error_of(expecting, items, n), MULTIVARIATE_FARTHEST);
-        expect_domain(expecting, sample);
+        fill_row(expecting, items, n);
+        *row = (struct row){fitted->components, fitted->estimator->reference, expecting->room};
     }
     if (fitted->loss && isfinite(sample->value) && is_in_share(id, expecting->loss_share)) {
         rc = learn_slots(&expecting->loss, profiling, err);

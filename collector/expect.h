@@ -31,10 +31,17 @@ void expectations_finish(struct expectations *expectations);
 /* That of the version, else that of all; NULL: nothing is expected. Valid until the next read. */
 struct expecting *expectations_of(const struct expectations *expectations, const char *version);
 
-/* Fills in expected_* and reconstruction_* of the sample; `id` is the hash of the event's id. */
+/* An event as a reference's components see it; looked at later, with others (stats/looked.h). */
+struct row {
+    const struct multivariate *components; /* NULL: they do not look at it */
+    uint64_t reference;                    /* its id */
+    const double *values;                  /* a standardised value a feature; of the last event */
+};
+
+/* Fills in expected_* of the sample, and the row; `id` is the hash of the event's id. */
 int expect_event(struct expecting *expecting, const struct profiling *profiling,
                  const struct profile_item *items, size_t n, uint64_t id, struct sample *sample,
-                 struct err *err);
+                 struct row *row, struct err *err);
 
 /* How many 0 bits a hash must end in, for a model of so many multiplications an event. */
 unsigned expect_share(const struct multivariate *components);

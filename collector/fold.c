@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "collector/gather.h"
 #include "storage/commit.h"
 #include "storage/retention.h"
 #include "storage/series.h"
@@ -22,7 +21,7 @@ struct pane {
     struct profile *profiles[2]; /* by enum profile_part; NULL: not asked for yet */
     uint32_t profile_bytes[2];   /* as last written or read */
     bool profile_changed[2];
-    struct gathered *gathered;  /* what is not yet in profiles[PROFILE_FEATURES]; NULL: nothing */
+    struct gathered *gathered;  /* what is not in yet; NULL: nothing */
     struct pane *next;          /* in the bucket */
     struct pane *older, *newer; /* in the list of clean panes */
     uint32_t bytes;             /* as last written or read */
@@ -261,7 +260,12 @@ static int no_memory(const struct series *series, struct err *err)
                    series->version->model->name);
 }
 
-/* What was gathered for a pane goes into its profile. */
+static struct gathered_into into_of(const struct pane *pane)
+{
+    return (struct gathered_into){pane->profiles[PROFILE_FEATURES], pane->states};
+}
+
+/* What was gathered for a pane goes into it. */
 static int settle(struct panes *fold, struct pane *pane, struct err *err)
 {
     struct gathered *gathered = pane->gathered;
@@ -270,8 +274,8 @@ static int settle(struct panes *fold, struct pane *pane, struct err *err)
     pane->gathered = NULL;
     gathered->next = fold->spare;
     fold->spare = gathered;
-    return gathered_fold(gathered, pane->profiles[PROFILE_FEATURES]) ? no_memory(pane->series, err)
-                                                                     : 0;
+    const struct gathered_into into = into_of(pane);
+    return gathered_fold(gathered, &into) ? no_memory(pane->series, err) : 0;
 }
 
 int panes_settle(struct panes *fold, struct err *err)
@@ -417,56 +421,64 @@ static struct gathered *gather_for(struct panes *fold, struct pane *pane,
     return gathered;
 }
 
-/* A prediction's values: those of the newest minute wait for others, older ones are few. What is
-   taken out must be in. */
-static int take_features(struct panes *fold, struct pane *pane, const struct profile_item *items,
-                         size_t n, int sign, struct err *err)
+/* The pane of a series that ts_ms belongs to, with its profile; FOLD_DAMAGED: without. */
+static int profiled_pane(struct panes *fold, struct series *series, int64_t ts_ms,
+                         enum profile_part part, struct pane **out, struct err *err)
 {
-    struct profile *profile = pane->profiles[PROFILE_FEATURES];
-    struct gathered *gathered =
-        sign > 0 && pane == pane->series->latest ? gather_for(fold, pane, profile) : NULL;
-    int rc = gathered ? 0 : settle(fold, pane, err);
+    *out = NULL;
+    int rc = pane_for(fold, series, ts_ms, out, err);
+    if (!rc && !(*out)->profiles[part])
+        rc = read_profile(fold, *out, part, err);
     if (rc)
         return rc;
-    profile_event(profile, sign);
-    if (gathered)
-        rc = gathered_put(gathered, profile, items, n);
-    else
-        rc = profile_take(profile, items, n, sign);
-    if (!rc && gathered && gathered_is_full(gathered))
-        rc = gathered_fold(gathered, profile);
-    return rc ? no_memory(pane->series, err) : 0;
+    struct profile *profile = (*out)->profiles[part];
+    if (profile->n_features < profile->layout->n_features && profile_fit(profile))
+        return no_memory(series, err);
+    (*out)->profile_changed[part] = true;
+    return 0;
 }
 
-static int take_label(struct pane *pane, const struct profile_item *items, size_t n, int sign,
-                      struct err *err)
+/* Those of the newest minute wait for others, older ones are few. */
+static int take_features(struct panes *fold, struct pane *pane, const struct features *features)
 {
-    return profile_take(pane->profiles[PROFILE_LABEL], items, n, sign)
-               ? no_memory(pane->series, err)
-               : 0;
+    const struct gathered_into into = into_of(pane);
+    struct gathered *gathered =
+        pane == pane->series->latest ? gather_for(fold, pane, into.profile) : NULL;
+    profile_event(into.profile, 1);
+    if (!gathered)
+        return features_fold(features, &into);
+    const int rc = gathered_put(gathered, &into, features);
+    return rc || !gathered_is_full(gathered) ? rc : gathered_fold(gathered, &into);
 }
 
-int fold_profile(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
-                 enum profile_part part, const struct profile_item *items, size_t n, int sign,
-                 struct err *err)
+int fold_features(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                  const struct features *features, struct err *err)
 {
     for (uint32_t i = 0; i < target->n; i++) {
         struct pane *pane;
-        int rc = pane_for(fold, target->series[i], ts_ms, &pane, err);
-        if (!rc && !pane->profiles[part])
-            rc = read_profile(fold, pane, part, err);
+        int rc = profiled_pane(fold, target->series[i], ts_ms, PROFILE_FEATURES, &pane, err);
         if (rc < 0)
             return rc;
         if (rc == FOLD_DAMAGED)
-            continue;
-        struct profile *profile = pane->profiles[part];
-        if (profile->n_features < profile->layout->n_features && profile_fit(profile))
-            return no_memory(target->series[i], err);
-        pane->profile_changed[part] = true;
-        rc = part == PROFILE_FEATURES ? take_features(fold, pane, items, n, sign, err)
-                                      : take_label(pane, items, n, sign, err);
+            rc = pane ? row_fold(&features->row, pane->states) : 0;
+        else
+            rc = take_features(fold, pane, features);
         if (rc)
+            return no_memory(target->series[i], err);
+    }
+    return 0;
+}
+
+int fold_label_value(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                     const struct profile_item *item, int sign, struct err *err)
+{
+    for (uint32_t i = 0; i < target->n; i++) {
+        struct pane *pane;
+        int rc = profiled_pane(fold, target->series[i], ts_ms, PROFILE_LABEL, &pane, err);
+        if (rc < 0)
             return rc;
+        if (rc == 0 && profile_take(pane->profiles[PROFILE_LABEL], item, 1, sign))
+            return no_memory(target->series[i], err);
     }
     return 0;
 }

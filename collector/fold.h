@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "collector/gather.h"
 #include "collector/models.h"
 #include "stats/metric.h"
 #include "storage/profiles.h"
@@ -49,11 +50,11 @@ int fold_prediction(struct panes *fold, const struct fold_target *target,
                     const struct sample *sample, struct err *err);
 int fold_label(struct panes *fold, const struct fold_target *target, const struct sample *sample,
                int sign, struct err *err);
-/* What an event holds for the profiles: features of a prediction, or (`part` PROFILE_LABEL) its
-   label. */
-int fold_profile(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
-                 enum profile_part part, const struct profile_item *items, size_t n, int sign,
-                 struct err *err);
+/* What a prediction holds beside its metrics, and the label of one. */
+int fold_features(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                  const struct features *features, struct err *err);
+int fold_label_value(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
+                     const struct profile_item *item, int sign, struct err *err);
 int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
                  const struct outcome *outcome, int sign, struct err *err);
 
@@ -61,9 +62,9 @@ int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t t
 int fold_system(struct panes *fold, struct models *models, struct version *version, int64_t ts_ms,
                 const struct outcome *value, struct err *err);
 
-/* Values of predictions are gathered for the newest minute of a series and go into its profile many
-   at once (collector/gather.h): all of them now, before what they are judged by changes. panes_write
-   does so itself. */
+/* What predictions hold is gathered for the newest minute of a series and goes into its pane many at
+   once (collector/gather.h): all of it now, before what it is judged by changes. panes_write does so
+   itself. */
 int panes_settle(struct panes *fold, struct err *err);
 
 /* Writes every changed pane into the open transaction. */

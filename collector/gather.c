@@ -2,12 +2,14 @@
 
 #include <string.h>
 
+#include "stats/looked.h"
+
 void gathered_start(struct gathered *gathered, uint32_t n_slots)
 {
     const uint32_t room = GATHER_VALUES / n_slots;
     gathered->n_slots = n_slots;
     gathered->room = room < GATHER_EVENTS ? room : GATHER_EVENTS;
-    gathered->n_events = 0;
+    gathered->n_events = gathered->n_rows = 0;
     memset(gathered->n, 0, n_slots * sizeof(*gathered->n));
 }
 
@@ -35,27 +37,72 @@ static bool put(struct gathered *gathered, const struct profile_item *item)
     return true;
 }
 
-int gathered_put(struct gathered *gathered, struct profile *profile,
-                 const struct profile_item *items, size_t n)
+static int fold_rows(struct gathered *gathered, struct states *states)
+{
+    if (gathered->n_rows == 0)
+        return 0;
+    struct looked looked = {.reference = gathered->row.reference};
+    looked_add(&looked, gathered->row.components, gathered->rows, gathered->row_room,
+               gathered->n_rows);
+    gathered->n_rows = 0;
+    return states_looked(states, &looked);
+}
+
+static int put_row(struct gathered *gathered, struct states *states, const struct row *row)
+{
+    const uint32_t k = row->components->n_features;
+    int rc = 0;
+    if (gathered->n_rows && gathered->row.components != row->components)
+        rc = fold_rows(gathered, states);
+    if (gathered->n_rows == 0) {
+        const uint32_t room = GATHER_VALUES / k;
+        gathered->row = *row;
+        gathered->row_room = room < GATHER_EVENTS ? room : GATHER_EVENTS;
+    }
+    for (uint32_t f = 0; f < k; f++)
+        gathered->rows[f * gathered->row_room + gathered->n_rows] = row->values[f];
+    gathered->n_rows++;
+    return rc;
+}
+
+int gathered_put(struct gathered *gathered, const struct gathered_into *into,
+                 const struct features *features)
 {
     int rc = 0;
-    for (size_t i = 0; !rc && i < n; i++)
-        if (!put(gathered, &items[i]))
-            rc = profile_take(profile, &items[i], 1, 1);
+    for (size_t i = 0; !rc && i < features->n; i++)
+        if (!put(gathered, &features->items[i]))
+            rc = profile_take(into->profile, &features->items[i], 1, 1);
+    if (!rc && features->row.components)
+        rc = put_row(gathered, into->states, &features->row);
     gathered->n_events++;
     return rc;
 }
 
-int gathered_fold(struct gathered *gathered, struct profile *profile)
+int gathered_fold(struct gathered *gathered, const struct gathered_into *into)
 {
-    int rc = 0;
+    int rc = fold_rows(gathered, into->states);
     for (uint32_t slot = 0; !rc && slot < gathered->n_slots; slot++) {
         const size_t n = gathered->n[slot], from = (size_t)slot * gathered->room;
         gathered->n[slot] = 0;
         rc = gathered->categories[slot]
-                 ? profile_category_column(profile, slot, gathered->ids + from, n)
-                 : profile_number_column(profile, slot, gathered->numbers + from, n);
+                 ? profile_category_column(into->profile, slot, gathered->ids + from, n)
+                 : profile_number_column(into->profile, slot, gathered->numbers + from, n);
     }
     gathered->n_events = 0;
     return rc;
+}
+
+int row_fold(const struct row *row, struct states *states)
+{
+    if (!row->components)
+        return 0;
+    struct looked looked = {.reference = row->reference};
+    looked_add(&looked, row->components, row->values, 1, 1);
+    return states_looked(states, &looked);
+}
+
+int features_fold(const struct features *features, const struct gathered_into *into)
+{
+    const int rc = profile_take(into->profile, features->items, features->n, 1);
+    return rc ? rc : row_fold(&features->row, into->states);
 }

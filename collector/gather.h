@@ -12,7 +12,9 @@
  */
 #pragma once
 
+#include "collector/expect.h"
 #include "collector/profiling.h"
+#include "stats/metric.h"
 
 enum {
     GATHER_EVENTS = 64,
@@ -30,19 +32,41 @@ struct gathered {
         double numbers[GATHER_VALUES];
         uint64_t ids[GATHER_VALUES];
     };
+    /* rows of the components, a column of `row_room` a feature */
+    struct row row; /* whose components they are */
+    uint32_t n_rows, row_room;
+    double rows[GATHER_VALUES];
     struct gathered *next; /* its owner's */
 };
 
 /* For profiles of n_slots features, at most GATHER_SLOTS. */
 void gathered_start(struct gathered *gathered, uint32_t n_slots);
 
-/* Values of one more event; there is room for it. */
-int gathered_put(struct gathered *gathered, struct profile *profile,
-                 const struct profile_item *items, size_t n);
+/* What a pane keeps of a prediction beside its metrics. */
+struct features {
+    const struct profile_item *items;
+    size_t n;
+    struct row row;
+};
+/* Where it ends. */
+struct gathered_into {
+    struct profile *profile;
+    struct states *states; /* what the components say */
+};
+
+/* One event more; there is room for it. */
+int gathered_put(struct gathered *gathered, const struct gathered_into *into,
+                 const struct features *features);
 static inline bool gathered_is_full(const struct gathered *gathered)
 {
-    return gathered->n_events == gathered->room;
+    return gathered->n_events == gathered->room ||
+           (gathered->n_rows && gathered->n_rows == gathered->row_room);
 }
 
-/* All of them into the profile: it is empty again. */
-int gathered_fold(struct gathered *gathered, struct profile *profile);
+/* All of them: it is empty again. */
+int gathered_fold(struct gathered *gathered, const struct gathered_into *into);
+
+/* One event that does not wait. */
+int features_fold(const struct features *features, const struct gathered_into *into);
+/* Its row alone. */
+int row_fold(const struct row *row, struct states *states);

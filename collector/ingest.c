@@ -66,9 +66,9 @@ static int items_of(struct collector *collector, struct model *model, const stru
     return rc;
 }
 
-/* What the models fitted on the reference expect of the event, into the sample. */
+/* What the models fitted on the reference expect of the event, into the sample and the row. */
 static int expect(struct collector *collector, struct version *version, size_t n_items,
-                  struct id_hash id, struct sample *sample, struct err *err)
+                  struct id_hash id, struct sample *sample, struct row *row, struct err *err)
 {
     struct model *model = version->model;
     if (model->expectations.n == 0)
@@ -78,7 +78,7 @@ static int expect(struct collector *collector, struct version *version, size_t n
         version->generation = model->expectations.generation;
     }
     return version->expecting ? expect_event(version->expecting, &model->profiling,
-                                             collector->items, n_items, id.low, sample, err)
+                                             collector->items, n_items, id.low, sample, row, err)
                               : 0;
 }
 
@@ -170,13 +170,13 @@ static int fold_newcomer(struct collector *collector, struct newcomer *new, stru
     if (!rc)
         rc = items_of(collector, new->model, new->event, sample, &n_items, err);
     const bool profiled = rc == 0;
+    struct features features = {.items = collector->items, .n = n_items};
     if (profiled)
-        rc = expect(collector, new->version, n_items, new->id, sample, err);
+        rc = expect(collector, new->version, n_items, new->id, sample, &features.row, err);
     if (rc >= 0)
         rc = fold_prediction(collector->fold, &target, sample, err);
     if (rc >= 0 && profiled)
-        rc = fold_profile(collector->fold, &target, sample->ts_ms, PROFILE_FEATURES,
-                          collector->items, n_items, 1, err);
+        rc = fold_features(collector->fold, &target, sample->ts_ms, &features, err);
     if (rc >= 0 && changing_watches(new->model))
         rc = changing_prediction(collector->changing, &target, new->event, sample, collector->items,
                                  n_items, err);

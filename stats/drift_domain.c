@@ -45,16 +45,6 @@ static inline int32_t units_of(double z)
     return (int32_t)((within + FARTHEST) * UNITS + 0.5) - (int32_t)FARTHEST * UNITS;
 }
 
-/* Squares and products of ten, as most models have: a number that is known needs no loops. */
-static void products_of_ten(const int32_t *restrict units, int32_t *restrict term)
-{
-#pragma GCC unroll 10
-    for (int i = 0; i < DOMAIN_COORDINATES; i++)
-#pragma GCC unroll 10
-        for (int j = i; j < DOMAIN_COORDINATES; j++)
-            *term++ = units[i] * units[j];
-}
-
 void domain_terms(const struct domain *domain, const double *coordinates,
                   int32_t terms[DOMAIN_TERMS])
 {
@@ -62,15 +52,82 @@ void domain_terms(const struct domain *domain, const double *coordinates,
     for (uint32_t i = 0; i < k; i++)
         terms[i] = units_of((coordinates[i] - domain->mean[i]) * domain->per_std[i]);
     int32_t *term = terms + k;
-    if (domain->n_terms == k)
-        return;
-    if (k == DOMAIN_COORDINATES) {
-        products_of_ten(terms, term);
-        return;
-    }
-    for (uint32_t i = 0; i < k; i++)
+    for (uint32_t i = 0; i < k && domain->n_terms > k; i++)
         for (uint32_t j = i; j < k; j++)
             *term++ = terms[i] * terms[j];
+}
+
+/* Four events at once. Units are whole numbers of at most 12,288 (FARTHEST × UNITS): as doubles their
+   products and the sums of those are exact. */
+typedef double lanes __attribute__((vector_size(4 * sizeof(double))));
+typedef int64_t mask __attribute__((vector_size(4 * sizeof(int64_t))));
+typedef int32_t whole __attribute__((vector_size(4 * sizeof(int32_t))));
+
+union units {
+    double of[DOMAIN_MANY];
+    lanes lanes[DOMAIN_MANY / 4];
+};
+
+static inline void choose(lanes *z, const mask *where, double otherwise)
+{
+    const lanes other = otherwise + (lanes){0};
+    *z = (lanes)(((mask)*z & *where) | ((mask)other & ~*where));
+}
+
+/* Standardised values become their units: as units_of does. */
+static inline void to_units(lanes *z)
+{
+    const mask above = *z > -FARTHEST, below = *z < FARTHEST; /* of NaN neither */
+    choose(z, &below, FARTHEST);
+    choose(z, &above, -FARTHEST);
+    const whole up = __builtin_convertvector((*z + FARTHEST) * UNITS + 0.5, whole);
+    *z = __builtin_convertvector(up, lanes) - FARTHEST * UNITS;
+}
+
+static int64_t sum_of(const lanes *sum)
+{
+    return (int64_t)((*sum)[0] + (*sum)[1] + (*sum)[2] + (*sum)[3]);
+}
+
+/* The units of coordinate i of n events, zeros behind them; returns their sum. */
+static int64_t units_of_many(const struct domain *domain, uint32_t i, const double *values,
+                             size_t n, union units *units)
+{
+    lanes sum = {0};
+    units->lanes[(n - 1) / 4] = (lanes){0};
+    memcpy(units->of, values, n * sizeof(double));
+    for (size_t e = 0; e < n; e += 4) {
+        lanes *z = &units->lanes[e / 4];
+        *z = (*z - domain->mean[i]) * domain->per_std[i];
+        to_units(z);
+    }
+    for (size_t e = n; e % 4 != 0; e++)
+        units->of[e] = 0;
+    for (size_t e = 0; e < n; e += 4)
+        sum += units->lanes[e / 4];
+    return sum_of(&sum);
+}
+
+static int64_t sum_of_products(const union units *a, const union units *b, size_t n_lanes)
+{
+    lanes sum = {0};
+    for (size_t i = 0; i < n_lanes; i++)
+        sum += a->lanes[i] * b->lanes[i];
+    return sum_of(&sum);
+}
+
+void domain_add(const struct domain *domain, const double *columns, size_t stride, size_t n,
+                int64_t *sums)
+{
+    const uint32_t k = domain->n_coordinates;
+    const size_t n_lanes = (n + 3) / 4;
+    union units units[DOMAIN_COORDINATES];
+    int64_t *term = sums + k;
+    for (uint32_t i = 0; i < k && n; i++)
+        sums[i] += units_of_many(domain, i, columns + i * stride, n, &units[i]);
+    for (uint32_t i = 0; i < k && domain->n_terms > k; i++)
+        for (uint32_t j = i; j < k; j++)
+            *term++ += sum_of_products(&units[i], &units[j], n_lanes);
 }
 
 /* --- fit --- */

@@ -31,7 +31,8 @@
 enum {
     DOMAIN_COORDINATES = 10,
     DOMAIN_TERMS = DOMAIN_COORDINATES * (DOMAIN_COORDINATES + 3) / 2,
-    DOMAIN_FEWEST = 30 /* events of a window that is judged */
+    DOMAIN_FEWEST = 30, /* events of a window that is judged */
+    DOMAIN_MANY = 64    /* events that are added at once */
 };
 
 struct domain {
@@ -54,6 +55,11 @@ DEFINE_FREEP(domain)
 
 void domain_terms(const struct domain *domain, const double *coordinates,
                   int32_t terms[DOMAIN_TERMS]);
+
+/* Adds the terms of n <= DOMAIN_MANY events to sums[n_terms]; coordinate i of event e is
+   columns[i × stride + e]. */
+void domain_add(const struct domain *domain, const double *columns, size_t stride, size_t n,
+                int64_t *sums);
 
 struct domain_drift {
     double auc;       /* NaN: `why` */

@@ -115,6 +115,21 @@ int states_label(struct states *states, const struct sample *sample, int sign)
     return 0;
 }
 
+int states_looked(struct states *states, const struct looked *looked)
+{
+    for (size_t i = 0; i < states->n_parts; i++) {
+        const struct part *part = &states->parts[i];
+        if (part->kind->room_looked && part->kind->room_looked(part->state, looked))
+            return -ENOMEM;
+    }
+    for (size_t i = 0; i < states->n_parts; i++) {
+        const struct part *part = &states->parts[i];
+        if (part->kind->looked)
+            part->kind->looked(part->state, looked);
+    }
+    return 0;
+}
+
 int states_outcome(struct states *states, const struct outcome *outcome, int sign)
 {
     for (size_t i = 0; i < states->n_parts; i++) {

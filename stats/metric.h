@@ -26,6 +26,7 @@ enum {
 };
 
 struct estimator;
+struct looked;
 
 /* What a state must know of its model; fixed for the life of a series, but for the estimator. */
 struct metric_setup {
@@ -60,6 +61,9 @@ struct state_kind {
     /* A value that a host tells of itself, by its name. */
     int (*system)(void *state, const struct metric_setup *setup, const struct outcome *value,
                   int sign);
+    /* What a reference's models made of events that predict() was or will be told of. */
+    int (*room_looked)(void *state, const struct looked *looked);
+    void (*looked)(void *state, const struct looked *looked);
     void (*merge)(void *into, const void *from);
     /* An empty state writes nothing: states grow new kinds without touching what is stored. */
     void (*save)(const void *state, struct buf *out);
@@ -78,6 +82,7 @@ int states_predict(struct states *states, const struct sample *sample);
 int states_label(struct states *states, const struct sample *sample, int sign);
 int states_outcome(struct states *states, const struct outcome *outcome, int sign);
 int states_system(struct states *states, const struct outcome *value, int sign);
+int states_looked(struct states *states, const struct looked *looked);
 int states_merge(struct states *into, const struct states *from); /* same setup; else -EINVAL */
 int states_coarsen(struct states *states);                        /* 0; never fails */
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stats/looked.h"
+
 enum {
     TAG = 17
 };
@@ -36,18 +38,9 @@ static int make_spare(struct domain_state *s, uint32_t n)
     return 0;
 }
 
-static bool has_terms(const struct sample *sample)
+static int domain_room(void *state, const struct looked *looked)
 {
-    return sample->reconstruction_model && sample->n_domain_terms && !sample->failed;
-}
-
-static int domain_room(void *state, const struct sample *sample, enum fold fold)
-{
-    struct domain_state *s = state;
-    if (fold != FOLD_PREDICTION || !has_terms(sample) ||
-        domain_sums_of(s, sample->reconstruction_model))
-        return 0;
-    return make_spare(s, 1);
+    return looked->n_terms && !domain_sums_of(state, looked->reference) ? make_spare(state, 1) : 0;
 }
 
 /* The place of a model, made of spare memory when new; NULL: it is beyond the lowest ids. */
@@ -67,25 +60,15 @@ static struct domain_sums *place_of(struct domain_state *s, uint64_t model)
     return at;
 }
 
-static void domain_predict(void *state, const struct metric_setup *setup,
-                           const struct sample *sample)
+static void domain_looked(void *state, const struct looked *looked)
 {
-    (void)setup;
-    struct domain_sums *place =
-        has_terms(sample) ? place_of(state, sample->reconstruction_model) : NULL;
+    struct domain_sums *place = looked->n_terms ? place_of(state, looked->reference) : NULL;
     if (!place)
         return;
-    place->n++;
-    place->n_terms =
-        sample->n_domain_terms > place->n_terms ? sample->n_domain_terms : place->n_terms;
-    if (sample->n_domain_terms == DOMAIN_TERMS) { /* mostly: a number that is known needs no loop */
-#pragma GCC unroll 65
-        for (int i = 0; i < DOMAIN_TERMS; i++)
-            place->sums[i] += sample->domain_terms[i];
-        return;
-    }
-    for (uint32_t i = 0; i < sample->n_domain_terms; i++)
-        place->sums[i] += sample->domain_terms[i];
+    place->n += looked->errors.n;
+    place->n_terms = looked->n_terms > place->n_terms ? looked->n_terms : place->n_terms;
+    for (uint32_t i = 0; i < looked->n_terms; i++)
+        place->sums[i] += looked->terms[i];
 }
 
 static int domain_room_merge(void *into, const void *from)
@@ -157,9 +140,9 @@ const struct state_kind domain_kind = {
     .tasks = TASK_ANY,
     .size = sizeof(struct domain_state),
     .finish = domain_finish,
-    .room = domain_room,
+    .room_looked = domain_room,
     .room_merge = domain_room_merge,
-    .predict = domain_predict,
+    .looked = domain_looked,
     .merge = domain_merge,
     .save = domain_state_save,
     .load = domain_state_load,

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "stats/estimator.h"
+#include "stats/looked.h"
 #include "stats/metric_estimated.h"
 
 enum {
@@ -49,21 +50,21 @@ static void expected_predict(void *state, const struct metric_setup *setup,
 {
     (void)setup;
     struct expected_state *s = state;
-    if (sample->failed)
+    if (sample->failed || !sample->expected)
         return;
-    if (sample->expected) {
-        s->n++;
-        wide_add(&s->absolute, sample->expected_absolute, 1);
-        wide_add(&s->square, sample->expected_square, 1);
-    }
-    if (!sample->reconstruction_model)
-        return;
-    struct reconstruction *place = place_of(s, sample->reconstruction_model);
-    if (!place) {
-        s->others++;
-        return;
-    }
-    multivariate_update(&place->window, sample->reconstruction_error, 1);
+    s->n++;
+    wide_add(&s->absolute, sample->expected_absolute, 1);
+    wide_add(&s->square, sample->expected_square, 1);
+}
+
+static void expected_looked(void *state, const struct looked *looked)
+{
+    struct expected_state *s = state;
+    struct reconstruction *place = place_of(s, looked->reference);
+    if (place)
+        multivariate_merge(&place->window, &looked->errors);
+    else
+        s->others += looked->errors.n;
 }
 
 static int expected_room_merge(void *into, const void *from)
@@ -142,6 +143,7 @@ const struct state_kind expected_kind = {
     .room = expected_room,
     .room_merge = expected_room_merge,
     .predict = expected_predict,
+    .looked = expected_looked,
     .merge = expected_merge,
     .save = expected_save,
     .load = expected_load,

@@ -65,10 +65,6 @@ struct sample {
     /* what models fitted on the reference say of the event; of predictions alone */
     bool expected;                             /* regression: the two that follow are known */
     double expected_absolute, expected_square; /* |error| and error² */
-    uint64_t reconstruction_model;             /* id of the reference; 0: not looked at */
-    double reconstruction_error;               /* finite */
-    const int32_t *domain_terms; /* n_domain_terms, of the same; stats/drift_domain.h */
-    uint32_t n_domain_terms;     /* 0: none */
 
     /* the label; only read by label() */
     uint64_t label_class; /* class id; 0: absent */

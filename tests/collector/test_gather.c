@@ -86,15 +86,17 @@ static void any_cut_leaves_the_bytes_of_one_by_one(void **state)
         struct profile_item items[8];
         assert_int_equal(profile_new(&single, &layout, PROFILE_MINUTE, NULL), 0);
         assert_int_equal(profile_new(&columns, &layout, PROFILE_MINUTE, NULL), 0);
+        const struct gathered_into into = {.profile = columns};
         gathered_start(gathered, N_FEATURES);
         assert_int_equal(gathered->room, GATHER_EVENTS);
         for (int i = 1; i <= 1500; i++) {
             const size_t n = draw_event(&rng, items);
             const bool taken_out = i % 40 == 0; /* what is in, that is */
 
-            assert_int_equal(gathered_put(gathered, columns, items, n), 0);
+            assert_int_equal(
+                gathered_put(gathered, &into, &(struct features){.items = items, .n = n}), 0);
             if (i % cut == 0 || gathered_is_full(gathered) || taken_out)
-                assert_int_equal(gathered_fold(gathered, columns), 0);
+                assert_int_equal(gathered_fold(gathered, &into), 0);
             if (taken_out)
                 assert_int_equal(profile_take(columns, items, n, -1), 0);
 
@@ -102,7 +104,7 @@ static void any_cut_leaves_the_bytes_of_one_by_one(void **state)
             if (taken_out)
                 assert_int_equal(profile_take(single, items, n, -1), 0);
         }
-        assert_int_equal(gathered_fold(gathered, columns), 0);
+        assert_int_equal(gathered_fold(gathered, &into), 0);
         assert_true(columns->features[AMOUNT].numeric->n_counts > 0);
         assert_true(columns->features[AMOUNT].invalid[INVALID_RANGE] > 0);
         assert_same_bytes(single, columns);
@@ -144,7 +146,8 @@ static void a_feature_that_came_later_has_its_place_at_once(void **state)
     assert_int_equal(profile_new(&profile, &layout, PROFILE_MINUTE, NULL), 0);
     gathered_start(gathered, MIXED); /* when there were two features */
 
-    assert_int_equal(gathered_put(gathered, profile, &item, 1), 0);
+    const struct gathered_into into = {.profile = profile};
+    assert_int_equal(gathered_put(gathered, &into, &(struct features){.items = &item, .n = 1}), 0);
 
     assert_int_equal(profile->features[MIXED].numeric->n, 1);
 }

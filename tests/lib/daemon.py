@@ -92,11 +92,11 @@ class Daemon:
             out.write(yaml(self.settings))
         return path
 
-    def start(self, *options, wait=True, environment=None):
+    def start(self, *options, wait=True, environment=None, program=PROGRAM):
         path = self.write_configuration()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [PROGRAM, "serve", "-c", path, *options],
+                [program, "serve", "-c", path, *options],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -1,5 +1,7 @@
 /* Sums for the domain classifier, among a pane's states. */
 #include "stats/metric_domain.h"
+
+#include "stats/looked.h"
 #include "tests/test.h"
 
 static struct states *states_of(void)
@@ -13,14 +15,11 @@ static struct states *states_of(void)
 /* An event with terms value, -value, value², under a reference. */
 static void fold(struct states *states, uint64_t reference, int32_t value)
 {
-    const int32_t terms[] = {value, -value, value * value};
-    const struct sample sample = {.value = 1,
-                                  .latency_ms = (double)NAN,
-                                  .score = (double)NAN,
-                                  .reconstruction_model = reference,
-                                  .domain_terms = terms,
-                                  .n_domain_terms = 3};
-    assert_int_equal(states_predict(states, &sample), 0);
+    const struct looked looked = {.reference = reference,
+                                  .errors = {.n = 1},
+                                  .n_terms = 3,
+                                  .terms = {value, -value, (int64_t)value * value}};
+    assert_int_equal(states_looked(states, &looked), 0);
 }
 
 static const struct domain_sums *sums_of(const struct states *states, uint64_t reference)
@@ -107,17 +106,15 @@ static void saved_bytes_give_the_same_sums(void **state)
     buf_finish(&bytes);
 }
 
-static void an_event_that_was_not_looked_at_leaves_no_byte(void **state)
+static void a_reference_without_a_classifier_leaves_no_sums(void **state)
 {
     (void)state;
-    AUTO(states) struct states *with = states_of(), *without = states_of();
-    struct sample sample = {.value = 1, .latency_ms = (double)NAN, .score = (double)NAN};
+    AUTO(states) struct states *states = states_of();
+    const struct looked looked = {.reference = 5, .errors = {.n = 3}};
 
-    assert_int_equal(states_predict(without, &sample), 0);
-    sample.n_domain_terms = 3; /* of no reference */
-    assert_int_equal(states_predict(with, &sample), 0);
+    assert_int_equal(states_looked(states, &looked), 0);
 
-    assert_equal_bytes(with, without);
+    assert_null(sums_of(states, 5));
 }
 
 static int load(const unsigned char *bytes, size_t n, struct err *err)
@@ -152,7 +149,7 @@ int main(void)
         cmocka_unit_test(terms_are_summed_by_reference),
         cmocka_unit_test(order_and_parts_change_no_byte),
         cmocka_unit_test(saved_bytes_give_the_same_sums),
-        cmocka_unit_test(an_event_that_was_not_looked_at_leaves_no_byte),
+        cmocka_unit_test(a_reference_without_a_classifier_leaves_no_sums),
         cmocka_unit_test(damaged_bytes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

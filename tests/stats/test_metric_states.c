@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "common/rng.h"
+#include "stats/looked.h"
 #include "stats/metric.h"
 #include "tests/test.h"
 
@@ -21,6 +22,7 @@ enum {
 
 struct event {
     struct sample sample;
+    struct looked looked; /* of reference 0: not */
     struct class_score scores[N_CLASSES];
     uint64_t items[N_ITEMS];
     struct item_relevance relevances[N_ITEMS];
@@ -105,8 +107,8 @@ static void fill(struct rng *rng, enum task task, struct event *event, uint64_t 
     event->outcome = (struct outcome){id_of(rng_u64(rng) % 2 ? "click" : "revenue"),
                                       (double)(rng_u64(rng) % 1000) / 7};
     if (rng_u64(rng) % 3) { /* seven references: more than a state keeps apart */
-        event->sample.reconstruction_model = 1 + rng_u64(rng) % 7;
-        event->sample.reconstruction_error = 3 * rng_uniform(rng);
+        event->looked = (struct looked){.reference = 1 + rng_u64(rng) % 7};
+        multivariate_update(&event->looked.errors, 3 * rng_uniform(rng), 1);
     }
     if (task == TASK_REGRESSION && rng_u64(rng) % 5) {
         event->sample.expected = true;
@@ -145,6 +147,8 @@ static struct event *events_of(enum task task, size_t n, uint64_t seed, uint64_t
 static void predict(struct states *states, const struct event *event)
 {
     assert_int_equal(states_predict(states, &event->sample), 0);
+    if (event->looked.reference)
+        assert_int_equal(states_looked(states, &event->looked), 0);
 }
 
 static void rest(struct states *states, const struct event *event, int sign)
