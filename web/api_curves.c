@@ -37,57 +37,69 @@ struct curves {
     struct series_query query;
 };
 
+/* What lies above a threshold, going down from the highest score. */
+struct above {
+    double tp, fp, threshold;
+};
+
+/* One point of a curve as an object; nothing where it has none. */
+typedef void curve_point(struct buf *out, const struct above *above, const struct area *area);
+
+static void roc_point(struct buf *out, const struct above *above, const struct area *area)
+{
+    out_open(out, '{');
+    out_key_double(out, "fpr", above->fp / (double)area->negatives);
+    out_key_double(out, "tpr", above->tp / (double)area->positives);
+    out_key_double(out, "threshold", above->threshold);
+    out_close(out, '}');
+}
+
+static void pr_point(struct buf *out, const struct above *above, const struct area *area)
+{
+    if (above->tp + above->fp == 0)
+        return;
+    out_open(out, '{');
+    out_key_double(out, "recall", above->tp / (double)area->positives);
+    out_key_double(out, "precision", above->tp / (above->tp + above->fp));
+    out_key_double(out, "threshold", above->threshold);
+    out_close(out, '}');
+}
+
+static void write_curve(struct buf *out, const struct score_bin *bins, size_t n,
+                        const struct area *area, const struct interval *interval,
+                        curve_point *write_point)
+{
+    out_key_double(out, "area", area->value);
+    out_key_double(out, "lower", interval->lower);
+    out_key_double(out, "upper", interval->upper);
+    out_key_double(out, "error_bound", area->bound);
+    out_key(out, "points");
+    out_open(out, '[');
+    struct above above = {0, 0, 0};
+    size_t every = n / MAX_CURVE_POINTS + 1;
+    for (size_t i = n; !isnan(area->value) && i-- > 0;) {
+        above.tp += (double)bins[i].positives;
+        above.fp += (double)bins[i].negatives;
+        above.threshold = bins[i].lo;
+        if ((n - 1 - i) % every == 0 || i == 0)
+            write_point(out, &above, area);
+    }
+    out_close(out, ']');
+}
+
 static void write_roc(struct buf *out, const struct score_bin *bins, size_t n)
 {
     struct area area = area_roc(bins, n);
     struct interval interval =
         interval_roc(area.value, area.variance, area.positives, area.negatives);
-    out_key_double(out, "area", area.value);
-    out_key_double(out, "lower", interval.lower);
-    out_key_double(out, "upper", interval.upper);
-    out_key_double(out, "error_bound", area.bound);
-    out_key(out, "points");
-    out_open(out, '[');
-    double tp = 0, fp = 0;
-    size_t every = n / MAX_CURVE_POINTS + 1;
-    for (size_t i = n; !isnan(area.value) && i-- > 0;) { /* from the highest score down */
-        tp += (double)bins[i].positives;
-        fp += (double)bins[i].negatives;
-        if ((n - 1 - i) % every != 0 && i != 0)
-            continue;
-        out_open(out, '{');
-        out_key_double(out, "fpr", fp / (double)area.negatives);
-        out_key_double(out, "tpr", tp / (double)area.positives);
-        out_key_double(out, "threshold", bins[i].lo);
-        out_close(out, '}');
-    }
-    out_close(out, ']');
+    write_curve(out, bins, n, &area, &interval, roc_point);
 }
 
 static void write_pr(struct buf *out, const struct score_bin *bins, size_t n)
 {
     struct area area = area_precision_recall(bins, n);
     struct interval interval = interval_average_precision(area.value, area.positives);
-    out_key_double(out, "area", area.value);
-    out_key_double(out, "lower", interval.lower);
-    out_key_double(out, "upper", interval.upper);
-    out_key_double(out, "error_bound", area.bound);
-    out_key(out, "points");
-    out_open(out, '[');
-    double tp = 0, fp = 0;
-    size_t every = n / MAX_CURVE_POINTS + 1;
-    for (size_t i = n; !isnan(area.value) && i-- > 0;) {
-        tp += (double)bins[i].positives;
-        fp += (double)bins[i].negatives;
-        if (((n - 1 - i) % every != 0 && i != 0) || tp + fp == 0)
-            continue;
-        out_open(out, '{');
-        out_key_double(out, "recall", tp / (double)area.positives);
-        out_key_double(out, "precision", tp / (tp + fp));
-        out_key_double(out, "threshold", bins[i].lo);
-        out_close(out, '}');
-    }
-    out_close(out, ']');
+    write_curve(out, bins, n, &area, &interval, pr_point);
 }
 
 static void write_calibration(struct buf *out, const struct calibration *calibration)

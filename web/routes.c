@@ -353,9 +353,8 @@ static int refuse_choice(const struct route_param *param, const char *value,
     return rc;
 }
 
-static int parse_duration(int64_t *out, const char *value)
+static int parse_duration(int64_t *out, const char *value, size_t n)
 {
-    size_t n = strlen(value);
     return int_parse(out, value, n) == 0 ? 0 : duration_parse(out, value, n);
 }
 
@@ -395,7 +394,7 @@ static int check_param(const struct route_param *param, const char *value,
                               "%.100s is not a time", value);
         return 0;
     case PARAM_DURATION:
-        if (parse_duration(&number, value) || number <= 0 || number % 60000 != 0 ||
+        if (parse_duration(&number, value, strlen(value)) || number <= 0 || number % 60000 != 0 ||
             number > INT64_C(366) * 86400000)
             return api_refuse(answer, err, param->name,
                               "a multiple of 1m from 1m to 366d, such as 1m, 5m, 1h, 1d",
@@ -456,31 +455,30 @@ const char *input_param(const struct api_input *input, const char *name)
     return NULL;
 }
 
+/* A parameter was checked when the request came: what is read here is right or not there. */
+static int64_t input_parsed(const struct api_input *input, const char *name, int64_t otherwise,
+                            int (*parse)(int64_t *out, const char *text, size_t n))
+{
+    const char *text = input_param(input, name);
+    int64_t value = otherwise;
+    if (text)
+        parse(&value, text, strlen(text));
+    return value;
+}
+
 int64_t input_time(const struct api_input *input, const char *name, int64_t otherwise)
 {
-    const char *value = input_param(input, name);
-    int64_t ms = otherwise;
-    if (value)
-        time_parse_any(&ms, value, strlen(value));
-    return ms;
+    return input_parsed(input, name, otherwise, time_parse_any);
 }
 
 int64_t input_duration(const struct api_input *input, const char *name, int64_t otherwise)
 {
-    const char *value = input_param(input, name);
-    int64_t ms = otherwise;
-    if (value)
-        parse_duration(&ms, value);
-    return ms;
+    return input_parsed(input, name, otherwise, parse_duration);
 }
 
 int64_t input_integer(const struct api_input *input, const char *name, int64_t otherwise)
 {
-    const char *value = input_param(input, name);
-    int64_t number = otherwise;
-    if (value)
-        int_parse(&number, value, strlen(value));
-    return number;
+    return input_parsed(input, name, otherwise, int_parse);
 }
 
 bool input_csv(const struct api_input *input)
