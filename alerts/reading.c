@@ -1,6 +1,7 @@
 /*
  * Rules of one look often ask for the same window of the same series (ten metrics of one model), so
- * the merged states of the last query are kept until the next one differs.
+ * the merged states of the last query are kept until the next one differs. A look each second finds
+ * most windows as they were: then a rule's reading is the one of the look before.
  */
 #include "alerts/reading.h"
 
@@ -32,6 +33,18 @@ struct model_metrics {
     struct timezone_rules *zone;
 };
 
+enum {
+    N_RESULTS = 512 /* rules whose last reading is kept; of more some are read anew each time */
+};
+
+/* A reading that counts while nothing was written that it may depend on. */
+struct result {
+    const struct alert_rule *rule; /* NULL: none */
+    int64_t end_ms;
+    uint64_t generation; /* of the store */
+    struct reading reading;
+};
+
 struct readings {
     const struct config *config;
     struct store *store;
@@ -50,6 +63,9 @@ struct readings {
     const struct alert_rule *metric_rule;
     const struct custom_set *metric_customs;
     enum task metric_task;
+
+    struct result *results; /* N_RESULTS */
+    uint64_t n_computed;
 };
 
 static int parse_customs(struct readings *readings, struct err *err)
@@ -76,7 +92,8 @@ int readings_new(struct readings **out, const struct config *config, struct stor
     readings->config = config;
     readings->store = store;
     readings->models = calloc(config->n_models + 1, sizeof(*readings->models));
-    if (!readings->models)
+    readings->results = calloc(N_RESULTS, sizeof(*readings->results));
+    if (!readings->models || !readings->results)
         return err_set(err, -ENOMEM, "alerts: no memory");
     int rc = parse_customs(readings, err);
     if (!rc)
@@ -109,6 +126,7 @@ void readings_free(struct readings *readings)
     drift_readings_free(readings->drift);
     reference_readings_free(readings->references);
     free(readings->models);
+    free(readings->results);
     free(readings);
 }
 
@@ -450,6 +468,33 @@ static int read_mature(struct readings *readings, const struct alert_rule *rule,
     return rc;
 }
 
+uint64_t readings_computed(const struct readings *readings)
+{
+    return readings->n_computed;
+}
+
+/* Rules of a set lie side by side. */
+static struct result *result_of(struct readings *readings, const struct alert_rule *rule)
+{
+    return &readings->results[(uintptr_t)rule / sizeof(*rule) % N_RESULTS];
+}
+
+/* The reading of the look before, or a new one. */
+static int read_window(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                       struct reading *out, struct err *err)
+{
+    struct result *result = result_of(readings, rule);
+    const uint64_t generation = store_generation(readings->store);
+    if (result->rule == rule && result->end_ms == end_ms && result->generation == generation) {
+        *out = result->reading;
+        return 0;
+    }
+    readings->n_computed++;
+    int rc = read_mature(readings, rule, end_ms, out, err);
+    *result = (struct result){rc ? NULL : rule, end_ms, generation, *out};
+    return rc;
+}
+
 /* 0, or RESTORE_NONE: nothing has ever come. */
 static int newest_event(struct store *store, const char *model, int64_t *out, struct err *err)
 {
@@ -516,7 +561,7 @@ int readings_read(struct readings *readings, const struct alert_rule *rule, stru
     switch (rule->kind) {
     case RULE_LEVEL:
     case RULE_TREND:
-        rc = read_mature(readings, rule, end_ms, out, &why);
+        rc = read_window(readings, rule, end_ms, out, &why);
         break;
     case RULE_ABSENT:
         rc = read_absent(readings, rule, out, &why);

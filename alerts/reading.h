@@ -41,6 +41,8 @@ int readings_new(struct readings **out, const struct config *config, struct stor
                  struct err *err);
 void readings_free(struct readings *readings);
 DEFINE_FREEP(readings)
+/* How often a metric was read from the store, since they are new. */
+uint64_t readings_computed(const struct readings *readings);
 
 /* A new look begins: what was read for the last one is forgotten. */
 void readings_start(struct readings *readings, const struct outside *outside);

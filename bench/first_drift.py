@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
@@ -32,10 +31,10 @@ def cpu_ms(pid):
 
 def ask(daemon, what):
     cpu, began = cpu_ms(daemon.process.pid), time.perf_counter()
-    with urllib.request.urlopen(daemon.url + "/api/v1/models/wide/drift", timeout=60) as answer:
-        size = len(answer.read())
+    status, body = daemon.request("GET", "/api/v1/models/wide/drift", timeout=60)
     wall = (time.perf_counter() - began) * 1e3
-    print(f"  {what:32} {wall:7.1f} ms, CPU {cpu_ms(daemon.process.pid) - cpu:7.1f} ms, {size / 1e6:.1f} MB", flush=True)
+    spent = cpu_ms(daemon.process.pid) - cpu
+    print(f"  {what:32} {wall:7.1f} ms, CPU {spent:7.1f} ms, HTTP {status}, {len(body) / 1e6:.1f} MB", flush=True)
 
 
 def rested(daemon):
@@ -64,12 +63,15 @@ def main():
         daemon = Daemon(folder, configuration(models=[model]))
         print(f"{args.features} features ({args.kinds}) x {args.windows} windows of {args.events} events, method {args.method}:")
         for what, ready in (("asked at once after the start", False), ("asked when it rests", True)):
-            daemon.start()
-            if ready:
-                rested(daemon)
-            ask(daemon, what)
-            ask(daemon, "… and again")
-            daemon.terminate()
+            try:
+                daemon.start()
+                if ready:
+                    rested(daemon)
+                ask(daemon, what)
+                ask(daemon, "… and again")
+                daemon.terminate()
+            finally:
+                daemon.end()
 
 
 if __name__ == "__main__":

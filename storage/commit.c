@@ -92,6 +92,7 @@ static void undo(struct store *store)
     /* After a full disk or want of memory SQLite may have rolled back by itself. */
     if (!sqlite3_get_autocommit(store->db))
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    store->generation++;
     store_remember(store, NULL);
 }
 

@@ -26,6 +26,7 @@ enum {
 struct cached_statement {
     const char *sql;
     sqlite3_stmt *statement;
+    bool moves; /* writes what a window's answer may depend on: store_generation */
 };
 
 /* Where retention goes on: which of its stages, at which pane. Begins anew with the process. */
@@ -71,6 +72,7 @@ struct store {
     struct changes *changes;   /* borrowed; may be NULL */
     struct drift_cache *drift; /* NULL: not asked for yet */
     bool own_drift;
+    uint64_t generation;
     struct config *settings; /* of models, as last read (model_settings.c); NULL: not yet */
     uint64_t settings_hash;
     struct memo *memo;          /* lent; NULL: series are merged anew each time */

@@ -138,6 +138,26 @@ int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *
     }
 }
 
+/* Does it write a table that no window's answer is read from? */
+static bool is_bookkeeping(const char *sql)
+{
+    static const char *const tables[] = {
+        "alert_groups", "alert_history", "alert_members", "alerts",  "audit",
+        "dead_letter",  "facts",         "model_counts",  "offsets", "partition_counts",
+        "outbox",       "pending",       "silences"};
+    static const char *const before[] = {" INTO ", "UPDATE ", " FROM "};
+    const char *table = NULL;
+    for (size_t i = 0; !table && i < sizeof(before) / sizeof(before[0]); i++) {
+        table = strstr(sql, before[i]);
+        table = table ? table + strlen(before[i]) : NULL;
+    }
+    size_t n = table ? strspn(table, "abcdefghijklmnopqrstuvwxyz_") : 0;
+    for (size_t i = 0; n && i < sizeof(tables) / sizeof(tables[0]); i++)
+        if (strlen(tables[i]) == n && memcmp(tables[i], table, n) == 0)
+            return true;
+    return false;
+}
+
 int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, struct err *err)
 {
     *out = NULL;
@@ -150,6 +170,7 @@ int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, stru
             store->statements[i] = store->statements[i - 1];
             store->statements[i - 1] = hit;
         }
+        store->generation += hit.moves;
         *out = hit.statement;
         return 0;
     }
@@ -160,9 +181,16 @@ int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, stru
     int rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
     if (rc != SQLITE_OK)
         return store_fail(store, rc, err, sql);
-    store->statements[store->n_statements++] = (struct cached_statement){sql, statement};
+    const bool moves = !sqlite3_stmt_readonly(statement) && !is_bookkeeping(sql);
+    store->statements[store->n_statements++] = (struct cached_statement){sql, statement, moves};
+    store->generation += moves;
     *out = statement;
     return 0;
+}
+
+uint64_t store_generation(struct store *store)
+{
+    return store->mode == STORE_READ ? ++store->generation : store->generation;
 }
 
 int statement_run(struct store *store, sqlite3_stmt *statement, struct err *err, const char *what)

@@ -43,6 +43,13 @@ int store_set_changes(struct store *store, struct changes *changes, struct err *
 /* What drift answers share: the cache that was lent, else one of the store's own, which is made
    when first asked for. Lent ones must outlive the store. */
 struct drift_cache;
+/*
+ * Grows with all that a window's answer may depend on: panes, profiles, references, what models are
+ * called and how they are set. Not with what is only written down at looks (alerts, facts, offsets).
+ * Of a store that is only read, and that others write, it grows with each call.
+ */
+uint64_t store_generation(struct store *store);
+
 void store_lend_drift_cache(struct store *store, struct drift_cache *cache);
 int store_drift_cache(struct store *store, struct drift_cache **out, struct err *err);
 

@@ -1,15 +1,16 @@
 #include "tests/lib/fault_malloc.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/test.h"
 
-static int64_t counted;
-static int64_t failing; /* 0: none */
-static bool failed;
-static bool on_pause;
+static atomic_int_fast64_t counted;
+static atomic_int_fast64_t failing; /* 0: none */
+static atomic_bool failed;
+static atomic_bool on_pause;
 static sqlite3_mem_methods sqlite_own;
 
 static bool fails(void)
@@ -17,7 +18,8 @@ static bool fails(void)
     if (on_pause)
         return false;
     bool now = ++counted == failing;
-    failed |= now;
+    if (now)
+        failed = true;
     return now;
 }
 

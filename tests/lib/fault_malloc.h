@@ -3,7 +3,7 @@
  *
  * Shape    fault_malloc_sqlite before the first use of SQLite, once; fault_malloc_at(n) makes the
  *          n-th allocation from now on fail, once; 0: none
- * Threads  one
+ * Threads  one sets it; allocations of any count
  */
 #pragma once
 

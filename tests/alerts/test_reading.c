@@ -1,0 +1,145 @@
+/* A rule's reading is computed once for as long as nothing is written that it may depend on. */
+#include "alerts/reading.h"
+
+#include "storage/commit.h"
+#include "tests/alerts/world.h"
+
+struct place {
+    struct world world;
+    struct rule_set *rules;
+    struct readings *readings;
+};
+
+static void place_begin(struct place *place)
+{
+    struct err err = {0};
+    *place = (struct place){0};
+    world_begin(&place->world);
+    must(rule_set_parse(&place->rules, place->world.config, &err), &err);
+    must(readings_new(&place->readings, place->world.config, place->world.store, &err), &err);
+    fill(&place->world, start, 100, 40, 10);
+}
+
+static void place_end(struct place *place)
+{
+    readings_free(place->readings);
+    rule_set_free(place->rules);
+    world_end(&place->world);
+}
+
+static struct reading read_at(struct place *place, const char *rule, int64_t now_ms)
+{
+    struct err err = {0};
+    struct reading reading;
+    const struct outside outside = {.now_ms = now_ms};
+    readings_start(place->readings, &outside);
+    must(readings_read(place->readings, rule_set_find(place->rules, rule), &reading, &err), &err);
+    return reading;
+}
+
+static void a_look_that_finds_nothing_new_says_what_the_last_one_said(void **state)
+{
+    (void)state;
+    struct place place;
+    place_begin(&place);
+    struct reading first = read_at(&place, "errors", start + 30000);
+    struct reading slow = read_at(&place, "slow", start + 30000);
+
+    struct reading again = read_at(&place, "errors", start + 31000);
+    struct reading slow_again = read_at(&place, "slow", start + 59000);
+
+    assert_int_equal(readings_computed(place.readings), 2);
+    assert_int_equal(first.sight, SIGHT_BAD);
+    assert_float_equal(first.value, 0.4, 1e-12);
+    assert_memory_equal(&again, &first, sizeof(first));
+    assert_memory_equal(&slow_again, &slow, sizeof(slow));
+    place_end(&place);
+}
+
+static void new_events_and_the_next_minute_are_read(void **state)
+{
+    (void)state;
+    struct place place;
+    place_begin(&place);
+    read_at(&place, "errors", start + 30000);
+
+    fill(&place.world, start, 100, 10, 10);
+    struct reading fewer = read_at(&place, "errors", start + 31000);
+    struct reading later = read_at(&place, "errors", start + 61000);
+    struct reading gone = read_at(&place, "errors", start + 6 * MINUTE);
+
+    assert_int_equal(readings_computed(place.readings), 4);
+    assert_float_equal(fewer.value, 0.1, 1e-12);
+    assert_int_equal(fewer.sight, SIGHT_CLEAR);
+    assert_int_equal(later.end_ms, start + 2 * MINUTE);
+    assert_int_equal(gone.sight, SIGHT_NO_DATA);
+    place_end(&place);
+}
+
+static void what_looks_write_down_themselves_changes_no_reading(void **state)
+{
+    (void)state;
+    struct place place;
+    struct err err = {0};
+    place_begin(&place);
+    read_at(&place, "errors", start + 30000);
+
+    must(commit_begin(place.world.store, &err), &err);
+    must(commit_fact(place.world.store, COMMIT_LOOK, start + 30000, &err), &err);
+    must(commit_model_counts(place.world.store, "credit", "{}", &err), &err);
+    must(commit_end(place.world.store, &err), &err);
+    read_at(&place, "errors", start + 31000);
+
+    assert_int_equal(readings_computed(place.readings), 1);
+    place_end(&place);
+}
+
+static void what_a_commit_did_not_keep_is_not_kept_here(void **state)
+{
+    (void)state;
+    struct place place;
+    struct err err = {0};
+    place_begin(&place);
+    struct failing_pane pane = {place.world.series_id, start, 100, 90, 10};
+
+    must(commit_begin(place.world.store, &err), &err);
+    failing_pane_write(place.world.store, &pane);
+    struct reading meanwhile = read_at(&place, "errors", start + 30000);
+    commit_rollback(place.world.store);
+    struct reading after = read_at(&place, "errors", start + 30000);
+
+    assert_float_equal(meanwhile.value, 0.9, 1e-12);
+    assert_float_equal(after.value, 0.4, 1e-12);
+    place_end(&place);
+}
+
+static void a_store_that_others_write_is_read_each_time(void **state)
+{
+    (void)state;
+    struct place place;
+    struct err err = {0};
+    place_begin(&place);
+    AUTO(store) struct store *reading = temp_store(place.world.temp, STORE_READ);
+    readings_free(place.readings);
+    must(readings_new(&place.readings, place.world.config, reading, &err), &err);
+    read_at(&place, "errors", start + 30000);
+
+    fill(&place.world, start, 100, 10, 10);
+    struct reading fewer = read_at(&place, "errors", start + 31000);
+
+    assert_float_equal(fewer.value, 0.1, 1e-12);
+    assert_int_equal(readings_computed(place.readings), 2);
+    place_end(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_look_that_finds_nothing_new_says_what_the_last_one_said),
+        cmocka_unit_test(new_events_and_the_next_minute_are_read),
+        cmocka_unit_test(what_looks_write_down_themselves_changes_no_reading),
+        cmocka_unit_test(what_a_commit_did_not_keep_is_not_kept_here),
+        cmocka_unit_test(a_store_that_others_write_is_read_each_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
