@@ -252,8 +252,15 @@ static void refresh_when_due(struct collector *collector)
         health_refresh(collector);
 }
 
+static bool calls_wait(const struct collector *collector)
+{
+    return atomic_load_explicit(&collector->calls.waiting, memory_order_acquire);
+}
+
 static int finish_round(struct collector *collector, bool worked, struct err *err)
 {
+    if (!worked && calls_wait(collector))
+        store_recall(collector->options.store); /* there is nothing better to do meanwhile */
     int rc = align_looks(collector, err);
     bool end = !rc && all_ended(collector);
     /* The end of a burst is not left waiting: there is time for it now. */
@@ -336,8 +343,7 @@ static int step_blocked(struct collector *collector, int timeout_ms, struct err 
 static int take_calls(struct collector *collector, struct err *err)
 {
     int rc = 0;
-    if (!atomic_load_explicit(&collector->calls.waiting, memory_order_acquire) ||
-        store_is_lent(collector->options.store))
+    if (!calls_wait(collector) || store_is_lent(collector->options.store))
         return 0;
     rc = share_close(collector, err);
     if (!rc && collector->reload)
@@ -367,7 +373,7 @@ int collector_step(struct collector *collector, int timeout_ms, struct err *err)
             COMMIT_EVERY_MS - (clock_boot_ms(collector->clock) - collector->last_commit_boot_ms);
         if (collector->uncommitted && left < timeout_ms)
             timeout_ms = left > 0 ? (int)left : 0;
-        if (worked || collector->looks_left)
+        if (worked || collector->looks_left || calls_wait(collector))
             timeout_ms = 0;
         rc = poll_sources(collector, timeout_ms, &worked, err);
     }

@@ -13,6 +13,7 @@ import threading
 import time
 
 import alerting
+from daemon import configuration
 from events import MINUTE, prediction
 from kafka import wait_until
 from receiver import Receiver
@@ -145,12 +146,15 @@ def _same_id_same_words(seen):
     return bodies
 
 
+def _told(bodies):
+    """{(alert, since when it was bad, firing or resolved)} of messages."""
+    alerts = (alert for body in bodies for alert in json.loads(body)["data"]["alerts"])
+    return {(alert["key"], alert["since"], alert["status"]) for alert in alerts}
+
+
 def _matched(history, bodies, rounds):
-    """Every row has its message: (alert, since when it was bad, firing or resolved), and none is invented."""
-    told = set()
-    for body in bodies.values():
-        for alert in json.loads(body)["data"]["alerts"]:
-            told.add((alert["key"], alert["since"], alert["status"]))
+    """Every row has its message, and none is invented."""
+    told = _told(bodies.values())
     rows = [(e["alert"], e["data"]["since"], e["event"]) for e in history if e["event"] in ("firing", "resolved")]
     equal(len([row for row in rows if row[2] == "firing"]), 2 * rounds, "each harm fired once")
     over = {row[:2] for row in rows if row[2] == "resolved"}
@@ -170,3 +174,45 @@ def _in_order(seen, sent):
         assert number >= newest.get(group, 0), f"{group}: message {number} came after {newest[group]}"
         newest[group] = number
     assert len(newest) == min(TEAMS, len(sent)), newest
+
+
+def _backlog(at):
+    """Four minutes of the past: one is well, in the next all fail, then all is well again."""
+    bad = range(60, 120)
+    return [
+        prediction(f"p{second}-{i}", at + second * 1000 + i, score=0.9, prediction=1, **({"error": "down"} if second in bad else {}))
+        for second in range(240)
+        for i in range(20)
+    ]
+
+
+def a_crowd_that_is_killed_while_it_is_written_is_told_once_and_whole(story):
+    """Hundreds change at one look of a backlog, and are written beside the reading of the log."""
+    rules, kills, chance = 600, 4, random.Random(3)
+    witness = Witness(story, chance)
+    witness.behaves = True
+    kafka = story.kafka()
+    topics = story.topics(kafka, _backlog((alerting.now() - 10 * MINUTE) // MINUTE * MINUTE), 1)
+    settings = alerting.settings(story, witness.receiver)
+    settings["kafka"] = configuration(kafka.brokers, list(topics), story.topic("group"))["kafka"]
+    settings["models"] = [{"name": "credit", "task": "binary", "label_horizon": "1h"}]
+    settings["alerts"] = [
+        {**alerting.rules(window="1m")[0], "name": f"e{i}", "labels": {"team": f"t{i % (rules // 10)}"}} for i in range(rules)
+    ]
+    settings["route"] = {"receiver": "oncall", "group_by": ["team"], "group_wait": "0s", "group_interval": "0s"}
+    daemon = story.daemon(settings)
+
+    for _ in range(kills):
+        daemon.start()
+        time.sleep(chance.uniform(0.0, 0.6))
+        daemon.kill9()
+    daemon.start()
+    story.caught_up(daemon, kafka, topics)
+    wait_until(lambda: len(_told(body for _, body in list(witness.seen))) >= 2 * rules, 120, "every alert and its end to be told")
+
+    history = _all(daemon, "/api/v1/alerts/history")
+    bodies = _same_id_same_words(witness.seen)
+    equal(collections.Counter(e["event"] for e in history), {"firing": rules, "resolved": rules}, "rows of the history")
+    rows = {(e["alert"], e["data"]["since"], e["event"]) for e in history}
+    equal(len({row[1] for row in rows}), 1, "all of them at one look")
+    equal(_told(bodies.values()), rows, "what was told")
