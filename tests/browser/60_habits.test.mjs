@@ -112,3 +112,25 @@ export async function what_fails_says_so_and_can_be_tried_again({ page, open }) 
     await page.locator(".models tbody tr").waitFor();
     check();
 }
+
+export async function without_labels_compare_says_so_instead_of_drawing_axes_around_nothing({ page, open, axe }) {
+    const check = strict(page);
+    await page.route("**/curves?*", async (route) => {
+        const response = await route.fetch(), answer = await response.json();
+        for (const row of answer.series) {
+            if (row.points) row.points = [];
+            if (row.bins) row.bins = row.bins.map((bin) => ({ ...bin, n: 0 }));
+            if (row.matrix) row.matrix = row.matrix.map((line) => line.map(() => 0));
+        }
+        await route.fulfill({ response, json: answer });
+    });
+
+    await open("/#/models/credit/compare");
+    await page.locator(".charts .chart-note").nth(2).waitFor();
+
+    assert.deepEqual(await page.locator(".charts .chart").evaluateAll((cards) => cards.map((card) => card.getAttribute("aria-label"))), ["ROC curve", "Precision and recall", "Reliability"]);
+    assert.match(await page.locator(".chart-note").first().textContent(), /no labelled prediction of this range has a score\. Choose a longer or an earlier range/);
+    assert.equal(await page.locator(".square, .matrix").count(), 0);
+    assert.deepEqual(await axe(), []);
+    check();
+}

@@ -1,6 +1,6 @@
 // What fires, who looks after it, what is silenced, and whether anybody was told.
 import { get, send, session } from "./api.js";
-import { condition_of, model_link, segment_of, severity_badge, value_of } from "./alerts_list.js";
+import { condition_of, model_link, segment_of, severities, severity_badge, value_of } from "./alerts_list.js";
 import { ago, background, facts_of, measured, releases_of, slice_text } from "./attention.js";
 import { h, redraw, replace } from "./dom.js";
 import { NOW, SOON, follow } from "./follow.js";
@@ -13,7 +13,7 @@ const words = {
     pending: "went bad", firing: "fired", resolved: "resolved", no_data: "lost its data",
     data_back: "has data again", withdrawn: "was withdrawn: its rule is gone",
 };
-const rank = { critical: 0, warning: 1, info: 2 };
+const rank = Object.fromEntries(severities.map((severity, i) => [severity, i]));
 const phases = { firing: 0, no_data: 1, pending: 2 };
 
 function subject(data, link) {
@@ -76,7 +76,7 @@ class Page {
     }
 
     draw_active(items, history, rules) {
-        const sorted = [...items].sort((a, b) => (phases[a.state] - phases[b.state]) || ((rank[a.severity] ?? 3) - (rank[b.severity] ?? 3)) || (b.since ?? 0) - (a.since ?? 0));
+        const sorted = [...items].sort((a, b) => (phases[a.state] - phases[b.state]) || (rank[a.severity] - rank[b.severity]) || (b.since ?? 0) - (a.since ?? 0));
         const n = items.filter((alert) => alert.state === "firing").length;
         const text = n ? `${n} firing${items.length > n ? `, ${items.length - n} pending or without data` : ""}` : items.length ? `nothing fires, ${items.length} pending or without data` : "nothing fires";
         if (this.lead.textContent !== text) this.lead.textContent = text;
@@ -160,7 +160,7 @@ class Page {
             h("td", { "data-sort": phases[r.state] ?? 3 }, h("span", { class: `badge ${state[r.state] ?? ""}` }, h("i", { "aria-hidden": "true" }), r.state.replace("_", " "))),
             h("td", {}, condition_of(r)),
             h("td", { "data-sort": r.model ?? "" }, r.model ? h("a", { href: href(["models", r.model]) }, r.model) : "everything", slice_text(r) ? h("small", {}, slice_text(r)) : null),
-            h("td", { "data-sort": rank[r.severity] ?? 3 }, severity_badge(r.severity))))));
+            h("td", { "data-sort": rank[r.severity] }, severity_badge(r.severity))))));
         sortable(this.rules.querySelector("table"), "rules");
     }
 

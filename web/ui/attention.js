@@ -41,7 +41,7 @@ function alert_line(alert, experiments) {
     return h("li", { class: alert.severity },
         h("p", { class: "attention-head" }, severity_badge(alert.severity), h("b", {}, alert.rule),
             data.model ? h("a", { href: model_link(data) }, data.model) : null, slice ? h("span", {}, slice) : null,
-            h("span", {}, measured(data)), h("span", { class: "range" }, "since ", ago(alert.since)),
+            h("span", {}, measured(data) ?? data.summary), h("span", { class: "range" }, "since ", ago(alert.since)),
             alert.acked_by ? h("span", { class: "range" }, `acknowledged by ${alert.acked_by}`) : null, releases_of(data, experiments)),
         background(data));
 }
@@ -52,7 +52,7 @@ function release_line(e) {
             e.verdict?.reason ? h("span", {}, e.verdict.reason) : null, h("span", { class: "range" }, `${e.weight} % since `, ago(e.since))));
 }
 
-const urgency = (alert) => severities.indexOf(alert.severity) + (alert.acked_by ? severities.length : 0);
+const urgency = (alert) => 2 * severities.indexOf(alert.severity) + (alert.acked_by ? 1 : 0);
 
 // alerts: those that fire; experiments: worth_telling's. null: all is well.
 export function attention(alerts, experiments) {

@@ -41,25 +41,33 @@ function area_readings(rows, title) {
         h("b", {}, format.value(row.area, "number", format.half_width(row))), h("span", { class: "range", title }, format.interval(row, "number")), h("span", { class: "n" }, `n ${format.count(row.labelled)}`))));
 }
 
+// A curve needs labels: no axes around nothing.
+const no_curve = (title, what) => h("section", { class: "chart", "aria-label": title }, h("header", {}, h("h2", { class: "plain-title" }, title)), h("p", { class: "what" }, what),
+    h("p", { class: "chart-note" }, "Nothing to draw: no labelled prediction of this range has a score. Choose a longer or an earlier range, or wait for the labels."));
+
 function roc(rows) {
-    const known = rows.filter((row) => row.points?.length);
+    const known = rows.filter((row) => row.points?.length), what = "Area: the chance that a positive scores above a negative.";
+    if (!known.length) return no_curve("ROC curve", what);
     const box = square(`ROC curves. ${known.map((r) => `${r.version}: area ${format.value(r.area, "number")}`).join("; ")}`, "false positive rate", "true positive rate");
     box.append(svg("path", { class: "chance", d: `M${x_of(0)} ${y_of(0)}L${x_of(1)} ${y_of(1)}` }));
     known.forEach((row) => box.append(line_of([[0, 0], ...row.points.map((p) => [p.fpr, p.tpr])], row.index)));
-    return card("ROC curve", "Area: the chance that a positive scores above a negative.", rows, area_readings(rows, "95% confidence interval of the area"), box);
+    return card("ROC curve", what, rows, area_readings(rows, "95% confidence interval of the area"), box);
 }
 
 function precision_recall(rows) {
-    const known = rows.filter((row) => row.points?.length);
+    const known = rows.filter((row) => row.points?.length), what = "Area: average precision.";
+    if (!known.length) return no_curve("Precision and recall", what);
     const box = square(`Precision and recall. ${known.map((r) => `${r.version}: average precision ${format.value(r.area, "number")}`).join("; ")}`, "recall", "precision");
     known.forEach((row) => box.append(line_of(row.points.map((p) => [p.recall, p.precision]), row.index)));
-    return card("Precision and recall", "Area: average precision.", rows, area_readings(rows, "95% confidence interval of the average precision"), box);
+    return card("Precision and recall", what, rows, area_readings(rows, "95% confidence interval of the average precision"), box);
 }
 
 // Expected calibration error, over the bins that the curve is made of.
 const ece_of = (row) => row.bins.reduce((sum, b) => sum + (b.n ? (b.n / row.labelled) * Math.abs(b.observed - b.predicted) : 0), 0);
 
 function calibration(rows) {
+    const what = "On the diagonal a score is the probability that it claims. Below: the share of predictions with each score.";
+    if (!rows.some((row) => row.bins.some((b) => b.n > 0))) return no_curve("Reliability", what);
     const box = square(`Reliability. ${rows.map((r) => `${r.version}: ${r.bins.filter((b) => b.n).length} of 10 bins in use`).join("; ")}`, "mean score", "share that was positive");
     box.append(svg("path", { class: "chance", d: `M${x_of(0)} ${y_of(0)}L${x_of(1)} ${y_of(1)}` }));
     const share = (row, b) => b.n / Math.max(1, row.labelled);
@@ -73,7 +81,7 @@ function calibration(rows) {
         used.forEach((b) => bars.append(svg("rect", { x: x_of(b.from) + 2 + k * width, width: Math.max(1, width - 1), y: 50 - (46 * share(row, b)) / most, height: (46 * share(row, b)) / most, fill: colour(row.index) })));
     });
     bars.append(svg("line", { class: "grid", x1: x_of(0), x2: x_of(1), y1: 50.5, y2: 50.5 }));
-    return card("Reliability", "On the diagonal a score is the probability that it claims. Below: the share of predictions with each score.", rows,
+    return card("Reliability", what, rows,
         h("div", { class: "readout" }, rows.map((row) => h("span", { class: "reading" }, swatch(row.index), h("span", { class: "version" }, row.version), row.labelled ? h("b", {}, `ECE ${format.value(ece_of(row), "number")}`) : null, h("span", { class: "n" }, `n ${format.count(row.labelled)}`)))), box, bars);
 }
 
@@ -128,6 +136,7 @@ function table(answer, rows, defs) {
 }
 
 function confusion(rows) {
+    if (!rows.some((row) => row.matrix.flat().some((n) => n > 0))) return null;
     const lines = (row) => row.matrix.flatMap((line, i) => line.map((n, k) => [row.version, row.classes[i], row.classes[k], n]));
     return h("section", { class: "block", "aria-label": "Confusion" },
         h("div", { class: "block-head" }, h("h2", {}, "Confusion"), save_buttons("confusion", { json: () => rows, csv: () => [["version", "label", "predicted", "n"], ...rows.flatMap(lines)] })),

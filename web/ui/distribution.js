@@ -5,7 +5,7 @@ import * as format from "./format.js";
 import { colour } from "./palette.js";
 import { save_buttons, save_svgs } from "./save.js";
 
-const HEIGHT = 230, LEFT = 46, RIGHT = 12, TOP = 10, BOTTOM = 34;
+const HEIGHT = 246, LEFT = 62, RIGHT = 12, TOP = 10, BOTTOM = 50;
 const REFERENCE = 6, CURRENT = 1; // places in the palette: grey, and orange with a dash
 
 // Narrow screens get a narrower drawing, not smaller letters.
@@ -60,6 +60,8 @@ function numeric(d, log, label) {
     const x = (v) => LEFT + ((v - low) / (high - low || 1)) * (WIDTH - LEFT - RIGHT - room);
     const ground = HEIGHT - BOTTOM;
     y_axis(box, WIDTH, y, ticks);
+    box.append(svg("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, cut(d.kind === "embedding" ? `norm of ${d.feature}` : d.feature, 60)),
+        svg("text", { transform: `translate(11 ${(TOP + ground) / 2}) rotate(-90)`, "text-anchor": "middle" }, log ? "share, log scale" : "share, %"));
     const steps = (side) => bins.map((b, i) => `${i ? "L" : "M"}${x(b.from).toFixed(1)} ${y(b[side]).toFixed(1)}L${x(b.to).toFixed(1)} ${y(b[side]).toFixed(1)}`).join("");
     const area = (side) => `M${x(low).toFixed(1)} ${ground}${steps(side).replace("M", "L")}L${x(high).toFixed(1)} ${ground}Z`;
     if (bins.some((b) => b.r !== null))
