@@ -157,6 +157,14 @@ static bool slices_are_watched(const struct config_changes *changes, const char 
     return false;
 }
 
+static bool is_feature(const struct config_model *model, const char *stream)
+{
+    bool found = strcmp(stream, "@score") == 0 || strcmp(stream, "@prediction") == 0;
+    for (size_t i = 0; !found && i < model->n_features; i++)
+        found = strcmp(model->features[i].name, stream) == 0;
+    return found;
+}
+
 /* A model or a slice whose changes nobody looks for would never alarm. */
 static int check_change(struct part *part, const struct config *config,
                         const struct alert_rule *rule)
@@ -170,6 +178,10 @@ static int check_change(struct part *part, const struct config *config,
                            "model %s looks for no changes there: its `changes` "
                            "has no such key in `segments`",
                            rule->model);
+    if (rule->slice[0] && rule->stream && is_feature(model, rule->stream))
+        return part_refuse(part, "change",
+                           "%s is a feature, which is watched in the whole; in a slice metrics are",
+                           rule->stream);
     return 0;
 }
 

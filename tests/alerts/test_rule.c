@@ -130,6 +130,40 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
     }
 }
 
+static void a_change_in_a_slice_is_looked_for_where_it_is_watched(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rule, *text; /* NULL: it stands */
+    } rows[] = {
+        {"segment: {country: de}, change: accuracy", NULL},
+        {"segment: {country: de}, change: any", NULL},
+        {"change: income", NULL},
+        {"segment: {country: de}, change: income",
+         "alerts[0].change: income is a feature, which is watched in the whole; in a slice metrics "
+         "are"},
+        {"segment: {country: de}, change: \"@score\"", "alerts[0].change: @score is a feature"},
+        {"segment: {tier: gold}, change: any",
+         "alerts[0].segment: model churn looks for no changes there: its `changes` has no such key "
+         "in `segments`"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(config) struct config *config = NULL;
+        AUTO(rule_set) struct rule_set *set = NULL;
+        struct err err = {0};
+        char yaml[1024];
+        int n = snprintf(yaml, sizeof(yaml),
+                         "models:\n  - {name: churn, task: binary, segments: [country, tier], "
+                         "features: {income: {type: numeric}}, changes: {expected_run_time: 50000, "
+                         "segments: [country]}}\nalerts: [{name: a, model: churn, %s}]\n",
+                         rows[i].rule);
+        assert_int_equal(config_parse(&config, "assay.yaml", yaml, (size_t)n, &err), 0);
+        assert_int_equal(rule_set_parse(&set, config, &err), rows[i].text ? ERR_DATA : 0);
+        if (rows[i].text)
+            assert_non_null(strstr(err.text, rows[i].text));
+    }
+}
+
 static void the_whole_interval_must_lie_beyond_the_level(void **state)
 {
     (void)state;
@@ -242,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_has_what_the_contract_says),
         cmocka_unit_test(bad_rules_are_refused_by_file_line_and_key),
+        cmocka_unit_test(a_change_in_a_slice_is_looked_for_where_it_is_watched),
         cmocka_unit_test(the_whole_interval_must_lie_beyond_the_level),
         cmocka_unit_test(mute_windows_recur_and_may_cross_midnight),
         cmocka_unit_test(mute_windows_are_utc_and_do_not_move_with_summer_time),

@@ -1,11 +1,13 @@
 /* What waits for a look is taken in one order, however it came. */
 #include "collector/waiting_events.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/rng.h"
+#include "tests/lib/fault_malloc.h"
 #include "tests/test.h"
 
 enum {
@@ -180,6 +182,35 @@ static void only_what_says_something_waits(void **state)
     waiting_finish(&events);
 }
 
+/* What was begun is then not there; what waited before is. */
+static void without_memory_nothing_else_is_lost(void **state)
+{
+    (void)state;
+    struct waiting_events events = {0};
+    struct err err = {0};
+    for (int64_t at = 1; at <= 2; at++) {
+        fault_malloc_at(at); /* the row, its items */
+        assert_int_equal(waiting_begin(&events, 5, 1, 1, &err), -ENOMEM);
+        assert_string_equal(err.text,
+                            "collector: no memory for what detectors of changes wait for");
+    }
+    fault_malloc_at(0);
+    for (size_t n = 1; n <= 1024; n += 1023) { /* two rows of one event fill the room */
+        assert_int_equal(waiting_begin(&events, 5, 1, n, &err), 0);
+        for (size_t i = 0; i < n; i++)
+            waiting_add(&events, (uint32_t)i, 0, 1);
+        waiting_end(&events);
+    }
+    assert_int_equal(events.n_rows, 2);
+
+    fault_malloc_at(1);
+    assert_int_equal(waiting_order(&events, &err), -ENOMEM); /* no room to join them */
+    fault_malloc_at(0);
+    assert_int_equal(waiting_order(&events, &err), 0);
+    assert_int_equal(events.rows[0].n, 1025);
+    waiting_finish(&events);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +218,7 @@ int main(void)
         cmocka_unit_test(it_does_not_matter_how_they_came),
         cmocka_unit_test(neighbours_may_have_changed_places),
         cmocka_unit_test(only_what_says_something_waits),
+        cmocka_unit_test(without_memory_nothing_else_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,6 +206,15 @@ static void changes_of_rates_come_with_newcombes_interval(void **state)
     assert_true(isnan(rate_change(0, 0, 1, 2).difference));
 }
 
+/* A part that is told at once is that of every rank between the two. */
+static bool is_part_of(unsigned part, struct reference_rank rank)
+{
+    const double low = rank.below * REFERENCE_PARTS, high = rank.upto * REFERENCE_PARTS;
+    return part < REFERENCE_PARTS && low >= part &&
+           (part == REFERENCE_PARTS - 1 || low < part + 1.0) &&
+           (part == REFERENCE_PARTS - 1 || high <= part + 1.0);
+}
+
 /* Even, crowded, with equals, and at the ends of the numbers. */
 static void a_rank_is_the_share_of_values_below_and_up_to(void **state)
 {
@@ -226,6 +235,7 @@ static void a_rank_is_the_share_of_values_below_and_up_to(void **state)
     const struct reference_feature *feature = reference_find(reference, 1);
     assert_true(feature->exact);
 
+    int n_told = 0;
     for (int i = 0; i < 2 * N; i++) {
         const double x = i < N ? values[i] : values[i - N] * (1 + (rng_uniform(&rng) - 0.5) / 50);
         int below = 0, upto = 0;
@@ -236,7 +246,11 @@ static void a_rank_is_the_share_of_values_below_and_up_to(void **state)
         const struct reference_rank rank = reference_rank(feature, x);
         assert_true(rank.below == (double)below / N);
         assert_true(rank.upto == (double)upto / N);
+        const unsigned part = reference_part(&feature->parts, x);
+        assert_true(part == PARTS_SEVERAL || is_part_of(part, rank));
+        n_told += part != PARTS_SEVERAL;
     }
+    assert_true(n_told > 2 * N * 9 / 10);
 }
 
 int main(void)
