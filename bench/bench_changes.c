@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "bench/kept_runs.h"
+#include "bench/sorted_reference.h"
 #include "common/rng.h"
 #include "stats/change_mean.h"
 #include "stats/change_mean_limits.h"
@@ -128,26 +129,6 @@ static double run_of_rate(struct rng *rng, double p, double asked)
     return (double)found.run;
 }
 
-/* The rank of a value among a sorted reference. */
-static double rank_of(const double *sorted, size_t n, double x)
-{
-    size_t low = 0, high = n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (sorted[middle] <= x)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return (double)low / (double)n;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Alarms of one reference in SPAN times as many events as asked. */
 static double alarms_of_shape(struct rng *rng, double n_reference, double asked)
 {
@@ -158,11 +139,10 @@ static double alarms_of_shape(struct rng *rng, double n_reference, double asked)
     double alarms = 0;
     for (size_t i = 0; i < n; i++)
         sorted[i] = rng_uniform(rng);
-    qsort(sorted, n, sizeof(sorted[0]), compare);
+    sorted_reference_make(sorted, n);
     change_shape_init(&shape, asked, n_reference, (double)NAN);
     for (double events = 0; events < SPAN * asked; events++) {
-        double rank = rank_of(sorted, n, rng_uniform(rng));
-        unsigned bin = rank >= 1 ? SHAPE_BINS - 1 : (unsigned)(rank * SHAPE_BINS);
+        unsigned bin = sorted_reference_bin(sorted, n, rng_uniform(rng));
         alarms += change_shape_update(&shape, 0, bin, 0, &found);
     }
     return alarms;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/sorted_reference.h"
 #include "common/rng.h"
 #include "stats/change_mean.h"
 #include "stats/change_rate.h"
@@ -26,12 +27,6 @@ enum {
     BEFORE = 1000,
     ENOUGH = 100 /* windows without an alarm: given up */
 };
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* --- rates and means --- */
 
@@ -109,25 +104,11 @@ static double draw(struct rng *rng, const struct law *law)
     return law->shift + law->spread * rng_normal(rng);
 }
 
-/* How many of the sorted reference are not larger. */
-static size_t upto(const double *reference, double x)
-{
-    size_t low = 0, high = REFERENCE;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (reference[middle] <= x)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static bool shape_takes(struct change_shape *shape, const double *reference, double x)
 {
     struct change_found found;
-    unsigned bin = (unsigned)(upto(reference, x) * SHAPE_BINS / REFERENCE);
-    return change_shape_update(shape, 0, bin < SHAPE_BINS ? bin : SHAPE_BINS - 1, 0, &found) == 1;
+    unsigned bin = sorted_reference_bin(reference, REFERENCE, x);
+    return change_shape_update(shape, 0, bin, 0, &found) == 1;
 }
 
 static double delay_by_event(struct rng *rng, const double *reference, const struct law *law,
@@ -150,9 +131,9 @@ static double delay_by_event(struct rng *rng, const double *reference, const str
 static bool window_alarms(double *values, int n, const double *reference, double rate)
 {
     double ks = 0;
-    qsort(values, (size_t)n, sizeof(*values), compare);
+    sorted_reference_make(values, (size_t)n);
     for (int i = 0; i < n; i++) {
-        double there = (double)upto(reference, values[i]) / REFERENCE;
+        double there = (double)sorted_reference_upto(reference, REFERENCE, values[i]) / REFERENCE;
         ks = fmax(ks, fmax(fabs((i + 1.0) / n - there), fabs((double)i / n - there)));
     }
     return ks_two_sample_p(ks, n, REFERENCE) <= rate;
@@ -192,7 +173,7 @@ static void print_distributions(struct rng *rng, int runs)
             for (int run = 0; run < runs; run++) {
                 for (int k = 0; k < REFERENCE; k++)
                     reference[k] = rng_normal(rng);
-                qsort(reference, REFERENCE, sizeof(reference[0]), compare);
+                sorted_reference_make(reference, REFERENCE);
                 events += delay_by_event(rng, reference, &laws[i], 100.0 * sizes[s]);
                 windows += delay_by_window(rng, reference, &laws[i], sizes[s]);
             }
