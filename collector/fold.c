@@ -14,6 +14,10 @@
 
 static const int64_t levels_ms[3] = {60000, 3600000, 86400000};
 
+enum {
+    MOST_GATHERED = 256 /* panes that events are gathered for at once: 4.5 MiB */
+};
+
 struct pane {
     struct series *series;
     int64_t start_ms;
@@ -38,8 +42,9 @@ struct panes {
     size_t n_changed, changed_capacity;
     struct pane oldest; /* the list's ring: oldest.newer is the first to go */
     size_t clean_bytes, changed_bytes;
+    struct pane *gathering[MOST_GATHERED]; /* a ring: what gathers longest is the next to end */
+    uint32_t next_gathering;
     struct gathered *spare; /* for panes that want one */
-    uint32_t n_gathered;    /* made so far */
     struct buf state;
 };
 
@@ -50,7 +55,6 @@ enum {
     NEW_FEATURE_BYTES = 256,
     MEMORY_PER_SAVED = 4, /* a state in memory takes about this many times its saved bytes */
     MAX_STATE_BYTES = 64 * 1024 * 1024,
-    MOST_GATHERED = 256, /* panes that events are gathered for at once: 2 MiB */
 };
 
 static size_t saved_bytes(const struct pane *pane)
@@ -281,16 +285,11 @@ static int settle(struct panes *fold, struct pane *pane, struct err *err)
 int panes_settle(struct panes *fold, struct err *err)
 {
     int rc = 0;
-    for (size_t i = 0; !rc && i < fold->n_changed; i++)
-        rc = settle(fold, fold->changed[i], err);
-    return rc;
-}
-
-/* The series' newest minute: events of the one before are few from now on. */
-static int advance(struct panes *fold, struct series *series, struct pane *pane, struct err *err)
-{
-    int rc = series->latest ? settle(fold, series->latest, err) : 0;
-    series->latest = pane;
+    for (uint32_t i = 0; !rc && i < MOST_GATHERED; i++) {
+        struct pane *pane = fold->gathering[i];
+        fold->gathering[i] = NULL;
+        rc = pane ? settle(fold, pane, err) : 0;
+    }
     return rc;
 }
 
@@ -315,11 +314,8 @@ static int pane_for(struct panes *fold, struct series *series, int64_t ts_ms, st
             if (rc)
                 return rc;
         }
-        if (level == 0 && (!series->latest || series->latest->start_ms < start_ms)) {
-            int rc = advance(fold, series, pane, err);
-            if (rc)
-                return rc;
-        }
+        if (level == 0 && (!series->latest || series->latest->start_ms < start_ms))
+            series->latest = pane;
     }
     *out = pane;
     return pane->changed ? 0 : mark_changed(fold, pane, err);
@@ -399,26 +395,26 @@ static int read_profile(struct panes *fold, struct pane *pane, enum profile_part
     return rc == ERR_CORRUPT ? FOLD_DAMAGED : rc;
 }
 
-/* A place to gather what comes for a pane; NULL: it goes straight into the profile. */
-static struct gathered *gather_for(struct panes *fold, struct pane *pane,
-                                   const struct profile *profile)
+/* A place to gather what comes for a pane; none (*out NULL): it goes straight in. */
+static int gather_for(struct panes *fold, struct pane *pane, struct gathered **out, struct err *err)
 {
-    struct gathered *gathered = fold->spare;
-    if (pane->gathered)
-        return pane->gathered;
-    if (profile->n_features > GATHER_SLOTS)
-        return NULL;
-    if (gathered) {
-        fold->spare = gathered->next;
-    } else {
-        gathered = fold->n_gathered < MOST_GATHERED ? calloc(1, sizeof(*gathered)) : NULL;
-        if (!gathered)
-            return NULL;
-        fold->n_gathered++;
-    }
-    gathered_start(gathered, profile->n_features);
-    pane->gathered = gathered;
-    return gathered;
+    const uint32_t n_slots = pane->profiles[PROFILE_FEATURES]->n_features;
+    *out = pane->gathered;
+    if (*out || n_slots > GATHER_SLOTS)
+        return 0;
+    struct pane **place = &fold->gathering[fold->next_gathering++ % MOST_GATHERED];
+    int rc = *place ? settle(fold, *place, err) : 0;
+    *place = NULL;
+    if (rc)
+        return rc;
+    *out = fold->spare ? fold->spare : calloc(1, sizeof(**out));
+    if (!*out)
+        return 0;
+    fold->spare = (*out)->next;
+    gathered_start(*out, n_slots);
+    pane->gathered = *out;
+    *place = pane;
+    return 0;
 }
 
 /* The pane of a series that ts_ms belongs to, with its profile; FOLD_DAMAGED: without. */
@@ -438,17 +434,22 @@ static int profiled_pane(struct panes *fold, struct series *series, int64_t ts_m
     return 0;
 }
 
-/* Those of the newest minute wait for others, older ones are few. */
-static int take_features(struct panes *fold, struct pane *pane, const struct features *features)
+static int take_features(struct panes *fold, struct pane *pane, const struct features *features,
+                         struct err *err)
 {
     const struct gathered_into into = into_of(pane);
-    struct gathered *gathered =
-        pane == pane->series->latest ? gather_for(fold, pane, into.profile) : NULL;
+    struct gathered *gathered;
+    int rc = gather_for(fold, pane, &gathered, err);
+    if (rc)
+        return rc;
     profile_event(into.profile, 1);
-    if (!gathered)
-        return features_fold(features, &into);
-    const int rc = gathered_put(gathered, &into, features);
-    return rc || !gathered_is_full(gathered) ? rc : gathered_fold(gathered, &into);
+    if (gathered)
+        rc = gathered_put(gathered, &into, features);
+    else
+        rc = features_fold(features, &into);
+    if (!rc && gathered && gathered_is_full(gathered))
+        rc = gathered_fold(gathered, &into);
+    return rc ? no_memory(pane->series, err) : 0;
 }
 
 int fold_features(struct panes *fold, const struct fold_target *target, int64_t ts_ms,
@@ -459,12 +460,12 @@ int fold_features(struct panes *fold, const struct fold_target *target, int64_t 
         int rc = profiled_pane(fold, target->series[i], ts_ms, PROFILE_FEATURES, &pane, err);
         if (rc < 0)
             return rc;
-        if (rc == FOLD_DAMAGED)
-            rc = pane ? row_fold(&features->row, pane->states) : 0;
-        else
-            rc = take_features(fold, pane, features);
-        if (rc)
-            return no_memory(target->series[i], err);
+        if (rc == 0)
+            rc = take_features(fold, pane, features, err);
+        else if (pane && row_fold(&features->row, pane->states))
+            rc = no_memory(target->series[i], err);
+        if (rc < 0)
+            return rc;
     }
     return 0;
 }

@@ -62,9 +62,8 @@ int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t t
 int fold_system(struct panes *fold, struct models *models, struct version *version, int64_t ts_ms,
                 const struct outcome *value, struct err *err);
 
-/* What predictions hold is gathered for the newest minute of a series and goes into its pane many at
-   once (collector/gather.h): all of it now, before what it is judged by changes. panes_write does so
-   itself. */
+/* What predictions hold is gathered and goes into their pane many at once (collector/gather.h): all of
+   it now, before what it is judged by changes. panes_write does so itself. */
 int panes_settle(struct panes *fold, struct err *err);
 
 /* Writes every changed pane into the open transaction. */

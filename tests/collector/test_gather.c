@@ -177,13 +177,13 @@ static int prediction(int i, int64_t ts_ms, char *to, size_t room)
                     i * 11 % 5);
 }
 
-/* Four minutes, of which some events come a minute late, and labels of all of them. */
-static void fill(struct sim_log *log)
+/* Minutes, of which some events come a minute late, and labels of all of them. */
+static void fill(struct sim_log *log, int64_t step_ms)
 {
     int partition = sim_partition(log, "predictions", 0);
     for (int i = 0; i < 2000; i++) {
         char text[400];
-        const int64_t ts_ms = CREDIT_START + i * 120 - (i % 25 == 24 ? 60000 : 0);
+        const int64_t ts_ms = CREDIT_START + i * step_ms - (i % 25 == 24 ? 60000 : 0);
         prediction(i, ts_ms, text, sizeof(text));
         sim_add(log, partition, ts_ms, "%s", text);
         if (i >= 50)
@@ -263,16 +263,20 @@ static char *states_after(struct sim_log *log, size_t max_batch, int every)
 static void commits_anywhere_leave_the_same_states_and_profiles(void **state)
 {
     (void)state;
-    struct sim_log log = {0};
-    fill(&log);
+    /* the second: 400 panes, more than gather at once */
+    const int64_t steps_ms[] = {120, 1500};
+    for (int i = 0; i < 2; i++) {
+        struct sim_log log = {0};
+        fill(&log, steps_ms[i]);
 
-    AUTO_FREE char *at_once = states_after(&log, 4096, 0);
-    AUTO_FREE char *singly = states_after(&log, 1, 1);
-    AUTO_FREE char *between = states_after(&log, 70, 3);
+        AUTO_FREE char *at_once = states_after(&log, 4096, 0);
+        AUTO_FREE char *singly = states_after(&log, 1, 1);
+        AUTO_FREE char *between = states_after(&log, 70, 3);
 
-    assert_string_equal(at_once, singly);
-    assert_string_equal(at_once, between);
-    sim_log_finish(&log);
+        assert_string_equal(at_once, singly);
+        assert_string_equal(at_once, between);
+        sim_log_finish(&log);
+    }
 }
 
 int main(void)
