@@ -67,7 +67,7 @@ static int add_name(void *context, const struct model_row *model, struct err *er
     return 0;
 }
 
-static void ask(struct warmer *warmer, const char *model)
+static bool ask(struct warmer *warmer, const char *model)
 {
     struct buf target;
     struct api_answer answer;
@@ -76,28 +76,34 @@ static void ask(struct warmer *warmer, const char *model)
     api_target_segment(&target, model);
     api_target_segment(&target, "drift");
     buf_u8(&target, '\0');
-    if (!buf_failed(&target)) {
+    int rc = buf_failed(&target) ? -ENOMEM : 0;
+    if (!rc) {
         const struct api_request request = {
             .method = "GET", .target = (const char *)target.data, .body = ""};
         api_answer_init(&answer);
-        api_call(warmer->api, &request, &answer, NULL); /* who asks it himself is told of errors */
+        rc = api_call(warmer->api, &request, &answer, NULL); /* who asks himself is told why */
         api_answer_finish(&answer);
     }
     buf_finish(&target);
+    return rc == 0;
 }
 
-static void ask_all(struct warmer *warmer)
+/* false: something is still to be made ready, as when the time for reading was over. */
+static bool ask_all(struct warmer *warmer)
 {
     struct names all = {0};
     struct store *store;
-    if (context_store(warmer->api, &store, NULL) == 0)
-        models_each(store, add_name, &all, NULL);
+    int rc = context_store(warmer->api, &store, NULL);
+    if (!rc)
+        rc = models_each(store, add_name, &all, NULL);
+    bool done = rc == 0;
     for (size_t i = 0; i < all.n; i++) {
         if (!is_stopping(warmer))
-            ask(warmer, all.names[i]);
+            done &= ask(warmer, all.names[i]);
         free(all.names[i]);
     }
     free(all.names);
+    return done;
 }
 
 /* --- the thread --- */
@@ -124,13 +130,14 @@ static void *keep_warm(void *argument)
     struct warmer *warmer = argument;
     pthread_setname_np(pthread_self(), "web-warmer");
     setpriority(PRIO_PROCESS, 0, LOWEST_PRIORITY); /* Linux: of this thread alone */
-    for (bool first = true; !is_stopping(warmer); first = false) {
+    bool done = false;
+    while (!is_stopping(warmer)) {
         uint64_t now = changes_now(warmer->changes);
         int64_t before = cpu_ms();
-        if (first || now != warmer->seen)
-            ask_all(warmer);
+        if (!done || now != warmer->seen)
+            done = ask_all(warmer);
         warmer->seen = now;
-        rest(warmer, warmer_rest_ms(cpu_ms() - before));
+        rest(warmer, done ? warmer_rest_ms(cpu_ms() - before) : LEAST_REST_MS);
     }
     return NULL;
 }

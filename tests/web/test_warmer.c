@@ -118,13 +118,18 @@ static struct api_options options_of(const struct site *site)
         .store_path = site->temp->path, .changes = site->changes, .drift_cache = site->cache};
 }
 
-static struct warmer *start(const struct site *site)
+static struct warmer *start_with(const struct api_options *options)
 {
     struct err err = {0};
     struct warmer *warmer = NULL;
-    const struct api_options options = options_of(site);
-    must(warmer_start(&warmer, &options, &err), &err);
+    must(warmer_start(&warmer, options, &err), &err);
     return warmer;
+}
+
+static struct warmer *start(const struct site *site)
+{
+    const struct api_options options = options_of(site);
+    return start_with(&options);
 }
 
 static void wait_for_windows(const struct site *site, uint64_t n)
@@ -188,6 +193,24 @@ static void a_window_that_comes_later_is_made_ready_alone(void **state)
     assert_int_equal(drift_cache_work(site->cache).windows, N_WINDOWS + 1);
 }
 
+static void what_failed_is_asked_again_though_nothing_changed(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    struct api_options options = options_of(site);
+    char later[sizeof(site->temp->path) + 10];
+    snprintf(later, sizeof(later), "%s.later", site->temp->path);
+    options.store_path = later;
+    __attribute__((cleanup(warmer_freep))) struct warmer *warmer = start_with(&options);
+
+    usleep(100000); /* it finds no database meanwhile */
+    assert_int_equal(symlink(site->temp->path, later), 0);
+    wait_for_windows(site, N_WINDOWS);
+
+    assert_int_equal(drift_cache_work(site->cache).windows, N_WINDOWS);
+    assert_int_equal(unlink(later), 0);
+}
+
 static void it_can_be_stopped_at_any_time(void **state)
 {
     (void)state;
@@ -216,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_asks_first_has_nothing_computed_for_him),
         cmocka_unit_test(a_window_that_comes_later_is_made_ready_alone),
+        cmocka_unit_test(what_failed_is_asked_again_though_nothing_changed),
         cmocka_unit_test(it_can_be_stopped_at_any_time),
         cmocka_unit_test(it_rests_fifty_times_as_long_as_it_worked),
     };
