@@ -36,6 +36,7 @@ static void serve_health(void *context, struct web_health *out)
         .lag = health.lag,
         .lag_ms = health.lag_ms,
         .behind_ms = health.behind_ms,
+        .silent_ms = health.silent_ms,
         .watermark_ms = health.watermark_ms,
         .pending = health.pending,
         .pending_bytes = health.pending_bytes,

@@ -48,7 +48,7 @@ int collector_new(struct collector **out, const struct collector_options *option
         return err_set(err, -ENOMEM, "collector: no memory");
     if (!rc)
         rc = memory_load(collector, err);
-    collector->last_commit_boot_ms = clock_boot_ms(collector->clock);
+    collector->last_commit_boot_ms = collector->came_boot_ms = clock_boot_ms(collector->clock);
     if (!rc && options->config->kafka.brokers && options->config->kafka.dead_letter)
         rc = dead_letter_topic_new(&collector->dead_topic, &options->config->kafka, options->log,
                                    collector->clock, err);
@@ -123,6 +123,8 @@ static int take_batch(struct collector *collector, struct source_link *link,
     if (!partition || !partition->assigned || partition->stopped)
         return 0;
     partition->active_boot_ms = clock_boot_ms(collector->clock);
+    if (batch->n > 0)
+        collector->came_boot_ms = partition->active_boot_ms;
     if (batch->low_watermark >= 0)
         partition->low = batch->low_watermark;
     if (batch->high_watermark >= 0)

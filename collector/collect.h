@@ -149,6 +149,7 @@ struct collector_health {
     int64_t lag;            /* messages in the log that we have not read; -1 unknown */
     int64_t lag_ms;         /* wall clock now - watermark; -1 unknown */
     int64_t behind_ms;      /* of collector_input, as of that round */
+    int64_t silent_ms;      /* since the last message of any source, or the start */
     int64_t watermark_ms;   /* INT64_MIN: not known yet */
     int64_t pending;        /* predictions that are remembered */
     int64_t pending_bytes;  /* memory of the join */

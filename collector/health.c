@@ -118,6 +118,7 @@ void health_refresh(struct collector *collector)
     health.pending = size.predictions;
     health.pending_bytes = size.bytes;
     health.refreshed_boot_ms = clock_boot_ms(collector->clock);
+    health.silent_ms = health.refreshed_boot_ms - collector->came_boot_ms;
 
     pthread_mutex_lock(&collector->health_lock);
     collector->health = health;

@@ -353,6 +353,8 @@ static void decode(struct collector *collector, struct format *format,
                                    message->n_headers};
     out->format = format;
     out->detail = NULL;
+    out->refused_of = NULL;
+    out->reason = REJECT_NONE;
     out->n_events = 1;
     if (!message->payload || message->size == 0) {
         out->reason = REJECT_EMPTY;
@@ -361,13 +363,15 @@ static void decode(struct collector *collector, struct format *format,
     out->event = message->event;
     if (!out->event) {
         out->event = &out->own;
+        out->event->model = (struct view){0};
         out->reason = format_decode(format, &bytes, out->event, &out->n_events, &out->detail);
-        if (out->reason || out->n_events == 0)
+        if (!out->reason && out->n_events == 0)
             return;
     }
-    out->reason = event_time(out->event, message->timestamp_ms);
-    if (out->reason)
+    if (!out->reason && (out->reason = event_time(out->event, message->timestamp_ms)))
         out->detail = "ts";
+    if (out->reason) /* its text is only there until the next one is decoded */
+        out->refused_of = models_find(collector->models, out->event->model);
     else
         locate(collector, out);
 }
@@ -417,6 +421,8 @@ static int apply(struct collector *collector, struct partition *partition,
         int rc = take_events(collector, partition, message, decoded, &verdict, err);
         if (rc)
             return rc;
+    } else if (decoded->refused_of) {
+        count_model(decoded->refused_of, COUNT_REJECTED, 1);
     }
     if (partition->next < 0) /* the first one, or the first of a log made anew */
         partition->counts.first = message->offset - partition->counts.consumed -

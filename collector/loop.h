@@ -125,6 +125,7 @@ struct decoded {
     struct id_hash id;
     enum reject reason;
     const char *detail;
+    struct model *refused_of; /* whose event was refused, as far as it could be read; or NULL */
 };
 
 /* The format of a topic, once for each message that is decoded ahead. */
@@ -179,6 +180,7 @@ struct collector {
     int64_t untrimmed;    /* durable events since memory was given back to the system */
     int64_t commit_after; /* events: fewer where commits take long */
     int64_t last_commit_boot_ms;
+    int64_t came_boot_ms;  /* the last message, or the start */
     int64_t retry_boot_ms; /* degraded: not before */
     bool degraded;
     int blocked_by;           /* ERR_FULL or -EBUSY */

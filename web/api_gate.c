@@ -15,6 +15,7 @@ enum {
     MAX_WAIT_MS = 60000,
     POLL_MS = 50,
     STALE_MS = 120000, /* as experiments hold by default */
+    DEFAULT_WINDOW_MS = 3600000,
 };
 
 /* --- the verdict --- */
@@ -256,7 +257,7 @@ static int count_recent(struct store *store, const struct api_input *input, cons
                         int64_t *n, struct err *err)
 {
     int64_t complete_ms = -1, labels_ms = -1;
-    int64_t window_ms = input_duration(input, "window", 3600000);
+    int64_t window_ms = input_duration(input, "window", DEFAULT_WINDOW_MS);
     *n = 0;
     int rc = series_complete(store, model, &complete_ms, &labels_ms, err);
     if (rc || complete_ms < 0)
@@ -271,6 +272,21 @@ static int count_recent(struct store *store, const struct api_input *input, cons
     };
     struct series_points about; /* keeps no points */
     return series_each(store, &query, count_point, n, &about, err);
+}
+
+/* Why our own input says nothing about now; NULL: it does. A broker that is away may hold messages
+   that we do not know of; where it is there, a quiet model has its window's time. */
+static const char *why_stale(const struct web_health *health, int64_t window_ms)
+{
+    if (!health->ready)
+        return "own input is not ready";
+    if (health->behind_ms > STALE_MS)
+        return "own input is stale: messages have waited in the log for minutes";
+    if (!health->broker_up && health->silent_ms > STALE_MS)
+        return "own input is stale: the broker has been away for minutes";
+    if (health->silent_ms > STALE_MS && health->silent_ms > window_ms)
+        return "own input is stale: nothing has come for longer than the window";
+    return NULL;
 }
 
 int api_gate_model(struct api_context *context, const struct api_input *input,
@@ -303,15 +319,14 @@ int api_gate_model(struct api_context *context, const struct api_input *input,
         rc = series_complete(store, model, &complete_ms, &labels_ms, err);
     if (!rc)
         rc = find_blind(store, context->config, &states, complete_ms, err);
-    struct web_health health = {.ready = true};
+    struct web_health health = {.ready = true, .broker_up = true};
     if (context->commands.health)
         context->commands.health(context->commands.context, &health);
+    const char *stale = why_stale(&health, input_duration(input, "window", DEFAULT_WINDOW_MS));
     if (states.fails)
         gate.result = "fail";
-    else if (!health.ready)
-        give(&gate, "unknown", "own input is not ready");
-    else if (health.behind_ms > STALE_MS)
-        give(&gate, "unknown", "own input is stale: messages have waited in the log for minutes");
+    else if (stale)
+        give(&gate, "unknown", stale);
     else if (count_rules(&states) == 0)
         give(&gate, "unknown", "no rule watches this model");
     else if (recent == 0)

@@ -30,6 +30,7 @@ struct web_health {
     int64_t lag;       /* messages that wait in the log */
     int64_t lag_ms;    /* wall clock now - watermark */
     int64_t behind_ms; /* age of the oldest message that waits in the log; 0: none */
+    int64_t silent_ms; /* since the last event of any source, or the start */
     int64_t watermark_ms;
     int64_t pending;       /* predictions that wait for their label */
     int64_t pending_bytes; /* memory of that */

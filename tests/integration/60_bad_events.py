@@ -49,6 +49,8 @@ def F14_each_bad_event_is_kept_with_its_reason_and_place(story):
     equal(daemon.points("credit", ["count"], "1m", START, START + 60_000)["v3", "count", START]["value"], 1)
     shown = daemon.get("/api/v1/dead-letters")["items"]
     assert {item["reason"] for item in shown} == {reason for reason, _ in expected}, shown
+    told = sum('"model":"credit"' in payload for _, payload in BAD)
+    equal(daemon.get("/api/v1/models/credit")["rejected"], told, "those whose model could be read")
 
 
 @short

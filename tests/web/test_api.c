@@ -262,6 +262,22 @@ static void the_gate_of_a_model_does_not_judge_what_is_old(void **state)
                         "own input is stale: messages have waited in the log for minutes");
     json_decref(gate);
 
+    now = (struct web_health){.ready = true, .silent_ms = 121000};
+    gate = get(site, "/api/v1/gate/models/credit");
+    assert_string_equal(text(gate, "reasons.0"),
+                        "own input is stale: the broker has been away for minutes");
+    json_decref(gate);
+
+    now = (struct web_health){.ready = true, .broker_up = true, .silent_ms = 3600001};
+    gate = get(site, "/api/v1/gate/models/credit");
+    assert_string_equal(text(gate, "result"), "unknown");
+    assert_string_equal(text(gate, "reasons.0"),
+                        "own input is stale: nothing has come for longer than the window");
+    json_decref(gate);
+    gate = get(site, "/api/v1/gate/models/credit?window=2h");
+    assert_string_equal(text(gate, "reasons.0"), "no rule watches this model");
+    json_decref(gate);
+
     now = (struct web_health){.ready = false};
     gate = get(site, "/api/v1/gate/models/credit");
     assert_string_equal(text(gate, "reasons.0"), "own input is not ready");
