@@ -12,6 +12,7 @@
 #include "common/config.h"
 #include "web/gateway/gateway.h"
 #include "web/sink.h"
+#include "web/web.h"
 
 int command_check(int argc, char **argv)
 {
@@ -27,7 +28,8 @@ int command_check(int argc, char **argv)
     if (config_read(&config, words.words[0], &err) || references_check(config, &err) ||
         kafka_properties_check(config, &err) || scrape_check(config, &err) ||
         alerts_check(config, &err) || sinks_check(config, &err) || run_check(config, &err) ||
-        actuators_check(config, &err) || gateways_check(NULL, config, &err))
+        actuators_check(config, &err) || gateways_check(NULL, config, &err) ||
+        web_check(config, &err))
         return fail(&err);
     printf("%s: fine, %zu model%s, %s\n", words.words[0], config->n_models,
            config->n_models == 1 ? "" : "s",

@@ -551,7 +551,8 @@ int command_serve(int argc, char **argv)
     }
 
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, path, &err) || kafka_properties_check(config, &err))
+    if (config_read(&config, path, &err) || kafka_properties_check(config, &err) ||
+        web_check(config, &err))
         return fail(&err);
     if (!accept_clock && clock_check(config->storage_path, clock_system(), &err))
         return fail(&err);

@@ -151,6 +151,7 @@ struct config_http {
     size_t n_hosts;
     const char *public_url; /* of the page, for links; NULL: the address it listens on */
     int64_t max_connections, max_per_address, max_streams_per_token, max_rate;
+    int line; /* 0: the section is not there */
 };
 
 struct config_scrape {

@@ -195,7 +195,7 @@ static const struct key http_keys[] = {
     {"limits", KEY_MAP, .at = 0, .section = &http_limits, .help = "what one client may take"},
 };
 static const struct key_section http = {
-    http_keys, COUNT(http_keys), sizeof(struct config_http), NO_LINE, CHECK_HTTP};
+    http_keys, COUNT(http_keys), sizeof(struct config_http), offsetof(struct config_http, line), CHECK_HTTP};
 
 static const struct key retention_keys[] = {
     {"1m", KEY_DURATION, .at = 0, .min = HOUR, .max = 36500 * DAY, .fallback = "48h",

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -13,6 +14,33 @@
 
 #include "web/pem.h"
 #include "web/server.h"
+
+/* A key with a password is none that we could use: nobody is there to be asked for it. */
+static int no_password(char *out, int size, int writing, void *context)
+{
+    (void)out;
+    (void)size;
+    (void)writing;
+    (void)context;
+    return -1;
+}
+
+static int check_pair(const struct web *web, const struct config_http *http, struct err *err)
+{
+    BIO *bio = BIO_new_mem_buf(web->key, -1);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+    int rc = 0;
+    if (!key)
+        rc = err_set(err, ERR_USAGE, "http.tls.key: %s holds no private key that can be read",
+                     http->tls_key);
+    else if (X509_check_private_key(web->certificate_x509, key) != 1)
+        rc = err_set(err, ERR_USAGE, "http.tls.key: %s is not the key of %s", http->tls_key,
+                     http->tls_cert);
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    ERR_clear_error();
+    return rc;
+}
 
 int server_load_tls(struct web *web, const struct config_http *http, struct err *err)
 {
@@ -30,7 +58,7 @@ int server_load_tls(struct web *web, const struct config_http *http, struct err 
     BIO_free(bio);
     if (!web->certificate_x509)
         return err_set(err, ERR_USAGE, "http.tls.cert: %s holds no certificate", http->tls_cert);
-    return 0;
+    return check_pair(web, http, err);
 }
 
 /* The names of the configuration and of public_url, one a line. */
@@ -75,6 +103,19 @@ static void renewal_finish(struct renewal *renewal)
     free(renewal->tls.certificate);
     wipe(renewal->tls.key);
     X509_free(renewal->tls.certificate_x509);
+}
+
+int web_check(const struct config *config, struct err *err)
+{
+    const struct config_http *http = &config->http;
+    struct renewal read = {0};
+    struct err why;
+    bool tokens = http->tokens && tokens_read(&read.tokens, http->tokens, &why);
+    bool tls = !tokens && server_load_tls(&read.tls, http, &why);
+    renewal_finish(&read);
+    return tokens || tls ? err_set(err, ERR_DATA, "%s:%d: %s%s", config->path, http->line,
+                                   tokens ? "http.tokens: " : "", why.text)
+                         : 0;
 }
 
 static int renewal_read(struct renewal *renewal, const struct web *web,

@@ -30,6 +30,9 @@ struct web_options {
     struct drift_cache *drift_cache;     /* lent; NULL: web has its own */
 };
 
+/* The files that `http` names, as web_start reads them: ERR_DATA with `FILE:LINE: http.…`. */
+int web_check(const struct config *config, struct err *err);
+
 int web_start(struct web **out, const struct web_options *options, struct err *err);
 void web_stop(struct web *web);
 static inline void web_freep(struct web **p)

@@ -4,7 +4,7 @@ import json
 import os
 from xml.etree import ElementTree
 
-from daemon import configuration, run_program
+from daemon import configuration, run_program, yaml
 from story import equal
 
 START = 1_700_000_000_000
@@ -65,3 +65,23 @@ def the_gate_that_cannot_be_reached_leaves_a_report(story):
     equal((code, text, errors.startswith("assay: cannot reach http://127.0.0.1:1: ")), (4, "", True))
     suite = ElementTree.parse(report).getroot().find("testsuite")
     equal((suite.get("errors"), suite.get("failures"), suite.get("skipped")), ("1", "0", "0"))
+
+
+def check_reads_the_files_that_serve_would(story):
+    with open(story.path("junk"), "w", encoding="utf-8") as junk:
+        junk.write("junk\n")
+    wrong = {
+        "http.tokens: nowhere: No such file or directory": {"tokens": "nowhere"},
+        "http.tokens: junk:1: not name:scopes:sha256:expiry": {"tokens": "junk"},
+        "http.tls.cert: nowhere: No such file or directory": {"tls": {"cert": "nowhere", "key": "junk"}},
+        "http.tls.cert: junk is not in PEM form": {"tls": {"cert": "junk", "key": "junk"}},
+    }
+    for complaint, http in wrong.items():
+        path = story.path("assay.yaml")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(yaml(configuration(http={"listen": "127.0.0.1:0", **http})))
+
+        said = run_program("check", "assay.yaml", cwd=os.path.dirname(path))
+
+        equal(said, (65, "", f"assay: assay.yaml:2: {complaint}\n"))
+        equal(run_program("serve", "-c", "assay.yaml", cwd=os.path.dirname(path)), said, complaint)

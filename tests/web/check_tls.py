@@ -81,7 +81,7 @@ def main(program):
 
         wrong = subprocess.run(arguments + ["--tls-key", other_key], capture_output=True, text=True)
         assert wrong.returncode != 0
-        assert "do http.tls.cert and http.tls.key belong together?" in wrong.stdout + wrong.stderr, wrong
+        assert f"http.tls.key: {other_key} is not the key of {cert}" in wrong.stdout + wrong.stderr, wrong
 
         server = subprocess.Popen(
             arguments + ["--tls-key", key], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
