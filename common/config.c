@@ -333,6 +333,13 @@ int config_parse(struct config **out, const char *path, const char *yaml, size_t
     return read_config(out, yaml, n, &r);
 }
 
+int config_parse_stored(struct config **out, const char *path, const char *json, size_t n,
+                        struct err *err)
+{
+    struct config_reader r = {.path = path, .err = err, .stored = true};
+    return read_config(out, json, n, &r);
+}
+
 /* The whole file, with a NUL behind it. */
 static int file_read(char **out, size_t *n, const char *path, size_t max_bytes, struct err *err)
 {

@@ -193,6 +193,9 @@ int config_read(struct config **out, const char *path, struct err *err);
 /* The same from text; `path` is only for messages. Tests and demo use it. */
 int config_parse(struct config **out, const char *path, const char *yaml, size_t n,
                  struct err *err);
+/* What a database keeps of one, maybe of another machine: its time zones need not be here. */
+int config_parse_stored(struct config **out, const char *path, const char *json, size_t n,
+                        struct err *err);
 void config_free(struct config *config); /* the last owner's frees it */
 /* One owner more; any thread may be that. */
 struct config *config_share(const struct config *config);

@@ -207,7 +207,7 @@ static void check_model(struct config_reader *r, const struct yaml_node *node,
     check_changes(r, node, place, model);
     __attribute__((cleanup(timezone_freep))) struct timezone_rules *zone = NULL;
     struct err why = {0};
-    if (model->timezone && timezone_read(&zone, model->timezone, &why))
+    if (model->timezone && !r->stored && timezone_read(&zone, model->timezone, &why))
         complain_key(r, node, place, "timezone", why.text);
 }
 

@@ -20,6 +20,7 @@ struct config_reader {
     void (*tell)(void *context, const char *complaint);
     void *context;
     int n_complaints;
+    bool stored; /* not of this machine: what it lacks is told by whoever needs it */
 };
 
 struct place {

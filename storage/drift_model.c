@@ -25,9 +25,11 @@ static int find_spans(const struct config_model *known, const struct profile_spa
 {
     struct rhythm rhythm = {rhythm_days(known->reference.rhythm), known->reference.trailing_ms};
     __attribute__((cleanup(timezone_freep))) struct timezone_rules *zone = NULL;
-    int rc = timezone_read(&zone, known->timezone, err);
+    struct err why = {0};
+    int rc = timezone_read(&zone, known->timezone, &why);
     if (rc)
-        return rc;
+        return err_set(err, rc, "model %s: its reference needs the hours of its days: %s",
+                       known->name, why.text);
     free(out->spans);
     out->spans = calloc(rhythm_room(&rhythm), sizeof(*out->spans));
     if (!out->spans)

@@ -134,7 +134,8 @@ static int parse_once(struct store *store, const struct buf *json, struct config
     uint64_t hash = XXH3_64bits(json->data, json->size);
     if (!store->settings || store->settings_hash != hash) {
         struct config *parsed;
-        int rc = config_parse(&parsed, store->path, (const char *)json->data, json->size, err);
+        int rc =
+            config_parse_stored(&parsed, store->path, (const char *)json->data, json->size, err);
         if (rc)
             return rc;
         config_free(store->settings);

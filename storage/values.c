@@ -119,7 +119,7 @@ static int choose_own(struct store *store, struct columns *columns, const char *
         return 0; /* another series of the same model */
     drop_own(columns);
     int rc = model_settings_read(store, model, &columns->settings, err);
-    if (rc == ERR_DATA) /* this machine knows its time zone no more, or the like */
+    if (rc == ERR_DATA) /* of another version, or the like */
         rc = 0;
     const struct config_model *config =
         columns->settings ? config_model_find(columns->settings, model) : NULL;

@@ -114,15 +114,14 @@ void api_target_param(struct buf *target, const char *name, const char *value)
     target->data[equals] = '=';
 }
 
-/* What the database keeps for readers without a configuration; NULL: nothing, or nothing that this
-   machine can use (it may not know a model's time zone), or no database, of which the handler will
-   tell. */
-static const struct config *stored_settings(struct api_context *context)
+/* What the database keeps for readers without a configuration; NULL: nothing, or no database, of
+   which the handler will tell. */
+static int read_settings(struct api_context *context, struct err *err)
 {
     struct store *store;
-    if (!context->stored && context_store(context, &store, NULL) == 0)
-        model_settings_read(store, NULL, &context->stored, NULL);
-    return context->stored;
+    if (context->stored || context_store(context, &store, NULL))
+        return 0;
+    return model_settings_read(store, NULL, &context->stored, err);
 }
 
 static int run(struct api_context *context, const struct api_request *request,
@@ -147,8 +146,11 @@ static int run(struct api_context *context, const struct api_request *request,
     if (now)
         context->config = now;
     else if (!first)
-        context->config = stored_settings(context);
-    rc = route->handler(context, &input, answer, err);
+        rc = read_settings(context, err);
+    if (!now && !first)
+        context->config = context->stored;
+    if (rc == 0)
+        rc = route->handler(context, &input, answer, err);
     context->config = first;
     config_free(now);
     if (rc == 0 && answer->status == 0)

@@ -88,3 +88,20 @@ def settings_follow_the_configuration(story):
     span = ["--model", "credit", "--window", "1h", "--from", str(START), "--to", str(START + HOUR), "--metric", "ctr,tp,count"]
     value = {s["metric"]: s["points"][0]["value"] for s in Offline(database).query("metrics", *span)["series"]}
     equal(value["ctr"], value["tp"] / value["count"])
+
+
+def a_time_zone_that_the_machine_lacks_is_told_by_what_needs_it(story):
+    database = story.replay("replayed", _settings(), [_events(story.path("events.jsonl"))])
+    span = ["--model", "credit", "--window", "1h", "--from", str(START), "--to", str(START + 2 * HOUR)]
+    names = ["--metric", "ctr,net_value,roc_auc"]
+    before = Offline(database).query("metrics", *span, *names)
+    connection = sqlite3.connect(database)
+    connection.execute("UPDATE model_settings SET settings = json_set(settings, '$.timezone', 'Mars/Olympus', '$.reference', json('{\"trailing\":\"7d\",\"rhythm\":\"day\"}'))")
+    connection.commit()
+    connection.close()
+
+    equal(Offline(database).query("metrics", *span, *names), before)
+    code, out, errors = run_program("query", "--db", database, "drift", *span)
+
+    equal((code, out), (65, ""))
+    equal(errors, "assay: model credit: its reference needs the hours of its days: no time zone Mars/Olympus in /usr/share/zoneinfo/\n")
