@@ -357,10 +357,24 @@ static int open_all(struct source_file *self, const char *const *paths,
     return rc;
 }
 
+/* Two readers of one log would each take some of its lines. */
+static int refuse_repeats(const char *const *paths, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(paths[i], paths[j]) == 0)
+                return err_set(err, ERR_USAGE, "%s is named twice",
+                               strcmp(paths[i], "-") == 0 ? "standard input" : paths[i]);
+    return 0;
+}
+
 int source_file_new(struct source **out, const char *const *paths, size_t n_paths,
                     const struct file_reading *reading, struct err *err)
 {
     static const struct file_reading usual = {0};
+    int rc = refuse_repeats(paths, n_paths, err);
+    if (rc)
+        return rc;
     struct source_file *self = calloc(1, sizeof(*self));
     if (!self)
         return err_set(err, -ENOMEM, "no memory for the source of files");
@@ -387,7 +401,7 @@ int source_file_new(struct source **out, const char *const *paths, size_t n_path
     pthread_cond_init(&self->room, NULL);
     pthread_condattr_destroy(&monotonic);
     AUTO(source) struct source *source = &self->source;
-    int rc = open_all(self, paths, reading, err);
+    rc = open_all(self, paths, reading, err);
     if (rc)
         return rc;
     *out = source;

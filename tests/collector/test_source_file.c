@@ -122,6 +122,24 @@ static void gzipped_files_are_read_and_broken_ones_refused(void **state)
     assert_non_null(strstr(err.text, "events.jsonl.gz: the compressed file ends in the middle"));
 }
 
+static void a_file_that_is_named_twice_is_refused(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    struct collector_totals totals;
+    struct err err = {0};
+    char path[256];
+    snprintf(path, sizeof(path), "%s/events.jsonl", temp->directory);
+    write_lines(path, "w", 0, 3);
+    const char *const twice[] = {path, "other.jsonl", path};
+    const char *const input[] = {"-", "-"};
+
+    assert_int_equal(replay(temp, twice, 3, &totals, &err), ERR_USAGE);
+    assert_non_null(strstr(err.text, "events.jsonl is named twice"));
+    assert_int_equal(replay(temp, input, 2, &totals, &err), ERR_USAGE);
+    assert_string_equal(err.text, "standard input is named twice");
+}
+
 static void a_line_larger_than_any_event_is_one_dead_letter(void **state)
 {
     (void)state;
@@ -164,6 +182,7 @@ int main(void)
         cmocka_unit_test(a_file_is_taken_once_and_what_is_appended_later),
         cmocka_unit_test(another_file_of_that_name_is_refused),
         cmocka_unit_test(gzipped_files_are_read_and_broken_ones_refused),
+        cmocka_unit_test(a_file_that_is_named_twice_is_refused),
         cmocka_unit_test(a_line_larger_than_any_event_is_one_dead_letter),
         cmocka_unit_test(a_file_that_is_not_there_is_named),
     };
