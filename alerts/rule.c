@@ -225,6 +225,8 @@ static int read_rule(struct rule_set *set, const json_t *object, struct alert_ru
     if (!rc)
         rc = read_limits(set, object, rule);
     if (!rc)
+        rc = rule_check_segment(&set->part, set->config, rule);
+    if (!rc)
         rc = rule_read_kind(&set->part, set->config, object, rule);
     if (!rc)
         rc = part_pairs(&set->part, object, "labels", &rule->labels, &rule->n_labels);

@@ -45,6 +45,24 @@ static int check_metric(struct part *part, const struct config *config,
     return 0;
 }
 
+/* A slice of a key that the model has no series of would never have data. */
+int rule_check_segment(struct part *part, const struct config *config,
+                       const struct alert_rule *rule)
+{
+    const struct config_model *model =
+        rule->model && rule->slice[0] ? config_model_find(config, rule->model) : NULL;
+    if (!model)
+        return 0;
+    char key[300];
+    snprintf(key, sizeof(key), "%.*s", (int)strcspn(rule->slice, "="), rule->slice);
+    for (size_t i = 0; i < model->n_segments; i++)
+        if (strcmp(model->segments[i], key) == 0)
+            return 0;
+    const char *near = text_near(key, model->segments, model->n_segments);
+    return part_refuse(part, "segment", "\"%s\" is none of the model's `segments`%s%s%s", key,
+                       near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 static int read_level(struct part *part, const json_t *object, struct alert_rule *rule)
 {
     bool below = false, above = false, clear = false;

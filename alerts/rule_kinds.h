@@ -6,5 +6,8 @@
 
 #include "alerts/rule.h"
 
+int rule_check_segment(struct part *part, const struct config *config,
+                       const struct alert_rule *rule);
+
 int rule_read_kind(struct part *part, const struct config *config, const json_t *object,
                    struct alert_rule *rule);

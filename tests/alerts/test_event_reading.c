@@ -17,7 +17,7 @@
 
 static const char yaml[] =
     "models:\n"
-    "  - {name: credit, task: binary, reference: {version: v1}}\n"
+    "  - {name: credit, task: binary, segments: [country], reference: {version: v1}}\n"
     "  - {name: churn, task: binary, timezone: Europe/Berlin, reference: {trailing: 2h}, "
     "segments: [country], changes: {expected_run_time: 50000, segments: [country]}}\n"
     "  - {name: plain, task: binary}\n"

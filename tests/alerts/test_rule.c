@@ -9,8 +9,8 @@
 #include "tests/test.h"
 
 static const char models[] = "models:\n"
-                             "  - {name: credit, task: binary, metrics: [{name: ctr, outcome: "
-                             "click, per: prediction}]}\n";
+                             "  - {name: credit, task: binary, segments: [country], metrics: "
+                             "[{name: ctr, outcome: click, per: prediction}]}\n";
 
 static int parse(struct rule_set **out, struct config **config, const char *yaml, struct err *err)
 {
@@ -65,6 +65,8 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
         {"{model: credit, metric: roc_auc, below: 1}", "alerts[0]: needs `name`"},
         {"{name: a, model: credt, metric: roc_auc, below: 1}",
          "alerts[0].model: \"credt\" is not configured; did you mean credit?"},
+        {"{name: a, model: credit, metric: roc_auc, below: 1, segment: {contry: de}}",
+         "alerts[0].segment: \"contry\" is none of the model's `segments`; did you mean country?"},
         {"{name: a, certificate: 0s}", "alerts[0].certificate: must be above 0"},
         {"{name: a, model: credit, drift: any, above: 0.1}",
          "alerts[0].above: is given with `drift: share`, and only there"},
