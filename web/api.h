@@ -66,6 +66,7 @@ struct api_request {
     size_t body_size;
     const char *who; /* the token's name, for the audit log; NULL: nobody was asked */
     bool csv;        /* Accept: text/csv */
+    bool prometheus; /* Accept: text/plain alone: metrics in the older format */
 };
 
 /* Builds a target: a path segment with its slash, and a parameter with its '?' or '&'. */

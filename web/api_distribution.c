@@ -317,8 +317,8 @@ static int find_feature(struct picture *p, const struct api_input *input, struct
     }
     if (p->model.n_features == 0)
         return 0; /* nothing has come yet: nothing can be misspelt */
-    return api_refuse(answer, err, "feature", "a feature of the model",
-                      "the model has seen no feature %.100s", wanted);
+    return refuse_feature(answer, err, wanted, (const char *const *)p->model.names,
+                          p->model.n_features);
 }
 
 static int write_picture(struct picture *p, const struct api_input *input,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/json_out.h"
+#include "common/text.h"
 #include "stats/drift_quality.h"
 #include "storage/drift_components.h"
 #include "storage/drift_judged.h"
@@ -479,6 +480,17 @@ static int find_range(struct drifting *d, struct err *err)
     return 0;
 }
 
+int refuse_feature(struct api_answer *answer, struct err *err, const char *name,
+                   const char *const *features, size_t n)
+{
+    const char *near = text_near(name, features, n);
+    return near ? api_refuse(answer, err, "feature", "a feature of the model",
+                             "the model has seen no feature %.100s; did you mean %.100s?", name,
+                             near)
+                : api_refuse(answer, err, "feature", "a feature of the model",
+                             "the model has seen no feature %.100s", name);
+}
+
 /* Which features were asked for; an unknown one is refused. */
 static int find_features(struct drifting *d, struct err *err)
 {
@@ -495,9 +507,11 @@ static int find_features(struct drifting *d, struct err *err)
             i++;
         if (i == all && all == 0)
             continue; /* nothing has come yet: nothing can be misspelt */
-        if (i == all)
-            return api_refuse(d->answer, err, "feature", "a feature of the model",
-                              "the model has seen no feature %.*s", (int)(n > 100 ? 100 : n), name);
+        if (i == all) {
+            char text[300];
+            snprintf(text, sizeof(text), "%.*s", (int)(n < sizeof(text) ? n : 0), name);
+            return refuse_feature(d->answer, err, text, (const char *const *)d->model.names, all);
+        }
         d->wanted[i] = true;
     }
     return 0;

@@ -210,6 +210,8 @@ int api_explain(struct api_context *context, const struct api_input *input,
                                 context->config ? config_model_find(context->config, query.model)
                                                 : NULL,
                                 query.metric, err);
+    if (rc == ERR_USAGE && query.metric)
+        rc = api_refuse(answer, err, "metric", "see GET /api/v1/models/{model}", "%s", err->text);
     if (rc == 0) {
         query.version = pairs.items[0].version;
         query.slice = pairs.items[0].slice;

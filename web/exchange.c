@@ -13,12 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/text.h"
 #include "web/problem.h"
+#include "web/prometheus_text.h"
 #include "web/server.h"
 #include "web/shared_answer.h"
 #include "web/sign_in.h"
+#include "web/unpack.h"
 
 bool exchange_admit(struct web *web, const struct sockaddr *address)
 {
@@ -154,6 +157,17 @@ static const char *too_large(const struct exchange *exchange)
                                                       : "the body is larger than 256 KiB";
 }
 
+/* A reference is told from its first bytes: it is a file, gzipped or not. */
+static bool takes_encoding(struct exchange *exchange)
+{
+    const char *encoding = header(exchange, "Content-Encoding");
+    if (!encoding || strcasecmp(encoding, "identity") == 0)
+        return true;
+    bool gzip = strcasecmp(encoding, "gzip") == 0;
+    exchange->packed = gzip && exchange->body_limit != UPLOAD_MAX_BYTES;
+    return gzip;
+}
+
 static int check_body(struct exchange *exchange, const struct framing *scan, const char **why)
 {
     const struct route *route = exchange->route;
@@ -161,6 +175,10 @@ static int check_body(struct exchange *exchange, const struct framing *scan, con
     exchange->body_limit = route && route->kind == ROUTE_UPLOAD ? UPLOAD_MAX_BYTES
                            : events                             ? INGEST_MAX_BYTES
                                                                 : BODY_MAX_BYTES;
+    if (!takes_encoding(exchange)) {
+        *why = "Content-Encoding: gzip is understood, or none";
+        return 415;
+    }
     bool takes = route && (route->body || strcmp(route->method, "GET") != 0);
     if (!takes && (scan->length > 0 || scan->n_encoding)) {
         *why = "no body is taken here";
@@ -249,6 +267,7 @@ static enum MHD_Result step_header(struct exchange *exchange, const char *versio
     const char *accept = header(exchange, "Accept");
     const char *encoding = header(exchange, "Accept-Encoding");
     exchange->csv = accept && strstr(accept, "text/csv");
+    exchange->prometheus = prometheus_text_wanted(accept);
     exchange->takes_gzip = encoding && strstr(encoding, "gzip") && !strstr(encoding, "gzip;q=0");
     enum MHD_Result result;
     if (step_route(exchange, &result))
@@ -287,6 +306,7 @@ static void answer(struct exchange *exchange, struct api_context *context)
         .body_size = exchange->body.size,
         .who = exchange->token ? exchange->token->name : NULL,
         .csv = exchange->csv && exchange->route->csv,
+        .prometheus = exchange->prometheus,
     };
     struct err err = {.text = "no memory to answer"};
     exchange->answer.status = context ? 0 : 500;
@@ -311,6 +331,12 @@ static enum MHD_Result step_whole(struct exchange *exchange)
     if (exchange->too_large)
         return respond_problem(exchange, 413, too_large(exchange));
     guard_phase(web->guard, exchange->guarded, GUARD_WORKING);
+    int status = exchange->packed ? unpack_gzip(&exchange->body, exchange->body_limit) : 0;
+    if (status)
+        return respond_problem(exchange, (unsigned)status,
+                               status == 413   ? too_large(exchange)
+                               : status == 400 ? "the body is not whole gzip"
+                                               : "no memory to unpack the body");
     if (exchange->route->kind == ROUTE_STREAM)
         return respond_stream(exchange);
     if (exchange->route->kind == ROUTE_SESSION) {

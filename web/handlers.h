@@ -61,3 +61,7 @@ void write_rate_change(struct buf *out, const char *key, const struct rate_chang
 route_handler health_healthy, health_ready;
 route_handler openmetrics;
 route_handler openapi;
+
+/* Of api_drift.c: the model never had that feature; the near one is named. */
+int refuse_feature(struct api_answer *answer, struct err *err, const char *name,
+                   const char *const *features, size_t n);

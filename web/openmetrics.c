@@ -23,6 +23,7 @@
 #include "storage/series.h"
 #include "web/handlers.h"
 #include "web/model_metrics.h"
+#include "web/prometheus_text.h"
 
 enum {
     MAX_FAMILIES = 768,
@@ -291,7 +292,6 @@ static void write_families(struct page *page, struct buf *out)
 int openmetrics(struct api_context *context, const struct api_input *input,
                 struct api_answer *answer, struct err *err)
 {
-    (void)input;
     struct buf *out = &answer->body;
     answer->content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     if (context->commands.own_metrics)
@@ -313,5 +313,8 @@ int openmetrics(struct api_context *context, const struct api_input *input,
         return rc;
     write_families(page, out);
     buf_bytes(out, "# EOF\n", 6);
-    return 0;
+    if (!input->request->prometheus)
+        return 0;
+    answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    return prometheus_text(out, err);
 }

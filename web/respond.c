@@ -318,6 +318,7 @@ enum MHD_Result respond_stream(struct exchange *exchange)
     add_common(exchange->web, response);
     add(response, "Content-Type", "text/event-stream");
     add(response, "Cache-Control", "no-store");
+    add(response, "X-Accel-Buffering", "no"); /* a proxy passes each message on at once */
     guard_phase(exchange->web->guard, exchange->guarded, GUARD_STREAM);
     enum MHD_Result result = MHD_queue_response(exchange->connection, 200, response);
     MHD_destroy_response(response);

@@ -86,7 +86,8 @@ struct exchange {
     uint64_t change; /* the counter before the handler read anything */
     struct api_answer answer;
     struct buf gzip;
-    bool csv, takes_gzip;
+    bool csv, prometheus, takes_gzip;
+    bool packed;                             /* the body comes as gzip */
     bool closes;                             /* the connection ends with this answer */
     struct exchange *waiting, *next_waiting; /* for this answer: shared_answer.h */
     int n_waits;

@@ -105,6 +105,8 @@ static void a_wrong_question_is_told_what_may_be_asked(void **state)
          "step: must not be longer than the window"},
         {"/api/v1/models/credit/metrics?from=yesterday", 400, "from",
          "from: yesterday is not a time"},
+        {"/api/v1/models/credit/explain?metric=accurcy", 400, "metric",
+         "metric: metric 'accurcy' is unknown; did you mean 'accuracy'?"},
         {"/api/v1/models/credit/metrics?from=99999999999999999999", 400, "from",
          "from: 99999999999999999999 is not a time"},
         {"/api/v1/models/credit/metrics?from=5&to=4", 400, "from", "from: 5 is after to (4)"},
@@ -123,6 +125,7 @@ static void a_wrong_question_is_told_what_may_be_asked(void **state)
         {"/api/v1/models/credit/curves?from=5&to=5", 400, "from", "from: 5 is not before to (5)"},
         {"/api/v1/models?page=2", 400, "page", "page: no parameter is taken here"},
     };
+    json_decref(get(site, "/api/v1/models/credit/metrics?from=2023-11-14T22:13:20+02:00"));
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct api_answer answer;
         struct err err = {0};

@@ -243,6 +243,69 @@ static void whoever_sends_too_much_without_asking_is_told_once_it_is_in(void **s
     buf_finish(&text);
 }
 
+static void send_packed(struct site *site, const char *encoding, const void *body, size_t n,
+                        struct reply *reply)
+{
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    buf_printf(&text,
+               "PUT /api/v1/models/m/versions/v HTTP/1.1\r\nHost: localhost\r\n"
+               "Content-Encoding: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+               encoding, n);
+    buf_bytes(&text, body, n);
+    site_send(site, (const char *)text.data, text.size, 5000, reply);
+    buf_finish(&text);
+}
+
+static size_t pack(unsigned char *out, size_t room, const void *bytes, size_t n)
+{
+    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)bytes,
+                       .avail_in = (uInt)n,
+                       .next_out = out,
+                       .avail_out = (uInt)room};
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&stream);
+    return stream.total_out;
+}
+
+static int put_nothing(void *context, const char *model, const char *version, const char *facts,
+                       const char *who, struct err *err)
+{
+    (void)context, (void)model, (void)version, (void)facts, (void)who, (void)err;
+    return 0;
+}
+
+static void a_body_may_be_gzip_and_nothing_else(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    site->commands.put_version = put_nothing;
+    site_serve(site);
+    unsigned char packed[65536];
+    struct reply reply;
+    size_t n = pack(packed, sizeof(packed), "{\"note\":\"x\"}", 12);
+
+    send_packed(site, "gzip", packed, n, &reply);
+    assert_int_equal(reply.status, 400);
+    assert_non_null(strstr(reply.body, "note: no such fact"));
+    reply_finish(&reply);
+    send_packed(site, "gzip", packed, n - 3, &reply);
+    assert_int_equal(reply.status, 400);
+    assert_non_null(strstr(reply.body, "the body is not whole gzip"));
+    reply_finish(&reply);
+    send_packed(site, "br", packed, n, &reply);
+    assert_int_equal(reply.status, 415);
+    reply_finish(&reply);
+
+    AUTO_FREE char *large = calloc(1, 10 << 20);
+    assert_non_null(large);
+    n = pack(packed, sizeof(packed), large, 10 << 20);
+    send_packed(site, "gzip", packed, n, &reply);
+    assert_int_equal(reply.status, 413);
+    reply_finish(&reply);
+}
+
 static void a_chunked_body_beyond_the_limit_is_refused_once_it_is_in(void **state)
 {
     (void)state;
@@ -450,6 +513,7 @@ int main(void)
         cmocka_unit_test(only_our_own_host_names_are_served),
         cmocka_unit_test(F48_sizes_have_limits),
         cmocka_unit_test(whoever_sends_too_much_without_asking_is_told_once_it_is_in),
+        cmocka_unit_test(a_body_may_be_gzip_and_nothing_else),
         cmocka_unit_test(a_chunked_body_beyond_the_limit_is_refused_once_it_is_in),
         cmocka_unit_test(a_wrong_method_is_told_the_right_ones),
         cmocka_unit_test(an_unknown_path_is_told_the_near_one),
