@@ -131,7 +131,7 @@ static void what_cannot_be_explained_is_null_and_never_a_number(void **state)
     assert_int_equal(json_array_size(at(answer, "features")), 0);
     json_decref(answer);
     assert_string_equal(refusal(site, EXPLAIN "&metric=acuracy"),
-                        "metric 'acuracy' is unknown; did you mean 'accuracy'?");
+                        "metric: metric 'acuracy' is unknown; did you mean 'accuracy'?");
     assert_string_equal(refusal(site, EXPLAIN "&before_from=2000&before_to=1000"),
                         "before_from: must be before before_to");
     assert_string_equal(refusal(site, EXPLAIN "&version=*"),
