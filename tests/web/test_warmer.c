@@ -18,7 +18,7 @@
 #define START (INT64_C(1700000000000) / HOUR * HOUR)
 
 enum {
-    N_FEATURES = 40,
+    N_FEATURES = 8,
     N_WINDOWS = 6,
     N_REFERENCE = 1000,
     N_EVENTS = 60
