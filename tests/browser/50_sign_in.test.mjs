@@ -93,7 +93,7 @@ export async function the_alerts_page_without_alerts_says_what_to_do_next({ page
     const check = strict(page);
     await sign_in(page, open, operator, "/#/alerts");
     await page.locator("h2", { hasText: "Silences" }).waitFor();
-    await page.locator("text=No rule has ever fired").waitFor();
+    await page.locator("text=There is no rule: nothing can fire").waitFor();
 
     const said = await page.locator("main").textContent();
     assert.match(said, /No silence runs: whoever the routes name is told/);
