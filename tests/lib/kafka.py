@@ -24,6 +24,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.path.join(ROOT, ".cache", "kafka")
 CLUSTER_ID = "AssayTestsAssayTests00"
+# A topic's first batch may be refused and sent again: without this it then lies behind the second.
+IN_ORDER = ["-X", "enable.idempotence=true"]
 PORTS_FROM = 10240
 
 
@@ -173,7 +175,7 @@ class KafkaClient:
         A `transaction` id writes them in one transaction, which leaves a hole in the offsets.
         """
         command = ["kcat", "-P", "-b", self.brokers, "-t", topic, "-K", "\\x1f", "-X", "linger.ms=5"]
-        command += ["-X", "compression.codec=lz4"]
+        command += ["-X", "compression.codec=lz4", *IN_ORDER]
         if partition is not None:
             command += ["-p", str(partition)]
         if transaction:
@@ -232,7 +234,7 @@ class KafkaClient:
 
 class Producer:
     def __init__(self, brokers, topic):
-        command = ["kcat", "-P", "-b", brokers, "-t", topic, "-K", "\\x1f", "-X", "linger.ms=5", "-T"]
+        command = ["kcat", "-P", "-b", brokers, "-t", topic, "-K", "\\x1f", "-X", "linger.ms=5", "-T", *IN_ORDER]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
