@@ -106,9 +106,9 @@ static lanes lanes_at(const int16_t *from)
 
 static int sum_of(lanes x)
 {
-    x += __builtin_shuffle(x, (lanes){4, 5, 6, 7, 0, 1, 2, 3});
-    x += __builtin_shuffle(x, (lanes){2, 3, 0, 1, 6, 7, 4, 5});
-    x += __builtin_shuffle(x, (lanes){1, 0, 3, 2, 5, 4, 7, 6});
+    x += __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3);
+    x += __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5);
+    x += __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6);
     return x[0];
 }
 

@@ -333,7 +333,7 @@ static enum MHD_Result step_whole(struct exchange *exchange)
     guard_phase(web->guard, exchange->guarded, GUARD_WORKING);
     int status = exchange->packed ? unpack_gzip(&exchange->body, exchange->body_limit) : 0;
     if (status)
-        return respond_problem(exchange, (unsigned)status,
+        return respond_problem(exchange, status,
                                status == 413   ? too_large(exchange)
                                : status == 400 ? "the body is not whole gzip"
                                                : "no memory to unpack the body");
