@@ -26,7 +26,7 @@ bool item_carried(const struct run *run, const struct item *item)
     return false;
 }
 
-int item_wish(struct run *run, struct item *item, struct store *store, int64_t wall_ms,
+int item_wish(struct run *run, struct item *item, struct store *store, int64_t seq, int64_t wall_ms,
               struct err *err)
 {
     const struct actuator_set *set = run->options.actuators;
@@ -36,8 +36,7 @@ int item_wish(struct run *run, struct item *item, struct store *store, int64_t w
     for (size_t i = 0; !rc && i < actuator_set_count(set); i++) {
         const struct actuator *actuator = actuator_set_at(set, i);
         if (carries(actuator, item))
-            rc = commit_actuation_wanted(store, actuator->name, name, item->seq + 1, weight,
-                                         wall_ms, err);
+            rc = commit_actuation_wanted(store, actuator->name, name, seq, weight, wall_ms, err);
     }
     return rc ? rc : commit_applying(store, name, err);
 }
@@ -129,7 +128,7 @@ static int wish_anew(struct run *run, struct gone *gone, int64_t wall_ms, struct
         rc = commit_actuation_gone(store, gone->names[i], err);
     for (size_t i = 0; !rc && i < run->n_items; i++)
         if (item_active(run->items[i]))
-            rc = item_wish(run, run->items[i], store, wall_ms, err);
+            rc = item_wish(run, run->items[i], store, run->items[i]->seq, wall_ms, err);
     return rc;
 }
 

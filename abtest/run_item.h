@@ -116,8 +116,10 @@ int record_apart(struct item *item, struct store *store, int64_t look_ms, struct
 /* run_actuators.c */
 /* Does something else carry its weight? */
 bool item_carried(const struct run *run, const struct item *item);
-/* In a transaction: the wishes of the actuators that carry this experiment's weight. */
-int item_wish(struct run *run, struct item *item, struct store *store, int64_t wall_ms,
+/* In a transaction: the wishes of the actuators that carry this experiment's weight. `seq`: the
+   transition that gave it this weight; no two weights may have the same, for what an attempt came
+   to is told by it. */
+int item_wish(struct run *run, struct item *item, struct store *store, int64_t seq, int64_t wall_ms,
               struct err *err);
 /* Reads what became of them: applying, troubled, actuator; and lets the step begin (again) at
    look_ms when all have confirmed. */

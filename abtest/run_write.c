@@ -393,7 +393,7 @@ static int write_all(struct run *run, struct item *item, const struct ramp_state
     if (!rc)
         rc = commit_transition(store, &row, &transition, err);
     if (!rc && run->options.actuators)
-        rc = item_wish(run, item, store, change->wall_ms, err);
+        rc = item_wish(run, item, store, item->seq + 1, change->wall_ms, err);
     if (!rc && item->evidence)
         rc = write_evidence(item, store, err);
     if (!rc && change->situation && item->looked && item->evidence)

@@ -1,0 +1,102 @@
+#include "storage/actuation.h"
+#include "tests/abtest/site.h"
+
+static struct actuator_set *edge(struct config **config)
+{
+    static const char text[] =
+        "storage: {path: a.db}\nmodels: [{name: credit, task: binary, positive: 1}]\n"
+        "actuators: [{name: edge, experiment: e, type: file, path: /x, template: '{{seq}}'}]\n";
+    struct err err = {0};
+    struct actuator_set *set = NULL;
+    must(config_parse(config, "a.yaml", text, strlen(text), &err), &err);
+    must(actuator_set_parse(&set, *config, &err), &err);
+    return set;
+}
+
+static int take_row(void *context, const struct actuation_row *row, struct err *err)
+{
+    (void)err;
+    struct actuation_row *copy = context;
+    *copy = *row;
+    copy->actuator = "edge";
+    copy->experiment = "e";
+    copy->problem = "";
+    return 0;
+}
+
+static struct actuation_row wish_of(struct site *site)
+{
+    struct err err = {0};
+    struct actuation_row row = {0};
+    must(actuations_read(site->store, "edge", "e", take_row, &row, &err), &err);
+    return row;
+}
+
+static int confirm(struct site *site, struct actuation_row wish)
+{
+    struct err err = {0};
+    wish.confirmed = true;
+    must(commit_begin(site->store, &err), &err);
+    int rc = commit_actuation_outcome(site->store, &wish, &err);
+    must(commit_end(site->store, &err), &err);
+    return rc;
+}
+
+static void roll_back(struct site *site)
+{
+    struct err err = {0};
+    const struct run_order order = {
+        .name = "e", .command = "rollback", .step = -1, .reason = "enough", .id = ""};
+    must(run_command(site->run, &order, &person, &err), &err);
+}
+
+/* What carried the weight of before a rollback may say so after it. */
+static void a_rollback_is_not_confirmed_by_what_a_new_actuator_carried_before(void **state)
+{
+    (void)state;
+    AUTO(config) struct config *config = NULL;
+    AUTO(actuator_set) struct actuator_set *set = edge(&config);
+    struct site *site = site_new(HALF, ERRORS, "");
+    struct err err = {0};
+
+    must(run_set_actuators(site->run, set, T0, &err), &err);
+    struct actuation_row half = wish_of(site);
+    assert_true(half.weight == 50);
+    roll_back(site);
+
+    assert_int_equal(confirm(site, half), ACTUATION_STALE);
+    struct actuation_row nothing = wish_of(site);
+    assert_true(nothing.weight == 0);
+    assert_false(nothing.confirmed);
+    assert_int_equal(confirm(site, nothing), 0);
+    assert_true(wish_of(site).confirmed);
+    site_free(site);
+}
+
+static void each_weight_has_a_number_of_its_own_over_restarts(void **state)
+{
+    (void)state;
+    AUTO(config) struct config *config = NULL;
+    AUTO(actuator_set) struct actuator_set *set = edge(&config);
+    struct site *site = site_new(HALF, ERRORS, "");
+    struct err err = {0};
+
+    must(run_set_actuators(site->run, set, T0, &err), &err);
+    struct actuation_row half = wish_of(site);
+    restart(site);
+    must(run_set_actuators(site->run, set, T0 + SECOND, &err), &err);
+    assert_int_equal(wish_of(site).seq, half.seq);
+    roll_back(site);
+
+    assert_int_equal(wish_of(site).seq, half.seq + 1);
+    site_free(site);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rollback_is_not_confirmed_by_what_a_new_actuator_carried_before),
+        cmocka_unit_test(each_weight_has_a_number_of_its_own_over_restarts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
