@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "common/grow.h"
+
 enum {
     FIRST_PLACES = 1024
 };
@@ -93,15 +95,10 @@ void units_touch(struct units *units, struct unit *unit)
 {
     if (units->all_touched || unit->steps & UNIT_TOUCHED)
         return;
-    if (units->n_touched == units->touched_capacity) {
-        size_t more = units->touched_capacity ? 2 * units->touched_capacity : FIRST_PLACES;
-        uint64_t *touched = realloc(units->touched, more * sizeof(*touched));
-        if (!touched) {
-            units->all_touched = true; /* dearer, but nothing is forgotten */
-            return;
-        }
-        units->touched = touched;
-        units->touched_capacity = more;
+    if (grow(&units->touched, &units->touched_capacity, units->n_touched + 1,
+             sizeof(*units->touched), "units", NULL)) {
+        units->all_touched = true; /* dearer, but nothing is forgotten */
+        return;
     }
     units->touched[units->n_touched++] = unit->hash;
     unit->steps |= UNIT_TOUCHED;

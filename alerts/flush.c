@@ -12,6 +12,7 @@
 
 #include "alerts/announce.h"
 #include "alerts/keeper.h"
+#include "common/grow.h"
 #include "storage/alert_rows.h"
 #include "storage/commit.h"
 #include "storage/lend.h"
@@ -134,14 +135,9 @@ static int read_lingers(const struct telling *t, struct told_alert *member, stru
 static int take_member(void *context, const struct alert_member *row, struct err *err)
 {
     struct telling *t = context;
-    if (t->n == t->capacity) {
-        size_t capacity = t->capacity ? 2 * t->capacity : 64;
-        struct told_alert *more = realloc(t->members, capacity * sizeof(*more));
-        if (!more)
-            return err_set(err, -ENOMEM, "group %s: no memory", t->group->key);
-        t->members = more;
-        t->capacity = capacity;
-    }
+    int rc = grow(&t->members, &t->capacity, t->n + 1, sizeof(*t->members), t->group->key, err);
+    if (rc)
+        return rc;
     struct told_alert *member = &t->members[t->n++];
     *member = (struct told_alert){
         .told = row->told,

@@ -1,25 +1,11 @@
 /*
  * Rejected messages that wait for the commit of their offset: the reason, and the first 4 KiB.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "collector/loop.h"
-
-static int reserve(void *array, size_t *capacity, size_t wanted, size_t size, struct err *err)
-{
-    void **place = array;
-    if (wanted <= *capacity)
-        return 0;
-    size_t n = *capacity * 2 > wanted ? *capacity * 2 : wanted;
-    void *grown = realloc(*place, n * size);
-    if (!grown)
-        return err_set(err, -ENOMEM, "collector: no memory for dead letters");
-    *place = grown;
-    *capacity = n;
-    return 0;
-}
+#include "common/grow.h"
 
 /* The shape shows what is wrong with an event; the words may be a person's. */
 static void mask(char *text, size_t n)
@@ -43,11 +29,12 @@ int dead_add(struct collector *collector, const struct partition *partition,
     size_t size = message->payload && kept != PAYLOAD_NONE ? message->size : 0;
     if (size > DEAD_PAYLOAD_BYTES)
         size = DEAD_PAYLOAD_BYTES;
-    int rc = reserve(&collector->dead, &collector->dead_capacity, collector->n_dead + 1,
-                     sizeof(*collector->dead), err);
+    int rc = grow(&collector->dead, &collector->dead_capacity, collector->n_dead + 1,
+                  sizeof(*collector->dead), "collector: dead letters", err);
     if (!rc)
-        rc = reserve(&collector->dead_bytes, &collector->dead_bytes_capacity,
-                     collector->dead_size + detail_size + size, 1, err);
+        rc = grow(&collector->dead_bytes, &collector->dead_bytes_capacity,
+                  collector->dead_size + detail_size + size, 1, "collector: bytes of dead letters",
+                  err);
     if (rc)
         return rc;
     char *at = collector->dead_bytes + collector->dead_size;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/grow.h"
 #include "storage/commit.h"
 #include "storage/retention.h"
 #include "storage/series.h"
@@ -242,14 +243,10 @@ static int pane_new(struct panes *fold, struct series *series, unsigned level, i
 
 static int mark_changed(struct panes *fold, struct pane *pane, struct err *err)
 {
-    if (fold->n_changed == fold->changed_capacity) {
-        size_t wanted = fold->changed_capacity ? fold->changed_capacity * 2 : 256;
-        struct pane **changed = realloc(fold->changed, wanted * sizeof(struct pane *));
-        if (!changed)
-            return err_set(err, -ENOMEM, "collector: no memory for %zu panes", wanted);
-        fold->changed = changed;
-        fold->changed_capacity = wanted;
-    }
+    int rc = grow(&fold->changed, &fold->changed_capacity, fold->n_changed + 1,
+                  sizeof(struct pane *), "collector: changed panes", err);
+    if (rc)
+        return rc;
     fold->changed[fold->n_changed++] = pane;
     fold->clean_bytes -= cost_of(pane);
     fold->changed_bytes += saved_bytes(pane);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "collector/kafka_inside.h"
+#include "common/grow.h"
 
 /* The number of a partition for life; < 0: no memory. */
 int kafka_partition_number(struct source_kafka *self, const char *topic, int32_t number)
@@ -14,14 +15,9 @@ int kafka_partition_number(struct source_kafka *self, const char *topic, int32_t
     for (size_t i = 0; i < self->n_partitions; i++)
         if (self->partitions[i].number == number && strcmp(self->partitions[i].topic, topic) == 0)
             return (int)i;
-    if (self->n_partitions == self->capacity) {
-        size_t wanted = self->capacity ? self->capacity * 2 : 16;
-        struct kafka_partition *grown = realloc(self->partitions, wanted * sizeof(*grown));
-        if (!grown)
-            return -1;
-        self->partitions = grown;
-        self->capacity = wanted;
-    }
+    if (grow(&self->partitions, &self->capacity, self->n_partitions + 1, sizeof(*self->partitions),
+             "kafka: partitions", NULL))
+        return -1;
     char *copy = strdup(topic);
     if (!copy)
         return -1;

@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #include "collector/loop.h"
+#include "common/grow.h"
 #include "storage/restore.h"
 
 uint64_t partition_id(const char *topic, int32_t number)
@@ -109,20 +110,16 @@ int partition_for(struct collector *collector, const char *topic, int32_t number
         *out = collector->partitions[at];
         return 0;
     }
-    if (collector->n_partitions == collector->partitions_capacity) {
-        size_t wanted = collector->partitions_capacity ? collector->partitions_capacity * 2 : 16;
-        struct partition **grown =
-            realloc(collector->partitions, wanted * sizeof(struct partition *));
-        if (!grown)
-            return err_set(err, -ENOMEM, "collector: no memory for %zu partitions", wanted);
-        collector->partitions = grown;
-        collector->partitions_capacity = wanted;
-    }
+    int rc =
+        grow(&collector->partitions, &collector->partitions_capacity, collector->n_partitions + 1,
+             sizeof(struct partition *), "collector: partitions", err);
+    if (rc)
+        return rc;
     struct partition *partition = calloc(1, sizeof(*partition));
     char *name = strdup(topic);
-    int rc = partition && name
-                 ? id_set_put(&collector->partition_ids, id, (uint32_t)collector->n_partitions, err)
-                 : err_set(err, -ENOMEM, "collector: no memory for a partition");
+    rc = partition && name
+             ? id_set_put(&collector->partition_ids, id, (uint32_t)collector->n_partitions, err)
+             : err_set(err, -ENOMEM, "collector: no memory for a partition");
     if (rc) {
         free(partition);
         free(name);

@@ -10,21 +10,7 @@
 #include <string.h>
 
 #include "collector/models_inside.h"
-
-int models_grow(void *array, size_t *capacity, size_t n, size_t size, struct err *err)
-{
-    if (n < *capacity)
-        return 0;
-    void **place = array;
-    size_t wanted = *capacity ? *capacity * 2 : 8;
-    void *grown = realloc(*place, wanted * size);
-    if (!grown)
-        return err_set(err, -ENOMEM, "collector: no memory for %zu entries", wanted);
-    memset((char *)grown + *capacity * size, 0, (wanted - *capacity) * size);
-    *place = grown;
-    *capacity = wanted;
-    return 0;
-}
+#include "common/grow.h"
 
 const char *model_count_name(enum model_count count)
 {
@@ -105,8 +91,8 @@ int model_new_slice(struct model *model, const char *text, size_t n, uint32_t *s
 {
     if (model->n_slices >= UINT16_MAX)
         return err_set(err, ERR_DATA, "model %s has too many slices", model->name);
-    int rc = models_grow(&model->slices, &model->slices_capacity, model->n_slices,
-                         sizeof(*model->slices), err);
+    int rc = grow(&model->slices, &model->slices_capacity, model->n_slices + 1,
+                  sizeof(*model->slices), "collector: slices", err);
     if (rc)
         return rc;
     char *copy = strndup(text, n);
@@ -206,8 +192,8 @@ static int set_up(struct model *model, const struct setup_words *words, struct e
 static int model_new(struct models *models, struct view name, const struct setup_words *words,
                      struct model **out, struct err *err)
 {
-    int rc = models_grow(&models->models, &models->models_capacity, models->n_models,
-                         sizeof(*models->models), err);
+    int rc = grow(&models->models, &models->models_capacity, models->n_models + 1,
+                  sizeof(*models->models), "collector: models", err);
     if (rc)
         return rc;
     struct model *model = calloc(1, sizeof(*model));
@@ -317,11 +303,11 @@ int models_admit(struct models *models, struct view name, struct model **out, st
 static int version_new(struct models *models, struct model *model, struct view name,
                        struct version **out, struct err *err)
 {
-    int rc = models_grow(&model->versions, &model->versions_capacity, model->n_versions,
-                         sizeof(*model->versions), err);
+    int rc = grow(&model->versions, &model->versions_capacity, model->n_versions + 1,
+                  sizeof(*model->versions), "collector: versions", err);
     if (!rc)
-        rc = models_grow(&models->versions, &models->versions_capacity, models->n_versions,
-                         sizeof(*models->versions), err);
+        rc = grow(&models->versions, &models->versions_capacity, models->n_versions + 1,
+                  sizeof(*models->versions), "collector: versions", err);
     if (!rc)
         rc = id_set_put(&model->version_names, id_of(name), model->n_versions, err);
     if (rc)
@@ -418,13 +404,12 @@ int version_series(struct models *models, struct version *version, uint32_t slic
         return 0;
     }
     size_t capacity = version->n_series;
-    int rc = 0;
-    while (!rc && slice >= capacity)
-        rc = models_grow(&version->series, &capacity, capacity, sizeof(struct series *), err);
+    int rc = grow(&version->series, &capacity, slice + (size_t)1, sizeof(struct series *),
+                  "collector: series", err);
     version->n_series = (uint32_t)capacity;
     if (!rc)
-        rc = models_grow(&models->series, &models->series_capacity, models->n_series,
-                         sizeof(*models->series), err);
+        rc = grow(&models->series, &models->series_capacity, models->n_series + 1,
+                  sizeof(*models->series), "collector: series", err);
     if (rc)
         return rc;
     struct series *series = calloc(1, sizeof(*series));

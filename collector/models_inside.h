@@ -13,8 +13,6 @@ static inline uint64_t id_of(struct view text)
     return class_id(text.data ? text.data : "", text.size);
 }
 
-/* Room for one more than n entries; new ones are zeros. */
-int models_grow(void *array, size_t *capacity, size_t n, size_t size, struct err *err);
 /* Makes a slice of that text. */
 int model_new_slice(struct model *model, const char *text, size_t n, uint32_t *slice,
                     struct err *err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "collector/models_inside.h"
+#include "common/grow.h"
 #include "common/text.h"
 
 /* A segment's value as text; NULL data: missing. `room` is for numbers. */
@@ -97,8 +98,8 @@ int model_slices(struct models *models, struct model *model, const struct event 
 static int record_name(struct models *models, struct model *model, struct id_set *known,
                        const char *kind, struct view text, uint64_t id, struct err *err)
 {
-    int rc = models_grow(&models->names, &models->names_capacity, models->n_names,
-                         sizeof(*models->names), err);
+    int rc = grow(&models->names, &models->names_capacity, models->n_names + 1,
+                  sizeof(*models->names), "collector: names", err);
     char *copy = rc ? NULL : strndup(text.data, text.size);
     if (!rc && !copy)
         rc = err_set(err, -ENOMEM, "collector: no memory for a name");

@@ -18,19 +18,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-int grow_array(void *array, size_t *capacity, size_t n, size_t size, struct err *err)
-{
-    if (n < *capacity)
-        return 0;
-    void **place = array;
-    size_t wanted = *capacity ? *capacity * 2 : 16;
-    void *grown = realloc(*place, wanted * size);
-    if (!grown)
-        return err_set(err, -ENOMEM, "join: no memory for %zu entries", wanted);
-    *place = grown;
-    *capacity = wanted;
-    return 0;
-}
+#include "common/grow.h"
 
 uint32_t record_units(const struct record *record)
 {
@@ -206,8 +194,8 @@ int pending_changed(struct pending *pending, struct record *record, struct err *
     if (unit >= segment->saved || (record->flags & RECORD_CHANGED))
         return 0; /* goes whole with the next save */
     size_t capacity = segment->changed_capacity;
-    int rc = grow_array(&segment->changed, &capacity, segment->n_changed, sizeof(*segment->changed),
-                        err);
+    int rc = grow(&segment->changed, &capacity, segment->n_changed + (size_t)1,
+                  sizeof(*segment->changed), "join: changed records", err);
     segment->changed_capacity = (uint32_t)capacity;
     if (rc)
         return rc;
@@ -486,8 +474,8 @@ int pending_expire(struct pending *pending, int64_t watermark_ms, int max,
         if (goes)
             rc = segment_load(pending, segment, err);
         if (goes && !rc)
-            rc = grow_array(&pending->dropped, &pending->dropped_capacity, pending->n_dropped,
-                            sizeof(*pending->dropped), err);
+            rc = grow(&pending->dropped, &pending->dropped_capacity, pending->n_dropped + 1,
+                      sizeof(*pending->dropped), "join: dropped records", err);
         if (!goes || rc) {
             pending->live[kept++] = segment;
             continue;

@@ -7,18 +7,20 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "common/grow.h"
+
 static int arena_new(struct pending *pending, struct err *err)
 {
     enum {
         EACH = ARENA_BYTES / SEGMENT_BYTES
     };
-    int rc = grow_array(&pending->arenas, &pending->arenas_capacity, pending->n_arenas,
-                        sizeof(*pending->arenas), err);
+    int rc = grow(&pending->arenas, &pending->arenas_capacity, pending->n_arenas + 1,
+                  sizeof(*pending->arenas), "join: arenas", err);
     /* Room for every segment of every arena: they may all be free at once, and then segment_evict
        must not fail. */
-    for (size_t i = 0; !rc && i < (pending->n_arenas + 1) * EACH; i++)
-        rc = grow_array(&pending->free_segments, &pending->free_capacity, i,
-                        sizeof(*pending->free_segments), err);
+    if (!rc)
+        rc = grow(&pending->free_segments, &pending->free_capacity, (pending->n_arenas + 1) * EACH,
+                  sizeof(*pending->free_segments), "join: free segments", err);
     if (rc)
         return rc;
     /* Twice the size, then cut to the aligned half. */
@@ -68,8 +70,8 @@ int segment_new(struct pending *pending, uint32_t number, struct segment **out, 
 {
     if (pending->slots[number % SEGMENT_SLOTS])
         return err_set(err, -ENOMEM, "join: all %d segments are in use", SEGMENT_SLOTS);
-    int rc = grow_array(&pending->live, &pending->live_capacity, pending->n_live,
-                        sizeof(*pending->live), err);
+    int rc = grow(&pending->live, &pending->live_capacity, pending->n_live + 1,
+                  sizeof(*pending->live), "join: segments", err);
     if (rc)
         return rc;
     struct segment *segment = calloc(1, sizeof(*segment));

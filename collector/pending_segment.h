@@ -119,5 +119,3 @@ uint32_t record_address(const struct pending *pending, const struct record *reco
 
 /* Gives all arenas back. */
 void arenas_free(struct pending *pending);
-
-int grow_array(void *array, size_t *capacity, size_t n, size_t size, struct err *err);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "collector/event.h"
+#include "common/grow.h"
 #include "common/text.h"
 
 enum {
@@ -77,14 +78,10 @@ static void request_free(struct request *request)
 
 static int add_item(struct request *request, const char *bytes, size_t size, struct err *err)
 {
-    if (request->n == request->capacity) {
-        size_t wanted = request->capacity ? request->capacity * 2 : 16;
-        struct item *items = realloc(request->items, wanted * sizeof(*items));
-        if (!items)
-            return err_set(err, -ENOMEM, "no memory for %zu events", wanted);
-        request->items = items;
-        request->capacity = wanted;
-    }
+    int rc = grow(&request->items, &request->capacity, request->n + 1, sizeof(*request->items),
+                  "events", err);
+    if (rc)
+        return rc;
     request->items[request->n++] = (struct item){.bytes = bytes, .size = size, .offset = -1};
     return 0;
 }

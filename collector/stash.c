@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/loop.h"
+#include "common/grow.h"
 
 void stash_clear(struct stash *stash)
 {
@@ -22,20 +23,6 @@ void stash_finish(struct stash *stash)
     free(stash->pieces);
     free(stash->messages);
     *stash = (struct stash){0};
-}
-
-static int reserve(void *array, size_t *capacity, size_t wanted, size_t size, struct err *err)
-{
-    void **place = array;
-    if (wanted <= *capacity)
-        return 0;
-    size_t n = *capacity * 2 > wanted ? *capacity * 2 : wanted;
-    void *grown = realloc(*place, n * size);
-    if (!grown)
-        return err_set(err, -ENOMEM, "collector: no memory for %zu messages", n);
-    *place = grown;
-    *capacity = n;
-    return 0;
 }
 
 static size_t bytes_of(const struct message *message)
@@ -83,7 +70,8 @@ static int reserve_messages(struct stash *stash, size_t n, struct err *err)
 {
     if (stash_left(stash) == 0)
         stash_clear(stash);
-    return reserve(&stash->messages, &stash->capacity, stash->n + n, sizeof(*stash->messages), err);
+    return grow(&stash->messages, &stash->capacity, stash->n + n, sizeof(*stash->messages),
+                "collector: messages", err);
 }
 
 int stash_borrow(struct stash *stash, const struct message *messages, size_t n, struct err *err)
@@ -103,8 +91,8 @@ int stash_add(struct stash *stash, const struct message *messages, size_t n, str
         bytes += bytes_of(&messages[i]);
     int rc = reserve_messages(stash, n, err);
     if (!rc)
-        rc = reserve(&stash->pieces, &stash->pieces_capacity, stash->n_pieces + 1, sizeof(char *),
-                     err);
+        rc = grow(&stash->pieces, &stash->pieces_capacity, stash->n_pieces + 1, sizeof(char *),
+                  "collector: messages", err);
     if (rc)
         return rc;
     char *piece = malloc(bytes);

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "common/grow.h"
+
 void slide_init(struct slide *slide)
 {
     *slide = (struct slide){0};
@@ -25,15 +27,9 @@ void slide_finish(struct slide *slide)
 
 static int stack_push(struct slide_stack *stack, struct slide_item item)
 {
-    if (stack->n == stack->capacity) {
-        size_t capacity = stack->capacity ? 2 * stack->capacity : 16;
-        struct slide_item *items = realloc(stack->items, capacity * sizeof(*items));
-        if (!items) {
-            states_free(item.states);
-            return -ENOMEM;
-        }
-        stack->items = items;
-        stack->capacity = capacity;
+    if (grow(&stack->items, &stack->capacity, stack->n + 1, sizeof(*stack->items), "slide", NULL)) {
+        states_free(item.states);
+        return -ENOMEM;
     }
     stack->items[stack->n++] = item;
     return 0;

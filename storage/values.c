@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/grow.h"
 #include "common/text.h"
 #include "stats/custom_config.h"
 #include "storage/catalog.h"
@@ -36,14 +37,10 @@ struct columns {
 
 static int add_metric(struct columns *columns, const char *name, struct err *err)
 {
-    if (columns->n == columns->capacity) {
-        size_t capacity = columns->capacity ? 2 * columns->capacity : 64;
-        struct metric_ref *metrics = realloc(columns->metrics, capacity * sizeof(*metrics));
-        if (!metrics)
-            return err_set(err, -ENOMEM, "values: no memory for %zu metrics", capacity);
-        columns->metrics = metrics;
-        columns->capacity = capacity;
-    }
+    int rc = grow(&columns->metrics, &columns->capacity, columns->n + 1, sizeof(*columns->metrics),
+                  "values: metrics", err);
+    if (rc)
+        return rc;
     /* A name that is too long for a metric's text is left out. */
     if (metric_find(&columns->metrics[columns->n], name, columns->setup.task, NULL) == 0)
         columns->n++;
