@@ -1,7 +1,6 @@
 /*
  * Rejected messages that wait for the commit of their offset: the reason, and the first 4 KiB.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "collector/loop.h"

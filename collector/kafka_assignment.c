@@ -3,7 +3,6 @@
  */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "collector/kafka_inside.h"
