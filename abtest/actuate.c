@@ -24,7 +24,8 @@ enum {
     FIRST_RETRY_MS = 500,
     LONGEST_RETRY_MS = 30000,
     LONGEST_RETRY_AFTER_MS = 60000,
-    IDLE_MS = 1000
+    IDLE_MS = 1000,
+    LATE_MS = 120000 /* twice the longest time-out of a request */
 };
 
 struct worker {
@@ -37,6 +38,7 @@ struct worker {
     unsigned seen;      /* of actuate->changes, when the round began */
     int64_t looked_ms;  /* when reality was last read */
     int64_t looked_seq; /* … for this wish */
+    int64_t late_ms;    /* until then a request that a newer wish overtook may still arrive */
     atomic_int_fast64_t confirmed, failed, corrected;
 };
 
@@ -212,8 +214,11 @@ static void carry_wish(struct worker *worker, struct actuation_row *row, const s
         if (seen == CARRIED_DONE)
             seen = carry_look(carry, &report);
     }
-    if (is_overtaken(worker) && seen != CARRIED_DONE)
-        return; /* the request was ended by us: that says nothing about the actuator */
+    if (is_overtaken(worker) && seen != CARRIED_DONE) {
+        /* ended by us, which says nothing about the actuator: it may obey after the next one */
+        worker->late_ms = now(worker) + LATE_MS;
+        return;
+    }
     run_crash_at("after-carrying");
     if (seen == CARRIED_OTHER)
         snprintf(report.problem, sizeof(report.problem), "it still says %s in place of %g%%",
@@ -266,7 +271,7 @@ static int64_t do_round(struct worker *worker)
             worker->looked_ms = 0; /* after a start reality is read at once */
         int64_t due_ms = errand.row.confirmed ? worker->looked_ms + worker->actuator->reconcile_ms
                                               : errand.row.next_ms;
-        bool wanted = !errand.row.confirmed || errand.active;
+        bool wanted = !errand.row.confirmed || errand.active || now(worker) < worker->late_ms;
         if (wanted && due_ms <= now(worker)) {
             if (errand.row.confirmed)
                 look_again(worker, &errand.row, &carry);

@@ -281,6 +281,26 @@ def a_reload_takes_other_actuators_and_a_wrong_one_changes_nothing(story):
 
 
 @short
+def a_step_that_is_obeyed_after_the_rollback_does_not_stay(story):
+    switch = TrafficSwitch()
+    story.at_end(switch.close)
+    daemon = story.daemon(configuration(actuators=[_http(switch, timeout="60s")]))
+    daemon.start()
+    _start(daemon)
+    wait_until(lambda: switch.weight == 5 and not _state(daemon)[2], 10, "the first step")
+    switch.script = ["late"]
+    daemon.post(_path("jump"), {"step": 1, "reason": "sure"})
+    wait_until(lambda: {"weight": 50, "rest": 5000, "to": "v4"} in switch.bodies(), 10, "the second step is asked for")
+    daemon.post(_path("rollback"), {"reason": "enough"})
+    wait_until(lambda: switch.weight == 0 and not _state(daemon)[2], 20, "the rollback")
+
+    switch.obey()
+    wait_until(lambda: _state(daemon)[3]["corrections"] == 1, 10, "what came late is found")
+    wait_until(lambda: switch.weight == 0 and not _state(daemon)[2], 10, "it is set back")
+    equal(daemon.get(_path())["state"], "rolled_back")
+
+
+@short
 def a_wrong_actuator_is_refused_with_its_place(story):
     good = {"name": "a", "experiment": NAME, "url": "https://edge.example/x", "body": "{}"}
     wrong = [

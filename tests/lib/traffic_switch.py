@@ -3,6 +3,7 @@ be changed behind the daemon's back.
 
     switch = TrafficSwitch()
     switch.weight; switch.script = [500, 409, "hang"]   # for the next changes; then 200
+    switch.script = ["late"]; switch.obey()             # does as it was told only then
 """
 
 import http.server
@@ -18,6 +19,7 @@ class TrafficSwitch:
         self.read_script = []
         self.changes = []  # (method, path, headers, body) of all that came
         self._lock = threading.Lock()
+        self._obeys = threading.Event()
         switch = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -44,6 +46,9 @@ class TrafficSwitch:
                 if does == "hang":
                     time.sleep(30)
                     return
+                if does == "late":
+                    switch._obeys.wait(60)
+                    does = 200
                 if does == 200:
                     with switch._lock:
                         switch.weight = json.loads(body)["weight"]
@@ -68,6 +73,10 @@ class TrafficSwitch:
         with self._lock:
             return [json.loads(body) for _, _, _, body in self.changes]
 
+    def obey(self):
+        self._obeys.set()
+
     def close(self):
+        self._obeys.set()
         self._server.shutdown()
         self._server.server_close()
