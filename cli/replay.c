@@ -34,14 +34,34 @@ static void show_progress(struct collector *collector, struct source *files, int
             health.totals.consumed, (double)health.totals.consumed / seconds, last ? "\n" : "");
 }
 
-static int run(struct collector *collector, struct source *files, struct err *err)
+/* Once when it begins to wait (a full disk, another program's lock), and once when it goes on. */
+static void tell_waiting(struct collector *collector, const char *db, bool terminal, bool *waits)
+{
+    struct collector_health health;
+    collector_health(collector, &health);
+    if (health.degraded == *waits)
+        return;
+    *waits = health.degraded;
+    const char *line = terminal ? "\r\033[K" : "";
+    if (*waits)
+        fprintf(stderr,
+                "%sassay: %s: %s until that is over; Ctrl-C ends the replay, and what is stored "
+                "is kept\n",
+                line, db, health.reason);
+    else
+        fprintf(stderr, "%sassay: %s: takes events again\n", line, db);
+}
+
+static int run(struct collector *collector, struct source *files, const char *db, struct err *err)
 {
     bool terminal = isatty(2);
+    bool waits = false;
     int64_t started_ms = clock_boot_ms(clock_system());
     int64_t shown_ms = started_ms;
     int rc;
     do {
         rc = collector_step(collector, WAIT_MS, err);
+        tell_waiting(collector, db, terminal, &waits);
         int64_t now_ms = clock_boot_ms(clock_system());
         if (terminal && now_ms - shown_ms >= PROGRESS_EVERY_MS) {
             show_progress(collector, files, started_ms, false);
@@ -109,7 +129,7 @@ static int replay(const struct config *config, const char *db, const struct argu
     AUTO(store) struct store *store = NULL;
     int rc = memo_new(&memo, err);
     if (!rc)
-        rc = store_open(&store, db ? db : config->storage_path, STORE_WRITE, err);
+        rc = store_open(&store, db, STORE_WRITE, err);
     if (rc)
         return rc;
     store_lend_memo(store, memo);
@@ -144,7 +164,7 @@ static int replay(const struct config *config, const char *db, const struct argu
         rc = collector_new(&collector, &options, err);
     deciders.engine.collector = collector;
     if (!rc)
-        rc = run(collector, source, err);
+        rc = run(collector, source, db, err);
     if (!rc)
         rc = run_flush(deciders.engine.run, err);
     if (!rc)
@@ -169,7 +189,8 @@ int command_replay(int argc, char **argv)
         return fail(&err);
     }
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, path, &err) || replay(config, db, &files, &err))
+    if (config_read(&config, path, &err) ||
+        replay(config, db ? db : config->storage_path, &files, &err))
         return fail(&err);
     return 0;
 }

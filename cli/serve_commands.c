@@ -19,9 +19,17 @@ static int serve_ingest(void *context, const char *body, size_t n, struct buf *a
 {
     struct daemon *daemon = context;
     int rc = source_http_ingest(daemon->http, body, n, answer, err);
-    if (rc == SOURCE_HTTP_EMPTY)
+    switch (rc) {
+    case SOURCE_HTTP_BUSY:
+        return WEB_BUSY;
+    case SOURCE_HTTP_EMPTY:
         err_set(err, ERR_DATA, "the body holds no event");
-    return rc == SOURCE_HTTP_BUSY ? WEB_BUSY : rc == SOURCE_HTTP_EMPTY ? WEB_INVALID : rc;
+        return WEB_INVALID;
+    case SOURCE_HTTP_MANY:
+        return WEB_TOO_MANY;
+    default:
+        return rc;
+    }
 }
 
 static void serve_health(void *context, struct web_health *out)

@@ -229,6 +229,9 @@ static int start_again(struct collector *collector, struct err *err)
         if ((which >> i & 1) && source->restart)
             rc = source->restart(source, err);
     }
+    if (rc && collector->undone_by.text[0])
+        rc = err_prefix(err, rc, "%s", collector->undone_by.text);
+    collector->undone_by = (struct err){0};
     return rc;
 }
 

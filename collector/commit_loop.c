@@ -149,6 +149,7 @@ int commit_refused(struct collector *collector, int rc, const struct err *why, s
     if (rc == ERR_FENCED) {
         collector->fenced++;
         collector->reload = true;
+        collector->undone_by = *why;
         if (log)
             log_write(log, LEVEL_ERROR, "collector", "%s: reading again what is stored", why->text);
         return 0;

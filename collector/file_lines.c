@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
+
 enum {
     ARRAY_BYTES_OF_TEXT = 11, /* `"a":1,` is six bytes, a named value 64 */
 };
@@ -14,6 +16,7 @@ struct file_lines {
     int64_t from;
     const char *rest; /* of the last block's text: behind its lines */
     size_t rest_size;
+    bool begun;    /* its first line was taken */
     bool ended;    /* there is no more to read */
     bool skipping; /* what is read next belongs to a line that was cut */
     int rc;        /* reading failed, behind the rest */
@@ -135,6 +138,10 @@ static void take_lines(struct file_lines *lines, struct decoder *decoder, struct
     size_t n = 0;
     char *line;
     while (block->n < block->size.lines && (line = take_line(lines, block, window, &n)) != NULL) {
+        size_t mark = lines->begun ? 0 : text_order_mark(line, n);
+        lines->begun = true;
+        line += mark;
+        n -= mark;
         bool rest = lines->skipping;
         lines->skipping = n == LINE_BYTES;
         if (n && line[n - 1] == '\r')

@@ -187,9 +187,10 @@ struct collector {
     int64_t degraded_boot_ms; /* since then */
     bool away;                /* out of the consumer group, too */
     bool commit_soon;         /* somebody waits for it */
-    bool reload;      /* memory is to be dropped: a partition was lost, or a commit was fenced */
-    uint64_t restart; /* bit set of sources that are to start again */
-    int deferred;     /* error of a callback that could not return one */
+    bool reload; /* memory is to be dropped: a partition was lost, or a commit was fenced */
+    struct err undone_by; /* what was refused since the log was read last; its text may be "" */
+    uint64_t restart;     /* bit set of sources that are to start again */
+    int deferred;         /* error of a callback that could not return one */
     struct err deferred_err;
     int64_t next_aging_ms;       /* event time: panes are looked through again */
     bool aging;                  /* the last step of retention left something */

@@ -10,6 +10,7 @@
 #include "collector/profiling.h"
 #include "collector/reference_metrics.h"
 #include "collector/reference_rows.h"
+#include "common/text.h"
 
 #define MAX_UNPACKED_BYTES (INT64_C(2) << 30)
 
@@ -18,6 +19,7 @@ struct building {
     struct reference_counts *counts;
     enum task task;
     struct decoder *decoder;
+    bool begun; /* a line was read */
     struct feature_schema *schema;
     struct profiling profiling;
     struct profile *profile, *labels;
@@ -182,6 +184,10 @@ static int take_line(struct building *building, const char *line, size_t n, stru
 {
     struct event event;
     struct sample sample;
+    size_t mark = building->begun ? 0 : text_order_mark(line, n);
+    building->begun = true;
+    line += mark;
+    n -= mark;
     while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
         n--;
     if (n == 0)

@@ -85,6 +85,7 @@ int share_undo(struct collector *collector, int rc, const struct err *why, struc
         return rc;
     }
     collector->reload = true;
+    collector->undone_by = *why;
     if (log)
         log_write(log, LEVEL_WARNING, "collector", "%s: reading again what is stored", why->text);
     return 0;

@@ -12,6 +12,7 @@
 #include "collector/source_file.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -246,6 +247,11 @@ static void file_state(struct source *source, struct source_state *out)
 
 /* ---- beginning and end ---- */
 
+static const char *name_of(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 static int begin(struct source_file *self, size_t index, struct err *err)
 {
     struct file *file = &self->files[index];
@@ -253,7 +259,14 @@ static int begin(struct source_file *self, size_t index, struct err *err)
     file->first = file->next = file->n_full = 0;
     file->given = file->held = false;
     file->ended = file->filled = from == SOURCE_STOP;
-    return file_lines_begin(file->lines, from >= 0 ? from : 0, err);
+    int rc = file_lines_begin(file->lines, from >= 0 ? from : 0, err);
+    if (rc != -ESPIPE)
+        return rc;
+    int64_t stored = from > 0 ? from + 1 : 0; /* `from` is the last one that is, to be checked */
+    return err_set(err, rc,
+                   "%s cannot be read again; its first %" PRId64
+                   " lines are stored: give the others, or all of it as a file",
+                   name_of(file_bytes_path(file_lines_bytes(file->lines))), stored);
 }
 
 static int begin_all(struct source_file *self, struct err *err)
@@ -363,8 +376,7 @@ static int refuse_repeats(const char *const *paths, size_t n, struct err *err)
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++)
             if (strcmp(paths[i], paths[j]) == 0)
-                return err_set(err, ERR_USAGE, "%s is named twice",
-                               strcmp(paths[i], "-") == 0 ? "standard input" : paths[i]);
+                return err_set(err, ERR_USAGE, "%s is named twice", name_of(paths[i]));
     return 0;
 }
 

@@ -40,6 +40,7 @@ struct request {
     int64_t arrived_ms;
     struct item *items;
     size_t n, capacity;
+    bool array;   /* a whole one: no event in it is no mistake */
     size_t given; /* items handed out */
     bool done;
     bool abandoned; /* nobody waits any more: free it when done */
@@ -120,8 +121,10 @@ static int split_array(struct request *request, const char *at, const char *end,
     while (!rc && at < end) {
         while (at < end && (is_space(*at) || *at == ','))
             at++;
-        if (at == end || *at == ']')
+        if (at == end)
             break;
+        if (*at == ']') /* what comes behind it is no event, and is told */
+            return end - at > 1 ? add_item(request, at + 1, (size_t)(end - at - 1), err) : 0;
         const char *next = value_end(at, end);
         if (*at != '{' && *at != '[') /* no object: up to the next comma */
             for (next = at; next < end && *next != ',' && *next != ']';)
@@ -152,12 +155,14 @@ static int split(struct request *request, struct err *err)
 {
     const char *at = request->body;
     const char *end = at + request->size;
+    at += text_order_mark(at, request->size);
     while (at < end && is_space(*at))
         at++;
     while (end > at && is_space(end[-1]))
         end--;
     if (at == end)
         return 0;
+    request->array = *at == '[' && end[-1] == ']';
     if (*at == '[')
         return split_array(request, at + 1, end, err);
     if (value_end(at, end) == end) /* one object, perhaps over several lines */
@@ -418,6 +423,20 @@ static int request_new(struct source_http *self, const char *body, size_t n, str
     return 0;
 }
 
+/* The body holds none, or more than are taken at a time. */
+static int answer_without_events(const struct request *request, struct buf *answer, struct err *err)
+{
+    if (request->n) {
+        err_set(err, ERR_DATA, "%zu events at a time are more than %d: send fewer", request->n,
+                MAX_ITEMS);
+        return SOURCE_HTTP_MANY;
+    }
+    if (!request->array)
+        return SOURCE_HTTP_EMPTY;
+    write_answer(request, answer);
+    return 0;
+}
+
 int source_http_ingest(struct source *source, const char *body, size_t n, struct buf *answer,
                        struct err *err)
 {
@@ -427,7 +446,7 @@ int source_http_ingest(struct source *source, const char *body, size_t n, struct
     if (rc)
         return rc;
     if (request->n == 0 || request->n > MAX_ITEMS) {
-        rc = request->n ? SOURCE_HTTP_BUSY : SOURCE_HTTP_EMPTY;
+        rc = answer_without_events(request, answer, err);
         request_free(request);
         return rc;
     }

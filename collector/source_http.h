@@ -17,7 +17,8 @@
 
 enum {
     SOURCE_HTTP_BUSY = 1,  /* too much waits already: answer 429 */
-    SOURCE_HTTP_EMPTY = 2, /* the body holds no item: answer 422 */
+    SOURCE_HTTP_EMPTY = 2, /* the body holds no item, and is no empty array: answer 422 */
+    SOURCE_HTTP_MANY = 3,  /* more items than are taken at a time, err says how many: answer 413 */
 };
 
 int source_http_new(struct source **out, const struct clock *clock, struct err *err);

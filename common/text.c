@@ -371,6 +371,12 @@ static size_t utf8_size(const unsigned char *text, size_t n)
     return size;
 }
 
+size_t text_order_mark(const char *text, size_t n)
+{
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    return n >= sizeof(mark) && memcmp(text, mark, sizeof(mark)) == 0 ? sizeof(mark) : 0;
+}
+
 bool text_is_utf8(const char *text, size_t n)
 {
     const unsigned char *bytes = (const unsigned char *)text;

@@ -54,6 +54,8 @@ const char *number_print(char out[TEXT_NUMBER_BYTES], double value);
 /* The same from digits that are known to be the fewest, as "-1.5e+03": for whoever has them. */
 const char *number_print_scientific(char out[TEXT_NUMBER_BYTES], const char *scientific);
 
+/* Bytes of the byte order mark that some editors write first: 3, or 0. It says nothing in UTF-8. */
+size_t text_order_mark(const char *text, size_t n);
 bool text_is_utf8(const char *text, size_t n);
 /* How many of the first n bytes of `text` end with a whole character: where it may be cut. */
 size_t text_fit(const char *text, size_t n);

@@ -18,8 +18,8 @@ int api_events(struct api_context *context, const struct api_input *input,
         answer->retry_after_s = 1;
         return rc == ERR_FULL ? rc : err_set(err, -EAGAIN, "busy: send it again in a second");
     }
-    if (rc == WEB_INVALID) {
-        answer->status = 422;
+    if (rc == WEB_INVALID || rc == WEB_TOO_MANY) {
+        answer->status = rc == WEB_INVALID ? 422 : 413;
         return err ? err->code < 0 ? err->code : ERR_DATA : ERR_DATA;
     }
     return rc;

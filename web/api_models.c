@@ -348,12 +348,30 @@ static int check_facts(json_t *facts, struct api_answer *answer, struct err *err
     return 0;
 }
 
+/* A version may be registered before its first event, but not of a model that no event can be of. */
+static int refuse_impossible_model(struct api_context *context, const char *model, struct err *err)
+{
+    const struct config *config = context->config;
+    struct model_known known = {0};
+    struct store *store;
+    if (config && (config->auto_models.task || config_model_find(config, model)))
+        return 0;
+    int rc = context_store(context, &store, err);
+    if (!rc)
+        rc = model_read(store, model, &known, err);
+    model_finish(&known);
+    return rc;
+}
+
 int api_put_version(struct api_context *context, const struct api_input *input,
                     struct api_answer *answer, struct err *err)
 {
     const char *model = input_capture(input, "model"), *version = input_capture(input, "version");
     if (!context->commands.put_version)
         return err_set(err, ERR_NOT_FOUND, "versions are only registered by a running daemon");
+    int rc = refuse_impossible_model(context, model, err);
+    if (rc)
+        return rc;
     json_error_t where;
     json_t *facts =
         json_loadb(input->request->body, input->request->body_size, JSON_REJECT_DUPLICATES, &where);
@@ -362,7 +380,7 @@ int api_put_version(struct api_context *context, const struct api_input *input,
         return api_refuse(answer, err, "body", "a JSON object", "must be a JSON object: %.100s",
                           where.text);
     }
-    int rc = check_facts(facts, answer, err);
+    rc = check_facts(facts, answer, err);
     char *text = rc ? NULL : json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(facts);
     if (rc == 0)

@@ -18,6 +18,7 @@ enum {
     WEB_CONFLICT = 2, /* the state does not allow it; err says which does */
     WEB_BUSY = 3,     /* back-pressure: 429 */
     WEB_INVALID = 4,  /* the request's content is refused: 422; err says why */
+    WEB_TOO_MANY = 5, /* in one request: 413; err says how many are taken */
 };
 
 struct web_health {

@@ -39,7 +39,7 @@ static const struct route table[] = {
      "listVersions", "The versions of a model, with their registered facts", "VersionList", NULL,
      200, false, {{0}}},
     {"PUT", "/api/v1/models/{model}/versions/{version}", SCOPE_OPERATE, ROUTE_INGEST,
-     api_put_version, "putVersion", "Registers facts of a version", "Version", "VersionFacts", 200,
+     api_put_version, "putVersion", "Registers facts of a version, also before its first event", "Version", "VersionFacts", 200,
      false, {{0}}},
     {"GET", "/api/v1/models/{model}/slices", SCOPE_READ, ROUTE_CACHED, api_slices, "listSlices",
      "The segments of a model and the values they were seen with", "SliceList", NULL, 200, false,

@@ -205,7 +205,7 @@ static void tell_alerts(struct stream *stream, uint64_t change, bool wanted)
         stream->stamp = stamp; /* from before they were read: what came between is read again */
         stream->alerts = mark;
     }
-    if (known && (writer.n > 0 || (wanted && n_firing > 0)))
+    if (known && (writer.n > 0 || wanted))
         put_message(stream, change, "alert", &data);
     buf_finish(&data);
 }
@@ -271,7 +271,7 @@ static void tell_transitions(struct stream *stream, uint64_t change, bool wanted
     struct buf data;
     buf_init(&data, MAX_MESSAGE_BYTES);
     uint64_t now = write_releases(stream, change, &data);
-    if (now && (now != stream->releases || (wanted && now != 1))) {
+    if (now && (now != stream->releases || wanted)) {
         stream->releases = now;
         put_message(stream, change, "transition", &data);
     }
@@ -478,7 +478,8 @@ static void close_stream(void *context)
     free(l);
 }
 
-/* The first message after `last_id`; where that may be gone, a new one that tells it all. */
+/* The first message after `last_id`; where that may be gone, or is yet to come (a backup was put
+   back), a new one that tells it all. */
 static uint64_t resume_at(struct stream *stream, uint64_t last_id)
 {
     if (last_id == 0)
@@ -486,7 +487,8 @@ static uint64_t resume_at(struct stream *stream, uint64_t last_id)
     uint64_t seq = stream->next_seq;
     while (seq > stream->first_seq && stream->ring[(seq - 1) % N_MESSAGES].change > last_id)
         seq--;
-    if (seq == stream->first_seq && last_id < changes_now(stream->options.changes))
+    uint64_t now = changes_now(stream->options.changes);
+    if (last_id > now || (seq == stream->first_seq && last_id < now))
         stream->wanted = true;
     return seq;
 }

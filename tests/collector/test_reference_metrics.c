@@ -157,6 +157,17 @@ static void classes_values_rankings_and_pixels_are_judged_as_on_the_stream(void 
     assert_float_equal(value_of(pixels, "", "mean_iou"), 0.6, 1e-12);
 }
 
+static void a_byte_order_mark_is_no_part_of_the_first_event(void **state)
+{
+    (void)state;
+    static const char lines[] =
+        "\xef\xbb\xbf" P("a", "\"model\":\"binary\",\"version\":\"v1\",\"score\":0.5");
+
+    AUTO(world) struct world *world = world_of("binary", lines); /* which refuses no line */
+
+    assert_string_equal(world->reference->fitted->metrics[0].slice, "");
+}
+
 static void events_of_which_nothing_can_be_compared_are_refused(void **state)
 {
     (void)state;
@@ -186,6 +197,7 @@ int main(void)
         cmocka_unit_test(the_first_prediction_and_the_last_label_count),
         cmocka_unit_test(each_slice_has_its_own_and_beyond_the_limit_the_rest_is_other),
         cmocka_unit_test(classes_values_rankings_and_pixels_are_judged_as_on_the_stream),
+        cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_first_event),
         cmocka_unit_test(events_of_which_nothing_can_be_compared_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

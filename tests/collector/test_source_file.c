@@ -74,6 +74,30 @@ static void a_file_is_taken_once_and_what_is_appended_later(void **state)
     assert_int_equal(totals.holes + totals.redelivered + totals.lost, 0);
 }
 
+static void a_byte_order_mark_is_no_part_of_the_first_line(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    struct collector_totals totals;
+    struct err err = {0};
+    char path[256];
+    snprintf(path, sizeof(path), "%s/events.jsonl", temp->directory);
+    const char *const paths[] = {path};
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_int_equal(fputs("\xef\xbb\xbf", out) < 0, 0);
+    fclose(out);
+    write_lines(path, "a", 0, 3);
+
+    assert_int_equal(replay(temp, paths, 1, &totals, &err), COLLECTOR_END);
+    assert_int_equal(totals.folded, 3);
+
+    write_lines(path, "a", 3, 5); /* and read again: the last line that is stored is found */
+    assert_int_equal(replay(temp, paths, 1, &totals, &err), COLLECTOR_END);
+    assert_int_equal(totals.folded, 5);
+    assert_int_equal(totals.dead_lettered, 0);
+}
+
 static void another_file_of_that_name_is_refused(void **state)
 {
     (void)state;
@@ -180,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_taken_once_and_what_is_appended_later),
+        cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_first_line),
         cmocka_unit_test(another_file_of_that_name_is_refused),
         cmocka_unit_test(gzipped_files_are_read_and_broken_ones_refused),
         cmocka_unit_test(a_file_that_is_named_twice_is_refused),

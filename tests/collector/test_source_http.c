@@ -112,6 +112,71 @@ static void a_bad_item_is_named_by_its_place_and_the_rest_is_taken(void **state)
     stop(&daemon);
 }
 
+static void an_empty_array_is_no_mistake_but_half_of_one_is(void **state)
+{
+    (void)state;
+    struct daemon daemon;
+    int rc;
+    start(&daemon);
+
+    assert_string_equal(post(&daemon, " [ ]\n", &rc),
+                        "{\"accepted\":0,\"duplicates\":0,\"rejected\":[]}");
+    assert_int_equal(rc, 0);
+    assert_string_equal(post(&daemon, "[", &rc), "");
+    assert_int_equal(rc, SOURCE_HTTP_EMPTY);
+    stop(&daemon);
+}
+
+static void a_byte_order_mark_is_no_part_of_the_first_event(void **state)
+{
+    (void)state;
+    struct daemon daemon;
+    int rc;
+    start(&daemon);
+
+    assert_string_equal(post(&daemon, "\xef\xbb\xbf" PREDICTION("a") "\n" PREDICTION("b"), &rc),
+                        "{\"accepted\":2,\"duplicates\":0,\"rejected\":[]}");
+    assert_string_equal(post(&daemon, "\xef\xbb\xbf[" PREDICTION("c") "]", &rc),
+                        "{\"accepted\":1,\"duplicates\":0,\"rejected\":[]}");
+    stop(&daemon);
+}
+
+static void what_stands_behind_an_array_is_told(void **state)
+{
+    (void)state;
+    struct daemon daemon;
+    int rc;
+    start(&daemon);
+
+    assert_string_equal(post(&daemon, "[" PREDICTION("a") "]\n[" PREDICTION("b") "]", &rc),
+                        "{\"accepted\":1,\"duplicates\":0,\"rejected\":["
+                        "{\"index\":1,\"reason\":\"wrong_type\","
+                        "\"detail\":\"the event is not an object\"}]}");
+    stop(&daemon);
+}
+
+static void more_events_than_are_taken_at_a_time_are_refused_for_good(void **state)
+{
+    (void)state;
+    struct daemon daemon;
+    struct err err = {0};
+    struct buf answer;
+    AUTO_FREE char *body = malloc(200004);
+    assert_non_null(body);
+    memset(body, '1', 200003);
+    for (size_t i = 1; i < 200002; i += 2)
+        body[i] = '\n';
+    start(&daemon);
+    buf_init(&answer, 1000);
+
+    assert_int_equal(source_http_ingest(daemon.http, body, 200002, &answer, &err),
+                     SOURCE_HTTP_MANY);
+
+    assert_string_equal(err.text, "100001 events at a time are more than 100000: send fewer");
+    buf_finish(&answer);
+    stop(&daemon);
+}
+
 static int count_rows(void *context, struct store *store, struct err *err)
 {
     (void)store;
@@ -191,6 +256,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_object_an_array_and_lines_are_all_taken),
+        cmocka_unit_test(an_empty_array_is_no_mistake_but_half_of_one_is),
+        cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_first_event),
+        cmocka_unit_test(what_stands_behind_an_array_is_told),
+        cmocka_unit_test(more_events_than_are_taken_at_a_time_are_refused_for_good),
         cmocka_unit_test(a_bad_item_is_named_by_its_place_and_the_rest_is_taken),
         cmocka_unit_test(another_thread_s_call_runs_between_batches_until_the_end),
         cmocka_unit_test(many_who_post_at_once_are_all_answered),

@@ -240,6 +240,16 @@ static void a_whole_number_is_printed_as_it_is_read(void **state)
     }
 }
 
+static void only_a_whole_byte_order_mark_at_the_beginning_is_one(void **state)
+{
+    (void)state;
+    assert_int_equal(text_order_mark("\xef\xbb\xbf{", 4), 3);
+    assert_int_equal(text_order_mark("\xef\xbb\xbf", 3), 3);
+    assert_int_equal(text_order_mark("\xef\xbb", 2), 0);
+    assert_int_equal(text_order_mark("{\xef\xbb\xbf", 4), 0);
+    assert_int_equal(text_order_mark("", 0), 0);
+}
+
 static void utf8_is_told_from_what_only_looks_like_it(void **state)
 {
     (void)state;
@@ -347,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_number_is_printed_in_its_fewest_digits),
         cmocka_unit_test(a_rounded_number_is_what_printf_gives),
         cmocka_unit_test(a_whole_number_is_printed_as_it_is_read),
+        cmocka_unit_test(only_a_whole_byte_order_mark_at_the_beginning_is_one),
         cmocka_unit_test(utf8_is_told_from_what_only_looks_like_it),
         cmocka_unit_test(json_text_is_always_json),
         cmocka_unit_test(each_byte_of_a_json_text_is_looked_at),

@@ -1,11 +1,13 @@
 """What is no event is counted, kept and never stops the flow. Rows F14, F29, F31, F33 and F35."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
+import threading
 import time
 
-from daemon import configuration, run_program
+from daemon import PROGRAM, configuration, run_program, yaml
 from database import check_sound, query, totals
 from events import BAD, START, prediction, stream, write_jsonl
 from kafka import wait_until
@@ -98,14 +100,19 @@ def _fill(path):
             pass
 
 
-def F31_a_full_disk_stops_consuming_and_room_resumes_it_without_loss(story):
-    kafka = story.kafka()
+def _small_disk(story):
     disk = story.path("disk")
     os.makedirs(disk)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], check=False, capture_output=True)
     if mounted.returncode:
         story.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
     story.at_end(lambda: subprocess.run(["umount", "-l", disk], check=False))
+    return disk
+
+
+def F31_a_full_disk_stops_consuming_and_room_resumes_it_without_loss(story):
+    kafka = story.kafka()
+    disk = _small_disk(story)
     topics = story.topics(kafka, stream(2000, seed=61), 2)
     group = story.topic("group")
     settings = configuration(kafka.brokers, list(topics), group, storage={"path": f"{disk}/assay.db"})
@@ -135,6 +142,68 @@ def F31_a_full_disk_stops_consuming_and_room_resumes_it_without_loss(story):
     wait_until(daemon.is_ready, 60, "the daemon to go on")
     check_as_undisturbed(story, kafka, topics, daemon)
     check_sound(daemon.database)
+
+
+def _replay_on_a_disk_with(story, disk, room, source, events):
+    """`assay replay` of `source` into a new database on a disk that has `room` bytes left: (process, file of its errors)."""
+    settings = configuration(storage={"path": f"{disk}/assay.db"})
+    settings["alerts"] = [{"name": "low", "model": "credit", "metric": "accuracy", "window": "1h", "below": 0.1}]
+    with open(story.path("assay.yaml"), "w", encoding="utf-8") as out:
+        out.write(yaml(settings))
+    for name in os.listdir(disk):
+        os.remove(f"{disk}/{name}")
+    _fill(f"{disk}/filler")
+    os.truncate(f"{disk}/filler", os.path.getsize(f"{disk}/filler") - room)
+    errors = story.path("errors")
+    with open(errors, "wb") as said:
+        process = subprocess.Popen(
+            [PROGRAM, "replay", "-c", "assay.yaml", source], cwd=story.folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
+        )
+    story.at_end(lambda: process.poll() is None and process.kill())
+    if source == "-":
+        threading.Thread(target=_feed, args=(process.stdin, events), daemon=True).start()
+    return process, errors
+
+
+def _feed(pipe, path):
+    try:
+        with open(path, "rb") as events, pipe:
+            shutil.copyfileobj(events, pipe)
+    except BrokenPipeError:
+        pass  # who reads has ended
+
+
+def _text(path):
+    with open(path, encoding="utf-8") as said:
+        return said.read()
+
+
+def F31_a_replay_says_that_the_disk_is_full_and_goes_on_when_there_is_room(story):
+    disk = _small_disk(story)
+    events = write_jsonl(story.path("events.jsonl"), stream(20_000, seed=62))
+    process, errors = _replay_on_a_disk_with(story, disk, 2_000_000, events, events)
+    full = f"assay: {disk}/assay.db: the disk is full: nothing is taken until that is over; Ctrl-C ends the replay, and what is stored is kept\n"
+
+    wait_until(lambda: _text(errors), 60, "the replay to say that it waits")
+    equal(_text(errors), full)
+    os.remove(f"{disk}/filler")
+    equal(process.wait(timeout=120), 0)
+
+    equal(_text(errors), full + f"assay: {disk}/assay.db: takes events again\n")
+    with open(events, "rb") as lines:
+        equal(totals(f"{disk}/assay.db")["consumed"], sum(1 for _ in lines))
+
+
+def F31_standard_input_that_a_full_disk_cut_says_where_to_go_on(story):
+    disk = _small_disk(story)
+    events = write_jsonl(story.path("events.jsonl"), stream(20_000, seed=62))
+    process, errors = _replay_on_a_disk_with(story, disk, 2_000_000, "-", events)
+
+    equal(process.wait(timeout=120), 74)
+
+    stored = totals(f"{disk}/assay.db")["consumed"]
+    end = f": no room on the disk: standard input cannot be read again; its first {stored} lines are stored: give the others, or all of it as a file\n"
+    assert _text(errors).startswith(f"assay: {disk}/assay.db: ") and _text(errors).endswith(end), (stored, _text(errors))
 
 
 def F33_a_file_that_is_no_database_is_refused_and_left_alone(story):

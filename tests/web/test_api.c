@@ -199,6 +199,11 @@ static void events_go_to_the_collector_and_its_answer_comes_back(void **state)
     assert_int_equal(answer.retry_after_s, 1);
     api_answer_finish(&answer);
 
+    ingested.answer = WEB_TOO_MANY;
+    assert_true(call(site, "POST", "/api/v1/events", "{}", &answer, &err) < 0);
+    assert_int_equal(answer.status, 413);
+    api_answer_finish(&answer);
+
     ingested.answer = ERR_FULL;
     assert_int_equal(call(site, "POST", "/api/v1/events", "{}", &answer, &err), ERR_FULL);
     assert_int_equal(answer.status, 429);
@@ -233,6 +238,11 @@ static void facts_of_a_version_are_checked_before_they_are_kept(void **state)
 
     must(call(site, "PUT", target, "{\"notes\":\"x\",\"artifact_bytes\":12}", &answer, &err), &err);
     assert_string_equal(kept, "credit/v5 {\"artifact_bytes\":12,\"notes\":\"x\"}");
+    api_answer_finish(&answer);
+
+    assert_int_equal(call(site, "PUT", "/api/v1/models/credti/versions/v5", "{}", &answer, &err),
+                     ERR_NOT_FOUND);
+    assert_string_equal(err.text, "no model \"credti\"; did you mean \"credit\"?");
     api_answer_finish(&answer);
 
     assert_int_equal(call(site, "PUT", target, "{\"note\":\"x\"}", &answer, &err), ERR_USAGE);

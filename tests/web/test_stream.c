@@ -131,6 +131,21 @@ static void who_was_away_for_a_restart_hears_how_things_stand(void **state)
     listener_free(listener);
 }
 
+static void who_knows_a_later_change_than_there_is_hears_how_things_stand(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    tick(site, 0);
+    site_serve(site);
+
+    struct listener *listener = listen_from(site, "812");
+
+    hear(listener, "event: window\ndata: {\"change\":1,");
+    hear(listener, "event: alert\ndata: {\"change\":1,\"alerts\":[],\"more\":0,\"firing\":0}");
+    hear(listener, "event: transition\ndata: {\"change\":1,\"experiments\":[]}");
+    listener_free(listener);
+}
+
 /* Alert i enters a phase, with its row of history. */
 static void write_alert(struct site *site, int i, int phase)
 {
@@ -331,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_commit_is_heard_by_everybody_who_listens),
         cmocka_unit_test(who_reconnects_hears_what_was_missed),
         cmocka_unit_test(who_was_away_for_a_restart_hears_how_things_stand),
+        cmocka_unit_test(who_knows_a_later_change_than_there_is_hears_how_things_stand),
         cmocka_unit_test(an_alert_that_changes_is_heard_once),
         cmocka_unit_test(only_what_changed_is_told_of_alerts_also_their_end_and_an_acknowledgement),
         cmocka_unit_test(of_many_alerts_at_once_a_hundred_are_named_and_the_rest_counted),
