@@ -8,7 +8,7 @@
 #include "storage/commit.h"
 #include "storage/erase.h"
 #include "storage/references.h"
-#include "tests/lib/collector_bench.h"
+#include "tests/lib/changes_found.h"
 #include "tests/lib/credit_log.h"
 #include "tests/test.h"
 
@@ -69,7 +69,7 @@ static void fill(struct sim_log *log)
     fill_model(log, "credit");
 }
 
-static void set_reference(struct temp *temp)
+static void set_reference(const struct temp *temp)
 {
     struct rng rng = rng_of(6);
     struct buf text;
@@ -96,43 +96,6 @@ static void set_reference(struct temp *temp)
     must(commit_begin(store, &err), &err);
     must(commit_reference(store, "credit", NULL, reference, "file", CREDIT_START, &err), &err);
     must(commit_end(store, &err), &err);
-}
-
-/* Every change of credit and every detector's state, as text; malloc'd. */
-static char *results(struct collector_bench *bench)
-{
-    static const char *const sql[] = {
-        "SELECT version || ' ' || kind || ' ' || name || ' ' || at_ms || ' ' || "
-        "began_ms || ' ' || direction || ' ' || ifnull(mean_before, '-') || ' ' || "
-        "ifnull(mean_after, '-') || ' ' || run || ' ' || n_after || ' ' || statistic "
-        "FROM change_points WHERE model = 'credit' ORDER BY seq",
-        "SELECT name || ' ' || hex(bytes) FROM change_detectors WHERE model = 'credit' "
-        "ORDER BY version, kind, name",
-        "SELECT 'waiting ' || count(*) FROM change_waiting"};
-    struct buf text;
-    buf_init(&text, 1 << 20);
-    for (int i = 0; i < 3; i++) {
-        sqlite3_stmt *s = NULL;
-        assert_int_equal(sqlite3_prepare_v2(store_db(bench->store), sql[i], -1, &s, NULL),
-                         SQLITE_OK);
-        while (sqlite3_step(s) == SQLITE_ROW)
-            buf_printf(&text, "%s\n", (const char *)sqlite3_column_text(s, 0));
-        sqlite3_finalize(s);
-    }
-    buf_u8(&text, 0);
-    assert_false(buf_failed(&text));
-    return (char *)text.data;
-}
-
-static char *run(struct sim_log *log, const struct sim_options *options, uint64_t crashes)
-{
-    struct collector_bench bench;
-    AUTO(temp) struct temp *temp = temp_new();
-    set_reference(temp);
-    bench_read_killed(&bench, temp, yaml, log, options, crashes);
-    char *text = results(&bench);
-    bench_close(&bench);
-    return text;
 }
 
 static void every_stream_that_changed_is_found_once(void **state)
@@ -166,7 +129,7 @@ static void every_stream_that_changed_is_found_once(void **state)
                  (long long)changed + 20000, (long long)changed - 5000, expected[i].before,
                  slack / 2, expected[i].after, slack);
         if (bench_number(&bench, sql) < 1) {
-            char *text = results(&bench);
+            char *text = changes_found(&bench, "credit");
             fail_msg("%s is not found as it should be:\n%.3000s", expected[i].name, text);
         }
     }
@@ -184,23 +147,14 @@ static void crashes_and_batches_change_no_bit_of_what_is_found(void **state)
 {
     (void)state;
     struct sim_log log = {0};
+    const struct changes_log credit = {&log, yaml, "credit", set_reference};
     struct sim_options options = {.seed = 1, .max_batch = 4096, .ends = true, .bounded = true};
     fill(&log);
-    char *expected = run(&log, &options, 0);
+    char *expected = changes_found_in(&credit, &options, 0);
     assert_non_null(strstr(expected, "accuracy"));
     assert_non_null(strstr(expected, "waiting 0"));
 
-    for (uint64_t seed = 2; seed < 6; seed++) {
-        struct sim_options other = {.seed = seed,
-                                    .max_batch = seed * seed * 7,
-                                    .redeliver_percent = 10,
-                                    .rebalance_percent = seed == 5 ? 3 : 0,
-                                    .ends = true,
-                                    .bounded = true};
-        char *seen = run(&log, &other, seed % 3 * 2);
-        assert_string_equal(expected, seen);
-        free(seen);
-    }
+    changes_found_always(&credit, expected);
     free(expected);
     sim_log_finish(&log);
 }
@@ -269,7 +223,7 @@ static char *run_beside_churn(struct sim_log *log, bool churn_goes)
     }
     bench_drain(&bench);
     assert_true(bench_number(&bench, churn_detectors) > 0);
-    char *text = results(&bench);
+    char *text = changes_found(&bench, "credit");
     bench_close(&bench);
     return text;
 }

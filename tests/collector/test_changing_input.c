@@ -6,7 +6,7 @@
 
 #include "common/rng.h"
 #include "storage/change_points.h"
-#include "tests/lib/collector_bench.h"
+#include "tests/lib/changes_found.h"
 #include "tests/lib/credit_log.h"
 #include "tests/test.h"
 
@@ -56,43 +56,6 @@ static void fill(struct sim_log *log, enum disturbance disturbance)
     }
 }
 
-/* Every change and every detector's state, as text; malloc'd. */
-static char *results(struct collector_bench *bench)
-{
-    static const char *const sql[] = {
-        "SELECT model || name || ' ' || at_ms || ' ' || began_ms || ' ' || "
-        "direction || ' ' || "
-        "ifnull(mean_before, '-') || ' ' || ifnull(mean_after, '-') || ' ' || "
-        "run "
-        "FROM change_points ORDER BY seq",
-        "SELECT model || name || ' ' || hex(bytes) FROM change_detectors ORDER "
-        "BY model, name",
-        "SELECT 'waiting ' || count(*) FROM change_waiting"};
-    struct buf text;
-    buf_init(&text, 1 << 20);
-    for (int i = 0; i < 3; i++) {
-        sqlite3_stmt *s = NULL;
-        assert_int_equal(sqlite3_prepare_v2(store_db(bench->store), sql[i], -1, &s, NULL),
-                         SQLITE_OK);
-        while (sqlite3_step(s) == SQLITE_ROW)
-            buf_printf(&text, "%s\n", (const char *)sqlite3_column_text(s, 0));
-        sqlite3_finalize(s);
-    }
-    buf_u8(&text, 0);
-    assert_false(buf_failed(&text));
-    return (char *)text.data;
-}
-
-static char *run(struct sim_log *log, const struct sim_options *options, uint64_t kills)
-{
-    struct collector_bench bench;
-    AUTO(temp) struct temp *temp = temp_new();
-    bench_read_killed(&bench, temp, yaml, log, options, kills);
-    char *text = results(&bench);
-    bench_close(&bench);
-    return text;
-}
-
 static void what_comes_twice_or_is_corrected_counts_as_it_came_first(void **state)
 {
     (void)state;
@@ -100,9 +63,12 @@ static void what_comes_twice_or_is_corrected_counts_as_it_came_first(void **stat
     fill(&calm, CALM);
     fill(&repeated, REPEATED);
 
-    char *expected = run(&calm, &in_order, 0), *seen = run(&repeated, &in_order, 0);
+    const struct changes_log once = {&calm, yaml, NULL, NULL},
+                             twice = {&repeated, yaml, NULL, NULL};
+    char *expected = changes_found_in(&once, &in_order, 0);
+    char *seen = changes_found_in(&twice, &in_order, 0);
 
-    assert_non_null(strstr(expected, "creditaccuracy"));
+    assert_non_null(strstr(expected, " accuracy "));
     assert_non_null(strstr(expected, " down "));
     assert_string_equal(expected, seen);
     free(expected);
@@ -155,11 +121,12 @@ static void numbers_beyond_bounds_give_finite_means_and_the_same_ones_after_a_cr
                                           "mean_before IS NULL OR mean_after IS NULL OR "
                                           "abs(mean_before) > 3.5e38 OR abs(mean_after) > 3.5e38"),
                      0);
-    char *expected = results(&bench);
+    char *expected = changes_found(&bench, NULL);
     bench_close(&bench);
     struct sim_options other = {
         .seed = 3, .max_batch = 77, .redeliver_percent = 10, .ends = true, .bounded = true};
-    char *seen = run(&log, &other, 3);
+    const struct changes_log extremes = {&log, yaml, NULL, NULL};
+    char *seen = changes_found_in(&extremes, &other, 3);
     assert_string_equal(expected, seen);
     free(expected);
     free(seen);
