@@ -40,8 +40,8 @@ static double run_at(struct rng *rng, double limit, bool both)
     change_shape_init(&shape, LIMITS_FIRST, 1e15, (double)NAN);
     change_shape_set_limit(&shape, limit);
     if (!both) {
-        shape.limit_short = limit;
-        shape.limit_long = (double)INFINITY;
+        shape.limits[0] = limit;
+        shape.limits[1] = (double)INFINITY;
     }
     while (!change_shape_update(&shape, 0, (unsigned)rng_below(rng, SHAPE_BINS), 0, &found))
         ;

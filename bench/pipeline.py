@@ -2,7 +2,7 @@
 """How fast and how small: Kafka -> SQLite against a bare consumer, replay against a bare parser, what
 profiles cost, what many pending predictions cost. About five minutes.
 
-usage: pipeline.py [--events N] [--pending N] [--rounds N]
+usage: pipeline.py [--events N] [--pending N] [--rounds N] [--only drift]
 
 Every figure is a ratio within one run, on one machine, against the same log or file; absolute
 figures stand beside it for orientation. Prints Markdown, row by row; `./dev bench` runs it on a release build.
@@ -37,6 +37,7 @@ FEATURES = {f"f{i}": {"type": "numeric", "min": -1e6, "max": 1e6} for i in range
 FEATURES["city"] = {"type": "categorical", "values": ["berlin", "paris", "gdansk", "lyon"]}
 FEATURES["plan"] = {"type": "categorical"}
 MODEL = {"name": "credit", "task": "binary", "positive": 1, "label_horizon": "7d", "features": FEATURES}
+WATCHED = {**MODEL, "changes": {"expected_run_time": 1_000_000}}  # 3 metrics, 10 features, @score and @prediction
 
 
 def write_events(path, n, labels=True):
@@ -98,9 +99,10 @@ def consumed(daemon):
     return sum(offsets(daemon.database).values())
 
 
-def measure_assay(kafka, topic, total, folder, program=PROGRAM, reference=None):
+def measure_assay(kafka, topic, total, folder, program=PROGRAM, reference=None, model=None):
     """(events/s, CPU-µs an event, longest commit in s, resident bytes) between the first commit and the last."""
-    daemon = Daemon(folder, configuration(kafka.brokers, [topic], "bench-" + os.path.basename(folder), models=[MODEL]))
+    group = "bench-" + os.path.basename(folder)
+    daemon = Daemon(folder, configuration(kafka.brokers, [topic], group, models=[model or MODEL]))
     if reference:
         daemon.write_configuration()
         load = ["reference", "load", "-c", "assay.yaml", "--model", MODEL["name"], reference]
@@ -140,8 +142,9 @@ def write_reference(n, path):
 
 
 def bench_drift(kafka, n, rounds, folder):
-    """((events/s, CPU-µs an event) without profiles, the same with drift): medians of rounds that take turns on the
-    topic of bench_pipeline. Without: bench/profiles_away.c. With: a reference's grid, components and classifier."""
+    """(events/s, CPU-µs an event) without profiles, the same with drift, and with drift and detectors of changes:
+    medians of rounds that take turns on the topic of bench_pipeline. Without: bench/profiles_away.c. With: a
+    reference's grid, components, classifier and estimates."""
     total = sum(kafka.ends("joined", PARTITIONS))
     reference = f"{folder}/reference.jsonl"
     write_reference(n, reference)
@@ -150,7 +153,8 @@ def bench_drift(kafka, n, rounds, folder):
     for i in range(rounds):
         without = measure_assay(kafka, "joined", total, f"{folder}/without-{i}", program=away)
         drift = measure_assay(kafka, "joined", total, f"{folder}/drift-{i}", reference=reference)
-        rows.append((*without[:2], *drift[:2]))
+        changes = measure_assay(kafka, "joined", total, f"{folder}/changes-{i}", reference=reference, model=WATCHED)
+        rows.append((*without[:2], *drift[:2], *changes[:2]))
     return [statistics.median(column) for column in zip(*rows)]
 
 
@@ -217,11 +221,16 @@ def say_pipeline(measured):
     say(f"| resident after it ({total:,} events of {size:.0f} bytes) | {int(memory) >> 20} MiB | |")
 
 
+def say_lost(what, without, measured):
+    (rate, cpu), (with_rate, with_cpu) = without, measured
+    rates = f"{rate / 1e3:.0f} k → {with_rate / 1e3:.0f} k events/s"
+    say(f"| Kafka → SQLite, throughput lost to {what} | {1 - with_rate / rate:.0%} ({rates}) | ≤ 25% |")
+    say(f"| CPU an event for it | {1 - cpu / with_cpu:.0%} of it ({cpu:.2f} → {with_cpu:.2f} µs) | |")
+
+
 def say_drift(measured):
-    rate, cpu, drift_rate, drift_cpu = measured
-    rates = f"{rate / 1e3:.0f} k → {drift_rate / 1e3:.0f} k events/s"
-    say(f"| Kafka → SQLite, throughput lost to drift | {1 - drift_rate / rate:.0%} ({rates}) | ≤ 25% |")
-    say(f"| CPU an event for it | {1 - cpu / drift_cpu:.0%} of it ({cpu:.2f} → {drift_cpu:.2f} µs) | |")
+    say_lost("drift", measured[:2], measured[2:4])
+    say_lost("drift and changes on 15 streams", measured[:2], measured[4:])
 
 
 def say_pending(measured, n):
@@ -247,10 +256,15 @@ def main():
     options.add_argument("--events", type=int, default=1_000_000, help="predictions, each with a label")
     options.add_argument("--pending", type=int, default=1_000_000)
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--only", choices=["drift"], help="what drift and changes cost from Kafka to SQLite")
     options = options.parse_args()
     say("| what | figure | aim |\n|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
         with Kafka(heap="1g") as kafka:
+            if options.only:
+                fill(kafka, "joined", events_file(options.events))
+                say_drift(bench_drift(kafka, options.events, options.rounds, folder))
+                return
             say_pipeline(bench_pipeline(kafka, options.events, options.rounds, folder))
             say_drift(bench_drift(kafka, options.events, options.rounds, folder))
             say_pending(bench_pending(kafka, options.pending, folder), options.pending)

@@ -505,34 +505,51 @@ static void fetch_event(const struct message *message)
     __builtin_prefetch(message->payload);
 }
 
+/* Nothing behind it is taken before the look that it waits for. */
+static bool waits_for_look(const struct collector *collector, const struct decoded *decoded)
+{
+    return wants_looks(collector) && !decoded->reason && decoded->n_events &&
+           decoded->event->ts_ms >= collector->look_ms;
+}
+
+/* Decodes as far ahead of message i as there is room; *last: it waits for a look, and what is
+   behind it would be decoded in vain. */
+static size_t decode_ahead(struct collector *collector, struct partition *partition,
+                           const struct message *messages, size_t n, size_t i, size_t ahead)
+{
+    struct decoded *ring = collector->ring;
+    for (; ahead < n && ahead < i + INGEST_AHEAD; ahead++) {
+        if (ahead > i && waits_for_look(collector, &ring[(ahead - 1) % INGEST_AHEAD]))
+            break;
+        if (ahead + INGEST_AHEAD < n)
+            fetch_event(&messages[ahead + INGEST_AHEAD]);
+        decode(collector, partition->format->ring[ahead % INGEST_AHEAD], &messages[ahead],
+               &ring[ahead % INGEST_AHEAD]);
+    }
+    if (i + INGEST_AHEAD / 2 < ahead) {
+        const struct decoded *soon = &ring[(i + INGEST_AHEAD / 2) % INGEST_AHEAD];
+        if (!soon->reason && soon->n_events)
+            pending_prefetch_record(collector->pending, soon->id);
+    }
+    return ahead;
+}
+
 int ingest_messages(struct collector *collector, struct partition *partition,
                     const struct message *messages, size_t n, size_t *done, struct err *err)
 {
-    struct decoded *ring = collector->ring;
     const struct message *last = NULL;
     size_t ahead = 0;
     int rc = 0;
     size_t i = 0;
     for (; i < n; i++) {
-        for (; ahead < n && ahead < i + INGEST_AHEAD; ahead++) {
-            if (ahead + INGEST_AHEAD < n)
-                fetch_event(&messages[ahead + INGEST_AHEAD]);
-            decode(collector, partition->format->ring[ahead % INGEST_AHEAD], &messages[ahead],
-                   &ring[ahead % INGEST_AHEAD]);
-        }
-        if (i + INGEST_AHEAD / 2 < ahead) {
-            const struct decoded *soon = &ring[(i + INGEST_AHEAD / 2) % INGEST_AHEAD];
-            if (!soon->reason && soon->n_events)
-                pending_prefetch_record(collector->pending, soon->id);
-        }
-        struct decoded *decoded = &ring[i % INGEST_AHEAD];
+        ahead = decode_ahead(collector, partition, messages, n, i, ahead);
+        struct decoded *decoded = &collector->ring[i % INGEST_AHEAD];
         int place = judge_offset(collector, partition, &messages[i]);
         if (place == 2)
             break;
         if (place == 1)
             continue;
-        if (wants_looks(collector) && !decoded->reason && decoded->n_events &&
-            decoded->event->ts_ms >= collector->look_ms) {
+        if (waits_for_look(collector, decoded)) {
             partition->blocked = true;
             partition->head_ts_ms = decoded->event->ts_ms;
             break;

@@ -1,9 +1,12 @@
 /*
  * The distance of a window of W values: sum over bins of (share at or below - even share)², times
  * W / 32: Cramér–von Mises with the integral taken at the bins' edges. In whole numbers that is
- * sum of deviation² / (32 W), kept up as values come and go: W is a multiple of 32. A value in bin b
- * adds 1 to the deviations from b on; the one that leaves takes it back. All bins are changed, eight
- * at a time, whichever they are: asking which of them changed costs more.
+ * sum of deviation² / (32 W), where W is a multiple of 32.
+ *
+ * An event moves a value from one bin to another and so changes at most 31 of the deviations by
+ * one: as a vector they grow by √31 at most. So it is known how many events a window needs at least
+ * before it can be at its limit, and until then only the values in each bin are counted. The
+ * distance is looked at where it could be there: what is told is what looking at each event tells.
  */
 #include "stats/change_shape.h"
 
@@ -13,15 +16,26 @@
 #include "stats/change_shape_limits.h"
 
 /* The short window has eight times as many chances in the same run: what makes it as rare. */
-static const double CAUTION = 1.05;      /* rather late than early */
-static const double SHORT_EXCESS = 0.42; /* ln(8) × 2 / π²: the tail of the distance's law */
+static const double CAUTION = 1.05;         /* rather late than early */
+static const double SHORT_EXCESS = 0.42;    /* ln(8) × 2 / π²: the tail of the distance's law */
+static const double EVENTS_A_UNIT = 0.1796; /* a little less than 1 / √31 */
+static const int sizes[2] = {SHAPE_SHORT, SHAPE_LONG};
+
+static void look_from(struct change_shape *shape, int which, uint64_t n)
+{
+    shape->windows[which].look = n;
+    const uint64_t other = shape->windows[1 - which].look;
+    shape->look = n < other ? n : other;
+}
 
 void change_shape_set_limit(struct change_shape *shape, double limit)
 {
     double n = shape->n_reference;
     bool both = n >= SHAPE_MIN_REFERENCE_LONG;
-    shape->limit_short = (limit + (both ? SHORT_EXCESS : 0)) * (1 + SHAPE_SHORT / n);
-    shape->limit_long = both ? limit * (1 + SHAPE_LONG / n) : (double)INFINITY;
+    shape->limits[0] = (limit + (both ? SHORT_EXCESS : 0)) * (1 + SHAPE_SHORT / n);
+    shape->limits[1] = both ? limit * (1 + SHAPE_LONG / n) : (double)INFINITY;
+    for (int i = 0; i < 2; i++)
+        look_from(shape, i, (uint64_t)sizes[i]);
 }
 
 double change_shape_limit(double expected, bool both)
@@ -32,24 +46,16 @@ double change_shape_limit(double expected, bool both)
     return limits[i] + (at - i) * (limits[i + 1] - limits[i]); /* the law's tail is exponential */
 }
 
-/* Every bin lacks its share of the values, which come in turn. */
-static void window_clear(struct shape_window *window, int size)
-{
-    window->squares = 0;
-    for (int i = 0; i < SHAPE_BINS; i++) {
-        window->deviation[i] = (int16_t)(-(i + 1) * (size / SHAPE_BINS));
-        window->squares += window->deviation[i] * window->deviation[i];
-    }
-}
-
 static void start_anew(struct change_shape *shape)
 {
     shape->n = 0;
     shape->sum = 0;
     memset(shape->ring, 0, sizeof(shape->ring));
     memset(shape->block_sums, 0, sizeof(shape->block_sums));
-    window_clear(&shape->windows[0], SHAPE_SHORT);
-    window_clear(&shape->windows[1], SHAPE_LONG);
+    for (int i = 0; i < 2; i++) {
+        memset(shape->windows[i].counts, 0, sizeof(shape->windows[i].counts));
+        look_from(shape, i, (uint64_t)sizes[i]);
+    }
 }
 
 void change_shape_init(struct change_shape *shape, double expected, double n, double mean)
@@ -94,39 +100,15 @@ unsigned change_shape_bin_category(const struct reference_feature *feature, uint
     return bin_between(below / all, (below + (double)feature->bin_counts[bin]) / all, hash);
 }
 
-enum {
-    LANES = 8
-};
-typedef int16_t lanes __attribute__((vector_size(LANES * sizeof(int16_t)), aligned(2), may_alias));
-
-static lanes lanes_at(const int16_t *from)
+/* Of the deviations of n values, a multiple of the bins. */
+static int32_t squares_of(const uint16_t *counts, int n)
 {
-    return *(const lanes *)from;
-}
-
-static int sum_of(lanes x)
-{
-    x += __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3);
-    x += __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5);
-    x += __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6);
-    return x[0];
-}
-
-/* A value in bin `in` comes, one in bin `out` goes; SHAPE_BINS: none. The squares grow by the sum of
-   (d + s)² - d² = s (2d + s), where a step s is -1, 0 or 1: at most 2 × 12,032 + 32. */
-static void window_move(struct shape_window *window, unsigned in, unsigned out)
-{
-    static const int16_t steps[2 * SHAPE_BINS] = {
-        [SHAPE_BINS... 2 * SHAPE_BINS - 1] = 1}; /* from SHAPE_BINS - b on: those of bin b */
-    const int16_t *const come = steps + SHAPE_BINS - in, *const go = steps + SHAPE_BINS - out;
-    lanes grown = {0};
-    for (int i = 0; i < SHAPE_BINS; i += LANES) {
-        const lanes step = lanes_at(come + i) - lanes_at(go + i);
-        const lanes before = lanes_at(window->deviation + i), after = before + step;
-        *(lanes *)(window->deviation + i) = after;
-        grown += step * (before + after);
+    int32_t deviation = 0, squares = 0;
+    for (int i = 0; i < SHAPE_BINS; i++) {
+        deviation += counts[i] - n / SHAPE_BINS;
+        squares += deviation * deviation;
     }
-    window->squares += sum_of(grown);
+    return squares;
 }
 
 static double distance_of(int32_t squares, int size)
@@ -134,16 +116,39 @@ static double distance_of(int32_t squares, int size)
     return (double)squares / (SHAPE_BINS * size);
 }
 
-static void slide(struct change_shape *shape, int which, uint64_t size, unsigned bin)
+/* 0 before the window is full. */
+static double distance_now(const struct change_shape *shape, int which)
 {
-    const unsigned old = shape->n < size ? SHAPE_BINS : shape->ring[(shape->n - size) % SHAPE_LONG];
-    window_move(&shape->windows[which], bin, old);
+    return shape->n < (uint64_t)sizes[which]
+               ? 0
+               : distance_of(squares_of(shape->windows[which].counts, sizes[which]), sizes[which]);
 }
 
-/* 0 before the window is full. */
-static double distance_now(const struct change_shape *shape, int which, int size)
+/* Is the window at its limit? If not, it is looked at again when it could be. */
+static bool at_limit(struct change_shape *shape, int which, double *distance)
 {
-    return shape->n < (uint64_t)size ? 0 : distance_of(shape->windows[which].squares, size);
+    const int size = sizes[which];
+    const double limit = shape->limits[which];
+    if (shape->n < shape->windows[which].look)
+        return false;
+    const int32_t squares = squares_of(shape->windows[which].counts, size);
+    *distance = distance_of(squares, size);
+    if (*distance >= limit)
+        return true;
+    const double left = sqrt(limit * SHAPE_BINS * size) - sqrt(squares);
+    const double events = fmin(fmax(left * EVENTS_A_UNIT, 0), SHAPE_LONG);
+    look_from(shape, which, shape->n + (uint64_t)events + 1);
+    return false;
+}
+
+/* A value in bin `in` comes; the oldest goes, if the window is full. */
+static void slide(struct change_shape *shape, int which, unsigned in)
+{
+    const uint64_t size = (uint64_t)sizes[which];
+    uint16_t *const counts = shape->windows[which].counts;
+    counts[in]++;
+    if (shape->n >= size)
+        counts[shape->ring[(shape->n - size) % SHAPE_LONG]]--;
 }
 
 /*
@@ -152,20 +157,14 @@ static double distance_now(const struct change_shape *shape, int which, int size
  */
 static uint64_t events_since(const struct change_shape *shape)
 {
-    int32_t counts[SHAPE_BINS] = {0};
+    uint16_t counts[SHAPE_BINS] = {0};
     uint64_t best = SHAPE_SHORT, within = shape->n < SHAPE_LONG ? shape->n : SHAPE_LONG;
     double largest = -1;
     for (uint64_t back = 1; back <= within; back++) {
         counts[shape->ring[(shape->n - back) % SHAPE_LONG]]++;
         if (back % SHAPE_SHORT)
             continue;
-        int32_t squares = 0;
-        for (int32_t below = 0, i = 0; i < SHAPE_BINS; i++) {
-            below += counts[i];
-            const int32_t deviation = below - (i + 1) * (int32_t)(back / SHAPE_BINS);
-            squares += deviation * deviation;
-        }
-        const double distance = distance_of(squares, (int)back);
+        const double distance = distance_of(squares_of(counts, (int)back), (int)back);
         if (distance > largest) {
             largest = distance;
             best = back;
@@ -194,7 +193,7 @@ static void tell_blocks(const struct change_shape *shape, struct change_found *f
                                               : shape->reference_mean;
 }
 
-static void tell(const struct change_shape *shape, bool is_long, double distance,
+static void tell(const struct change_shape *shape, int which, double distance,
                  struct change_found *found)
 {
     *found = (struct change_found){
@@ -204,7 +203,7 @@ static void tell(const struct change_shape *shape, bool is_long, double distance
         .before = NAN,
         .after = NAN,
         .statistic = distance,
-        .limit = is_long ? shape->limit_long : shape->limit_short,
+        .limit = shape->limits[which],
     };
     tell_blocks(shape, found);
 }
@@ -213,23 +212,20 @@ static void tell(const struct change_shape *shape, bool is_long, double distance
  */
 static void recheck(struct change_shape *shape)
 {
-    bool both = isfinite(shape->limit_long);
-    int size = both ? SHAPE_LONG : SHAPE_SHORT;
-    if (shape->n < (uint64_t)size)
+    const int which = isfinite(shape->limits[1]) ? 1 : 0;
+    if (shape->n < (uint64_t)sizes[which])
         return;
-    double limit = both ? shape->limit_long : shape->limit_short;
-    shape->changed = distance_now(shape, both, size) > limit / 2;
+    shape->changed = distance_now(shape, which) > shape->limits[which] / 2;
     if (shape->changed)
         start_anew(shape);
 }
 
-int change_shape_update(struct change_shape *shape, int64_t ts_ms, unsigned bin, double value,
-                        struct change_found *found)
+static void count(struct change_shape *shape, int64_t ts_ms, unsigned bin, double value)
 {
-    slide(shape, 0, SHAPE_SHORT, bin);
-    slide(shape, 1, SHAPE_LONG, bin);
+    const uint64_t block = shape->n / SHAPE_SHORT % SHAPE_BLOCKS;
+    slide(shape, 0, bin);
+    slide(shape, 1, bin);
     shape->ring[shape->n % SHAPE_LONG] = (uint8_t)bin;
-    uint64_t block = shape->n / SHAPE_SHORT % SHAPE_BLOCKS;
     if (shape->n % SHAPE_SHORT == 0) {
         shape->block_sums[block] = 0;
         shape->block_ms[block] = ts_ms;
@@ -237,33 +233,42 @@ int change_shape_update(struct change_shape *shape, int64_t ts_ms, unsigned bin,
     shape->block_sums[block] += value;
     shape->sum += value;
     shape->n++;
-    if (shape->changed) {
-        recheck(shape);
+}
+
+static int look(struct change_shape *shape, struct change_found *found)
+{
+    double distance = 0;
+    int which = 0;
+    while (which < 2 && !at_limit(shape, which, &distance))
+        which++;
+    if (which == 2)
         return 0;
-    }
-    double distance = distance_now(shape, 0, SHAPE_SHORT);
-    bool is_long = false;
-    if (distance < shape->limit_short) {
-        is_long = true;
-        distance = distance_now(shape, 1, SHAPE_LONG);
-        if (distance < shape->limit_long)
-            return 0;
-    }
-    tell(shape, is_long, distance, found);
+    tell(shape, which, distance, found);
     start_anew(shape);
     shape->changed = true;
     return 1;
 }
 
+int change_shape_update(struct change_shape *shape, int64_t ts_ms, unsigned bin, double value,
+                        struct change_found *found)
+{
+    count(shape, ts_ms, bin, value);
+    if (shape->changed) {
+        recheck(shape);
+        return 0;
+    }
+    return shape->n < shape->look ? 0 : look(shape, found);
+}
+
 double change_shape_distance(const struct change_shape *shape)
 {
-    double n = shape->n_reference, distance = 0;
+    double n = shape->n_reference;
     bool both = n >= SHAPE_MIN_REFERENCE_LONG;
-    if (shape->n >= SHAPE_SHORT)
-        distance =
-            distance_now(shape, 0, SHAPE_SHORT) / (1 + SHAPE_SHORT / n) - (both ? SHORT_EXCESS : 0);
+    double distance = shape->n < SHAPE_SHORT ? 0
+                                             : distance_now(shape, 0) / (1 + SHAPE_SHORT / n) -
+                                                   (both ? SHORT_EXCESS : 0);
     if (both && shape->n >= SHAPE_LONG)
-        distance = fmax(distance, distance_now(shape, 1, SHAPE_LONG) / (1 + SHAPE_LONG / n));
+        distance = fmax(distance, distance_now(shape, 1) / (1 + SHAPE_LONG / n));
     return distance;
 }
 
@@ -304,9 +309,9 @@ int change_shape_load(struct change_shape *shape, struct reader *in, struct err 
     memcpy(shape->ring, ring, kept);
     for (uint64_t back = 1; back <= kept; back++) {
         unsigned bin = shape->ring[(n - back) % SHAPE_LONG];
-        window_move(&shape->windows[1], bin, SHAPE_BINS);
+        shape->windows[1].counts[bin]++;
         if (back <= SHAPE_SHORT)
-            window_move(&shape->windows[0], bin, SHAPE_BINS);
+            shape->windows[0].counts[bin]++;
     }
     shape->n = n;
     return 0;

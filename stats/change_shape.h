@@ -4,7 +4,8 @@
  *
  * Shape    each value is put by its rank in the reference into one of 32 bins that are equally
  *          probable while nothing changed; the Cramér–von Mises distance of the last 64 and of the
- *          last 512 values from equal shares is kept up in whole numbers
+ *          last 512 values from equal shares is taken in whole numbers, at each event at which it
+ *          could be at its limit
  * Ties     a value that the reference has more than once is put at a random place among its
  *          equals, from the event's own hash: so the ranks are even for every distribution, and
  *          one table of limits serves numbers and categories alike. Categories stand in the order
@@ -40,17 +41,18 @@ struct change_shape {
     double expected;
     double n_reference;
     double reference_mean;          /* NaN: categories */
-    double limit_short, limit_long; /* of the distance; limit_long INFINITY: not looked at */
+    double limits[2];               /* of the distance, short, long; INFINITY: not looked at */
     bool changed;                   /* no alarm before a whole window is like the reference again */
     uint64_t n;                     /* of this run */
+    uint64_t look;                  /* no window can be at its limit before that event */
     uint8_t ring[SHAPE_LONG];       /* bins; event n at n % SHAPE_LONG */
     double sum;                     /* of the run's values */
     int64_t block_ms[SHAPE_BLOCKS]; /* event time of the first of each block of 64 */
     double block_sums[SHAPE_BLOCKS]; /* of the last blocks of 64; the newest is not full yet */
     struct shape_window {
-        int16_t deviation[SHAPE_BINS]; /* values up to bin i - (i + 1) × window / 32 */
-        int32_t squares;               /* of them, summed */
-    } windows[2];                      /* short, long */
+        uint16_t counts[SHAPE_BINS]; /* of its values, by bin */
+        uint64_t look;               /* it cannot be at its limit before that event */
+    } windows[2];                    /* short, long */
 };
 
 /* `n` values of the reference. */

@@ -149,6 +149,69 @@ static void a_shift_of_a_distribution_is_found_and_dated(void **state)
     assert_int_equal(shape.n, 0);
 }
 
+/* The distance of the last `size` of n bins, counted anew; 0 before there are so many. */
+static double distance_of_last(const uint8_t *bins, size_t n, size_t size)
+{
+    int32_t deviation = 0, squares = 0, counts[SHAPE_BINS] = {0};
+    for (size_t i = n - size; n >= size && i < n; i++)
+        counts[bins[i]]++;
+    for (int i = 0; n >= size && i < SHAPE_BINS; i++) {
+        deviation += counts[i] - (int32_t)size / SHAPE_BINS;
+        squares += deviation * deviation;
+    }
+    return squares / (double)(SHAPE_BINS * size);
+}
+
+/* Runs from a shape's start to its alarm. The share of what goes into the first bins wanders, so
+   that distances are often close to their limits. */
+static void run_beside_counting(struct rng *rng, double n_reference, uint64_t *by_long)
+{
+    enum {
+        MOST = 20000
+    };
+    static uint8_t bins[MOST];
+    struct change_shape shape;
+    struct change_found found;
+    size_t n = 0;
+    bool expected = false, told = false;
+    change_shape_init(&shape, 1000, n_reference, (double)NAN);
+    while (!expected && !told && n < MOST) {
+        const double share = 0.08 * sin((double)n / 300);
+        const bool low = rng_uniform(rng) < fabs(share);
+        bins[n] = (uint8_t)(rng_below(rng, low ? SHAPE_BINS / 2 : SHAPE_BINS));
+        told = change_shape_update(&shape, (int64_t)n, bins[n], 0, &found);
+        n++;
+        const double last[] = {distance_of_last(bins, n, SHAPE_SHORT),
+                               distance_of_last(bins, n, SHAPE_LONG)};
+        const int which = last[0] < shape.limits[0];
+        expected = last[which] >= shape.limits[which];
+        assert_int_equal(told, expected);
+        if (told) {
+            assert_int_equal(found.run, n);
+            assert_float_equal(found.statistic, last[which], 0);
+            *by_long += (uint64_t)which;
+        }
+    }
+    assert_true(expected);
+}
+
+static void an_alarm_falls_on_the_first_event_at_which_a_window_is_at_its_limit(void **state)
+{
+    enum {
+        RUNS = 60
+    };
+    (void)state;
+    struct rng rng = rng_of(41);
+    uint64_t by_long = 0, none = 0;
+    for (int i = 0; i < RUNS; i++) {
+        run_beside_counting(&rng, 1e9, &by_long);
+        run_beside_counting(&rng, 1000, &none); /* too few for the long window */
+    }
+    print_message("%d alarms, %d of the long window\n", RUNS, (int)by_long);
+    assert_in_range(by_long, 1, RUNS - 1);
+    assert_int_equal(none, 0);
+}
+
 static void a_spread_that_grows_keeps_its_mean_and_is_found(void **state)
 {
     (void)state;
@@ -346,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_rate_that_falls_to_nothing_is_found_too),
         cmocka_unit_test(a_rate_that_was_never_seen_has_a_chart_all_the_same),
         cmocka_unit_test(a_shift_of_a_distribution_is_found_and_dated),
+        cmocka_unit_test(an_alarm_falls_on_the_first_event_at_which_a_window_is_at_its_limit),
         cmocka_unit_test(a_spread_that_grows_keeps_its_mean_and_is_found),
         cmocka_unit_test(a_mean_that_stays_alarms_as_seldom_as_asked_whatever_its_law),
         cmocka_unit_test(an_error_that_grows_by_half_is_found_dated_and_told_with_both_means),
