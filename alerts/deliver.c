@@ -1,6 +1,6 @@
 /*
- * The thread's round: what has ended is judged and handed to the writer in one transaction; what
- * is due is started; then it sleeps in curl_multi_poll until a socket moves, deliver_wake is
+ * The thread's round: what has ended is judged; what is due is started; outcomes are handed to the
+ * writer in one transaction; then it sleeps in curl_multi_poll until a socket moves, deliver_wake is
  * called, or the next row is due. All state of a notification is in its row, so a crash at any
  * point repeats at most the attempts under way, with the same webhook-id.
  */
@@ -265,8 +265,6 @@ static int start_due(void *context, const struct outbox_row *row, struct err *er
 
 static void flush_attempts(struct deliver *deliver)
 {
-    if (!deliver->n_attempts)
-        return;
     struct err err = {0};
     if (writer_call(&deliver->options.writer, write_attempts, deliver, &err) &&
         !atomic_load(&deliver->stopping))
@@ -276,12 +274,23 @@ static void flush_attempts(struct deliver *deliver)
 }
 
 /* Each writing interrupts the writer with a commit, and while it catches up, with two. Lost
-   outcomes are only sent again. */
-static void settle(struct deliver *deliver)
+   outcomes are only sent again. True: it was time for it. */
+static bool settle(struct deliver *deliver)
 {
     int64_t since_ms = clock_boot_ms(deliver->options.clock) - deliver->noted_boot_ms;
-    if (deliver->n_flights == 0 || since_ms >= SETTLE_MS || deliver->n_attempts > MAX_FLIGHTS)
-        flush_attempts(deliver);
+    const bool due =
+        deliver->n_flights == 0 || since_ms >= SETTLE_MS || deliver->n_attempts > MAX_FLIGHTS;
+    if (!deliver->n_attempts || !due)
+        return false;
+    flush_attempts(deliver);
+    return true;
+}
+
+static void start_all_due(struct deliver *deliver)
+{
+    struct err err = {0};
+    if (outbox_due(deliver->store, now(deliver), DUE_AT_ONCE, start_due, deliver, &err))
+        log_write(deliver->options.log, LEVEL_WARNING, "alerts", "%s", err.text);
 }
 
 static int sleep_ms(struct deliver *deliver)
@@ -310,11 +319,9 @@ static void *run(void *context)
             if (message->msg == CURLMSG_DONE)
                 land(deliver, message->easy_handle, message->data.result);
         }
-        settle(deliver);
-        struct err err = {0};
-        if (outbox_due(deliver->store, now(deliver), DUE_AT_ONCE, start_due, deliver, &err))
-            log_write(deliver->options.log, LEVEL_WARNING, "alerts", "%s", err.text);
-        settle(deliver);
+        start_all_due(deliver); /* first: those that land together are not the last ones yet */
+        if (settle(deliver))
+            start_all_due(deliver); /* what waited in its group for what is stored now */
         curl_multi_perform(deliver->multi, &running);
         curl_multi_poll(deliver->multi, NULL, 0, sleep_ms(deliver), NULL);
     }

@@ -392,6 +392,28 @@ static void while_others_are_under_way_outcomes_are_written_together(void **stat
     close(silent);
 }
 
+static void outcomes_that_come_together_wait_for_those_that_are_started_after_them(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct answering receiver;
+    answering_start(&receiver, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    begin_with(&w, receiver.yaml);
+    for (int i = 0; i < 12; i++) { /* a receiver is sent four at a time */
+        char group[16];
+        snprintf(group, sizeof(group), "g%d", i);
+        write_row(&w, "dead", group);
+    }
+    start(&w); /* its clock stands still */
+
+    until_attempts(&w, 12);
+
+    assert_int_equal(atomic_load(&w.n_writes), 1);
+    assert_int_equal(atomic_load(&receiver.n), 12);
+    end(&w);
+    answering_stop(&receiver);
+}
+
 static void after_410_nothing_more_is_sent_there(void **state)
 {
     (void)state;
@@ -424,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_reload_brings_other_receivers),
         cmocka_unit_test(a_receiver_is_not_tried_before_the_time_it_asked_for),
         cmocka_unit_test(while_others_are_under_way_outcomes_are_written_together),
+        cmocka_unit_test(outcomes_that_come_together_wait_for_those_that_are_started_after_them),
         cmocka_unit_test(after_410_nothing_more_is_sent_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
