@@ -397,6 +397,7 @@ static int flush_due(struct alerts *alerts, const struct due_groups *due, int64_
                                 .audit = announce_audit_head(alerts->store),
                                 .wall_ms = wall_ms};
     for (size_t i = 0; i < due->n && rc >= 0; i++) {
+        store_pause(alerts->store);
         rc = flush_group(all, &due->rows[i], err);
         written += rc > 0;
     }

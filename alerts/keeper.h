@@ -31,11 +31,12 @@ struct alerts {
     struct alert **by_id; /* the same, sorted */
     size_t n;
     struct log_limit unreadable;
-    struct look_changes changes;    /* of the last look */
-    struct backgrounds backgrounds; /* looked up in this look */
-    int64_t looked_ms;              /* event time of the last look */
-    int64_t ticked_ms;              /* the same, or of the last tick after it */
-    bool unsettled;                 /* looks have shared a transaction that is still open … */
+    struct look_changes changes; /* of the last look */
+    struct look_changes
+        crowd;         /* of the look whose changes are, or were, written beside the next ones */
+    int64_t looked_ms; /* event time of the last look */
+    int64_t ticked_ms; /* the same, or of the last tick after it */
+    bool unsettled;    /* looks have shared a transaction that is still open … */
     int64_t settled_looked_ms, settled_ticked_ms; /* … and what it was before them */
     atomic_int by_phase[4];                       /* for other threads */
 };

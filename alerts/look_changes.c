@@ -14,19 +14,18 @@ enum {
 
 void look_changes_start(struct alerts *alerts, const struct outside *outside, bool wall)
 {
-    store_recall(alerts->store); /* of the look before */
+    store_await(alerts->store); /* in a turn the crowd of a look before may still be written */
     struct look_changes *changes = &alerts->changes;
     changes->n = 0;
     changes->any = changes->begun = false;
     changes->look_ms = outside->now_ms;
     changes->wall_ms = outside->wall_ms;
     changes->wall = wall;
-    alerts->backgrounds.n = 0;
+    changes->backgrounds.n = 0;
 }
 
-void look_changes_drop(struct alerts *alerts)
+void look_changes_drop(struct look_changes *changes)
 {
-    struct look_changes *changes = &alerts->changes;
     free(changes->kept);
     changes->kept = NULL;
     changes->n = changes->capacity = 0;
@@ -98,28 +97,42 @@ static const char *clock_of(const struct alert_rule *rule, bool wall)
     return wall || untold ? "wall" : "event";
 }
 
-static int write_event(struct glance *glance, struct look_change *change)
+static bool is_over(enum alert_event event)
+{
+    return event == ALERT_RESOLVED || event == ALERT_CAME_BACK;
+}
+
+/* What stands behind a change that somebody is told of. */
+static void read_background(struct alerts *alerts, struct look_changes *changes,
+                            const struct look_change *change, struct background *out)
+{
+    const bool told = is_over(change->event) || change->event == ALERT_FIRED ||
+                      change->event == ALERT_WENT_SILENT;
+    *out = (struct background){.cause = "", .action = ""};
+    if (told)
+        background_read(out, &changes->backgrounds, alerts->store, alerts->config, alerts->readings,
+                        change->alert->rule, &change->reading);
+}
+
+static int write_event(struct glance *glance, struct look_changes *changes,
+                       struct look_change *change)
 {
     static const char *const events[] = {"",        "pending",   "firing",   "resolved",
                                          "no_data", "data_back", "withdrawn"};
-    const struct look_changes *changes = &glance->alerts->changes;
     const struct alert *alert = glance->alert;
     const struct alert_rule *rule = alert->rule;
     const enum alert_event event = change->event;
     struct reading *reading = &change->reading;
     struct store *store = glance->alerts->store;
     reading_tell(rule, reading);
-    bool over = event == ALERT_RESOLVED || event == ALERT_CAME_BACK;
-    struct background background = {.cause = "", .action = ""};
-    if (over || event == ALERT_FIRED || event == ALERT_WENT_SILENT)
-        background_read(&background, &glance->alerts->backgrounds, store, glance->alerts->config,
-                        glance->alerts->readings, rule, reading);
+    struct background background;
+    read_background(glance->alerts, changes, change, &background);
     struct notice_facts facts = {
         .id = alert->id,
         .state = &change->state,
         .reading = reading,
         .background = &background,
-        .over_ms = over ? glance->wall_ms : -1,
+        .over_ms = is_over(event) ? glance->wall_ms : -1,
         .url = glance->alerts->url,
     };
     AUTO_FREE char *data = notice_alert(rule, &facts);
@@ -155,9 +168,8 @@ static int write_event(struct glance *glance, struct look_change *change)
 }
 
 /* What is kept so far; the commit of the look begins with the first of it. */
-static int write_kept(struct alerts *alerts, struct err *err)
+static int write_kept(struct alerts *alerts, struct look_changes *changes, struct err *err)
 {
-    struct look_changes *changes = &alerts->changes;
     int rc = changes->begun || !changes->n ? 0 : commit_begin(alerts->store, err);
     if (!rc && !changes->begun && changes->n && !changes->wall)
         rc = commit_fact(alerts->store, COMMIT_LOOK, changes->look_ms, err);
@@ -165,45 +177,66 @@ static int write_kept(struct alerts *alerts, struct err *err)
     for (size_t i = 0; i < changes->n && !rc; i++) {
         struct look_change *change = &changes->kept[i];
         struct glance glance = {alerts, change->alert, changes->wall_ms, err};
+        store_pause(alerts->store);
         rc = change->event == ALERT_NOTHING ? commit_alert_clear(alerts->store, change->alert->id,
                                                                  change->state.clear_since_ms, err)
-                                            : write_event(&glance, change);
+                                            : write_event(&glance, changes, change);
     }
     changes->n = 0;
     return rc;
 }
 
-static int write_all(struct alerts *alerts, int rc, struct err *err)
+static int write_all(struct alerts *alerts, struct look_changes *changes, int rc, struct err *err)
 {
-    struct look_changes *changes = &alerts->changes;
     if (!rc)
-        rc = write_kept(alerts, err);
+        rc = write_kept(alerts, changes, err);
     if (changes->begun && !rc)
         rc = commit_end(alerts->store, err);
     if (changes->begun && rc)
         commit_rollback(alerts->store);
     if (changes->capacity > CROWD)
-        look_changes_drop(alerts);
+        look_changes_drop(changes);
     return rc;
 }
 
-/* Nobody can flush while the store is lent, so that is done here. */
+/*
+ * By the borrower. What stands behind the crowd is read before the next look may write what it covers. Nobody can flush
+ * while the store is lent, so that is done here.
+ */
 static int write_crowd(void *context, struct store *store, struct err *err)
 {
     (void)store;
     struct alerts *alerts = context;
+    struct look_changes *crowd = &alerts->crowd;
+    struct background ignored;
+    for (size_t i = 0; i < crowd->n; i++)
+        read_background(alerts, crowd, &crowd->kept[i], &ignored);
     int64_t next_ms;
-    int rc = write_all(alerts, 0, err);
-    int n = rc ? rc : alerts_flush_now(alerts, alerts->changes.wall_ms, &next_ms, err);
+    int rc = write_all(alerts, crowd, 0, err);
+    int n = rc ? rc : alerts_flush_now(alerts, crowd->wall_ms, &next_ms, err);
     if (n > 0)
-        alerts->changes.n_letters += n;
+        crowd->n_letters += n;
     return n < 0 ? n : 0;
+}
+
+static int lend_crowd(struct alerts *alerts, struct err *err)
+{
+    const int n_letters = alerts->crowd.n_letters; /* of another one that shares the transaction */
+    look_changes_drop(&alerts->crowd);
+    alerts->crowd = alerts->changes;
+    alerts->crowd.n_letters = n_letters;
+    alerts->changes = (struct look_changes){.any = true};
+    return store_lend(alerts->store, write_crowd, alerts, err);
 }
 
 int look_changes_keep(struct alerts *alerts, const struct look_change *change, struct err *err)
 {
     struct look_changes *changes = &alerts->changes;
-    int rc = changes->n == MAX_KEPT ? write_kept(alerts, err) : 0;
+    int rc = 0;
+    if (changes->n == MAX_KEPT) {
+        store_recall(alerts->store);
+        rc = write_kept(alerts, changes, err);
+    }
     if (rc)
         return rc;
     if (changes->n == changes->capacity) {
@@ -221,7 +254,9 @@ int look_changes_keep(struct alerts *alerts, const struct look_change *change, s
 
 int look_changes_write(struct alerts *alerts, int rc, struct err *err)
 {
+    if (alerts->changes.n) /* rows come in the order of their looks */
+        store_recall(alerts->store);
     if (!rc && alerts->changes.n >= CROWD && commit_is_shared(alerts->store))
-        return store_lend(alerts->store, write_crowd, alerts, err);
-    return write_all(alerts, rc, err);
+        return lend_crowd(alerts, err);
+    return write_all(alerts, &alerts->changes, rc, err);
 }

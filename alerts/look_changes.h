@@ -1,14 +1,15 @@
 /*
  * What a look changes: kept while the rules are read, and written afterwards, in one commit. When thousands of alerts
  * change at one look of a backlog, the store is lent for that (storage/lend.h): words and rows are made beside the
- * reading of the log.
+ * reading of the log, and beside the next looks, which have the store in turns while they change nothing.
  *
  * Shape    look_changes_start → look_changes_keep (each) → look_changes_write; in alerts/keeper.h
- * Threads  the writer's
+ * Threads  the writer's; those of a crowd are the borrower's until the store is recalled
  */
 #pragma once
 
 #include "alerts/alert.h"
+#include "alerts/background.h"
 #include "alerts/reading.h"
 
 struct alert;
@@ -29,11 +30,12 @@ struct look_changes {
     int64_t look_ms; /* event time */
     int64_t wall_ms;
     bool wall;     /* caused by the wall clock, not by events */
-    int n_letters; /* notifications that were written beside the look */
+    int n_letters; /* of a crowd: notifications that were written with it */
+    struct backgrounds backgrounds;
 };
 
 void look_changes_start(struct alerts *alerts, const struct outside *outside, bool wall);
 int look_changes_keep(struct alerts *alerts, const struct look_change *change, struct err *err);
 /* All of it in one commit, or nothing when `rc`, what the look came to so far, is a failure. */
 int look_changes_write(struct alerts *alerts, int rc, struct err *err);
-void look_changes_drop(struct alerts *alerts);
+void look_changes_drop(struct look_changes *changes);

@@ -158,7 +158,8 @@ void alerts_free(struct alerts *alerts)
         return;
     if (alerts->store)
         store_recall(alerts->store);
-    look_changes_drop(alerts);
+    look_changes_drop(&alerts->changes);
+    look_changes_drop(&alerts->crowd);
     readings_free(alerts->readings);
     route_free(alerts->route);
     receiver_set_free(alerts->receivers);
@@ -234,15 +235,15 @@ static void keep_settled(struct alerts *alerts)
 
 bool alerts_settle(struct alerts *alerts)
 {
-    bool letters = alerts->changes.n_letters > 0;
-    alerts->changes.n_letters = 0;
+    bool letters = alerts->crowd.n_letters > 0;
+    alerts->crowd.n_letters = 0;
     alerts->unsettled = false;
     return letters;
 }
 
 void alerts_restore(struct alerts *alerts)
 {
-    alerts->changes.n_letters = 0;
+    alerts->crowd.n_letters = 0;
     if (!alerts->unsettled)
         return;
     for (size_t i = 0; i < alerts->n; i++)

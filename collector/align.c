@@ -7,6 +7,7 @@
  * then all is written, the look is taken, and the next second is set.
  */
 #include "collector/loop.h"
+#include "storage/lend.h"
 
 enum {
     MAX_LOOKS = 64 /* a step */
@@ -88,7 +89,7 @@ static void end_looks(struct collector *collector)
 
 /* All that the look covers can be read before anybody decides by it; where nothing is new, it
    already can. */
-static int take_look(struct collector *collector, int64_t *next_ms, struct err *err)
+static int take_look_alone(struct collector *collector, int64_t *next_ms, struct err *err)
 {
     int rc = changing_look(collector->changing, collector->look_ms, err);
     const bool new = collector->look_dirty || collector->unwritten || is_observed(collector) ||
@@ -104,6 +105,18 @@ static int take_look(struct collector *collector, int64_t *next_ms, struct err *
     struct err why = {0};
     rc = collector->options.at_look(collector->options.context, collector->look_ms, next_ms, &why);
     return share_looked(collector, rc, &why, err);
+}
+
+/* While a crowd of alerts is written beside us, a look at which nobody changes anything has the
+   store in between. */
+static int take_look(struct collector *collector, int64_t *next_ms, struct err *err)
+{
+    struct store *store = collector->options.store;
+    if (!is_observed(collector))
+        (void)store_interrupt(store);
+    int rc = take_look_alone(collector, next_ms, err);
+    store_resume(store);
+    return rc;
 }
 
 /* So that calls and commits get their turn. */

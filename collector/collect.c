@@ -16,7 +16,8 @@
 
 enum {
     HEALTH_EVERY_MS = 200,
-    STEP_MS = 100, /* of collector_run: how long it waits for messages */
+    STEP_MS = 100,    /* of collector_run: how long it waits for messages */
+    LENT_STEP_MS = 5, /* the same while calls and commits wait for who has the store */
     BURST_EVENTS = 1000,
 };
 
@@ -264,13 +265,13 @@ static bool calls_wait(const struct collector *collector)
 
 static int finish_round(struct collector *collector, bool worked, struct err *err)
 {
-    if (!worked && calls_wait(collector))
-        store_recall(collector->options.store); /* there is nothing better to do meanwhile */
     int rc = align_looks(collector, err);
     bool end = !rc && all_ended(collector);
-    /* The end of a burst is not left waiting: there is time for it now. */
-    bool rested = !worked && (collector->uncommitted >= BURST_EVENTS ||
-                              (shares(collector) && !collector->looks_left));
+    /* The end of a burst is not left waiting: there is time for it now, or once what is written
+       beside us is there. */
+    bool rested =
+        !worked && !store_is_lent(collector->options.store) &&
+        (collector->uncommitted >= BURST_EVENTS || (shares(collector) && !collector->looks_left));
     if (!rc && !collector->degraded && (end || rested || commit_due(collector)))
         rc = commit_now(collector, err);
     if (!rc && collector->dead_topic && !collector->degraded && !collector->reload &&
@@ -279,7 +280,7 @@ static int finish_round(struct collector *collector, bool worked, struct err *er
     /* A replay ends as tidy as a daemon is. */
     end &= !collector->degraded;
     const bool untidy = end && (collector->aging || collector->stale_values);
-    if (!rc && (!worked || untidy))
+    if (!rc && (untidy || (!worked && !store_is_lent(collector->options.store))))
         rc = tidy_idle(collector, err);
     if (!rc && end && !untidy && !collector->reload)
         return COLLECTOR_END;
@@ -358,6 +359,19 @@ static int take_calls(struct collector *collector, struct err *err)
     return rc;
 }
 
+/* How long of it may be waited for events. */
+static int time_to_wait(const struct collector *collector, int timeout_ms)
+{
+    const bool lent = store_is_lent(collector->options.store);
+    const int64_t left =
+        COMMIT_EVERY_MS - (clock_boot_ms(collector->clock) - collector->last_commit_boot_ms);
+    if (collector->uncommitted && left < timeout_ms)
+        timeout_ms = left > 0 ? (int)left : 0;
+    if (calls_wait(collector) && !lent)
+        timeout_ms = 0;
+    return lent && timeout_ms > LENT_STEP_MS ? LENT_STEP_MS : timeout_ms;
+}
+
 int collector_step(struct collector *collector, int timeout_ms, struct err *err)
 {
     bool worked = false;
@@ -374,13 +388,9 @@ int collector_step(struct collector *collector, int timeout_ms, struct err *err)
     if (!rc)
         rc = take_stashes(collector, &worked, err);
     if (!rc && !collector->restart) {
-        int64_t left =
-            COMMIT_EVERY_MS - (clock_boot_ms(collector->clock) - collector->last_commit_boot_ms);
-        if (collector->uncommitted && left < timeout_ms)
-            timeout_ms = left > 0 ? (int)left : 0;
-        if (worked || collector->looks_left || calls_wait(collector))
+        if (worked || collector->looks_left)
             timeout_ms = 0;
-        rc = poll_sources(collector, timeout_ms, &worked, err);
+        rc = poll_sources(collector, time_to_wait(collector, timeout_ms), &worked, err);
     }
     if (!rc && collector->deferred) {
         rc = collector->deferred;

@@ -29,7 +29,7 @@ static int begin(struct store *store, struct err *err)
     return rc;
 }
 
-static int lost(const struct store *store, struct err *err)
+int store_lost(const struct store *store, struct err *err)
 {
     const struct lending *lending = &store->lending;
     if (lending->rc < 0)
@@ -41,9 +41,9 @@ static int lost(const struct store *store, struct err *err)
 
 int commit_begin(struct store *store, struct err *err)
 {
-    store_recall(store);
+    store_await(store);
     if (store->share == SHARE_LOST)
-        return lost(store, err);
+        return store_lost(store, err);
     if (store->in_commit)
         return err_set(err, -EINVAL, "%s: a commit is already open", store->path);
     int rc = store->share == SHARED ? 0 : begin(store, err);
@@ -98,7 +98,7 @@ static void undo(struct store *store)
 
 void commit_rollback(struct store *store)
 {
-    store_recall(store);
+    store_await(store);
     if (!store->in_commit)
         return;
     store->in_commit = false;
@@ -124,7 +124,7 @@ int commit_share_end(struct store *store, struct err *err)
 {
     store_recall(store);
     if (store->share != SHARED)
-        return lost(store, err);
+        return store_lost(store, err);
     if (store->in_commit)
         return err_set(err, -EINVAL, "%s: a commit is still open", store->path);
     int rc = end(store, err);

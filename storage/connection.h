@@ -48,6 +48,12 @@ struct lending { /* lend.c */
     bool lent;
     atomic_bool at_work;
     pthread_t lender, borrower;
+    pthread_mutex_t lock;   /* of a turn: … */
+    pthread_cond_t changed; /* … one of the next four, or at_work */
+    atomic_bool wanted;     /* the lender waits for its turn, or has it */
+    bool paused;            /* the borrower lets it */
+    bool turn;              /* the lender has it */
+    bool in_commit;         /* a part of the borrower's is open behind it */
     writer_fn *task;
     void *context;
     int rc; /* what the last task came to … */
@@ -100,6 +106,9 @@ int store_integer(struct store *store, const char *sql, int64_t otherwise, int64
 
 /* Fails unless a commit is open on a connection that may write. */
 int store_writing(struct store *store, struct err *err, const char *what);
+
+/* What was shared is rolled back: why. */
+int store_lost(const struct store *store, struct err *err);
 
 /* ERR_CORRUPT for bytes that SQLite takes and we do not; the connection writes no more. */
 int store_damaged(struct store *store, struct err *err, const char *format, ...)

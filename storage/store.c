@@ -31,7 +31,7 @@ enum {
 
 struct sqlite3 *store_db(struct store *store)
 {
-    store_recall(store);
+    store_await(store);
     return store->db;
 }
 
@@ -161,7 +161,7 @@ static bool is_bookkeeping(const char *sql)
 int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, struct err *err)
 {
     *out = NULL;
-    store_recall(store);
+    store_await(store);
     for (size_t i = 0; i < store->n_statements; i++) {
         struct cached_statement hit = store->statements[i];
         if (hit.sql != sql)
@@ -204,7 +204,7 @@ int statement_run(struct store *store, sqlite3_stmt *statement, struct err *err,
 
 int store_exec(struct store *store, const char *sql, struct err *err, const char *what)
 {
-    store_recall(store);
+    store_await(store);
     int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK ? 0 : store_fail(store, rc, err, what);
 }
@@ -214,7 +214,7 @@ int store_integer(struct store *store, const char *sql, int64_t otherwise, int64
 {
     sqlite3_stmt *statement;
     *out = otherwise;
-    store_recall(store);
+    store_await(store);
     int rc = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
     if (rc != SQLITE_OK)
         return store_fail(store, rc, err, sql);
@@ -228,10 +228,10 @@ int store_integer(struct store *store, const char *sql, int64_t otherwise, int64
 
 int store_writing(struct store *store, struct err *err, const char *what)
 {
-    store_recall(store);
+    store_await(store);
     if (!store->in_commit)
         return err_set(err, -EINVAL, "%s: %s outside a commit", store->path, what);
-    return 0;
+    return store->share == SHARE_LOST ? store_lost(store, err) : 0;
 }
 
 static int wal_pages(void *context, sqlite3 *db, const char *schema, int pages)
@@ -259,7 +259,7 @@ void store_limit_reads(struct store *store, const struct clock *clock, int64_t l
 
 int store_read_begin(struct store *store, struct err *err)
 {
-    store_recall(store);
+    store_await(store);
     /* The writer reads what it will commit. */
     if (store->read_depth > 0 || store->in_commit || store->share == SHARED) {
         store->read_depth++;

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include "storage/commit.h"
+#include "storage/lend.h"
 #include "tests/alerts/world.h"
 
 enum {
@@ -118,6 +119,93 @@ static void the_next_look_goes_on_from_a_crowd_that_may_not_be_written_yet(void 
     world_end(&w);
 }
 
+/* A look in a turn, if there is one: the crowd may be written already. */
+static void look_between(struct world *w, int64_t now_ms, int failed)
+{
+    (void)store_interrupt(w->store);
+    fill(w, start, 1000, failed, 10);
+    look(w, now_ms, WALL_MS);
+    store_resume(w->store);
+}
+
+static void looks_between_the_rows_of_a_crowd_change_none_of_them(void **state)
+{
+    (void)state;
+    struct world apart = {0}, shared = {0};
+    struct err err = {0};
+    crowd_begin(&apart);
+    fill(&apart, start, 1000, 500, 10);
+    look(&apart, start + 30000, WALL_MS);
+    assert_int_equal(flush(&apart, WALL_MS), 10);
+    look_between(&apart, start + 31000, 510);
+    look_between(&apart, start + 32000, 520);
+
+    crowd_begin(&shared);
+    fill(&shared, start, 1000, 500, 10);
+    must(commit_share(shared.store, &err), &err);
+    look(&shared, start + 30000, WALL_MS);
+    look_between(&shared, start + 31000, 510);
+    look_between(&shared, start + 32000, 520);
+    must(commit_share_end(shared.store, &err), &err);
+
+    AUTO_FREE char *expected = rows_of(apart.store);
+    AUTO_FREE char *found = rows_of(shared.store);
+    assert_string_equal(found, expected);
+    world_end(&apart);
+    world_end(&shared);
+}
+
+static void a_look_between_that_changes_something_comes_after_the_crowd(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    crowd_begin(&w);
+    fill(&w, start, 1000, 500, 10);
+    must(commit_share(w.store, &err), &err);
+    look(&w, start + 30000, WALL_MS);
+
+    look_between(&w, start + 31000, 510);
+    look_between(&w, start + 32000, 950); /* the rest of them fires, too few for a thread */
+    must(commit_share_end(w.store, &err), &err);
+
+    assert_int_equal(count(w.store, "SELECT count(*) FROM alert_history"), RULES);
+    assert_int_equal(
+        count(w.store, "SELECT max(id) FROM alert_history WHERE at_ms % 60000 = 30000"), FIRE);
+    assert_int_equal(
+        count(w.store, "SELECT min(id) FROM alert_history WHERE at_ms % 60000 = 32000"), FIRE + 1);
+    world_end(&w);
+}
+
+static void a_crowd_is_taken_back_with_the_look_between_that_fails(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    crowd_begin(&w);
+    fill(&w, start, 1000, 500, 10);
+    must(commit_share(w.store, &err), &err);
+    look(&w, start + 30000, WALL_MS);
+
+    (void)store_interrupt(w.store);
+    must(commit_begin(w.store, &err), &err);
+    commit_rollback(w.store);
+    store_resume(w.store);
+
+    assert_int_equal(commit_share_end(w.store, &err), -ECANCELED);
+    commit_share_undo(w.store);
+    alerts_restore(w.alerts);
+    assert_false(alerts_settle(w.alerts));
+    assert_int_equal(count(w.store,
+                           "SELECT (SELECT count(*) FROM alert_history) + (SELECT count(*) "
+                           "FROM alerts) + (SELECT count(*) FROM outbox)"),
+                     0);
+    look(&w, start + 30000, WALL_MS);
+    assert_int_equal(flush(&w, WALL_MS), 10);
+    assert_int_equal(count(w.store, "SELECT count(*) FROM alert_history"), FIRE);
+    world_end(&w);
+}
+
 static void a_crowd_that_cannot_be_written_is_taken_back_with_all_that_is_shared(void **state)
 {
     (void)state;
@@ -166,6 +254,9 @@ int main(void)
         cmocka_unit_test(
             a_crowd_that_is_written_beside_a_shared_look_leaves_what_a_look_of_its_own_leaves),
         cmocka_unit_test(the_next_look_goes_on_from_a_crowd_that_may_not_be_written_yet),
+        cmocka_unit_test(looks_between_the_rows_of_a_crowd_change_none_of_them),
+        cmocka_unit_test(a_look_between_that_changes_something_comes_after_the_crowd),
+        cmocka_unit_test(a_crowd_is_taken_back_with_the_look_between_that_fails),
         cmocka_unit_test(a_crowd_that_cannot_be_written_is_taken_back_with_all_that_is_shared),
         cmocka_unit_test(alerts_can_be_freed_while_their_crowd_is_written),
     };

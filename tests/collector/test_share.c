@@ -41,21 +41,32 @@ static int write_letter(struct store *store, int64_t look_ms, struct err *err)
     return commit_outbox(store, &row, err);
 }
 
-static int write_decision(struct decider *decider, int64_t look_ms, struct err *err)
+struct evidence {
+    char text[160];
+};
+
+/* What a look covers, as the rows say. */
+static struct evidence evidence_of(const struct decider *decider)
 {
-    struct store *store = decider->bench->store;
-    char detail[160];
-    snprintf(detail, sizeof(detail), "%lld: %lld consumed, %lld panes of %lld bytes",
+    struct evidence evidence;
+    snprintf(evidence.text, sizeof(evidence.text), "%lld: %lld consumed, %lld panes of %lld bytes",
              (long long)decider->decided,
              (long long)bench_number(decider->bench, "SELECT sum(consumed) FROM offsets"),
              (long long)bench_number(decider->bench, "SELECT count(*) FROM panes"),
              (long long)bench_number(decider->bench, "SELECT sum(length(state)) FROM panes"));
+    return evidence;
+}
+
+static int write_decision(struct decider *decider, int64_t look_ms, const struct evidence *evidence,
+                          struct err *err)
+{
+    struct store *store = decider->bench->store;
     const struct audit_row row = {.at_ms = look_ms,
                                   .clock = "event",
                                   .who = "decider",
                                   .action = "look",
                                   .subject = "credit",
-                                  .detail = detail};
+                                  .detail = evidence->text};
     int rc = commit_begin(store, err);
     if (!rc)
         rc = commit_audit(store, &row, err);
@@ -70,12 +81,16 @@ static int write_decision(struct decider *decider, int64_t look_ms, struct err *
     return rc;
 }
 
+/* The reading goes on first, mostly, and comes to the next look. */
 static int write_lent(void *context, struct store *store, struct err *err)
 {
     struct decider *decider = context;
-    (void)store;
-    sched_yield(); /* the reading goes on first, mostly */
-    int rc = write_decision(decider, decider->lent_look_ms, err);
+    const struct evidence evidence = evidence_of(decider); /* before the next look writes more */
+    for (int i = 0; i < 3; i++) {
+        sched_yield();
+        store_pause(store);
+    }
+    int rc = write_decision(decider, decider->lent_look_ms, &evidence, err);
     decider->decided += rc == 0;
     return rc;
 }
@@ -85,6 +100,7 @@ static int decide(void *context, int64_t look_ms, int64_t *next_look_ms, struct 
     struct decider *decider = context;
     (void)next_look_ms;
     decider->n_looks++;
+    store_recall(decider->bench->store); /* decisions come in the order of their looks */
     /* After a crash the last look may be taken again; nobody decides twice by it. */
     if (look_ms <= bench_number(decider->bench, "SELECT max(at_ms) FROM audit"))
         return 0;
@@ -93,7 +109,8 @@ static int decide(void *context, int64_t look_ms, int64_t *next_look_ms, struct 
     decider->lent_look_ms = look_ms;
     if (decider->lends)
         return store_lend(decider->bench->store, write_lent, decider, err);
-    int rc = write_decision(decider, look_ms, err);
+    const struct evidence evidence = evidence_of(decider);
+    int rc = write_decision(decider, look_ms, &evidence, err);
     decider->decided += rc == 0;
     if (decider->spy)
         decider->spy(decider);

@@ -224,6 +224,144 @@ static void a_store_that_is_lent_can_be_closed(void **state)
     sem_destroy(&errand.may);
 }
 
+struct patient { /* a task that writes facts with pauses in between, until it may end */
+    atomic_bool may_end;
+    sem_t begun;
+};
+
+static int write_with_pauses(void *context, struct store *store, struct err *err)
+{
+    struct patient *patient = context;
+    int rc = commit_begin(store, err);
+    int64_t n = 0;
+    for (bool last = false; !rc && !last; n++) {
+        last = atomic_load(&patient->may_end);
+        rc = commit_fact(store, "patient", n, err);
+        if (n == 0)
+            sem_post(&patient->begun);
+        store_pause(store);
+    }
+    return rc ? rc : commit_end(store, err);
+}
+
+static void patient_lend(struct patient *patient, struct store *store)
+{
+    struct err err = {0};
+    atomic_init(&patient->may_end, false);
+    sem_init(&patient->begun, 0, 0);
+    must(commit_share(store, &err), &err);
+    must(store_lend(store, write_with_pauses, patient, &err), &err);
+    sem_wait(&patient->begun);
+}
+
+static int write_errand(struct store *store, int64_t value, struct err *err)
+{
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_fact(store, "errand", value, err);
+    return rc ? rc : commit_end(store, err);
+}
+
+static void a_lender_writes_in_its_turns_while_the_task_has_a_part_open(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    AUTO(store) struct store *reader = temp_store(temp, STORE_READ);
+    struct err err = {0};
+    struct patient patient;
+    patient_lend(&patient, store);
+
+    for (int64_t i = 1; i <= 3; i++) {
+        assert_true(store_interrupt(store));
+        assert_false(store_interrupt(store)); /* it has it */
+        must(write_errand(store, i, &err), &err);
+        assert_int_equal(fact(store), i);
+        assert_true(store_is_lent(store));
+        store_resume(store);
+    }
+    assert_true(store_is_lent(store));
+    atomic_store(&patient.may_end, true);
+    must(commit_share_end(store, &err), &err);
+
+    assert_int_equal(fact(reader), 3);
+    int64_t left;
+    must(store_integer(reader, "SELECT value FROM facts WHERE key = 'patient'", -1, &left, &err),
+         &err);
+    assert_true(left >= 0);
+    sem_destroy(&patient.begun);
+}
+
+static void a_use_outside_a_turn_waits_for_the_end_and_so_does_a_recall_in_one(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    struct patient patient;
+    patient_lend(&patient, store);
+    assert_true(store_interrupt(store));
+
+    atomic_store(&patient.may_end, true);
+    store_recall(store);
+
+    assert_false(store_is_lent(store));
+    assert_false(store_interrupt(store)); /* there is nobody to wait for */
+    store_resume(store);
+    must(write_errand(store, 8, &err), &err);
+    store_pause(store); /* of nobody's task */
+    must(commit_share_end(store, &err), &err);
+    assert_int_equal(fact(store), 8);
+    sem_destroy(&patient.begun);
+}
+
+static void a_task_that_has_ended_leaves_no_turn_to_be_had(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    struct errand errand = {.value = 7};
+    sem_init(&errand.may, 0, 1);
+    must(commit_share(store, &err), &err);
+
+    must(store_lend(store, run, &errand, &err), &err);
+    assert_false(store_interrupt(store)); /* it never pauses */
+
+    assert_int_equal(fact(store), 7);
+    store_pause(store);
+    must(commit_share_end(store, &err), &err);
+    sem_destroy(&errand.may);
+}
+
+static void what_a_lender_takes_back_in_its_turn_the_task_cannot_go_on_with(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    struct patient patient;
+    patient_lend(&patient, store);
+    assert_true(store_interrupt(store));
+    must(commit_begin(store, &err), &err);
+
+    commit_rollback(store);
+    store_resume(store);
+
+    assert_int_equal(commit_begin(store, &err), -ECANCELED); /* the task has ended by itself */
+    assert_true(commit_share_is_lost(store));
+    commit_share_undo(store);
+    assert_int_equal(sqlite3_get_autocommit(store_db(store)), 1);
+    int64_t left;
+    must(store_integer(store, "SELECT count(*) FROM facts WHERE key = 'patient'", -1, &left, &err),
+         &err);
+    assert_int_equal(left, 0); /* nothing of it was written by itself */
+    must(commit_share(store, &err), &err);
+    must(write_errand(store, 9, &err), &err);
+    must(commit_share_end(store, &err), &err);
+    sem_destroy(&patient.begun);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +375,10 @@ int main(void)
         cmocka_unit_test(
             a_checkpoint_that_the_disk_refuses_ends_the_writing_and_the_next_commit_says_why),
         cmocka_unit_test(a_store_that_is_lent_can_be_closed),
+        cmocka_unit_test(a_lender_writes_in_its_turns_while_the_task_has_a_part_open),
+        cmocka_unit_test(a_use_outside_a_turn_waits_for_the_end_and_so_does_a_recall_in_one),
+        cmocka_unit_test(a_task_that_has_ended_leaves_no_turn_to_be_had),
+        cmocka_unit_test(what_a_lender_takes_back_in_its_turn_the_task_cannot_go_on_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
