@@ -8,6 +8,7 @@
 
 #include "abtest/decide.h"
 #include "common/cleanup.h"
+#include "common/json_print.h"
 #include "storage/audit.h"
 
 enum {
@@ -88,7 +89,9 @@ static const char *first_difference(json_t *then, json_t *now)
     json_t *value;
     json_object_foreach(now, key, value)
     {
-        if (!json_equal(value, json_object_get(then, key)))
+        AUTO_FREE char *a = json_print(json_object_get(then, key));
+        AUTO_FREE char *b = json_print(value);
+        if (!a || !b || strcmp(a, b) != 0)
             return key;
     }
     json_object_foreach(then, key, value)
@@ -101,8 +104,8 @@ static const char *first_difference(json_t *then, json_t *now)
 
 static int compare(json_t *then, json_t *now, struct err *err)
 {
-    AUTO_FREE char *a = then ? json_dumps(then, JSON_COMPACT) : NULL;
-    AUTO_FREE char *b = now ? json_dumps(now, JSON_COMPACT) : NULL;
+    AUTO_FREE char *a = then ? json_print(then) : NULL;
+    AUTO_FREE char *b = now ? json_print(now) : NULL;
     if (!now || !b)
         return err_set(err, -ENOMEM, "no memory for its verdict");
     if (!a || strcmp(a, b) != 0)

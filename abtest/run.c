@@ -7,6 +7,7 @@
 
 #include "abtest/exposure.h"
 #include "abtest/run_item.h"
+#include "common/json_print.h"
 #include "stats/bucket.h"
 #include "storage/transition.h"
 
@@ -135,7 +136,7 @@ static int create_configured(struct run *run, json_t *object, const struct run_a
     struct item *there = run_find(run, experiment->name);
     if (!there) {
         char name[EXPERIMENT_MAX_NAME_BYTES + 1];
-        AUTO_FREE char *text = json_dumps(object, JSON_COMPACT);
+        AUTO_FREE char *text = json_print(object);
         if (!text)
             return err_set(err, -ENOMEM, "experiments: no memory");
         return run_create(run, text, strlen(text), actor, name, err);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "abtest/run_item.h"
+#include "common/json_print.h"
 #include "storage/commit.h"
 #include "storage/looks.h"
 
@@ -47,7 +48,7 @@ static char *print_look(const struct item *item)
         (json_int_t)verdict->units_control, "treatment", (json_int_t)verdict->units_treatment,
         "srm", number(verdict->srm.p_value), "samples_needed", number(verdict->samples_needed),
         "metrics", print_metrics(item));
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = json ? json_print(json) : NULL;
     json_decref(json);
     return text;
 }

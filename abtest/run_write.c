@@ -11,6 +11,7 @@
 #include <zlib.h>
 
 #include "abtest/run_item.h"
+#include "common/json_print.h"
 #include "storage/audit.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
@@ -52,7 +53,7 @@ static json_t *print_ramp(const struct item *item)
 
 static char *dump(json_t *json)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = json ? json_print(json) : NULL;
     json_decref(json);
     return text;
 }

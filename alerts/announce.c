@@ -7,6 +7,7 @@
 #include "alerts/keeper.h"
 #include "alerts/notice.h"
 #include "alerts/page_url.h"
+#include "common/json_print.h"
 #include "storage/audit.h"
 #include "storage/outbox.h"
 
@@ -74,7 +75,7 @@ static char *print(const struct telling *telling, const char *group_key)
                   "firing", 1, "resolved", 0, "more", 0, "alerts", alert, "experiment", news->name,
                   "verdict", json_loads(news->detail ? news->detail : "{}", 0, NULL), "audit",
                   announce_audit_head(telling->alerts->store));
-    char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+    char *text = data ? json_print(data) : NULL;
     json_decref(data);
     return text;
 }

@@ -9,6 +9,7 @@
 
 #include "alerts/notice.h"
 #include "alerts/route.h"
+#include "common/json_print.h"
 #include "common/text.h"
 #include "storage/alert_rows.h"
 #include "storage/audit.h"
@@ -106,8 +107,8 @@ static int make_silence(struct store *store, const json_t *body, const struct ac
         rc = err_set(err, ERR_DATA, "comment: say why, in at most %d bytes", MAX_COMMENT_BYTES);
     if (rc)
         return rc;
-    AUTO_FREE char *texts = json_dumps(matchers, JSON_COMPACT);
-    AUTO_FREE char *detail = json_dumps(body, JSON_COMPACT);
+    AUTO_FREE char *texts = json_print(matchers);
+    AUTO_FREE char *detail = json_print(body);
     if (!texts || !detail)
         return err_set(err, -ENOMEM, "silence: no memory");
     row.matchers = texts;
@@ -175,7 +176,7 @@ static int read_reason(const char *body, char **detail, struct err *err)
         rc = err_set(err, ERR_DATA, "the body must be a JSON object such as {\"reason\":\"…\"}");
     if (!rc && reason)
         json_object_set(kept, "reason", reason);
-    *detail = rc ? NULL : json_dumps(kept, JSON_COMPACT);
+    *detail = rc ? NULL : json_print(kept);
     json_decref(given);
     json_decref(kept);
     return rc || *detail ? rc : err_set(err, -ENOMEM, "no memory for a command");
@@ -206,7 +207,7 @@ static int write_ack(const struct acking *acking, const struct alert_group_row *
                              "at", (json_int_t)actor->now_ms, "group", group->key, "group_id", id,
                              "url", "", "summary", json_sprintf("acknowledged by %s", actor->who),
                              "by", actor->who, "alerts");
-    AUTO_FREE char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+    AUTO_FREE char *text = data ? json_print(data) : NULL;
     json_decref(data);
     if (!text)
         return err_set(err, -ENOMEM, "group %s: no memory", group->key);

@@ -1,4 +1,5 @@
 #include "alerts/notice.h"
+#include "common/json_print.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,7 +165,7 @@ char *notice_finish(const struct notice *notice, int64_t at_ms, json_t *audit, c
         (json_int_t)notice->n_resolved, "more", (json_int_t)(n - notice->n_alerts), "audit", audit);
     if (data && notice->n_missed)
         json_object_set_new(data, "missed", json_integer((json_int_t)notice->n_missed));
-    AUTO_FREE char *head = data ? json_dumps(data, JSON_COMPACT) : NULL;
+    AUTO_FREE char *head = data ? json_print(data) : NULL;
     json_decref(data);
     if (!head)
         return NULL;

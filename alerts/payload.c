@@ -6,6 +6,7 @@
 
 #include "alerts/payload_forms.h"
 #include "common/json_out.h"
+#include "common/json_print.h"
 #include "common/template.h"
 #include "common/text.h"
 
@@ -163,7 +164,7 @@ int payload_render(struct payload *out, const struct receiver *receiver, const c
         write_webhook(&out->body, data, data_text);
     } else {
         json_t *body = body_for(out, receiver, data, now_ms);
-        char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+        char *text = body ? json_print(body) : NULL;
         if (text)
             buf_bytes(&out->body, text, strlen(text));
         else

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alerts/keeper.h"
+#include "common/json_print.h"
 #include "storage/commit.h"
 
 struct removed { /* rows of alerts that no rule stands for any more; copied, as they change */
@@ -68,7 +69,7 @@ static char *closing_words(const struct alert_row *row, int64_t wall_ms)
                         json_sprintf("its rule was removed from the configuration; last: %s",
                                      summary ? summary : ""));
     json_object_set_new(data, "over", json_integer((json_int_t)wall_ms));
-    char *text = json_dumps(data, JSON_COMPACT);
+    char *text = json_print(data);
     json_decref(data);
     return text;
 }

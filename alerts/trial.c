@@ -7,6 +7,7 @@
 
 #include "alerts/deliver.h"
 #include "alerts/request.h"
+#include "common/json_print.h"
 #include "common/text.h"
 
 /* In the shape of an alert's message, so that each kind of receiver shows what it would show. */
@@ -22,7 +23,7 @@ static char *test_data(const char *name, const char *url, int64_t now_ms)
         "metric", "", "since", (json_int_t)now_ms, "labels", "alertname", "assay-test",
         "annotations", "summary", summary, "confidence", "", "cause", "", "action", "", "url", url);
     json_decref(summary);
-    char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+    char *text = data ? json_print(data) : NULL;
     json_decref(data);
     return text;
 }

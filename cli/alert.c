@@ -12,6 +12,7 @@
 #include "cli/options.h"
 #include "common/clock.h"
 #include "common/config.h"
+#include "common/json_print.h"
 #include "web/api.h"
 
 static const char usage[] =
@@ -96,7 +97,7 @@ static int silence(const struct words *words, const struct arguments *given, str
         if (pairs[i][1])
             json_object_set_new(body, pairs[i][0], json_string(pairs[i][1]));
     }
-    AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    AUTO_FREE char *text = body ? json_print(body) : NULL;
     json_decref(body);
     return text ? ask(words, "POST", "/api/v1/silences", text, err)
                 : err_set(err, ERR_USAGE, "a matcher or the comment is not UTF-8");

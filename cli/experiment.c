@@ -12,6 +12,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "common/json_print.h"
 #include "common/text.h"
 #include "web/api.h"
 
@@ -71,7 +72,7 @@ static int operate(const struct words *words, const char *command, const char *n
         json_object_set_new(json, "step", json_integer(step));
     if (json && words->id)
         json_object_set_new(json, "id", json_string(words->id));
-    AUTO_FREE char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    AUTO_FREE char *body = json ? json_print(json) : NULL;
     json_decref(json);
     buf_init(&path, 4096);
     buf_printf(&path, "/api/v1/experiments");
@@ -147,7 +148,7 @@ static int plan(const struct words *words, const char *path, struct err *err)
         rc = err_set(err, ERR_USAGE, "%s", first.text);
     json_t *json =
         json_pack("{s:s,s:o}", "experiment", rc ? "" : experiment->name, "metrics", metrics);
-    AUTO_FREE char *text = json && !rc ? json_dumps(json, JSON_COMPACT) : NULL;
+    AUTO_FREE char *text = json && !rc ? json_print(json) : NULL;
     json_decref(json);
     if (text)
         puts(text);

@@ -468,6 +468,8 @@ void json_number(struct buf *buf, double value)
     if (isfinite(value))
         number_print(text, value);
     buf_bytes(buf, text, strlen(text));
+    if (fabs(value) >= 0x1p63 && fabs(value) < 1e21)
+        buf_bytes(buf, ".0", 2);
 }
 
 enum {

@@ -62,7 +62,9 @@ size_t text_fit(const char *text, size_t n);
 
 /* Appends `text` as a JSON string with its quotes. What is not UTF-8 becomes U+FFFD. */
 void json_text(struct buf *buf, const char *text, size_t n);
-/* Appends a number that reads back as the same double; NaN and infinities become null. */
+/* Appends a number in the fewest digits that read back as the same double; NaN and infinities become
+   null. A whole one beyond 64 bits ends in ".0" (up to 1e21, from where it has an exponent): who
+   tells whole numbers apart would refuse it as one. */
 void json_number(struct buf *buf, double value);
 
 /*

@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "common/json_out.h"
+#include "common/json_print.h"
 #include "common/text.h"
 #include "stats/bucket.h"
 #include "storage/actuation.h"
 #include "storage/audit.h"
 #include "storage/looks.h"
 #include "web/experiment_json.h"
-#include "web/json_value.h"
 
 int answer_json(struct api_answer *answer, json_t *json, struct err *err)
 {

@@ -10,7 +10,6 @@
 #include "storage/transition.h"
 #include "tests/test.h"
 #include "tests/web/answers.h"
-#include "web/json_value.h"
 
 static void models_are_listed_with_their_counts(void **state)
 {
@@ -444,24 +443,6 @@ static void what_is_made_says_where_it_is(void **state)
     api_answer_finish(&created);
 }
 
-static void a_number_is_written_in_the_fewest_digits_that_read_back(void **state)
-{
-    (void)state;
-    static const char expected[] = "{\"a\":0.05,\"b\":[1e-8,3,true,null,\"\\u0001x\"],\"c\":0.1}";
-    json_t *value = json_loads("{\"a\":0.050000000000000003,\"b\":[1e-8,3,true,null,\"\\u0001x\"],"
-                               "\"c\":0.10000000000000001}",
-                               0, NULL);
-    struct buf out;
-    buf_init(&out, 1000);
-
-    out_value(&out, value);
-
-    assert_int_equal(out.size, strlen(expected));
-    assert_memory_equal(out.data, expected, out.size);
-    buf_finish(&out);
-    json_decref(value);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,7 +458,6 @@ int main(void)
         cmocka_unit_test(dead_letters_come_newest_first_in_pages),
         cmocka_unit_test(the_system_tells_its_partitions_and_rejects),
         cmocka_unit_test(what_is_made_says_where_it_is),
-        cmocka_unit_test(a_number_is_written_in_the_fewest_digits_that_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,6 @@
 
 #include "tests/test.h"
 #include "tests/web/answers.h"
-#include "web/json_value.h"
 
 static void a_metric_has_the_value_that_one_counts_by_hand(void **state)
 {

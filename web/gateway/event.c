@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_print.h"
 #include "common/text.h"
 
 enum {
@@ -55,13 +56,6 @@ static bool may_be_share(json_t *value)
     return json_is_number(value) && json_number_value(value) >= 0 && json_number_value(value) <= 1;
 }
 
-static void value_write(struct buf *out, json_t *value)
-{
-    char *made = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    buf_printf(out, "%s", made ? made : "null");
-    free(made);
-}
-
 int event_rows(const struct gateway_settings *settings, json_t *request)
 {
     json_t *rows = settings->rows ? pointer_get(request, settings->rows) : NULL;
@@ -104,7 +98,7 @@ static void add_member(struct members *to, const char *name, json_t *value)
     buf_printf(to->out, to->n++ ? "," : ",\"%s\":{", to->key);
     text(to->out, name);
     buf_printf(to->out, ":");
-    value_write(to->out, value);
+    out_value(to->out, value);
 }
 
 static void fields_write(struct members *to, const struct fields *fields, json_t *from, int row)
@@ -126,12 +120,12 @@ static void answer_write(struct buf *out, const struct gateway_settings *s, json
     json_t *value = s->prediction ? find(answer, s->prediction, row) : NULL;
     if (is_scalar(value)) {
         buf_printf(out, ",\"prediction\":");
-        value_write(out, value);
+        out_value(out, value);
     }
     value = s->score ? find(answer, s->score, row) : NULL;
     if (may_be_share(value)) {
         buf_printf(out, ",\"score\":");
-        value_write(out, value);
+        out_value(out, value);
     }
     struct members scores = {out, "scores", may_be_share, 0};
     struct fields where = {.pointer = s->scores};

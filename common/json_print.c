@@ -1,13 +1,16 @@
-#include "web/json_value.h"
+#include "common/json_print.h"
+
+#include <stdint.h>
 
 #include "common/json_out.h"
 
-static void out_object(struct buf *out, json_t *object)
+static void out_object(struct buf *out, const json_t *object)
 {
+    json_t *members = (json_t *)(uintptr_t)object; /* jansson changes nothing by iterating */
     const char *key;
     json_t *value;
     out_open(out, '{');
-    json_object_foreach(object, key, value)
+    json_object_foreach(members, key, value)
     {
         out_key(out, key);
         out_value(out, value);
@@ -23,7 +26,7 @@ static void out_array(struct buf *out, const json_t *array)
     out_close(out, ']');
 }
 
-void out_value(struct buf *out, json_t *value)
+void out_value(struct buf *out, const json_t *value)
 {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
@@ -48,4 +51,18 @@ void out_value(struct buf *out, json_t *value)
     default:
         out_null(out);
     }
+}
+
+char *json_print(const json_t *value)
+{
+    struct buf out;
+    if (!value)
+        return NULL;
+    buf_init(&out, SIZE_MAX);
+    out_value(&out, value);
+    buf_u8(&out, 0);
+    if (!buf_failed(&out))
+        return (char *)out.data; /* the caller owns it now */
+    buf_finish(&out);
+    return NULL;
 }
