@@ -290,6 +290,18 @@ int64_t states_labelled(const struct states *states)
     return ((const struct common_state *)states->parts[0].state)->labelled;
 }
 
+/* An interval about a mean is symmetric and knows no end of the scale. A value beyond the scale, as
+   a host may tell of itself, keeps its own. */
+static void keep_in_range(const struct metric_def *def, struct metric_value *out)
+{
+    double least, most;
+    metric_range(def, &least, &most);
+    if (out->value >= least && out->lower < least)
+        out->lower = least;
+    if (out->value <= most && out->upper > most)
+        out->upper = most;
+}
+
 void metric_result(const struct states *states, const struct metric_ref *metric, int64_t window_ms,
                    struct metric_value *out)
 {
@@ -303,4 +315,5 @@ void metric_result(const struct states *states, const struct metric_ref *metric,
         return;
     }
     metric->def->result(&in, out);
+    keep_in_range(metric->def, out);
 }

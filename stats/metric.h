@@ -158,5 +158,7 @@ void metric_result(const struct states *states, const struct metric_ref *metric,
 
 /* All rows, in the order of the contract; *n of them. A name may have a row for each task. */
 const struct metric_def *metric_table(size_t *n);
+/* What a value can be at all: an interval is cut to it. */
+void metric_range(const struct metric_def *def, double *least, double *most);
 /* All kinds of states; the first counts predictions and labels for everyone. */
 const struct state_kind *const *metric_kinds(size_t *n);

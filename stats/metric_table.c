@@ -3,6 +3,9 @@
  * file and a row here (docs/adding-a-metric.md). Names, help texts and units of the API, of
  * OpenMetrics and of docs/metrics.md come from these rows.
  */
+#include <math.h>
+#include <string.h>
+
 #include "stats/metric_binary.h"
 #include "stats/metric_common.h"
 #include "stats/metric_domain.h"
@@ -268,6 +271,32 @@ static const struct metric_def table[] = {
      ANY, BETTER_NONE, &system_kind, system_value},
 };
 /* clang-format on */
+
+/* A fraction that may exceed 1 has a row of its own; so have coefficients. */
+static double most_of(const struct metric_def *def)
+{
+    if (def->result == multiclass_brier)
+        return 2;
+    if (def->result == regression_mape)
+        return INFINITY;
+    return strcmp(def->unit, "fraction") == 0 || strcmp(def->unit, "coefficient") == 0 ? 1
+                                                                                       : INFINITY;
+}
+
+static double least_of(const struct metric_def *def)
+{
+    if (def->result == regression_r2)
+        return -INFINITY;
+    if (strcmp(def->unit, "coefficient") == 0)
+        return -1;
+    return strcmp(def->unit, "value") == 0 && def->better != BETTER_LOWER ? -INFINITY : 0;
+}
+
+void metric_range(const struct metric_def *def, double *least, double *most)
+{
+    *least = least_of(def);
+    *most = most_of(def);
+}
 
 const struct metric_def *metric_table(size_t *n)
 {

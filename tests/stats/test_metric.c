@@ -1,6 +1,7 @@
 #include "stats/metric.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,64 @@ static struct metric_value value_of(const struct states *states, const char *nam
         fail_msg("%s", err.text);
     metric_result(states, &ref, MINUTE, &value);
     return value;
+}
+
+static const struct metric_def *row_of(const char *name, enum task task)
+{
+    struct metric_ref ref;
+    struct err err = {0};
+    if (metric_find(&ref, name, task, &err))
+        fail_msg("%s", err.text);
+    return ref.def;
+}
+
+static void no_interval_goes_beyond_what_its_metric_can_be(void **state)
+{
+    (void)state;
+    static const char *const bounded[] = {"log_loss", "brier", "prediction_mean"};
+    const struct metric_setup setup = binary_setup();
+    AUTO(states) struct states *states = NULL;
+    assert_int_equal(states_new(&states, &setup, NULL), 0);
+
+    for (int i = 0; i < 5;
+         i++) /* one miss of five: half of Student's interval is beyond the mean */
+        fold(states, i ? 0.001 : 0.999, "0");
+
+    for (size_t i = 0; i < 3; i++) {
+        struct metric_value v = value_of(states, bounded[i]);
+        assert_true(v.value > 0.19);
+        assert_close(v.lower, 0, 0);
+        assert_true(v.upper > 2 * v.value); /* the other end stays where it was */
+    }
+}
+
+static void a_metric_knows_its_range(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum task task;
+        double least, most;
+    } rows[] = {
+        {"brier", TASK_BINARY, 0, 1},
+        {"brier", TASK_MULTICLASS, 0, 2},
+        {"log_loss", TASK_BINARY, 0, INFINITY},
+        {"ece", TASK_BINARY, 0, 1},
+        {"mcc", TASK_BINARY, -1, 1},
+        {"mae", TASK_REGRESSION, 0, INFINITY},
+        {"mse", TASK_REGRESSION, 0, INFINITY},
+        {"mape", TASK_REGRESSION, 0, INFINITY},
+        {"r2", TASK_REGRESSION, -INFINITY, 1},
+        {"bias", TASK_REGRESSION, -INFINITY, INFINITY},
+        {"ndcg_10", TASK_RANKING, 0, 1},
+        {"latency_mean", TASK_BINARY, 0, INFINITY},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        double least, most;
+        metric_range(row_of(rows[i].name, rows[i].task), &least, &most);
+        if (least != rows[i].least || most != rows[i].most)
+            fail_msg("%s: %g to %g", rows[i].name, least, most);
+    }
 }
 
 static void four_labels_give_the_numbers_one_does_in_the_head(void **state)
@@ -205,6 +264,8 @@ static void an_unknown_name_is_told_with_the_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_interval_goes_beyond_what_its_metric_can_be),
+        cmocka_unit_test(a_metric_knows_its_range),
         cmocka_unit_test(four_labels_give_the_numbers_one_does_in_the_head),
         cmocka_unit_test(the_events_own_prediction_wins_over_the_threshold),
         cmocka_unit_test(failed_requests_count_in_the_error_rate_and_not_in_quality),
