@@ -116,6 +116,8 @@ static const char *text_field(const struct wording *w, const char *name, size_t 
     return NULL;
 }
 
+static const char no_number[] = "–"; /* where a reader expects one: no interval, say */
+
 static const char *number_field(struct wording *w, const char *name, size_t n, size_t *size)
 {
     const struct reading *reading = w->facts->reading;
@@ -133,11 +135,13 @@ static const char *number_field(struct wording *w, const char *name, size_t n, s
     };
     const struct view wanted = {name, (uint32_t)n};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        if (!view_is(wanted, numbers[i].name) || !isfinite(numbers[i].value))
+        if (!view_is(wanted, numbers[i].name))
             continue;
-        number_print(w->number, round(numbers[i].value * 1e6) / 1e6);
-        *size = strlen(w->number);
-        return w->number;
+        bool known = isfinite(numbers[i].value);
+        const char *text =
+            known ? number_print(w->number, round(numbers[i].value * 1e6) / 1e6) : no_number;
+        *size = strlen(text);
+        return text;
     }
     return NULL;
 }

@@ -85,14 +85,44 @@ static void write_webhook(struct buf *out, const json_t *data, const char *data_
 
 struct lookup {
     const json_t *data;
+    bool is_json; /* the body: texts are escaped, and a number that is not known is null */
     char number[TEXT_NUMBER_BYTES];
+    struct buf escaped;
 };
+
+static bool may_be_unknown(const char *name)
+{
+    static const char *const numbers[] = {"value", "lower", "upper", "level"};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (strcmp(name, numbers[i]) == 0)
+            return true;
+    return false;
+}
+
+static const char *number_unknown(const struct lookup *lookup, size_t *n)
+{
+    const char *text = lookup->is_json ? "null" : "–";
+    *n = strlen(text);
+    return text;
+}
+
+/* As it stands between the quotes of a JSON text. */
+static const char *text_escaped(struct lookup *lookup, const char *text, size_t *n)
+{
+    buf_clear(&lookup->escaped);
+    json_text(&lookup->escaped, text, *n);
+    if (buf_failed(&lookup->escaped))
+        return NULL;
+    *n = lookup->escaped.size - 2;
+    return (const char *)lookup->escaped.data + 1;
+}
 
 static const char *value_text(struct lookup *lookup, const json_t *value, size_t *n)
 {
     if (json_is_string(value)) {
         *n = json_string_length(value);
-        return json_string_value(value);
+        return lookup->is_json ? text_escaped(lookup, json_string_value(value), n)
+                               : json_string_value(value);
     }
     if (!json_is_number(value))
         return NULL;
@@ -115,14 +145,23 @@ static const char *look_up(void *context, const char *field, size_t n_field, siz
         *dot = '\0';
         return value_text(lookup, json_object_get(json_object_get(alert, name), dot + 1), n);
     }
-    if (strcmp(name, "runbook") == 0) {
-        *n = strlen(form_runbook(alert));
-        return form_runbook(alert);
-    }
+    if (strcmp(name, "runbook") == 0)
+        return value_text(lookup,
+                          json_object_get(json_object_get(alert, "annotations"), "runbook_url"), n);
     const json_t *value = json_object_get(alert, name);
     if (!value)
         value = json_object_get(lookup->data, name);
+    if (!json_is_number(value) && may_be_unknown(name))
+        return number_unknown(lookup, n);
     return value_text(lookup, value, n);
+}
+
+static void fill_template(struct buf *out, const struct receiver *receiver, const json_t *data)
+{
+    struct lookup lookup = {.data = data, .is_json = strstr(receiver->content_type, "json")};
+    buf_init(&lookup.escaped, MAX_BODY_BYTES);
+    template_render(out, receiver->body, look_up, &lookup);
+    buf_finish(&lookup.escaped);
 }
 
 static json_t *body_for(struct payload *out, const struct receiver *receiver, json_t *data,
@@ -156,10 +195,9 @@ int payload_render(struct payload *out, const struct receiver *receiver, const c
 
     int rc = 0;
     if (receiver->type == RECEIVER_TEMPLATE) {
-        struct lookup lookup = {.data = data};
         out->method = receiver->method;
         out->content_type = receiver->content_type;
-        template_render(&out->body, receiver->body, look_up, &lookup);
+        fill_template(&out->body, receiver, data);
     } else if (receiver->type == RECEIVER_WEBHOOK) {
         write_webhook(&out->body, data, data_text);
     } else {

@@ -374,6 +374,35 @@ static void a_free_body_is_filled_in(void **state)
     payload_finish(&payload);
 }
 
+static void assert_filled(struct receiver receiver, const char *given, const char *expected)
+{
+    struct payload payload;
+    assert_int_equal(payload_render(&payload, &receiver, given, 0, NULL), 0);
+    assert_int_equal(payload.body.size, strlen(expected));
+    assert_memory_equal(payload.body.data, expected, payload.body.size);
+    payload_finish(&payload);
+}
+
+static void a_free_body_of_json_stays_json_whatever_is_filled_in(void **state)
+{
+    (void)state;
+    struct receiver receiver = {.name = "x",
+                                .type = RECEIVER_TEMPLATE,
+                                .method = "POST",
+                                .content_type = "application/json",
+                                .body = "{\"is\":{{value}},\"from\":{{lower}},\"{{cause}}\":1}"};
+    AUTO_FREE char *given = changed("\"lower\":0.731", "\"lower\":null");
+    AUTO_FREE char *quoted = changed("country=de moved", "\\\"de\\\"\\n\\\\ moved");
+
+    assert_filled(receiver, given,
+                  "{\"is\":0.742,\"from\":null,\"country=de moved, 87% of the change\":1}");
+    assert_filled(receiver, quoted,
+                  "{\"is\":0.742,\"from\":0.731,\"\\\"de\\\"\\n\\\\ moved, 87% of the change\":1}");
+    receiver.content_type = "text/plain";
+    receiver.body = "{{value}} ({{lower}} to {{upper}}) {{segment}}.";
+    assert_filled(receiver, given, "0.742 (– to 0.753) .");
+}
+
 static void an_unknown_field_is_found_before_anything_runs(void **state)
 {
     (void)state;
@@ -413,6 +442,7 @@ int main(void)
         cmocka_unit_test(opsgenie_opens_by_alias_and_closes_it),
         cmocka_unit_test(without_an_address_of_the_page_there_are_no_empty_links),
         cmocka_unit_test(a_free_body_is_filled_in),
+        cmocka_unit_test(a_free_body_of_json_stays_json_whatever_is_filled_in),
         cmocka_unit_test(an_unknown_field_is_found_before_anything_runs),
         cmocka_unit_test(damaged_json_is_an_error_and_not_a_crash),
     };

@@ -32,6 +32,29 @@ static void an_alert_is_told_after_its_group_wait_and_again_when_it_ends(void **
     world_end(&w);
 }
 
+static void a_number_that_is_not_known_is_a_dash_in_words(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    world_begin_with(&w, "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+                         "alerts:\n"
+                         "  - {name: busy, model: credit, metric: count, window: 5m, above: 20, "
+                         "annotations: {note: 'now {{value}} ({{lower}} to {{upper}})'}}\n"
+                         "receivers: [{name: oncall, type: webhook, url: 'http://127.0.0.1:1/', "
+                         "allow_private: true}]\n"
+                         "route: {receiver: oncall, group_wait: 0s}\n");
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 1000);
+
+    assert_int_equal(flush(&w, 1000), 1);
+
+    json_t *data = newest(&w);
+    json_t *alert = json_array_get(json_object_get(data, "alerts"), 0);
+    assert_string_equal(text(json_object_get(alert, "annotations"), "note"), "now 100 (– to –)");
+    json_decref(data);
+    world_end(&w);
+}
+
 static int64_t stored_look(struct world *w)
 {
     int64_t look_ms = -1;
@@ -388,6 +411,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_alert_is_told_after_its_group_wait_and_again_when_it_ends),
+        cmocka_unit_test(a_number_that_is_not_known_is_a_dash_in_words),
         cmocka_unit_test(what_a_look_came_to_is_stored_together_with_the_look),
         cmocka_unit_test(a_rule_that_is_gone_after_a_restart_ends_its_alert),
         cmocka_unit_test(a_reload_keeps_what_memory_alone_knows),
