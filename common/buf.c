@@ -228,6 +228,22 @@ uint64_t reader_varint_slow(struct reader *r)
     return (uint64_t)reader_varint128(r, 10);
 }
 
+void reader_skip_varints(struct reader *r, uint64_t n)
+{
+    uint64_t bytes;
+    while (!r->failed && n >= sizeof(bytes) && reader_left(r) >= sizeof(bytes)) {
+        memcpy(&bytes, r->next, sizeof(bytes));
+        n -= (uint64_t)__builtin_popcountll(~bytes & UINT64_C(0x8080808080808080));
+        r->next += sizeof(bytes);
+    }
+    while (!r->failed && n) {
+        if (r->next == r->end)
+            r->failed = true;
+        else
+            n -= *r->next++ < 0x80;
+    }
+}
+
 int64_t reader_zigzag(struct reader *r)
 {
     uint64_t value = reader_varint(r);

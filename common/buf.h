@@ -102,6 +102,7 @@ static inline uint64_t reader_varint(struct reader *r)
         return *r->next++;
     return reader_varint_slow(r);
 }
+void reader_skip_varints(struct reader *r, uint64_t n); /* without a look at what they are */
 int64_t reader_zigzag(struct reader *r);
 __int128 reader_int128(struct reader *r);
 double reader_double(struct reader *r);

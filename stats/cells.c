@@ -298,24 +298,72 @@ static bool read_cell(struct reader *in, uint32_t shift, struct counted *last)
     return true;
 }
 
+static int read_head(struct reader *in, uint32_t *shift, uint64_t *n, struct err *err)
+{
+    *shift = reader_u8(in);
+    *n = reader_varint(in);
+    if (reader_failed(in) || *shift > CELLS_COARSEST || *n > reader_left(in))
+        return err_set(err, ERR_CORRUPT, "cells: shift %u and %llu cells do not fit", *shift,
+                       (unsigned long long)*n);
+    return 0;
+}
+
+static int damaged(struct cells *loaded, uint64_t i, struct err *err)
+{
+    cells_finish(loaded);
+    return err_set(err, ERR_CORRUPT, "cells: cell %llu is damaged", (unsigned long long)i);
+}
+
+void cells_skip(struct reader *in)
+{
+    (void)reader_u8(in);
+    uint64_t n = reader_varint(in);
+    reader_skip_varints(in, n > reader_left(in) ? UINT64_MAX : 2 * n);
+}
+
+int cells_load_outside(struct cells *cells, double from, double to, struct reader *in,
+                       struct err *err)
+{
+    const uint64_t first = cells_key(from), last = cells_key(to);
+    struct cells loaded = {.limit = cells->limit};
+    struct counted cell = {0};
+    uint64_t n;
+    int rc = read_head(in, &loaded.shift, &n, err);
+    for (uint64_t i = 0; rc == 0 && i < n; i++) {
+        if (!read_cell(in, loaded.shift, &cell))
+            return damaged(&loaded, i, err);
+        uint64_t low = (cell.key - 1) << loaded.shift;
+        uint64_t high = low + ((UINT64_C(1) << loaded.shift) - 1);
+        if (low >= first && high < last)
+            continue; /* nearly all */
+        if (add(&loaded, low, cell.count, 1))
+            rc = err_set(err, -ENOMEM, "cells: no memory for those at the ends");
+    }
+    if (rc) {
+        cells_finish(&loaded);
+        return rc;
+    }
+    cells_finish(cells);
+    *cells = loaded;
+    return 0;
+}
+
 int cells_load(struct cells *cells, struct reader *in, struct err *err)
 {
-    uint32_t shift = reader_u8(in);
-    uint64_t n = reader_varint(in);
-    if (reader_failed(in) || shift > CELLS_COARSEST || n > reader_left(in))
-        return err_set(err, ERR_CORRUPT, "cells: shift %u and %llu cells do not fit", shift,
-                       (unsigned long long)n);
+    uint32_t shift;
+    uint64_t n;
+    int rc = read_head(in, &shift, &n, err);
+    if (rc)
+        return rc;
     struct cells loaded = {.limit = cells->limit, .shift = shift};
     struct counted cell = {0};
-    int rc = n ? rehash(&loaded,
-                        slots_for((uint32_t)n, cells->limit > n ? cells->limit : (uint32_t)n), 0)
-               : 0;
+    rc = n ? rehash(&loaded, slots_for((uint32_t)n, cells->limit > n ? cells->limit : (uint32_t)n),
+                    0)
+           : 0;
     loaded.shift = shift;
     for (uint64_t i = 0; rc == 0 && i < n; i++) {
-        if (!read_cell(in, shift, &cell)) {
-            cells_finish(&loaded);
-            return err_set(err, ERR_CORRUPT, "cells: cell %llu is damaged", (unsigned long long)i);
-        }
+        if (!read_cell(in, shift, &cell))
+            return damaged(&loaded, i, err);
         if (n > loaded.limit) { /* saved under a larger one */
             rc = add(&loaded, (cell.key - 1) << shift, cell.count, 1);
             continue;

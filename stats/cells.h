@@ -104,6 +104,10 @@ uint32_t cells_read(const struct cells *cells, struct cell *out);
 
 void cells_save(const struct cells *cells, struct buf *out);
 int cells_load(struct cells *cells, struct reader *in, struct err *err);
+void cells_skip(struct reader *in); /* past saved cells */
+/* The same for those cells alone that do not lie in [from, to) whole. */
+int cells_load_outside(struct cells *cells, double from, double to, struct reader *in,
+                       struct err *err);
 
 /* Bytes of memory in use beyond the struct. */
 static inline size_t cells_bytes(const struct cells *cells)

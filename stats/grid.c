@@ -318,6 +318,20 @@ static bool load_sorted(struct reader *in, double *out, uint64_t n)
     return !reader_failed(in);
 }
 
+static void skip_doubles(struct reader *in, uint64_t n)
+{
+    (void)reader_bytes(in, (n < UINT32_MAX ? n : UINT32_MAX) * sizeof(double));
+}
+
+void grid_skip(struct reader *in)
+{
+    skip_doubles(in, 2); /* origin, unit */
+    const uint64_t n_doane = reader_varint(in);
+    skip_doubles(in, n_doane ? n_doane + 1 : 0);
+    skip_doubles(in, reader_varint(in));
+    skip_doubles(in, reader_varint(in));
+}
+
 int grid_load(struct grid **out, struct reader *in, struct err *err)
 {
     AUTO(grid) struct grid *grid = calloc(1, sizeof(*grid));

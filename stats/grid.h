@@ -89,3 +89,4 @@ void grid_bounds(const struct grid *grid, uint32_t cell, double *low, double *hi
 
 void grid_save(const struct grid *grid, struct buf *out);
 int grid_load(struct grid **out, struct reader *in, struct err *err);
+void grid_skip(struct reader *in); /* past a saved one */

@@ -349,21 +349,8 @@ void numbers_save(const struct numbers *state, struct buf *out)
     buf_int128(out, state->square);
 }
 
-int numbers_load(struct numbers *state, enum profile_level level, struct reader *in,
-                 struct err *err)
+static int load_counts(struct numbers *state, struct reader *in, struct err *err)
 {
-    state->n = reader_varint(in);
-    unsigned flags = reader_u8(in);
-    state->overflowed = flags & FLAG_OVERFLOWED;
-    cells_init(&state->cells, UINT32_MAX / 2);
-    int rc = cells_load(&state->cells, in, err);
-    if (rc)
-        return rc;
-    state->cells.limit = state->overflowed ? (flags & FLAG_GRID ? limits[level].cells_grid
-                                                                : limits[level].cells_alone)
-                                           : limits[level].single;
-    if (!(flags & FLAG_GRID))
-        return 0;
     state->reference = reader_u64(in);
     uint64_t n_counts = reader_varint(in);
     if (n_counts == 0 || n_counts > GRID_MAX_CELLS || reader_failed(in))
@@ -382,6 +369,47 @@ int numbers_load(struct numbers *state, enum profile_level level, struct reader 
     state->sum = reader_int128(in);
     state->square = reader_int128(in);
     return 0;
+}
+
+static bool is_counted_on(const struct numbers *state, struct numbers_grid on)
+{
+    return is_on(state, on) && on.grid->n_cuts && state->n_counts == on.grid->n_cuts + 1;
+}
+
+/* Of the sketch what lies beyond the grid's ends: mostly nothing. */
+static int load_ends(struct numbers *state, const struct grid *grid, struct reader *in,
+                     struct err *err)
+{
+    if (numbers_count(state, 0) + (uint64_t)numbers_count(state, grid->n_cuts) == 0)
+        return 0;
+    return cells_load_outside(&state->cells, grid->cuts[0], grid->cuts[grid->n_cuts - 1], in, err);
+}
+
+int numbers_load_compared(struct numbers *state, struct numbers_grid with, enum profile_level level,
+                          struct reader *in, struct err *err)
+{
+    state->n = reader_varint(in);
+    const unsigned flags = reader_u8(in);
+    const bool gridded = flags & FLAG_GRID;
+    struct reader sketch = *in;
+    state->overflowed = flags & FLAG_OVERFLOWED;
+    cells_init(&state->cells, UINT32_MAX / 2);
+    cells_skip(in);
+    int rc = gridded ? load_counts(state, in, err) : 0;
+    if (!rc && is_counted_on(state, with))
+        rc = load_ends(state, with.grid, &sketch, err);
+    else if (!rc)
+        rc = cells_load(&state->cells, &sketch, err);
+    state->cells.limit = state->overflowed
+                             ? (gridded ? limits[level].cells_grid : limits[level].cells_alone)
+                             : limits[level].single;
+    return rc;
+}
+
+int numbers_load(struct numbers *state, enum profile_level level, struct reader *in,
+                 struct err *err)
+{
+    return numbers_load_compared(state, (struct numbers_grid){0}, level, in, err);
 }
 
 size_t numbers_bytes(const struct numbers *state)

@@ -58,6 +58,10 @@ int numbers_merge(struct numbers *into, const struct numbers *from, struct numbe
 void numbers_save(const struct numbers *state, struct buf *out);
 int numbers_load(struct numbers *state, enum profile_level level, struct reader *in,
                  struct err *err);
+/* As much of them as is compared with that grid's reference: of the sketch of what was counted on
+   it only the cells beyond its ends. They may not be merged. */
+int numbers_load_compared(struct numbers *state, struct numbers_grid with, enum profile_level level,
+                          struct reader *in, struct err *err);
 size_t numbers_bytes(const struct numbers *state);
 
 /*

@@ -402,7 +402,16 @@ static void feature_save(const struct feature_state *feature, struct buf *out)
         embedding_save(feature->embedding, out);
 }
 
-static int feature_load(struct profile *profile, uint32_t i, struct reader *in, struct err *err)
+/* The grid that numbers are compared on, where the profile is for nothing else. */
+static struct numbers_grid compared_on(const struct profile *profile, uint32_t i, bool compared)
+{
+    const struct profile_layout *layout = profile->layout;
+    return compared ? (struct numbers_grid){layout->features[i].grid, layout->reference}
+                    : (struct numbers_grid){0};
+}
+
+static int feature_load(struct profile *profile, uint32_t i, bool compared, struct reader *in,
+                        struct err *err)
 {
     struct feature_state *feature = &profile->features[i];
     feature->present = reader_varint(in);
@@ -412,7 +421,8 @@ static int feature_load(struct profile *profile, uint32_t i, struct reader *in, 
     int rc = 0;
     if (parts & PART_NUMERIC)
         rc = numeric_part(profile, feature)
-                 ? numbers_load(feature->numeric, profile->level, in, err)
+                 ? numbers_load_compared(feature->numeric, compared_on(profile, i, compared),
+                                         profile->level, in, err)
                  : err_set(err, -ENOMEM, "profile: no memory");
     if (rc == 0 && parts & PART_CATEGORIES)
         rc = category_part(profile, feature) ? categories_load(feature->categories, in, err)
@@ -510,6 +520,7 @@ struct saved_feature {
 
 struct loading {
     struct profile *profile;
+    bool compared;
     struct saved_feature *features;
     size_t n_features;
 };
@@ -541,11 +552,12 @@ static int load_one(void *context, size_t i, struct err *err)
     const struct loading *loading = context;
     const struct saved_feature *saved = &loading->features[i];
     struct reader part = reader_of(saved->bytes, saved->n);
-    return feature_load(loading->profile, saved->slot, &part, err);
+    return feature_load(loading->profile, saved->slot, loading->compared, &part, err);
 }
 
 int profile_load_by(struct crew *crew, struct profile **out, const struct profile_layout *layout,
-                    enum profile_level level, const void *bytes, size_t n, struct err *err)
+                    enum profile_level level, bool compared, const void *bytes, size_t n,
+                    struct err *err)
 {
     if (n < 8 + 4)
         return err_set(err, ERR_CORRUPT, "profile: %zu bytes are too few", n);
@@ -562,7 +574,7 @@ int profile_load_by(struct crew *crew, struct profile **out, const struct profil
     if (rc)
         return rc;
     profile->events = reader_varint(&in);
-    struct loading loading = {.profile = profile};
+    struct loading loading = {.profile = profile, .compared = compared};
     rc = find_features(&loading, &in, err);
     if (!rc)
         rc = crew_each(crew, loading.n_features, load_one, &loading, err);
@@ -577,7 +589,7 @@ int profile_load_by(struct crew *crew, struct profile **out, const struct profil
 int profile_load(struct profile **out, const struct profile_layout *layout,
                  enum profile_level level, const void *bytes, size_t n, struct err *err)
 {
-    return profile_load_by(NULL, out, layout, level, bytes, n, err);
+    return profile_load_by(NULL, out, layout, level, false, bytes, n, err);
 }
 
 size_t profile_bytes(const struct profile *profile, uint32_t feature)

@@ -191,7 +191,7 @@ static void measure_grid(struct reference_feature *feature)
 /* All that follows from cells and the grid. */
 static int derive_numbers(struct reference_feature *feature)
 {
-    feature->below = calloc(feature->n_cells + 1, sizeof(*feature->below));
+    feature->below = malloc((feature->n_cells + 1) * sizeof(*feature->below));
     feature->grid_counts = calloc(feature->grid->n_cuts + 1, sizeof(double));
     feature->grid_areas = calloc(feature->grid->n_cuts + 1, sizeof(double));
     feature->grid_first = calloc(feature->grid->n_cuts + 2, sizeof(*feature->grid_first));
@@ -199,6 +199,7 @@ static int derive_numbers(struct reference_feature *feature)
         return -ENOMEM;
     index_cells(feature);
     feature->exact = true;
+    feature->below[0] = 0;
     for (uint32_t i = 0; i < feature->n_cells; i++) {
         feature->below[i + 1] = feature->below[i] + feature->cells[i].count;
         feature->exact = feature->exact && feature->cells[i].low == feature->cells[i].high;
@@ -421,6 +422,20 @@ static int vector_load(struct reference_vector *vector, struct reader *in, struc
     return 0;
 }
 
+/* Past mean, dimensions and vector. */
+static void skip_embedding(struct reader *in)
+{
+    (void)reader_double(in);
+    reader_skip_varints(in, 1);
+    const uint64_t n = reader_varint(in);
+    (void)reader_bytes(in, PROJECTION_BUCKETS * sizeof(double));
+    if (n == 0)
+        return;
+    reader_skip_varints(in, 2);
+    const uint64_t n_variances = reader_varint(in);
+    (void)reader_bytes(in, (n_variances < UINT32_MAX ? n_variances : UINT32_MAX) * sizeof(double));
+}
+
 static void feature_save(const struct reference_feature *feature, struct buf *out)
 {
     buf_u64(out, feature->name_id);
@@ -481,7 +496,7 @@ static int load_numbers(struct reference_feature *feature, struct reader *in, st
     uint64_t n = reader_varint(in);
     if (n > reader_left(in) / 3 || n > UINT32_MAX / 4)
         return err_set(err, ERR_CORRUPT, "reference: %llu cells do not fit", (unsigned long long)n);
-    feature->cells = calloc(n + 1, sizeof(*feature->cells));
+    feature->cells = malloc((n + 1) * sizeof(*feature->cells));
     if (!feature->cells)
         return err_set(err, -ENOMEM, "reference: no memory");
     feature->n_cells = (uint32_t)n;
@@ -517,9 +532,57 @@ static int load_feature(struct reference_feature *feature, struct reader *in, st
                                                 : load_numbers(feature, in, err);
 }
 
-static int derive_one(void *context, size_t i, struct err *err)
+/* Past one saved feature, as load_feature will read it. */
+static void skip_feature(struct reader *in)
 {
-    struct reference_feature *feature = &((struct reference *)context)->features[i];
+    (void)reader_u64(in);
+    const unsigned kind = reader_u8(in);
+    reader_skip_varints(in, kind == PROFILE_CATEGORICAL ? 4 : 3);
+    const uint64_t n = reader_varint(in);
+    if (n > reader_left(in)) {
+        in->failed = true;
+        return;
+    }
+    if (kind == PROFILE_CATEGORICAL) {
+        for (uint64_t i = 0; i < n && !reader_failed(in); i++) {
+            (void)reader_u64(in);
+            reader_skip_varints(in, 1);
+        }
+        return;
+    }
+    reader_skip_varints(in, 3 * n);
+    grid_skip(in);
+    if (kind == PROFILE_EMBEDDING)
+        skip_embedding(in);
+}
+
+/* Where each feature's bytes are; they end with the next one's. */
+static int find_features(struct reader *in, struct reader *parts, uint64_t n_features,
+                         struct err *err)
+{
+    for (uint64_t i = 0; i < n_features; i++) {
+        parts[i] = *in;
+        skip_feature(in);
+        parts[i].end = in->next;
+    }
+    return reader_failed(in) ? err_set(err, ERR_CORRUPT, "reference: the bytes end early") : 0;
+}
+
+struct loading {
+    struct reference *reference;
+    struct reader *parts; /* by feature */
+};
+
+static int load_one(void *context, size_t i, struct err *err)
+{
+    const struct loading *loading = context;
+    struct reference_feature *feature = &loading->reference->features[i];
+    struct reader *in = &loading->parts[i];
+    int rc = load_feature(feature, in, err);
+    if (!rc && reader_failed(in))
+        rc = err_set(err, ERR_CORRUPT, "reference: the bytes end early");
+    if (rc)
+        return rc;
     if (feature->kind == PROFILE_CATEGORICAL)
         return derive_categories(feature, err);
     return derive_numbers(feature) ? err_set(err, -ENOMEM, "reference: no memory") : 0;
@@ -558,16 +621,14 @@ int reference_load_by(struct crew *crew, struct reference **out, const void *byt
         return err_set(err, ERR_CORRUPT, "reference: %llu features do not fit",
                        (unsigned long long)n_features);
     reference->features = calloc(n_features + 1, sizeof(*reference->features));
-    if (!reference->features)
+    AUTO_FREE struct reader *parts = calloc(n_features + 1, sizeof(*parts));
+    if (!reference->features || !parts)
         return err_set(err, -ENOMEM, "reference: no memory");
-    for (uint64_t i = 0; i < n_features; i++) {
-        int rc = load_feature(&reference->features[reference->n_features++], &in, err);
-        if (rc)
-            return rc;
-    }
-    if (reader_failed(&in))
-        return err_set(err, ERR_CORRUPT, "reference: the bytes end early");
-    int rc = crew_each(crew, reference->n_features, derive_one, reference, err);
+    reference->n_features = (uint32_t)n_features;
+    struct loading loading = {reference, parts};
+    int rc = find_features(&in, parts, n_features, err);
+    if (!rc)
+        rc = crew_each(crew, reference->n_features, load_one, &loading, err);
     if (rc)
         return rc;
     *out = reference;

@@ -150,8 +150,9 @@ struct window {
     enum profile_level level;
     struct crew *crew;      /* NULL: nobody helps */
     struct profile *merged; /* NULL: nothing yet */
-    bool partial;
+    bool compared, partial;
     size_t n_damaged;
+    size_t n_panes; /* as add_fingerprint counts them */
     uint64_t fingerprint;
 };
 
@@ -165,8 +166,9 @@ static int take_profile(struct window *window, sqlite3_stmt *row, struct err *er
     if (!bytes || hash_of(key, part, bytes, n) != sqlite3_column_int64(row, 2))
         return DAMAGED;
     AUTO(profile) struct profile *profile = NULL;
-    int rc = profile_load_by(window->crew, &profile, &window->model->layout, window->level, bytes,
-                             (size_t)n, err);
+    const bool compared = window->compared && window->n_panes == 1;
+    int rc = profile_load_by(window->crew, &profile, &window->model->layout, window->level,
+                             compared, bytes, (size_t)n, err);
     if (rc)
         return rc == ERR_CORRUPT ? DAMAGED : rc;
     if (!window->merged) {
@@ -253,6 +255,7 @@ static int add_fingerprint(struct window *window, int64_t from_key, int64_t to_k
         int64_t row[4] = {(int64_t)window->fingerprint, sqlite3_column_int64(statement, 0),
                           sqlite3_column_int64(statement, 1), sqlite3_column_int64(statement, 2)};
         window->fingerprint = (uint64_t)row_hash(0, row, sizeof(row));
+        window->n_panes += row[2] == PROFILE_FEATURES;
     }
     return rc;
 }
@@ -309,8 +312,11 @@ static int walk(struct store *store, const struct profile_model *model,
     bool single = query->to_ms - query->from_ms == window_ms;
     int64_t first_ms = single ? query->from_ms : query->from_ms / window_ms * window_ms;
     for (int64_t start = first_ms; !rc && start < query->to_ms; start += window_ms) {
-        struct window window = {
-            .store = store, .model = model, .level = query->level, .crew = query->crew};
+        struct window window = {.store = store,
+                                .model = model,
+                                .level = query->level,
+                                .crew = query->crew,
+                                .compared = query->compared};
         int64_t end = start + window_ms;
         const struct profile_span whole = {start, end};
         rc = cut_window(&window, series->ids, series->n, start, end, err);

@@ -64,6 +64,8 @@ struct profile_query {
     /* Asked before a window is read: is the answer for panes of this fingerprint known already?
        Then nothing is read, and `point` is called with .known. NULL: never. */
     bool (*known)(void *context, uint64_t fingerprint);
+    bool compared;     /* with `known`: profiles are for drift_window alone, by no method of
+                          Evidently's: of sketches that this does not look at nothing is read */
     struct crew *crew; /* that panes are loaded with; NULL: the caller alone */
 };
 

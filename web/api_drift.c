@@ -476,6 +476,7 @@ static int find_range(struct drifting *d, struct err *err)
         .window_ms = window,
         .level = PROFILE_HOUR,
         .known = window_known,
+        .compared = d->rule.method != DRIFT_EVIDENTLY,
     };
     return 0;
 }

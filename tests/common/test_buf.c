@@ -61,6 +61,29 @@ static void whole_numbers_of_every_length_are_read_back(void **state)
     }
 }
 
+static void what_is_skipped_is_as_long_as_what_is_read(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 1000);
+    for (int i = 0; i < 64; i++)
+        buf_varint(&buf, UINT64_MAX >> (i * 37 % 64));
+    for (uint64_t n = 0; n <= 64; n++) {
+        struct reader read = reader_of(buf.data, buf.size), skipping = read;
+        for (uint64_t i = 0; i < n; i++)
+            (void)reader_varint(&read);
+
+        reader_skip_varints(&skipping, n);
+
+        assert_ptr_equal(skipping.next, read.next);
+        assert_false(reader_failed(&skipping));
+    }
+    struct reader r = reader_of(buf.data, buf.size);
+    reader_skip_varints(&r, 65);
+    assert_true(reader_failed(&r));
+    buf_finish(&buf);
+}
+
 static void a_read_past_the_end_fails_once_and_stays_failed(void **state)
 {
     (void)state;
@@ -125,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(whole_numbers_of_every_length_are_read_back),
+        cmocka_unit_test(what_is_skipped_is_as_long_as_what_is_read),
         cmocka_unit_test(a_read_past_the_end_fails_once_and_stays_failed),
         cmocka_unit_test(a_write_past_the_limit_fails_and_keeps_what_was_there),
         cmocka_unit_test(what_is_printed_is_whole_wherever_the_room_ends),

@@ -367,6 +367,74 @@ static void a_feature_that_appears_later_was_missing_before(void **state)
     assert_int_equal(profile_quality(now, CITY, false).missing, 1);
 }
 
+/* An hour of 3,000 different incomes, with so many below and above the grid's ends. */
+static void income_of_an_hour(struct buf *out, int n_below, int n_above)
+{
+    AUTO(profile) struct profile *profile = NULL;
+    assert_int_equal(profile_new(&profile, &layout, PROFILE_HOUR, NULL), 0);
+    for (int i = 0; i < 3000 + n_below + n_above; i++) {
+        double value = i < 3000 ? 100.5 + i * 1300 : i < 3000 + n_below ? -2.5 * i : 5e6 + i;
+        profile_event(profile, 1);
+        assert_int_equal(profile_number(profile, INCOME, value, 1), 0);
+    }
+    buf_init(out, 1 << 20);
+    profile_save(profile, out);
+}
+
+static void load_income(struct profile **out, bool compared, const struct buf *bytes)
+{
+    assert_int_equal(
+        profile_load_by(NULL, out, &layout, PROFILE_HOUR, compared, bytes->data, bytes->size, NULL),
+        0);
+}
+
+static void what_is_only_compared_has_all_but_the_sketch_inside_of_the_grid(void **state)
+{
+    (void)state;
+    static const int ends[][2] = {{0, 0}, {3, 0}, {0, 40}, {17, 5}};
+    for (size_t e = 0; e < sizeof(ends) / sizeof(ends[0]); e++) {
+        struct buf bytes;
+        AUTO(profile) struct profile *whole = NULL, *compared = NULL;
+        struct cell expected[4000], found[4000];
+        size_t n_low, n_low_found;
+        income_of_an_hour(&bytes, ends[e][0], ends[e][1]);
+        load_income(&whole, false, &bytes);
+
+        load_income(&compared, true, &bytes);
+
+        const struct numbers *all = whole->features[INCOME].numeric;
+        const struct numbers *few = compared->features[INCOME].numeric;
+        size_t n = numbers_read_ends(all, features[INCOME].grid, expected, &n_low);
+        assert_int_equal(numbers_read_ends(few, features[INCOME].grid, found, &n_low_found), n);
+        assert_int_equal(n_low_found, n_low);
+        assert_int_equal(n > 0, ends[e][0] + ends[e][1] > 0);
+        assert_memory_equal(found, expected, n * sizeof(found[0]));
+        assert_true(few->n == all->n && few->sum == all->sum && few->square == all->square);
+        for (uint32_t i = 0; i < all->n_counts; i++)
+            assert_int_equal(numbers_count(few, i), numbers_count(all, i));
+        assert_true(all->cells.n_cells > 600);
+        assert_true(few->cells.n_cells < 60);
+        buf_finish(&bytes);
+    }
+}
+
+static void what_was_counted_on_another_grid_is_compared_by_the_whole_sketch(void **state)
+{
+    (void)state;
+    struct buf bytes;
+    AUTO(profile) struct profile *whole = NULL, *compared = NULL;
+    income_of_an_hour(&bytes, 2, 2);
+    load_income(&whole, false, &bytes);
+
+    layout.reference = 78;
+    load_income(&compared, true, &bytes);
+    layout.reference = 77;
+
+    assert_int_equal(compared->features[INCOME].numeric->cells.n_cells,
+                     whole->features[INCOME].numeric->cells.n_cells);
+    buf_finish(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +449,8 @@ int main(void)
         cmocka_unit_test(extreme_numbers_stay_numbers),
         cmocka_unit_test(damaged_bytes_are_refused),
         cmocka_unit_test(a_feature_that_appears_later_was_missing_before),
+        cmocka_unit_test(what_is_only_compared_has_all_but_the_sketch_inside_of_the_grid),
+        cmocka_unit_test(what_was_counted_on_another_grid_is_compared_by_the_whole_sketch),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

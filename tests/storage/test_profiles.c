@@ -129,6 +129,74 @@ static void minutes_are_merged_into_the_windows_that_hold_them(void **state)
     assert_int_equal(seen.events[2], 3);
 }
 
+/* By window: how many cells the sketch of income has. */
+struct sketches {
+    int n;
+    uint32_t cells[4];
+};
+
+static int see_sketch(void *context, const struct profile_point *point, struct err *err)
+{
+    (void)err;
+    struct sketches *seen = context;
+    assert_true(seen->n < 4 && point->profile != NULL);
+    seen->cells[seen->n++] = point->profile->features[0].numeric->cells.n_cells;
+    return 0;
+}
+
+static bool nothing_is_known(void *context, uint64_t fingerprint)
+{
+    (void)context;
+    (void)fingerprint;
+    return false;
+}
+
+static void set_reference(struct fixture *fixture, const char *version,
+                          const struct reference *reference)
+{
+    struct err err = {0};
+    must(commit_begin(fixture->store, &err), &err);
+    must(commit_reference(fixture->store, "credit", version, reference, "file", 7, &err), &err);
+    must(commit_end(fixture->store, &err), &err);
+}
+
+/* Panes that are put together need their whole sketches: the finest grid of both is found by them. */
+static void only_a_pane_alone_is_read_without_what_no_comparison_looks_at(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(reference) struct reference *reference = NULL;
+    AUTO(profile) struct profile *known = NULL;
+    struct err err = {0};
+    struct profile_model model;
+    struct sketches seen = {0};
+    size_t n_damaged;
+    must(profile_new(&known, &fixture->layout, PROFILE_REFERENCE, &err), &err);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(profile_number(known, 0, i, 1), 0);
+    must(reference_build(&reference, known, 0, &err), &err);
+    set_reference(fixture, "", reference);
+    reference_layout(reference, &fixture->layout, fixture->features);
+    write_minute(fixture, START, 100, 300);
+    write_minute(fixture, START + HOUR, 100, 300);
+    write_minute(fixture, START + HOUR + MINUTE, 200, 300);
+    struct profile_query query = {.model = "credit",
+                                  .from_ms = START,
+                                  .to_ms = START + 2 * HOUR,
+                                  .window_ms = HOUR,
+                                  .level = PROFILE_HOUR,
+                                  .known = nothing_is_known,
+                                  .compared = true};
+    must(profile_model_read(fixture->store, "credit", NULL, &model, &err), &err);
+
+    must(profiles_each(fixture->store, &model, &query, see_sketch, &seen, &n_damaged, &err), &err);
+
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.cells[0], 0);
+    assert_true(seen.cells[1] > 10);
+    profile_model_finish(&model);
+}
+
 static void what_is_rolled_up_shows_the_same_by_the_hour_and_is_partial_by_the_minute(void **state)
 {
     (void)state;
@@ -258,15 +326,6 @@ static struct reference *reference_of(struct fixture *fixture, double first)
     return reference;
 }
 
-static void set_reference(struct fixture *fixture, const char *version,
-                          const struct reference *reference)
-{
-    struct err err = {0};
-    must(commit_begin(fixture->store, &err), &err);
-    must(commit_reference(fixture->store, "credit", version, reference, "file", 7, &err), &err);
-    must(commit_end(fixture->store, &err), &err);
-}
-
 static void the_newest_reference_counts_and_a_versions_own_before_it(void **state)
 {
     (void)state;
@@ -340,6 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(minutes_are_merged_into_the_windows_that_hold_them),
+        cmocka_unit_test(only_a_pane_alone_is_read_without_what_no_comparison_looks_at),
         cmocka_unit_test(what_is_rolled_up_shows_the_same_by_the_hour_and_is_partial_by_the_minute),
         cmocka_unit_test(a_damaged_profile_is_left_out_and_counted),
         cmocka_unit_test(a_range_of_panes_serves_as_reference),
