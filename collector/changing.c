@@ -7,13 +7,12 @@
 #include <string.h>
 
 #include "collector/changing_streams.h"
-#include "collector/waiting_events.h"
+#include "collector/waiting_bytes.h"
 #include "storage/change_points.h"
 
 enum {
     MAX_STATE_BYTES = 1 << 16,
-    MAX_WAITING_BYTES = 1 << 30,
-    WAITING_FORM = 2
+    MAX_WAITING_BYTES = 1 << 30
 };
 
 struct found {
@@ -28,7 +27,8 @@ struct changing {
     const struct config *config;
     bool active;
     struct waiting_events waiting;
-    size_t n_stored; /* rows of them in the database */
+    size_t n_stored;   /* rows of them in the database */
+    int64_t looked_ms; /* the last look; 0: none yet */
     struct found *found;
     size_t n_found, found_capacity;
 };
@@ -41,7 +41,8 @@ static int no_memory(struct err *err)
 /* What a float can hold. */
 static double within_float(double value)
 {
-    return fmin(fmax(value, -(double)FLT_MAX), (double)FLT_MAX);
+    const double most = FLT_MAX;
+    return value > most ? most : value > -most ? value : -most;
 }
 
 /* --- events --- */
@@ -244,10 +245,11 @@ static int take_row(struct changing *changing, const struct waiting_row *row, in
 
 int changing_look(struct changing *changing, int64_t look_ms, struct err *err)
 {
-    int rc = waiting_order(&changing->waiting, err);
+    int rc = waiting_order(&changing->waiting, changing->looked_ms, err);
     for (size_t i = 0; !rc && i < changing->waiting.n_rows; i++)
         rc = take_row(changing, &changing->waiting.rows[i], look_ms, err);
     waiting_clear(&changing->waiting);
+    changing->looked_ms = look_ms;
     return rc;
 }
 
@@ -287,58 +289,13 @@ static int write_states(struct changing *changing, struct buf *bytes, struct err
     return rc;
 }
 
-static void save_text(struct buf *out, const char *text)
-{
-    buf_string(out, text, strlen(text));
-}
-
-static void save_row(const struct waiting_events *waiting, const struct waiting_row *row,
-                     struct buf *out)
-{
-    for (uint32_t i = 0; i < row->n; i++) {
-        const struct waiting_item *item = &waiting->items[row->first + i];
-        uint32_t value;
-        memcpy(&value, &item->value, sizeof(value));
-        buf_varint(out, item->stream);
-        buf_zigzag(out, waiting_ts_ms(row));
-        buf_u64(out, waiting_hash(row));
-        buf_u8(out, item->place);
-        buf_u32(out, value);
-    }
-}
-
-/*
- * 0 and the number of the form; streams by name, in the order of their numbers; then the events.
- * The first form had no slices and began with the streams.
- */
-static void save_waiting(const struct changing *changing, struct buf *out)
-{
-    buf_varint(out, 0);
-    buf_u8(out, WAITING_FORM);
-    buf_varint(out, changing->streams.n);
-    for (size_t i = 0; i < changing->streams.n; i++) {
-        const struct change_key key = watched_key(changing->streams.streams[i]);
-        save_text(out, key.model);
-        save_text(out, key.version);
-        save_text(out, key.slice);
-        save_text(out, key.kind);
-        save_text(out, key.name);
-    }
-    size_t n_items = 0;
-    for (size_t i = 0; i < changing->waiting.n_rows; i++)
-        n_items += changing->waiting.rows[i].n;
-    buf_varint(out, n_items);
-    for (size_t i = 0; i < changing->waiting.n_rows; i++)
-        save_row(&changing->waiting, &changing->waiting.rows[i], out);
-}
-
 static int write_waiting(struct changing *changing, struct buf *bytes, struct err *err)
 {
     if (changing->waiting.n_rows == 0 && changing->n_stored == 0)
         return 0;
     buf_clear(bytes);
     if (changing->waiting.n_rows)
-        save_waiting(changing, bytes);
+        waiting_save(&changing->waiting, &changing->streams, bytes);
     return buf_failed(bytes)
                ? no_memory(err)
                : commit_change_waiting(changing->store, bytes->data, bytes->size, err);
@@ -436,82 +393,6 @@ void changing_written(struct changing *changing)
         changing->streams.streams[i]->dirty = false;
 }
 
-static int read_text(struct reader *in, char *out, size_t room)
-{
-    size_t n;
-    const char *text = reader_string(in, &n);
-    if (!text || n >= room)
-        return -1;
-    memcpy(out, text, n);
-    out[n] = '\0';
-    return 0;
-}
-
-static int waiting_damaged(struct err *err)
-{
-    return err_set(err, ERR_CORRUPT, "events that wait for a look: the bytes are damaged");
-}
-
-/* The stream that had a number when the bytes were written; NULL: it is watched no longer. */
-static int read_stream(struct changing *changing, struct models *models, struct reader *in,
-                       unsigned form, struct watched_stream **out, struct err *err)
-{
-    char texts[5][WATCHED_MAX_NAME] = {""};
-    for (int i = 0; i < 5; i++)
-        if ((i != 2 || form > 1) && read_text(in, texts[i], sizeof(texts[i])))
-            return waiting_damaged(err);
-    const struct change_key key = {texts[0], texts[1], texts[2], texts[3], texts[4]};
-    return watched_by_key(&changing->streams, models, &key, out, err);
-}
-
-/* A row of its own: which events of other streams it came with does not matter. */
-static int wait_again(struct changing *changing, const struct watched_stream *stream, int64_t ts_ms,
-                      uint64_t hash, unsigned place, float value, struct err *err)
-{
-    if (!stream || stream->state.method == CHANGE_NOT_WATCHED)
-        return 0;
-    int rc = waiting_begin(&changing->waiting, ts_ms, hash, 1, err);
-    if (rc)
-        return rc;
-    waiting_add(&changing->waiting, stream->number, place, (double)value);
-    waiting_end(&changing->waiting);
-    return 0;
-}
-
-static int read_waiting(struct changing *changing, struct models *models, const void *bytes,
-                        size_t n, struct err *err)
-{
-    struct reader in = reader_of(bytes, n);
-    size_t n_streams = reader_varint(&in);
-    unsigned form = 1;
-    if (n_streams == 0) {
-        form = reader_u8(&in);
-        n_streams = reader_varint(&in);
-    }
-    if (form > WAITING_FORM)
-        return waiting_damaged(err);
-    AUTO_FREE struct watched_stream **streams =
-        n_streams <= n ? calloc(n_streams + 1, sizeof(struct watched_stream *)) : NULL;
-    int rc = streams ? 0 : no_memory(err);
-    for (size_t i = 0; !rc && i < n_streams; i++)
-        rc = read_stream(changing, models, &in, form, &streams[i], err);
-    size_t n_events = rc ? 0 : reader_varint(&in);
-    for (size_t i = 0; !rc && i < n_events; i++) {
-        size_t stream = reader_varint(&in);
-        int64_t ts_ms = reader_zigzag(&in);
-        uint64_t hash = reader_u64(&in);
-        unsigned place = reader_u8(&in);
-        uint32_t bits = reader_u32(&in);
-        float value;
-        memcpy(&value, &bits, sizeof(value));
-        if (reader_failed(&in) || stream >= n_streams ||
-            (streams[stream] && place >= change_stream_places(&streams[stream]->state)))
-            return waiting_damaged(err);
-        rc = wait_again(changing, streams[stream], ts_ms, hash, place, value, err);
-    }
-    return rc;
-}
-
 static int load_waiting(struct changing *changing, struct models *models, struct err *err)
 {
     AUTO_FREE void *bytes = NULL;
@@ -519,7 +400,7 @@ static int load_waiting(struct changing *changing, struct models *models, struct
     int rc = change_waiting_read(changing->store, &bytes, &n, err);
     if (rc || !bytes)
         return rc;
-    rc = read_waiting(changing, models, bytes, n, err);
+    rc = waiting_load(&changing->waiting, &changing->streams, models, bytes, n, err);
     changing->n_stored =
         changing->waiting.n_rows ? changing->waiting.n_rows : 1; /* bytes that none needs go */
     return rc;

@@ -9,6 +9,7 @@
 
 enum {
     SHIFTS = 8, /* of a row on average: beyond, merging is quicker than insertion */
+    MOST_RUNS = 32,
     MAX_ITEMS = 1 << 30
 };
 DEFINE_SORT(sort_rows, struct waiting_row, key)
@@ -61,6 +62,35 @@ int waiting_begin(struct waiting_events *events, int64_t ts_ms, uint64_t hash, s
         events->rows[events->n_rows] =
             (struct waiting_row){key_of(ts_ms, hash), (uint32_t)events->n_items, 0};
     return rc;
+}
+
+/* Each partition's rows come in order: merges them, if they are no more runs than that. */
+static bool merge_runs(struct waiting_row *rows, size_t n, struct waiting_row *scratch)
+{
+    size_t ends[MOST_RUNS], n_runs = 0;
+    for (size_t i = 1; i <= n; i++) {
+        if (i < n && rows[i].key >= rows[i - 1].key)
+            continue;
+        if (n_runs == MOST_RUNS)
+            return false;
+        ends[n_runs++] = i;
+    }
+    struct waiting_row *from = rows, *to = scratch;
+    while (n_runs > 1) {
+        size_t begin = 0, merged = 0;
+        for (size_t k = 0; k < n_runs; k += 2) {
+            const size_t middle = ends[k], end = k + 1 < n_runs ? ends[k + 1] : middle;
+            sort_rows_merge(from + begin, middle - begin, from + middle, end - middle, to + begin);
+            ends[merged++] = begin = end;
+        }
+        n_runs = merged;
+        struct waiting_row *const was = from;
+        from = to;
+        to = was;
+    }
+    if (from != rows)
+        memcpy(rows, from, n * sizeof(*rows));
+    return true;
 }
 
 /* By insertion, while that is quick; false: they are in another order, but not in that. */
@@ -123,13 +153,37 @@ static int join(struct waiting_events *events, struct waiting_row *rows, size_t 
     return 0;
 }
 
-int waiting_order(struct waiting_events *events, struct err *err)
+static void order(struct waiting_row *rows, size_t n, struct waiting_row *scratch)
 {
-    struct waiting_row *rows = events->rows;
+    if (n > 1 && !merge_runs(rows, n, scratch) && !settle(rows, n))
+        sort_rows(rows, n, scratch);
+}
+
+/* Those before a key to the front, all as they stood; how many. */
+static size_t divide(struct waiting_row *rows, size_t n, unsigned __int128 key,
+                     struct waiting_row *scratch)
+{
+    size_t n_before = 0, n_behind = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].key < key)
+            rows[n_before++] = rows[i];
+        else
+            scratch[n_behind++] = rows[i];
+    }
+    if (n_behind)
+        memcpy(rows + n_before, scratch, n_behind * sizeof(*rows));
+    return n_before;
+}
+
+int waiting_order(struct waiting_events *events, int64_t since_ms, struct err *err)
+{
+    struct waiting_row *const rows = events->rows;
+    struct waiting_row *const scratch = rows + events->row_capacity;
     const size_t n = events->n_rows;
+    const size_t n_late = divide(rows, n, key_of(since_ms, 0), scratch);
+    order(rows, n_late, scratch);
+    order(rows + n_late, n - n_late, scratch);
     int rc = 0;
-    if (!settle(rows, n))
-        sort_rows(rows, n, rows + events->row_capacity);
     for (size_t i = 0, next; !rc && i < n; i = next) {
         for (next = i + 1; next < n && rows[next].key == rows[i].key;)
             next++;

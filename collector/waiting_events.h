@@ -6,7 +6,8 @@
  *          order, the items of one stream stand by (ts, hash, place, value). Streams do not know
  *          each other: theirs may interleave
  * Use      waiting_begin with enough room, waiting_add for each stream, waiting_end
- * Cost     mostly events come nearly in order; else they are merged
+ * Cost     predictions come nearly in order, and so do labels, which stand at their predictions'
+ *          time; else they are merged
  * Owner    waiting_finish frees
  * Errors   -ENOMEM: nothing changed
  * Threads  one
@@ -51,7 +52,8 @@ static inline void waiting_end(struct waiting_events *events)
     events->n_rows += row->n > 0;
 }
 
-int waiting_order(struct waiting_events *events, struct err *err);
+/* `since_ms`: what is older is probably of labels, and in an order of its own. */
+int waiting_order(struct waiting_events *events, int64_t since_ms, struct err *err);
 void waiting_clear(struct waiting_events *events);
 void waiting_finish(struct waiting_events *events);
 

@@ -100,14 +100,33 @@ unsigned change_shape_bin_category(const struct reference_feature *feature, uint
     return bin_between(below / all, (below + (double)feature->bin_counts[bin]) / all, hash);
 }
 
-/* Of the deviations of n values, a multiple of the bins. */
+enum {
+    LANES = 8
+};
+typedef int16_t lanes __attribute__((vector_size(LANES * sizeof(int16_t)), aligned(2), may_alias));
+
+/* Each lane with those before it. */
+static lanes sums_of(lanes x)
+{
+    const lanes none = {0};
+    x += __builtin_shufflevector(none, x, 0, 8, 9, 10, 11, 12, 13, 14);
+    x += __builtin_shufflevector(none, x, 0, 0, 8, 9, 10, 11, 12, 13);
+    x += __builtin_shufflevector(none, x, 0, 0, 0, 0, 8, 9, 10, 11);
+    return x;
+}
+
+/* Of the deviations of n values, a multiple of the bins; none is beyond n <= 512. */
 static int32_t squares_of(const uint16_t *counts, int n)
 {
-    int32_t deviation = 0, squares = 0;
-    for (int i = 0; i < SHAPE_BINS; i++) {
-        deviation += counts[i] - n / SHAPE_BINS;
-        squares += deviation * deviation;
+    int16_t deviations[SHAPE_BINS], before = 0;
+    int32_t squares = 0;
+    for (int i = 0; i < SHAPE_BINS; i += LANES) {
+        const lanes sums = sums_of(*(const lanes *)(counts + i) - (int16_t)(n / SHAPE_BINS));
+        *(lanes *)(deviations + i) = sums + before;
+        before = deviations[i + LANES - 1];
     }
+    for (int i = 0; i < SHAPE_BINS; i++)
+        squares += deviations[i] * deviations[i];
     return squares;
 }
 

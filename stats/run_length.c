@@ -26,6 +26,17 @@ static double *row_of(const struct elimination *e, size_t i)
     return e->rows + (i % (e->miss + 1)) * (e->hit + 1);
 }
 
+/* What row i's z puts into the columns behind it, in a ring that has as many places. */
+static void owe(struct elimination *e, const double *row, double z, size_t i)
+{
+    const size_t width = (size_t)e->hit + 1, from = (i + 1) % width;
+    const size_t before_end = from + e->hit > width ? width - from : e->hit;
+    for (size_t j = 0; j < before_end; j++)
+        e->owed[from + j] += row[1 + j] * z;
+    for (size_t j = before_end; j < e->hit; j++)
+        e->owed[j - before_end] += row[1 + j] * z;
+}
+
 /* Row i, reduced by the rows before it; its z and y add to the solution at 0. */
 static double eliminate(struct elimination *e, double p, size_t i)
 {
@@ -53,8 +64,7 @@ static double eliminate(struct elimination *e, double p, size_t i)
 
     double z = ((i == 0) - e->owed[i % width]) / row[0];
     e->owed[i % width] = 0; /* becomes column i + width */
-    for (uint32_t j = 1; j < width; j++)
-        e->owed[(i + j) % width] += row[j] * z;
+    owe(e, row, z, i);
     return z * y;
 }
 

@@ -81,7 +81,7 @@ static size_t taken_of(const struct waiting_events *events, uint32_t stream, str
 }
 
 /* What the detectors of each stream get is what sorting everything would give them. */
-static void assert_ordered(const struct waiting *waiting, size_t n)
+static void assert_ordered_since(const struct waiting *waiting, size_t n, int64_t since_ms)
 {
     struct waiting_events events = {0};
     struct waiting *sorted = calloc(n + 1, sizeof(*sorted)), *taken = calloc(n + 1, sizeof(*taken));
@@ -91,7 +91,7 @@ static void assert_ordered(const struct waiting *waiting, size_t n)
     qsort(sorted, n, sizeof(*sorted), in_order);
 
     add_rows(&events, waiting, n);
-    assert_int_equal(waiting_order(&events, NULL), 0);
+    assert_int_equal(waiting_order(&events, since_ms, NULL), 0);
 
     size_t at = 0;
     for (uint32_t stream = 0; stream < N_STREAMS; stream++)
@@ -102,6 +102,14 @@ static void assert_ordered(const struct waiting *waiting, size_t n)
     waiting_finish(&events);
     free(sorted);
     free(taken);
+}
+
+/* Wherever what is taken for old begins. */
+static void assert_ordered(const struct waiting *waiting, size_t n)
+{
+    const int64_t since_ms[] = {INT64_MIN, -5, 0, 7, 1000, INT64_MAX};
+    for (size_t i = 0; i < sizeof(since_ms) / sizeof(*since_ms); i++)
+        assert_ordered_since(waiting, n, since_ms[i]);
 }
 
 /* Predictions of all streams, some at the same time; outcomes with the time and id of theirs. */
@@ -160,6 +168,26 @@ static void neighbours_may_have_changed_places(void **state)
     assert_ordered(waiting, N_EVENTS);
 }
 
+/* Each partition tells of its predictions from 1000 ms on, and of labels of older ones. */
+static void partitions_and_their_labels_come_in_orders_of_their_own(void **state)
+{
+    (void)state;
+    const int n_partitions[] = {1, 2, 3, 7, 40};
+    for (size_t k = 0; k < sizeof(n_partitions) / sizeof(*n_partitions); k++) {
+        struct waiting waiting[N_EVENTS];
+        const int p = n_partitions[k], each = N_EVENTS / p;
+        for (int i = 0; i < each * p; i++) {
+            const int nth = i % each, partition = i / each;
+            const bool label = nth % 2 == 1;
+            waiting[i] = (struct waiting){(label ? 0 : 1000) + nth / 2 * p + partition,
+                                          (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15),
+                                          (uint32_t)label, (float)i, 1};
+        }
+
+        assert_ordered(waiting, (size_t)each * (size_t)p);
+    }
+}
+
 /* A row without an item is none, and what was begun and not ended leaves nothing. */
 static void only_what_says_something_waits(void **state)
 {
@@ -204,9 +232,9 @@ static void without_memory_nothing_else_is_lost(void **state)
     assert_int_equal(events.n_rows, 2);
 
     fault_malloc_at(1);
-    assert_int_equal(waiting_order(&events, &err), -ENOMEM); /* no room to join them */
+    assert_int_equal(waiting_order(&events, 0, &err), -ENOMEM); /* no room to join them */
     fault_malloc_at(0);
-    assert_int_equal(waiting_order(&events, &err), 0);
+    assert_int_equal(waiting_order(&events, 0, &err), 0);
     assert_int_equal(events.rows[0].n, 1025);
     waiting_finish(&events);
 }
@@ -217,6 +245,7 @@ int main(void)
         cmocka_unit_test(streams_stand_by_time_id_place_and_value),
         cmocka_unit_test(it_does_not_matter_how_they_came),
         cmocka_unit_test(neighbours_may_have_changed_places),
+        cmocka_unit_test(partitions_and_their_labels_come_in_orders_of_their_own),
         cmocka_unit_test(only_what_says_something_waits),
         cmocka_unit_test(without_memory_nothing_else_is_lost),
     };

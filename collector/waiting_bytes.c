@@ -1,0 +1,179 @@
+#include "collector/waiting_bytes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+
+enum {
+    FORM = 3,
+    FORM_OF_ITEMS = 2, /* the last in which an event stood there again for each stream */
+    LEAST_ITEM = 2     /* bytes */
+};
+
+static void save_text(struct buf *out, const char *text)
+{
+    buf_string(out, text, strlen(text));
+}
+
+static void save_streams(const struct watched_streams *streams, struct buf *out)
+{
+    buf_varint(out, streams->n);
+    for (size_t i = 0; i < streams->n; i++) {
+        const struct change_key key = watched_key(streams->streams[i]);
+        save_text(out, key.model);
+        save_text(out, key.version);
+        save_text(out, key.slice);
+        save_text(out, key.kind);
+        save_text(out, key.name);
+    }
+}
+
+/* Rates and categories have no value beside their place. */
+static void save_item(const struct waiting_item *item, struct buf *out)
+{
+    uint32_t bits;
+    memcpy(&bits, &item->value, sizeof(bits));
+    buf_varint(out, (uint64_t)item->stream << 1 | (bits != 0));
+    buf_u8(out, item->place);
+    if (bits)
+        buf_u32(out, bits);
+}
+
+void waiting_save(const struct waiting_events *waiting, const struct watched_streams *streams,
+                  struct buf *out)
+{
+    int64_t before_ms = 0;
+    buf_varint(out, 0);
+    buf_u8(out, FORM);
+    save_streams(streams, out);
+    buf_varint(out, waiting->n_rows);
+    for (size_t i = 0; i < waiting->n_rows; i++) {
+        const struct waiting_row *row = &waiting->rows[i];
+        const int64_t ts_ms = waiting_ts_ms(row);
+        buf_zigzag(out, (int64_t)((uint64_t)ts_ms - (uint64_t)before_ms));
+        buf_u64(out, waiting_hash(row));
+        buf_varint(out, row->n);
+        for (uint32_t k = 0; k < row->n; k++)
+            save_item(&waiting->items[row->first + k], out);
+        before_ms = ts_ms;
+    }
+}
+
+/* --- back --- */
+
+struct loading {
+    struct waiting_events *waiting;
+    struct reader in;
+    struct watched_stream **streams; /* by the number that they had; NULL: not watched any more */
+    size_t n_streams;
+};
+
+static int damaged(struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, "events that wait for a look: the bytes are damaged");
+}
+
+static int read_text(struct reader *in, char *out, size_t room)
+{
+    size_t n;
+    const char *text = reader_string(in, &n);
+    if (!text || n >= room)
+        return -1;
+    memcpy(out, text, n);
+    out[n] = '\0';
+    return 0;
+}
+
+static int read_stream(struct reader *in, struct watched_streams *streams, struct models *models,
+                       unsigned form, struct watched_stream **out, struct err *err)
+{
+    char texts[5][WATCHED_MAX_NAME] = {""};
+    for (int i = 0; i < 5; i++)
+        if ((i != 2 || form > 1) && read_text(in, texts[i], sizeof(texts[i])))
+            return damaged(err);
+    const struct change_key key = {texts[0], texts[1], texts[2], texts[3], texts[4]};
+    return watched_by_key(streams, models, &key, out, err);
+}
+
+/* There is room for it. */
+static int take_item(struct loading *loading, uint64_t stream, unsigned place, uint32_t bits,
+                     struct err *err)
+{
+    float value;
+    if (reader_failed(&loading->in) || stream >= loading->n_streams)
+        return damaged(err);
+    const struct watched_stream *watched = loading->streams[stream];
+    if (!watched)
+        return 0;
+    if (place >= change_stream_places(&watched->state))
+        return watched->state.method == CHANGE_NOT_WATCHED ? 0 : damaged(err);
+    memcpy(&value, &bits, sizeof(value));
+    waiting_add(loading->waiting, watched->number, place, (double)value);
+    return 0;
+}
+
+static int read_row(struct loading *loading, int64_t *ts_ms, struct err *err)
+{
+    struct reader *in = &loading->in;
+    *ts_ms = (int64_t)((uint64_t)*ts_ms + (uint64_t)reader_zigzag(in));
+    const uint64_t hash = reader_u64(in), n = reader_varint(in);
+    if (reader_failed(in) || n > reader_left(in) / LEAST_ITEM)
+        return damaged(err);
+    int rc = waiting_begin(loading->waiting, *ts_ms, hash, n, err);
+    if (rc)
+        return rc;
+    for (uint64_t i = 0; !rc && i < n; i++) {
+        const uint64_t stream = reader_varint(in);
+        const unsigned place = reader_u8(in);
+        rc = take_item(loading, stream >> 1, place, stream & 1 ? reader_u32(in) : 0, err);
+    }
+    waiting_end(loading->waiting);
+    return rc;
+}
+
+/* A row of its own: which events of other streams it came with does not matter. */
+static int read_single(struct loading *loading, struct err *err)
+{
+    struct reader *in = &loading->in;
+    const uint64_t stream = reader_varint(in);
+    const int64_t ts_ms = reader_zigzag(in);
+    const uint64_t hash = reader_u64(in);
+    const unsigned place = reader_u8(in);
+    const uint32_t bits = reader_u32(in);
+    int rc = waiting_begin(loading->waiting, ts_ms, hash, 1, err);
+    if (rc)
+        return rc;
+    rc = take_item(loading, stream, place, bits, err);
+    waiting_end(loading->waiting);
+    return rc;
+}
+
+int waiting_load(struct waiting_events *waiting, struct watched_streams *streams,
+                 struct models *models, const void *bytes, size_t n, struct err *err)
+{
+    struct loading loading = {.waiting = waiting, .in = reader_of(bytes, n)};
+    struct reader *in = &loading.in;
+    unsigned form = 1;
+    loading.n_streams = reader_varint(in);
+    if (loading.n_streams == 0) {
+        form = reader_u8(in);
+        loading.n_streams = reader_varint(in);
+    }
+    if (form > FORM || loading.n_streams > n)
+        return damaged(err);
+    AUTO_FREE struct watched_stream **by_number =
+        calloc(loading.n_streams + 1, sizeof(struct watched_stream *));
+    if (!by_number)
+        return err_set(err, -ENOMEM, "collector: no memory for what waits for a look");
+    loading.streams = by_number;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < loading.n_streams; i++)
+        rc = read_stream(in, streams, models, form, &by_number[i], err);
+    const uint64_t n_events = rc ? 0 : reader_varint(in);
+    int64_t ts_ms = 0;
+    for (uint64_t i = 0; !rc && i < n_events; i++)
+        rc = form > FORM_OF_ITEMS ? read_row(&loading, &ts_ms, err) : read_single(&loading, err);
+    return rc;
+}
