@@ -97,7 +97,8 @@ static int read_stream(struct reader *in, struct watched_streams *streams, struc
     return watched_by_key(streams, models, &key, out, err);
 }
 
-/* There is room for it. */
+/* There is room for it. A stream that is watched in another way now, by another reference, has no
+   use for it. */
 static int take_item(struct loading *loading, uint64_t stream, unsigned place, uint32_t bits,
                      struct err *err)
 {
@@ -105,10 +106,8 @@ static int take_item(struct loading *loading, uint64_t stream, unsigned place, u
     if (reader_failed(&loading->in) || stream >= loading->n_streams)
         return damaged(err);
     const struct watched_stream *watched = loading->streams[stream];
-    if (!watched)
+    if (!watched || place >= change_stream_places(&watched->state))
         return 0;
-    if (place >= change_stream_places(&watched->state))
-        return watched->state.method == CHANGE_NOT_WATCHED ? 0 : damaged(err);
     memcpy(&value, &bits, sizeof(value));
     waiting_add(loading->waiting, watched->number, place, (double)value);
     return 0;

@@ -16,6 +16,6 @@
 
 void waiting_save(const struct waiting_events *waiting, const struct watched_streams *streams,
                   struct buf *out);
-/* Adds to `waiting`; what is of a stream that is watched no longer is left out. */
+/* Adds to `waiting`; what is of a stream that is watched no longer, or not in that way, is left out. */
 int waiting_load(struct waiting_events *waiting, struct watched_streams *streams,
                  struct models *models, const void *bytes, size_t n, struct err *err);

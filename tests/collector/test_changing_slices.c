@@ -121,16 +121,24 @@ static void crashes_and_batches_change_no_bit_of_means_and_slices(void **state)
     sim_log_finish(&log);
 }
 
-/* What waits, as it was written before slices were watched: no mark, and names of four parts. */
-static void write_first_form(struct collector_bench *bench, unsigned place)
+/*
+ * One event that waits, in a form of before. The first has no mark, and names of four parts; in the
+ * second a stream is named with its slice.
+ */
+static void write_form(struct collector_bench *bench, unsigned form, unsigned place)
 {
-    static const char *const key[] = {"prices", "v1", "metric", "error_rate"};
+    static const char *const key[] = {"prices", "v1", "", "metric", "error_rate"};
     struct err err = {0};
     struct buf bytes;
     buf_init(&bytes, 1024);
+    if (form > 1) {
+        buf_varint(&bytes, 0);
+        buf_u8(&bytes, (uint8_t)form);
+    }
     buf_varint(&bytes, 1);
-    for (int i = 0; i < 4; i++)
-        buf_string(&bytes, key[i], strlen(key[i]));
+    for (int i = 0; i < 5; i++)
+        if (i != 2 || form > 1)
+            buf_string(&bytes, key[i], strlen(key[i]));
     buf_varint(&bytes, 1);
     buf_varint(&bytes, 0);
     buf_zigzag(&bytes, CREDIT_START);
@@ -157,24 +165,46 @@ static int64_t events_seen(struct collector_bench *bench)
     return (int64_t)stream.events;
 }
 
-static void what_waited_before_slices_were_watched_is_still_read(void **state)
+/* How many events the detector of errors sees when one waited as those bytes say. */
+static int64_t seen_after(struct sim_log *log, unsigned form, unsigned place)
 {
-    (void)state;
-    struct sim_log log = {0}, empty = {0};
+    struct sim_log empty = {0};
     struct collector_bench bench;
     AUTO(temp) struct temp *temp = temp_new();
-    fill(&log);
     bench_open(&bench, temp, yaml, &empty, &in_order);
-    write_first_form(&bench, 0);
+    write_form(&bench, form, place);
     bench_crash(&bench);
 
-    bench_open(&bench, temp, yaml, &log, &in_order);
+    bench_open(&bench, temp, yaml, log, &in_order);
     bench_drain(&bench);
 
-    assert_int_equal(events_seen(&bench), N_PREDICTIONS + 1);
+    const int64_t seen = events_seen(&bench);
     bench_close(&bench);
-    sim_log_finish(&log);
     sim_log_finish(&empty);
+    return seen;
+}
+
+static void what_waited_in_a_form_of_before_is_still_read(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    fill(&log);
+
+    assert_int_equal(seen_after(&log, 1, 0), N_PREDICTIONS + 1);
+    assert_int_equal(seen_after(&log, 2, 0), N_PREDICTIONS + 1);
+
+    sim_log_finish(&log);
+}
+
+static void what_waited_for_a_stream_that_is_watched_otherwise_now_is_left_out(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    fill(&log);
+
+    assert_int_equal(seen_after(&log, 2, 17), N_PREDICTIONS); /* a place of a distribution */
+
+    sim_log_finish(&log);
 }
 
 static void every_metric_that_is_watched_may_be_configured_for_its_tasks_alone(void **state)
@@ -201,7 +231,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mean_that_changed_is_found_in_the_slice_where_it_did),
         cmocka_unit_test(crashes_and_batches_change_no_bit_of_means_and_slices),
-        cmocka_unit_test(what_waited_before_slices_were_watched_is_still_read),
+        cmocka_unit_test(what_waited_in_a_form_of_before_is_still_read),
+        cmocka_unit_test(what_waited_for_a_stream_that_is_watched_otherwise_now_is_left_out),
         cmocka_unit_test(every_metric_that_is_watched_may_be_configured_for_its_tasks_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
