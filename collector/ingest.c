@@ -52,13 +52,14 @@ static int items_of(struct collector *collector, struct model *model, const stru
     *n = profile_own_items(model->setup.task, sample, collector->items);
     for (uint32_t i = 0; !rc && i < event->n_features; i++) {
         const struct value *value = &event->features[i].value;
-        if (collector->features[i] == FEATURE_NONE || value->kind == VALUE_ABSENT ||
-            value->kind == VALUE_NULL)
+        if (collector->features[i] == FEATURE_NONE || value->kind == VALUE_ABSENT)
             continue;
         uint32_t slot = profiling_known_slot(profiling, collector->features[i]);
-        uint64_t category = value_category(value);
-        if (slot == SLOT_NONE)
+        if (slot == SLOT_NONE) /* also of a null: a feature that never had a value is missing */
             rc = model_profile_slot(collector->models, model, collector->features[i], &slot, err);
+        if (value->kind == VALUE_NULL)
+            continue;
+        uint64_t category = value_category(value);
         if (!rc && value->kind == VALUE_TEXT)
             rc = model_category(collector->models, model, value->text, category, err);
         collector->items[(*n)++] = profile_item_of(value, slot, category);

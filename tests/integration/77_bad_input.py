@@ -57,6 +57,19 @@ def _points(answer):
     return {feature["feature"]: feature["points"][0] for feature in answer["features"]}
 
 
+def a_feature_that_is_always_null_is_missing_and_known(story):
+    events = _events("p", 100, lambda i: {"normal": i % 7, "never": None}, START)
+    model = {"name": "credit", "task": "binary", "positive": 1, "label_horizon": "1d"}
+    database = story.replay("null", configuration(models=[model]), [write_jsonl(story.path("null.jsonl"), events)])
+
+    [feature] = _strict(database, "drift", "--window", "1h", "--feature", "never")["features"]
+    [point] = feature["points"]
+    equal({key: point[key] for key in ("n", "missing_rate", "invalid_rate", "drifted", "why")},
+          {"n": 0, "missing_rate": 1, "invalid_rate": 0, "drifted": False, "why": "the model has no reference"})
+    equal(_strict(database, "distribution", "--feature", "never")["rates"]["current"],
+          {"n": 100, "missing_rate": 1, "invalid_rate": 0})
+
+
 def odd_values_have_a_defined_answer_or_the_reason_why_not(story):
     points = _points(_asked(story, _events("w", 1500, _window, START)))
 
