@@ -38,7 +38,8 @@ struct worker {
     unsigned seen;      /* of actuate->changes, when the round began */
     int64_t looked_ms;  /* when reality was last read */
     int64_t looked_seq; /* … for this wish */
-    int64_t late_ms;    /* until then a request that a newer wish overtook may still arrive */
+    int64_t late_ms;    /* until then a request that nobody waits for may still be obeyed */
+    bool begun;
     atomic_int_fast64_t confirmed, failed, corrected;
 };
 
@@ -247,6 +248,16 @@ static void look_again(struct worker *worker, struct actuation_row *row, const s
         note_confirmed(worker, row);
 }
 
+/* A request may have been under way when the process, or the configuration, before this one ended. */
+static void begin(struct worker *worker, const struct errand *errand)
+{
+    const struct actuation_row *row = &errand->row;
+    bool young = now(worker) < row->wanted_ms + LATE_MS;
+    if (!worker->begun && errand->any && (young || !row->confirmed))
+        worker->late_ms = now(worker) + LATE_MS;
+    worker->begun = true;
+}
+
 /* Does what is due; how long to sleep then, in ms. */
 static int64_t do_round(struct worker *worker)
 {
@@ -257,6 +268,7 @@ static int64_t do_round(struct worker *worker)
     if (read_errand(worker, &errand, &err))
         log_write(worker->actuate->options.log, LEVEL_WARNING, "abtest", "actuator %s: %s",
                   worker->actuator->name, err.text);
+    begin(worker, &errand);
     if (errand.any) {
         struct actuator_wish wish = {
             .experiment = worker->actuator->experiment,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "abtest/run_item.h"
+#include "common/grow.h"
 #include "storage/actuation.h"
 #include "storage/commit.h"
 
@@ -101,55 +102,76 @@ int item_confirm(struct run *run, struct item *item, int64_t look_ms, struct err
 
 /* --- other actuators --- */
 
-enum {
-    MAX_GONE = 100
+/* Actuators that stand in the database, as a configuration with others finds them. */
+struct former {
+    struct run *run;
+    char **gone; /* names of those that are not configured any more */
+    size_t n_gone, gone_capacity;
+    bool *open; /* by item: a wish of it is not confirmed */
 };
 
-struct gone {
-    const struct actuator_set *set;
-    char *names[MAX_GONE];
-    size_t n;
-};
-
-static int take_gone(void *context, const struct actuation_row *row, struct err *err)
+static int take_former(void *context, const struct actuation_row *row, struct err *err)
 {
-    struct gone *gone = context;
-    if (has_actuator(gone->set, row->actuator) || gone->n == MAX_GONE)
+    struct former *former = context;
+    struct run *run = former->run;
+    for (size_t i = 0; i < run->n_items; i++)
+        if (strcmp(run->items[i]->experiment->name, row->experiment) == 0)
+            former->open[i] |= !row->confirmed;
+    if (has_actuator(run->options.actuators, row->actuator))
         return 0;
-    gone->names[gone->n] = strdup(row->actuator);
-    return gone->names[gone->n++] ? 0 : err_set(err, -ENOMEM, "actuators: no memory");
+    int rc = grow(&former->gone, &former->gone_capacity, former->n_gone + 1, sizeof(char *),
+                  "actuators", err);
+    if (rc)
+        return rc;
+    char *name = strdup(row->actuator);
+    if (!name)
+        return err_set(err, -ENOMEM, "actuators: no memory");
+    former->gone[former->n_gone++] = name;
+    return 0;
 }
 
-static int wish_anew(struct run *run, struct gone *gone, int64_t wall_ms, struct err *err)
+/* An end that was not carried out yet is work for those that take over, as a step is. */
+static int wish_anew(const struct former *former, int64_t wall_ms, struct err *err)
 {
+    struct run *run = former->run;
     struct store *store = run->options.store;
     int rc = 0;
-    for (size_t i = 0; !rc && i < gone->n; i++)
-        rc = commit_actuation_gone(store, gone->names[i], err);
+    for (size_t i = 0; !rc && i < former->n_gone; i++)
+        rc = commit_actuation_gone(store, former->gone[i], err);
     for (size_t i = 0; !rc && i < run->n_items; i++)
-        if (item_active(run->items[i]))
+        if (item_active(run->items[i]) || former->open[i])
             rc = item_wish(run, run->items[i], store, run->items[i]->seq, wall_ms, err);
+    return rc;
+}
+
+static int take_over(const struct former *former, int64_t wall_ms, struct err *err)
+{
+    struct store *store = former->run->options.store;
+    int rc = commit_begin(store, err);
+    if (rc)
+        return rc;
+    rc = wish_anew(former, wall_ms, err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
     return rc;
 }
 
 int run_set_actuators(struct run *run, const struct actuator_set *set, int64_t wall_ms,
                       struct err *err)
 {
-    struct store *store = run->options.store;
-    struct gone gone = {.set = set};
+    struct former former = {.run = run, .open = calloc(run->n_items + 1, sizeof(bool))};
+    if (!former.open)
+        return err_set(err, -ENOMEM, "actuators: no memory");
     run->options.actuators = set;
-    int rc = actuations_read(store, NULL, NULL, take_gone, &gone, err);
+    int rc = actuations_read(run->options.store, NULL, NULL, take_former, &former, err);
     if (!rc)
-        rc = commit_begin(store, err);
-    if (!rc) {
-        rc = wish_anew(run, &gone, wall_ms, err);
-        if (!rc)
-            rc = commit_end(store, err);
-        if (rc)
-            commit_rollback(store);
-    }
-    for (size_t i = 0; i < gone.n; i++)
-        free(gone.names[i]);
+        rc = take_over(&former, wall_ms, err);
+    for (size_t i = 0; i < former.n_gone; i++)
+        free(former.gone[i]);
+    free(former.gone);
+    free(former.open);
     return rc;
 }
 

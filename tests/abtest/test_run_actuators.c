@@ -1,13 +1,15 @@
 #include "storage/actuation.h"
 #include "tests/abtest/site.h"
 
-static struct actuator_set *edge(struct config **config)
+static struct actuator_set *one_called(const char *name, struct config **config)
 {
-    static const char text[] =
-        "storage: {path: a.db}\nmodels: [{name: credit, task: binary, positive: 1}]\n"
-        "actuators: [{name: edge, experiment: e, type: file, path: /x, template: '{{seq}}'}]\n";
+    char text[300];
     struct err err = {0};
     struct actuator_set *set = NULL;
+    snprintf(text, sizeof(text),
+             "storage: {path: a.db}\nmodels: [{name: credit, task: binary, positive: 1}]\n"
+             "actuators: [{name: %s, experiment: e, type: file, path: /x, template: '{{seq}}'}]\n",
+             name);
     must(config_parse(config, "a.yaml", text, strlen(text), &err), &err);
     must(actuator_set_parse(&set, *config, &err), &err);
     return set;
@@ -18,18 +20,24 @@ static int take_row(void *context, const struct actuation_row *row, struct err *
     (void)err;
     struct actuation_row *copy = context;
     *copy = *row;
-    copy->actuator = "edge";
     copy->experiment = "e";
     copy->problem = "";
     return 0;
 }
 
-static struct actuation_row wish_of(struct site *site)
+/* Of the actuator's experiment; seq 0: none. */
+static struct actuation_row wish_to(struct site *site, const char *actuator)
 {
     struct err err = {0};
     struct actuation_row row = {0};
-    must(actuations_read(site->store, "edge", "e", take_row, &row, &err), &err);
+    must(actuations_read(site->store, actuator, "e", take_row, &row, &err), &err);
+    row.actuator = actuator;
     return row;
+}
+
+static struct actuation_row wish_of(struct site *site)
+{
+    return wish_to(site, "edge");
 }
 
 static int confirm(struct site *site, struct actuation_row wish)
@@ -55,7 +63,7 @@ static void a_rollback_is_not_confirmed_by_what_a_new_actuator_carried_before(vo
 {
     (void)state;
     AUTO(config) struct config *config = NULL;
-    AUTO(actuator_set) struct actuator_set *set = edge(&config);
+    AUTO(actuator_set) struct actuator_set *set = one_called("edge", &config);
     struct site *site = site_new(HALF, ERRORS, "");
     struct err err = {0};
 
@@ -77,7 +85,7 @@ static void each_weight_has_a_number_of_its_own_over_restarts(void **state)
 {
     (void)state;
     AUTO(config) struct config *config = NULL;
-    AUTO(actuator_set) struct actuator_set *set = edge(&config);
+    AUTO(actuator_set) struct actuator_set *set = one_called("edge", &config);
     struct site *site = site_new(HALF, ERRORS, "");
     struct err err = {0};
 
@@ -92,10 +100,39 @@ static void each_weight_has_a_number_of_its_own_over_restarts(void **state)
     site_free(site);
 }
 
+/* One takes another's place: it carries a rollback that the other had not, and one that was carried
+ * out is over. */
+static void an_end_that_was_not_carried_out_goes_to_the_next_actuator(void **state)
+{
+    (void)state;
+    for (int confirmed = 0; confirmed < 2; confirmed++) {
+        AUTO(config) struct config *first = NULL;
+        AUTO(config) struct config *second = NULL;
+        AUTO(actuator_set) struct actuator_set *edge = one_called("edge", &first);
+        AUTO(actuator_set) struct actuator_set *mesh = one_called("mesh", &second);
+        struct site *site = site_new(HALF, ERRORS, "");
+        struct err err = {0};
+        must(run_set_actuators(site->run, edge, T0, &err), &err);
+        roll_back(site);
+        if (confirmed)
+            assert_int_equal(confirm(site, wish_of(site)), 0);
+
+        must(run_set_actuators(site->run, mesh, T0 + SECOND, &err), &err);
+
+        assert_int_equal(wish_of(site).seq, 0);
+        struct actuation_row wish = wish_to(site, "mesh");
+        assert_int_equal(wish.seq != 0, !confirmed);
+        assert_true(wish.weight == 0);
+        assert_false(wish.confirmed);
+        site_free(site);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rollback_is_not_confirmed_by_what_a_new_actuator_carried_before),
+        cmocka_unit_test(an_end_that_was_not_carried_out_goes_to_the_next_actuator),
         cmocka_unit_test(each_weight_has_a_number_of_its_own_over_restarts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

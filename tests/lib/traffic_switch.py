@@ -4,6 +4,7 @@ be changed behind the daemon's back.
     switch = TrafficSwitch()
     switch.weight; switch.script = [500, 409, "hang"]   # for the next changes; then 200
     switch.script = ["late"]; switch.obey()             # does as it was told only then
+    switch.script = [0.3]                               # does so after 0.3 s
 """
 
 import http.server
@@ -20,6 +21,7 @@ class TrafficSwitch:
         self.changes = []  # (method, path, headers, body) of all that came
         self._lock = threading.Lock()
         self._obeys = threading.Event()
+        self._under_way = 0
         switch = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,6 +43,15 @@ class TrafficSwitch:
             def do_PATCH(self):
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 with switch._lock:
+                    switch._under_way += 1
+                try:
+                    self._change(body)
+                finally:
+                    with switch._lock:
+                        switch._under_way -= 1
+
+            def _change(self, body):
+                with switch._lock:
                     switch.changes.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
                     does = switch.script.pop(0) if switch.script else 200
                 if does == "hang":
@@ -48,6 +59,9 @@ class TrafficSwitch:
                     return
                 if does == "late":
                     switch._obeys.wait(60)
+                    does = 200
+                if isinstance(does, float):
+                    time.sleep(does)
                     does = 200
                 if does == 200:
                     with switch._lock:
@@ -72,6 +86,11 @@ class TrafficSwitch:
     def bodies(self):
         with self._lock:
             return [json.loads(body) for _, _, _, body in self.changes]
+
+    def idle(self):
+        """Has all that was asked for been done?"""
+        with self._lock:
+            return self._under_way == 0
 
     def obey(self):
         self._obeys.set()
