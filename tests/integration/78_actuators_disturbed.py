@@ -93,6 +93,7 @@ def whatever_happens_on_the_way_the_last_weight_is_the_one_that_stays(story):
         story.at_end(one.switch.close)
         daemon.post("/api/v1/experiments", _experiment(one.name))
         one.order("start")
+        wait_until(one.is_carried, 20, f"the first weight of {one.name} is carried")
         for _ in range(DISTURBANCES):
             one.disturb()
         end = one.random.choice(list(ENDS))

@@ -87,9 +87,11 @@ class Daemon:
         return os.path.join(self.folder, self.settings["storage"]["path"])
 
     def write_configuration(self):
+        """Whole at any moment: a daemon may be reading it again."""
         path = os.path.join(self.folder, "assay.yaml")
-        with open(path, "w", encoding="utf-8") as out:
+        with open(path + ".new", "w", encoding="utf-8") as out:
             out.write(yaml(self.settings))
+        os.replace(path + ".new", path)
         return path
 
     def start(self, *options, wait=True, environment=None, program=PROGRAM):
