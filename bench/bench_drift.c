@@ -3,7 +3,9 @@
  * made, then the same question is asked again and again, as a page does.
  *
  *     bench_drift [features 200] [windows 24] [events a window 5000] [half|numbers] [method auto] [DB]
+ *     bench_drift all
  *
+ * `all`: half and numbers, then wasserstein_norm and windows of few events, each a process of its own.
  * Half the features, or all, are numbers (normal, lognormal, few values), the others categories.
  * Up to 1,300 different numbers a window are kept as they are, more of them on the reference's grid.
  * `first` is the first answer of the process, `cold` the median of nine more that know nothing yet,
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -254,7 +257,7 @@ static void configure(struct bench *bench, const char *method)
     must(config_parse(&bench->config, "bench.yaml", yaml, (size_t)n, &err), &err);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, const char *const *argv)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     char folder[] = "/tmp/bench-drift-XXXXXX", command[300];
@@ -281,4 +284,33 @@ int main(int argc, char **argv)
     free(bench);
     snprintf(command, sizeof(command), "rm -r %s", folder);
     return system(command) ? 1 : 0;
+}
+
+/* Each in a process of its own: `first` is the first of one. */
+static int run_all(void)
+{
+    static const char *const cases[][6] = {
+        {"", "200", "24", "5000", "half", "auto"},
+        {"", "200", "24", "5000", "numbers", "auto"},
+        {"", "200", "24", "5000", "half", "wasserstein_norm"},
+        {"", "200", "24", "50", "half", "auto"},
+    };
+    int failed = 0;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int status = 1;
+        printf("%s, %s: ", cases[i][4], cases[i][5]);
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0)
+            exit(run(6, cases[i]));
+        failed |= child < 0 || waitpid(child, &status, 0) < 0 || status != 0;
+    }
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "all") == 0)
+        return run_all();
+    return run(argc, (const char *const *)argv);
 }

@@ -20,6 +20,7 @@ enum {
 #define TAIL_MASS 1e-7     /* that may lie beyond the last point */
 #define LEAST 1e-13        /* probabilities that are followed up, */
 #define LEAST_ALONE 1e-10  /* … of one bin beside others that go by their cumulants */
+#define LEAST_JOINT 1e-20  /* … of what ends at n, of a state on the way */
 #define SHORTEST_LOG -80.0 /* for a probability of 0 */
 
 /* --- one bin's part of the statistic --- */
@@ -167,37 +168,90 @@ static void band(const struct law_question *q, double share, int *low, int *high
     *high = (int)fmin(ceil(mean + 8 * sd + 8), q->n);
 }
 
-static void convolve_rows(const struct law_rows *from, struct law_rows *into,
-                          const struct part *part, double step, int low, int high)
+static void ways_of(struct law_ways *ways, const struct part *part, double step)
 {
     const struct counts *counts = &part->counts;
-    law_rows_clear(into);
-    for (int row = low; row <= high; row++) {
-        for (int i = 0; i < counts->n_values; i++) {
-            int before = row - (int)(counts->first + i);
-            if (before < 0)
-                break;
-            if (counts->p[i] > LEAST)
-                law_rows_add(into, from, before, counts->p[i], part->values[i] / step);
-        }
-        law_rows_set(into, row);
+    *ways = (struct law_ways){.first = (int)counts->first};
+    for (int i = 0; i < counts->n_values; i++) {
+        double shift = part->values[i] / step;
+        if (!(counts->p[i] > LEAST))
+            continue;
+        ways->shifts[i] = shift < LAW_POINTS ? (int)(shift + 0.5) : LAW_POINTS;
+        ways->p[i] = (float)counts->p[i];
+        ways->n = i + 1;
     }
+}
+
+/* ln P(bins of that weight get k events), independent ones whose total weight is `total`. */
+static double log_p_of_events(const struct law_question *q, double weight, double total, double k)
+{
+    int sign;
+    if (weight <= 0) /* no bin is left */
+        return k > 0 ? (double)-INFINITY : 0;
+    return lgamma_r(weight + k, &sign) - lgamma_r(weight, &sign) - lgamma_r(k + 1, &sign) +
+           weight * log(total / (q->n + total)) + k * log(q->n / (q->n + total));
+}
+
+/*
+ * How little a state of each row may be to be left out: LEAST_JOINT of what ends at n, with the
+ * events that bins of weight `rest` still have to get.
+ */
+static void leasts_of(const struct law_question *q, double total, double rest, int low, int high,
+                      double *leasts)
+{
+    double all = log_p_of_events(q, total, total, q->n), left = q->n - high;
+    double p = exp(log_p_of_events(q, rest, total, left) - all);
+    for (int row = high; row >= low; row--, left++) {
+        leasts[row - low] = LEAST_JOINT / fmax(p, LEAST_JOINT);
+        p *= (rest + left) / (left + 1) * q->n / (q->n + total);
+    }
+}
+
+struct rank {
+    double weight;
+    size_t bin;
+};
+
+static int by_weight(const void *a, const void *b)
+{
+    const struct rank *x = a, *y = b;
+    if (x->weight != y->weight)
+        return x->weight < y->weight ? -1 : 1;
+    return x->bin < y->bin ? -1 : x->bin > y->bin;
+}
+
+/* The bins by weight: many small ones, while few events are on the way, then few large ones. */
+static struct rank *ranked(const struct sum *sum)
+{
+    struct rank *ranks = malloc(sum->n_parts * sizeof(*ranks));
+    for (size_t i = 0; ranks && i < sum->n_parts; i++)
+        ranks[i] = (struct rank){bin_weight(sum->q, i), i};
+    if (ranks)
+        qsort(ranks, sum->n_parts, sizeof(*ranks), by_weight);
+    return ranks;
 }
 
 static int exact(struct drift_law *out, const struct sum *sum)
 {
     const struct law_question *q = sum->q;
-    int n = (int)q->n;
+    const int n = (int)q->n;
     AUTO(law_rows) struct law_rows *a = NULL, *b = NULL;
-    if (law_rows_new(&a, n + 1) || law_rows_new(&b, n + 1))
+    AUTO_FREE struct rank *ranks = ranked(sum);
+    if (!ranks || law_rows_new(&a, n + 1) || law_rows_new(&b, n + 1))
         return -ENOMEM;
     law_rows_start(a, 0);
-    double so_far = 0;
-    for (size_t bin = 0; bin < sum->n_parts; bin++) {
-        int low, high;
-        so_far += bin_weight(q, bin);
-        band(q, fmin(so_far / sum->total, 1), &low, &high);
-        convolve_rows(a, b, &sum->parts[bin], out->step, low, bin + 1 == sum->n_parts ? n : high);
+    double so_far = 0, leasts[LAW_EXACT_EVENTS + 1];
+    struct law_ways ways;
+    for (size_t i = 0; i < sum->n_parts; i++) {
+        int low = n, high = n;
+        so_far += ranks[i].weight;
+        if (i + 1 < sum->n_parts)
+            band(q, fmin(so_far / sum->total, 1), &low, &high);
+        leasts_of(q, sum->total, low < n ? sum->total - so_far : 0, low, high, leasts);
+        ways_of(&ways, &sum->parts[ranks[i].bin], out->step);
+        law_rows_clear(b);
+        for (int row = low; row <= high; row++)
+            law_rows_pass(b, a, &ways, row, leasts[row - low]);
         struct law_rows *swap = a;
         a = b;
         b = swap;

@@ -11,7 +11,7 @@
  * Unseen   a window may leave the reference's range, or show new categories, though nothing
  *          drifted: weight 2 for numbers (the spacings beyond the smallest and the largest), one
  *          more than the reference's singletons for categories (Good–Turing)
- * Cost     0.1 to 1.5 ms a law, then 0.1 µs a question
+ * Cost     0.1 to 1 ms a law, then 0.1 µs a question
  * Owner    drift_nulls_new gives the cache, drift_nulls_free takes it
  * Threads  any: the cache locks itself, laws are made outside the lock
  * Source   Good 1953; stats/drift_law.h

@@ -12,10 +12,12 @@
 
 enum {
     BLOCK = 32,
-    STRIDE = LAW_POINTS + BLOCK
+    STRIDE = LAW_POINTS + BLOCK,
+    EIGHT = 8
 };
 #define SHORTEST_LOG -80.0
 #define LEAST_KEPT 1e-20F
+#define INLINE inline __attribute__((always_inline)) /* into what is made for a processor */
 
 typedef float eight __attribute__((vector_size(32), aligned(4), may_alias));
 
@@ -25,9 +27,9 @@ int law_rows_new(struct law_rows **out, int n_rows)
     if (!rows)
         return -ENOMEM;
     rows->n_rows = n_rows;
-    rows->ends = calloc((size_t)n_rows, sizeof(*rows->ends));
+    rows->rows = calloc((size_t)n_rows, sizeof(*rows->rows));
     rows->points = calloc((size_t)n_rows * STRIDE + BLOCK, sizeof(*rows->points));
-    if (!rows->ends || !rows->points)
+    if (!rows->rows || !rows->points)
         return -ENOMEM;
     *out = rows;
     rows = NULL; /* the caller owns it now */
@@ -38,7 +40,7 @@ void law_rows_free(struct law_rows *rows)
 {
     if (!rows)
         return;
-    free(rows->ends);
+    free(rows->rows);
     free(rows->points);
     free(rows);
 }
@@ -55,8 +57,9 @@ const float *law_rows_at(const struct law_rows *rows, int row)
 
 static void clear_row(struct law_rows *rows, int row)
 {
-    memset(row_at(rows, row), 0, (size_t)rows->ends[row] * sizeof(float));
-    rows->ends[row] = 0;
+    struct law_row *here = &rows->rows[row];
+    memset(row_at(rows, row) + here->begin, 0, (size_t)(here->end - here->begin) * sizeof(float));
+    here->begin = here->end = 0;
 }
 
 void law_rows_clear(struct law_rows *rows)
@@ -69,7 +72,7 @@ void law_rows_start(struct law_rows *rows, int row)
 {
     law_rows_clear(rows);
     row_at(rows, row)[0] = 1;
-    rows->ends[row] = 1;
+    rows->rows[row] = (struct law_row){.end = 1, .sum = 1};
 }
 
 /* A row in the making, with what a row has around it. */
@@ -77,29 +80,32 @@ struct sum {
     float before[BLOCK];
     float points[2 * LAW_POINTS];
     float behind[BLOCK];
-    int end;
+    int begin, end;
 };
 
-static int end_of(const struct law_source *sources, int n)
+static void range_of(struct sum *sum, const struct law_source *sources, int n)
 {
-    int end = 0;
+    sum->begin = n ? 2 * LAW_POINTS : 0;
+    sum->end = 0;
     for (int s = 0; s < n; s++) {
-        int here = sources[s].end + sources[s].shift;
-        end = here > end ? here : end;
+        int begin = sources[s].begin + sources[s].shift, end = sources[s].end + sources[s].shift;
+        sum->begin = begin < sum->begin ? begin : sum->begin;
+        sum->end = end > sum->end ? end : sum->end;
     }
-    return end;
 }
 
-/* Each point's sum is the same to the bit, however many of them a processor takes at once. */
-static inline __attribute__((always_inline)) void
-add_blocks(struct sum *sum, const struct law_source *sources, int n)
+/*
+ * Each point's sum is the same to the bit, however many of them a processor takes at once. What a
+ * source does not reach is read from the zeros around it: a look whether it does costs more.
+ */
+static INLINE void add_blocks(struct sum *sum, const struct law_source *sources, int n)
 {
-    for (int at = 0; at < sum->end; at += BLOCK) {
+    for (int at = sum->begin; at < sum->end; at += BLOCK) {
         eight a = {0}, b = a, c = a, d = a;
         for (int s = 0; s < n; s++) {
-            int first = at - sources[s].shift;
-            if (first <= -BLOCK || first >= sources[s].end)
-                continue;
+            int first = at - sources[s].shift, least = sources[s].begin - BLOCK;
+            first = first < least ? least : first;
+            first = first > sources[s].end ? sources[s].end : first;
             const eight *points = (const eight *)(sources[s].points + first);
             a += sources[s].p * points[0];
             b += sources[s].p * points[1];
@@ -114,54 +120,156 @@ add_blocks(struct sum *sum, const struct law_source *sources, int n)
     }
 }
 
-#ifdef __x86_64__
-__attribute__((target("avx2"))) static void add_blocks_avx2(struct sum *sum,
-                                                            const struct law_source *sources, int n)
+static INLINE bool all_below(const float *points, float least)
 {
-    add_blocks(sum, sources, n);
+    const union {
+        int mask __attribute__((vector_size(32)));
+        uint64_t parts[4];
+    } not_below = {.mask = *(const eight *)points >= least};
+    return !(not_below.parts[0] | not_below.parts[1] | not_below.parts[2] | not_below.parts[3]);
+}
+
+/* What hardly is at the ends is left out: by eights, then one by one. */
+static INLINE void narrow(struct sum *sum, float least)
+{
+    while (sum->end - sum->begin >= EIGHT && all_below(sum->points + sum->end - EIGHT, least))
+        sum->end -= EIGHT;
+    while (sum->end - sum->begin >= EIGHT && all_below(sum->points + sum->begin, least))
+        sum->begin += EIGHT;
+    while (sum->end > sum->begin && sum->points[sum->end - 1] < least)
+        sum->end--;
+    while (sum->end > sum->begin && sum->points[sum->begin] < least)
+        sum->begin++;
+}
+
+/* What lies beyond the last point goes there. */
+static INLINE void gather(struct sum *sum)
+{
+    const int last = LAW_POINTS - 1;
+    if (sum->end <= LAW_POINTS)
+        return;
+    for (; sum->begin > last; sum->begin--)
+        sum->points[sum->begin - 1] = 0;
+    for (int i = LAW_POINTS; i < sum->end; i++)
+        sum->points[last] += sum->points[i];
+    sum->end = LAW_POINTS;
+}
+
+static INLINE float total_of(const struct sum *sum)
+{
+    float total = 0;
+    for (int i = sum->begin; i < sum->end; i += EIGHT) {
+        const eight *s = (const eight *)(sum->points + i);
+        total += (((*s)[0] + (*s)[4]) + ((*s)[1] + (*s)[5])) +
+                 (((*s)[2] + (*s)[6]) + ((*s)[3] + (*s)[7]));
+    }
+    return total;
+}
+
+static INLINE void put(struct law_rows *rows, int row, struct sum *sum, float least)
+{
+    struct law_row *here = &rows->rows[row];
+    gather(sum);
+    narrow(sum, least);
+    clear_row(rows, row);
+    if (sum->begin >= sum->end)
+        return;
+    const size_t n = (size_t)(sum->end - sum->begin);
+    memset(sum->points + sum->end, 0, EIGHT * sizeof(sum->points[0]));
+    memcpy(row_at(rows, row) + sum->begin, sum->points + sum->begin, n * sizeof(sum->points[0]));
+    *here = (struct law_row){sum->begin, sum->end, total_of(sum)};
+}
+
+/* The two parts of something that is moved by a share of a point. */
+static INLINE void split(struct law_source out[2], const struct law_source *whole, double shift)
+{
+    double at = shift < LAW_POINTS - 1 ? shift : LAW_POINTS - 1, p = (double)whole->p;
+    out[0] = out[1] = *whole;
+    out[0].shift = (int)at;
+    out[1].shift = (int)at + 1;
+    out[0].p = (float)(p * (1 - (at - (int)at)));
+    out[1].p = (float)(p * (at - (int)at));
+}
+
+/* How a row is made of its sources. */
+struct making {
+    const struct law_source *sources;
+    int n;
+    float least; /* what is left out */
+    bool moved;  /* up by `shift` points, in the end */
+    double shift;
+};
+
+static INLINE void make_row(struct law_rows *rows, int row, const struct making *how)
+{
+    struct sum sum, moved;
+    range_of(&sum, how->sources, how->n);
+    add_blocks(&sum, how->sources, how->n);
+    if (!how->moved) {
+        put(rows, row, &sum, how->least);
+        return;
+    }
+    memset(sum.points + sum.begin - BLOCK, 0, BLOCK * sizeof(sum.points[0]));
+    memset(sum.points + sum.end, 0, BLOCK * sizeof(sum.points[0]));
+    const struct law_source whole = {
+        .points = sum.points, .begin = sum.begin, .end = sum.end, .p = 1};
+    struct law_source parts[2];
+    split(parts, &whole, how->shift);
+    range_of(&moved, parts, 2);
+    add_blocks(&moved, parts, 2);
+    put(rows, row, &moved, how->least);
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static void make_row_avx2(struct law_rows *rows, int row,
+                                                          const struct making *how)
+{
+    make_row(rows, row, how);
 }
 #endif
 
-static void add_up(struct sum *sum, const struct law_source *sources, int n)
+static void make(struct law_rows *rows, int row, const struct making *how)
 {
-    sum->end = end_of(sources, n);
+    rows->n_sources = 0;
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx2")) {
-        add_blocks_avx2(sum, sources, n);
+        make_row_avx2(rows, row, how);
         return;
     }
 #endif
-    add_blocks(sum, sources, n);
-}
-
-/* What lies beyond the last point goes there; what hardly is at the end is left out. */
-static void put(struct law_rows *rows, int row, struct sum *sum)
-{
-    for (int i = LAW_POINTS; i < sum->end; i++)
-        sum->points[LAW_POINTS - 1] += sum->points[i];
-    int end = sum->end < LAW_POINTS ? sum->end : LAW_POINTS;
-    while (end > 0 && sum->points[end - 1] < LEAST_KEPT)
-        end--;
-    clear_row(rows, row);
-    memcpy(row_at(rows, row), sum->points, (size_t)end * sizeof(sum->points[0]));
-    rows->ends[row] = end;
-    rows->n_sources = 0;
+    make_row(rows, row, how);
 }
 
 void law_rows_set(struct law_rows *rows, int row)
 {
-    struct sum sum;
-    add_up(&sum, rows->sources, rows->n_sources);
-    put(rows, row, &sum);
+    const struct making how = {.sources = rows->sources, .n = rows->n_sources, .least = LEAST_KEPT};
+    make(rows, row, &how);
 }
 
-/* The two parts of something that is moved by a share of a point. */
-static void split(struct law_source out[2], const float *points, int end, double p, double shift)
+void law_rows_set_moved(struct law_rows *rows, int row, double shift)
 {
-    double at = shift < LAW_POINTS - 1 ? shift : LAW_POINTS - 1;
-    int whole = (int)at;
-    out[0] = (struct law_source){points, end, whole, (float)(p * (1 - (at - whole)))};
-    out[1] = (struct law_source){points, end, whole + 1, (float)(p * (at - whole))};
+    const struct making how = {.sources = rows->sources,
+                               .n = rows->n_sources,
+                               .least = LEAST_KEPT,
+                               .moved = true,
+                               .shift = shift};
+    make(rows, row, &how);
+}
+
+void law_rows_pass(struct law_rows *into, const struct law_rows *from, const struct law_ways *ways,
+                   int row, double least)
+{
+    const float *points = law_rows_at(from, 0);
+    struct making how = {.sources = into->sources, .least = (float)fmin(least, 1)};
+    for (int k = 0; k < ways->n && ways->first + k <= row; k++) {
+        const int at = row - ways->first - k;
+        const struct law_row *before = &from->rows[at];
+        if (before->sum * ways->p[k] < how.least || before->end == 0)
+            continue;
+        into->sources[how.n++] = (struct law_source){points + (size_t)at * STRIDE, before->begin,
+                                                     before->end, ways->shifts[k], ways->p[k]};
+    }
+    make(into, row, &how);
 }
 
 static void add_source(struct law_rows *rows, const struct law_source *source)
@@ -171,34 +279,30 @@ static void add_source(struct law_rows *rows, const struct law_source *source)
         rows->sources[rows->n_sources++] = *source;
 }
 
+static struct law_source source_of(const struct law_rows *from, int row, double p)
+{
+    return (struct law_source){.points = law_rows_at(from, row),
+                               .begin = from->rows[row].begin,
+                               .end = from->rows[row].end,
+                               .p = (float)p};
+}
+
 void law_rows_add(struct law_rows *rows, const struct law_rows *from, int row, double p,
                   double shift)
 {
-    const struct law_source source = {law_rows_at(from, row), from->ends[row],
-                                      shift < LAW_POINTS ? (int)(shift + 0.5) : LAW_POINTS,
-                                      (float)p};
+    struct law_source source = source_of(from, row, p);
+    source.shift = shift < LAW_POINTS ? (int)(shift + 0.5) : LAW_POINTS;
     add_source(rows, &source);
 }
 
 void law_rows_add_split(struct law_rows *rows, const struct law_rows *from, int row, double p,
                         double shift)
 {
+    const struct law_source whole = source_of(from, row, p);
     struct law_source parts[2];
-    split(parts, law_rows_at(from, row), from->ends[row], p, shift);
+    split(parts, &whole, shift);
     add_source(rows, &parts[0]);
     add_source(rows, &parts[1]);
-}
-
-void law_rows_set_moved(struct law_rows *rows, int row, double shift)
-{
-    struct sum sum, moved;
-    struct law_source parts[2];
-    add_up(&sum, rows->sources, rows->n_sources);
-    memset(sum.before, 0, sizeof(sum.before));
-    memset(sum.points + sum.end, 0, BLOCK * sizeof(sum.points[0]));
-    split(parts, sum.points, sum.end, 1, shift);
-    add_up(&moved, parts, 2);
-    put(rows, row, &moved);
 }
 
 void law_rows_survival(const struct law_rows *rows, int row, enum row_reading reading,

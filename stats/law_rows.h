@@ -2,8 +2,9 @@
  * Rows of probabilities on LAW_POINTS points of a sum, one row for each number of events so far.
  *
  * Shape    a row is made in two steps: law_rows_add says which rows go into it, how much of each
- *          and how far on, law_rows_set puts them together. What lies beyond the last point is
- *          gathered there; probabilities below 1e-20 at a row's end are left out
+ *          and how far on, law_rows_set puts them together; or by law_rows_pass, from the rows that
+ *          one bin's counts lead from. What lies beyond the last point is gathered there;
+ *          probabilities below 1e-20, or what the caller says, at a row's ends are left out
  * Owner    law_rows_new gives, law_rows_free takes
  * Errors   -ENOMEM
  * Threads  one at a time
@@ -21,16 +22,28 @@ enum {
     LAW_SOURCES = 2 * COUNTS_MOST /* of one row */
 };
 
-/* A row that goes into another: p of it, moved up by `shift` points. */
+/* What a bin's counts first, first + 1, … do: how probable each is, and the points it adds. */
+struct law_ways {
+    int first, n;
+    float p[COUNTS_MOST];
+    int shifts[COUNTS_MOST];
+};
+
+/* What goes into a row: p of another's points [begin, end), moved up by `shift` points. */
 struct law_source {
     const float *points;
-    int end, shift;
+    int begin, end, shift;
     float p;
+};
+
+struct law_row {
+    int begin, end; /* outside all is 0; end 0: nothing is in it */
+    float sum;      /* of the points */
 };
 
 struct law_rows {
     int n_rows;
-    int *ends; /* of each row: from there on all is 0; 0: nothing is in it */
+    struct law_row *rows;
     float *points;
     int n_sources;
     struct law_source sources[LAW_SOURCES];
@@ -54,6 +67,10 @@ void law_rows_add_split(struct law_rows *rows, const struct law_rows *from, int 
 void law_rows_set(struct law_rows *rows, int row);
 /* The same, then all of it moved up by `shift` points, split between neighbours. */
 void law_rows_set_moved(struct law_rows *rows, int row, double shift);
+/* The row is made of those of `from` that the ways lead from, at its ends without what is less than
+   `least`; a row that leads to less in all is left out. */
+void law_rows_pass(struct law_rows *into, const struct law_rows *from, const struct law_ways *ways,
+                   int row, double least);
 
 /*
  * What the row says: P(sum >= point). A point stands for the sums that were put on it: half of them

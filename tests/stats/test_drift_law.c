@@ -121,6 +121,33 @@ static void few_events_have_the_law_of_every_outcome_counted(void **state)
     }
 }
 
+/* Only their rounding may: bins are followed from the smallest to the largest. */
+static void the_order_of_the_bins_does_not_matter(void **state)
+{
+    (void)state;
+    enum {
+        MANY = 40
+    };
+    double there[MANY], back[MANY];
+    for (int i = 0; i < MANY; i++)
+        there[i] = back[MANY - 1 - i] = 2 + (i * 29) % 83;
+    for (enum drift_statistic statistic = LAW_PSI; statistic <= LAW_HELLINGER; statistic++) {
+        struct law_question question = {
+            .statistic = statistic, .counts = there, .weights = there, .n_bins = MANY, .n = 60};
+        struct drift_law law, other;
+        for (int i = 0; i < MANY; i++)
+            question.m += there[i];
+        assert_int_equal(drift_law_make(&law, &question), 0);
+        question.counts = question.weights = back;
+
+        assert_int_equal(drift_law_make(&other, &question), 0);
+
+        assert_close(other.step / law.step, 1, 1e-12);
+        for (int i = 0; i < LAW_POINTS && law.log_survival[i] > -18; i++)
+            assert_close((double)other.log_survival[i], (double)law.log_survival[i], 1e-5);
+    }
+}
+
 static void the_largest_difference_is_never_called_too_rare(void **state)
 {
     (void)state;
@@ -259,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_events_have_the_law_of_every_outcome_counted),
+        cmocka_unit_test(the_order_of_the_bins_does_not_matter),
         cmocka_unit_test(the_largest_difference_is_never_called_too_rare),
         cmocka_unit_test(many_events_have_the_laws_of_the_textbooks),
         cmocka_unit_test(the_area_of_many_uniform_values_is_that_of_a_brownian_bridge),

@@ -25,8 +25,8 @@ static void what_is_added_is_moved_to_the_nearest_point(void **state)
     const float *points = law_rows_at(into, 0);
     for (int i = 0; i < LAW_POINTS; i++)
         assert_close((double)points[i], i == 3 ? 0.25 : i == 41 ? 0.5 : 0, 0);
-    assert_int_equal(into->ends[0], 42);
-    assert_int_equal(into->ends[1], 0);
+    assert_int_equal(into->rows[0].end, 42);
+    assert_int_equal(into->rows[1].end, 0);
 }
 
 static void a_share_of_a_point_is_split_between_its_neighbours(void **state)
@@ -44,7 +44,7 @@ static void a_share_of_a_point_is_split_between_its_neighbours(void **state)
     assert_close((double)points[30], 0.5 * 0.75 * 0.5, 0);
     assert_close((double)points[31], 0.5 * 0.5, 0);
     assert_close((double)points[32], 0.5 * 0.25 * 0.5, 0);
-    assert_int_equal(into->ends[0], 33);
+    assert_int_equal(into->rows[0].end, 33);
 }
 
 static void what_lies_beyond_the_last_point_is_gathered_there(void **state)
@@ -65,7 +65,7 @@ static void what_lies_beyond_the_last_point_is_gathered_there(void **state)
     assert_close((double)law_rows_at(b, 0)[250], 0.5, 0);
     assert_close((double)law_rows_at(b, 0)[LAW_POINTS - 1], 0.375, 0);
     assert_close((double)law_rows_at(a, 0)[LAW_POINTS - 1], 0.875, 0);
-    assert_int_equal(a->ends[0], LAW_POINTS);
+    assert_int_equal(a->rows[0].end, LAW_POINTS);
 }
 
 static void a_row_that_is_set_again_keeps_nothing(void **state)
@@ -84,7 +84,7 @@ static void a_row_that_is_set_again_keeps_nothing(void **state)
 
     for (int i = 0; i < LAW_POINTS; i++)
         assert_close((double)law_rows_at(into, 0)[i], i == 2 ? 1 : 0, 0);
-    assert_int_equal(into->ends[0], 3);
+    assert_int_equal(into->rows[0].end, 3);
 }
 
 static void sums_of_many_steps_have_the_law_of_their_number(void **state)
@@ -111,6 +111,56 @@ static void sums_of_many_steps_have_the_law_of_their_number(void **state)
     }
 }
 
+static void a_row_is_made_of_those_that_counts_lead_from(void **state)
+{
+    (void)state;
+    AUTO(law_rows) struct law_rows *from = NULL, *into = NULL;
+    make(&from, 4);
+    make(&into, 4);
+    law_rows_start(from, 1);
+    const struct law_ways ways = {
+        .first = 1, .n = 3, .p = {0.5F, 0.25F, 0.125F}, .shifts = {30, 0, LAW_POINTS}};
+
+    for (int row = 0; row < 4; row++)
+        law_rows_pass(into, from, &ways, row, 0);
+
+    assert_int_equal(into->rows[0].end, 0);
+    assert_int_equal(into->rows[1].end, 0);
+    assert_close((double)law_rows_at(into, 2)[30], 0.5, 0);
+    assert_int_equal(into->rows[2].begin, 30);
+    assert_int_equal(into->rows[2].end, 31);
+    assert_close((double)law_rows_at(into, 3)[0], 0.25, 0);
+    assert_close((double)into->rows[3].sum, 0.25, 0);
+
+    law_rows_pass(from, into, &ways, 3, 0); /* row 2 once more: the first of its counts */
+    assert_close((double)law_rows_at(from, 3)[60], 0.25, 0);
+    assert_int_equal(from->rows[3].end, 61);
+}
+
+static void what_is_too_little_for_its_row_is_left_out(void **state)
+{
+    (void)state;
+    AUTO(law_rows) struct law_rows *from = NULL, *into = NULL;
+    make(&from, 1);
+    make(&into, 1);
+    law_rows_start(from, 0);
+    law_rows_add(into, from, 0, 0.5, 20);
+    law_rows_add(into, from, 0, 1e-9, 0);
+    law_rows_add(into, from, 0, 1e-9, 60);
+    law_rows_set(into, 0);
+    const struct law_ways whole = {.n = 1, .p = {1}}, little = {.n = 1, .p = {1e-8F}};
+
+    law_rows_pass(from, into, &whole, 0, 1e-8);
+
+    assert_int_equal(into->rows[0].begin, 0);
+    assert_int_equal(into->rows[0].end, 61);
+    assert_int_equal(from->rows[0].begin, 20);
+    assert_int_equal(from->rows[0].end, 21);
+    assert_close((double)law_rows_at(from, 0)[20], 0.5, 0);
+    law_rows_pass(from, into, &little, 0, 1e-8);
+    assert_int_equal(from->rows[0].end, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +168,8 @@ int main(void)
         cmocka_unit_test(a_share_of_a_point_is_split_between_its_neighbours),
         cmocka_unit_test(what_lies_beyond_the_last_point_is_gathered_there),
         cmocka_unit_test(a_row_that_is_set_again_keeps_nothing),
+        cmocka_unit_test(a_row_is_made_of_those_that_counts_lead_from),
+        cmocka_unit_test(what_is_too_little_for_its_row_is_left_out),
         cmocka_unit_test(sums_of_many_steps_have_the_law_of_their_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
