@@ -9,6 +9,7 @@
 
 #include "alerts/notice.h"
 #include "alerts/route.h"
+#include "alerts/silence_body.h"
 #include "common/json_print.h"
 #include "common/text.h"
 #include "storage/alert_rows.h"
@@ -18,7 +19,8 @@
 
 enum {
     MAX_MATCHERS = 32,
-    MAX_COMMENT_BYTES = 1000
+    MAX_COMMENT_BYTES = 1000,
+    AUTHOR_BYTES = 300,
 };
 
 static int finish(struct store *store, int rc, struct err *err)
@@ -59,8 +61,8 @@ static int check_matchers(const json_t *matchers, struct err *err)
     return 0;
 }
 
-/* `duration` from now, or `until`, a time. */
-static int read_end(const json_t *body, int64_t now_ms, int64_t *ends_ms, struct err *err)
+/* `duration` from its start, or `until`, a time. */
+static int read_end(const json_t *body, int64_t starts_ms, int64_t *ends_ms, struct err *err)
 {
     const char *duration = json_string_value(json_object_get(body, "duration"));
     const json_t *until = json_object_get(body, "until");
@@ -68,7 +70,7 @@ static int read_end(const json_t *body, int64_t now_ms, int64_t *ends_ms, struct
     if (duration && !until) {
         if (duration_parse(&length_ms, duration, strlen(duration)))
             return err_set(err, ERR_DATA, "duration: \"%s\" is not like 2h", duration);
-        *ends_ms = now_ms + length_ms;
+        *ends_ms = starts_ms + length_ms;
     } else if (json_is_integer(until) && !duration) {
         *ends_ms = json_integer_value(until);
     } else if (json_is_string(until) && !duration) {
@@ -78,7 +80,38 @@ static int read_end(const json_t *body, int64_t now_ms, int64_t *ends_ms, struct
     } else {
         return err_set(err, ERR_DATA, "needs `duration` or `until`");
     }
-    return *ends_ms > now_ms ? 0 : err_set(err, ERR_DATA, "the silence would already have ended");
+    return *ends_ms > starts_ms ? 0
+                                : err_set(err, ERR_DATA, "the silence would already have ended");
+}
+
+/* `startsAt`, if it is given and not over. */
+static int read_start(const json_t *body, int64_t now_ms, int64_t *starts_ms, struct err *err)
+{
+    const json_t *at = json_object_get(body, "startsAt");
+    const char *text = json_string_value(at);
+    *starts_ms = now_ms;
+    if (json_is_integer(at))
+        *starts_ms = json_integer_value(at);
+    else if (at && (!text || time_parse_any(starts_ms, text, strlen(text))))
+        return err_set(err, ERR_DATA, "startsAt: \"%s\" is not a time", text ? text : "");
+    if (*starts_ms < now_ms)
+        *starts_ms = now_ms;
+    return 0;
+}
+
+/* Who asks is known by his token; whom he says he asks for stands before it. */
+static int read_author(const json_t *body, const struct actor *actor, char author[AUTHOR_BYTES],
+                       struct err *err)
+{
+    const json_t *given = json_object_get(body, "createdBy");
+    const char *name = json_string_value(given);
+    if (given && !name)
+        return err_set(err, ERR_DATA, "createdBy: must be a text");
+    if (!name || !*name || strcmp(name, actor->who) == 0)
+        snprintf(author, AUTHOR_BYTES, "%s", actor->who);
+    else if (snprintf(author, AUTHOR_BYTES, "%s via %s", name, actor->who) >= AUTHOR_BYTES)
+        return err_set(err, ERR_DATA, "createdBy: is too long");
+    return 0;
 }
 
 static void write_silence(struct buf *answer, const struct silence_row *row)
@@ -98,11 +131,15 @@ static int make_silence(struct store *store, const json_t *body, const struct ac
 {
     const char *comment = json_string_value(json_object_get(body, "comment"));
     const json_t *matchers = json_object_get(body, "matchers");
-    struct silence_row row = {
-        .starts_ms = actor->now_ms, .created_by = actor->who, .comment = comment ? comment : ""};
+    char author[AUTHOR_BYTES] = "";
+    struct silence_row row = {.created_by = author, .comment = comment ? comment : ""};
     int rc = check_matchers(matchers, err);
     if (!rc)
-        rc = read_end(body, actor->now_ms, &row.ends_ms, err);
+        rc = read_start(body, actor->now_ms, &row.starts_ms, err);
+    if (!rc)
+        rc = read_author(body, actor, author, err);
+    if (!rc)
+        rc = read_end(body, row.starts_ms, &row.ends_ms, err);
     if (!rc && (!comment || !*comment || strlen(comment) > MAX_COMMENT_BYTES))
         rc = err_set(err, ERR_DATA, "comment: say why, in at most %d bytes", MAX_COMMENT_BYTES);
     if (rc)
@@ -128,7 +165,9 @@ static int make_silence(struct store *store, const json_t *body, const struct ac
 int alerts_silence(struct store *store, const char *text, const struct actor *actor,
                    struct buf *answer, struct err *err)
 {
-    static const char *const keys[] = {"matchers", "duration", "until", "comment"};
+    static const char *const keys[] = {"matchers", "duration",  "until",
+                                       "comment",  "createdBy", "startsAt"};
+    const size_t n_keys = sizeof(keys) / sizeof(keys[0]);
     json_error_t why;
     json_t *body = json_loads(text, JSON_REJECT_DUPLICATES, &why);
     if (!json_is_object(body)) {
@@ -137,13 +176,13 @@ int alerts_silence(struct store *store, const char *text, const struct actor *ac
     }
     const char *key;
     json_t *value;
-    int rc = 0;
+    int rc = silence_body_translate(body, err);
     json_object_foreach(body, key, value)
     {
         size_t i = 0;
-        while (i < 4 && strcmp(keys[i], key) != 0)
+        while (i < n_keys && strcmp(keys[i], key) != 0)
             i++;
-        if (i == 4 && !rc)
+        if (i == n_keys && !rc)
             rc = err_set(err, ERR_DATA, "silence: unknown key \"%.60s\"", key);
     }
     if (!rc)

@@ -43,6 +43,8 @@ struct post { /* what is known of one receiver */
     int failures; /* in a row */
     int64_t rests_until_ms;
     bool gone; /* it answered 410 */
+    char problem[CURL_ERROR_SIZE];
+    int64_t problem_ms; /* 0: nothing failed yet */
     atomic_int_fast64_t sent, failed, retried;
 };
 
@@ -100,6 +102,19 @@ static void note(struct deliver *deliver, int64_t id, enum outbox_state state, i
         deliver->noted_boot_ms = clock_boot_ms(deliver->options.clock);
 }
 
+/* What others are told of a receiver changes under the lock. */
+static void note_problem(struct deliver *deliver, struct post *post, const char *problem,
+                         enum delivery delivery)
+{
+    pthread_mutex_lock(&deliver->lock);
+    snprintf(post->problem, sizeof(post->problem), "%s", problem);
+    post->problem_ms = now(deliver);
+    post->gone = post->gone || delivery == DELIVERY_GONE;
+    if (delivery == DELIVERY_RETRY && ++post->failures >= BREAKER_FAILURES)
+        post->rests_until_ms = post->problem_ms + BREAKER_REST_MS;
+    pthread_mutex_unlock(&deliver->lock);
+}
+
 static void note_outcome(struct deliver *deliver, const struct flight *flight, int status)
 {
     struct post removed = {0};
@@ -113,8 +128,8 @@ static void note_outcome(struct deliver *deliver, const struct flight *flight, i
         note(deliver, flight->id, OUTBOX_SENT, 0, status, "");
         return;
     }
-    post->gone = post->gone || delivery == DELIVERY_GONE;
     bool too_old = now_ms - flight->created_ms > BACKOFF_GIVE_UP_MS;
+    note_problem(deliver, post, problem, delivery);
     if (delivery != DELIVERY_RETRY || too_old) {
         atomic_fetch_add(&post->failed, 1);
         log_write(deliver->options.log, LEVEL_ERROR, "alerts", "%s: a notification failed: %s",
@@ -123,8 +138,6 @@ static void note_outcome(struct deliver *deliver, const struct flight *flight, i
         return;
     }
     atomic_fetch_add(&post->retried, 1);
-    if (++post->failures >= BREAKER_FAILURES)
-        post->rests_until_ms = now_ms + BREAKER_REST_MS;
     int64_t delay =
         backoff_delay(flight->attempts, flight->request->http.retry_after_ms, &deliver->rng);
     note(deliver, flight->id, OUTBOX_WAITING, now_ms + delay, status, problem);
@@ -423,6 +436,31 @@ void deliver_own_metrics(struct deliver *deliver, struct buf *out)
            offsetof(struct post, failed));
     metric(deliver, out, "assay_notifications_retried", "Attempts that will be repeated.",
            offsetof(struct post, retried));
+    pthread_mutex_unlock(&deliver->lock);
+}
+
+void deliver_states(struct deliver *deliver,
+                    void (*row)(void *context, const struct deliver_state *state), void *context)
+{
+    if (!deliver)
+        return;
+    pthread_mutex_lock(&deliver->lock);
+    for (size_t i = 0; i < receiver_set_count(deliver->receivers); i++) {
+        const struct receiver *receiver = receiver_set_at(deliver->receivers, i);
+        struct post *post = &deliver->posts[i];
+        const struct deliver_state state = {
+            .receiver = receiver->name,
+            .type = receiver_type_name(receiver->type),
+            .sent = atomic_load(&post->sent),
+            .failed = atomic_load(&post->failed),
+            .retried = atomic_load(&post->retried),
+            .rests_until_ms = post->rests_until_ms > now(deliver) ? post->rests_until_ms : 0,
+            .gone = post->gone,
+            .problem = post->problem[0] ? post->problem : NULL,
+            .problem_ms = post->problem_ms,
+        };
+        row(context, &state);
+    }
     pthread_mutex_unlock(&deliver->lock);
 }
 

@@ -7,7 +7,7 @@
  * Owner    deliver_start gives, deliver_stop takes (waits for the thread; what is under way is
  *          tried again after the next start, with the same webhook-id)
  * Errors   what goes wrong with a receiver is in the outbox row, not here
- * Threads  deliver_wake, deliver_stats: any
+ * Threads  deliver_wake, deliver_states, deliver_own_metrics: any
  * Source   contract §5, failure-matrix F46
  */
 #pragma once
@@ -43,6 +43,20 @@ void deliver_wake(struct deliver *deliver);
 
 /* OpenMetrics lines: per receiver sent, failed, retried. */
 void deliver_own_metrics(struct deliver *deliver, struct buf *out);
+
+/* How it stands with one receiver; its texts live until the call returns. */
+struct deliver_state {
+    const char *receiver;
+    const char *type;
+    int64_t sent, failed, retried; /* since the start */
+    int64_t rests_until_ms;        /* it failed too often and is left alone so long; 0: it is not */
+    bool gone;                     /* it answered 410 and gets nothing until a reload */
+    const char *problem;           /* of the last attempt that failed; NULL: none did */
+    int64_t problem_ms;
+};
+/* In the order of the configuration. Any thread. */
+void deliver_states(struct deliver *deliver,
+                    void (*row)(void *context, const struct deliver_state *state), void *context);
 
 /*
  * `assay alert test`: sends one message to the receiver now, without the outbox, and writes what

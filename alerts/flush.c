@@ -28,6 +28,7 @@ enum {
 };
 
 struct hold { /* what keeps alerts from being told now */
+    int64_t wall_ms;
     struct matcher *matchers[MAX_SILENCES];
     size_t first[MAX_SILENCES + 1]; /* silence s has matchers first[s] … first[s + 1] - 1 */
     size_t n_silences;
@@ -37,6 +38,8 @@ struct hold { /* what keeps alerts from being told now */
 static int take_silence(void *context, const struct silence_row *row, struct err *err)
 {
     struct hold *hold = context;
+    if (row->starts_ms > hold->wall_ms)
+        return 0;
     json_t *texts = json_loads(row->matchers, 0, NULL);
     size_t n = json_array_size(texts);
     int rc = 0;
@@ -389,6 +392,7 @@ static int flush_due(struct alerts *alerts, const struct due_groups *due, int64_
     if (!hold)
         return err_set(err, -ENOMEM, "silences: no memory");
     int written = 0;
+    hold->wall_ms = wall_ms;
     int rc = silences_read(alerts->store, wall_ms, take_silence, hold, err);
     if (!rc)
         rc = commit_begin(alerts->store, err);

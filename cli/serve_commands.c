@@ -73,6 +73,41 @@ static void serve_own_metrics(void *context, struct buf *out)
     pthread_mutex_unlock(&daemon->reloading);
 }
 
+struct receiver_rows {
+    void (*row)(void *to, const struct web_receiver *receiver);
+    void *to;
+};
+
+static void receiver_row(void *context, const struct deliver_state *state)
+{
+    const struct receiver_rows *rows = context;
+    const struct web_receiver receiver = {
+        .name = state->receiver,
+        .type = state->type,
+        .sent = state->sent,
+        .failed = state->failed,
+        .retried = state->retried,
+        .rests_until_ms = state->rests_until_ms,
+        .gone = state->gone,
+        .problem = state->problem,
+        .problem_ms = state->problem_ms,
+    };
+    rows->row(rows->to, &receiver);
+}
+
+static void serve_receivers(void *context,
+                            void (*row)(void *to, const struct web_receiver *receiver), void *to)
+{
+    const struct daemon *daemon = context;
+    struct receiver_rows rows = {row, to};
+    deliver_states(daemon->deliver, receiver_row, &rows);
+}
+
+static void serve_sinks(void *context, struct buf *out)
+{
+    sinks_write(((struct daemon *)context)->sinks, out);
+}
+
 struct version_facts {
     const char *model;
     const char *version;
@@ -320,6 +355,8 @@ struct web_commands serve_commands(struct daemon *daemon)
         .ingest = serve_ingest,
         .health = serve_health,
         .own_metrics = serve_own_metrics,
+        .receivers = serve_receivers,
+        .sinks = serve_sinks,
         .put_version = serve_put_version,
         .erase_model = serve_erase_model,
         .put_reference = serve_put_reference,

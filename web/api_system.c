@@ -1,11 +1,16 @@
 /*
- * Own health: what the collector says of itself now, and what the database counts by partition
- * and by reason since it was made.
+ * Own health: what the collector says of itself now, what the database counts by partition and by
+ * reason since it was made, and how what goes out fares.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
+#include "common/grow.h"
 #include "common/json_out.h"
+#include "storage/outbox.h"
 #include "storage/restore.h"
 #include "storage/store.h"
 #include "web/handlers.h"
@@ -118,6 +123,79 @@ static void write_collector(struct api_context *context, struct buf *out)
     out_close(out, '}');
 }
 
+/* --- where numbers and alerts go --- */
+
+struct waiting { /* for one receiver */
+    char *receiver;
+    int64_t n, oldest_ms;
+};
+
+struct receivers {
+    struct buf *out;
+    struct waiting *waiting;
+    size_t n, capacity;
+};
+
+static int take_waiting(void *context, const struct outbox_backlog *row, struct err *err)
+{
+    struct receivers *all = context;
+    int rc = grow(&all->waiting, &all->capacity, all->n + 1, sizeof(*all->waiting),
+                  "system: receivers", err);
+    char *name = rc ? NULL : strdup(row->receiver);
+    if (!rc && !name)
+        rc = err_set(err, -ENOMEM, "system: no memory for receivers");
+    if (!rc)
+        all->waiting[all->n++] = (struct waiting){name, row->n, row->oldest_ms};
+    return rc;
+}
+
+static void write_receiver(void *context, const struct web_receiver *receiver)
+{
+    const struct receivers *all = context;
+    struct buf *out = all->out;
+    size_t i = 0;
+    while (i < all->n && strcmp(all->waiting[i].receiver, receiver->name) != 0)
+        i++;
+    out_open(out, '{');
+    out_key_string(out, "receiver", receiver->name);
+    out_key_string(out, "type", receiver->type);
+    out_key_int(out, "sent", receiver->sent);
+    out_key_int(out, "failed", receiver->failed);
+    out_key_int(out, "retried", receiver->retried);
+    out_key_int(out, "waiting", i < all->n ? all->waiting[i].n : 0);
+    out_key_time(out, "oldest_waiting", i < all->n ? all->waiting[i].oldest_ms : -1);
+    out_key_time(out, "rests_until", receiver->rests_until_ms ? receiver->rests_until_ms : -1);
+    out_key_bool(out, "gone", receiver->gone);
+    out_key_string(out, "problem", receiver->problem);
+    out_key_time(out, "problem_at", receiver->problem ? receiver->problem_ms : -1);
+    out_close(out, '}');
+}
+
+static int write_receivers(struct api_context *context, struct store *store, struct buf *out,
+                           struct err *err)
+{
+    struct receivers all = {.out = out};
+    int rc = outbox_backlog(store, take_waiting, &all, err);
+    out_key(out, "receivers");
+    out_open(out, '[');
+    if (!rc && context->commands.receivers)
+        context->commands.receivers(context->commands.context, write_receiver, &all);
+    out_close(out, ']');
+    for (size_t i = 0; i < all.n; i++)
+        free(all.waiting[i].receiver);
+    free(all.waiting);
+    return rc;
+}
+
+static void write_sinks(struct api_context *context, struct buf *out)
+{
+    out_key(out, "sinks");
+    out_open(out, '[');
+    if (context->commands.sinks)
+        context->commands.sinks(context->commands.context, out);
+    out_close(out, ']');
+}
+
 static int64_t file_bytes(const char *path, const char *ending)
 {
     char name[4096];
@@ -150,6 +228,9 @@ int api_system(struct api_context *context, const struct api_input *input,
     write_counts(out, &sums.all);
     out_close(out, '}');
     write_rejects(context, out, &sums.all);
+    if (!rc)
+        rc = write_receivers(context, store, out, err);
+    write_sinks(context, out);
     out_key(out, "storage");
     out_open(out, '{');
     out_key_int(out, "database_bytes", file_bytes(context->store_path, ""));

@@ -47,6 +47,16 @@ struct web_order {
     const char *id; /* idempotency key; "": none */
 };
 
+/* One that alerts are sent to; its texts live until the call returns. */
+struct web_receiver {
+    const char *name, *type;
+    int64_t sent, failed, retried; /* since the start */
+    int64_t rests_until_ms;        /* left alone after failures; 0: it is not */
+    bool gone;                     /* it answered 410 */
+    const char *problem;           /* of the last attempt that failed; NULL: none did */
+    int64_t problem_ms;
+};
+
 struct web_commands {
     void *context;
 
@@ -62,6 +72,13 @@ struct web_commands {
 
     /* Own counters as OpenMetrics text lines (collector, storage, alerts …). */
     void (*own_metrics)(void *context, struct buf *out);
+
+    /* Each receiver of the configuration, in its order. */
+    void (*receivers)(void *context, void (*row)(void *to, const struct web_receiver *receiver),
+                      void *to);
+
+    /* The sinks as JSON objects of an array that is open. */
+    void (*sinks)(void *context, struct buf *out);
 
     /* PUT /models/M/versions/V: `facts` is the checked JSON object. */
     int (*put_version)(void *context, const char *model, const char *version, const char *facts,

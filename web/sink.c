@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/json_out.h"
 #include "common/text.h"
 #include "web/api.h"
 #include "web/tensorboard.h"
@@ -29,6 +30,8 @@ struct sink {
     struct tensorboard *board;
     struct log_limit limit;
     atomic_int_fast64_t windows, errors;
+    struct err problem; /* the last one; its text may be "" */
+    int64_t problem_ms;
 };
 
 struct sinks {
@@ -36,6 +39,7 @@ struct sinks {
     struct sink items[MAX_SINKS];
     size_t n;
     struct api_context *api;
+    pthread_mutex_t lock; /* of the problems */
     pthread_t thread;
     bool running;
     atomic_bool stopping;
@@ -179,6 +183,7 @@ static void free_sinks(struct sinks *sinks)
         free(sinks->items[i].metrics);
     }
     api_close(sinks->api);
+    pthread_mutex_destroy(&sinks->lock);
     free(sinks);
 }
 
@@ -187,6 +192,7 @@ int sinks_check(const struct config *config, struct err *err)
     struct sinks *sinks = calloc(1, sizeof(*sinks));
     if (!sinks)
         return err_set(err, -ENOMEM, "no memory for sinks");
+    pthread_mutex_init(&sinks->lock, NULL);
     int rc = read_sinks(sinks, config, err);
     free_sinks(sinks);
     return rc;
@@ -218,6 +224,15 @@ static int write_sink(struct sinks *sinks, struct sink *sink, struct err *err)
     return 0;
 }
 
+static void note_problem(struct sinks *sinks, struct sink *sink, const struct err *err)
+{
+    atomic_fetch_add(&sink->errors, 1);
+    pthread_mutex_lock(&sinks->lock);
+    sink->problem = *err;
+    sink->problem_ms = clock_wall_ms(clock_system());
+    pthread_mutex_unlock(&sinks->lock);
+}
+
 static void *keep_writing(void *context)
 {
     struct sinks *sinks = context;
@@ -229,7 +244,7 @@ static void *keep_writing(void *context)
             struct err err = {0};
             if (write_sink(sinks, sink, &err) == 0)
                 continue;
-            atomic_fetch_add(&sink->errors, 1);
+            note_problem(sinks, sink, &err);
             tensorboard_free(sink->board); /* begins anew, from where the position says */
             sink->board = NULL;
             if (sinks->options.log &&
@@ -248,6 +263,7 @@ int sinks_start(struct sinks **out, const struct sinks_options *options, struct 
     struct sinks *sinks = calloc(1, sizeof(*sinks));
     if (!sinks)
         return err_set(err, -ENOMEM, "no memory for sinks");
+    pthread_mutex_init(&sinks->lock, NULL);
     sinks->options = *options;
     int rc = read_sinks(sinks, options->config, err);
     if (rc || sinks->n == 0) {
@@ -280,6 +296,24 @@ void sinks_stop(struct sinks *sinks)
     if (sinks->running)
         pthread_join(sinks->thread, NULL);
     free_sinks(sinks);
+}
+
+void sinks_write(struct sinks *sinks, struct buf *out)
+{
+    for (size_t i = 0; sinks && i < sinks->n; i++) {
+        struct sink *sink = &sinks->items[i];
+        out_open(out, '{');
+        out_key_string(out, "type", "tensorboard");
+        out_key_string(out, "logdir", sink->logdir);
+        out_key_string(out, "model", sink->model);
+        out_key_int(out, "windows", atomic_load(&sink->windows));
+        out_key_int(out, "errors", atomic_load(&sink->errors));
+        pthread_mutex_lock(&sinks->lock);
+        out_key_string(out, "problem", sink->problem_ms ? sink->problem.text : NULL);
+        out_key_time(out, "problem_at", sink->problem_ms ? sink->problem_ms : -1);
+        pthread_mutex_unlock(&sinks->lock);
+        out_close(out, '}');
+    }
 }
 
 static void write_counter(struct sinks *sinks, struct buf *out, const char *name, const char *help,

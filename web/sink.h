@@ -8,7 +8,7 @@
  *          counter must outlive it
  * Errors   ERR_USAGE: `FILE:LINE: sinks[0].logdir: is missing`. A sink that cannot write says so in
  *          the log (once a minute) and in /metrics, and tries again; nothing else is held up
- * Threads  sinks_own_metrics: any
+ * Threads  sinks_own_metrics, sinks_write: any
  */
 #pragma once
 
@@ -31,5 +31,8 @@ struct sinks_options {
 };
 int sinks_start(struct sinks **out, const struct sinks_options *options, struct err *err);
 void sinks_stop(struct sinks *sinks);
+/* {"type","logdir","model","windows","errors","problem","problem_at"} of each, into an open array;
+   nothing without sinks. */
+void sinks_write(struct sinks *sinks, struct buf *out);
 /* assay_sink_windows_total, assay_sink_errors_total; nothing without sinks. */
 void sinks_own_metrics(struct sinks *sinks, struct buf *out);

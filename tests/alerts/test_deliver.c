@@ -228,6 +228,19 @@ a_receiver_that_is_down_for_days_is_tried_for_72_hours_and_then_shown_as_failed(
     end(&w);
 }
 
+static void count_resting(void *context, const struct deliver_state *state)
+{
+    int *n = context;
+    if (!state->rests_until_ms)
+        return;
+    ++*n;
+    assert_string_equal(state->receiver, "dead");
+    assert_string_equal(state->type, "webhook");
+    assert_int_equal(state->sent + state->failed, 0);
+    assert_true(state->retried >= 5);
+    assert_non_null(strstr(state->problem, "onnect"));
+}
+
 static void after_five_failures_in_a_row_a_receiver_is_left_alone_for_a_while(void **state)
 {
     (void)state;
@@ -247,6 +260,9 @@ static void after_five_failures_in_a_row_a_receiver_is_left_alone_for_a_while(vo
         attempts = seen.attempts;
     }
     assert_true(attempts >= 5 && attempts <= 8); /* four fly at once */
+    int n_resting = 0;
+    deliver_states(w.deliver, count_resting, &n_resting);
+    assert_int_equal(n_resting, 1);
 
     assert_int_equal(at(&w, 29000, attempts).attempts, attempts);
     assert_true(at(&w, 31000, attempts).attempts > attempts);

@@ -284,6 +284,61 @@ static void a_silence_holds_the_telling_back_and_not_the_state(void **state)
     world_end(&w);
 }
 
+static void a_silence_may_come_in_alertmanagers_words(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    struct buf answer;
+    world_begin(&w);
+    buf_init(&answer, 4096);
+    struct actor operator= {"grafana", 0};
+    must(alerts_silence(
+             w.store,
+             "{\"id\":\"\",\"matchers\":[{\"name\":\"alertname\",\"value\":\"err.*\",\"isRegex\":"
+             "true,"
+             "\"isEqual\":true},{\"name\":\"severity\",\"value\":\"info\",\"isRegex\":false,"
+             "\"isEqual\":false}],\"startsAt\":\"1970-01-01T00:05:00.000Z\","
+             "\"endsAt\":\"1970-01-01T00:30:00.000Z\",\"createdBy\":\"ann\",\"comment\":\"known\"}",
+             &operator, & answer, &err),
+         &err);
+    buf_u8(&answer, 0);
+    assert_non_null(
+        strstr((const char *)answer.data,
+               "\"matchers\":[\"alertname=~\\\"err.*\\\"\",\"severity!=\\\"info\\\"\"],"
+               "\"starts\":300000,\"ends\":1800000,\"created_by\":\"ann via grafana\""));
+
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 6 * MINUTE);
+    assert_int_equal(flush(&w, 7 * MINUTE), 0);
+    assert_int_equal(flush(&w, 31 * MINUTE), 1); /* it fires still when the silence ends */
+    buf_finish(&answer);
+    world_end(&w);
+}
+
+static void a_silence_that_has_not_begun_holds_nothing(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct err err = {0};
+    struct buf answer;
+    world_begin(&w);
+    buf_init(&answer, 4096);
+    struct actor ann = {"ann", 0};
+    must(alerts_silence(w.store,
+                        "{\"matchers\":[\"alertname=errors\"],\"startsAt\":300000,"
+                        "\"duration\":\"30m\",\"comment\":\"known\"}",
+                        &ann, &answer, &err),
+         &err);
+    fill(&w, start, 100, 40, 10);
+    look(&w, start + 30000, 0);
+
+    assert_int_equal(flush(&w, 10000), 1);
+
+    buf_finish(&answer);
+    world_end(&w);
+}
+
 static void what_is_silenced_in_a_group_that_is_told_is_told_later(void **state)
 {
     (void)state;
@@ -412,6 +467,15 @@ static void bad_silences_are_refused(void **state)
         {"{\"matchers\":[\"a=b\"],\"until\":5,\"comment\":\"x\"}",
          "the silence would already have ended"},
         {"{\"matcher\":[\"a=b\"]}", "silence: unknown key \"matcher\""},
+        {"{\"matchers\":[{\"name\":\"a\"}],\"endsAt\":9000,\"comment\":\"x\"}",
+         "matchers[0]: needs `name` and `value`, two texts"},
+        {"{\"matchers\":[{\"name\":\"a\",\"value\":\"b\",\"isRegex\":1}],\"endsAt\":9000,"
+         "\"comment\":\"x\"}",
+         "matchers[0]: `isRegex` and `isEqual` must be true or false"},
+        {"{\"matchers\":[\"a=b\"],\"startsAt\":\"soon\",\"endsAt\":9000,\"comment\":\"x\"}",
+         "startsAt: \"soon\" is not a time"},
+        {"{\"matchers\":[\"a=b\"],\"startsAt\":9000,\"endsAt\":8000,\"comment\":\"x\"}",
+         "the silence would already have ended"},
     };
     struct world w = {0};
     world_begin(&w);
@@ -437,6 +501,8 @@ int main(void)
         cmocka_unit_test(
             six_hundred_at_once_are_one_page_for_people_and_all_of_them_for_alertmanager),
         cmocka_unit_test(a_silence_holds_the_telling_back_and_not_the_state),
+        cmocka_unit_test(a_silence_may_come_in_alertmanagers_words),
+        cmocka_unit_test(a_silence_that_has_not_begun_holds_nothing),
         cmocka_unit_test(what_is_silenced_in_a_group_that_is_told_is_told_later),
         cmocka_unit_test(F46_after_days_of_outage_old_pairs_are_one_summary),
         cmocka_unit_test(an_inhibited_rule_waits_for_the_other),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/outbox.h"
 #include "storage/transition.h"
 #include "tests/test.h"
 #include "tests/web/answers.h"
@@ -369,11 +370,39 @@ static void dead_letters_come_newest_first_in_pages(void **state)
     json_decref(page);
 }
 
+static void two_receivers(void *context, void (*row)(void *to, const struct web_receiver *receiver),
+                          void *to)
+{
+    const struct web_receiver well = {.name = "oncall", .type = "webhook", .sent = 3};
+    const struct web_receiver ill = {.name = "dead",
+                                     .type = "slack",
+                                     .retried = 5,
+                                     .rests_until_ms = SITE_START + 30000,
+                                     .problem = "HTTP 500",
+                                     .problem_ms = SITE_START};
+    (void)context;
+    row(to, &well);
+    row(to, &ill);
+}
+
+static void one_sink(void *context, struct buf *out)
+{
+    (void)context;
+    buf_printf(out, "{\"type\":\"tensorboard\"}");
+}
+
 static void the_system_tells_its_partitions_and_rejects(void **state)
 {
     (void)state;
     __attribute__((cleanup(site_freep))) struct site *site = site_filled();
     struct err err = {0};
+    const struct outbox_row waiting = {.webhook_id = "w",
+                                       .receiver = "dead",
+                                       .group_key = "g",
+                                       .type = "alert.firing",
+                                       .data = "{}",
+                                       .created_ms = SITE_START,
+                                       .next_ms = SITE_START};
     struct partition_counts counts = {.consumed = 10,
                                       .folded = 7,
                                       .dead_lettered = 3,
@@ -384,8 +413,24 @@ static void the_system_tells_its_partitions_and_rejects(void **state)
     must(commit_offset(site->store, "predictions", 1, -1, 10, &counts, &err), &err);
     must(commit_end(site->store, &err), &err);
 
+    site->commands.receivers = two_receivers;
+    site->commands.sinks = one_sink;
+    must(commit_begin(site->store, &err), &err);
+    must(commit_outbox(site->store, &waiting, &err), &err);
+    must(commit_end(site->store, &err), &err);
+
     json_t *answer = get(site, "/api/v1/system");
 
+    assert_string_equal(json_string_value(at(answer, "receivers.0.receiver")), "oncall");
+    assert_int_equal(number(answer, "receivers.0.waiting"), 0);
+    assert_true(json_is_null(at(answer, "receivers.0.oldest_waiting")));
+    assert_true(json_is_null(at(answer, "receivers.0.rests_until")));
+    assert_true(json_is_null(at(answer, "receivers.0.problem")));
+    assert_int_equal(number(answer, "receivers.1.waiting"), 1);
+    assert_int_equal(number(answer, "receivers.1.oldest_waiting"), SITE_START);
+    assert_int_equal(number(answer, "receivers.1.rests_until"), SITE_START + 30000);
+    assert_string_equal(json_string_value(at(answer, "receivers.1.problem")), "HTTP 500");
+    assert_string_equal(json_string_value(at(answer, "sinks.0.type")), "tensorboard");
     assert_int_equal(json_array_size(at(answer, "partitions")), 2);
     assert_int_equal(number(answer, "partitions.1.consumed"), 10);
     assert_int_equal(number(answer, "totals.consumed"), 20);

@@ -16,6 +16,7 @@ import { model_head, quiet_range } from "./tabs.js";
 const ranges = ["6h", "24h", "3d", "7d", "30d", "90d"];
 const windows = ["15m", "1h", "6h", "1d"];
 const MAX_COLUMNS = 60, MIN_COLUMNS = 4;
+const MANY = 15; // features: from there on a list is searched, not read
 const ENOUGH = 100; // events in a window: of fewer, only a large change can be told from chance
 const of_method = "threshold"; // the statistic that decides, in units of its threshold
 const choices = [of_method, "psi", "js_distance", "hellinger", "ks", "wasserstein_norm", "chi2", "l_infinity", "mean_distance_norm", "missing_rate", "invalid_rate", "outside_rate", "unseen_rate"];
@@ -85,6 +86,9 @@ class Page {
         this.controls = h("div", { class: "controls" });
         this.notes = h("div", { class: "notes", "aria-live": "polite" });
         this.heat = new HeatMap({ name: `drift of ${model_name}`, on_open: (row, start) => this.choose(row, start) });
+        // Kept over all drawings, so that nothing is lost of what is being typed.
+        this.find = h("input", { type: "search", id: "find", placeholder: "part of a name", oninput: () => this.draw(), onchange: () => change({ find: this.wanted }) });
+        this.finder = h("label", {}, "Find ", this.find);
         this.map = h("section", { class: "block", "aria-label": "Drift by feature and time" });
         this.detail = h("div", { class: "detail" });
         this.explained = h("div", {});
@@ -93,6 +97,7 @@ class Page {
 
     get params() { return read().params; }
     get statistic() { return choices.includes(this.params.statistic) ? this.params.statistic : of_method; }
+    get wanted() { return this.find.value.trim().toLowerCase(); }
     path(rest) { return model_path(this.model_name, rest); }
 
     question() {
@@ -157,6 +162,8 @@ class Page {
             select("statistic", "Colour", "statistic", choices.map((s) => option(s === of_method ? "" : s, s === of_method ? "statistic ÷ threshold" : s, p.statistic))),
             this.model.versions.length > 1 || p.version ? select("version", "Version", "version", [option("", "all together", p.version), this.model.versions.map((s) => option(s, s, p.version))]) : null,
             this.slices.length ? select("segment", "Slice", "segment", [option("", "everything", p.segment), this.slices.map((s) => option(s.segment, `${s.key} = ${s.value}`, p.segment))]) : null);
+        if (this.answer.features.length >= MANY || p.find) this.controls.append(this.finder);
+        if (focus !== "find") this.find.value = p.find ?? "";
         if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
     }
 
@@ -189,8 +196,9 @@ class Page {
                     return { level: level_of(now, most, by_threshold), empty: now === null, mark: p.drifted, text: words(p, statistic) };
                 }) };
         };
-        const rows = features.map(row_of);
-        if (answer.multivariate.length) rows.push(this.multivariate_row(columns));
+        const { wanted } = this, rows = features.filter((f) => f.feature.toLowerCase().includes(wanted)).map(row_of);
+        if (wanted) this.notes.append(h("p", {}, rows.length ? `${rows.length} of ${features.length} features have “${wanted}” in their name.` : `None of ${features.length} features has “${wanted}” in its name.`));
+        if (answer.multivariate.length && !wanted) rows.push(this.multivariate_row(columns));
         this.shown = this.selected(features);
         if (!this.map.contains(this.heat.element)) replace(this.map, h("div", { class: "block-head" }), this.heat.element, h("div", { class: "heat-legend" }));
         this.heat.update({ rows, columns, chosen: this.shown && { row: this.shown.name, start: this.shown.start }, title: `Drift of ${this.model_name} by feature and window` });

@@ -1,4 +1,4 @@
-// Is the monitor itself well? Lag, partitions, what was refused and why, storage.
+// Is the monitor itself well? Lag, partitions, what goes out, what was refused and why, storage.
 import { get } from "./api.js";
 import { h, replace } from "./dom.js";
 import { SOON, follow } from "./follow.js";
@@ -35,6 +35,40 @@ function partitions(system) {
         h("tbody", {}, line("all", system.totals, true), system.partitions.map((p) => line(`${p.topic} / ${p.partition}`, p, false)))));
 }
 
+function outlet_state(r, now) {
+    if (r.gone) return h("span", { class: "bad" }, "gone: answered 410, left alone until a reload");
+    if (r.rests_until !== null) return h("span", { class: "bad" }, `failing: rests for ${format.duration(r.rests_until - now)}`);
+    if (r.waiting) return `${format.count(r.waiting)} waiting, the oldest for ${format.duration(now - r.oldest_waiting)}`;
+    return "nothing waits";
+}
+
+const last_problem = (o) => h("td", { title: format.utc(o.problem_at) }, o.problem === null ? "–" : [o.problem, h("small", {}, format.time(o.problem_at))]);
+
+const counts = ["Sent", "Repeated", "Failed", "Windows", "Errors"];
+
+function table(caption, heads, rows) {
+    return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" },
+        h("caption", { class: "unseen" }, caption),
+        h("thead", {}, h("tr", {}, heads.map((t) => h("th", { scope: "col", class: counts.includes(t) ? "number" : null }, t)))),
+        h("tbody", {}, rows)));
+}
+
+const number = (n, bad) => h("td", { class: bad && n ? "number bad" : "number" }, format.count(n));
+
+function receivers(system) {
+    if (!system.receivers.length) return h("p", { class: "message" }, "No receiver is configured: alerts are shown here and told nobody.");
+    return table("Receivers", ["Receiver", "State", "Sent", "Repeated", "Failed", "Last problem"], system.receivers.map((r) => h("tr", {},
+        h("th", { scope: "row" }, r.receiver, h("small", {}, r.type)), h("td", {}, outlet_state(r, system.now)),
+        number(r.sent), number(r.retried), number(r.failed, true), last_problem(r))));
+}
+
+function sinks(system) {
+    if (!system.sinks.length) return null;
+    return table("Sinks", ["Sink", "Of", "Windows", "Errors", "Last problem"], system.sinks.map((s) => h("tr", {},
+        h("th", { scope: "row" }, s.type, h("small", {}, s.logdir)), h("td", {}, s.model ?? "all models"),
+        number(s.windows), number(s.errors, true), last_problem(s))));
+}
+
 function rejects(system, chosen) {
     if (!system.rejects.length) return h("p", { class: "message good" }, "No event was refused.");
     const most = Math.max(...system.rejects.map((r) => r.n));
@@ -68,9 +102,10 @@ async function examples_of(reason, signal) {
 }
 
 export async function open(main, { signal }) {
-    const top = h("div", {}), middle = h("div", {}), refused = h("div", {}), examples = h("div", {}), message = h("div", {});
+    const top = h("div", {}), middle = h("div", {}), outlets = h("div", {}), refused = h("div", {}), examples = h("div", {}), message = h("div", {});
     replace(main, h("div", { class: "page-head" }, h("h1", {}, "System"), h("p", { class: "lead" }, "Is the monitor itself well?")), message, top,
         h("div", { class: "part-head" }, h("h2", {}, "Partitions"), h("a", { class: "quiet", download: "system.json", href: "/api/v1/system" }, "JSON")), middle,
+        h("h2", {}, "Receivers and sinks"), outlets,
         h("div", { class: "two" }, h("section", {}, h("h2", {}, "Refused, by reason"), refused), h("section", {}, h("h2", {}, "Examples"), examples)));
     const load = async () => {
         const reason = read().params.reason ?? "";
@@ -78,6 +113,7 @@ export async function open(main, { signal }) {
         replace(message);
         replace(top, facts(system));
         replace(middle, partitions(system));
+        replace(outlets, receivers(system), sinks(system));
         replace(refused, rejects(system, reason));
         replace(examples, await examples_of(reason, signal));
     };
