@@ -112,9 +112,12 @@ static int take_look_alone(struct collector *collector, int64_t *next_ms, struct
 static int take_look(struct collector *collector, int64_t *next_ms, struct err *err)
 {
     struct store *store = collector->options.store;
+    int rc = commit_land(collector, err);
+    if (rc)
+        return rc < 0 ? rc : 0;
     if (!is_observed(collector))
         (void)store_interrupt(store);
-    int rc = take_look_alone(collector, next_ms, err);
+    rc = take_look_alone(collector, next_ms, err);
     store_resume(store);
     return rc;
 }

@@ -273,18 +273,19 @@ static int finish_round(struct collector *collector, bool worked, struct err *er
         !worked && !store_is_lent(collector->options.store) &&
         (collector->uncommitted >= BURST_EVENTS || (shares(collector) && !collector->looks_left));
     if (!rc && !collector->degraded && (end || rested || commit_due(collector)))
-        rc = commit_now(collector, err);
+        rc = end ? commit_now(collector, err) : commit_send(collector, err);
     if (!rc && collector->dead_topic && !collector->degraded && !collector->reload &&
-        !shares(collector))
+        !collector->sent && !shares(collector))
         rc = tidy_dead_topic(collector, err);
     /* A replay ends as tidy as a daemon is. */
     end &= !collector->degraded;
     const bool untidy = end && (collector->aging || collector->stale_values);
-    if (!rc && (untidy || (!worked && !store_is_lent(collector->options.store))))
+    const bool beside = collector->sent || store_is_lent(collector->options.store);
+    if (!rc && (untidy || (!worked && !beside)))
         rc = tidy_idle(collector, err);
     if (!rc && end && !untidy && !collector->reload)
         return COLLECTOR_END;
-    worked |= untidy;
+    worked |= untidy || beside;
     refresh_when_due(collector);
     return rc ? rc : worked ? COLLECTOR_WORKED : 0;
 }
@@ -377,7 +378,10 @@ int collector_step(struct collector *collector, int timeout_ms, struct err *err)
     bool worked = false;
     int rc = 0;
     calls_claim(collector);
-    rc = take_calls(collector, err);
+    if (!store_is_lent(collector->options.store))
+        rc = commit_land(collector, err);
+    if (rc >= 0)
+        rc = take_calls(collector, err);
     if (!rc && (collector->reload || collector->restart))
         rc = start_again(collector, err);
     if (!rc && collector->degraded) {

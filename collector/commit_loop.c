@@ -285,22 +285,25 @@ enum {
     REFUSED = 1 /* and dealt with: nothing is durable */
 };
 
-static int make_durable(struct collector *collector, struct err *err)
+/* With `may_send` it may be on its way only. Memory is marked as durable all the same: a shared transaction that fails
+   takes memory back as a whole. */
+static int make_durable(struct collector *collector, bool may_send, struct err *err)
 {
     struct store *store = collector->options.store;
     struct err why = {0};
     bool shared = shares(collector);
     int rc = write_all(collector, WHOLE, &why);
     if (!rc && shared)
-        rc = commit_share_end(store, &why);
-    if (rc) {
+        rc = may_send ? commit_share_send(store, &why) : commit_share_end(store, &why);
+    collector->sent = rc == COMMIT_SENT;
+    if (rc < 0) {
         rc = shared ? share_undo(collector, rc, &why, err)
                     : commit_refused(collector, rc, &why, err);
         return rc ? rc : REFUSED;
     }
     rc = mark_durable(collector, err);
     collector->shared_panes = 0;
-    if (shared && collector->options.looks_durable)
+    if (shared && !collector->sent && collector->options.looks_durable)
         collector->options.looks_durable(collector->options.context);
     return rc;
 }
@@ -323,14 +326,36 @@ static int after_commit(struct collector *collector, const struct collector_comm
     return rc < 0 ? rc : 0;
 }
 
-int commit_now(struct collector *collector, struct err *err)
+int commit_land(struct collector *collector, struct err *err)
 {
+    struct store *store = collector->options.store;
+    struct err why = {0};
+    if (!collector->sent)
+        return 0;
+    store_recall(store);
+    collector->sent = false;
+    if (commit_share_is_lost(store)) {
+        int rc = share_undo(collector, commit_begin(store, &why), &why, err);
+        return rc ? rc : COMMIT_UNDONE;
+    }
+    if (collector->options.looks_durable)
+        collector->options.looks_durable(collector->options.context);
+    struct collector_commit *commit = &collector->sent_commit;
+    commit->duration_ms = clock_boot_ms(collector->clock) - collector->sent_boot_ms;
+    return after_commit(collector, commit, err);
+}
+
+static int commit_all(struct collector *collector, bool may_send, struct err *err)
+{
+    int rc = commit_land(collector, err);
+    if (rc)
+        return rc == COMMIT_UNDONE ? 0 : rc;
     int64_t started = clock_boot_ms(collector->clock);
     collector->last_commit_boot_ms = started;
     collector->commit_soon = false;
     pass_time(collector);
-    int rc = pending_expire(collector->pending, collector->watermark_ms, MAX_EXPIRED_SEGMENTS,
-                            orphan, collector, err);
+    rc = pending_expire(collector->pending, collector->watermark_ms, MAX_EXPIRED_SEGMENTS, orphan,
+                        collector, err);
     if (rc)
         return rc;
     if (!anything_changed(collector) && !shares(collector))
@@ -339,7 +364,7 @@ int commit_now(struct collector *collector, struct err *err)
         .n_events = collector->uncommitted,
         .n_panes = collector->shared_panes + changed_panes(collector),
     };
-    rc = make_durable(collector, err);
+    rc = make_durable(collector, may_send, err);
     if (rc)
         return rc == REFUSED ? 0 : rc;
     pace(collector, clock_boot_ms(collector->clock) - started);
@@ -347,5 +372,19 @@ int commit_now(struct collector *collector, struct err *err)
     collector->uncommitted = 0;
     commit.watermark_ms = collector->watermark_ms;
     commit.duration_ms = clock_boot_ms(collector->clock) - started;
-    return after_commit(collector, &commit, err);
+    if (!collector->sent)
+        return after_commit(collector, &commit, err);
+    collector->sent_commit = commit;
+    collector->sent_boot_ms = started;
+    return 0;
+}
+
+int commit_now(struct collector *collector, struct err *err)
+{
+    return commit_all(collector, false, err);
+}
+
+int commit_send(struct collector *collector, struct err *err)
+{
+    return commit_all(collector, !is_observed(collector), err);
 }

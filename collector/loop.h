@@ -174,6 +174,9 @@ struct collector {
     bool looks_left;                           /* more are due than one step takes */
     int64_t apart_until_ms; /* looks up to it have commits of their own: one shared was undone */
     int64_t shared_panes;   /* written into the shared transaction that is open */
+    bool sent;              /* what is written is on its way to the disk, beside us … */
+    struct collector_commit sent_commit; /* … and who is told of it when it is there … */
+    int64_t sent_boot_ms;                /* … since then */
 
     int64_t uncommitted;  /* events since the last durable commit */
     int64_t unwritten;    /* of them, since anything was written: no look can read them yet */
@@ -237,6 +240,13 @@ void dead_clear(struct collector *collector);
 bool commit_due(const struct collector *collector);
 /* 0, also when the disk is full (then degraded) or it was fenced (then reload). */
 int commit_now(struct collector *collector, struct err *err);
+/* The same, but what much of a shared transaction there is may be on its way to the disk afterwards. */
+int commit_send(struct collector *collector, struct err *err);
+/* What was sent is durable, or was undone, and that is dealt with (then reload). Nothing else is written before. */
+enum {
+    COMMIT_UNDONE = 1
+};
+int commit_land(struct collector *collector, struct err *err);
 /* Writes what a look reads, and no more, into the shared transaction that is open. */
 int commit_part(struct collector *collector, struct err *err);
 /* What was refused: 0 when it is dealt with (degraded, or reload), else `rc`, with `why` to err. */

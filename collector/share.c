@@ -54,7 +54,7 @@ int share_looked(struct collector *collector, int rc, struct err *why, struct er
     if (rc < 0)
         return commit_refused(collector, rc, why, err);
     if (shared)
-        return share_due(collector) ? commit_now(collector, err) : 0;
+        return share_due(collector) ? commit_send(collector, err) : 0;
     if (collector->options.looks_durable)
         collector->options.looks_durable(collector->options.context);
     return 0;
@@ -94,8 +94,9 @@ int share_undo(struct collector *collector, int rc, const struct err *why, struc
 int share_close(struct collector *collector, struct err *err)
 {
     struct store *store = collector->options.store;
-    if (!shares(collector))
-        return 0;
+    int rc = commit_land(collector, err);
+    if (rc || !shares(collector))
+        return rc < 0 ? rc : 0;
     if (!collector->reload)
         return commit_now(collector, err);
     commit_share_undo(store);

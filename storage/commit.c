@@ -15,6 +15,10 @@
 #include "storage/pane_key.h"
 #include "storage/row_hash.h"
 
+enum {
+    MANY_ROWS = 1000 /* which take the disk so long that it is worth a thread */
+};
+
 static int begin(struct store *store, struct err *err)
 {
     if (store->mode != STORE_WRITE)
@@ -131,6 +135,22 @@ int commit_share_end(struct store *store, struct err *err)
     if (!rc)
         store->share = UNSHARED;
     return rc;
+}
+
+static int end_share(void *context, struct store *store, struct err *err)
+{
+    (void)context;
+    return commit_share_end(store, err);
+}
+
+int commit_share_send(struct store *store, struct err *err)
+{
+    store_recall(store);
+    if (store->share != SHARED || store->in_commit ||
+        sqlite3_total_changes64(store->db) - store->changes_at_begin < MANY_ROWS)
+        return commit_share_end(store, err);
+    int rc = store_lend(store, end_share, NULL, err);
+    return !rc && store->lending.lent ? COMMIT_SENT : rc;
 }
 
 void commit_share_undo(struct store *store)

@@ -36,6 +36,12 @@ void commit_rollback(struct store *store);
 int commit_share(struct store *store, struct err *err);
 /* COMMIT of all of it; the change counter goes up by one. -ECANCELED: it was undone before. */
 int commit_share_end(struct store *store, struct err *err);
+/* The same, but where much was written another thread waits for the disk (storage/lend.h): then COMMIT_SENT. Whether it
+   is durable is known once the store is recalled: else it was undone (commit_share_is_lost). */
+enum {
+    COMMIT_SENT = 1
+};
+int commit_share_send(struct store *store, struct err *err);
 /* Undoes what is left of it, and ends it; also after commit_share_end has failed. */
 void commit_share_undo(struct store *store);
 /* Is one open? Also when it was undone from within and not yet ended. */

@@ -30,6 +30,7 @@ struct decider {
     void (*spy)(struct decider *decider);
     bool lends; /* another thread writes its rows, beside the reading of the log */
     int64_t lent_look_ms;
+    bool much; /* each third look writes so much that its commit is sent to the disk beside us */
 };
 
 static int write_letter(struct store *store, int64_t look_ms, struct err *err)
@@ -72,6 +73,8 @@ static int write_decision(struct decider *decider, int64_t look_ms, const struct
         rc = commit_audit(store, &row, err);
     if (!rc && look_ms % 3000 == 0)
         rc = write_letter(store, look_ms, err);
+    for (int i = 0; i < 1000 && !rc && decider->much && look_ms % 3000 == 0; i++)
+        rc = commit_fact(store, "much", i, err);
     if (!rc && decider->fails_at && decider->n_looks == decider->fails_at)
         rc = err_set(err, decider->fails_with, "this look fails");
     if (!rc)
@@ -241,6 +244,62 @@ static void looks_that_are_written_beside_the_reading_leave_the_same(void **stat
         assert_in_range(decider.n_durable, 1, decider.n_looks / 10);
         assert_int_equal(decider.decided, decider.settled);
     }
+}
+
+static void what_is_sent_to_the_disk_beside_the_reading_is_the_same(void **state)
+{
+    struct sim_log *log = *state;
+    AUTO_FREE char *expected = look_by_look(log);
+
+    for (uint64_t seed = 2; seed < 8; seed++) {
+        struct collector_bench bench;
+        struct decider decider = {.much = true, .lends = seed % 2 == 0};
+        struct sim_options options = plain;
+        AUTO(temp) struct temp *temp = temp_new();
+        options.seed = seed;
+        options.max_batch = seed * seed * seed;
+        options.rebalance_percent = seed > 5 ? 20 : 0;
+        open_decider(&bench, &decider, temp, log, &options, false);
+        struct err err = {0};
+        int rc = COLLECTOR_WORKED;
+        while (rc != COLLECTOR_END) { /* a commit is due again and again */
+            rc = collector_step(bench.collector, 0, &err);
+            assert_true(rc >= 0);
+            fake_clock_pass(&bench.clock, 200);
+        }
+        AUTO_FREE char *left = finish(&bench);
+        const char *panes_end = strstr(expected, "\n1 ");
+        assert_memory_equal(left, expected, (size_t)(panes_end - expected));
+        assert_int_equal(decider.decided, decider.settled);
+    }
+}
+
+static void F31_a_disk_that_is_full_at_what_was_sent_to_it_loses_nothing(void **state)
+{
+    struct sim_log *log = *state;
+    AUTO_FREE char *expected = look_by_look(log);
+    AUTO(faulty) struct faulty *faulty = faulty_install();
+    struct collector_bench bench;
+    struct decider decider = {.much = true, .fails_at = 9, .faulty = faulty};
+    struct collector_health health = {0};
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    open_decider(&bench, &decider, temp, log, &plain, false);
+
+    for (int i = 0; i < 1000 && !health.degraded; i++) {
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+        fake_clock_pass(&bench.clock, 100);
+        collector_health(bench.collector, &health);
+    }
+    assert_true(health.degraded);
+    assert_int_equal(decider.n_undone, 1);
+    assert_int_equal(decider.decided, decider.settled);
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM audit"), decider.settled);
+
+    decider.fails_at = 0;
+    faulty_fail(faulty, 0, 0, 0, false);
+    AUTO_FREE char *left = finish(&bench);
+    assert_string_equal(left, expected);
 }
 
 static void rebalances_between_looks_that_share_change_nothing(void **state)
@@ -516,6 +575,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(looks_that_share_leave_what_looks_apart_leave),
         cmocka_unit_test(looks_that_are_written_beside_the_reading_leave_the_same),
+        cmocka_unit_test(what_is_sent_to_the_disk_beside_the_reading_is_the_same),
+        cmocka_unit_test(F31_a_disk_that_is_full_at_what_was_sent_to_it_loses_nothing),
         cmocka_unit_test(rebalances_between_looks_that_share_change_nothing),
         cmocka_unit_test(killed_between_looks_that_share_all_is_taken_again),
         cmocka_unit_test(a_look_that_fails_takes_back_those_that_share_with_it),

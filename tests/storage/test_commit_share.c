@@ -5,6 +5,7 @@
 #include "storage/audit.h"
 #include "storage/changes.h"
 #include "storage/commit.h"
+#include "storage/lend.h"
 #include "tests/lib/faulty_vfs.h"
 #include "tests/lib/temp_store.h"
 #include "tests/test.h"
@@ -123,6 +124,66 @@ static void a_full_disk_at_the_end_leaves_what_was_durable(void **state)
     assert_int_equal(facts(store), 2);
 }
 
+/* One look that writes a thousand rows. */
+static void write_much(struct store *store)
+{
+    struct err err = {0};
+    char key[32];
+    must(commit_begin(store, &err), &err);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "look %d", 10 + i);
+        must(commit_fact(store, key, i, &err), &err);
+    }
+    must(commit_end(store, &err), &err);
+}
+
+static void much_that_is_shared_is_sent_to_the_disk_and_little_is_waited_for(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    AUTO(store) struct store *reader = temp_store(temp, STORE_READ);
+    struct err err = {0};
+    must(commit_share(store, &err), &err);
+    must(write_look(store, 1, &err), &err);
+    assert_int_equal(commit_share_send(store, &err), 0);
+    assert_int_equal(facts(reader), 1);
+
+    must(commit_share(store, &err), &err);
+    write_much(store);
+    assert_int_equal(commit_share_send(store, &err), COMMIT_SENT);
+    store_recall(store);
+
+    assert_false(commit_is_shared(store));
+    assert_int_equal(facts(reader), 1001);
+    assert_int_equal(commit_share_send(store, &err), -ECANCELED); /* nothing is shared */
+}
+
+static void what_was_sent_to_a_full_disk_is_undone(void **state)
+{
+    (void)state;
+    AUTO(temp) struct temp *temp = temp_new();
+    AUTO(faulty) struct faulty *faulty = faulty_install();
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    struct err err = {0};
+    must(write_look(store, 0, &err), &err);
+    must(commit_share(store, &err), &err);
+    write_much(store);
+
+    faulty_fail(faulty, FAULTY_WRITE, 1, ENOSPC, true);
+    assert_int_equal(commit_share_send(store, &err), COMMIT_SENT);
+    store_recall(store);
+
+    assert_true(commit_share_is_lost(store));
+    assert_int_equal(commit_begin(store, &err), -ECANCELED);
+    assert_non_null(strstr(err.text, "no room on the disk"));
+    commit_share_undo(store);
+    faulty_fail(faulty, 0, 0, 0, false);
+    assert_int_equal(facts(store), 1);
+    must(write_look(store, 1, &err), &err);
+    assert_int_equal(facts(store), 2);
+}
+
 static void sharing_does_not_nest(void **state)
 {
     (void)state;
@@ -159,6 +220,8 @@ int main(void)
         cmocka_unit_test(a_snapshot_of_the_writer_nests_in_what_is_shared),
         cmocka_unit_test(a_rollback_within_undoes_all_that_shares),
         cmocka_unit_test(a_full_disk_at_the_end_leaves_what_was_durable),
+        cmocka_unit_test(much_that_is_shared_is_sent_to_the_disk_and_little_is_waited_for),
+        cmocka_unit_test(what_was_sent_to_a_full_disk_is_undone),
         cmocka_unit_test(sharing_does_not_nest),
         cmocka_unit_test(a_reader_shares_nothing),
     };
