@@ -122,10 +122,11 @@ static int take_look(struct collector *collector, int64_t *next_ms, struct err *
     return rc;
 }
 
-/* So that calls and commits get their turn. */
+/* So that calls and commits get their turn; while the store is lent, calls cannot. */
 static bool enough_looks(const struct collector *collector, int n)
 {
-    return n == MAX_LOOKS || atomic_load(&collector->calls.waiting);
+    return n == MAX_LOOKS ||
+           (atomic_load(&collector->calls.waiting) && !store_is_lent(collector->options.store));
 }
 
 int align_looks(struct collector *collector, struct err *err)

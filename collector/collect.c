@@ -352,6 +352,11 @@ static int take_calls(struct collector *collector, struct err *err)
     int rc = 0;
     if (!calls_wait(collector) || store_is_lent(collector->options.store))
         return 0;
+    if (shares(collector) && !collector->reload && !collector->calls_held)
+        rc = commit_send(collector, err);
+    collector->calls_held = collector->sent;
+    if (rc || collector->sent)
+        return rc;
     rc = share_close(collector, err);
     if (!rc && collector->reload)
         rc = start_again(collector, err);

@@ -527,11 +527,10 @@ static void *ask(void *context)
 }
 
 /* The clock stands still: only the call itself ends what is shared. */
-static void a_call_of_another_thread_finds_every_look_durable(void **state)
+static void ask_in_the_midst(struct sim_log *log, bool much)
 {
-    struct sim_log *log = *state;
     struct collector_bench bench;
-    struct decider decider = {0};
+    struct decider decider = {.much = much};
     struct asker asker = {.bench = &bench, .decider = &decider};
     struct err err = {0};
     pthread_t thread;
@@ -551,6 +550,12 @@ static void a_call_of_another_thread_finds_every_look_durable(void **state)
     assert_in_range(asker.seen, 20, 10000);
     assert_int_equal(asker.seen, asker.decided);
     bench_crash(&bench);
+}
+
+static void a_call_of_another_thread_finds_every_look_durable(void **state)
+{
+    ask_in_the_midst(*state, false);
+    ask_in_the_midst(*state, true); /* it waits for what is sent to the disk beside us */
 }
 
 /* One log for all: they only read it. */
