@@ -22,6 +22,7 @@ enum {
 #define LEAST_ALONE 1e-10  /* … of one bin beside others that go by their cumulants */
 #define LEAST_JOINT 1e-20  /* … of what ends at n, of a state on the way */
 #define SHORTEST_LOG -80.0 /* for a probability of 0 */
+#define LEAST_WEIGHT 0.25  /* of a bin from which `prior_ends` takes */
 
 /* --- one bin's part of the statistic --- */
 
@@ -77,7 +78,11 @@ static double bin_weight(const struct law_question *q, size_t bin)
 {
     if (bin >= q->n_bins)
         return q->unseen;
-    return q->weights[bin] + q->prior * (q->prior_shares ? q->prior_shares[bin] : 1);
+    if (!q->prior_shares)
+        return q->weights[bin];
+    bool end = bin == 0 || bin + 1 == q->n_bins;
+    double more = (end ? q->prior_ends : q->prior) * q->prior_shares[bin];
+    return fmax(q->weights[bin] + more, fmin(q->weights[bin], LEAST_WEIGHT));
 }
 
 static double bin_count(const struct law_question *q, size_t bin)

@@ -46,7 +46,8 @@ struct law_question {
     double unseen; /* Dirichlet's weight of what the reference lacks; 0: nothing can be unseen */
     double m, n;
     double prior;               /* more of each weight, */
-    const double *prior_shares; /* … times this; NULL: 1 */
+    double prior_ends;          /* … of the first and the last one instead, */
+    const double *prior_shares; /* … times this; NULL: none */
 };
 
 struct drift_law {

@@ -12,9 +12,11 @@
 enum {
     SLOTS = 1 << 14,      /* laws kept at once; 200 features × 5 statistics × 16 sizes */
     STEPS_A_DOUBLING = 4, /* of n */
-    MANY_EVENTS = 1024    /* from there on the next smaller step will do */
+    MANY_EVENTS = 1024    /* from there on two bins' lumps lie close */
 };
-#define LARGE_FROM 0.5 /* n / m */
+/* Window to reference, n / m. */
+#define SMALL 0.03
+#define HALF 0.5
 #define LARGE 5.0
 
 struct kept_law {
@@ -117,16 +119,20 @@ static double step_of(double n, int more)
     return fmax(more ? ceil(exp2(at)) : floor(exp2(at)), 1);
 }
 
-/*
- * Which share a bin has matters once the window is not small against the reference. A window much
- * larger than it sees each bin's own share as it is: there less is right.
- */
-static double prior_of(const struct drift_null *null, double m, double n)
+/* How far between a and b on the way of logarithms: 0 to 1. */
+static double way(double x, double a, double b)
 {
-    if (n < LARGE_FROM * m)
-        return null->prior * n / (LARGE_FROM * m);
-    double part = fmin(log(n / (LARGE_FROM * m)) / log(LARGE / LARGE_FROM), 1);
-    return null->prior + part * (null->prior_large - null->prior);
+    return fmin(fmax(log(x / a) / log(b / a), 0), 1);
+}
+
+/*
+ * Which share a bin has matters once the window is not small against the reference: `half` when it
+ * is half as large. A window much larger than it sees each bin's own share as it is: `large`.
+ */
+static double prior_of(double half, double large, double m, double n)
+{
+    double to_half = way(n / m, SMALL, HALF), to_large = way(n / m, HALF, LARGE);
+    return to_half * half + to_large * (large - half);
 }
 
 static struct law_question question_of(const struct drift_null *null, double m, double n)
@@ -135,7 +141,8 @@ static struct law_question question_of(const struct drift_null *null, double m, 
         .statistic = null->statistic,
         .counts = null->counts,
         .weights = null->weights,
-        .prior = prior_of(null, m, n),
+        .prior = prior_of(null->prior, null->prior_large, m, n),
+        .prior_ends = prior_of(null->prior_ends, null->prior_large, m, n),
         .prior_shares = null->prior_shares,
         .steps = null->steps,
         .n_bins = null->n_bins,
@@ -184,12 +191,12 @@ struct laws {
 
 /*
  * Between two sizes the law goes from one to the other as ln n does, where many counts make it
- * smooth. Few events and two bins come in lumps, which lie elsewhere for every size.
+ * smooth. Few events, and fewer than 1,024 in two bins, come in lumps, which lie elsewhere for every size.
  */
 static double part_between(const struct drift_null *null, double n)
 {
     double low = step_of(n, 0), high = step_of(n, 1);
-    if (low <= LAW_EXACT_EVENTS || null->n_bins <= 2)
+    if (low <= LAW_EXACT_EVENTS || (null->n_bins <= 2 && n < MANY_EVENTS))
         return (double)NAN;
     return log(n / low) / log(high / low);
 }
@@ -208,7 +215,7 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
     out->n = n;
     out->skew = null->skew;
     out->skewed = one;
-    out->n_laws = n >= MANY_EVENTS || one || step_of(n, 1) == step_of(n, 0) ? 1 : 2;
+    out->n_laws = one || step_of(n, 1) == step_of(n, 0) ? 1 : 2;
     out->part = part_between(null, n);
     if (!(out->m > 0) || !(n > 0))
         return -EINVAL;

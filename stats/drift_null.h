@@ -4,9 +4,9 @@
  *
  * Shape    the law of a statistic between a window of n and a reference of m events, given the
  *          reference. Scaled (stats/drift_law.h) one law serves near sizes: it is made at the next
- *          smaller and, below 1,024 events, the next larger step of ratio 2^(1/4); ln p goes from
- *          one to the other as ln n does, but where counts come in lumps (128 events, two bins) the
- *          larger p counts. wasserstein beyond 128 events has one law for all sizes, and a factor
+ *          smaller and the next larger step of ratio 2^(1/4); ln p goes from one to the other as
+ *          ln n does, but where counts come in lumps (128 events, 1,024 of two bins) the larger p
+ *          counts. wasserstein beyond 128 events has one law for all sizes, and a factor
  *          for the feature's skewness
  * Unseen   a window may leave the reference's range, or show new categories, though nothing
  *          drifted: weight 2 for numbers (the spacings beyond the smallest and the largest), one
@@ -35,8 +35,9 @@ struct drift_null {
     size_t n_bins;
     double unseen;      /* weight of all that the reference lacks; 0: nothing can be unseen */
     double skew;        /* LAW_WASSERSTEIN: of the reference's values */
-    double prior;       /* more of each weight for n = m / 2, below in proportion, */
-    double prior_large; /* … for n from 5 m on; between them as ln n goes */
+    double prior;       /* more of each weight for n = m / 2, none up to 0.03 m, */
+    double prior_ends;  /* … of the first and the last bin instead */
+    double prior_large; /* … for n from 5 m on; between them all as ln n goes */
     const double *prior_shares; /* stats/drift_law.h */
 };
 

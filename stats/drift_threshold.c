@@ -182,7 +182,8 @@ static void weigh_bins(struct drift_null *null, struct null_memory *memory)
  * one event: r values in a bin leave r - 1 gaps in it, and the gap to the next value lies as far in
  * each bin between them as values at equal distances would have it. On average that is right, which
  * is all that a small window sees. A large one measures each bin's own share, and where the bin
- * lies is not the values': about half an event more, as for a category (Jeffreys).
+ * lies is not the values': about half an event more, as for a category (Jeffreys). The outermost bins
+ * end at a value, so that r of them say only that r - 1 fell there: theirs is about an event less.
  */
 static void weigh_even_bins(struct drift_null *null, struct null_memory *memory)
 {
@@ -206,7 +207,8 @@ static void weigh_even_bins(struct drift_null *null, struct null_memory *memory)
         last = i;
     }
     bool more = null->statistic == LAW_HELLINGER; /* it sees empty bins more */
-    null->prior = more ? 1.15 : 0.65;
+    null->prior = more ? 1.1 : 0.65;
+    null->prior_ends = more ? -0.55 : -0.65;
     null->prior_large = more ? 0.55 : 0.5;
     null->prior_shares = memory->prior_shares;
 }

@@ -147,7 +147,8 @@ static void references_of_one_and_of_ten_values_have_laws(void **state)
                                       .weights = weights,
                                       .n_bins = n_bins,
                                       .unseen = 2,
-                                      .prior = 0.5};
+                                      .prior = 0.5,
+                                      .prior_ends = -0.5};
             for (int s = 0; s < 6; s++) {
                 double none = drift_null_p(nulls, &null, sizes[s], 0);
                 double far = drift_null_p(nulls, &null, sizes[s], 1);

@@ -279,25 +279,44 @@ static void a_small_effect_is_no_alarm_however_sure(void **state)
     finish(&world);
 }
 
-/* Laws are made at steps of the size; 470 lies between two of them, 430 and 512. */
-static void between_two_steps_the_law_is_that_of_the_size_itself(void **state)
+static void assert_law_of_the_size_itself(const struct drift_null *null, double n)
 {
-    (void)state;
-    double counts[] = {1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000};
-    const double m = 10000, n = 470, both = 1 / n + 1 / m;
+    const double m = 10000, both = 1 / n + 1 / m;
     AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
-    struct drift_null psi = {LAW_PSI, 7, counts, counts, NULL, 10, 0, 0, 0, 0, NULL};
-    struct law_question question = {LAW_PSI, counts, counts, NULL, 10, 0, m, n, 0, NULL};
+    struct law_question question = {.statistic = null->statistic,
+                                    .counts = null->counts,
+                                    .weights = null->weights,
+                                    .n_bins = null->n_bins,
+                                    .unseen = null->unseen,
+                                    .m = m,
+                                    .n = n};
     struct drift_law law;
     assert_int_equal(drift_law_make(&law, &question), 0);
 
     for (double p = 0.1; p > 1e-5; p /= 5) {
         double value = drift_law_quantile(&law, log(p)) * both;
-        double here = drift_null_p(nulls, &psi, n, value);
+        value = null->statistic == LAW_JS ? sqrt(value) : value;
+        double here = drift_null_p(nulls, null, n, value);
         assert_true(here > p * 0.99 && here < p * 1.01);
-        assert_true(fabs(drift_null_threshold(nulls, &psi, n, p) / value - 1) < 0.002);
+        assert_true(fabs(drift_null_threshold(nulls, null, n, p) / value - 1) < 0.002);
     }
+}
+
+/* Laws are made at steps of the size: 430 and 512, 1722 and 2048. */
+static void between_two_steps_the_law_is_that_of_the_size_itself(void **state)
+{
+    (void)state;
+    double even[] = {1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000};
+    double rare[] = {6000, 3000, 960, 20, 10, 5, 3, 2}; /* which are seen only by larger windows */
+    const struct drift_null psi = {
+        .statistic = LAW_PSI, .key = 7, .counts = even, .weights = even, .n_bins = 10};
+    const struct drift_null js = {
+        .statistic = LAW_JS, .key = 8, .counts = rare, .weights = rare, .n_bins = 8, .unseen = 2};
+
+    assert_law_of_the_size_itself(&psi, 470);
+    assert_law_of_the_size_itself(&js, 470);
+    assert_law_of_the_size_itself(&js, 2040);
 }
 
 static void thresholds_and_p_values_answer_each_other(void **state)
@@ -307,8 +326,11 @@ static void thresholds_and_p_values_answer_each_other(void **state)
     AUTO(drift_nulls) struct drift_nulls *nulls = NULL, *others = NULL;
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
     assert_int_equal(drift_nulls_new(&others, NULL), 0);
-    struct drift_null psi = {LAW_PSI, 5, counts, counts, NULL, 5, 0, 0, 0, 0, NULL};
-    struct drift_null js = {LAW_JS, 5, counts, counts, NULL, 5, 1, 0, 0, 0, NULL};
+    struct drift_null psi = {
+        .statistic = LAW_PSI, .key = 5, .counts = counts, .weights = counts, .n_bins = 5};
+    struct drift_null js = psi;
+    js.statistic = LAW_JS;
+    js.unseen = 1;
     for (double p = 0.5; p > 1e-6; p /= 7) {
         double value = drift_null_threshold(nulls, &psi, 3000, p);
         double back = drift_null_p(nulls, &psi, 3000, value);
