@@ -24,6 +24,7 @@ export async function setup(context) {
         { name: "bare", task: "binary", positive: 1 },
         { name: "silent", task: "binary", positive: 1 },
         { name: "sparse", task: "binary", positive: 1 },
+        { name: "wide", task: "binary", positive: 1 },
     ] });
     const next = random(7), events = [];
     begin = Math.floor((Date.now() - HOURS * HOUR) / HOUR) * HOUR;
@@ -32,6 +33,8 @@ export async function setup(context) {
     await daemon.put("/models/credit/reference", Array.from({ length: 4000 }, (_, i) => event(reference, `r${i}`, begin - 4_000_000 + i, false)));
     await daemon.post(events);
     await daemon.post(Array.from({ length: 300 }, (_, i) => ({ type: "prediction", id: `b${i}`, ts: begin + i * MINUTE, model: "bare", version: "v1", features: { x: i }, score: 0.5 })));
+    const many = (x) => Object.fromEntries(Array.from({ length: 20 }, (_, k) => [`f${k}`, x + k]));
+    await daemon.post(Array.from({ length: 200 }, (_, i) => ({ type: "prediction", id: `w${i}`, ts: begin + 20 * HOUR + i * MINUTE, model: "wide", version: "v1", features: many(i), score: 0.5 })));
     const few = (n, from) => Array.from({ length: n }, (_, i) => ({ ...event(reference, `s${from}${i}`, from + i * 3 * MINUTE, false), model: "sparse", segment: undefined }));
     await daemon.put("/models/sparse/reference", few(500, begin - 100 * HOUR));
     await daemon.post(few(HOURS * 20, begin));
@@ -55,6 +58,29 @@ const row = (page, name) => page.locator(".heat tbody tr", { has: page.locator("
 async function open_drift(page, open, params = "", model = "credit") {
     await open(`/#/models/${model}/drift${params}`);
     await page.locator(".detail-grid").waitFor();
+}
+
+export async function one_of_many_features_is_found_by_part_of_its_name({ page, open, axe }) {
+    const check = strict(page), names = page.locator(".heat tbody th");
+    await open_drift(page, open, "", "wide");
+    assert.ok(await names.count() >= 20);
+
+    await page.locator("#find").fill("F1");
+    await page.locator(".notes", { hasText: /^.*11 of \d+ features have “f1” in their name\.$/ }).waitFor();
+    assert.deepEqual((await names.allTextContents()).sort(), ["f1", ...Array.from({ length: 10 }, (_, k) => `f1${k}`)].sort());
+    await page.locator("#find").press("Enter");
+    await page.waitForURL(/find=f1/);
+    assert.deepEqual(await axe(), []);
+    await page.reload();
+    await page.locator(".detail-grid").waitFor();
+    assert.equal(await names.count(), 11);
+
+    await page.locator("#find").fill("nothing of that kind");
+    await page.locator(".notes", { hasText: "has “nothing of that kind” in its name." }).waitFor();
+    assert.equal(await names.count(), 0);
+    await page.locator("#find").fill("");
+    assert.ok(await names.count() >= 20);
+    check();
 }
 
 export async function what_moved_stands_first_and_its_distributions_are_open({ page, open, axe }) {
