@@ -20,11 +20,16 @@ void calls_finish(struct calls *calls)
     pthread_mutex_destroy(&calls->lock);
 }
 
+bool calls_wait(const struct collector *collector)
+{
+    return atomic_load_explicit(&collector->calls.waiting, memory_order_acquire);
+}
+
 /* Takes the list, so that `fn` may wait or ask for another call. */
 void calls_run(struct collector *collector)
 {
     struct calls *calls = &collector->calls;
-    if (!atomic_load_explicit(&calls->waiting, memory_order_acquire))
+    if (!calls_wait(collector))
         return;
     pthread_mutex_lock(&calls->lock);
     struct call *call = calls->first;

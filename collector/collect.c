@@ -258,11 +258,6 @@ static void refresh_when_due(struct collector *collector)
         health_refresh(collector);
 }
 
-static bool calls_wait(const struct collector *collector)
-{
-    return atomic_load_explicit(&collector->calls.waiting, memory_order_acquire);
-}
-
 static int finish_round(struct collector *collector, bool worked, struct err *err)
 {
     int rc = align_looks(collector, err);
@@ -352,11 +347,11 @@ static int take_calls(struct collector *collector, struct err *err)
     int rc = 0;
     if (!calls_wait(collector) || store_is_lent(collector->options.store))
         return 0;
-    if (shares(collector) && !collector->reload && !collector->calls_held)
+    if (shares(collector) && !collector->reload)
         rc = commit_send(collector, err);
-    collector->calls_held = collector->sent;
     if (rc || collector->sent)
         return rc;
+    collector->calls_held = false;
     rc = share_close(collector, err);
     if (!rc && collector->reload)
         rc = start_again(collector, err);

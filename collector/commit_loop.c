@@ -386,5 +386,8 @@ int commit_now(struct collector *collector, struct err *err)
 
 int commit_send(struct collector *collector, struct err *err)
 {
-    return commit_all(collector, !is_observed(collector), err);
+    const bool may_send = !is_observed(collector) && !collector->calls_held;
+    int rc = commit_all(collector, may_send, err);
+    collector->calls_held |= collector->sent && calls_wait(collector);
+    return rc;
 }

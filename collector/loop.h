@@ -177,7 +177,7 @@ struct collector {
     bool sent;              /* what is written is on its way to the disk, beside us … */
     struct collector_commit sent_commit; /* … and who is told of it when it is there … */
     int64_t sent_boot_ms;                /* … since then */
-    bool calls_held;                     /* calls have waited for such a commit: for one only */
+    bool calls_held;                     /* calls wait for such a commit: for one only */
 
     int64_t uncommitted;  /* events since the last durable commit */
     int64_t unwritten;    /* of them, since anything was written: no look can read them yet */
@@ -318,6 +318,7 @@ void health_refresh(struct collector *collector);
 /* calls.c */
 int calls_init(struct calls *calls, struct err *err);
 void calls_finish(struct calls *calls);
+bool calls_wait(const struct collector *collector);
 void calls_run(struct collector *collector);
 void calls_stop(struct collector *collector);
 void calls_claim(struct collector *collector);

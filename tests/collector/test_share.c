@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "collector/loop.h"
 #include "storage/audit.h"
 #include "storage/lend.h"
 #include "storage/outbox.h"
@@ -30,7 +31,7 @@ struct decider {
     void (*spy)(struct decider *decider);
     bool lends; /* another thread writes its rows, beside the reading of the log */
     int64_t lent_look_ms;
-    bool much; /* each third look writes so much that its commit is sent to the disk beside us */
+    int much; /* each so many-th look writes so much that its commit is sent to the disk beside us */
 };
 
 static int write_letter(struct store *store, int64_t look_ms, struct err *err)
@@ -73,7 +74,8 @@ static int write_decision(struct decider *decider, int64_t look_ms, const struct
         rc = commit_audit(store, &row, err);
     if (!rc && look_ms % 3000 == 0)
         rc = write_letter(store, look_ms, err);
-    for (int i = 0; i < 1000 && !rc && decider->much && look_ms % 3000 == 0; i++)
+    const bool much = decider->much && look_ms / 1000 % decider->much == 0;
+    for (int i = 0; i < 1000 && !rc && much; i++)
         rc = commit_fact(store, "much", i, err);
     if (!rc && decider->fails_at && decider->n_looks == decider->fails_at)
         rc = err_set(err, decider->fails_with, "this look fails");
@@ -253,7 +255,7 @@ static void what_is_sent_to_the_disk_beside_the_reading_is_the_same(void **state
 
     for (uint64_t seed = 2; seed < 8; seed++) {
         struct collector_bench bench;
-        struct decider decider = {.much = true, .lends = seed % 2 == 0};
+        struct decider decider = {.much = 3, .lends = seed % 2 == 0};
         struct sim_options options = plain;
         AUTO(temp) struct temp *temp = temp_new();
         options.seed = seed;
@@ -280,7 +282,7 @@ static void F31_a_disk_that_is_full_at_what_was_sent_to_it_loses_nothing(void **
     AUTO_FREE char *expected = look_by_look(log);
     AUTO(faulty) struct faulty *faulty = faulty_install();
     struct collector_bench bench;
-    struct decider decider = {.much = true, .fails_at = 9, .faulty = faulty};
+    struct decider decider = {.much = 3, .fails_at = 9, .faulty = faulty};
     struct collector_health health = {0};
     struct err err = {0};
     AUTO(temp) struct temp *temp = temp_new();
@@ -527,7 +529,7 @@ static void *ask(void *context)
 }
 
 /* The clock stands still: only the call itself ends what is shared. */
-static void ask_in_the_midst(struct sim_log *log, bool much)
+static void ask_in_the_midst(struct sim_log *log, int much)
 {
     struct collector_bench bench;
     struct decider decider = {.much = much};
@@ -554,8 +556,40 @@ static void ask_in_the_midst(struct sim_log *log, bool much)
 
 static void a_call_of_another_thread_finds_every_look_durable(void **state)
 {
-    ask_in_the_midst(*state, false);
-    ask_in_the_midst(*state, true); /* it waits for what is sent to the disk beside us */
+    ask_in_the_midst(*state, 0);
+    ask_in_the_midst(*state, 3); /* it waits for what is sent to the disk beside us */
+}
+
+/* Each second's commit is still on its way to a slow disk when the next one is due. */
+static void a_call_does_not_wait_for_the_end_of_a_backlog_on_a_slow_disk(void **state)
+{
+    struct sim_log *log = *state;
+    const struct sim_options few = {.seed = 1, .max_batch = 4, .ends = true, .bounded = true};
+    AUTO(faulty) struct faulty *faulty = faulty_install();
+    struct collector_bench bench;
+    struct decider decider = {.much = 1};
+    struct asker asker = {.bench = &bench, .decider = &decider};
+    struct err err = {0};
+    pthread_t thread;
+    AUTO(temp) struct temp *temp = temp_new();
+    open_decider(&bench, &decider, temp, log, &few, false);
+    faulty_slow(faulty, 30);
+    while (decider.n_looks < 20)
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+
+    assert_int_equal(pthread_create(&thread, NULL, ask, &asker), 0);
+    while (!calls_wait(bench.collector))
+        sched_yield();
+    int commits = 0;
+    for (int n = decider.n_durable; !atomic_load(&asker.done); n = decider.n_durable) {
+        fake_clock_pass(&bench.clock, 1100);
+        assert_true(collector_step(bench.collector, 0, &err) >= 0);
+        commits += decider.n_durable - n;
+    }
+    pthread_join(thread, NULL);
+
+    assert_in_range(commits, 1, 3);
+    bench_crash(&bench);
 }
 
 /* One log for all: they only read it. */
@@ -592,6 +626,7 @@ int main(void)
         cmocka_unit_test(looks_close_to_the_wall_clock_are_durable_at_once),
         cmocka_unit_test(a_source_that_has_nothing_more_keeps_no_look_from_the_disk),
         cmocka_unit_test(a_call_of_another_thread_finds_every_look_durable),
+        cmocka_unit_test(a_call_does_not_wait_for_the_end_of_a_backlog_on_a_slow_disk),
     };
     return cmocka_run_group_tests(tests, fill_log, drop_log);
 }

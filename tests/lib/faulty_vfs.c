@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/test.h"
 
@@ -17,6 +18,7 @@ struct faulty {
     int no;
     bool stays;
     bool failed;
+    int sync_ms;
     char database[PATH_MAX];
     struct recording *recording;
 };
@@ -104,6 +106,8 @@ static int file_sync(sqlite3_file *file, int flags)
 {
     if (fails(faulty_of(file), FAULTY_SYNC))
         return SQLITE_IOERR_FSYNC;
+    if (faulty_of(file)->sync_ms)
+        usleep((useconds_t)faulty_of(file)->sync_ms * 1000);
     /* SQLite's unix VFS also syncs the directory when it first syncs a WAL or journal. */
     struct faulty_file *own = (struct faulty_file *)file;
     bool directory = own->file > 0 && !own->directory_synced;
@@ -307,6 +311,11 @@ void faulty_fail(struct faulty *faulty, unsigned calls, int64_t n, int no, bool 
     faulty->no = no;
     faulty->stays = stays;
     faulty->failed = false;
+}
+
+void faulty_slow(struct faulty *faulty, int sync_ms)
+{
+    faulty->sync_ms = sync_ms;
 }
 
 int64_t faulty_count(const struct faulty *faulty)

@@ -41,6 +41,9 @@ DEFINE_FREEP(faulty)
  */
 void faulty_fail(struct faulty *faulty, unsigned calls, int64_t n, int no, bool stays);
 
+/* A slow disk: each sync takes that long. */
+void faulty_slow(struct faulty *faulty, int sync_ms);
+
 /* Calls of those kinds since the last faulty_fail, and whether one has failed. */
 int64_t faulty_count(const struct faulty *faulty);
 bool faulty_has_failed(const struct faulty *faulty);
