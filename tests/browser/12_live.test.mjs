@@ -44,6 +44,26 @@ export async function who_was_away_hears_what_was_missed({ page, address }) {
     check();
 }
 
+// An open list would close, and a click that has begun would be lost.
+export async function what_can_be_pressed_stays_while_the_page_is_drawn_again({ page, address }) {
+    const check = strict(page);
+    for (const [path, ids] of [["/#/models/credit", ["range-6h", "window", "add-metric"]], ["/#/models/credit/compare", ["range-6h", "beside"]]]) {
+        await open_live(page, address, path);
+        const before = await page.locator("main .lead time").last().getAttribute("title");
+        await page.evaluate((names) => { window.held = names.map((id) => document.getElementById(id)); window.held[0].focus(); }, ids);
+        await commit();
+        await page.waitForFunction((text) => [...document.querySelectorAll("main .lead time")].pop().title !== text, before);
+        assert.deepEqual(await page.evaluate(() => window.held.map((element) => element.isConnected)), ids.map(() => true), path);
+        assert.equal(await page.evaluate(() => document.activeElement.id), ids[0]);
+    }
+
+    await page.locator("#range-6h").click();
+    await page.waitForFunction(() => document.getElementById("range-6h").getAttribute("aria-pressed") === "true");
+    await page.goBack();
+    await page.waitForFunction(() => document.getElementById("range-6h").getAttribute("aria-pressed") === "false");
+    check();
+}
+
 export async function a_registered_version_says_that_it_has_not_served_until_it_does({ page, address }) {
     const check = strict(page), row = page.locator("section[aria-label=Versions] tbody tr", { hasText: "v2" });
     await open_live(page, address, "/#/models/credit");

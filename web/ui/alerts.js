@@ -2,7 +2,7 @@
 import { get, send, session } from "./api.js";
 import { condition_of, model_link, segment_of, severities, severity_badge, value_of } from "./alerts_list.js";
 import { ago, background, facts_of, measured, releases_of, slice_text } from "./attention.js";
-import { h, redraw, replace } from "./dom.js";
+import { h, redraw, replace, settle } from "./dom.js";
 import { NOW, SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { worth_telling } from "./release_parts.js";
@@ -44,6 +44,7 @@ class Page {
         this.rights = h("div", {});
         this.begin_silence = h("button", { type: "button", id: "new-silence", disabled: true, onclick: () => this.ask_silence([]) }, "New silence");
         this.active = h("div", {});
+        this.cards = h("ul", { class: "alerts" });
         this.silences = h("div", {});
         this.deliveries = h("div", {});
         this.history = h("div", {});
@@ -88,7 +89,8 @@ class Page {
                         h("p", {}, "Then ", h("code", {}, "assay check assay.yaml"), " says whether the rule can be judged.")]));
             return;
         }
-        redraw(this.active, h("ul", { class: "alerts" }, sorted.map((alert) => this.card(alert))));
+        settle(this.cards, sorted.map((alert) => this.card(alert)));
+        settle(this.active, this.cards);
     }
 
     card(alert) {

@@ -1,7 +1,7 @@
 // Which is better? Versions over one window, or two windows or two slices: every metric side by side with its
 // interval, the curves over each other, calibration, confusion.
 import { get, model_path, read_model } from "./api.js";
-import { h, replace, svg } from "./dom.js";
+import { h, replace, settle, svg } from "./dom.js";
 import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { view_of } from "./model.js";
@@ -222,31 +222,31 @@ class Page {
     }
 
     draw_head(model, view, params, slices) {
-        const focus = document.activeElement?.id, option = (value, text, chosen) => h("option", { value, selected: value === (chosen ?? "") }, text);
+        const option = (value, text, chosen) => h("option", { value, selected: value === (chosen ?? "") }, text);
         const select = (id, label, key, options) => h("label", {}, `${label} `, h("select", { id, onchange: (e) => change({ [key]: e.target.value }) }, options));
         const group = (label, options) => (options.length ? h("optgroup", { label }, options) : null);
         const others = [["everything", "everything"], ...slices.map((s) => [s.segment, segment_name(s.segment)])].filter(([value]) => value !== (params.segment || "everything"));
-        replace(this.head, model_head(model, "compare", params),
+        settle(this.head, model_head(model, "compare", params),
             h("p", { class: "lead" }, params.beside in earlier ? "two windows, the newer " : "one window, ",
                 h("time", { title: format.utc(view.shown_from) }, format.time(view.shown_from)), " – ", h("time", { title: format.utc(view.to) }, format.time(view.to))));
-        replace(this.controls,
+        settle(this.controls,
             h("div", { class: "segmented", role: "group", "aria-label": "Range" }, ranges.map((r) => h("button", { type: "button", id: `range-${r}`, "aria-pressed": String(!view.fixed && view.range === format.span_ms(r)), onclick: () => change({ range: r === "24h" ? "" : r, from: "", to: "" }) }, r))),
             slices.length ? select("segment", "Slice", "segment", [option("", "everything", params.segment), slices.map((s) => option(s.segment, segment_name(s.segment), params.segment))]) : null,
             select("beside", "Compare", "beside", [option("", "versions", params.beside),
                 group("this window with", Object.entries(earlier).map(([value, [text]]) => option(value, text, params.beside))),
                 group("this slice with", slices.length ? others.map(([value, text]) => option(value, text, params.beside)) : [])]),
             params.beside ? this.choose_version(model, params) : this.toggle_versions(model, params));
-        if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
     }
 
     toggle_versions(model, params) {
-        const hidden = new Set((params.hide ?? "").split("\n").filter(Boolean));
+        const hidden_in = ({ hide }) => new Set((hide ?? "").split("\n").filter(Boolean)), shown = hidden_in(params);
         const toggle = (version) => {
+            const hidden = hidden_in(read().params);
             if (hidden.has(version)) hidden.delete(version);
             else hidden.add(version);
             change({ hide: [...hidden].join("\n") });
         };
-        return h("div", { class: "legend", role: "group", "aria-label": "Versions" }, model.versions.map((v, i) => h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!hidden.has(v)), onclick: () => toggle(v) }, swatch(i), v)));
+        return h("div", { class: "legend", role: "group", "aria-label": "Versions" }, model.versions.map((v, i) => h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!shown.has(v)), onclick: () => toggle(v) }, swatch(i), v)));
     }
 
     choose_version(model, params) {

@@ -13,11 +13,11 @@ function fill(element, props, children) {
     return element;
 }
 
+const is_there = (child) => child !== null && child !== undefined && child !== false;
+const nodes = (children) => children.flat(Infinity).filter(is_there).map((c) => (c instanceof Node ? c : document.createTextNode(String(c))));
+
 function add(element, children) {
-    for (const child of children.flat(Infinity)) {
-        if (child === null || child === undefined || child === false) continue;
-        element.append(child instanceof Node ? child : document.createTextNode(String(child)));
-    }
+    element.append(...nodes(children));
 }
 
 export const h = (tag, props, ...children) => fill(document.createElement(tag), props, children);
@@ -35,11 +35,28 @@ export function replace(element, ...children) {
     return element;
 }
 
-// As `replace`, but who works with the keyboard keeps the focus: what has the same id or address gets it.
-export function redraw(element, ...children) {
+// Who works with the keyboard keeps the focus: what has the same id or address gets it.
+function keep_focus(element, work) {
     const had = element.contains(document.activeElement) ? document.activeElement : null, address = had?.getAttribute("href");
-    replace(element, ...children);
+    work();
     const same = had?.id ? `#${CSS.escape(had.id)}` : address ? `[href="${CSS.escape(address)}"]` : null;
-    if (same) element.querySelector(same)?.focus({ preventScroll: true });
+    if (same && !had.isConnected) element.querySelector(same)?.focus({ preventScroll: true });
+    else if (had?.isConnected && had !== document.activeElement) had.focus({ preventScroll: true });
     return element;
 }
+
+// As `replace`, with the focus.
+export const redraw = (element, ...children) => keep_focus(element, () => replace(element, ...children));
+
+// The same, but a child that would look as before stays: a list that is open is not closed, and a click that has begun
+// arrives, however often the page is drawn. Its listeners must not depend on what is not shown.
+export function settle(element, ...children) {
+    const next = nodes(children), now = [...element.childNodes];
+    return keep_focus(element, () => {
+        if (now.length !== next.length) element.replaceChildren(...next);
+        else next.forEach((node, i) => { if (!alike(now[i], node)) now[i].replaceWith(node); });
+    });
+}
+
+const chosen = (node) => [...(node.querySelectorAll?.("select") ?? [])].map((select) => select.value).join("\n");
+const alike = (a, b) => a === b || (a.isEqualNode(b) && chosen(a) === chosen(b));

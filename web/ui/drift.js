@@ -2,7 +2,7 @@
 // range, window, version, slice, statistic, feature and the window that is open.
 import { get, model_path, read_model, with_params } from "./api.js";
 import { overlay, p_text, quantiles, rates, statistics } from "./distribution.js";
-import { h, replace } from "./dom.js";
+import { h, replace, settle } from "./dom.js";
 import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { explain_part } from "./explain.js";
@@ -148,23 +148,22 @@ class Page {
     }
 
     draw_head() {
-        replace(this.head, model_head(this.model, "drift", this.params));
+        settle(this.head, model_head(this.model, "drift", this.params));
     }
 
     draw_controls() {
-        const p = this.params, v = this.view, focus = document.activeElement?.id;
+        const p = this.params, v = this.view;
         const option = (value, text, chosen) => h("option", { value, selected: value === (chosen ?? "") }, text);
         const select = (id, label, key, options) => h("label", {}, `${label} `, h("select", { id, onchange: (e) => change({ [key]: e.target.value }) }, options));
-        replace(this.controls,
+        settle(this.controls,
             h("div", { class: "segmented", role: "group", "aria-label": "Range" }, ranges.map((r) => h("button", { type: "button", id: `range-${r}`, "aria-pressed": String(!v.fixed && v.range === format.span_ms(r)), onclick: () => change({ range: r === "24h" ? "" : r, from: "", to: "", at: "" }) }, r))),
             v.fixed ? h("button", { type: "button", class: "chip", title: "Back to the newest", onclick: () => change({ from: "", to: "" }) }, `${format.time(v.from)} – ${format.time(v.to)} ✕`) : null,
             select("window", "Window", "window", [option("", `auto (${format.span_name(v.auto)})`, p.window), windows.map((w) => option(w, w, p.window))]),
             select("statistic", "Colour", "statistic", choices.map((s) => option(s === of_method ? "" : s, s === of_method ? "statistic ÷ threshold" : s, p.statistic))),
             this.model.versions.length > 1 || p.version ? select("version", "Version", "version", [option("", "all together", p.version), this.model.versions.map((s) => option(s, s, p.version))]) : null,
-            this.slices.length ? select("segment", "Slice", "segment", [option("", "everything", p.segment), this.slices.map((s) => option(s.segment, `${s.key} = ${s.value}`, p.segment))]) : null);
-        if (this.answer.features.length >= MANY || p.find) this.controls.append(this.finder);
-        if (focus !== "find") this.find.value = p.find ?? "";
-        if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+            this.slices.length ? select("segment", "Slice", "segment", [option("", "everything", p.segment), this.slices.map((s) => option(s.segment, `${s.key} = ${s.value}`, p.segment))]) : null,
+            this.answer.features.length >= MANY || p.find ? this.finder : null);
+        if (document.activeElement !== this.find) this.find.value = p.find ?? "";
     }
 
     // The features, the one that is worst now first.

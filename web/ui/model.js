@@ -3,7 +3,7 @@
 import { get, model_path, read_model, with_params } from "./api.js";
 import { segment_of, spans_of } from "./alerts_list.js";
 import { Chart, load_charts } from "./chart.js";
-import { h, replace } from "./dom.js";
+import { h, replace, settle } from "./dom.js";
 import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { Happened, changes_of, shifts_of } from "./happened.js";
@@ -178,7 +178,7 @@ class Page {
 
     draw_head() {
         const m = this.model;
-        replace(this.head,
+        settle(this.head,
             model_head(m, "", this.params, badge(state_of(m))),
             h("p", { class: "lead" }, m.task, m.task === "binary" ? `, positive ${m.positive}, threshold ${m.threshold}` : "", " · ",
                 `${format.things(m.predictions, "prediction")}, ${format.things(m.labels, "label")}, ${format.count(m.pending)} pending`,
@@ -188,10 +188,9 @@ class Page {
 
     draw_controls() {
         const p = this.params, v = this.view;
-        const focus = document.activeElement?.id;
         const range_buttons = ranges.map((r) => h("button", { type: "button", id: `range-${r}`, "aria-pressed": String(!v.fixed && v.range === format.span_ms(r)), onclick: () => change({ range: r === "24h" ? "" : r, from: "", to: "" }) }, r));
         const option = (value, text, chosen) => h("option", { value, selected: value === chosen }, text);
-        replace(this.controls,
+        settle(this.controls,
             h("div", { class: "segmented", role: "group", "aria-label": "Range" }, range_buttons),
             this.choose_axis(),
             v.fixed ? h("button", { type: "button", class: "chip", title: "Back to the newest", onclick: () => change({ from: "", to: "" }) }, `${format.time(v.shown_from)} – ${format.time(v.to)} ✕`) : null,
@@ -201,7 +200,6 @@ class Page {
                 option("", "everything", p.segment ?? ""), this.known_slices.map((s) => option(s.segment, `${s.key} = ${s.value}`, p.segment)))) : null,
             this.add_metric(option),
             h("div", { class: "legend", role: "group", "aria-label": "Versions" }, this.model.versions.map((version, i) => this.version_button(version, i))));
-        if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
     }
 
     // Of one version there is nothing to lay over.
@@ -214,13 +212,14 @@ class Page {
     add_metric(option) {
         const shown = new Set(this.metric_names());
         const others = this.model.metrics.map((m) => m.name).filter((n) => !/[={]$|_k$/.test(n) && !shown.has(n));
-        return h("label", {}, h("span", { class: "unseen" }, "Add a metric "), h("select", { id: "add-metric", onchange: (e) => change({ metrics: [...shown, e.target.value].join(",") }) },
+        return h("label", {}, h("span", { class: "unseen" }, "Add a metric "), h("select", { id: "add-metric", onchange: (e) => change({ metrics: [...this.metric_names(), e.target.value].join(",") }) },
             option("", "+ metric", ""), [...new Set(others)].map((n) => option(n, n, ""))));
     }
 
     version_button(version, i) {
         const hidden = this.hidden;
         const press = () => {
+            const { hidden } = this;
             if (hidden.has(version)) hidden.delete(version);
             else hidden.add(version);
             change({ hide: [...hidden].join("\n"), version: "" });

@@ -1,6 +1,6 @@
 // One release: what is decided and why, how it got there, and what people may do about it.
 import { get, send, session } from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, replace, settle } from "./dom.js";
 import { NOW, SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { ReleaseCharts } from "./release_charts.js";
@@ -130,11 +130,10 @@ class Page {
     }
 
     draw_actions(e) {
-        const focus = document.activeElement?.id, may = this.who.scopes.includes("operate");
+        const may = this.who.scopes.includes("operate");
         const offered = commands.filter((c) => c.at.includes(e.state) && (!c.when || c.when(e)));
-        replace(this.actions, offered.map((c) => h("button", { type: "button", id: `do-${c.word}`, class: c.primary ? "primary" : c.danger ? "danger" : null, disabled: !may, onclick: () => this.ask(c) }, c.title)),
+        settle(this.actions, offered.map((c) => h("button", { type: "button", id: `do-${c.word}`, class: c.primary ? "primary" : c.danger ? "danger" : null, disabled: !may, onclick: () => this.ask(c) }, c.title)),
             may || !offered.length ? null : h("span", { class: "n" }, "Your token may only read; operating needs the scope operate."));
-        if (focus?.startsWith("do-")) document.getElementById(focus)?.focus({ preventScroll: true });
     }
 
     ask(command) {
