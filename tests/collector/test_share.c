@@ -104,8 +104,8 @@ static int decide(void *context, int64_t look_ms, int64_t *next_look_ms, struct 
 {
     struct decider *decider = context;
     (void)next_look_ms;
-    decider->n_looks++;
     store_recall(decider->bench->store); /* decisions come in the order of their looks */
+    decider->n_looks++;
     /* After a crash the last look may be taken again; nobody decides twice by it. */
     if (look_ms <= bench_number(decider->bench, "SELECT max(at_ms) FROM audit"))
         return 0;

@@ -104,7 +104,10 @@ function keyboard() {
 // Who is signed in, and the way out.
 function draw_who(who) {
     const place = document.getElementById("who");
-    const leave = async () => { try { await sign_out(); } finally { location.reload(); } };
+    const leave = async () => {
+        closer?.abort(); // what the page still asks would be refused
+        try { await sign_out(); } finally { location.reload(); }
+    };
     replace(place, who.name ? [h("span", { class: "who-name", title: `may ${who.scopes.join(", ")}` }, who.name), h("button", { type: "button", class: "quiet", id: "sign-out", onclick: leave }, "Sign out")] : null);
 }
 
