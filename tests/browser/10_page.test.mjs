@@ -223,6 +223,7 @@ export async function the_system_page_tells_what_was_refused_and_why({ page, ope
     await open("/#/system");
     await page.locator(".bars li").first().waitFor();
     assert.match(await page.locator(".facts").textContent(), /Stateready/);
+    assert.match(await page.locator("main").textContent(), /Receivers and sinks.*No receiver is configured: alerts are shown here and told nobody/);
     assert.deepEqual(await page.locator(".bars li b").allTextContents(), ["9", "3"]);
     await page.locator(".bars button", { hasText: "missing_model" }).click();
     await page.waitForFunction(() => document.querySelectorAll("code.payload").length === 3);
