@@ -125,8 +125,7 @@ static int take_look(struct collector *collector, int64_t *next_ms, struct err *
 /* So that calls and commits get their turn; while the store is lent, calls cannot. */
 static bool enough_looks(const struct collector *collector, int n)
 {
-    return n == MAX_LOOKS ||
-           (atomic_load(&collector->calls.waiting) && !store_is_lent(collector->options.store));
+    return n == MAX_LOOKS || (calls_wait(collector) && !store_is_lent(collector->options.store));
 }
 
 int align_looks(struct collector *collector, struct err *err)

@@ -40,6 +40,16 @@ static struct actuation_row wish_of(struct site *site)
     return wish_to(site, "edge");
 }
 
+/* The weight of "e", 50%, as the actuators of a configuration are to carry it. */
+static struct actuation_row carry_half(struct site *site, const struct actuator_set *set)
+{
+    struct err err = {0};
+    must(run_set_actuators(site->run, set, T0, &err), &err);
+    struct actuation_row half = wish_of(site);
+    assert_true(half.weight == 50);
+    return half;
+}
+
 static int confirm(struct site *site, struct actuation_row wish)
 {
     struct err err = {0};
@@ -65,11 +75,8 @@ static void a_rollback_is_not_confirmed_by_what_a_new_actuator_carried_before(vo
     AUTO(config) struct config *config = NULL;
     AUTO(actuator_set) struct actuator_set *set = one_called("edge", &config);
     struct site *site = site_new(HALF, ERRORS, "");
-    struct err err = {0};
 
-    must(run_set_actuators(site->run, set, T0, &err), &err);
-    struct actuation_row half = wish_of(site);
-    assert_true(half.weight == 50);
+    struct actuation_row half = carry_half(site, set);
     roll_back(site);
 
     assert_int_equal(confirm(site, half), ACTUATION_STALE);
@@ -89,8 +96,7 @@ static void each_weight_has_a_number_of_its_own_over_restarts(void **state)
     struct site *site = site_new(HALF, ERRORS, "");
     struct err err = {0};
 
-    must(run_set_actuators(site->run, set, T0, &err), &err);
-    struct actuation_row half = wish_of(site);
+    struct actuation_row half = carry_half(site, set);
     restart(site);
     must(run_set_actuators(site->run, set, T0 + SECOND, &err), &err);
     assert_int_equal(wish_of(site).seq, half.seq);
@@ -112,7 +118,7 @@ static void an_end_that_was_not_carried_out_goes_to_the_next_actuator(void **sta
         AUTO(actuator_set) struct actuator_set *mesh = one_called("mesh", &second);
         struct site *site = site_new(HALF, ERRORS, "");
         struct err err = {0};
-        must(run_set_actuators(site->run, edge, T0, &err), &err);
+        carry_half(site, edge);
         roll_back(site);
         if (confirmed)
             assert_int_equal(confirm(site, wish_of(site)), 0);

@@ -276,6 +276,29 @@ static void what_is_sent_to_the_disk_beside_the_reading_is_the_same(void **state
     }
 }
 
+static void step_until_the_disk_is_full(struct collector_bench *bench,
+                                        const struct decider *decider)
+{
+    struct collector_health health = {0};
+    struct err err = {0};
+    for (int i = 0; i < 1000 && !health.degraded; i++) {
+        assert_true(collector_step(bench->collector, 0, &err) >= 0);
+        fake_clock_pass(&bench->clock, 100);
+        collector_health(bench->collector, &health);
+    }
+    assert_true(health.degraded);
+    assert_int_equal(decider->n_undone, 1);
+    assert_int_equal(decider->decided, decider->settled);
+    assert_int_equal(bench_number(bench, "SELECT count(*) FROM audit"), decider->settled);
+}
+
+static char *finish_with_room(struct collector_bench *bench, struct decider *decider)
+{
+    decider->fails_at = 0;
+    faulty_fail(decider->faulty, 0, 0, 0, false);
+    return finish(bench);
+}
+
 static void F31_a_disk_that_is_full_at_what_was_sent_to_it_loses_nothing(void **state)
 {
     struct sim_log *log = *state;
@@ -283,24 +306,12 @@ static void F31_a_disk_that_is_full_at_what_was_sent_to_it_loses_nothing(void **
     AUTO(faulty) struct faulty *faulty = faulty_install();
     struct collector_bench bench;
     struct decider decider = {.much = 3, .fails_at = 9, .faulty = faulty};
-    struct collector_health health = {0};
-    struct err err = {0};
     AUTO(temp) struct temp *temp = temp_new();
     open_decider(&bench, &decider, temp, log, &plain, false);
 
-    for (int i = 0; i < 1000 && !health.degraded; i++) {
-        assert_true(collector_step(bench.collector, 0, &err) >= 0);
-        fake_clock_pass(&bench.clock, 100);
-        collector_health(bench.collector, &health);
-    }
-    assert_true(health.degraded);
-    assert_int_equal(decider.n_undone, 1);
-    assert_int_equal(decider.decided, decider.settled);
-    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM audit"), decider.settled);
+    step_until_the_disk_is_full(&bench, &decider);
 
-    decider.fails_at = 0;
-    faulty_fail(faulty, 0, 0, 0, false);
-    AUTO_FREE char *left = finish(&bench);
+    AUTO_FREE char *left = finish_with_room(&bench, &decider);
     assert_string_equal(left, expected);
 }
 
@@ -398,25 +409,13 @@ static void F31_a_disk_that_is_full_at_the_third_shared_look_loses_nothing(void 
     AUTO(faulty) struct faulty *faulty = faulty_install();
     struct collector_bench bench;
     struct decider decider = {.fails_at = 3, .faulty = faulty};
-    struct collector_health health = {0};
-    struct err err = {0};
     AUTO(temp) struct temp *temp = temp_new();
     open_decider(&bench, &decider, temp, log, &plain, false);
 
-    for (int i = 0; i < 200 && !health.degraded; i++) {
-        assert_true(collector_step(bench.collector, 0, &err) >= 0);
-        fake_clock_pass(&bench.clock, 300);
-        collector_health(bench.collector, &health);
-    }
-    assert_true(health.degraded);
-    assert_int_equal(decider.n_undone, 1);
+    step_until_the_disk_is_full(&bench, &decider);
     assert_in_range(decider.settled, 0, 2);
-    assert_int_equal(decider.decided, decider.settled);
-    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM audit"), decider.settled);
 
-    decider.fails_at = 0;
-    faulty_fail(faulty, 0, 0, 0, false);
-    AUTO_FREE char *left = finish(&bench);
+    AUTO_FREE char *left = finish_with_room(&bench, &decider);
     assert_string_equal(left, expected);
 }
 

@@ -2,7 +2,7 @@
 import { get, send, session } from "./api.js";
 import { condition_of, model_link, segment_of, severities, severity_badge, value_of } from "./alerts_list.js";
 import { ago, background, facts_of, measured, releases_of, slice_text } from "./attention.js";
-import { h, redraw, replace, settle } from "./dom.js";
+import { h, plain_table, redraw, replace, settle } from "./dom.js";
 import { NOW, SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { worth_telling } from "./release_parts.js";
@@ -123,7 +123,7 @@ class Page {
             return;
         }
         const end = (silence) => (event) => operate(event.target, this.said.silence, () => send("DELETE", `/api/v1/silences/${silence.id}`), () => this.load());
-        redraw(this.silences, table("Silences", ["Matches", "Until", "Who and why", ""], items.map((s) => h("tr", {},
+        redraw(this.silences, plain_table("Silences", ["Matches", "Until", "Who and why", ""], items.map((s) => h("tr", {},
             h("td", {}, s.matchers.map((m) => h("code", { class: "matcher" }, m))),
             h("td", {}, h("time", { title: format.utc(s.ends) }, format.time(s.ends)), h("small", {}, `${format.duration(Math.max(0, s.ends - Date.now()))} left`)),
             h("td", {}, h("b", {}, s.created_by), h("small", {}, s.comment)),
@@ -140,7 +140,7 @@ class Page {
             failed: h("span", { class: "badge bad" }, h("i", { "aria-hidden": "true" }), "failed") }[d.state] ?? h("span", { class: "badge" }, h("i", { "aria-hidden": "true" }), "waiting"));
         const order = { failed: 0, waiting: 1, sent: 2 };
         const came_back = (d, alike) => (d.status ? `HTTP ${d.status}` : d.attempts ? "no answer" : alike[0].state === "waiting" ? "waits behind an earlier one" : "–");
-        redraw(this.deliveries, table("Notifications", ["State", "To", "About", "When", "What came back", ""],
+        redraw(this.deliveries, plain_table("Notifications", ["State", "To", "About", "When", "What came back", ""],
             alike_of([...items].sort((a, b) => order[a.state] - order[b.state])).map((alike) => [alike.reduce((a, b) => (b.attempts > a.attempts ? b : a)), alike]).map(([d, alike]) => h("tr", {},
                 h("td", { "data-sort": order[d.state] }, state(d)), h("td", { "data-sort": d.receiver }, d.receiver),
                 h("td", { "data-sort": d.type }, d.type.replace("alert.", ""), alike.length > 1 ? h("b", {}, ` × ${alike.length}`) : null, h("small", {}, d.group)),
@@ -157,7 +157,7 @@ class Page {
             return;
         }
         const state = { firing: "bad", pending: "warn", no_data: "warn" };
-        redraw(this.rules, table("Rules", ["Rule", "State", "Watches", "Where", "Severity"], items.map((r) => h("tr", {},
+        redraw(this.rules, plain_table("Rules", ["Rule", "State", "Watches", "Where", "Severity"], items.map((r) => h("tr", {},
             h("th", { scope: "row", "data-sort": r.name }, r.name),
             h("td", { "data-sort": phases[r.state] ?? 3 }, h("span", { class: `badge ${state[r.state] ?? ""}` }, h("i", { "aria-hidden": "true" }), r.state.replace("_", " "))),
             h("td", {}, condition_of(r)),
@@ -217,11 +217,6 @@ function alike_of(items) {
 function matchers_of(data) {
     return [["alertname", data.name], ["model", data.model], ["version", data.version], ["segment", data.segment]]
         .filter(([, value]) => value).map(([label, value]) => `${label}="${value}"`);
-}
-
-function table(caption, heads, lines) {
-    return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" }, h("caption", { class: "unseen" }, caption),
-        h("thead", {}, h("tr", {}, heads.map((t) => (t ? h("th", { scope: "col" }, t) : h("td", {}))))), h("tbody", {}, lines)));
 }
 
 export async function open(main, { signal }) {

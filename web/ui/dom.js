@@ -58,5 +58,12 @@ export function settle(element, ...children) {
     });
 }
 
+// A table in a box that scrolls by itself. A head is a text, "" over what needs none, or an element.
+export function plain_table(caption, heads, rows) {
+    const head = (t) => (t instanceof Node ? t : t ? h("th", { scope: "col" }, t) : h("td", {}));
+    return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" }, h("caption", { class: "unseen" }, caption),
+        h("thead", {}, h("tr", {}, heads.map(head))), h("tbody", {}, rows)));
+}
+
 const chosen = (node) => [...(node.querySelectorAll?.("select") ?? [])].map((select) => select.value).join("\n");
 const alike = (a, b) => a === b || (a.isEqualNode(b) && chosen(a) === chosen(b));

@@ -217,14 +217,14 @@ class Page {
     }
 
     version_button(version, i) {
-        const hidden = this.hidden;
+        const is_hidden = this.hidden.has(version);
         const press = () => {
             const { hidden } = this;
             if (hidden.has(version)) hidden.delete(version);
             else hidden.add(version);
             change({ hide: [...hidden].join("\n"), version: "" });
         };
-        return h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!hidden.has(version)), onclick: press, title: `${hidden.has(version) ? "Show" : "Hide"} ${version}` },
+        return h("button", { type: "button", class: "version-button", id: `version-${i}`, "aria-pressed": String(!is_hidden), onclick: press, title: `${is_hidden ? "Show" : "Hide"} ${version}` },
             h("i", { class: "swatch", style: { "--ink": colour(i) }, "data-dash": dash(i).length ? "1" : "0" }), h("span", {}, version));
     }
 

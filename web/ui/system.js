@@ -1,6 +1,6 @@
 // Is the monitor itself well? Lag, partitions, what goes out, what was refused and why, storage.
 import { get } from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, plain_table, replace } from "./dom.js";
 import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { change, read } from "./route.js";
@@ -44,27 +44,19 @@ function outlet_state(r, now) {
 
 const last_problem = (o) => h("td", { title: format.utc(o.problem_at) }, o.problem === null ? "–" : [o.problem, h("small", {}, format.time(o.problem_at))]);
 
-const counts = ["Sent", "Repeated", "Failed", "Windows", "Errors"];
-
-function table(caption, heads, rows) {
-    return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" },
-        h("caption", { class: "unseen" }, caption),
-        h("thead", {}, h("tr", {}, heads.map((t) => h("th", { scope: "col", class: counts.includes(t) ? "number" : null }, t)))),
-        h("tbody", {}, rows)));
-}
-
+const count_of = (text) => h("th", { scope: "col", class: "number" }, text);
 const number = (n, bad) => h("td", { class: bad && n ? "number bad" : "number" }, format.count(n));
 
 function receivers(system) {
     if (!system.receivers.length) return h("p", { class: "message" }, "No receiver is configured: alerts are shown here and told nobody.");
-    return table("Receivers", ["Receiver", "State", "Sent", "Repeated", "Failed", "Last problem"], system.receivers.map((r) => h("tr", {},
+    return plain_table("Receivers", ["Receiver", "State", count_of("Sent"), count_of("Repeated"), count_of("Failed"), "Last problem"], system.receivers.map((r) => h("tr", {},
         h("th", { scope: "row" }, r.receiver, h("small", {}, r.type)), h("td", {}, outlet_state(r, system.now)),
         number(r.sent), number(r.retried), number(r.failed, true), last_problem(r))));
 }
 
 function sinks(system) {
     if (!system.sinks.length) return null;
-    return table("Sinks", ["Sink", "Of", "Windows", "Errors", "Last problem"], system.sinks.map((s) => h("tr", {},
+    return plain_table("Sinks", ["Sink", "Of", count_of("Windows"), count_of("Errors"), "Last problem"], system.sinks.map((s) => h("tr", {},
         h("th", { scope: "row" }, s.type, h("small", {}, s.logdir)), h("td", {}, s.model ?? "all models"),
         number(s.windows), number(s.errors, true), last_problem(s))));
 }
