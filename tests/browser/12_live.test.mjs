@@ -77,3 +77,28 @@ export async function a_registered_version_says_that_it_has_not_served_until_it_
     assert.match(await row.textContent(), /keras 3/);
     check();
 }
+
+// A browser opens six connections to one server for all its tabs, and each stream takes one of them.
+export async function any_number_of_tabs_may_be_open_and_the_one_that_is_seen_is_live({ page, address }) {
+    const seen = (tab, visible) => tab.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        dispatchEvent(new Event("visibilitychange"));
+    }, !visible);
+    const tabs = [page];
+    await open_live(page, address, "/");
+    for (let i = 0; i < 6; i++) {
+        await seen(tabs.at(-1), false);
+        tabs.push(await page.context().newPage());
+        await open_live(tabs.at(-1), address, "/#/models/credit");
+    }
+    const text = () => page.locator(pages["/"]).first().textContent(), before = await text();
+    await commit();
+    await tabs.at(-1).locator("#live[data-state=on]").waitFor();
+
+    await seen(tabs.at(-1), false);
+    await seen(page, true);
+
+    await page.locator("#live[data-state=on]").waitFor();
+    await page.waitForFunction(([selector, was]) => document.querySelector(selector).textContent !== was, [pages["/"], before]);
+    for (const tab of tabs.slice(1)) await tab.close();
+}

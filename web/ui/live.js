@@ -1,5 +1,7 @@
 // One event stream for the whole page; who wants to know subscribes. The browser reconnects by
 // itself and says the last id it has seen; where it gives up (the server refused), we try again.
+// A tab that nobody sees has no stream: a browser opens six connections to a server, for all its
+// tabs together, and the seventh tab would wait for ever. Seen again, it loads what was missed.
 
 const listeners = new Set();
 const AGAIN_MS = 10_000;
@@ -23,6 +25,7 @@ function display() {
 
 export function reconnect() {
     source?.close();
+    if (document.hidden) return;
     const mine = source = new EventSource("/api/v1/stream");
     const hear = (name, what) => mine.addEventListener(name, (message) => what(JSON.parse(message.data)));
     mine.onopen = () => { display(); tell({ type: "open" }); };
@@ -46,7 +49,8 @@ export function reconnect() {
 
 export function start(on_state) {
     show = on_state;
-    addEventListener("pagehide", () => source.close());
+    addEventListener("visibilitychange", reconnect);
+    addEventListener("pagehide", () => source?.close());
     addEventListener("pageshow", (event) => { if (event.persisted) reconnect(); });
     reconnect();
 }
