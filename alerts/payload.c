@@ -85,23 +85,41 @@ static void write_webhook(struct buf *out, const json_t *data, const char *data_
 
 struct lookup {
     const json_t *data;
-    bool is_json; /* the body: texts are escaped, and a number that is not known is null */
+    bool is_json; /* the body: texts are escaped, and a bare number that is not known is null */
+    const struct buf *written;
+    size_t n_scanned;    /* bytes of `written` that between_quotes is about */
+    bool between_quotes; /* of a JSON text */
     char number[TEXT_NUMBER_BYTES];
     struct buf escaped;
 };
 
-static bool may_be_unknown(const char *name)
+static bool is_number(const char *name)
 {
-    static const char *const numbers[] = {"value", "lower", "upper", "level"};
+    static const char *const numbers[] = {"value", "lower",    "upper", "level",
+                                          "n",     "labelled", "since"};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (strcmp(name, numbers[i]) == 0)
             return true;
     return false;
 }
 
-static const char *number_unknown(const struct lookup *lookup, size_t *n)
+/* Whether what comes next in the JSON that is written stands inside a text. */
+static bool stands_in_text(struct lookup *lookup)
 {
-    const char *text = lookup->is_json ? "null" : "–";
+    const struct buf *written = lookup->written;
+    for (; lookup->n_scanned < written->size; lookup->n_scanned++) {
+        unsigned char c = written->data[lookup->n_scanned];
+        if (c == '"')
+            lookup->between_quotes = !lookup->between_quotes;
+        else if (c == '\\' && lookup->between_quotes)
+            lookup->n_scanned++; /* what is escaped ends nothing */
+    }
+    return lookup->between_quotes;
+}
+
+static const char *number_unknown(struct lookup *lookup, size_t *n)
+{
+    const char *text = lookup->is_json && !stands_in_text(lookup) ? "null" : "–";
     *n = strlen(text);
     return text;
 }
@@ -151,14 +169,15 @@ static const char *look_up(void *context, const char *field, size_t n_field, siz
     const json_t *value = json_object_get(alert, name);
     if (!value)
         value = json_object_get(lookup->data, name);
-    if (!json_is_number(value) && may_be_unknown(name))
+    if (!json_is_number(value) && is_number(name))
         return number_unknown(lookup, n);
     return value_text(lookup, value, n);
 }
 
 static void fill_template(struct buf *out, const struct receiver *receiver, const json_t *data)
 {
-    struct lookup lookup = {.data = data, .is_json = strstr(receiver->content_type, "json")};
+    struct lookup lookup = {
+        .data = data, .is_json = strstr(receiver->content_type, "json"), .written = out};
     buf_init(&lookup.escaped, MAX_BODY_BYTES);
     template_render(out, receiver->body, look_up, &lookup);
     buf_finish(&lookup.escaped);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/json_out.h"
+#include "common/json_print.h"
 #include "stats/custom.h"
 #include "storage/catalog.h"
 #include "storage/restore.h"
@@ -381,7 +382,7 @@ int api_put_version(struct api_context *context, const struct api_input *input,
                           where.text);
     }
     rc = check_facts(facts, answer, err);
-    char *text = rc ? NULL : json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = rc ? NULL : json_print(facts);
     json_decref(facts);
     if (rc == 0)
         rc = text ? context->commands.put_version(context->commands.context, model, version, text,

@@ -398,6 +398,16 @@ static void a_free_body_of_json_stays_json_whatever_is_filled_in(void **state)
                   "{\"is\":0.742,\"from\":null,\"country=de moved, 87% of the change\":1}");
     assert_filled(receiver, quoted,
                   "{\"is\":0.742,\"from\":0.731,\"\\\"de\\\"\\n\\\\ moved, 87% of the change\":1}");
+    receiver.body =
+        "{\"a \\\"\":\"{{cause}}: {{value}} ({{lower}} to {{upper}})\",\"lower\":{{lower}},"
+        "\"labelled\":{{labelled}}}";
+    AUTO_FREE char *both = changed("\"lower\":0.731", "\"segment\":\"\\\"\\\\\",\"lower\":null");
+    assert_filled(
+        receiver, both,
+        "{\"a \\\"\":\"country=de moved, 87% of the change: 0.742 (– to 0.753)\",\"lower\":null,"
+        "\"labelled\":null}");
+    receiver.body = "[\"{{segment}}\",{{lower}},\"{{lower}}\"]";
+    assert_filled(receiver, both, "[\"\\\"\\\\\",null,\"–\"]");
     receiver.content_type = "text/plain";
     receiver.body = "{{value}} ({{lower}} to {{upper}}) {{segment}}.";
     assert_filled(receiver, given, "0.742 (– to 0.753) .");
