@@ -72,7 +72,8 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_series(const struct alert_rule *a, const struct alert_rule *b)
 {
-    return a->kind == b->kind && a->window_ms == b->window_ms && same_text(a->model, b->model) &&
+    return a->kind == b->kind && a->window_ms == b->window_ms && a->relative_to == b->relative_to &&
+           a->relative_ms == b->relative_ms && same_text(a->model, b->model) &&
            same_text(a->version, b->version) && same_text(a->slice, b->slice) &&
            same_text(a->metric, b->metric);
 }
@@ -90,6 +91,10 @@ static void look_up(struct background *out, struct store *store, const struct co
         .metric = rule->metric,
         .customs = readings_customs(readings, rule->model),
     };
+    if (reading->compared_end_ms) { /* as the rule compared */
+        query.before_to_ms = reading->compared_end_ms;
+        query.before_from_ms = reading->compared_end_ms - rule->window_ms;
+    }
     struct err err = {0};
     bool compares =
         rule->kind == RULE_LEVEL || rule->kind == RULE_TREND || rule->kind == RULE_CHANGE;

@@ -203,6 +203,15 @@ static int judge_drift(struct judging *judging, const struct profile_point *poin
     return 0;
 }
 
+static void name_reference(const struct reference_row *row, struct reading_reference *out)
+{
+    if (!row->reference)
+        return;
+    out->n = (int64_t)row->reference->events;
+    snprintf(out->id, sizeof(out->id), "%s", row->id);
+    snprintf(out->source, sizeof(out->source), "%s", row->source);
+}
+
 static int judge(void *context, const struct profile_point *point, struct err *err)
 {
     struct judging *judging = context;
@@ -320,6 +329,8 @@ static int read_window(struct drift_readings *readings, const struct alert_rule 
         .level = PROFILE_HOUR,
         .known = rule->kind == RULE_QUALITY ? NULL : window_known,
     };
+    if (rule->kind == RULE_DRIFT)
+        name_reference(&model.reference, &out->reference);
     rc = features ? store_drift_cache(readings->store, &judging.cache, err)
                   : err_set(err, -ENOMEM, "alerts: no memory");
     if (!rc)

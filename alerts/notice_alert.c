@@ -192,6 +192,28 @@ static void put_annotations(struct buf *out, struct wording *w)
     out_close(out, '}');
 }
 
+/* What was compared with what, and by which reference. */
+static void put_comparison(struct buf *out, const struct wording *w)
+{
+    const struct reading *reading = w->facts->reading;
+    const struct reading_reference *reference = &reading->reference;
+    if (w->rule->relative_to != RELATIVE_NONE) { /* the level is a change, not a value */
+        out_key_bool(out, "relative", true);
+        out_key_double(out, "compared", reading->compared);
+        out_key_double(out, "change", reading->change);
+        out_key_double(out, "change_lower", reading->change_lower);
+        out_key_double(out, "change_upper", reading->change_upper);
+    }
+    if (!reference->source[0])
+        return;
+    out_key(out, "reference");
+    out_open(out, '{');
+    out_key_string(out, "id", reference->id[0] ? reference->id : NULL);
+    out_key_int(out, "n", reference->n);
+    out_key_string(out, "source", reference->source);
+    out_close(out, '}');
+}
+
 static void put_reading(struct buf *out, const struct wording *w)
 {
     const struct reading *reading = w->facts->reading;
@@ -207,8 +229,7 @@ static void put_reading(struct buf *out, const struct wording *w)
     out_key_int(out, "start", reading->start_ms);
     out_key_int(out, "end", reading->end_ms);
     out_close(out, '}');
-    if (w->rule->relative_to != RELATIVE_NONE) /* level and value are changes, not values */
-        out_key_bool(out, "relative", true);
+    put_comparison(out, w);
     if (w->facts->over_ms >= 0)
         out_key_int(out, "over", w->facts->over_ms);
     out_key_bool(out, "flapping", w->facts->state->flapping);

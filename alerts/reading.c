@@ -20,7 +20,6 @@
 #include "common/text.h"
 #include "common/timezone.h"
 #include "stats/custom_config.h"
-#include "stats/trend.h"
 #include "storage/restore.h"
 #include "storage/series.h"
 
@@ -226,25 +225,6 @@ static int value_at(struct readings *readings, const struct alert_rule *rule, in
     return 0;
 }
 
-enum alert_sight reading_judge(const struct alert_rule *rule, double value, double lower,
-                               double upper)
-{
-    if (isnan(value))
-        return SIGHT_NO_DATA;
-    bool has_interval = rule->interval && !isnan(lower) && !isnan(upper);
-    double level = rule->level, clear = rule->clear;
-    if (!rule->above) { /* the same, mirrored */
-        value = -value;
-        lower = -upper;
-        level = -level;
-        clear = -clear;
-    }
-    if ((has_interval ? lower : value) > level)
-        return SIGHT_BAD;
-    /* Well again: the value itself is back on the good side of the clear level. */
-    return value <= clear ? SIGHT_CLEAR : SIGHT_BETWEEN;
-}
-
 static struct reading no_reading(const struct alert_rule *rule, int64_t end_ms)
 {
     return (struct reading){.sight = SIGHT_NO_DATA,
@@ -252,6 +232,9 @@ static struct reading no_reading(const struct alert_rule *rule, int64_t end_ms)
                             .lower = NAN,
                             .upper = NAN,
                             .compared = NAN,
+                            .change = NAN,
+                            .change_lower = NAN,
+                            .change_upper = NAN,
                             .start_ms = end_ms - rule->window_ms,
                             .end_ms = end_ms};
 }
@@ -316,7 +299,7 @@ static int read_before(struct readings *readings, const struct alert_rule *rule,
 }
 
 static int read_reference(struct readings *readings, const struct alert_rule *rule,
-                          const struct reading *now, struct metric_value *out, struct err *err)
+                          struct reading *now, struct metric_value *out, struct err *err)
 {
     const struct reference_question question = {
         .rule = rule,
@@ -325,7 +308,7 @@ static int read_reference(struct readings *readings, const struct alert_rule *ru
         .start_ms = now->start_ms,
         .end_ms = now->end_ms,
     };
-    return reference_reading(readings->references, &question, out, err);
+    return reference_reading(readings->references, &question, out, &now->reference, err);
 }
 
 /* The end of the window that a rule compares with: whole days back are those of the model's clock,
@@ -341,6 +324,35 @@ static int64_t end_before(const struct readings *readings, const struct alert_ru
         return end_ms - rule->relative_ms;
     int64_t before_ms = timezone_days_before(zone, end_ms, rule->relative_ms / (24 * HOUR_MS));
     return before_ms - before_ms % MINUTE_MS;
+}
+
+/* What came true of the estimate, as far as labels are in: of the window that is kept. */
+static int read_realised(struct readings *readings, const struct alert_rule *rule,
+                         const struct reading *now, struct metric_value *out, struct err *err)
+{
+    struct alert_rule realised = *rule;
+    realised.metric = metric_estimated(rule->metric);
+    int rc = value_at(readings, &realised, now->end_ms, out, err);
+    readings->metric_rule = NULL; /* it ends here */
+    if (!rc && strcmp(readings->metric.unit, "count") == 0 && out->labelled < out->n) {
+        out->value = NAN;
+        out->why = "numbers of events are compared once all labels are in";
+    }
+    return rc;
+}
+
+static int read_compared(struct readings *readings, const struct alert_rule *rule,
+                         struct reading *now, struct metric_value *out, struct err *err)
+{
+    switch (rule->relative_to) {
+    case RELATIVE_REFERENCE:
+        return read_reference(readings, rule, now, out, err);
+    case RELATIVE_REALISED:
+        return read_realised(readings, rule, now, out, err);
+    default:
+        now->compared_end_ms = end_before(readings, rule, now->end_ms);
+        return read_before(readings, rule, now->compared_end_ms, out, err);
+    }
 }
 
 static int read_level(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
@@ -365,46 +377,11 @@ static int read_level(struct readings *readings, const struct alert_rule *rule, 
         return 0;
     }
 
-    struct metric_value before;
-    rc = rule->relative_to == RELATIVE_REFERENCE
-             ? read_reference(readings, rule, out, &before, err)
-             : read_before(readings, rule, end_before(readings, rule, end_ms), &before, err);
-    if (rc || too_little(rule, &before, out))
-        return rc;
-    if (before.value == 0.0) {
-        snprintf(out->why, sizeof(out->why), "the value compared with is 0");
-        return 0;
-    }
-    out->compared = before.value;
-    double change = (out->value - before.value) / fabs(before.value);
-    out->sight = reading_judge(rule, change, NAN, NAN);
-    snprintf(out->why, sizeof(out->why), "%s %.4g, %+.1f%% against %.4g before", rule->metric,
-             out->value, 100.0 * change, before.value);
-    return 0;
-}
-
-/* Mann–Kendall's test, one-sided, with Sen's slope. */
-static int judge_trend(const struct alert_rule *rule, const double *values, struct reading *out,
-                       struct err *err)
-{
-    struct trend trend;
-    AUTO_FREE double *times = calloc((size_t)rule->points, sizeof(*times));
-    for (int i = 0; times && i < rule->points; i++)
-        times[i] = i;
-    if (!times || trend_of(times, values, (size_t)rule->points, &trend))
-        return err_set(err, -ENOMEM, "alerts: no memory");
-    bool that_way = rule->decreasing ? trend.s < 0 : trend.s > 0;
-    double p = that_way ? trend.p_value / 2 : 1 - trend.p_value / 2;
-    out->sight = p <= rule->trend_rate ? SIGHT_BAD : SIGHT_CLEAR;
-    snprintf(out->why, sizeof(out->why),
-             "%s %s by %.4g a window (%.4g to %.4g) over %d windows, now %.4g", rule->metric,
-             trend.slope < 0 ? "falls" : "rises", fabs(trend.slope),
-             trend.slope < 0 ? -trend.upper : trend.lower,
-             trend.slope < 0 ? -trend.lower : trend.upper, rule->points, out->value);
-    snprintf(out->confidence, sizeof(out->confidence),
-             "p %.2g (Mann–Kendall); of series without a trend %.3g are called so", p,
-             rule->trend_rate);
-    return 0;
+    struct metric_value compared;
+    rc = read_compared(readings, rule, out, &compared, err);
+    if (!rc && !too_little(rule, &compared, out))
+        reading_judge_change(rule, &value, &compared, out);
+    return rc;
 }
 
 static int read_trend(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
@@ -432,7 +409,7 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
     }
     out->value = last;
     if (rc || rule->trend_rate > 0)
-        return rc ? rc : judge_trend(rule, values, out, err);
+        return rc ? rc : reading_judge_trend(rule, values, out, err);
     out->sight = falling ? SIGHT_BAD : SIGHT_CLEAR;
     snprintf(out->why, sizeof(out->why), "%s %s over %d windows, now %.4g", rule->metric,
              falling ? (rule->decreasing ? "fell each time" : "rose each time") : "has no trend",

@@ -22,11 +22,22 @@ struct outside {
     int64_t certificate_end_ms; /* wall clock; 0: none is served */
 };
 
+/* Which reference; source "": none. */
+struct reading_reference {
+    char id[17]; /* "": stored windows, not loaded events */
+    char source[16];
+    int64_t n; /* its events */
+};
+
 struct reading {
     enum alert_sight sight;
     double value; /* NaN: none */
     double lower, upper;
-    double compared; /* relative_to: the value compared with; NaN else */
+    double compared;                    /* relative_to: the value compared with; NaN else */
+    double change;                      /* relative_to: (value - compared) / |compared|; NaN else */
+    double change_lower, change_upper;  /* its 95% interval; NaN: none is known */
+    int64_t compared_end_ms;            /* of the earlier window compared with; 0: with none */
+    struct reading_reference reference; /* what drift and relative_to: reference compare with */
     int64_t n, labelled;
     int64_t start_ms, end_ms; /* the window */
     char why[320];            /* one sentence: what was compared with what */
@@ -56,6 +67,14 @@ void reading_tell(const struct alert_rule *rule, struct reading *reading);
 /* The own metrics of a configured model; NULL: none. */
 const struct custom_set *readings_customs(const struct readings *readings, const char *model);
 
-/* Pure: is `value` (with its interval) beyond the rule's level? Tested on its own. */
+/* --- pure (reading_judge.c) --- */
+
+/* Is `value` (with its interval) beyond the rule's level? */
 enum alert_sight reading_judge(const struct alert_rule *rule, double value, double lower,
                                double upper);
+/* Is the relative change from `compared` to `now`, with both intervals, beyond it? */
+void reading_judge_change(const struct alert_rule *rule, const struct metric_value *now,
+                          const struct metric_value *compared, struct reading *out);
+/* Mann–Kendall's test, one-sided, with Sen's slope, over the rule's `points` values. */
+int reading_judge_trend(const struct alert_rule *rule, const double *values, struct reading *out,
+                        struct err *err);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "storage/estimates.h"
@@ -151,30 +152,59 @@ static int read_loaded(struct reference_readings *readings,
     return rc;
 }
 
-int reference_reading(struct reference_readings *readings,
-                      const struct reference_question *question, struct metric_value *out,
-                      struct err *err)
+/* What `reference:` of the configuration names, where nothing was loaded. */
+static int read_configured(struct reference_readings *readings,
+                           const struct reference_question *question, struct metric_value *out,
+                           const char **source, struct err *err)
 {
-    const struct alert_rule *rule = question->rule;
-    const struct config_model *model = config_model_find(readings->config, rule->model);
+    const struct config_model *model = config_model_find(readings->config, question->rule->model);
     const struct config_reference none = {0}, *reference = model ? &model->reference : &none;
-    struct kept *kept = kept_of(readings, rule);
-    int64_t seq;
-    if (!kept)
-        return err_set(err, -ENOMEM, "alerts: no memory");
-    int rc = reference_newest(readings->store, rule->model, rule->version, &seq, err);
-    if (rc)
-        return rc;
-    if (!seq && reference->version)
+    *out = no_value("the model has no reference yet: `assay reference load`");
+    *source = "";
+    if (reference->version) {
+        *source = "version";
         return read_span(readings, question, reference->version, question->start_ms,
                          question->end_ms, out, err);
-    if (seq)
-        rc = read_loaded(readings, question, seq, kept, err);
-    else if (reference->trailing_ms || reference->to_ms)
-        rc = read_hourly(readings, question, reference, kept, err);
-    else
-        kept->value = no_value("the model has no reference yet: `assay reference load`");
-    if (!rc)
-        *out = kept->value;
+    }
+    if (!reference->trailing_ms && !reference->to_ms)
+        return 0;
+    *source = reference->trailing_ms ? "trailing" : "range";
+    struct kept *kept = kept_of(readings, question->rule);
+    if (!kept)
+        return err_set(err, -ENOMEM, "alerts: no memory");
+    int rc = read_hourly(readings, question, reference, kept, err);
+    *out = kept->value;
     return rc;
+}
+
+static int read_newest(struct reference_readings *readings,
+                       const struct reference_question *question,
+                       const struct reference_mark *newest, struct metric_value *out,
+                       struct err *err)
+{
+    struct kept *kept = kept_of(readings, question->rule);
+    if (!kept)
+        return err_set(err, -ENOMEM, "alerts: no memory");
+    int rc = read_loaded(readings, question, newest->seq, kept, err);
+    *out = kept->value;
+    return rc;
+}
+
+int reference_reading(struct reference_readings *readings,
+                      const struct reference_question *question, struct metric_value *out,
+                      struct reading_reference *which, struct err *err)
+{
+    struct reference_mark newest;
+    const char *source = newest.source;
+    int rc = reference_newest(readings->store, question->rule->model, question->rule->version,
+                              &newest, err);
+    if (!rc)
+        rc = newest.seq ? read_newest(readings, question, &newest, out, err)
+                        : read_configured(readings, question, out, &source, err);
+    if (rc)
+        return rc;
+    *which = (struct reading_reference){.n = out->n};
+    snprintf(which->id, sizeof(which->id), "%s", newest.id);
+    snprintf(which->source, sizeof(which->source), "%s", source);
+    return 0;
 }

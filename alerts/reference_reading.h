@@ -1,5 +1,6 @@
 /*
- * What `relative_to: reference` compares with: the metric as it was in the model's reference.
+ * What `relative_to: reference` compares with: the metric as it was in the model's reference, and
+ * which reference that was.
  *
  * Shape    the events that were loaded last, from a file or by PUT, for the rule's version or else
  *          for the model; where none were: what `reference` of the configuration says: another
@@ -10,9 +11,7 @@
  */
 #pragma once
 
-#include "alerts/rule.h"
-#include "stats/custom.h"
-#include "storage/store.h"
+#include "alerts/reading.h"
 
 struct reference_readings;
 
@@ -29,4 +28,4 @@ struct reference_question {
 
 int reference_reading(struct reference_readings *readings,
                       const struct reference_question *question, struct metric_value *out,
-                      struct err *err);
+                      struct reading_reference *which, struct err *err);

@@ -55,6 +55,7 @@ enum rule_relative {
     RELATIVE_PREVIOUS,  /* the window just before */
     RELATIVE_BACK,      /* the same window relative_ms ago: 1d, 7d */
     RELATIVE_REFERENCE, /* the model's reference: a span, a version, or the time just before */
+    RELATIVE_REALISED,  /* an estimate: what came true of it in the same window */
 };
 
 enum severity {

@@ -84,7 +84,21 @@ static int read_level(struct part *part, const json_t *object, struct alert_rule
     return rc;
 }
 
-static int read_relative(struct part *part, const json_t *object, struct alert_rule *rule)
+/* An estimate beside what came true: the metric without `estimated_`, which the model must have. */
+static int check_realised(struct part *part, const struct config *config,
+                          const struct alert_rule *rule)
+{
+    struct alert_rule realised = *rule;
+    realised.metric = metric_estimated(rule->metric);
+    if (!realised.metric)
+        return part_refuse(part, "relative_to",
+                           "realised is for estimates, as estimated_accuracy; \"%s\" is none",
+                           rule->metric);
+    return check_metric(part, config, &realised);
+}
+
+static int read_relative(struct part *part, const struct config *config, const json_t *object,
+                         struct alert_rule *rule)
 {
     const char *text = NULL;
     int rc = part_text(part, object, "relative_to", &text);
@@ -94,6 +108,10 @@ static int read_relative(struct part *part, const json_t *object, struct alert_r
         rule->relative_to = RELATIVE_REFERENCE;
         return 0;
     }
+    if (strcmp(text, "realised") == 0) {
+        rule->relative_to = RELATIVE_REALISED;
+        return check_realised(part, config, rule);
+    }
     if (strcmp(text, "previous") == 0) {
         rule->relative_to = RELATIVE_PREVIOUS;
         rule->relative_ms = rule->window_ms;
@@ -101,7 +119,8 @@ static int read_relative(struct part *part, const json_t *object, struct alert_r
     }
     if (duration_parse(&rule->relative_ms, text, strlen(text)) || rule->relative_ms <= 0)
         return part_refuse(part, "relative_to",
-                           "\"%s\" is not previous, reference or a time back such as 7d", text);
+                           "\"%s\" is not previous, reference, realised or a time back such as 7d",
+                           text);
     rule->relative_to = RELATIVE_BACK;
     return 0;
 }
@@ -286,7 +305,7 @@ static int read_metric(struct part *part, const struct config *config, const jso
     if (rc || trend)
         return rc ? rc : read_trend(part, object, rule);
     rc = read_level(part, object, rule);
-    return rc ? rc : read_relative(part, object, rule);
+    return rc ? rc : read_relative(part, config, object, rule);
 }
 
 static const struct kind {

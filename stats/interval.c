@@ -65,3 +65,31 @@ struct interval interval_average_precision(double area, int64_t positives)
     const double half = normal_quantile(two_sided) / sqrt((double)positives * area * (1 - area));
     return (struct interval){1 / (1 + exp(half - logit)), 1 / (1 + exp(-half - logit))};
 }
+
+/* How far an end lies away; 0 where none is known. */
+static double distance(double value, double end)
+{
+    return isnan(end) ? 0 : fabs(end - value);
+}
+
+struct interval interval_change(struct estimate now, struct estimate before)
+{
+    if (isnan(now.interval.lower) && isnan(before.interval.lower))
+        return interval_none;
+    const double base = fabs(before.value), value = now.value;
+    const double wide = fmax(distance(before.value, before.interval.lower),
+                             distance(before.value, before.interval.upper));
+    const double low = distance(value, now.interval.lower);
+    const double high = distance(value, now.interval.upper);
+    if (wide >= base)
+        return (struct interval){-INFINITY, INFINITY};
+    /* The ratios r for which |value - r base| is just the root of half^2 + (r wide)^2. */
+    const double divisor = base * base - wide * wide;
+    const double shift = before.value > 0 ? 1 : -1; /* value / base of what did not change */
+    const double below = sqrt(value * value * wide * wide + low * low * divisor);
+    const double above = sqrt(value * value * wide * wide + high * high * divisor);
+    return (struct interval){
+        (value * base - below) / divisor - shift,
+        (value * base + above) / divisor - shift,
+    };
+}

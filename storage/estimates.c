@@ -194,21 +194,26 @@ int fitted_read(struct store *store, const char *model, const char *version, str
     return 0;
 }
 
-int reference_newest(struct store *store, const char *model, const char *version, int64_t *seq,
-                     struct err *err)
+int reference_newest(struct store *store, const char *model, const char *version,
+                     struct reference_mark *out, struct err *err)
 {
-    static const char sql[] = "SELECT seq FROM reference_states WHERE model = ?1 AND version IN "
-                              "('', ?2) ORDER BY version = '', seq DESC LIMIT 1";
+    static const char sql[] = "SELECT seq, id, source FROM reference_states WHERE model = ?1 AND "
+                              "version IN ('', ?2) ORDER BY version = '', seq DESC LIMIT 1";
     AUTO_RESET sqlite3_stmt *row = NULL;
-    *seq = 0;
+    *out = (struct reference_mark){0};
     int rc = statement_get(store, sql, &row, err);
     if (rc)
         return rc;
     bind_text(row, 1, model);
     bind_text(row, 2, version ? version : "");
-    if (row_next(store, row, "reference", &rc, err))
-        *seq = sqlite3_column_int64(row, 0);
-    return rc;
+    if (!row_next(store, row, "reference", &rc, err))
+        return rc;
+    const char *id = (const char *)sqlite3_column_text(row, 1);
+    const char *source = (const char *)sqlite3_column_text(row, 2);
+    out->seq = sqlite3_column_int64(row, 0);
+    snprintf(out->id, sizeof(out->id), "%s", id ? id : "");
+    snprintf(out->source, sizeof(out->source), "%s", source ? source : "");
+    return 0;
 }
 
 int reference_states_read(struct store *store, int64_t seq, const char *slice,

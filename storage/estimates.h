@@ -29,9 +29,13 @@ int fitted_read(struct store *store, const char *model, const char *version, str
 int components_read(struct store *store, const char *model, const char *version,
                     struct multivariate **out, char *why, size_t n, struct err *err);
 
-/* The newest reference of the version, else of the model: 0: there is none. Grows with each. */
-int reference_newest(struct store *store, const char *model, const char *version, int64_t *seq,
-                     struct err *err);
+struct reference_mark {
+    int64_t seq; /* grows with each; 0: there is none */
+    char id[17], source[16];
+};
+/* Which reference was loaded last for the version, else for the model. */
+int reference_newest(struct store *store, const char *model, const char *version,
+                     struct reference_mark *out, struct err *err);
 /* The states of one slice ("" for all) of that reference; *out NULL: it has no events of it. */
 int reference_states_read(struct store *store, int64_t seq, const char *slice,
                           const struct metric_setup *setup, struct states **out, struct err *err);

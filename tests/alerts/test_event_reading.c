@@ -30,9 +30,11 @@ static const char yaml[] =
     "  - {name: other, experiment: b, on: rolled_back}\n"
     "  - {name: audit, audit: broken}\n"
     "  - {name: worse, model: credit, version: v2, metric: error_rate, window: 1h, above: 0.5, "
+    "relative_to: reference, interval: false}\n"
+    "  - {name: surely-worse, model: credit, version: v2, metric: error_rate, window: 1h, above: "
+    "0.5, relative_to: reference}\n"
+    "  - {name: rising, model: churn, metric: error_rate, window: 1h, above: 0.5, interval: false, "
     "relative_to: reference}\n"
-    "  - {name: rising, model: churn, metric: error_rate, window: 1h, above: 0.5, relative_to: "
-    "reference}\n"
     "  - {name: trending, model: churn, metric: error_rate, window: 1h, trend: increasing, points: "
     "8, "
     "false_alarm_rate: 0.01}\n"
@@ -45,8 +47,8 @@ static const char yaml[] =
     "latency_mean, window: 1h, above: 0.5, relative_to: reference}\n"
     "  - {name: unloaded, model: plain, metric: error_rate, window: 1h, above: 0.5, relative_to: "
     "reference}\n"
-    "  - {name: weekly, model: churn, metric: error_rate, window: 1h, above: 0.5, relative_to: "
-    "7d}\n"
+    "  - {name: weekly, model: churn, metric: error_rate, window: 1h, above: 0.5, interval: false, "
+    "relative_to: 7d}\n"
     "  - {name: changed, model: churn, change: any, window: 10m}\n"
     "  - {name: income, model: churn, version: v2, change: income, window: 10m}\n"
     "  - {name: changed-de, model: churn, segment: {country: de}, change: any, window: 10m}\n";
@@ -241,7 +243,35 @@ static void a_change_against_a_version_that_is_the_reference(void **state)
     struct reading reading = look(site, "worse", START + 2 * MINUTE);
     assert_int_equal(reading.sight, SIGHT_BAD);
     assert_float_equal(reading.compared, 0.1, 1e-12);
-    assert_string_equal(reading.why, "error_rate 0.22, +120.0% against 0.1 before");
+    assert_string_equal(reading.why, "error_rate 0.22, +120.0% against 0.1 in the reference");
+    assert_string_equal(reading.reference.source, "version");
+    assert_int_equal(reading.reference.n, 100);
+}
+
+/* Twice as many of a hundred may be chance; of thousands it is not. */
+static void a_relative_change_is_bad_once_its_whole_interval_is(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    int64_t v1 = temp_series(site->store, "credit", "v1", "");
+    int64_t v2 = temp_series(site->store, "credit", "v2", "");
+    fill(site, v1, START, 10);
+    fill(site, v2, START, 22);
+
+    struct reading few = look(site, "surely-worse", START + MINUTE);
+    assert_int_equal(few.sight, SIGHT_BETWEEN);
+    assert_float_equal(few.change, 1.2, 1e-12);
+    assert_true(few.change_lower < 0.5 && few.change_upper > 2);
+
+    for (int minute = 1; minute < 30; minute++) {
+        fill(site, v1, START + minute * MINUTE, 10);
+        fill(site, v2, START + minute * MINUTE, 22);
+    }
+    struct reading many = look(site, "surely-worse", START + 30 * MINUTE);
+    assert_int_equal(many.sight, SIGHT_BAD);
+    assert_float_equal(many.change, 1.2, 1e-12);
+    assert_true(many.change_lower > 0.5 && many.change_upper < 2);
+    assert_non_null(strstr(many.confidence, "all of it beyond the level, n 3000"));
 }
 
 static void a_change_against_the_time_just_before(void **state)
@@ -296,6 +326,8 @@ static void a_change_against_the_events_that_were_loaded_last(void **state)
     struct reading reading = look(site, "slower", START + MINUTE);
     assert_int_equal(reading.sight, SIGHT_BAD);
     assert_float_equal(reading.compared, 0.5, 1e-12);
+    assert_string_equal(reading.reference.source, "api");
+    assert_int_equal(strlen(reading.reference.id), 16);
     reading = look(site, "slower-de", START + MINUTE);
     assert_int_equal(reading.sight, SIGHT_NO_DATA);
     assert_string_equal(reading.why, "the reference holds no event of the segment");
@@ -432,6 +464,7 @@ int main(void)
         cmocka_unit_test(a_change_against_the_events_that_were_loaded_last),
         cmocka_unit_test(without_a_reference_it_says_how_to_load_one),
         cmocka_unit_test(a_change_against_a_version_that_is_the_reference),
+        cmocka_unit_test(a_relative_change_is_bad_once_its_whole_interval_is),
         cmocka_unit_test(a_change_against_the_time_just_before),
         cmocka_unit_test(a_trend_that_falters_once_is_one_by_mann_kendall_alone),
         cmocka_unit_test(last_week_is_the_same_hour_by_the_models_clock),

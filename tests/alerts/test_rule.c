@@ -97,8 +97,12 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
          "alerts[0].false_alarm_rate: 0 is not above 0 and at most 0.5"},
         {"{name: a, model: credit, absent: 5m, drift: any}", "alerts[0]: is only one of `absent`"},
         {"{name: a, model: credit, metric: roc_auc, below: -0.1, relative_to: yesterday}",
-         "alerts[0].relative_to: \"yesterday\" is not previous, reference or a time back such as "
+         "alerts[0].relative_to: \"yesterday\" is not previous, reference, realised or a time back "
+         "such as "
          "7d"},
+        {"{name: a, model: credit, metric: roc_auc, below: -0.1, relative_to: realised}",
+         "alerts[0].relative_to: realised is for estimates, as estimated_accuracy; \"roc_auc\" is "
+         "none"},
         {"{name: a, model: credit, metric: roc_acu, below: 0.8}",
          "alerts[0].metric: metric 'roc_acu' is unknown; did you mean 'roc_auc'?"},
         {"{name: a, model: credit, metric: roc_auc}",

@@ -152,7 +152,7 @@ def alerts_are_relative_to_whatever_the_reference_is(story):
     for name, kind in {
         "file": {"file": reference}, "range": span, "version": {"version": "v1"}, "trailing": {"trailing": "1h"},
     }.items():
-        rule = {"name": "worse", "model": "credit", "metric": "accuracy", "window": "5m", "below": -0.2, "relative_to": "reference"}
+        rule = {"name": "worse", "model": "credit", "metric": "accuracy", "window": "5m", "below": -0.05, "relative_to": "reference"}
         rule["version"] = "v2"
         model = {"name": "credit", "task": "binary", "reference": kind}
 
@@ -161,4 +161,8 @@ def alerts_are_relative_to_whatever_the_reference_is(story):
         code, out, errors = run_program("query", "--db", database, "-c", story.path(f"{name}/assay.yaml"), "alerts")
         equal(code, 0, errors)
         (alert,) = json.loads(out)["items"]
-        assert "accuracy 0.7, -22.2% against 0.9 before" in json.dumps(alert), (name, alert)
+        data = alert["data"]
+        assert "accuracy 0.7, -22.2% against 0.9 in the reference" in data["summary"], (name, alert)
+        assert -0.4 < data["change_lower"] < data["change"] < data["change_upper"] < -0.05, data
+        equal((data["reference"]["source"], data["reference"]["n"]), (name, 100))
+        equal(bool(data["reference"]["id"]), name == "file", "stored windows have no id")

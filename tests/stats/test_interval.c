@@ -156,6 +156,44 @@ static void one_class_alone_has_no_correlation(void **state)
     assert_true(isnan(f1_of(0, 0, 0)));
 }
 
+static struct interval change_of(double now, double half, double before, double wide)
+{
+    const struct estimate a = {now, {now - half, now + half}},
+                          b = {before, {before - wide, before + wide}};
+    return interval_change(a, b);
+}
+
+/* Without noise of its own each side leaves r with |now - r before| = half, or = r wide. */
+static void a_relative_change_is_as_sure_as_both_of_its_sides(void **state)
+{
+    (void)state;
+    const struct interval of_now = change_of(0.7, 0.1, 1, 0),
+                          of_before = change_of(0.5, 0, 0.5, 0.1);
+    const struct interval of_both = change_of(1.2, 0.1, 1, 0.1),
+                          negative = change_of(-1, 0.5, -2, 0);
+
+    assert_close(of_now.lower, -0.4, 1e-12);
+    assert_close(of_now.upper, -0.2, 1e-12);
+    assert_close(of_before.lower, 0.5 / 0.6 - 1, 1e-12);
+    assert_close(of_before.upper, 0.5 / 0.4 - 1, 1e-12);
+    assert_close(pow(1.2 - (1 + of_both.upper), 2), 0.01 + pow(0.1 * (1 + of_both.upper), 2),
+                 1e-12);
+    assert_true(of_both.lower > 0 && of_both.upper > 0.2);
+    assert_close(negative.lower, 0.25, 1e-12); /* from -2 to -1 is half of it up */
+    assert_close(negative.upper, 0.75, 1e-12);
+}
+
+static void
+a_change_from_what_may_be_nothing_is_unbounded_and_one_without_intervals_has_none(void **state)
+{
+    (void)state;
+    const struct estimate exact = {1, {NAN, NAN}}, doubtful = {0.1, {0, 0.3}};
+
+    assert_true(isnan(interval_change(exact, exact).lower));
+    assert_true(isinf(interval_change(exact, doubtful).lower));
+    assert_true(isinf(interval_change(exact, doubtful).upper));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +205,9 @@ int main(void)
         cmocka_unit_test(the_delta_method_gives_the_closed_forms),
         cmocka_unit_test(kappa_and_matthews_agree_with_the_jackknife),
         cmocka_unit_test(one_class_alone_has_no_correlation),
+        cmocka_unit_test(a_relative_change_is_as_sure_as_both_of_its_sides),
+        cmocka_unit_test(
+            a_change_from_what_may_be_nothing_is_unbounded_and_one_without_intervals_has_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
