@@ -20,7 +20,7 @@ enum {
 #define TAIL_MASS 1e-7     /* that may lie beyond the last point */
 #define LEAST 1e-13        /* probabilities that are followed up, */
 #define LEAST_ALONE 1e-10  /* … of one bin beside others that go by their cumulants */
-#define LEAST_JOINT 1e-20  /* … of what ends at n, of a state on the way */
+#define LEAST_JOINT 1e-15  /* … of what ends at n, of a state on the way */
 #define SHORTEST_LOG -80.0 /* for a probability of 0 */
 #define LEAST_WEIGHT 0.25  /* of a bin from which `prior_ends` takes */
 
@@ -173,17 +173,24 @@ static void band(const struct law_question *q, double share, int *low, int *high
     *high = (int)fmin(ceil(mean + 8 * sd + 8), q->n);
 }
 
-static void ways_of(struct law_ways *ways, const struct part *part, double step)
+/*
+ * The points that a bin's counts add, to the nearest. `carry` is what rounding took from the bins
+ * before, on average: put into this one, or every rare bin's part would move the same way.
+ */
+static void ways_of(struct law_ways *ways, const struct part *part, double step, double *carry)
 {
     const struct counts *counts = &part->counts;
+    double left = *carry;
     *ways = (struct law_ways){.first = (int)counts->first};
     for (int i = 0; i < counts->n_values; i++) {
         double shift = part->values[i] / step;
         if (!(counts->p[i] > LEAST))
             continue;
-        ways->shifts[i] = shift < LAW_POINTS ? (int)(shift + 0.5) : LAW_POINTS;
+        double at = fmax(floor(shift + left + 0.5), 0);
+        ways->shifts[i] = at < LAW_POINTS ? (int)at : LAW_POINTS;
         ways->p[i] = (float)counts->p[i];
         ways->n = i + 1;
+        *carry += counts->p[i] * (shift - at);
     }
 }
 
@@ -245,7 +252,7 @@ static int exact(struct drift_law *out, const struct sum *sum)
     if (!ranks || law_rows_new(&a, n + 1) || law_rows_new(&b, n + 1))
         return -ENOMEM;
     law_rows_start(a, 0);
-    double so_far = 0, leasts[LAW_EXACT_EVENTS + 1];
+    double so_far = 0, carry = 0, leasts[LAW_EXACT_EVENTS + 1];
     struct law_ways ways;
     for (size_t i = 0; i < sum->n_parts; i++) {
         int low = n, high = n;
@@ -253,7 +260,7 @@ static int exact(struct drift_law *out, const struct sum *sum)
         if (i + 1 < sum->n_parts)
             band(q, fmin(so_far / sum->total, 1), &low, &high);
         leasts_of(q, sum->total, low < n ? sum->total - so_far : 0, low, high, leasts);
-        ways_of(&ways, &sum->parts[ranks[i].bin], out->step);
+        ways_of(&ways, &sum->parts[ranks[i].bin], out->step, &carry);
         law_rows_clear(b);
         for (int row = low; row <= high; row++)
             law_rows_pass(b, a, &ways, row, leasts[row - low]);

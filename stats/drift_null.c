@@ -116,10 +116,11 @@ static bool serves_all_sizes(const struct drift_null *null, double n)
     return null->statistic == LAW_WASSERSTEIN && n > LAW_EXACT_EVENTS;
 }
 
+/* The sizes that laws are made for: the one at or below n and the one above it. */
 static double step_of(double n, int more)
 {
     double at = (floor(STEPS_A_DOUBLING * log2(fmax(n, 1))) + more) / STEPS_A_DOUBLING;
-    return fmax(more ? ceil(exp2(at)) : floor(exp2(at)), 1);
+    return ceil(exp2(at));
 }
 
 /* How far between a and b on the way of logarithms: 0 to 1. */
@@ -218,7 +219,7 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
     out->n = n;
     out->skew = null->skew;
     out->skewed = one;
-    out->n_laws = one || step_of(n, 1) == step_of(n, 0) ? 1 : 2;
+    out->n_laws = one || n == step_of(n, 0) ? 1 : 2;
     out->part = part_between(null, n);
     if (!(out->m > 0) || !(n > 0))
         return -EINVAL;

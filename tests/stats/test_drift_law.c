@@ -121,6 +121,76 @@ static void few_events_have_the_law_of_every_outcome_counted(void **state)
     }
 }
 
+enum {
+    ALIKE = 100, /* bins, */
+    SEEN = 3,    /* … each so often in the reference */
+    FEW = 20     /* events of the window */
+};
+
+struct partitions {
+    struct outcome all[700]; /* 627 of FEW */
+    int n;
+    struct drift_bin bins[ALIKE];
+};
+
+/* Windows with the same counts, whichever bins have them: p is ln of it on the way. */
+static void add_partitions(struct partitions *out, int bin, int left, int most, double log_p)
+{
+    if (left == 0) {
+        double m = ALIKE * SEEN, js = drift_js(out->bins, ALIKE, m, FEW);
+        out->all[out->n++] =
+            (struct outcome){exp(log_p - lgamma(ALIKE - bin + 1)), js * js / (1.0 / FEW + 1 / m)};
+        return;
+    }
+    for (int count = most < left ? most : left; count > 0; count--) {
+        double ways = 0;
+        for (int times = 1; times * count <= left; times++) {
+            out->bins[bin + times - 1].window = count;
+            ways += lgamma(SEEN + count) - lgamma(SEEN) - lgamma(count + 1);
+            add_partitions(out, bin + times, left - times * count, count - 1,
+                           log_p + ways - lgamma(times + 1));
+        }
+        for (int used = bin; used < ALIKE; used++)
+            out->bins[used].window = 0;
+    }
+}
+
+/* Each adds next to nothing: rounded to the nearest point, all would be off the same way. */
+static void many_rare_bins_have_the_law_of_every_outcome_counted(void **state)
+{
+    (void)state;
+    static struct partitions partitions;
+    double seen[ALIKE], total = 0;
+    for (int i = 0; i < ALIKE; i++) {
+        seen[i] = SEEN;
+        partitions.bins[i] = (struct drift_bin){SEEN, 0};
+    }
+    add_partitions(&partitions, 0, FEW, FEW, 0);
+    assert_int_equal(partitions.n, 627);
+    for (int i = 0; i < partitions.n; i++)
+        total += partitions.all[i].p;
+    for (int i = 0; i < partitions.n; i++)
+        partitions.all[i].p /= total;
+    struct law_question question = {.statistic = LAW_JS,
+                                    .counts = seen,
+                                    .weights = seen,
+                                    .n_bins = ALIKE,
+                                    .m = ALIKE * SEEN,
+                                    .n = FEW};
+    struct drift_law law;
+
+    assert_int_equal(drift_law_make(&law, &question), 0);
+
+    for (int i = 0; i < partitions.n; i++) {
+        const double value = partitions.all[i].value;
+        double p = exp(drift_law_log_p(&law, value));
+        if (p_above(partitions.all, partitions.n, value) < 1e-8)
+            continue;
+        assert_true(p >= p_above(partitions.all, partitions.n, value + 2 * law.step));
+        assert_true(p <= p_above(partitions.all, partitions.n, value - 4 * law.step));
+    }
+}
+
 /* Only their rounding may: bins are followed from the smallest to the largest. */
 static void the_order_of_the_bins_does_not_matter(void **state)
 {
@@ -286,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_events_have_the_law_of_every_outcome_counted),
+        cmocka_unit_test(many_rare_bins_have_the_law_of_every_outcome_counted),
         cmocka_unit_test(the_order_of_the_bins_does_not_matter),
         cmocka_unit_test(the_largest_difference_is_never_called_too_rare),
         cmocka_unit_test(many_events_have_the_laws_of_the_textbooks),
