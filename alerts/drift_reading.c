@@ -72,6 +72,13 @@ static bool window_known(void *context, uint64_t fingerprint)
     return drift_judged_find(&asked, fingerprint, judging->features, &judging->summary);
 }
 
+/* What the model is given comes before what it made of it, if it drifted, too. */
+static double weight(const char *name, const struct drift_verdict *verdict)
+{
+    const double effect = drift_effect(verdict);
+    return verdict->drifted ? effect + (name[0] == '@' ? 1e9 : 2e9) : effect;
+}
+
 /* The strongest of the features that the rule looks at; -1: none has a verdict. */
 static int strongest(const struct judging *judging)
 {
@@ -84,7 +91,7 @@ static int strongest(const struct judging *judging)
         if (features[i].why || verdict->why ||
             (wanted && strcmp(judging->model->names[i], wanted) != 0))
             continue;
-        double effect = (verdict->drifted ? 1e9 : 0) + verdict->statistic / verdict->threshold;
+        double effect = weight(judging->model->names[i], verdict);
         if (best < 0 || effect > most) {
             best = (int)i;
             most = effect;
@@ -93,31 +100,51 @@ static int strongest(const struct judging *judging)
     return best;
 }
 
+/* "ks 0.179, threshold 0.0615"; "chi2 12.3, p 0.0021, threshold p 0.05". */
+static void tell_statistic(const struct drift_verdict *verdict, char *out, size_t n)
+{
+    if (drift_by_p(verdict))
+        snprintf(out, n, "%s %.4g, p %.2g, threshold p %.4g", verdict->method, verdict->statistic,
+                 verdict->p_value, verdict->threshold);
+    else
+        snprintf(out, n, "%s %.4g, threshold %.4g", verdict->method, verdict->statistic,
+                 verdict->threshold);
+}
+
+/* What a model is given moves what it makes of it, not the other way round. */
+static void tell_cause(const struct judging *judging, int best)
+{
+    const struct drift_verdict *verdict = &judging->features[best].verdict;
+    const char *name = judging->model->names[best];
+    const bool made = name[0] == '@', alone = judging->rule->feature != NULL;
+    snprintf(judging->out->cause, sizeof(judging->out->cause),
+             "%s %.*s moved most: %s %.4g, %.1f times its threshold%s", made ? "feature" : "input",
+             (int)text_fit(name, 80), name, verdict->method, verdict->statistic,
+             drift_effect(verdict), made && !alone ? "; no input drifted" : "");
+}
+
 static void tell(const struct judging *judging, int best)
 {
     struct reading *out = judging->out;
     const struct drift_summary *summary = &judging->summary;
     const struct drift_verdict *verdict = &judging->features[best].verdict;
+    const char *name = judging->model->names[best];
     bool share = judging->rule->drift_share;
     bool bad = share ? summary->share > judging->rule->level : verdict->drifted;
+    char statistic[120];
     out->sight = bad ? SIGHT_BAD : SIGHT_CLEAR;
     out->value = share ? summary->share : verdict->statistic;
-    const char *name = judging->model->names[best];
-    int n = (int)text_fit(name, 80);
-    snprintf(out->why, sizeof(out->why),
-             "%zu of %zu features drifted; the strongest is %.*s: %s %.4g, threshold %.4g",
-             summary->n_drifted, summary->n_judged, n, name, verdict->method, verdict->statistic,
-             verdict->threshold);
+    tell_statistic(verdict, statistic, sizeof(statistic));
+    snprintf(out->why, sizeof(out->why), "%zu of %zu features drifted; the strongest%s is %.*s: %s",
+             summary->n_drifted, summary->n_judged,
+             verdict->drifted && name[0] != '@' ? " input" : "", (int)text_fit(name, 80), name,
+             statistic);
     if (!isnan(verdict->q_value))
         snprintf(out->confidence, sizeof(out->confidence),
                  "q %.2g; of windows without drift %.3g are called drifted", verdict->q_value,
                  judging->how.false_alarm_rate);
     if (bad)
-        snprintf(out->cause, sizeof(out->cause),
-                 "feature %.*s moved most: %s %.4g, %.1f times its "
-                 "threshold",
-                 n, name, verdict->method, verdict->statistic,
-                 verdict->statistic / verdict->threshold);
+        tell_cause(judging, best);
 }
 
 static double bad_values(const struct profile_quality *quality, enum rule_quality wanted)

@@ -341,7 +341,7 @@ static void judge_evidently(const struct drift_subject *subject, struct drift_ve
         known += bins[i].reference + bins[i].window > 0;
     double p = known == 2 ? proportions_p(bins, m, n, &statistic)
                           : goodness_p(bins, n_bins, m, n, &statistic);
-    fixed(out, "chi2", statistic, 0.05, p);
+    fixed(out, known == 2 ? "z" : "chi2", statistic, 0.05, p);
 }
 
 /* --- all of it --- */
@@ -492,6 +492,18 @@ int drift_family(struct drift_verdict *verdicts, size_t n, const struct drift_ru
             p[i] <= KEPT_BACK * rule->false_alarm_rate && verdicts[i].statistic >= rule->min_effect;
     }
     return rc;
+}
+
+bool drift_by_p(const struct drift_verdict *verdict)
+{
+    return verdict->fixed && !isnan(verdict->p_value);
+}
+
+double drift_effect(const struct drift_verdict *verdict)
+{
+    if (drift_by_p(verdict))
+        return log(fmax(verdict->p_value, 1e-300)) / log(verdict->threshold);
+    return verdict->threshold > 0 ? verdict->statistic / verdict->threshold : (double)NAN;
 }
 
 double drift_share(const struct drift_verdict *verdicts, size_t n)

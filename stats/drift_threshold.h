@@ -73,6 +73,11 @@ struct drift_verdict {
     const char *why; /* why there is no p; NULL */
 };
 
+/* Some of Evidently's tests have a threshold of p, not of the statistic. */
+bool drift_by_p(const struct drift_verdict *verdict);
+/* 1 is just an alarm: statistic / threshold, of a threshold of p the logarithms'. NaN: none. */
+double drift_effect(const struct drift_verdict *verdict);
+
 int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
                 const struct drift_subject *subject, size_t n_features, struct drift_verdict *out);
 

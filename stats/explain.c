@@ -40,25 +40,3 @@ double explain_slices(struct explain_slice *slices, size_t n)
     qsort(slices, n, sizeof(*slices), by_contribution);
     return n0 > 0 && n1 > 0 ? change : (double)NAN;
 }
-
-static int by_effect(const void *a, const void *b)
-{
-    const struct explain_feature *x = (const struct explain_feature *)a;
-    const struct explain_feature *y = (const struct explain_feature *)b;
-    if (x->effect != y->effect)
-        return x->effect > y->effect ? -1 : 1;
-    return strcmp(x->name, y->name);
-}
-
-void explain_features(struct explain_feature *features, size_t n)
-{
-    double all = 0;
-    for (size_t i = 0; i < n; i++) {
-        double effect = features[i].statistic / features[i].threshold;
-        features[i].effect = isfinite(effect) ? effect : 0;
-        all += features[i].effect;
-    }
-    for (size_t i = 0; i < n; i++)
-        features[i].share = all > 0 ? features[i].effect / all : 0;
-    qsort(features, n, sizeof(*features), by_effect);
-}

@@ -1,10 +1,9 @@
 /*
- * Where does a change come from? Slices and features ranked by what they contribute.
+ * Where does a change come from? Slices ranked by what they contribute.
  *
  * Shape    slices: the change of a mean or rate over a partition of the events splits exactly into
  *          Σ (shift of the slice's own value, at the mean of both shares) + Σ (shift of its share,
- *          at its distance from the overall mean). Features: by the p-value's strength beside
- *          the alarm's, and by their own normalised effect
+ *          at its distance from the overall mean)
  * Units    contributions: those of the metric; share: of the whole change, may exceed 1 or be
  *          negative where slices work against each other
  * Threads  any
@@ -27,14 +26,3 @@ struct explain_slice {
 /* Fills the answers and sorts by |within + between|, largest first; returns the whole change
    (mean now - mean before), NaN when a side has no events. */
 double explain_slices(struct explain_slice *slices, size_t n);
-
-struct explain_feature {
-    const char *name;
-    double statistic, threshold; /* of its verdict */
-    double p_value;
-    /* answers */
-    double effect; /* statistic / threshold: 1 is just an alarm */
-    double share;  /* of all features' effects beyond 0 */
-};
-/* Sorted by effect, largest first; features without a value last with share 0. */
-void explain_features(struct explain_feature *features, size_t n);

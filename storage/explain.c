@@ -10,6 +10,7 @@
 #include "storage/catalog.h"
 #include "storage/drift_judged.h"
 #include "storage/explain_slices.h"
+#include "storage/explain_tell.h"
 #include "storage/series.h"
 
 #define MINUTE_MS INT64_C(60000)
@@ -54,6 +55,15 @@ static void evaluate(const struct states *states, const struct metric_query *met
     out->labelled = states_labelled(states);
 }
 
+/* Quality is of labels; what everybody has (latency, error_rate) and estimates are not. */
+static bool is_of_labels(const struct metric_query *metric)
+{
+    const struct metric_def *def = metric->builtin.def;
+    size_t n;
+    return def && def->better != BETTER_NONE && def->state != metric_kinds(&n)[0] &&
+           !metric_estimated(def->name);
+}
+
 static int evaluate_named(const struct explain_query *query, const char *name, enum task task,
                           const struct two_windows *whole, struct metric_query *metric,
                           struct explanation *out, struct err *err)
@@ -66,6 +76,7 @@ static int evaluate_named(const struct explain_query *query, const char *name, e
              &out->before);
     evaluate(whole->now.states, metric, query->to_ms - query->from_ms, &out->now);
     out->change = out->now.value - out->before.value;
+    out->of_labels = is_of_labels(metric);
     return 0;
 }
 
@@ -124,10 +135,7 @@ static bool features_known(void *context, uint64_t fingerprint)
 
 static void weigh(struct explained_feature *feature)
 {
-    const struct drift_verdict *verdict = &feature->drift.verdict;
-    double drift = verdict->statistic / verdict->threshold;
-    if (verdict->fixed && !isnan(verdict->p_value)) /* the threshold is one of p */
-        drift = log(fmax(verdict->p_value, 1e-300)) / log(verdict->threshold);
+    double drift = drift_effect(&feature->drift.verdict);
     double rates[] = {feature->missing.lower > 0 ? feature->missing.difference / RATE_EFFECT : 0,
                       feature->invalid.lower > 0 ? feature->invalid.difference / RATE_EFFECT : 0};
     feature->effect = !feature->drift.why && isfinite(drift) ? drift : 0;
@@ -139,11 +147,14 @@ static void weigh(struct explained_feature *feature)
     }
 }
 
+/* Of equals what the model made ("@score") comes behind what it was given. */
 static int by_effect(const void *a, const void *b)
 {
     const struct explained_feature *x = a, *y = b;
     if (x->effect != y->effect)
         return x->effect > y->effect ? -1 : 1;
+    if ((x->name[0] == '@') != (y->name[0] == '@'))
+        return x->name[0] == '@' ? 1 : -1;
     return strcmp(x->name, y->name);
 }
 
@@ -169,7 +180,8 @@ static int take_features(void *context, const struct profile_point *point, struc
             reference_find(model->reference.reference, model->features[i].name_id);
         struct explained_feature *feature = &out->features[out->n_features++];
         const struct profile_quality *quality = &drift[i].quality;
-        *feature = (struct explained_feature){.name = model->names[i], .drift = drift[i]};
+        *feature =
+            (struct explained_feature){.name = model->names[i], .known = known, .drift = drift[i]};
         feature->missing = rate_change(known ? known->missing : 0, known ? known->n : 0,
                                        quality->missing, quality->n);
         feature->invalid = rate_change(known ? known->n_invalid : 0, known ? known->n : 0,
@@ -215,82 +227,6 @@ static int explain_features_of(struct store *store, const struct config *config,
         rc = profiles_each(store, &out->model, &window, take_features, &featuring, &n_damaged, err);
     out->n_damaged += n_damaged;
     return rc;
-}
-
-/* --- the sentence --- */
-
-/* The slice that moved the metric, when it did so beyond its share of the traffic. */
-static const struct explained_slice *leading_slice(const struct explanation *e)
-{
-    for (size_t i = 0; i < e->n_slices; i++) {
-        const struct explained_slice *slice = &e->slices[i];
-        double w0 = (double)slice->before.n / (double)e->before.n;
-        double w1 = (double)slice->now.n / (double)e->now.n;
-        if (slice->share >= 0.5 && slice->share >= 1.5 * fmax(w0, w1))
-            return slice;
-    }
-    return NULL;
-}
-
-static void tell_slice(const struct explanation *e, char *out, size_t n)
-{
-    const struct explained_slice *slice = leading_slice(e);
-    if (!slice)
-        return;
-    const char *name = slice->version ? slice->version : slice->slice;
-    const char *value = slice->version ? NULL : strchr(name, '=');
-    int key = value ? (int)(value - name) : 0;
-    char of[160];
-    if (value)
-        snprintf(of, sizeof(of), "%.*s:%.80s", key > 60 ? 60 : key, name, value + 1);
-    else
-        snprintf(of, sizeof(of), "version %.80s", name);
-    char share[40] = "more than twice"; /* of a change so small how often says nothing */
-    if (slice->share <= 2)
-        snprintf(share, sizeof(share), "%.0f%% of", 100 * slice->share);
-    snprintf(out, n,
-             "%s carries %s the change of %.60s (%.3g to %.3g there, with %.0f%% of the "
-             "predictions)",
-             of, share, e->metric, slice->before.value, slice->now.value,
-             100.0 * (double)slice->now.n / (double)e->now.n);
-}
-
-static void tell_feature(const struct explanation *e, char *out, size_t n)
-{
-    const struct explained_feature *f = e->n_features ? &e->features[0] : NULL;
-    if (!f || (f->by == BY_DRIFT ? !f->drift.verdict.drifted : f->effect < 1))
-        return;
-    const struct drift_verdict *verdict = &f->drift.verdict;
-    if (f->by == BY_DRIFT && isfinite(verdict->threshold))
-        snprintf(out, n, "%.80s drifted most: %s %.3g, threshold %.3g", f->name, verdict->method,
-                 verdict->statistic, verdict->threshold);
-    else if (f->by == BY_DRIFT)
-        snprintf(out, n, "%.80s drifted most: %s %.3g", f->name, verdict->method,
-                 verdict->statistic);
-    else
-        snprintf(out, n, "%.80s is %s in %.3g%%, %.3g%% in the reference", f->name,
-                 explain_by_name(f->by), 100 * (f->by == BY_MISSING ? f->missing : f->invalid).now,
-                 100 * (f->by == BY_MISSING ? f->missing : f->invalid).before);
-}
-
-/* One part of the sentence more, if it fits as a whole. */
-static void append(struct explanation *e, const char *part)
-{
-    const size_t used = strlen(e->cause), room = sizeof(e->cause) - used;
-    if (part[0] && strlen(part) + 2 < room)
-        snprintf(e->cause + used, room, "%s%s", used ? "; " : "", part);
-}
-
-/* The strongest part first. */
-static void tell(struct explanation *e)
-{
-    char changes[sizeof(e->cause)], slice[512] = "", feature[200] = "";
-    explained_changes_tell(&e->changes, changes, sizeof(changes));
-    tell_slice(e, slice, sizeof(slice));
-    tell_feature(e, feature, sizeof(feature));
-    append(e, changes);
-    append(e, slice);
-    append(e, feature);
 }
 
 /* --- all of it --- */
@@ -357,7 +293,7 @@ int explain_read(struct store *store, const struct config *config,
     if (rc)
         explanation_finish(out);
     else
-        tell(out);
+        explanation_tell(out);
     return rc;
 }
 
@@ -384,7 +320,7 @@ int explain_cause(struct store *store, const struct config *config,
         return rc;
     char feature[200] = "";
     if (!query->metric && explanation.changes.n == 0) /* the features are what it is about */
-        tell_feature(&explanation, feature, sizeof(feature));
+        explanation_tell_feature(&explanation, feature, sizeof(feature));
     snprintf(out, n, "%s", feature[0] ? feature : explanation.cause);
     explanation_finish(&explanation);
     return 0;

@@ -58,7 +58,8 @@ enum explain_by {
 const char *explain_by_name(enum explain_by by);
 
 struct explained_feature {
-    const char *name; /* borrowed from the explanation's model */
+    const char *name;                      /* borrowed from the explanation's model */
+    const struct reference_feature *known; /* the same; NULL: not in the reference */
     struct drift_feature drift;
     struct rate_change missing, invalid;
     enum explain_by by; /* what of it is strongest */
@@ -71,7 +72,8 @@ struct explanation {
     char metric[320];
     struct metric_value before, now;
     int64_t from_ms, to_ms, before_from_ms, before_to_ms;
-    double change; /* now - before; NaN where a side has no value: then there are no slices */
+    double change;  /* now - before; NaN where a side has no value: then there are no slices */
+    bool of_labels; /* the metric is of the predictions that have their label */
     struct explained_slice *slices; /* largest |contribution| first */
     size_t n_slices;
     struct explained_feature *features; /* largest effect first */

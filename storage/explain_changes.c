@@ -78,6 +78,26 @@ static void keep_first_of_streams(struct explained_changes *changes)
     changes->n = n;
 }
 
+static bool is_input(const struct explained_change *change)
+{
+    return change->of_feature && change->name[0] != '@';
+}
+
+/* What a model is given moves what it makes of it: an input that had begun when the first mover
+   was found comes before it, though a detector of the score may be the quicker one. */
+static void put_input_first(struct explained_changes *changes)
+{
+    struct explained_change *rows = changes->rows;
+    size_t i = 0;
+    while (i < changes->n && !is_input(&rows[i]))
+        i++;
+    if (i == 0 || i == changes->n || rows[i].began_ms > rows[0].at_ms)
+        return;
+    const struct explained_change input = rows[i];
+    memmove(&rows[1], &rows[0], i * sizeof(*rows));
+    rows[0] = input;
+}
+
 int explained_changes_read(struct store *store, const struct change_query *query,
                            struct explained_changes *out, struct err *err)
 {
@@ -94,6 +114,7 @@ int explained_changes_read(struct store *store, const struct change_query *query
     }
     qsort(out->rows, out->n, sizeof(*out->rows), by_start);
     keep_first_of_streams(out);
+    put_input_first(out);
     return 0;
 }
 

@@ -187,6 +187,9 @@ static void write_point(struct buf *out, const struct profile_point *point,
     out_key_double(out, "threshold", verdict->threshold);
     out_key_double(out, "p_value", verdict->p_value);
     out_key_double(out, "q_value", verdict->q_value);
+    out_key_double(out, "effect", drift_effect(verdict));
+    if (drift_by_p(verdict))
+        out_key_string(out, "threshold_of", "p_value");
     out_key_bool(out, "drifted", verdict->drifted);
     if (point->partial)
         out_key_bool(out, "partial", true);

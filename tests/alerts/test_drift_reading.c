@@ -136,7 +136,8 @@ static void a_shifted_feature_is_an_alarm_once_its_window_is_whole(void **state)
     assert_int_equal(bad.start_ms, START + HOUR);
     assert_int_equal(bad.n, N_VALUES);
     assert_float_equal(bad.value, 0.3, 1e-2);
-    assert_true(strncmp(bad.why, "1 of 2 features drifted; the strongest is income: ks ", 53) == 0);
+    assert_true(
+        strncmp(bad.why, "1 of 2 features drifted; the strongest input is income: ks ", 59) == 0);
 }
 
 static void one_feature_and_a_share_of_them_are_judged_by_themselves(void **state)

@@ -95,7 +95,7 @@ export async function what_moved_stands_first_and_its_distributions_are_open({ p
     const income = row(page, /^income$/).locator("td[data-level]");
     const marks = await income.evaluateAll((cells) => cells.map((cell) => cell.querySelector("i") !== null));
     assert.equal(marks.lastIndexOf(false), marks.length - 1 - (HOURS - MOVES_AT), "marked from the hour it moved");
-    assert.match(await income.last().getAttribute("aria-label"), /^income, .*: (ks|psi|js_distance|wasserstein_norm|hellinger) 0\.\d+, [\d.]+ × its threshold, drifted, n 240$/);
+    assert.match(await income.last().getAttribute("aria-label"), /^income, .*: (ks|psi|js_distance|wasserstein_norm|hellinger) 0\.\d+ is [\d.]+ × its threshold [\d.]+, drifted, n 240$/);
     assert.match(await page.locator(".notes").textContent(), /^Compared with reference [0-9a-f]{16}, 4,000 events, set by the API/);
     await shot(page, "drift");
     assert.deepEqual(await axe(), []);

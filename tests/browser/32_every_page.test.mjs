@@ -158,7 +158,7 @@ export async function the_alert_on_it_fires_when_that_window_ends({ page, open, 
     await open_signed_in(page, open, "/#/alerts", ".alert");
 
     const alert = page.locator(".alert", { hasText: "car-value-moved" });
-    assert.match(await alert.textContent(), /the strongest is car_value: ks 0\.4/);
+    assert.match(await alert.textContent(), /the strongest input is car_value: ks 0\.4/);
     const { items: [{ since }] } = await daemon.get("/alerts");
     assert.equal(since, drifted.end);
     assert.equal(await alert.locator("time").first().getAttribute("title"), `${new Date(since).toISOString().replace(".000", "")} (UTC)`);

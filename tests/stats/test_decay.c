@@ -64,28 +64,12 @@ static void slices_add_up_to_the_whole_change(void **state)
     assert_true(near(slices[0].within, -0.3 * 0.625, 1e-12));
 }
 
-static void features_are_ranked_by_how_far_beyond_their_threshold(void **state)
-{
-    (void)state;
-    struct explain_feature features[] = {
-        {"income", 0.2, 0.1, 1e-9, 0, 0},
-        {"empty", (double)NAN, 0.1, (double)NAN, 0, 0},
-        {"city", 0.6, 0.1, 1e-30, 0, 0},
-    };
-    explain_features(features, 3);
-    assert_string_equal(features[0].name, "city");
-    assert_true(near(features[0].effect, 6, 1e-12) && near(features[0].share, 0.75, 1e-12));
-    assert_string_equal(features[2].name, "empty");
-    assert_true(features[2].share == 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_steady_rise_is_a_trend),
         cmocka_unit_test(a_decline_with_ties_equals_scipys_slope),
         cmocka_unit_test(slices_add_up_to_the_whole_change),
-        cmocka_unit_test(features_are_ranked_by_how_far_beyond_their_threshold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

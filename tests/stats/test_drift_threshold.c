@@ -450,7 +450,9 @@ static void evidentlys_choice_of_test_goes_by_rows_kind_and_values(void **state)
         struct drift_verdict z = evidently_of(two, two_now, 2, feature);
         assert_true(fabs(fabs(z.statistic) - 0.06 / sqrt(0.42 * 0.58 * 0.003)) < 1e-12);
         assert_true(fabs(z.p_value - 2 * normal_sf(0.06 / sqrt(0.42 * 0.58 * 0.003))) < 1e-12);
-        assert_true(z.drifted);
+        assert_string_equal(z.method, "z");
+        assert_true(z.drifted && drift_by_p(&z));
+        assert_true(fabs(drift_effect(&z) - log(z.p_value) / log(0.05)) < 1e-12);
 
         struct drift_verdict js = evidently_of(three_more, three_now, 3, feature);
         assert_string_equal(js.method, "js_distance");
@@ -461,9 +463,11 @@ static void evidentlys_choice_of_test_goes_by_rows_kind_and_values(void **state)
     struct drift_verdict ks = evidently_of(six, few, 6, 0);
     assert_string_equal(ks.method, "ks"); /* 1,000 rows, six values */
     assert_true(ks.threshold == 0.05 && !ks.drifted && ks.p_value > 0.9);
+    assert_true(drift_effect(&ks) < 0.1);
     struct drift_verdict distance = evidently_of(six_more, few, 6, 0);
     assert_string_equal(distance.method, "wasserstein_norm"); /* a row more */
     assert_true(distance.threshold == 0.1 && isnan(distance.p_value));
+    assert_true(!drift_by_p(&distance) && drift_effect(&distance) == distance.statistic / 0.1);
     assert_string_equal(evidently_of(six_more, few, 6, 1).method, "js_distance");
 }
 

@@ -57,8 +57,14 @@ function better_window(answer, { range, window }) {
 function reading(point, statistic) {
     if (!point || point.n === 0) return { value: null, ratio: null };
     if (statistic !== of_method) return { value: point[statistic] ?? null, ratio: null };
-    const ratio = point.statistic !== null && point.threshold > 0 ? point.statistic / point.threshold : null;
-    return { value: ratio, ratio };
+    return { value: point.effect, ratio: point.effect };
+}
+
+// "ks 0.18 is 2.9 × its threshold 0.0615"; a threshold of p: "chi2 12.3, p 0.002, is 2.1 × its threshold p 0.05".
+function statistic_text(point) {
+    const of_p = point.threshold_of === "p_value";
+    const beyond = point.effect === null ? "" : ` is ${times(point.effect)} × its threshold ${of_p ? "p " : ""}${format.value(point.threshold, "number")}`;
+    return `${point.method} ${format.value(point.statistic, "number")}${of_p ? `, p ${p_text(point.p_value)},` : ""}${beyond}`;
 }
 
 const times = (ratio) => (ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(ratio < 1 ? 2 : 1));
@@ -73,7 +79,7 @@ function words(point, statistic) {
     if (!point || point.n === 0) return "no value in this window";
     const parts = [];
     if (statistic !== of_method) parts.push(`${statistic} ${format.value(point[statistic] ?? null, "number")}`);
-    if (point.statistic !== null && point.method) parts.push(`${point.method} ${format.value(point.statistic, "number")}${point.threshold > 0 ? `, ${times(point.statistic / point.threshold)} × its threshold` : ""}`);
+    if (point.statistic !== null && point.method) parts.push(statistic_text(point));
     parts.push(point.drifted ? "drifted" : point.why ? `not judged: ${point.why}` : "not drifted", `n ${format.count(point.n)}`);
     return parts.join(", ");
 }
@@ -284,7 +290,7 @@ class Page {
     draw_detail(d) {
         const { shown } = this, { point } = shown, focus = document.activeElement?.id;
         const verdict = point.n === 0 ? ["idle", "no value"] : point.drifted ? ["bad", "drifted"] : point.statistic === null ? ["idle", "not judged"] : ["good", "as the reference"];
-        const said = point.n > 0 && point.statistic !== null && point.method ? `${point.method} ${format.value(point.statistic, "number")}${point.threshold > 0 ? ` is ${times(point.statistic / point.threshold)} × its threshold ${format.value(point.threshold, "number")}` : ""}${point.q_value !== null ? `, q ${p_text(point.q_value)}` : ""}` : point.why ?? "";
+        const said = point.n > 0 && point.statistic !== null && point.method ? `${statistic_text(point)}${point.q_value !== null ? `, q ${p_text(point.q_value)}` : ""}` : point.why ?? "";
         const table = quantiles(d);
         const log = () => { this.log = !this.log; this.draw_detail(d); document.getElementById("log-y")?.focus(); };
         replace(this.detail,
