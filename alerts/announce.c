@@ -58,7 +58,7 @@ static char *print(const struct telling *telling, const char *group_key)
     notice_group_id(id, group_key);
     struct buf page;
     buf_init(&page, 16 * 1024);
-    page_url_model(&page, telling->alerts->url, news->model, news->version);
+    page_url_release(&page, telling->alerts->url, news->name);
     json_t *url = json_stringn(page.size ? (const char *)page.data : "", page.size);
     buf_finish(&page);
     json_t *labels = json_pack("{s:s,s:s}", "experiment", news->name, "model", news->model);

@@ -41,6 +41,7 @@ static void say(struct watching *watching, const char *name, const char *what, c
     snprintf(why, n, "experiment %.100s %s%s%.150s", name, what, *reason ? ": " : "", reason);
     why[text_fit(why, n - 1)] = '\0';
     watching->out->sight = SIGHT_BAD;
+    snprintf(watching->out->experiment, sizeof(watching->out->experiment), "%s", name);
 }
 
 /* What holds now stands in the last verdict. */

@@ -32,16 +32,71 @@ static void write_param(struct buf *out, const char *name, const char *value)
     write_escaped(out, value);
 }
 
-void page_url_model(struct buf *out, const char *url, const char *model, const char *version)
+void page_url_release(struct buf *out, const char *url, const char *experiment)
 {
     if (!*url)
         return;
     buf_text(out, url);
+    buf_text(out, "/#/releases");
+    if (*experiment)
+        buf_text(out, "/");
+    write_escaped(out, experiment);
+}
+
+static const char *experiment_of(const struct alert_rule *rule, const struct reading *reading)
+{
+    bool any = strcmp(rule->experiment, "any") == 0;
+    return reading->experiment[0] ? reading->experiment : any ? "" : rule->experiment;
+}
+
+/* As the Drift page names its rows. */
+static const char *row_of(const char *feature)
+{
+    bool together = feature && (strcmp(feature, "@multivariate") == 0 ||
+                                strcmp(feature, "@domain_classifier") == 0);
+    return together ? "all features together" : feature;
+}
+
+static bool shows_features(const struct alert_rule *rule)
+{
+    return rule->kind == RULE_DRIFT || rule->kind == RULE_QUALITY;
+}
+
+/* The page of the model that shows it, with what is to be looked at there; windows and slices are
+   the same on both. */
+static void write_page(struct buf *out, const struct alert_rule *rule)
+{
+    char window[TEXT_DURATION_BYTES];
     buf_text(out, "/#/models/");
-    write_escaped(out, model);
-    if (version && *version) {
-        buf_text(out, "?version=");
-        write_escaped(out, version);
+    write_escaped(out, rule->model);
+    buf_text(out, shows_features(rule) ? "/drift?window=" : "?window=");
+    buf_text(out, duration_print(window, rule->window_ms));
+    if (rule->kind == RULE_QUALITY)
+        buf_text(out, rule->quality == QUALITY_MISSING ? "&statistic=missing_rate"
+                                                       : "&statistic=invalid_rate");
+    write_param(out, "&metrics=", rule->metric);
+    write_param(out, "&feature=", row_of(rule->feature));
+    write_param(out, "&version=", rule->version);
+}
+
+static void write_model(struct buf *out, const struct alert_rule *rule,
+                        const struct reading *reading)
+{
+    char slice[512];
+    int64_t length_ms = reading->end_ms - reading->start_ms;
+    snprintf(slice, sizeof(slice), "%s", rule->slice ? rule->slice : "");
+    char *equals = strchr(slice, '=');
+    if (equals)
+        *equals = ':';
+    write_page(out, rule);
+    write_param(out, "&segment=", slice);
+    buf_text(out, "&from=");
+    buf_decimal(out, reading->start_ms - 11 * length_ms);
+    buf_text(out, "&to=");
+    buf_decimal(out, reading->end_ms);
+    if (shows_features(rule)) {
+        buf_text(out, "&at=");
+        buf_decimal(out, reading->start_ms);
     }
 }
 
@@ -50,25 +105,13 @@ void page_url_alert(struct buf *out, const char *url, const struct alert_rule *r
 {
     if (!*url)
         return;
-    if (!rule->model) {
-        buf_printf(out, "%s/#/alerts", url);
+    if (rule->kind == RULE_EXPERIMENT) {
+        page_url_release(out, url, experiment_of(rule, reading));
         return;
     }
-    char window[TEXT_DURATION_BYTES], slice[512];
-    int64_t length_ms = reading->end_ms - reading->start_ms;
-    snprintf(slice, sizeof(slice), "%s", rule->slice ? rule->slice : "");
-    char *equals = strchr(slice, '=');
-    if (equals)
-        *equals = ':';
-    bool of_features = rule->kind == RULE_DRIFT || rule->kind == RULE_QUALITY;
-    page_url_model(out, url, rule->model, NULL);
-    buf_text(out, of_features ? "/drift?window=" : "?window=");
-    buf_text(out, duration_print(window, rule->window_ms));
-    write_param(out, "&metrics=", rule->metric);
-    write_param(out, "&version=", rule->version);
-    write_param(out, "&segment=", slice);
-    buf_text(out, "&from=");
-    buf_decimal(out, reading->start_ms - 11 * length_ms);
-    buf_text(out, "&to=");
-    buf_decimal(out, reading->end_ms);
+    buf_text(out, url);
+    if (rule->model)
+        write_model(out, rule, reading);
+    else
+        buf_text(out, rule->kind == RULE_LAG ? "/#/system" : "/#/alerts");
 }

@@ -43,6 +43,7 @@ struct reading {
     char why[320];            /* one sentence: what was compared with what */
     char confidence[128];     /* how sure it is; "" when there is nothing to say */
     char cause[320];          /* what moved, where the reading itself knows */
+    char experiment[160];     /* the one that it is about; "": none */
     bool untold;              /* `why` is written by reading_tell, for the few that are told */
 };
 

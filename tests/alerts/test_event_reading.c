@@ -158,6 +158,7 @@ static void a_transition_is_an_alarm_for_the_length_of_its_window(void **state)
     struct reading reading = look(site, "rolled", START + 2 * MINUTE);
     assert_int_equal(reading.sight, SIGHT_BAD);
     assert_string_equal(reading.why, "experiment a was rolled back: guardrail error_rate: harm");
+    assert_string_equal(reading.experiment, "a");
     assert_int_equal(look(site, "other", START + 2 * MINUTE).sight, SIGHT_CLEAR);
     assert_int_equal(look(site, "promoted", START + 2 * MINUTE).sight, SIGHT_CLEAR);
     assert_int_equal(look(site, "rolled", START + MINUTE + HOUR).sight, SIGHT_CLEAR); /* over */

@@ -297,6 +297,21 @@ export async function keys_move_one_cross_hair_and_files_hold_the_looks({ page, 
     check();
 }
 
+export async function words_in_charts_have_their_size_however_many_stand_side_by_side({ page, open }) {
+    const check = strict(page);
+    for (const width of [900, 1280, 1440, 1920]) {
+        await page.setViewportSize({ width, height: 900 });
+        await open_release(page, open, "churn-v4");
+        await page.locator(".charts .over-time").first().waitFor();
+        await page.waitForFunction(() => [...document.querySelectorAll(".over-time")].every((box) => {
+            const scale = box.getBoundingClientRect().width / box.viewBox.baseVal.width;
+            return scale > 0.95 && scale < 1.1;
+        }));
+        await page.goto("about:blank");
+    }
+    check();
+}
+
 export async function the_dark_and_a_phone_show_it_all({ page, open, axe }) {
     const check = strict(page);
     await page.emulateMedia({ colorScheme: "dark" });

@@ -55,6 +55,53 @@ export async function a_phone_shows_every_page_without_scrolling_sideways({ page
     check();
 }
 
+// A4 less its margins, by a browser in its dark theme.
+export async function what_is_printed_is_whole_and_on_white_and_says_where_it_is_from({ page, open, address }) {
+    const check = strict(page);
+    await page.emulateMedia({ colorScheme: "dark", media: "screen" });
+    for (const one of pages) {
+        await visit(page, open, one);
+        await page.setViewportSize({ width: 703, height: 1000 });
+        await page.emulateMedia({ media: "print" });
+        await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+
+        const paper = await page.evaluate(() => {
+            const light = (colour) => colour.match(/[\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3;
+            const main = document.querySelector("main"), edge = main.getBoundingClientRect().right + 1, style = getComputedStyle(main);
+            const cut = [...main.querySelectorAll("td, th, canvas, svg, .badge")].filter((e) => e.getClientRects().length && !e.closest(".unseen") && e.getBoundingClientRect().right > edge);
+            return { ink: light(style.color), scheme: getComputedStyle(document.documentElement).colorScheme, cut: cut.map((e) => e.outerHTML.slice(0, 80)), said: document.getElementById("printed").textContent };
+        });
+
+        assert.deepEqual(paper.cut, [], one[0]);
+        assert.ok(paper.ink < 80 && paper.scheme === "light", `${one[0]}: ${paper.ink} ${paper.scheme}`);
+        assert.ok(paper.said.includes(`${address}${one[0]}`) && /printed \d+ \w+ \d\d:\d\d, .*Z \(UTC\)$/.test(paper.said), paper.said);
+        assert.ok(await page.locator(".top").isHidden());
+        await page.emulateMedia({ media: "screen" });
+        await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+        assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme), "dark");
+        await page.setViewportSize({ width: 1280, height: 900 });
+    }
+    check();
+}
+
+export async function wide_screens_are_used_and_nothing_stands_out({ page, open }) {
+    const check = strict(page);
+    for (const width of [768, 1024, 1366, 1440, 1536, 1920, 2560]) {
+        await page.setViewportSize({ width, height: 900 });
+        for (const one of pages) {
+            await visit(page, open, one);
+            await fits(page);
+            const [content, out] = await page.evaluate(() => {
+                const main = document.querySelector("main"), { paddingLeft, paddingRight } = getComputedStyle(main), { width: w, right } = main.getBoundingClientRect();
+                return [w - parseFloat(paddingLeft) - parseFloat(paddingRight), [...main.children].filter((e) => e.getBoundingClientRect().right > right - parseFloat(paddingRight) + 1).map((e) => e.className)];
+            });
+            assert.deepEqual(out, [], `${one[0]} at ${width}`);
+            assert.equal(content, Math.min(width, 1880) - 40, `${one[0]} at ${width}`);
+        }
+    }
+    check();
+}
+
 export async function every_time_tells_utc_on_hover({ page, open }) {
     const check = strict(page);
     for (const one of pages) {

@@ -1,6 +1,6 @@
 // What fires, who looks after it, what is silenced, and whether anybody was told.
 import { get, send, session } from "./api.js";
-import { condition_of, model_link, segment_of, severities, severity_badge, value_of } from "./alerts_list.js";
+import { condition_of, model_link, release_hash, segment_of, severities, severity_badge, value_of } from "./alerts_list.js";
 import { ago, background, facts_of, measured, releases_of, slice_text } from "./attention.js";
 import { h, plain_table, redraw, replace, settle } from "./dom.js";
 import { NOW, SOON, follow } from "./follow.js";
@@ -113,7 +113,8 @@ class Page {
             h("div", { class: "actions" },
                 firing && !alert.acked_by ? h("button", { type: "button", id: `ack-${alert.id}`, disabled: !this.may, "aria-label": `Acknowledge ${alert.rule}`, onclick: ack }, "Acknowledge") : null,
                 h("button", { type: "button", id: `silence-${alert.id}`, disabled: !this.may, "aria-label": `Silence ${alert.rule}`, onclick: () => this.ask_silence(matchers_of(data)) }, "Silence…"),
-                data.model ? h("a", { href: model_link(data), "aria-label": `See the chart of ${alert.rule}` }, "See the chart") : null),
+                data.model ? h("a", { href: model_link(data), "aria-label": `See the chart of ${alert.rule}` }, "See the chart") : null,
+                release_hash(data) ? h("a", { href: release_hash(data), "aria-label": `See the release of ${alert.rule}` }, "See the release") : null),
             said);
     }
 

@@ -44,6 +44,9 @@ export function condition_of(rule) {
     return [what, bounds, rule.window > 0 ? `over ${format.span_name(rule.window)}` : "", rule.for > 0 ? `for ${format.duration(rule.for)}` : ""].filter(Boolean).join(" ");
 }
 
+// The release that an alert is about, as its message links to it; null: it is about none.
+export const release_hash = (data) => /#\/releases.*$/.exec(data.url ?? "")?.[0] ?? null;
+
 // The Model page on the alert's metric, version and slice: from well before it went bad up to now,
 // or, once it is over (`until`), to its end; of drift, the Drift page as the message has it.
 export function model_link(data, until = null) {

@@ -3,6 +3,7 @@ import { get, session, sign_out } from "./api.js";
 import { h, replace } from "./dom.js";
 import { on_change, reconnect, start } from "./live.js";
 import { is_dark } from "./palette.js";
+import { ready_for_paper } from "./print.js";
 import { href, read } from "./route.js";
 import { ask_token } from "./sign_in.js";
 import { failed } from "./states.js";
@@ -163,5 +164,6 @@ on_change((event) => {
 });
 theme_button();
 keyboard();
+ready_for_paper();
 addEventListener("hashchange", () => { if (begun && !signing_in) show(); });
 enter();

@@ -1,6 +1,6 @@
 // What is wrong now, the worst first: what fires, where, since when, by how much and how sure, where it
 // comes from, and whether the release behind it was taken back.
-import { model_link, segment_of, severities, severity_badge, value_of } from "./alerts_list.js";
+import { model_link, release_hash, segment_of, severities, severity_badge, value_of } from "./alerts_list.js";
 import { h } from "./dom.js";
 import * as format from "./format.js";
 import { is_held, release_link, state_badge } from "./release_parts.js";
@@ -41,6 +41,7 @@ function alert_line(alert, experiments) {
     return h("li", { class: alert.severity },
         h("p", { class: "attention-head" }, severity_badge(alert.severity), h("b", {}, alert.rule),
             data.model ? h("a", { href: model_link(data) }, data.model) : null, slice ? h("span", {}, slice) : null,
+            release_hash(data) ? h("a", { href: release_hash(data) }, "see the release") : null,
             h("span", {}, measured(data) ?? data.summary), h("span", { class: "range" }, "since ", ago(alert.since)),
             alert.acked_by ? h("span", { class: "range" }, `acknowledged by ${alert.acked_by}`) : null, releases_of(data, experiments)),
         background(data));

@@ -7,7 +7,7 @@ import { SOON, follow } from "./follow.js";
 import * as format from "./format.js";
 import { explain_part } from "./explain.js";
 import { HeatMap } from "./heatmap.js";
-import { is_too_fine } from "./model.js";
+import { choices_of, is_too_fine } from "./model.js";
 import { change, read } from "./route.js";
 import { save_buttons } from "./save.js";
 import { failed } from "./states.js";
@@ -164,7 +164,7 @@ class Page {
         settle(this.controls,
             h("div", { class: "segmented", role: "group", "aria-label": "Range" }, ranges.map((r) => h("button", { type: "button", id: `range-${r}`, "aria-pressed": String(!v.fixed && v.range === format.span_ms(r)), onclick: () => change({ range: r === "24h" ? "" : r, from: "", to: "", at: "" }) }, r))),
             v.fixed ? h("button", { type: "button", class: "chip", title: "Back to the newest", onclick: () => change({ from: "", to: "" }) }, `${format.time(v.from)} – ${format.time(v.to)} ✕`) : null,
-            select("window", "Window", "window", [option("", `auto (${format.span_name(v.auto)})`, p.window), windows.map((w) => option(w, w, p.window))]),
+            select("window", "Window", "window", [option("", `auto (${format.span_name(v.auto)})`, p.window), choices_of(windows, p.window).map((w) => option(w, w, p.window))]),
             select("statistic", "Colour", "statistic", choices.map((s) => option(s === of_method ? "" : s, s === of_method ? "statistic ÷ threshold" : s, p.statistic))),
             this.model.versions.length > 1 || p.version ? select("version", "Version", "version", [option("", "all together", p.version), this.model.versions.map((s) => option(s, s, p.version))]) : null,
             this.slices.length ? select("segment", "Slice", "segment", [option("", "everything", p.segment), this.slices.map((s) => option(s.segment, `${s.key} = ${s.value}`, p.segment))]) : null,

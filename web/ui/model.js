@@ -20,7 +20,7 @@ import { by_clock, since_release } from "./time_axis.js";
 const { MINUTE, HOUR, DAY } = format;
 const ranges = ["1h", "6h", "24h", "3d", "7d", "30d", "90d"];
 const windows = ["1m", "5m", "15m", "1h", "6h", "1d"];
-const MAX_POINTS = 170;
+const MAX_POINTS = 170, MOST_POINTS = 1500;
 const ended = { rollback: "rolled back", promote: "promoted" };
 
 export const name = (parts) => parts[1];
@@ -28,8 +28,17 @@ export const name = (parts) => parts[1];
 const up = (ms, to) => Math.ceil(ms / to) * to;
 const down = (ms, to) => Math.floor(ms / to) * to;
 
+// What can be chosen, with what the address asks for: an alert's window may be any.
+export const choices_of = (usual, asked) => (!asked || usual.includes(asked) ? usual : [...usual, asked]);
+
 // Older data is only kept by the hour, then by the day: was the answer asked for in shorter windows?
 export const is_too_fine = (answer) => answer.incomplete_reasons.some((reason) => reason.includes("ask for a longer window"));
+
+// The step with which a window that was asked for ends where it ended when an alert looked: at any minute.
+function ending({ from, to, window }, range, finest, auto) {
+    const exact = windows.map(format.span_ms).filter((w) => w >= finest && w <= auto && Number(to) % w === 0 && range / w <= MOST_POINTS);
+    return from && window ? exact.at(-1) ?? auto : auto;
+}
 
 // From the URL and the newest complete time to what the API is asked; by itself in no shorter windows than `finest`.
 export function view_of(params, complete, finest = MINUTE) {
@@ -37,7 +46,7 @@ export function view_of(params, complete, finest = MINUTE) {
     const range = fixed ? Number(params.to) - Number(params.from) : (format.span_ms(params.range) ?? DAY);
     const auto = windows.map(format.span_ms).find((w) => w >= finest && range / w <= MAX_POINTS) ?? DAY;
     const window = format.span_ms(params.window) ?? auto;
-    const step = Math.min(auto, window); // a longer window than the step rolls
+    const step = Math.min(ending(params, range, finest, auto), window); // a longer window than the step rolls
     const end = up(fixed ? Number(params.to) : (complete ?? Date.now()) + 1, step);
     const to = fixed ? end : Math.max(end, window);
     const from = fixed ? down(Number(params.from), step) : Math.max(0, to - up(range, step));
@@ -195,7 +204,7 @@ class Page {
             this.choose_axis(),
             v.fixed ? h("button", { type: "button", class: "chip", title: "Back to the newest", onclick: () => change({ from: "", to: "" }) }, `${format.time(v.shown_from)} – ${format.time(v.to)} ✕`) : null,
             h("label", {}, "Window ", h("select", { id: "window", onchange: (e) => change({ window: e.target.value }) },
-                option("", `auto (${format.span_name(v.auto)})`, p.window ?? ""), windows.map((w) => option(w, w, p.window)))),
+                option("", `auto (${format.span_name(v.auto)})`, p.window ?? ""), choices_of(windows, p.window).map((w) => option(w, w, p.window)))),
             this.known_slices.length ? h("label", {}, "Slice ", h("select", { id: "segment", onchange: (e) => change({ segment: e.target.value }) },
                 option("", "everything", p.segment ?? ""), this.known_slices.map((s) => option(s.segment, `${s.key} = ${s.value}`, p.segment)))) : null,
             this.add_metric(option),

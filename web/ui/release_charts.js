@@ -83,10 +83,17 @@ export class ReleaseCharts {
         this.draw_ramp(Math.max(300, this.width - 30));
         const { experiment, looks } = this.data;
         const metrics = looks.length ? experiment.metrics.map((m) => m.metric) : [];
-        const column = this.width < 900 ? this.width - 30 : (this.width - 12) / 2 - 30;
+        const column = this.column();
         replace(this.grid, metrics.map((metric) => this.metric_card(metric, Math.max(280, column))), looks.some((l) => known(l.srm)) ? [this.ratio_card(Math.max(280, column)), this.share_card(Math.max(280, column))] : null);
         this.move(this.at);
         if (had >= 0) this.element.querySelectorAll(".over-time")[had]?.focus({ preventScroll: true });
+    }
+
+    // The room for a drawing in one of the grid's columns; an empty grid is not laid out, one that is not on the page never.
+    column() {
+        if (!this.grid.childElementCount) this.grid.append(h("section", { class: "chart" }));
+        const width = parseFloat(getComputedStyle(this.grid).gridTemplateColumns);
+        return width > 0 ? width - 30 : this.width - 30; // less the card's padding and border
     }
 
     draw_ramp(width) {
@@ -121,7 +128,7 @@ export class ReleaseCharts {
 
     metric_card(metric, width) {
         const { experiment: e, looks, transitions } = this.data, height = 204, asked = asked_of(e, metric);
-        const head = (...tools) => h("header", {}, h("h2", {}, metric, h("small", {}, [asked?.role ?? "", meaning(metric)].filter(Boolean).join(" · "))), tools);
+        const head = (...tools) => h("header", {}, h("h2", {}, metric, " ", h("small", {}, [asked?.role ?? "", meaning(metric)].filter(Boolean).join(" · "))), tools);
         const points = looks.map((l) => ({ at: l.at, ...(l.metrics.find((m) => m.metric === metric) ?? { difference: null, lower: null, upper: null, status: "undefined" }) }));
         if (!points.some((p) => known(p.difference))) return h("section", { class: "chart", "aria-label": metric }, head(), h("p", { class: "chart-note" }, `Nothing to draw yet: ${this.why_nothing(metric)}.`));
         const last = points.findLast((p) => known(p.difference)) ?? points.at(-1);
