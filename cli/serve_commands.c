@@ -190,8 +190,9 @@ static int run_erasure(void *context, struct store *store, struct err *err)
     struct erasure *erasure = context;
     struct collector *collector = erasure->daemon->collector;
     struct collector_health health;
-    collector_forget(collector, erasure->model);
-    int rc = collector_commit_now(collector, err);
+    int rc = collector_forget(collector, erasure->model, err);
+    if (!rc)
+        rc = collector_commit_now(collector, err);
     collector_health(collector, &health);
     if (!rc && health.degraded)
         rc = err_set(err, ERR_FULL, "model %s: nothing can be written now", erasure->model);

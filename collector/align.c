@@ -93,7 +93,7 @@ static int take_look_alone(struct collector *collector, int64_t *next_ms, struct
 {
     int rc = changing_look(collector->changing, collector->look_ms, err);
     const bool new = collector->look_dirty || collector->unwritten || is_observed(collector) ||
-                     changing_has_found(collector->changing);
+                     changing_has_news(collector->changing);
     if (collector->look_dirty)
         collector->news_ms = collector->look_ms;
     if (!tells_looks(collector))

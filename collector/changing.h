@@ -15,7 +15,8 @@
  * Cost     nothing where a model has no `changes`
  * Owner    changing_new gives, changing_free takes; store is borrowed
  * Errors   -ENOMEM; what storage gives
- * Threads  the writer's
+ * Threads  the writer's; the detectors take what looks cover beside it (collector/detecting.h) and
+ *          are waited for where somebody needs what they found
  */
 #pragma once
 
@@ -29,7 +30,7 @@ int changing_new(struct changing **out, struct models *models, struct store *sto
                  struct err *err);
 void changing_free(struct changing *changing);
 
-/* Is any model's stream watched? Again when the configuration changes. */
+/* Is any model's stream watched? Again when the configuration changes, settled before. */
 void changing_configure(struct changing *changing, const struct config *config);
 bool changing_active(const struct changing *changing);
 
@@ -48,18 +49,22 @@ int changing_label(struct changing *changing, const struct fold_target *target, 
 int changing_outcome(struct changing *changing, const struct fold_target *target, struct view id,
                      int64_t ts_ms, struct view name, double value, struct err *err);
 
-/* The detectors take what waits. */
+/* The look covers what waits: the detectors take it, here or beside us. */
 int changing_look(struct changing *changing, int64_t look_ms, struct err *err);
+/* They have taken all that looks cover; nothing refers to references or to the configuration any
+   more: before either changes. */
+int changing_settle(struct changing *changing, struct err *err);
 /* What waits of that model is dropped. */
-void changing_forget(struct changing *changing, const char *model);
+int changing_forget(struct changing *changing, const char *model, struct err *err);
 /* Does anything wait for a look? */
 bool changing_waits(const struct changing *changing);
 
-/* Into the open transaction at each look: what was found. */
-bool changing_has_found(const struct changing *changing);
+/* Into the open transaction at each look: what was found. It is settled, too. */
+bool changing_has_news(
+    const struct changing *changing); /* perhaps: what was looked at may be news */
 int changing_write_found(struct changing *changing, struct err *err);
 void changing_found_written(struct changing *changing);
-/* Beside it, where that becomes durable: the detectors' states, and what waits. */
+/* Behind it, where that becomes durable: the detectors' states, and what waits. */
 bool changing_is_dirty(const struct changing *changing);
 int changing_write(struct changing *changing, struct err *err);
 void changing_written(struct changing *changing);

@@ -5,18 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/grow.h"
+
 static const char METRIC[] = "metric";
 static const char FEATURE[] = "feature";
 
-void watched_streams_init(struct watched_streams *streams, struct store *store)
+void watched_streams_init(struct watched_streams *streams, struct store *store,
+                          int (*settle)(void *context, struct err *err), void *context)
 {
-    *streams = (struct watched_streams){.store = store};
+    *streams = (struct watched_streams){.store = store, .settle = settle, .context = context};
 }
 
 static void watched_finish(struct watched *watched)
 {
     free(watched->outcomes);
-    free(watched->by_slot);
+    free(watched->slots);
     *watched = (struct watched){0};
 }
 
@@ -66,22 +69,33 @@ static int stored(struct watched_streams *streams, struct watched_stream *stream
     return change_stream_load(&stream->state, &in, err);
 }
 
+static int stream_room(struct watched_streams *streams, struct err *err)
+{
+    if (streams->n < streams->capacity)
+        return 0;
+    int rc = streams->settle(streams->context, err);
+    if (rc)
+        return rc;
+    size_t capacity = streams->capacity ? streams->capacity * 2 : 64;
+    struct watched_stream **more =
+        realloc(streams->streams, capacity * sizeof(struct watched_stream *));
+    if (!more)
+        return no_memory(err);
+    streams->streams = more;
+    streams->capacity = capacity;
+    return 0;
+}
+
 static int add(struct watched_streams *streams, struct series *series, const char *kind,
                struct view name, uint64_t hash, struct watched_stream **out, struct err *err)
 {
-    if (streams->n == streams->capacity) {
-        size_t capacity = streams->capacity ? streams->capacity * 2 : 64;
-        struct watched_stream **more =
-            realloc(streams->streams, capacity * sizeof(struct watched_stream *));
-        if (!more)
-            return no_memory(err);
-        streams->streams = more;
-        streams->capacity = capacity;
-    }
+    int rc = stream_room(streams, err);
+    if (rc)
+        return rc;
     struct watched_stream *stream = calloc(1, sizeof(*stream));
     char *copy = strndup(name.data, name.size);
-    int rc = stream && copy ? id_set_put(&streams->by_key, hash, (uint32_t)streams->n, err)
-                            : no_memory(err);
+    rc = stream && copy ? id_set_put(&streams->by_key, hash, (uint32_t)streams->n, err)
+                        : no_memory(err);
     if (rc) {
         free(stream);
         free(copy);
@@ -122,13 +136,12 @@ static int stream_of(struct watched_streams *streams, struct watched *watched,
                      (int)wish->name.size, wish->name.data);
     uint64_t hash = class_id(key, (size_t)n < sizeof(key) ? (size_t)n : sizeof(key) - 1);
     uint32_t at = id_set_find(&streams->by_key, hash);
-    int rc = 0;
-    if (at == ID_NONE)
-        rc = add(streams, watched->series, wish->kind, wish->name, hash, out, err);
-    else
-        *out = streams->streams[at];
+    int rc = at == ID_NONE ? add(streams, watched->series, wish->kind, wish->name, hash, out, err)
+                           : streams->settle(streams->context, err);
     if (rc)
         return rc;
+    if (at != ID_NONE)
+        *out = streams->streams[at];
     struct watched_stream *stream = *out;
     double expected = (double)watched->config->changes.expected_run_time;
     uint64_t reference = wish->kind == FEATURE ? watched->reference : 0;
@@ -287,34 +300,46 @@ static struct view name_of(const struct event *event, uint32_t slot, uint64_t na
 
 static int slot_room(struct watched *watched, uint32_t slot, struct err *err)
 {
-    if (slot < watched->n_slots)
-        return 0;
-    size_t n = slot + 16;
-    struct watched_stream **more = realloc(watched->by_slot, n * sizeof(struct watched_stream *));
-    if (!more)
-        return no_memory(err);
-    memset(more + watched->n_slots, 0, (n - watched->n_slots) * sizeof(struct watched_stream *));
-    watched->by_slot = more;
-    watched->n_slots = n;
-    return 0;
+    return slot < watched->n_slots
+               ? 0
+               : grow(&watched->slots, &watched->n_slots, slot + 1, sizeof(*watched->slots),
+                      "collector: features that are watched", err);
 }
 
-int watched_feature_new(struct watched_streams *streams, struct watched *watched, uint32_t slot,
-                        const struct event *event, struct watched_stream **out, struct err *err)
+static enum watched_values values_of(const struct watched_stream *stream)
+{
+    if (!stream->feature || stream->state.method == CHANGE_NOT_WATCHED)
+        return WATCHED_NONE;
+    return stream->feature->kind == PROFILE_CATEGORICAL ? WATCHED_CATEGORIES : WATCHED_NUMBERS;
+}
+
+static int ask_feature(struct watched_streams *streams, struct watched *watched, uint32_t slot,
+                       const struct event *event, struct err *err)
 {
     const struct profiling *profiling = &watched->series->version->model->profiling;
-    *out = NULL;
     int rc = slot_room(watched, slot, err);
-    if (rc)
+    if (rc || watched->slots[slot].values != WATCHED_UNASKED)
         return rc;
     const uint64_t name_id = profiling->features[slot].name_id;
-    const struct view name = name_of(event, slot, name_id);
-    if (!name.data)
-        return 0;
-    const struct wish wish = {
-        .kind = FEATURE, .name = name, .feature = reference_find(profiling->reference, name_id)};
-    rc = stream_of(streams, watched, &wish, &watched->by_slot[slot], err);
-    *out = watched->by_slot[slot];
+    const struct wish wish = {.kind = FEATURE,
+                              .name = name_of(event, slot, name_id),
+                              .feature = reference_find(profiling->reference, name_id)};
+    struct watched_stream *stream = NULL;
+    if (wish.name.data)
+        rc = stream_of(streams, watched, &wish, &stream, err);
+    if (!rc)
+        watched->slots[slot] = stream ? (struct watched_slot){stream->number, values_of(stream)}
+                                      : (struct watched_slot){.values = WATCHED_NONE};
+    return rc;
+}
+
+int watched_features(struct watched_streams *streams, struct watched *watched,
+                     const struct event *event, const struct profile_item *items, size_t n_items,
+                     struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n_items; i++)
+        rc = ask_feature(streams, watched, items[i].slot, event, err);
     return rc;
 }
 

@@ -8,7 +8,8 @@
  * Owner    watched_streams_finish frees all; store is borrowed; `feature` belongs to the model's
  *          reference
  * Errors   -ENOMEM; what storage gives
- * Threads  one
+ * Threads  the writer's. Another may be at the states of streams and read the rest of them
+ *          (collector/detecting.h): `settle` is called before either changes, so that it is done
  */
 #pragma once
 
@@ -34,6 +35,19 @@ struct watched_stream {
     struct change_stream state;
 };
 
+/* What of an event goes into a feature's stream. */
+enum watched_values {
+    WATCHED_UNASKED, /* not asked for yet */
+    WATCHED_NONE,
+    WATCHED_NUMBERS,
+    WATCHED_CATEGORIES
+};
+
+struct watched_slot {
+    uint32_t stream;
+    enum watched_values values;
+};
+
 struct watched {
     const struct config_model *config; /* that it was made by */
     struct series *series;
@@ -44,13 +58,15 @@ struct watched {
         struct watched_stream *stream;
     } * outcomes;
     size_t n_outcomes;
-    bool features;                   /* are watched at all */
-    struct watched_stream **by_slot; /* of the profile; NULL: not asked for yet */
+    bool features;              /* are watched at all */
+    struct watched_slot *slots; /* by slot of the profile */
     size_t n_slots;
 };
 
 struct watched_streams {
     struct store *store;
+    int (*settle)(void *context, struct err *err);
+    void *context;
     struct watched_stream **streams;
     size_t n, capacity;
     struct id_set by_key;
@@ -58,22 +74,20 @@ struct watched_streams {
     size_t n_series;
 };
 
-void watched_streams_init(struct watched_streams *streams, struct store *store);
+void watched_streams_init(struct watched_streams *streams, struct store *store,
+                          int (*settle)(void *context, struct err *err), void *context);
 void watched_streams_finish(struct watched_streams *streams);
 
 /* What is watched of a series whose model is (changing_watches). */
 int watched_of(struct watched_streams *streams, struct series *series, struct watched **out,
                struct err *err);
-/* The stream of a feature's slot that was not asked for before; `event` tells its name. *out NULL: it
-   has none. */
-int watched_feature_new(struct watched_streams *streams, struct watched *watched, uint32_t slot,
-                        const struct event *event, struct watched_stream **out, struct err *err);
-static inline int watched_feature(struct watched_streams *streams, struct watched *watched,
-                                  uint32_t slot, const struct event *event,
-                                  struct watched_stream **out, struct err *err)
+/* Of which values of an event's features there are streams, from then on; `items` of the event. */
+int watched_features(struct watched_streams *streams, struct watched *watched,
+                     const struct event *event, const struct profile_item *items, size_t n_items,
+                     struct err *err);
+static inline struct watched_slot watched_slot(const struct watched *watched, uint32_t slot)
 {
-    *out = slot < watched->n_slots ? watched->by_slot[slot] : NULL;
-    return *out ? 0 : watched_feature_new(streams, watched, slot, event, out, err);
+    return slot < watched->n_slots ? watched->slots[slot] : (struct watched_slot){0};
 }
 /* *out NULL: it is not watched any more. */
 int watched_by_key(struct watched_streams *streams, struct models *models,

@@ -428,9 +428,16 @@ void collector_stop(struct collector *collector)
     collector_wake(collector);
 }
 
-int collector_reload(struct collector *collector, const struct config *config, struct err *err)
+/* What came before is judged by what was there then. */
+static int settle(struct collector *collector, struct err *err)
 {
     int rc = panes_settle(collector->fold, err);
+    return rc ? rc : changing_settle(collector->changing, err);
+}
+
+int collector_reload(struct collector *collector, const struct config *config, struct err *err)
+{
+    int rc = settle(collector, err);
     if (!rc)
         rc = models_configure(collector->models, config, err);
     if (rc)
@@ -459,13 +466,13 @@ void collector_looks_while_observed(struct collector *collector, bool only)
 
 int collector_references_changed(struct collector *collector, struct err *err)
 {
-    int rc = panes_settle(collector->fold, err);
+    int rc = settle(collector, err);
     return rc ? rc : models_read_references(collector->models, collector->options.store, err);
 }
 
-void collector_forget(struct collector *collector, const char *model)
+int collector_forget(struct collector *collector, const char *model, struct err *err)
 {
-    changing_forget(collector->changing, model);
+    return changing_forget(collector->changing, model, err);
 }
 
 void collector_load_again(struct collector *collector)

@@ -130,7 +130,7 @@ int collector_references_changed(struct collector *collector, struct err *err);
 
 /* A model is about to be erased: what waits of it in memory is not written by the next commit. In a
  * call. */
-void collector_forget(struct collector *collector, const char *model);
+int collector_forget(struct collector *collector, const char *model, struct err *err);
 /* Something in storage was erased: all that is remembered is loaded from there again, before
  * anything else is taken. In a call, after collector_commit_now. */
 void collector_load_again(struct collector *collector);

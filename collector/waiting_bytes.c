@@ -33,8 +33,9 @@ static void save_streams(const struct watched_streams *streams, struct buf *out)
 /* Rates and categories have no value beside their place. */
 static void save_item(const struct waiting_item *item, struct buf *out)
 {
+    const float value = (float)item->value;
     uint32_t bits;
-    memcpy(&bits, &item->value, sizeof(bits));
+    memcpy(&bits, &value, sizeof(bits));
     buf_varint(out, (uint64_t)item->stream << 1 | (bits != 0));
     buf_u8(out, item->place);
     if (bits)

@@ -14,6 +14,7 @@
 #include "collector/waiting_events.h"
 #include "common/buf.h"
 
+/* All must have their places. */
 void waiting_save(const struct waiting_events *waiting, const struct watched_streams *streams,
                   struct buf *out);
 /* Adds to `waiting`; what is of a stream that is watched no longer, or not in that way, is left out. */

@@ -14,12 +14,6 @@ enum {
 };
 DEFINE_SORT(sort_rows, struct waiting_row, key)
 
-static unsigned __int128 key_of(int64_t ts_ms, uint64_t hash)
-{
-    const uint64_t ts = (uint64_t)ts_ms ^ UINT64_C(1) << 63; /* sorts as signed ones do */
-    return (unsigned __int128)ts << 64 | hash;
-}
-
 static int no_memory(struct err *err)
 {
     return err_set(err, -ENOMEM, "collector: no memory for what detectors of changes wait for");
@@ -52,16 +46,10 @@ static int item_room(struct waiting_events *events, size_t n, struct err *err)
     return 0;
 }
 
-int waiting_begin(struct waiting_events *events, int64_t ts_ms, uint64_t hash, size_t room,
-                  struct err *err)
+int waiting_make_room(struct waiting_events *events, size_t n_items, struct err *err)
 {
     int rc = row_room(events, err);
-    if (!rc)
-        rc = item_room(events, room, err);
-    if (!rc)
-        events->rows[events->n_rows] =
-            (struct waiting_row){key_of(ts_ms, hash), (uint32_t)events->n_items, 0};
-    return rc;
+    return rc ? rc : item_room(events, n_items, err);
 }
 
 /* Each partition's rows come in order: merges them, if they are no more runs than that. */
@@ -175,12 +163,13 @@ static size_t divide(struct waiting_row *rows, size_t n, unsigned __int128 key,
     return n_before;
 }
 
-int waiting_order(struct waiting_events *events, int64_t since_ms, struct err *err)
+int waiting_order(struct waiting_events *events, size_t from, size_t to, int64_t since_ms,
+                  struct err *err)
 {
-    struct waiting_row *const rows = events->rows;
-    struct waiting_row *const scratch = rows + events->row_capacity;
-    const size_t n = events->n_rows;
-    const size_t n_late = divide(rows, n, key_of(since_ms, 0), scratch);
+    struct waiting_row *const rows = events->rows + from;
+    struct waiting_row *const scratch = events->rows + events->row_capacity;
+    const size_t n = to - from;
+    const size_t n_late = divide(rows, n, waiting_key(since_ms, 0), scratch);
     order(rows, n_late, scratch);
     order(rows + n_late, n - n_late, scratch);
     int rc = 0;
@@ -191,6 +180,24 @@ int waiting_order(struct waiting_events *events, int64_t since_ms, struct err *e
             rc = join(events, &rows[i], next - i, err);
     }
     return rc;
+}
+
+void waiting_drop(struct waiting_events *events, size_t n)
+{
+    struct waiting_row *const rows = events->rows;
+    const size_t left = events->n_rows - n;
+    if (left == 0) {
+        waiting_clear(events);
+        return;
+    }
+    const uint32_t first = rows[n].first;
+    const struct waiting_row *const last = &rows[events->n_rows - 1];
+    events->n_items = last->first + last->n - first;
+    memmove(events->items, events->items + first, events->n_items * sizeof(*events->items));
+    memmove(rows, rows + n, left * sizeof(*rows));
+    for (size_t i = 0; i < left; i++)
+        rows[i].first -= first;
+    events->n_rows = left;
 }
 
 void waiting_clear(struct waiting_events *events)

@@ -193,7 +193,7 @@ static void erase(struct collector_bench *bench, const char *model)
 {
     struct err err = {0};
     struct erased erased;
-    collector_forget(bench->collector, model);
+    must(collector_forget(bench->collector, model, &err), &err);
     must(collector_commit_now(bench->collector, &err), &err);
     assert_int_equal(bench_number(bench, waits), 1);
     must(commit_begin(bench->store, &err), &err);

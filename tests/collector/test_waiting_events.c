@@ -74,7 +74,7 @@ static size_t taken_of(const struct waiting_events *events, uint32_t stream, str
             const struct waiting_item *item = &events->items[row->first + k];
             if (item->stream == stream)
                 out[n++] = (struct waiting){waiting_ts_ms(row), waiting_hash(row), stream,
-                                            item->value, item->place};
+                                            (float)item->value, item->place};
         }
     }
     return n;
@@ -91,7 +91,7 @@ static void assert_ordered_since(const struct waiting *waiting, size_t n, int64_
     qsort(sorted, n, sizeof(*sorted), in_order);
 
     add_rows(&events, waiting, n);
-    assert_int_equal(waiting_order(&events, since_ms, NULL), 0);
+    assert_int_equal(waiting_order(&events, 0, events.n_rows, since_ms, NULL), 0);
 
     size_t at = 0;
     for (uint32_t stream = 0; stream < N_STREAMS; stream++)
@@ -232,9 +232,9 @@ static void without_memory_nothing_else_is_lost(void **state)
     assert_int_equal(events.n_rows, 2);
 
     fault_malloc_at(1);
-    assert_int_equal(waiting_order(&events, 0, &err), -ENOMEM); /* no room to join them */
+    assert_int_equal(waiting_order(&events, 0, 2, 0, &err), -ENOMEM); /* no room to join them */
     fault_malloc_at(0);
-    assert_int_equal(waiting_order(&events, 0, &err), 0);
+    assert_int_equal(waiting_order(&events, 0, 2, 0, &err), 0);
     assert_int_equal(events.rows[0].n, 1025);
     waiting_finish(&events);
 }
