@@ -17,6 +17,7 @@
 #include "storage/audit.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
+#include "storage/estimates.h"
 #include "storage/lock.h"
 #include "storage/references.h"
 #include "storage/restore.h"
@@ -147,22 +148,64 @@ int references_check(const struct config *config, struct err *err)
     return 0;
 }
 
+static int load_named_file(struct store *store, const struct reference_load *load, const char *task,
+                           struct err *err)
+{
+    struct reference_loaded loaded = {0};
+    int rc = reference_make(load, task, &loaded, err);
+    if (!rc)
+        rc = reference_keep(store, load, &loaded, err);
+    reference_free(loaded.reference);
+    return rc;
+}
+
+static int withdraw(struct store *store, const struct reference_load *load, const char *fact,
+                    struct err *err)
+{
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_reference_withdrawn(store, load->model, "", clock_wall_ms(clock_system()), err);
+    if (!rc)
+        rc = commit_fact(store, fact, 0, err); /* the same file may be named again */
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    return rc;
+}
+
+/* The configuration names stored windows now: the file that it named before counts no longer. One
+   that somebody loaded since does. */
+static int withdraw_named_file(struct store *store, const struct reference_load *load,
+                               struct err *err)
+{
+    char fact[400], id[17];
+    int64_t last;
+    struct reference_mark newest;
+    fact_of(load, fact, sizeof(fact));
+    int rc = restore_fact(store, fact, &last, err);
+    if (rc)
+        return rc == RESTORE_NONE ? 0 : rc;
+    rc = reference_newest(store, load->model, NULL, &newest, err);
+    snprintf(id, sizeof(id), "%016" PRIx64, (uint64_t)last);
+    return rc || strcmp(newest.id, id) != 0 ? rc : withdraw(store, load, fact, err);
+}
+
 int references_of_config(struct store *store, const struct config *config, struct err *err)
 {
     int rc = 0;
     for (size_t i = 0; !rc && i < config->n_models; i++) {
         const struct config_model *model = &config->models[i];
-        struct reference_loaded loaded = {0};
-        struct reference_load load = {.config = config,
-                                      .model = model->name,
-                                      .path = model->reference.file,
-                                      .source = "file",
-                                      .of_config = true};
+        const struct config_reference *from = &model->reference;
+        const struct reference_load load = {.config = config,
+                                            .model = model->name,
+                                            .path = from->file,
+                                            .source = "file",
+                                            .of_config = true};
         if (load.path)
-            rc = reference_make(&load, model->task, &loaded, err);
-        if (!rc && loaded.reference)
-            rc = reference_keep(store, &load, &loaded, err);
-        reference_free(loaded.reference);
+            rc = load_named_file(store, &load, model->task, err);
+        else if (from->to_ms || from->version || from->trailing_ms)
+            rc = withdraw_named_file(store, &load, err);
     }
     return rc;
 }

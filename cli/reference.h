@@ -46,7 +46,8 @@ int reference_keep(struct store *store, const struct reference_load *load,
 
 /* For `assay check`: whether the files can be read. */
 int references_check(const struct config *config, struct err *err);
-/* `reference: {file: …}` of every model. */
+/* `reference:` of every model: files are loaded; where stored windows are named now, the file that
+   the configuration named before is withdrawn. */
 int references_of_config(struct store *store, const struct config *config, struct err *err);
 
 /* The answer of `reference load` and of PUT. */

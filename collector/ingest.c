@@ -361,6 +361,11 @@ static void decode(struct collector *collector, struct format *format,
         out->reason = REJECT_EMPTY;
         return;
     }
+    if (message->fault) {
+        out->reason = REJECT_NOT_JSON;
+        out->detail = message->fault;
+        return;
+    }
     out->event = message->event;
     if (!out->event) {
         out->event = &out->own;

@@ -1,6 +1,7 @@
 #include "collector/reference_file.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -226,14 +227,24 @@ static int refuse_nothing(const struct reference *reference, struct err *err)
                               (unsigned long long)reference->events);
 }
 
+static int refuse_no_prediction(const struct building *building, struct err *err)
+{
+    const struct reference_source *source = building->source;
+    return err_set(err, ERR_DATA,
+                   "reference: no prediction of model %s%s%s in it (%" PRIu64
+                   " events of other models or versions, %" PRIu64 " lines that are none)",
+                   source->model, source->version ? ", version " : "",
+                   source->version ? source->version : "", building->counts->others,
+                   building->counts->refused);
+}
+
 /* Both profiles in one, and the reference of it. */
 static int finish(struct building *building, struct reference **out, struct err *err)
 {
     struct profiling *profiling = &building->profiling;
     uint32_t n = profiling->layout.n_features;
     if (building->profile->events == 0)
-        return err_set(err, ERR_DATA, "reference: no prediction of model %s in it",
-                       building->source->model);
+        return refuse_no_prediction(building, err);
     AUTO_FREE struct profile_feature *features = calloc(n + 1, sizeof(*features));
     if (!features)
         return err_set(err, -ENOMEM, "reference: no memory");

@@ -37,6 +37,7 @@ struct message {
     const struct header *headers; /* only after want_headers() */
     size_t n_headers;
     struct event *event; /* already decoded (files), and its taker's to change; NULL: not yet */
+    const char *fault;   /* why it is no JSON, where the source knows (HTTP); NULL: unknown */
 };
 
 struct batch {

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,6 +21,7 @@
 enum {
     MAX_WAITING_BYTES = 32 << 20,
     MAX_ITEMS = 100000, /* of a body */
+    SHOWN_BYTES = 256,  /* of an array without an end */
     WAIT_SECONDS = 30,
     DETAIL_BYTES = 64,
 };
@@ -27,6 +29,7 @@ enum {
 struct item {
     const char *bytes;
     size_t size;
+    const char *fault; /* as in struct message */
     int64_t offset;
     enum taken taken;
     int reason;
@@ -40,7 +43,8 @@ struct request {
     int64_t arrived_ms;
     struct item *items;
     size_t n, capacity;
-    bool array;   /* a whole one: no event in it is no mistake */
+    bool array; /* a whole one: no event in it is no mistake */
+    char fault[DETAIL_BYTES];
     size_t given; /* items handed out */
     bool done;
     bool abandoned; /* nobody waits any more: free it when done */
@@ -115,8 +119,25 @@ static const char *value_end(const char *at, const char *end)
     return end;
 }
 
+/* What was cut off behind the last event is not known, and told as an item that is refused. */
+static int add_missing_end(struct request *request, const char *array, const char *end,
+                           struct err *err)
+{
+    const size_t size = (size_t)(end - array);
+    if (request->n == 0) /* an answer of its own: there is no event */
+        return 0;
+    snprintf(request->fault, sizeof(request->fault),
+             "the array has no end: ] is missing at byte %zu", (size_t)(end - request->body));
+    int rc = add_item(request, array, size < SHOWN_BYTES ? size : SHOWN_BYTES, err);
+    if (!rc)
+        request->items[request->n - 1].fault = request->fault;
+    return rc;
+}
+
+/* `at` is behind its [. */
 static int split_array(struct request *request, const char *at, const char *end, struct err *err)
 {
+    const char *array = at - 1;
     int rc = 0;
     while (!rc && at < end) {
         while (at < end && (is_space(*at) || *at == ','))
@@ -132,7 +153,7 @@ static int split_array(struct request *request, const char *at, const char *end,
         rc = add_item(request, at, (size_t)(next - at), err);
         at = next > at ? next : at + 1;
     }
-    return rc;
+    return rc ? rc : add_missing_end(request, array, end, err);
 }
 
 static int split_lines(struct request *request, const char *at, const char *end, struct err *err)
@@ -208,6 +229,7 @@ static size_t hand_out(struct source_http *self)
                 .offset = item->offset,
                 .timestamp_ms = request->arrived_ms,
                 .handle = item,
+                .fault = item->fault,
             };
         }
     }

@@ -90,7 +90,7 @@ static int find_part(struct store *store, const char *model, const char *version
     static const char sql[] =
         "SELECT reference, hash, bytes, why FROM reference_models WHERE part = ?3 AND reference = "
         "(SELECT seq FROM reference_states WHERE model = ?1 AND version IN ('', ?2) "
-        "ORDER BY version = '', seq DESC LIMIT 1)";
+        "AND withdrawn_ms IS NULL ORDER BY version = '', seq DESC LIMIT 1)";
     int rc = statement_get(store, sql, row, err);
     if (rc)
         return rc;
@@ -198,7 +198,8 @@ int reference_newest(struct store *store, const char *model, const char *version
                      struct reference_mark *out, struct err *err)
 {
     static const char sql[] = "SELECT seq, id, source FROM reference_states WHERE model = ?1 AND "
-                              "version IN ('', ?2) ORDER BY version = '', seq DESC LIMIT 1";
+                              "version IN ('', ?2) AND withdrawn_ms IS NULL "
+                              "ORDER BY version = '', seq DESC LIMIT 1";
     AUTO_RESET sqlite3_stmt *row = NULL;
     *out = (struct reference_mark){0};
     int rc = statement_get(store, sql, &row, err);

@@ -62,6 +62,23 @@ int commit_reference(struct store *store, const char *model, const char *version
     return rc;
 }
 
+int commit_reference_withdrawn(struct store *store, const char *model, const char *version,
+                               int64_t at_ms, struct err *err)
+{
+    static const char sql[] = "UPDATE reference_states SET withdrawn_ms = ?3 WHERE model = ?1 AND "
+                              "version = ?2 AND withdrawn_ms IS NULL";
+    sqlite3_stmt *statement;
+    int rc = store_writing(store, err, "commit_reference_withdrawn");
+    if (!rc)
+        rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, model);
+    bind_text(statement, 2, version ? version : "");
+    sqlite3_bind_int64(statement, 3, at_ms);
+    return statement_run(store, statement, err, model);
+}
+
 /* Columns: id, source, created_ms, hash, bytes. `cache` NULL: read it in any case. */
 static int take_row(sqlite3_stmt *row, const char *model, struct drift_cache *cache,
                     struct reference_row *out, struct err *err)
@@ -118,7 +135,7 @@ int reference_row_read(struct store *store, const char *model, const char *versi
         /* chosen first: sorted along, the bytes of every candidate would be copied */
         "SELECT id, source, created_ms, hash, bytes FROM reference_states WHERE seq = "
         "(SELECT seq FROM reference_states WHERE model = ?1 AND version IN ('', ?2) "
-        "ORDER BY version = '', seq DESC LIMIT 1)";
+        "AND withdrawn_ms IS NULL ORDER BY version = '', seq DESC LIMIT 1)";
     *out = (struct reference_row){0};
     AUTO_RESET sqlite3_stmt *statement = NULL;
     int rc = statement_get(store, sql, &statement, err);
@@ -141,7 +158,8 @@ int reference_versions_each(struct store *store, const char *model,
                             void *context, struct err *err)
 {
     static const char sql[] =
-        "SELECT DISTINCT version FROM reference_states WHERE model = ?1 ORDER BY version";
+        "SELECT DISTINCT version FROM reference_states WHERE model = ?1 AND withdrawn_ms IS NULL "
+        "ORDER BY version";
     AUTO_RESET sqlite3_stmt *statement = NULL;
     int rc = statement_get(store, sql, &statement, err);
     if (rc)

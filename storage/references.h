@@ -1,5 +1,5 @@
 /*
- * The references of models, as rows: the newest of a (model, version) counts.
+ * The references of models, as rows: the newest of a (model, version) counts, unless withdrawn.
  *
  * Owner    reference_row_read gives, reference_row_finish takes
  * Errors   as in storage/store.h · ERR_CORRUPT: the bytes are not those that were written
@@ -21,6 +21,9 @@ struct reference_row {
 int commit_reference(struct store *store, const char *model, const char *version,
                      const struct reference *reference, const char *source, int64_t created_ms,
                      struct err *err);
+/* None of that version ("": of the model) counts any more; panes keep their grids. */
+int commit_reference_withdrawn(struct store *store, const char *model, const char *version,
+                               int64_t at_ms, struct err *err);
 /* The one of the version, else the model's; version NULL: the model's. */
 int reference_row_read(struct store *store, const char *model, const char *version,
                        struct reference_row *out, struct err *err);

@@ -1,5 +1,7 @@
 /* GET /models/M/changes: the changes that detectors found by the event, and the detectors. */
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
@@ -83,6 +85,9 @@ static void write_state(const struct changes_page *page, const struct change_key
                    stream->method == CHANGE_NOT_WATCHED
                        ? "the reference has none, or fewer than 512, of its values"
                        : NULL);
+    char reference[17];
+    snprintf(reference, sizeof(reference), "%016" PRIx64, stream->reference);
+    out_key_string(out, "reference", stream->reference ? reference : NULL);
     out_key_double(out, "expected_run_time", stream->expected);
     out_key_int(out, "events", (int64_t)stream->events);
     out_key_int(out, "alarms", (int64_t)stream->alarms);

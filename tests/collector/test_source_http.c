@@ -127,6 +127,29 @@ static void an_empty_array_is_no_mistake_but_half_of_one_is(void **state)
     stop(&daemon);
 }
 
+/* Events behind the cut are lost, and whoever sent them would not know. */
+static void an_array_without_its_end_is_told_with_the_place(void **state)
+{
+    (void)state;
+    struct daemon daemon;
+    int rc;
+    start(&daemon);
+
+    assert_string_equal(
+        post(&daemon, "[17,18", &rc),
+        "{\"accepted\":0,\"duplicates\":0,\"rejected\":["
+        "{\"index\":0,\"reason\":\"wrong_type\",\"detail\":\"the event is not an "
+        "object\"},{\"index\":1,\"reason\":\"wrong_type\",\"detail\":\"the event is "
+        "not an object\"},{\"index\":2,\"reason\":\"not_json\",\"detail\":\"the "
+        "array has no end: ] is missing at byte 6\"}]}");
+    const char *answer = post(&daemon, "[" PREDICTION("a") ",", &rc);
+    assert_non_null(strstr(answer, "{\"accepted\":1,"));
+    assert_non_null(strstr(answer,
+                           "{\"index\":1,\"reason\":\"not_json\",\"detail\":\"the array has "
+                           "no end: ] is missing at byte "));
+    stop(&daemon);
+}
+
 static void a_byte_order_mark_is_no_part_of_the_first_event(void **state)
 {
     (void)state;
@@ -257,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_object_an_array_and_lines_are_all_taken),
         cmocka_unit_test(an_empty_array_is_no_mistake_but_half_of_one_is),
+        cmocka_unit_test(an_array_without_its_end_is_told_with_the_place),
         cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_first_event),
         cmocka_unit_test(what_stands_behind_an_array_is_told),
         cmocka_unit_test(more_events_than_are_taken_at_a_time_are_refused_for_good),

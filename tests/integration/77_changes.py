@@ -103,6 +103,8 @@ def killed_again_and_again_it_finds_what_a_replay_finds(story):
     equal(answer["items"], [])
     age = answer["streams"][0]
     equal((age["method"], age["state"], age["alarms"], age["expected_run_time"]), ("cvm", "watching", 0, 50000))
+    told = daemon.get(f"/api/v1/models/credit/drift?window=1h&from={START}&to={END}")["reference"]["id"]
+    equal(age["reference"], told, "what it is watched against")
     equal(daemon.get("/api/v1/models/credit/changes?stream=vip")["streams"][0]["state"], "changed")
 
     fired = {item["data"]["name"]: item for item in daemon.get("/api/v1/alerts/history?limit=100")["items"]

@@ -105,6 +105,47 @@ def a_reference_is_replaced_while_the_daemon_runs(story):
     equal(one["reference"]["id"], answer["reference"]["id"])
 
 
+def the_configuration_may_name_another_way_while_the_daemon_runs(story):
+    """A file, then stored windows in each way, then the file again; a reference that was loaded by hand counts on."""
+    hour = 1700006400000
+
+    def loans(prefix, version, at, income):
+        return [json.dumps({"type": "prediction", "id": f"{prefix}{i}", "ts": at + i * 1000, "model": "credit", "version": version,
+                            "features": {"income": income + i % 50}}) for i in range(200)]
+
+    file = story.path("reference.jsonl")
+    _write(file, loans("r", "v1", 1000, 1000))
+    model = {"name": "credit", "task": "binary", "reference": {"file": file}}
+    daemon = story.daemon(configuration(models=[model])).start()
+    daemon.post("/api/v1/events", "\n".join(loans("a", "v1", hour, 2000) + loans("b", "v2", hour + 3600000, 3000)).encode())
+
+    def reference():
+        return daemon.get(f"/api/v1/models/credit/drift?version=v2&window=1h&from={hour + 3600000}&to={hour + 7200000}")["reference"]
+
+    def named(way):
+        daemon.settings["models"][0]["reference"] = way
+        daemon.write_configuration()
+        daemon.hangup()
+
+    first = reference()
+    equal((first["source"], first["n"]), ("file", 200))
+    for source, way in {
+        "range": {"from": hour, "to": hour + 3600000}, "version": {"version": "v1"}, "trailing": {"trailing": "1h"},
+    }.items():
+        named(way)
+        wait_until(lambda: reference()["source"] == source, 20, f"the reference to be of {source}")
+        equal(reference()["n"], 200)
+    named({"file": file})
+    wait_until(lambda: reference()["id"] == first["id"], 20, "the file again")
+
+    status, answer = daemon.request("PUT", "/api/v1/models/credit/reference", "\n".join(loans("p", "v1", 1000, 5)).encode())
+    equal(status, 200, answer)
+    named({"trailing": "1h"})
+    wait_until(lambda: daemon.log().count("configuration read again") == 5, 20, "the last hangup")
+    equal((reference()["source"], reference()["id"]), ("api", json.loads(answer)["id"]), "what somebody loaded counts first")
+    equal(run_program("verify", daemon.database)[0], 0)
+
+
 def a_damaged_profile_or_reference_is_found_by_verify(story):
     folder, expected = _load(story)
     model = {"name": "car_loan", "task": "binary", "label_horizon": "7d"}
