@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/clock_check.h"
@@ -23,6 +24,7 @@
 #include "collector/kafka_settings.h"
 #include "collector/source_http.h"
 #include "collector/source_kafka.h"
+#include "common/settle.h"
 #include "storage/audit.h"
 #include "storage/commit.h"
 
@@ -302,6 +304,13 @@ static int reload(void *context, struct store *store, struct err *err)
     return flushed;
 }
 
+static void sleep_ms(void *context, int ms)
+{
+    (void)context;
+    const struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&time, NULL);
+}
+
 static void *wait_for_signals(void *context)
 {
     struct daemon *daemon = context;
@@ -321,7 +330,8 @@ static void *wait_for_signals(void *context)
             return NULL;
         }
         struct err err = {0};
-        if (collector_call(daemon->collector, reload, daemon, &err) ||
+        if (file_settle(daemon->options->config->path, clock_system(), sleep_ms, NULL, &err) ||
+            collector_call(daemon->collector, reload, daemon, &err) ||
             restart_actuators(daemon, &err) || restart_scrape(daemon, &err))
             log_write(&daemon->log, LEVEL_ERROR, "cli", "the old configuration stays: %s",
                       err.text);

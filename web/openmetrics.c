@@ -90,6 +90,37 @@ static const char *base_unit(const char *unit, double *scale)
     return strcmp(unit, "bytes") == 0 ? "bytes" : NULL;
 }
 
+/* What a gauge's name must not end in: those are the samples of counters, histograms and the like. */
+static bool is_reserved(const char *name, size_t n)
+{
+    static const char *const ends[] = {"_total", "_count", "_sum", "_bucket", "_info", "_created"};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        size_t size = strlen(ends[i]);
+        if (n >= size && memcmp(name + n - size, ends[i], size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A metric's name as a family may have it; its bytes. */
+static size_t family_name(char *name, size_t capacity, const char *metric)
+{
+    const bool is_count = strcmp(metric, "count") == 0;
+    if (is_count)
+        metric = "predictions";
+    const bool family = strchr(metric, '{'); /* system{name="x"} is system_name_x */
+    size_t n = 0;
+    for (const char *c = metric; *c && n < capacity - sizeof("_value"); c++)
+        if (isalnum((unsigned char)*c) || !family || (n && name[n - 1] != '_'))
+            name[n++] = isalnum((unsigned char)*c) ? *c : '_';
+    while (family && n && name[n - 1] == '_')
+        n--;
+    name[n] = '\0';
+    if (is_reserved(name, n) || (!is_count && strcmp(name, "predictions") == 0))
+        n += (size_t)snprintf(name + n, capacity - n, "_value");
+    return n;
+}
+
 /* `end`: "" for the value, "_lower" and "_upper" for the ends of its interval. */
 static struct family *family_of(struct page *page, const struct metric_query *metric,
                                 const char *end)
@@ -97,14 +128,7 @@ static struct family *family_of(struct page *page, const struct metric_query *me
     struct family made = {.unit = NULL};
     made.unit = base_unit(metric->unit, &made.scale);
     char name[150];
-    size_t n = 0;
-    const bool family = strchr(metric->name, '{'); /* system{name="x"} is system_name_x */
-    for (const char *c = metric->name; *c && n < sizeof(name) - 1; c++)
-        if (isalnum((unsigned char)*c) || !family || (n && name[n - 1] != '_'))
-            name[n++] = isalnum((unsigned char)*c) ? *c : '_';
-    while (family && n && name[n - 1] == '_')
-        n--;
-    name[n] = '\0';
+    size_t n = family_name(name, sizeof(name), metric->name);
     size_t u = made.unit ? strlen(made.unit) : 0;
     bool has_unit = u && n > u && name[n - u - 1] == '_' && strcmp(name + n - u, made.unit) == 0;
     /* OpenMetrics wants a family to end in its unit: the end comes before it. */

@@ -1,6 +1,8 @@
 """The daemon's own health and the last values, as OpenMetrics and through plain SQL."""
 
 import re
+import shutil
+import subprocess
 
 from daemon import configuration
 from database import query, totals
@@ -42,15 +44,39 @@ def the_exposition_is_well_formed(story):
                 equal(typed[family], "counter", line)
 
 
+def promtool_has_nothing_to_say_of_any_name(story):
+    if not shutil.which("promtool"):
+        story.skip("no promtool: run ./dev setup")
+    settings = configuration()
+    settings["models"][0]["metrics"] = [
+        {"name": "clicks_total", "outcome": "click", "per": "prediction"},
+        {"name": "predictions", "expr": "tp + fp"},
+        {"name": "net_sum", "expr": "tp - fp"},
+    ]
+    daemon = story.daemon(settings).start()
+    daemon.post("/api/v1/events", "\n".join(event.value for event in stream(2000, seed=12, label_delay_ms=1)).encode())
+
+    _, text = daemon.request("GET", "/metrics", headers={"Accept": "text/plain"})
+
+    told = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    equal((told.returncode, told.stdout + told.stderr), (0, ""))
+    for name in ("predictions", "predictions_value", "clicks_total_value_ratio", "net_sum_value"):
+        assert f"\nassay_model_{name}{{" in text, name
+
+
 def the_identity_of_the_counters_is_exported(story):
     daemon = _fed(story)
+    names = ("consumed", "folded", "duplicate", "dead_lettered", "late", "orphaned", "waiting")
 
-    own = {name: daemon.own(name) for name in ("consumed", "folded", "duplicate", "dead_lettered", "late")}
-    own |= {name: daemon.own(name) for name in ("orphaned", "waiting")}
+    def own():  # of one scrape, which may be a moment behind the database
+        found = daemon.own_metrics()
+        return {name: found[f"assay_events_{name}" + ("" if name == "waiting" else "_total")] for name in names}
 
-    equal(own["consumed"], sum(value for name, value in own.items() if name != "consumed"), str(own))
-    equal(own["consumed"], totals(daemon.database)["consumed"])
-    assert own["dead_lettered"] > 0 and own["duplicate"] > 0, own
+    wait_until(lambda: own()["consumed"] == totals(daemon.database)["consumed"], 30, "the counters to be told")
+    told = own()
+
+    equal(told["consumed"], sum(value for name, value in told.items() if name != "consumed"), str(told))
+    assert told["dead_lettered"] > 0 and told["duplicate"] > 0, told
 
 
 def any_sqlite_client_reads_the_values_by_a_view(story):

@@ -148,7 +148,7 @@ static void each_series_has_its_last_complete_window(void **state)
         "\n# UNIT assay_model_accuracy_ratio ratio\n",
         "\nassay_model_accuracy_ratio{model=\"credit\",version=\"v3\"} 0.85\n",
         "\nassay_model_accuracy_ratio{model=\"a\\\"b\\\\c\\nd\",version=\"v4\"} 1\n",
-        "\nassay_model_count{model=\"credit\",version=\"v3\"} 25\n",
+        "\nassay_model_predictions{model=\"credit\",version=\"v3\"} 25\n",
         "\nassay_model_labelled_rate_ratio{model=\"credit\",version=\"v3\"} 0.8\n",
         "\n# UNIT assay_model_latency_p99_seconds seconds\n",
         "\nassay_http_connections 1\n",
