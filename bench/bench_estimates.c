@@ -4,8 +4,10 @@
  * drift.
  *
  *     bench_estimates                                     costs
- *     bench_estimates promise N REFERENCES WINDOWS SEED [STREAM]   windows of N events, so many a reference
+ *     bench_estimates promise N REFERENCES WINDOWS SEED [STREAM [FILE [SECONDS]]]   windows of N events, so many a
+ *                                                                                   reference
  *
+ * FILE keeps a line a reference, a play goes on where it stood; after SECONDS it stops (0: never). The table is of all in FILE.
  * STREAM: skewed (default: exponential values, eight categories of equal shares), normal, heavy (normal values
  * cubed and their exponentials), counts (small whole numbers, many of them 0; categories from 0.6 down to 0.001).
  * In all of them every third feature follows the one before it and every fifth is a category.
@@ -183,7 +185,7 @@ static void print_alarms(const char *test, int n, double rate, int windows,
     const double share = alarms->sum / alarms->n;
     const double variance = (alarms->square / alarms->n - share * share) / (alarms->n - 1);
     printf("| %s | %d | %g | %.0f | %.0f | %.4f | %.4f | %.2f |\n", test, n, rate, alarms->n,
-           alarms->n * windows, share, share + 2.326 * sqrt(fmax(variance, 0)), share / rate);
+           (double)windows, share, share + 2.326 * sqrt(fmax(variance, 0)), share / rate);
 }
 
 struct window {
@@ -209,48 +211,112 @@ static void draw_window(struct rng *rng, enum stream stream, const struct multiv
     }
 }
 
-static int promise(int n, int references, int windows, uint64_t seed, enum stream stream)
+enum {
+    N_TESTS = 2,
+    N_RATES = 2
+};
+static const double promised[N_RATES] = {0.01, 0.05};
+
+/* What one reference's windows were called. */
+struct calls {
+    int windows, of[N_TESTS][N_RATES];
+};
+
+static bool play_reference(uint64_t seed, int n, enum stream stream, struct calls *calls)
 {
-    static const char *const tests[] = {"reconstruction_error", "domain_classifier"};
-    const double rates[] = {0.01, 0.05};
-    struct rng rng = rng_of(seed);
-    struct alarms alarms[2][2] = {0};
-    for (int r = 0; r < references; r++) {
-        struct fit fit;
+    struct rng start = rng_of(seed), rng = rng_of(rng_u64(&start));
+    struct fit fit;
+    bool fine = fit_on(&fit, &rng, stream, PROMISE_FEATURES, false);
+    for (int w = 0; fine && w < calls->windows; w++) {
         struct window window;
-        int called[2][2] = {0};
-        if (!fit_on(&fit, &rng, stream, PROMISE_FEATURES, false))
-            return 1;
-        for (int w = 0; w < windows; w++) {
-            draw_window(&rng, stream, fit.components, n, &window);
-            for (int i = 0; i < 2; i++) {
-                called[0][i] +=
-                    multivariate_result(fit.components, &window.errors, rates[i]).drifted;
-                called[1][i] +=
-                    domain_result(fit.components->domain, window.sums, n, rates[i]).drifted;
-            }
+        draw_window(&rng, stream, fit.components, n, &window);
+        for (int i = 0; i < N_RATES; i++) {
+            double rate = promised[i];
+            calls->of[0][i] += multivariate_result(fit.components, &window.errors, rate).drifted;
+            calls->of[1][i] += domain_result(fit.components->domain, window.sums, n, rate).drifted;
         }
-        for (int i = 0; i < 4; i++)
-            count_reference(&alarms[i / 2][i % 2], (double)called[i / 2][i % 2] / windows);
-        fit_finish(&fit);
     }
-    for (int i = 0; i < 4; i++)
-        print_alarms(tests[i / 2], n, rates[i % 2], windows, &alarms[i / 2][i % 2]);
+    fit_finish(&fit);
+    return fine;
+}
+
+struct play {
+    int n, references, windows;
+    uint64_t seed;
+    enum stream stream;
+    FILE *file;   /* NULL: nothing is kept */
+    time_t until; /* 0: no limit */
+};
+
+static bool read_calls(FILE *file, struct calls *calls)
+{
+    return fscanf(file, "%d %d %d %d %d", &calls->windows, &calls->of[0][0], &calls->of[0][1],
+                  &calls->of[1][0], &calls->of[1][1]) == 5;
+}
+
+static void write_calls(FILE *file, const struct calls *calls)
+{
+    fprintf(file, "%d %d %d %d %d\n", calls->windows, calls->of[0][0], calls->of[0][1],
+            calls->of[1][0], calls->of[1][1]);
+    fflush(file);
+}
+
+static void count_calls(struct alarms alarms[N_TESTS][N_RATES], const struct calls *calls)
+{
+    for (int i = 0; i < N_TESTS * N_RATES; i++) {
+        int drifted = calls->of[i / N_RATES][i % N_RATES];
+        count_reference(&alarms[i / N_RATES][i % N_RATES], (double)drifted / calls->windows);
+    }
+}
+
+static int promise(const struct play *play)
+{
+    static const char *const tests[N_TESTS] = {"reconstruction_error", "domain_classifier"};
+    struct alarms alarms[N_TESTS][N_RATES] = {0};
+    struct calls calls;
+    int played = 0, windows = 0;
+    for (; play->file && read_calls(play->file, &calls); played++, windows += calls.windows)
+        count_calls(alarms, &calls);
+    for (; played < play->references && (!play->until || time(NULL) < play->until); played++) {
+        calls = (struct calls){.windows = play->windows};
+        if (!play_reference((play->seed << 32) + (uint64_t)played, play->n, play->stream, &calls))
+            return 1;
+        count_calls(alarms, &calls);
+        windows += calls.windows;
+        if (play->file)
+            write_calls(play->file, &calls);
+    }
+    for (int i = 0; i < N_TESTS * N_RATES; i++)
+        print_alarms(tests[i / N_RATES], play->n, promised[i % N_RATES], windows,
+                     &alarms[i / N_RATES][i % N_RATES]);
     return 0;
+}
+
+static int promise_main(int argc, char **argv)
+{
+    struct play play = {.n = atoi(argv[2]),
+                        .references = atoi(argv[3]),
+                        .windows = atoi(argv[4]),
+                        .seed = strtoull(argv[5], NULL, 10)};
+    while (argc > 6 && play.stream < N_STREAMS && strcmp(argv[6], streams[play.stream]) != 0)
+        play.stream++;
+    if (play.stream == N_STREAMS)
+        return fprintf(stderr, "%s: no stream; skewed, normal, heavy or counts\n", argv[6]), 64;
+    if (argc > 7 && !(play.file = fopen(argv[7], "a+")))
+        return perror(argv[7]), 74;
+    int seconds = argc > 8 ? atoi(argv[8]) : 0;
+    play.until = seconds > 0 ? time(NULL) + seconds : 0;
+    int rc = promise(&play);
+    if (play.file)
+        fclose(play.file);
+    return rc;
 }
 
 int main(int argc, char **argv)
 {
     const uint32_t features[] = {10, 50, 200};
-    if (argc >= 6 && strcmp(argv[1], "promise") == 0) {
-        enum stream stream = SKEWED;
-        while (argc > 6 && stream < N_STREAMS && strcmp(argv[6], streams[stream]) != 0)
-            stream++;
-        if (stream == N_STREAMS)
-            return fprintf(stderr, "%s: no stream; skewed, normal, heavy or counts\n", argv[6]), 64;
-        return promise(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), strtoull(argv[5], NULL, 10),
-                       stream);
-    }
+    if (argc >= 6 && strcmp(argv[1], "promise") == 0)
+        return promise_main(argc, argv);
     puts("| features | components | ns an event looked at | with the domain classifier | looked at "
          "| "
          "ns an event | expected error, ns | fit, s |\n|---|---|---|---|---|---|---|---|");

@@ -18,12 +18,13 @@
  * for k = 9. So families of 50 need no p above 0.0068, families of 200 none above 0.0017: counted
  * alone they cost a third or an eighth of the laws (`screen_levels`).
  *
- *     bench_promise KIND N BATCHES [FILE [SECONDS [FAMILY]]]
+ *     bench_promise KIND N BATCHES [FILE [SECONDS [FAMILY [SEED]]]]
  *
  * KIND: deciles, doane, categories, ks, wasserstein. FAMILY: 5 (default), 50 or 200: no smaller
- * families are counted; each FAMILY has its own batches and seeds. Batches that FILE has are not
- * played again; after SECONDS it stops (0: never). FILE -: nothing is kept. The table is of all in
- * FILE, whatever its FAMILY.
+ * families are counted; each FAMILY has its own batches and seeds, and so has each SEED (0, the
+ * default, to 65535): constants that were chosen by one SEED's windows are judged by another's.
+ * Batches that FILE has are not played again; after SECONDS it stops (0: never). FILE -: nothing is
+ * kept. The table is of all in FILE, whatever its FAMILY and SEED.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -57,7 +58,10 @@ static const double rates[N_RATES] = {0.01, 0.05};
    four times the largest that can matter, for other references have other laws. */
 static const double screen_levels[N_SIZES] = {0.08, 0.03, 0.008};
 #define NO_ALARM 1.0
-#define FAMILY_SHIFT 56 /* the smallest family is part of a seed */
+/* The smallest family and SEED are parts of a batch's seed. */
+#define FAMILY_SHIFT 56
+#define SEED_SHIFT 40
+#define MOST_SEEDS 65536
 
 enum kind {
     DECILES,
@@ -84,6 +88,7 @@ struct bench {
     enum kind kind;
     int n, uses;
     size_t smallest; /* of `sizes`: the families that are counted */
+    uint64_t series; /* what the seeds of all its batches begin with */
     struct rng rng;
     struct drift_nulls *nulls;
     struct reference_feature reference;
@@ -323,7 +328,7 @@ static void play(struct bench *b, uint64_t batch, struct alarms *out)
     double *p = malloc(n_methods * n_p * sizeof(*p)), value[MOST_METHODS];
     if (!p)
         exit(1);
-    struct rng start = rng_of(((uint64_t)b->smallest << FAMILY_SHIFT) + batch * 8 + b->kind);
+    struct rng start = rng_of(b->series + batch * 8 + b->kind);
     b->rng = rng_of(rng_u64(&start));
     for (size_t i = 0; i < n_methods; i++)
         b->screen[i] = (double)INFINITY;
@@ -350,12 +355,14 @@ static void play(struct bench *b, uint64_t batch, struct alarms *out)
 
 struct played {
     long batches[N_SIZES]; /* by their smallest family */
+    long own;              /* of them: of this FAMILY and SEED */
     struct alarms alarms;
 };
 
-static void add(struct played *sum, size_t smallest, const struct alarms *more)
+static void add(struct played *sum, const struct bench *b, uint64_t seed, const struct alarms *more)
 {
-    sum->batches[smallest]++;
+    sum->batches[seed >> FAMILY_SHIFT]++;
+    sum->own += seed >> SEED_SHIFT == b->series >> SEED_SHIFT;
     for (size_t i = 0; i < MOST_METHODS * N_SIZES * N_RATES; i++)
         (&sum->alarms.of[0][0][0])[i] += (&more->of[0][0][0])[i];
 }
@@ -415,7 +422,7 @@ static int uses_for(int n)
 static const char *read_arguments(struct bench *b, int argc, char **argv)
 {
     static const char usage[] = "usage: bench_promise deciles|doane|categories|ks|wasserstein N "
-                                "BATCHES [FILE [SECONDS [FAMILY]]]\n";
+                                "BATCHES [FILE [SECONDS [FAMILY [SEED]]]]\n";
     if (argc < 4)
         return usage;
     while (b->kind < N_KINDS && strcmp(kinds[b->kind].name, argv[1]) != 0)
@@ -424,7 +431,10 @@ static const char *read_arguments(struct bench *b, int argc, char **argv)
     size_t family = argc > 6 ? (size_t)atoi(argv[6]) : sizes[0];
     while (b->smallest < N_SIZES && sizes[b->smallest] != family)
         b->smallest++;
-    return b->kind < N_KINDS && b->n >= 1 && b->smallest < N_SIZES ? NULL : usage;
+    uint64_t seed = argc > 7 ? strtoull(argv[7], NULL, 10) : 0;
+    b->series = ((uint64_t)b->smallest << FAMILY_SHIFT) + (seed << SEED_SHIFT);
+    bool fine = b->kind < N_KINDS && b->n >= 1 && b->smallest < N_SIZES && seed < MOST_SEEDS;
+    return fine ? NULL : usage;
 }
 
 /* What the file has, then more up to so many of this family. until 0: no limit. */
@@ -432,15 +442,15 @@ static void play_all(struct bench *b, long most, FILE *file, time_t until)
 {
     struct played sum = {0};
     struct alarms batch;
-    uint64_t seed, family = (uint64_t)b->smallest << FAMILY_SHIFT;
+    uint64_t seed;
     while (file && read_batch(file, &seed, &batch))
-        add(&sum, seed >> FAMILY_SHIFT, &batch);
-    while (sum.batches[b->smallest] < most && (!until || time(NULL) < until)) {
-        uint64_t next = (uint64_t)sum.batches[b->smallest] + 1;
+        add(&sum, b, seed, &batch);
+    while (sum.own < most && (!until || time(NULL) < until)) {
+        uint64_t next = (uint64_t)sum.own + 1;
         play(b, next, &batch);
-        add(&sum, b->smallest, &batch);
+        add(&sum, b, b->series + next, &batch);
         if (file)
-            write_batch(file, family + next, &batch);
+            write_batch(file, b->series + next, &batch);
     }
     report(b, &sum);
 }

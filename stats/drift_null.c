@@ -17,10 +17,7 @@ enum {
 /* Window to reference, n / m. */
 #define SMALL 0.03
 #define HALF 0.5
-#define LARGE 5.0
-/* Of wasserstein: p below 0.0009 is larger by 5% for each e-fold. */
-#define FAR_LOG_P -7.0
-#define FAR_SHARE 0.05
+#define LARGE 2.0
 
 struct kept_law {
     uint64_t key;
@@ -232,21 +229,17 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
     return 0;
 }
 
-/* What the bridge leaves out far out, where the reference's own noise counts: measured. */
-static double heavier(const struct laws *laws, double log_p)
-{
-    return FAR_SHARE * way(laws->n / laws->m, SMALL, HALF) * fmax(FAR_LOG_P - log_p, 0);
-}
-
 static double log_p_of(const struct laws *laws, double t)
 {
+    double own = way(laws->n / laws->m, SMALL, HALF); /* before, the window's noise is nearly all */
+    struct drift_path_mean mean = {laws->skew, laws->m, laws->n, own};
+    if (laws->skewed)
+        t = drift_path_of_known_std(t, &mean);
     double most = drift_law_log_p(&laws->laws[0], t);
     if (laws->n_laws == 2)
         most = together(laws, most, drift_law_log_p(&laws->laws[1], t));
-    if (laws->skewed) {
-        most += drift_path_skewness(t, laws->skew, laws->m, laws->n);
-        most += heavier(laws, most);
-    }
+    if (laws->skewed)
+        most += drift_path_skewness(t, &mean);
     return fmin(most, 0);
 }
 

@@ -200,9 +200,28 @@ static double skewed_log_sf(double t, double skew)
     return x > 0 ? log(fmax(gamma_cdf(x, shape, 1), 1e-300)) : -690;
 }
 
-double drift_path_skewness(double t, double skew, double m, double n)
+/* How much of the mean's variance is the reference's, as far as its own part counts. */
+static double own_part(const struct drift_path_mean *mean)
 {
-    double both = 1 / n + 1 / m, of_mean = skew * (1 / (n * n) - 1 / (m * m)) / pow(both, 1.5);
-    double log_p = log_sum(skewed_log_sf(t, of_mean), skewed_log_sf(t, -of_mean));
+    return mean->own * mean->n / (mean->n + mean->m);
+}
+
+/* Student's t as a normal one (Wallace 1959). */
+double drift_path_of_known_std(double t, const struct drift_path_mean *mean)
+{
+    double part = own_part(mean);
+    if (!(part > 0) || !isfinite(mean->skew))
+        return t;
+    double dof = mean->m / (part * (1 + mean->skew * mean->skew));
+    return (8 * dof + 1) / (8 * dof + 3) * sqrt(dof * log1p(t * t / dof));
+}
+
+double drift_path_skewness(double t, const struct drift_path_mean *mean)
+{
+    double n = mean->n, m = mean->m, both = 1 / n + 1 / m, root = sqrt(both);
+    double with_std = mean->own * mean->skew / (m * root);
+    double third = mean->skew * (1 / (n * n) - 1 / (m * m)) / (both * root) + 3 * with_std;
+    double moved = with_std / 2;
+    double log_p = log_sum(skewed_log_sf(t - moved, third), skewed_log_sf(t + moved, -third));
     return fmax(log_p - normal_log_sf(t) - M_LN2, 0);
 }

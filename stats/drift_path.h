@@ -18,7 +18,16 @@
 int drift_path_law(struct drift_law *out, const struct law_question *question, double total);
 
 /*
- * ln of how much more probable a mean of n values further off than t is than a normal one, for
- * values of that skewness against m others; never below 0.
+ * The mean of n values against that of m others, in their standard deviation. That one is the
+ * m values' own: where they are skewed it goes with their mean, and on the side where both are small
+ * differences are further out. `own`: how much of that counts, 0 to 1.
  */
-double drift_path_skewness(double t, double skew, double m, double n);
+struct drift_path_mean {
+    double skew, m, n, own;
+};
+
+/* What t would be were the standard deviation known: Student's t, of fewer degrees the more skewed
+   the values are. */
+double drift_path_of_known_std(double t, const struct drift_path_mean *mean);
+/* ln of how much more probable the mean is further off than t than a normal one; never below 0. */
+double drift_path_skewness(double t, const struct drift_path_mean *mean);

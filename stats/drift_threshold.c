@@ -63,6 +63,7 @@ static struct drift_value value_of(enum drift_method method, const struct drift_
 
 /* The rest of the promise is kept back for what approximations leave open. */
 #define KEPT_BACK 0.85
+#define FEW_VALUES 50.0
 
 /* --- ks --- */
 
@@ -207,9 +208,9 @@ static void weigh_even_bins(struct drift_null *null, struct null_memory *memory)
         last = i;
     }
     bool more = null->statistic == LAW_HELLINGER; /* it sees empty bins more */
-    null->prior = more ? 1.1 : 0.65;
+    null->prior = more ? 0.95 : 0.6;
     null->prior_ends = more ? -0.55 : -0.65;
-    null->prior_large = more ? 0.55 : 0.5;
+    null->prior_large = more ? 0.5 : 0.44;
     null->prior_shares = memory->prior_shares;
 }
 
@@ -364,6 +365,16 @@ static double beyond_of(const struct drift_subject *subject)
     return subject->numeric->wasserstein_beyond / subject->reference->moments.std;
 }
 
+/*
+ * How many times as often as a law says Doane's bins of few values are so far off: given the
+ * reference's counts is not given their shares. Measured with 200 values and 1,000 events: 1.1 to 1.2 times the promise, 1.3 to 1.4 times the law.
+ */
+static double of_few_values(enum drift_method method, double m, double n)
+{
+    bool bins = method == DRIFT_JS || method == DRIFT_HELLINGER;
+    return bins ? 1 + FEW_VALUES * n / (m * (n + m)) : 1;
+}
+
 /* P(at least `unseen` of n events are of categories that the reference never had). */
 static double unseen_p(const struct drift_null *null, double m, double n, double unseen)
 {
@@ -466,8 +477,11 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
         if (!numeric && null.unseen > 0 && method != DRIFT_L_INFINITY) {
             judge_categories(nulls, &null, subject, method, level, out);
         } else {
-            out->p_value = drift_null_p(nulls, &null, n, value.value - beyond);
-            out->threshold = drift_null_threshold(nulls, &null, n, level) + beyond;
+            double m = (double)subject->reference->valid;
+            double more = numeric ? of_few_values(method, m, n) : 1;
+            double p = drift_null_p(nulls, &null, n, value.value - beyond);
+            out->p_value = more * p > 1 ? 1 : more * p; /* NaN stays */
+            out->threshold = drift_null_threshold(nulls, &null, n, level / more) + beyond;
         }
         if (isnan(out->p_value))
             return -ENOMEM;

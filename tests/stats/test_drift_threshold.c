@@ -319,26 +319,31 @@ static void between_two_steps_the_law_is_that_of_the_size_itself(void **state)
     assert_law_of_the_size_itself(&js, 2040);
 }
 
-/* Scaled, the distance has one law for all sizes but for its far tail. */
-static void a_far_distance_is_less_rare_where_the_window_is_not_small(void **state)
+/* Scaled, the distance has one law for all sizes, but for what skewed values do to it. */
+static void a_far_distance_of_skewed_values_is_less_rare(void **state)
 {
     (void)state;
     double counts[] = {2500, 2500, 2500, 2500}, steps[] = {1, 1, 1};
     AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
-    const struct drift_null null = {.statistic = LAW_WASSERSTEIN,
-                                    .key = 9,
-                                    .counts = counts,
-                                    .weights = counts,
-                                    .steps = steps,
-                                    .n_bins = 4};
-    const double m = 10000, small = sqrt(1 / 300.0 + 1 / m), half = sqrt(1 / 5000.0 + 1 / m);
-    double near = drift_null_threshold(nulls, &null, 300, 0.01) / small;
-    double far = drift_null_threshold(nulls, &null, 300, 4e-5) / small;
+    struct drift_null even = {.statistic = LAW_WASSERSTEIN,
+                              .key = 9,
+                              .counts = counts,
+                              .weights = counts,
+                              .steps = steps,
+                              .n_bins = 4};
+    struct drift_null skewed = even;
+    skewed.skew = 2;
+    const double m = 10000, half = sqrt(1 / 5000.0 + 1 / m), small = sqrt(1 / 300.0 + 1 / m);
+    double far = drift_null_threshold(nulls, &even, 300, 4e-5) / small;
+    double near = drift_null_threshold(nulls, &even, 300, 0.01) / small;
 
-    assert_true(fabs(drift_null_p(nulls, &null, 5000, near * half) / 0.01 - 1) < 1e-3);
-    double p = drift_null_p(nulls, &null, 5000, far * half);
-    assert_true(p > 4e-5 * 1.15 && p < 4e-5 * 1.18);
+    double p = drift_null_p(nulls, &even, 5000, far * half);
+    assert_true(p > 4e-5 * 0.999 && p < 4e-5 * 1.01);
+    p = drift_null_p(nulls, &skewed, 5000, far * half);
+    assert_true(p > 4e-5 * 1.15 && p < 4e-5 * 1.35);
+    p = drift_null_p(nulls, &skewed, 5000, near * half);
+    assert_true(p > 0.01 && p < 0.0103);
 }
 
 static void thresholds_and_p_values_answer_each_other(void **state)
@@ -490,7 +495,7 @@ int main(void)
         cmocka_unit_test(a_shift_is_found_and_the_others_left_alone),
         cmocka_unit_test(a_small_effect_is_no_alarm_however_sure),
         cmocka_unit_test(between_two_steps_the_law_is_that_of_the_size_itself),
-        cmocka_unit_test(a_far_distance_is_less_rare_where_the_window_is_not_small),
+        cmocka_unit_test(a_far_distance_of_skewed_values_is_less_rare),
         cmocka_unit_test(thresholds_and_p_values_answer_each_other),
         cmocka_unit_test(evidentlys_rules_stay_available),
         cmocka_unit_test(evidentlys_choice_of_test_goes_by_rows_kind_and_values),

@@ -1,0 +1,238 @@
+/*
+ * How often a feature's p-value is as small as it says, for values of any law: windows and
+ * references of the same law, through the real reference_build, drift_numeric and drift_judge.
+ *
+ * With independent p-values Benjamini–Hochberg calls a family of F features as often as the
+ * smallest ones say: a promise of 0.01 asks for p at most 0.0085 / F. So the share of windows with
+ * p at most 0.85 r, divided by r, is the part of a promise r that one feature reaches, and of a
+ * promise F r that F features reach.
+ *
+ * References are drawn value by value, windows up to 1,300 too; beyond, as counts on the
+ * reference's grid, as a pane holds them. A law is only made where p can be small: beyond nine
+ * tenths of the smallest threshold of the first references.
+ *
+ *     bench_calibration DIST N REFERENCE_SIZE REFERENCES [WINDOWS [SEED]]
+ *
+ * DIST: bench/value_law.h; N events a window; WINDOWS a reference (default: as many as it has
+ * values for, at most 20). The standard error is by the scatter of the references, for windows of
+ * one reference are not independent.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench/value_law.h"
+#include "bench/variates.h"
+#include "stats/drift_threshold.h"
+
+enum {
+    SINGLE = 1300, /* values that a pane keeps */
+    MOST_WINDOWS = 20,
+    N_METHODS = 5,
+    N_LEVELS = 3,
+    N_SCREENING = 30,
+    ENOUGH_CELLS = 128 /* of what lies beyond the grid's ends */
+};
+static const enum drift_method methods[N_METHODS] = {
+    DRIFT_KS, DRIFT_WASSERSTEIN_NORM, DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER,
+};
+static const double promises[N_LEVELS] = {0.01, 0.001, 0.0002};
+#define HANDED_ON 0.85 /* of a promise, to Benjamini–Hochberg */
+
+struct tally {
+    double sum, squares; /* over references: share of its windows */
+};
+
+struct bench {
+    const struct value_law *law;
+    int n, m, windows;
+    struct rng rng;
+    struct drift_nulls *nulls;
+    struct profile_feature feature;
+    struct profile_layout layout;
+    struct reference *reference;
+    double shares[GRID_MAX_CELLS + 1]; /* the grid's cells' true ones */
+    double screen[N_METHODS];
+    struct tally tallies[N_METHODS][N_LEVELS];
+};
+
+static void draw_reference(struct bench *b)
+{
+    reference_free(b->reference);
+    b->reference = NULL;
+    b->feature = (struct profile_feature){
+        .name_id = 1, .kind = PROFILE_NUMERIC, .min = (double)NAN, .max = (double)NAN};
+    b->layout = (struct profile_layout){.n_features = 1, .features = &b->feature};
+    AUTO(profile) struct profile *profile = NULL;
+    if (profile_new(&profile, &b->layout, PROFILE_REFERENCE, NULL))
+        exit(1);
+    for (int i = 0; i < b->m; i++) {
+        profile_event(profile, 1);
+        profile_number(profile, 0, value_law_draw(b->law, &b->rng), 1);
+    }
+    if (reference_build(&b->reference, profile, 0, NULL))
+        exit(1);
+    const struct grid *grid = b->reference->features[0].grid;
+    double before = 0;
+    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
+        double below = i < grid->n_cuts ? value_law_below(b->law, grid->cuts[i]) : 1;
+        b->shares[i] = fmax(below - before, 0);
+        before = below;
+    }
+}
+
+/* How far beyond the ends values lie is no evidence. */
+static void draw_counts(struct bench *b, struct numbers *out, uint32_t *counts)
+{
+    const struct grid *grid = b->reference->features[0].grid;
+    double drawn[GRID_MAX_CELLS + 1], end = grid->cuts[grid->n_cuts - 1];
+    multinomial_variate(&b->rng, b->shares, grid->n_cuts + 1, b->n, drawn);
+    for (uint32_t i = 0; i <= grid->n_cuts; i++)
+        counts[i] = (uint32_t)drawn[i];
+    *out = (struct numbers){.n = (uint64_t)b->n,
+                            .reference = b->reference->id,
+                            .wide = counts,
+                            .n_counts = grid->n_cuts + 1,
+                            .overflowed = true};
+    cells_init(&out->cells, ENOUGH_CELLS);
+    for (uint32_t i = 0; i < counts[0]; i++)
+        cells_update(&out->cells, nextafter(grid->cuts[0], -(double)INFINITY), 1);
+    for (uint32_t i = 0; i < counts[grid->n_cuts]; i++)
+        cells_update(&out->cells, nextafter(end, (double)INFINITY), 1);
+}
+
+static void draw_window(struct bench *b, struct drift_numeric *out)
+{
+    uint32_t counts[GRID_MAX_CELLS + 1];
+    struct numbers window;
+    if (b->n > SINGLE) {
+        draw_counts(b, &window, counts);
+    } else {
+        numbers_init(&window, PROFILE_HOUR);
+        for (int i = 0; i < b->n; i++) {
+            if (numbers_update(&window, (struct numbers_grid){0}, PROFILE_HOUR,
+                               value_law_draw(b->law, &b->rng), 1))
+                exit(1);
+        }
+    }
+    struct drift_numeric_input in = {
+        b->reference->features, b->reference->id, &window, NULL, 0, false};
+    if (drift_numeric(&in, out))
+        exit(1);
+    cells_finish(&window.cells);
+}
+
+static double statistic_of(enum drift_method method, const struct drift_numeric *numeric)
+{
+    switch (method) {
+    case DRIFT_KS:
+        return numeric->ks.value;
+    case DRIFT_WASSERSTEIN_NORM:
+        return numeric->wasserstein_norm.value;
+    case DRIFT_PSI:
+        return numeric->psi.value;
+    case DRIFT_JS:
+        return numeric->js_distance.value;
+    default:
+        return numeric->hellinger.value;
+    }
+}
+
+static struct drift_verdict judge(struct bench *b, enum drift_method method,
+                                  const struct drift_numeric *numeric)
+{
+    struct drift_rule rule = {method, promises[0], 0};
+    struct drift_subject subject = {
+        .reference = b->reference->features, .reference_id = b->reference->id, .numeric = numeric};
+    struct drift_verdict verdict;
+    if (drift_judge(b->nulls, &rule, &subject, 1, &verdict))
+        exit(1);
+    return verdict;
+}
+
+/* Its windows' p-values, counted by level. */
+static void play_reference(struct bench *b, bool screening)
+{
+    long small[N_METHODS][N_LEVELS] = {0};
+    draw_reference(b);
+    for (int w = 0; w < b->windows; w++) {
+        struct drift_numeric numeric;
+        draw_window(b, &numeric);
+        for (int i = 0; i < N_METHODS; i++) {
+            double value = statistic_of(methods[i], &numeric);
+            if (!screening && value < b->screen[i])
+                continue;
+            struct drift_verdict verdict = judge(b, methods[i], &numeric);
+            if (screening)
+                b->screen[i] = fmin(b->screen[i], 0.9 * verdict.threshold);
+            for (int k = 0; k < N_LEVELS; k++)
+                small[i][k] += verdict.p_value <= HANDED_ON * promises[k];
+        }
+    }
+    for (int i = 0; i < N_METHODS && !screening; i++) {
+        for (int k = 0; k < N_LEVELS; k++) {
+            double share = (double)small[i][k] / b->windows;
+            b->tallies[i][k].sum += share;
+            b->tallies[i][k].squares += share * share;
+        }
+    }
+}
+
+static void report(const struct bench *b, long references)
+{
+    printf("| values | n | m | windows | method |");
+    for (int k = 0; k < N_LEVELS; k++)
+        printf(" of %g |", promises[k]);
+    printf("\n|---|---|---|---|---|---|---|---|\n");
+    for (int i = 0; i < N_METHODS; i++) {
+        printf("| %s | %d | %d | %ld | %s |", b->law->name, b->n, b->m, references * b->windows,
+               drift_method_name(methods[i]));
+        for (int k = 0; k < N_LEVELS; k++) {
+            const struct tally *tally = &b->tallies[i][k];
+            double all = (double)references, mean = tally->sum / all;
+            double variance = fmax(tally->squares / all - mean * mean, 0);
+            printf(" %.3f ± %.3f |", mean / promises[k], sqrt(variance / all) / promises[k]);
+        }
+        printf("\n");
+    }
+}
+
+static int usage(void)
+{
+    char names[256];
+    value_law_names(names, sizeof(names));
+    fprintf(
+        stderr,
+        "usage: bench_calibration DIST N REFERENCE_SIZE REFERENCES [WINDOWS [SEED]]\nDIST: %s\n",
+        names);
+    return 64;
+}
+
+int main(int argc, char **argv)
+{
+    static struct bench b;
+    if (argc < 5 || !(b.law = value_law_find(argv[1])))
+        return usage();
+    b.n = atoi(argv[2]);
+    b.m = atoi(argv[3]);
+    long references = atol(argv[4]);
+    b.windows = argc > 5 ? atoi(argv[5]) : b.n > 0 ? b.m / b.n : 1;
+    b.windows = argc > 5 || b.windows <= MOST_WINDOWS ? b.windows : MOST_WINDOWS;
+    b.windows = b.windows > 1 ? b.windows : 1;
+    if (b.n < 1 || b.m < 2 || references < 1)
+        return usage();
+    struct rng seed = rng_of(argc > 6 ? strtoull(argv[6], NULL, 10) : 1);
+    b.rng = rng_of(rng_u64(&seed));
+    if (drift_nulls_new(&b.nulls, NULL))
+        return 1;
+    for (int i = 0; i < N_METHODS; i++)
+        b.screen[i] = (double)INFINITY;
+    for (int r = 0; r < N_SCREENING; r++)
+        play_reference(&b, true);
+    for (long r = 0; r < references; r++)
+        play_reference(&b, false);
+    report(&b, references);
+    reference_free(b.reference);
+    drift_nulls_free(b.nulls);
+    return 0;
+}
