@@ -410,10 +410,7 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
     out->value = last;
     if (rc || rule->trend_rate > 0)
         return rc ? rc : reading_judge_trend(rule, values, out, err);
-    out->sight = falling ? SIGHT_BAD : SIGHT_CLEAR;
-    snprintf(out->why, sizeof(out->why), "%s %s over %d windows, now %.4g", rule->metric,
-             falling ? (rule->decreasing ? "fell each time" : "rose each time") : "has no trend",
-             rule->points, last);
+    reading_judge_declines(rule, falling, out);
     return rc;
 }
 

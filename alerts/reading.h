@@ -76,6 +76,8 @@ enum alert_sight reading_judge(const struct alert_rule *rule, double value, doub
 /* Is the relative change from `compared` to `now`, with both intervals, beyond it? */
 void reading_judge_change(const struct alert_rule *rule, const struct metric_value *now,
                           const struct metric_value *compared, struct reading *out);
+/* Did each of the rule's `points` values lie below (above) the last? `value` is the newest. */
+void reading_judge_declines(const struct alert_rule *rule, bool each_time, struct reading *out);
 /* Mann–Kendall's test, one-sided, with Sen's slope, over the rule's `points` values. */
 int reading_judge_trend(const struct alert_rule *rule, const double *values, struct reading *out,
                         struct err *err);

@@ -65,6 +65,19 @@ void reading_judge_change(const struct alert_rule *rule, const struct metric_val
     tell_change(rule, out);
 }
 
+/* Of the orders of independent values without a trend one falls each time. */
+void reading_judge_declines(const struct alert_rule *rule, bool each_time, struct reading *out)
+{
+    const char *fell = rule->decreasing ? "fell" : "rose";
+    out->sight = each_time ? SIGHT_BAD : SIGHT_CLEAR;
+    snprintf(out->why, sizeof(out->why), "%s %s%s over %d windows, now %.4g", rule->metric,
+             each_time ? fell : "has no trend", each_time ? " each time" : "", rule->points,
+             out->value);
+    snprintf(out->confidence, sizeof(out->confidence),
+             "without a trend %d windows do so by chance once in %.6g times", rule->points,
+             tgamma(rule->points + 1.0));
+}
+
 int reading_judge_trend(const struct alert_rule *rule, const double *values, struct reading *out,
                         struct err *err)
 {

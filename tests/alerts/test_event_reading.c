@@ -368,6 +368,8 @@ static void a_trend_that_falters_once_is_one_by_mann_kendall_alone(void **state)
     assert_string_equal(reading.confidence, "p 0.00099 (Mann–Kendall); of series without a trend "
                                             "0.01 are called so");
     assert_int_equal(look(site, "each-time", START + 8 * HOUR).sight, SIGHT_CLEAR);
+    assert_string_equal(look(site, "each-time", START + 8 * HOUR).confidence,
+                        "without a trend 8 windows do so by chance once in 40320 times");
     assert_int_equal(look(site, "trending", START + 15 * HOUR).sight, SIGHT_CLEAR);
 }
 
