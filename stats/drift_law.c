@@ -10,6 +10,7 @@
 #include "stats/drift.h"
 #include "stats/drift_counts.h"
 #include "stats/drift_path.h"
+#include "stats/drift_saddle.h"
 #include "stats/law_rows.h"
 
 enum {
@@ -23,6 +24,7 @@ enum {
 #define LEAST_JOINT 1e-15  /* … of what ends at n, of a state on the way */
 #define SHORTEST_LOG -80.0 /* for a probability of 0 */
 #define LEAST_WEIGHT 0.25  /* of a bin from which `prior_ends` takes */
+#define MANY_FILLED 15.0   /* bins that a window fills on average: no lumps are seen in their js */
 
 /* --- one bin's part of the statistic --- */
 
@@ -272,6 +274,40 @@ static int exact(struct drift_law *out, const struct sum *sum)
     return 0;
 }
 
+/* How many bins a window fills, on average. */
+static double filled(const struct sum *sum)
+{
+    double all = 0;
+    for (size_t i = 0; i < sum->n_parts; i++) {
+        const struct counts *counts = &sum->parts[i].counts;
+        all += 1 - (counts->first > 0 ? 0 : counts->p[0]);
+    }
+    return all;
+}
+
+static struct saddle_bin saddle_bin_of(const struct part *part)
+{
+    const struct counts *counts = &part->counts;
+    int n = counts->n_values;
+    while (n > 1 && !(counts->p[n - 1] > LEAST))
+        n--;
+    return (struct saddle_bin){(int)counts->first, n, counts->p, part->values};
+}
+
+/* js alone: chi2 and psi have tails that no e^(u sum) tames, hellinger lumps in rare bins. */
+static int by_saddlepoint(struct drift_law *out, const struct sum *sum)
+{
+    if (sum->q->statistic != LAW_JS || filled(sum) < MANY_FILLED)
+        return SADDLE_NONE;
+    AUTO_FREE struct rank *ranks = ranked(sum);
+    AUTO_FREE struct saddle_bin *bins = calloc(sum->n_parts, sizeof(*bins));
+    if (!ranks || !bins)
+        return -ENOMEM;
+    for (size_t i = 0; i < sum->n_parts; i++)
+        bins[i] = saddle_bin_of(&sum->parts[ranks[i].bin]);
+    return drift_saddle_law(out, bins, sum->n_parts, sum->q->n);
+}
+
 /*
  * One part more, whatever the number of its events. Shares of a point are split: rounding them
  * would move every rare bin's part the same way.
@@ -461,11 +497,16 @@ static void certain(struct drift_law *out)
 /* Wider points until hardly anything lies beyond them. */
 static int of_sum(struct drift_law *out, const struct sum *sum)
 {
+    const bool few = sum->q->n <= LAW_EXACT_EVENTS;
+    if (few && !sum->pair) {
+        int rc = by_saddlepoint(out, sum);
+        out->smooth = rc == 0;
+        if (rc != SADDLE_NONE)
+            return rc;
+    }
     out->step = fmax(reach_of(sum), 1e-300) / (LAW_POINTS - 2);
     for (int i = 0;; i++) {
-        int rc = sum->pair                       ? of_two(out, sum)
-                 : sum->q->n <= LAW_EXACT_EVENTS ? exact(out, sum)
-                                                 : by_cumulants(out, sum);
+        int rc = sum->pair ? of_two(out, sum) : few ? exact(out, sum) : by_cumulants(out, sum);
         if (rc || i == MOST_WIDENINGS || (double)out->log_survival[LAW_POINTS - 1] < log(TAIL_MASS))
             return rc;
         out->step *= 2;
@@ -475,6 +516,7 @@ static int of_sum(struct drift_law *out, const struct sum *sum)
 int drift_law_make(struct drift_law *out, const struct law_question *q)
 {
     double total = total_weight(q);
+    out->smooth = q->n > LAW_EXACT_EVENTS && q->n_bins > 2;
     if (bins_with_unseen(q) < 2) {
         certain(out);
         return 0;

@@ -6,7 +6,8 @@
  *          window is Dirichlet-multinomial, as independent negative binomials are once their sum
  *          is known. Its variance is share × (1/n + 1/m): the reference's own noise is in it.
  *          psi, js, hellinger, chi2 are sums over bins:
- *          · up to LAW_EXACT_EVENTS events by convolution over (events so far, sum so far)
+ *          · up to LAW_EXACT_EVENTS events by convolution over (events so far, sum so far); js of
+ *            windows that fill many bins by its saddlepoint (stats/drift_saddle)
  *          · beyond, bins of few events by convolution; the others by their exact cumulants, less
  *            the one direction that the fixed sum takes away (Pearson type III, three cumulants)
  *          l_infinity: the bins' exact tails added up (Bonferroni) · wasserstein: the path of
@@ -20,6 +21,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +54,7 @@ struct law_question {
 
 struct drift_law {
     double step;
+    bool smooth;                    /* without lumps: laws of near sizes lie on both sides of it */
     float log_survival[LAW_POINTS]; /* ln P(statistic >= i step), falling */
 };
 

@@ -12,7 +12,7 @@
 enum {
     SLOTS = 1 << 14,      /* laws kept at once; 200 features × 5 statistics × 16 sizes */
     STEPS_A_DOUBLING = 4, /* of n */
-    MANY_EVENTS = 1024    /* from there on two bins' lumps lie close */
+    MANY_EVENTS = 1024    /* from there on lumps lie close */
 };
 /* Window to reference, n / m. */
 #define SMALL 0.03
@@ -192,12 +192,12 @@ struct laws {
 
 /*
  * Between two sizes the law goes from one to the other as ln n does, where many counts make it
- * smooth. Few events, and fewer than 1,024 in two bins, come in lumps, which lie elsewhere for every size.
+ * smooth. A few come in lumps, which lie elsewhere for every size.
  */
-static double part_between(const struct drift_null *null, double n)
+static double part_between(const struct drift_law laws[2], double n)
 {
     double low = step_of(n, 0), high = step_of(n, 1);
-    if (low <= LAW_EXACT_EVENTS || (null->n_bins <= 2 && n < MANY_EVENTS))
+    if (!(laws[0].smooth && laws[1].smooth) && n < MANY_EVENTS)
         return (double)NAN;
     return log(n / low) / log(high / low);
 }
@@ -217,7 +217,6 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
     out->skew = null->skew;
     out->skewed = one;
     out->n_laws = one || n == step_of(n, 0) ? 1 : 2;
-    out->part = part_between(null, n);
     if (!(out->m > 0) || !(n > 0))
         return -EINVAL;
     for (int i = 0; i < out->n_laws; i++) {
@@ -226,6 +225,7 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
         if (rc)
             return rc;
     }
+    out->part = out->n_laws == 2 ? part_between(out->laws, n) : 0;
     return 0;
 }
 

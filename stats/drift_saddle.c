@@ -1,0 +1,333 @@
+/*
+ * Bins lie side by side, four to a group, so that a group's sums are those of four lanes and need
+ * no adding across: the k-th count of each is in one vector. Bins come in the order of their
+ * weights, and those of a group have about as many counts.
+ */
+#include "stats/drift_saddle.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "common/cleanup.h"
+#include "stats/distribution.h"
+
+enum {
+    LANES = 4,
+    MOST_POINTS = 64,
+    MOST_TRIES = 20,
+    CURVE = 4 /* points that an interpolation goes through */
+};
+#define APART 0.5        /* of the points, in standard deviations of the sum */
+#define LOWEST -2.5      /* normal deviates that the points go from */
+#define HIGHEST 5.7      /* … and to: p = 6e-9 */
+#define LONGEST_STEP 0.7 /* of v at once */
+#define NEAR 1e-3        /* of a total that one more step of Newton's makes right */
+#define LARGEST 600.0    /* exponent */
+
+typedef double four __attribute__((vector_size(32)));
+
+struct group {
+    size_t begin; /* of its vectors */
+    int n;        /* counts of the longest of its bins */
+    int first[LANES];
+};
+
+struct tilted {
+    double n; /* the total */
+    struct group *groups;
+    size_t n_groups;
+    four *p;      /* of each count, times e^(u value) */
+    four *values; /* of each count */
+    four *onward; /* e^(value × step of u) */
+    size_t n_vectors;
+    double *powers; /* of e^v */
+    int n_powers;
+};
+
+/* K and its derivatives: u goes with the sum, v with the total. */
+struct cumulant {
+    double k, u, v, uu, uv, vv;
+};
+
+static void tilted_finish(struct tilted *t)
+{
+    free(t->groups);
+    free(t->p);
+    free(t->values);
+    free(t->onward);
+    free(t->powers);
+}
+
+/* --- laying out --- */
+
+static void count_vectors(struct tilted *t, const struct saddle_bin *bins, size_t n_bins)
+{
+    for (size_t i = 0; i < n_bins; i++) {
+        struct group *group = &t->groups[i / LANES];
+        const int past = bins[i].first + bins[i].n;
+        group->n = bins[i].n > group->n ? bins[i].n : group->n;
+        group->first[i % LANES] = bins[i].first;
+        t->n_powers = past > t->n_powers ? past : t->n_powers;
+    }
+    for (size_t g = 0; g < t->n_groups; g++) {
+        t->groups[g].begin = t->n_vectors;
+        t->n_vectors += (size_t)t->groups[g].n;
+    }
+}
+
+static four *vectors(size_t n)
+{
+    four *made = aligned_alloc(sizeof(four), n * sizeof(four));
+    for (size_t i = 0; made && i < n; i++)
+        made[i] = (four){0};
+    return made;
+}
+
+/* A lane without a bin is certain to add nothing. */
+static void fill(struct tilted *t, const struct saddle_bin *bins, size_t n_bins)
+{
+    for (size_t i = 0; i < t->n_groups * LANES; i++) {
+        const size_t begin = t->groups[i / LANES].begin, lane = i % LANES;
+        if (i >= n_bins) {
+            t->p[begin][lane] = 1;
+            continue;
+        }
+        for (int k = 0; k < bins[i].n; k++) {
+            t->p[begin + (size_t)k][lane] = bins[i].p[k];
+            t->values[begin + (size_t)k][lane] = bins[i].values[k];
+        }
+    }
+}
+
+static int tilted_init(struct tilted *t, const struct saddle_bin *bins, size_t n_bins, double n)
+{
+    *t = (struct tilted){.n = n, .n_groups = (n_bins + LANES - 1) / LANES};
+    t->groups = calloc(t->n_groups, sizeof(*t->groups));
+    if (!t->groups)
+        return -ENOMEM;
+    count_vectors(t, bins, n_bins);
+    t->p = vectors(t->n_vectors);
+    t->values = vectors(t->n_vectors);
+    t->onward = vectors(t->n_vectors);
+    t->powers = malloc((size_t)t->n_powers * sizeof(*t->powers));
+    if (!t->p || !t->values || !t->onward || !t->powers)
+        return -ENOMEM;
+    fill(t, bins, n_bins);
+    return 0;
+}
+
+/* --- K --- */
+
+/* Every count's probability times e^(value × by). */
+static void tilt(struct tilted *t, double by)
+{
+    for (size_t i = 0; i < t->n_vectors; i++)
+        for (int lane = 0; lane < LANES; lane++)
+            t->p[i][lane] *= exp(fmin(t->values[i][lane] * by, LARGEST));
+}
+
+static void prepare_steps(struct tilted *t, double by)
+{
+    for (size_t i = 0; i < t->n_vectors; i++)
+        for (int lane = 0; lane < LANES; lane++)
+            t->onward[i][lane] = exp(fmin(t->values[i][lane] * by, LARGEST));
+}
+
+static void step_on(struct tilted *t)
+{
+    for (size_t i = 0; i < t->n_vectors; i++)
+        t->p[i] *= t->onward[i];
+}
+
+/* Sums over a bin's counts, each with the weight p e^(v count). */
+struct sums {
+    four all, w, ww, s, ss, ws;
+};
+
+static void add_counts(struct sums *sums, const struct tilted *t, const struct group *group,
+                       double e_v)
+{
+    const four *p = t->p + group->begin, *values = t->values + group->begin;
+    four power, w;
+    for (int lane = 0; lane < LANES; lane++) {
+        power[lane] = t->powers[group->first[lane]];
+        w[lane] = group->first[lane];
+    }
+    for (int k = 0; k < group->n; k++) {
+        const four here = p[k] * power, by_w = here * w, by_s = here * values[k];
+        sums->all += here;
+        sums->w += by_w;
+        sums->ww += by_w * w;
+        sums->s += by_s;
+        sums->ss += by_s * values[k];
+        sums->ws += by_s * w;
+        power *= e_v;
+        w += 1;
+    }
+}
+
+static double across(four x)
+{
+    return (x[0] + x[1]) + (x[2] + x[3]);
+}
+
+static struct cumulant cumulant_at(struct tilted *t, double v)
+{
+    const double e_v = exp(v);
+    four product = {1, 1, 1, 1}, zero = {0}, u = zero, w = zero, uu = zero, uv = zero, ww = zero;
+    t->powers[0] = 1;
+    for (int k = 1; k < t->n_powers; k++)
+        t->powers[k] = t->powers[k - 1] * e_v;
+    for (size_t g = 0; g < t->n_groups; g++) {
+        struct sums sums = {zero, zero, zero, zero, zero, zero};
+        add_counts(&sums, t, &t->groups[g], e_v);
+        const four mean_s = sums.s / sums.all, mean_w = sums.w / sums.all;
+        product *= sums.all;
+        u += mean_s;
+        w += mean_w;
+        uu += sums.ss / sums.all - mean_s * mean_s;
+        uv += sums.ws / sums.all - mean_s * mean_w;
+        ww += sums.ww / sums.all - mean_w * mean_w;
+    }
+    const double k = log(product[0]) + log(product[1]) + log(product[2]) + log(product[3]);
+    return (struct cumulant){k, across(u), across(w), across(uu), across(uv), across(ww)};
+}
+
+/* K where the total is n on average. Newton's last step is taken along the derivatives. */
+static bool at_total(struct tilted *t, double *v, struct cumulant *out)
+{
+    for (int i = 0; i < MOST_TRIES; i++) {
+        *out = cumulant_at(t, *v);
+        if (!isfinite(out->k) || !(out->vv > 0))
+            return false;
+        const double by = (t->n - out->v) / out->vv;
+        *v += fmin(fmax(by, -LONGEST_STEP), LONGEST_STEP);
+        if (fabs(t->n - out->v) > NEAR * t->n)
+            continue;
+        out->k += by * (out->v + t->n) / 2;
+        out->u += by * out->uv;
+        return true;
+    }
+    return false;
+}
+
+/* --- the points --- */
+
+struct curve {
+    double sums[MOST_POINTS], deviates[MOST_POINTS];
+    int n;
+};
+
+/* What K says at u = 0, and how far the sum varies, the total known. */
+struct middle {
+    struct cumulant at;
+    double v, sd;
+};
+
+/* The normal deviate r* of P(sum >= K_u). */
+static double deviate_of(const struct tilted *t, const struct middle *middle, double u, double v,
+                         const struct cumulant *at)
+{
+    const double here = at->k - u * at->u - v * t->n, there = middle->at.k - middle->v * t->n;
+    const double r = copysign(sqrt(fmax(2 * (there - here), 0)), u);
+    const double q = u * sqrt((at->uu * at->vv - at->uv * at->uv) / middle->at.vv);
+    return r + log(q / r) / r;
+}
+
+/* Away from u = 0, where `t` is: half a step, then whole ones, until the deviate is far enough. */
+static bool follow(struct tilted *t, const struct middle *middle, double step, double farthest,
+                   struct curve *out)
+{
+    double u = step / 2, v = middle->v;
+    struct cumulant at = middle->at;
+    out->n = 0;
+    prepare_steps(t, step);
+    tilt(t, u);
+    v -= at.uv / at.vv * u;
+    while (out->n < MOST_POINTS / 2) {
+        if (!at_total(t, &v, &at))
+            return false;
+        const double deviate = deviate_of(t, middle, u, v, &at);
+        if (!isfinite(deviate))
+            return false;
+        out->sums[out->n] = at.u;
+        out->deviates[out->n++] = deviate;
+        if (fabs(deviate) > fabs(farthest))
+            return true;
+        step_on(t);
+        v -= at.uv / at.vv * step;
+        u += step;
+    }
+    return false;
+}
+
+static bool rises(const struct curve *curve)
+{
+    for (int i = 1; i < curve->n; i++)
+        if (!(curve->sums[i] > curve->sums[i - 1] && curve->deviates[i] > curve->deviates[i - 1]))
+            return false;
+    return curve->n >= CURVE;
+}
+
+static bool find_points(struct tilted *t, struct curve *out)
+{
+    struct middle middle = {0};
+    struct curve down, up;
+    if (!at_total(t, &middle.v, &middle.at))
+        return false;
+    const struct cumulant *at = &middle.at;
+    middle.sd = sqrt(at->uu - at->uv * at->uv / at->vv);
+    const double step = APART / middle.sd;
+    if (!isfinite(step) || !follow(t, &middle, -step, LOWEST, &down))
+        return false;
+    tilt(t, step * (down.n - 0.5)); /* back */
+    if (!follow(t, &middle, step, HIGHEST, &up))
+        return false;
+    out->n = 0;
+    for (int i = down.n - 1; i >= 0; i--, out->n++) {
+        out->sums[out->n] = down.sums[i];
+        out->deviates[out->n] = down.deviates[i];
+    }
+    for (int i = 0; i < up.n; i++, out->n++) {
+        out->sums[out->n] = up.sums[i];
+        out->deviates[out->n] = up.deviates[i];
+    }
+    return rises(out);
+}
+
+/* Lagrange's cubic through the points around. */
+static double deviate_at(const struct curve *curve, double sum, int *near)
+{
+    while (*near + CURVE < curve->n && curve->sums[*near + CURVE / 2] < sum)
+        (*near)++;
+    const double *x = curve->sums + *near, *y = curve->deviates + *near;
+    double all = 0;
+    for (int i = 0; i < CURVE; i++) {
+        double part = y[i];
+        for (int k = 0; k < CURVE; k++)
+            part *= k == i ? 1 : (sum - x[k]) / (x[i] - x[k]);
+        all += part;
+    }
+    return all;
+}
+
+int drift_saddle_law(struct drift_law *out, const struct saddle_bin *bins, size_t n_bins, double n)
+{
+    struct tilted t;
+    struct curve curve;
+    int near = 0, rc = tilted_init(&t, bins, n_bins, n);
+    if (rc == 0 && !find_points(&t, &curve))
+        rc = SADDLE_NONE;
+    tilted_finish(&t);
+    if (rc)
+        return rc;
+    out->step = curve.sums[curve.n - 1] / (LAW_POINTS - 1);
+    for (int i = 0; i < LAW_POINTS; i++) {
+        const double sum = i * out->step;
+        out->log_survival[i] =
+            sum < curve.sums[0] ? 0 : (float)normal_log_sf(deviate_at(&curve, sum, &near));
+    }
+    return 0;
+}
