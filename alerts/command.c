@@ -99,6 +99,15 @@ static int read_start(const json_t *body, int64_t now_ms, int64_t *starts_ms, st
     return 0;
 }
 
+/* As we wrote it: `ann via TOKEN`, of a silence that is sent again. */
+static bool ends_in_who(const char *name, const char *who)
+{
+    char end[AUTHOR_BYTES];
+    int n = snprintf(end, sizeof(end), " via %s", who);
+    size_t size = strlen(name);
+    return n < AUTHOR_BYTES && size > (size_t)n && strcmp(name + size - n, end) == 0;
+}
+
 /* Who asks is known by his token; whom he says he asks for stands before it. */
 static int read_author(const json_t *body, const struct actor *actor, char author[AUTHOR_BYTES],
                        struct err *err)
@@ -109,6 +118,8 @@ static int read_author(const json_t *body, const struct actor *actor, char autho
         return err_set(err, ERR_DATA, "createdBy: must be a text");
     if (!name || !*name || strcmp(name, actor->who) == 0)
         snprintf(author, AUTHOR_BYTES, "%s", actor->who);
+    else if (ends_in_who(name, actor->who) && strlen(name) < AUTHOR_BYTES)
+        snprintf(author, AUTHOR_BYTES, "%s", name);
     else if (snprintf(author, AUTHOR_BYTES, "%s via %s", name, actor->who) >= AUTHOR_BYTES)
         return err_set(err, ERR_DATA, "createdBy: is too long");
     return 0;

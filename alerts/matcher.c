@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alerts/route.h"
+#include "common/matcher_text.h"
 
 enum {
     MAX_MATCHER_BYTES = 1024
@@ -18,30 +19,16 @@ struct matcher {
     regex_t regex;
 };
 
-/* Splits `label op "value"`; the quotes are optional. */
 static int split(struct matcher *matcher, const char *text, struct err *err)
 {
-    size_t n = strcspn(text, "=!");
-    const char *op = text + n;
-    size_t n_op = op[0] && (op[1] == '=' || op[1] == '~') ? 2 : 1;
-    bool known = (op[0] == '=' && (n_op == 1 || op[1] == '~')) || (op[0] == '!' && n_op == 2);
-    while (n && text[n - 1] == ' ')
-        n--;
-    if (!known || n == 0 || strlen(text) > MAX_MATCHER_BYTES)
-        return err_set(err, ERR_USAGE, "matcher \"%.100s\" is not like severity=\"critical\"",
-                       text);
-    matcher->negative = op[0] == '!';
-    matcher->is_regex = n_op == 2 && op[1] == '~';
-
-    const char *value = op + n_op;
-    value += strspn(value, " ");
-    size_t n_value = strlen(value);
-    if (n_value >= 2 && value[0] == '"' && value[n_value - 1] == '"') {
-        value++;
-        n_value -= 2;
-    }
-    matcher->label = strndup(text, n);
-    matcher->value = strndup(value, n_value);
+    struct matcher_text parts;
+    int rc = matcher_text_parse(&parts, text, err);
+    if (rc)
+        return rc;
+    matcher->negative = parts.negative;
+    matcher->is_regex = parts.is_regex;
+    matcher->label = strndup(parts.label.data, parts.label.size);
+    matcher->value = strndup(parts.value.data, parts.value.size);
     return matcher->label && matcher->value ? 0 : err_set(err, -ENOMEM, "matcher: no memory");
 }
 

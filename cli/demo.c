@@ -31,10 +31,10 @@
 enum {
     PARTITIONS = 4,
     HISTORY_HOURS = 24,
-    CATCH_UP_SECONDS = 45, /* the day is produced in this time; consuming keeps pace */
+    CATCH_UP_SECONDS = 40, /* the day is produced in this time; consuming keeps pace */
     QUEUE_FULL_WAIT_MS = 50,
     AHEAD_HOURS = 1,            /* of events between producer and daemon */
-    RELEASE_AFTER_SECONDS = 15, /* live, until v4 comes */
+    RELEASE_AFTER_SECONDS = 10, /* live, until v4 comes */
 };
 
 struct demo {
@@ -214,7 +214,8 @@ static void started(void *context, const char *url)
            "  Kafka       %s   (kcat -C -b %s -t predictions)\n"
            "  API         %s/api/v1/models/credit/metrics?metric=roc_auc&window=1h\n\n"
            "  A day of history is being produced now, in about %d seconds; then it runs live.\n"
-           "  Then v4 is released to 5%% of the users, and fails as soon as it gets 50%%:\n"
+           "  Then v4 is released to 5%% of the users, and fails as soon as it gets 50%%; two or\n"
+           "  three minutes from now Assay has taken it back:\n"
            "  %s/#/releases/" RELEASE_NAME "\n\n"
            "  Ctrl-C ends it.\n\n",
            url, demo->brokers, demo->brokers, url, CATCH_UP_SECONDS, url);

@@ -16,7 +16,7 @@ enum {
 static const char experiment[] =
     "{\"name\":\"" RELEASE_NAME "\",\"model\":\"credit\",\"control\":\"v3\",\"treatment\":\"v4\","
     "\"salt\":\"" RELEASE_NAME "\",\"alpha\":0.05,\"noninferiority\":\"lenient\",\"steps\":["
-    "{\"weight\":5,\"min_duration\":\"45s\",\"min_units\":10},"
+    "{\"weight\":5,\"min_duration\":\"30s\",\"min_units\":10},"
     "{\"weight\":50,\"min_duration\":\"3m\",\"min_units\":500},"
     "{\"weight\":100,\"min_duration\":\"5m\"}],\"metrics\":["
     "{\"metric\":\"error_rate\",\"role\":\"guardrail\",\"direction\":\"lower\",\"margin\":0.02},"

@@ -256,7 +256,7 @@ static int make_prediction(struct simulation *sim, struct simulated_event *out, 
     double harm = v4 && sim->weight >= TOO_MUCH_WEIGHT ? 1.0 : 0.0;
     double noise = v4 ? 0.35 : ts_ms < sim->plan.upgrade_ms ? 0.8 : 0.5;
     double score = sigmoid(1.25 * repay_logit(&a) + noise * rng_normal(rng));
-    int failed = rng_uniform(rng) < 0.004 + 0.12 * harm;
+    int failed = rng_uniform(rng) < 0.004 + 0.25 * harm;
     double latency = 9.0 * exp(0.35 * rng_normal(rng)) * (1.0 + 0.9 * harm) +
                      (rng_uniform(rng) < 0.02 ? rng_exponential(rng, 25.0) : 0.0) +
                      4.0 * rhythm(sim, ts_ms);

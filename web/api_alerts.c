@@ -205,9 +205,8 @@ int api_deliveries(struct api_context *context, const struct api_input *input,
     return write_list(&list, read_deliveries, err);
 }
 
-/* The word of web_commands.alert that a route stands for. */
-static int operate(struct api_context *context, const struct api_input *input, const char *action,
-                   const char *subject, struct api_answer *answer, struct err *err)
+int alert_operate(struct api_context *context, const struct api_input *input, const char *action,
+                  const char *subject, struct api_answer *answer, struct err *err)
 {
     if (!context->commands.alert)
         return err_set(err, ERR_NOT_FOUND, "rules and changes of alerts need a running daemon");
@@ -226,13 +225,13 @@ static int operate(struct api_context *context, const struct api_input *input, c
 int api_alert_rules(struct api_context *context, const struct api_input *input,
                     struct api_answer *answer, struct err *err)
 {
-    return operate(context, input, "rules", "", answer, err);
+    return alert_operate(context, input, "rules", "", answer, err);
 }
 
 int api_post_silence(struct api_context *context, const struct api_input *input,
                      struct api_answer *answer, struct err *err)
 {
-    int rc = operate(context, input, "silence", "", answer, err);
+    int rc = alert_operate(context, input, "silence", "", answer, err);
     json_t *made = json_loadb((const char *)answer->body.data, answer->body.size, 0, NULL);
     const json_t *id = json_object_get(made, "id");
     if (!rc && json_is_integer(id)) {
@@ -247,23 +246,25 @@ int api_post_silence(struct api_context *context, const struct api_input *input,
 int api_delete_silence(struct api_context *context, const struct api_input *input,
                        struct api_answer *answer, struct err *err)
 {
-    return operate(context, input, "silence-end", input_capture(input, "silence"), answer, err);
+    return alert_operate(context, input, "silence-end", input_capture(input, "silence"), answer,
+                         err);
 }
 
 int api_ack_alert(struct api_context *context, const struct api_input *input,
                   struct api_answer *answer, struct err *err)
 {
-    return operate(context, input, "ack", input_capture(input, "alert"), answer, err);
+    return alert_operate(context, input, "ack", input_capture(input, "alert"), answer, err);
 }
 
 int api_send_again(struct api_context *context, const struct api_input *input,
                    struct api_answer *answer, struct err *err)
 {
-    return operate(context, input, "send-again", input_capture(input, "delivery"), answer, err);
+    return alert_operate(context, input, "send-again", input_capture(input, "delivery"), answer,
+                         err);
 }
 
 int api_test_receiver(struct api_context *context, const struct api_input *input,
                       struct api_answer *answer, struct err *err)
 {
-    return operate(context, input, "test", input_capture(input, "receiver"), answer, err);
+    return alert_operate(context, input, "test", input_capture(input, "receiver"), answer, err);
 }

@@ -47,6 +47,10 @@ route_handler api_dead_letters;
 route_handler api_alerts, api_alert_rules, api_alert_history, api_silences, api_deliveries;
 route_handler api_post_silence, api_delete_silence, api_ack_alert, api_send_again;
 route_handler api_test_receiver;
+route_handler alertmanager_silences, alertmanager_silence, alertmanager_post_silence;
+/* What people do to alerts, by the word of web_commands.alert (api_alerts.c) */
+int alert_operate(struct api_context *context, const struct api_input *input, const char *action,
+                  const char *subject, struct api_answer *answer, struct err *err);
 route_handler api_experiments, api_experiment, api_create_experiment, api_command_experiment;
 route_handler api_experiment_history, api_experiment_looks, api_audit, api_assignment, api_verdict;
 route_handler api_gate_experiment, api_gate_rollback, api_gate_model;

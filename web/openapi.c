@@ -29,6 +29,8 @@ static void write_param_schema(struct buf *out, const struct route_param *param)
 {
     static const char *const schemas[] = {
         [PARAM_TEXT] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":500}",
+        [PARAM_MANY] = "{\"type\":\"array\",\"maxItems\":20,\"items\":{\"type\":\"string\","
+                       "\"pattern\":\"^" TEXT "+$\",\"maxLength\":500}}",
         [PARAM_NEEDED] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":500}",
         [PARAM_LIST] = "{\"type\":\"string\",\"pattern\":\"^" TEXT "+$\",\"maxLength\":5000}",
         [PARAM_TIME] = "{\"oneOf\":[{\"type\":\"integer\",\"minimum\":0,"
@@ -67,10 +69,14 @@ static void write_param(struct buf *out, const struct route_param *param)
     out_key(out, "schema");
     write_param_schema(out, param);
     out_key(out, "example");
+    if (param->type == PARAM_MANY)
+        out_open(out, '[');
     if (param->type == PARAM_INTEGER)
         out_raw(out, param->example, strlen(param->example));
     else
         out_string(out, param->example);
+    if (param->type == PARAM_MANY)
+        out_close(out, ']');
     out_close(out, '}');
 }
 

@@ -125,6 +125,16 @@ static const struct route table[] = {
      "Nobody is told of alerts that match, for a while", "Silence", "NewSilence", 201, false, {{0}}},
     {"DELETE", "/api/v1/silences/{silence}", SCOPE_OPERATE, ROUTE_INGEST, api_delete_silence,
      "deleteSilence", "Ends a silence now", "Empty", NULL, 200, false, {{0}}},
+    {"GET", "/api/v2/silences", SCOPE_READ, ROUTE_READ, alertmanager_silences, "amListSilences",
+     "Silences as Alertmanager's API v2 has them, for amtool", "AmSilenceList", NULL, 200, false,
+     {{"filter", PARAM_MANY, NULL, 0, 0, "only those with this matcher", "alertname=\"auc-low\""}}},
+    {"POST", "/api/v2/silences", SCOPE_OPERATE, ROUTE_INGEST, alertmanager_post_silence,
+     "amPostSilence", "Makes one, or, with the `id` of one that runs, puts it in that one's place",
+     "AmSilenceMade", "AmNewSilence", 200, false, {{0}}},
+    {"GET", "/api/v2/silence/{silence}", SCOPE_READ, ROUTE_READ, alertmanager_silence,
+     "amGetSilence", "One of them", "AmSilence", NULL, 200, false, {{0}}},
+    {"DELETE", "/api/v2/silence/{silence}", SCOPE_OPERATE, ROUTE_INGEST, api_delete_silence,
+     "amDeleteSilence", "Ends it now", "Empty", NULL, 200, false, {{0}}},
     {"GET", "/api/v1/deliveries", SCOPE_READ, ROUTE_READ, api_deliveries, "listDeliveries",
      "Notifications and what became of them, newest first", "DeliveryList", NULL, 200, false,
      {P_LIMIT(1000),
@@ -386,6 +396,7 @@ static int check_param(const struct route_param *param, const char *value,
     char range[80];
     switch (param->type) {
     case PARAM_TEXT:
+    case PARAM_MANY:
     case PARAM_NEEDED:
     case PARAM_LIST:
     case PARAM_SEGMENT:
@@ -433,7 +444,7 @@ int routes_check(const struct route *route, const struct target *target, struct 
         const struct route_param *param = param_find(route, given->name);
         if (!param)
             return unknown_param(route, given->name, answer, err);
-        for (size_t k = 0; k < i; k++)
+        for (size_t k = 0; k < i && param->type != PARAM_MANY; k++)
             if (strcmp(target->params[k].name, given->name) == 0)
                 return api_refuse(answer, err, given->name, "once", "was given twice");
         int rc = check_param(param, given->value, answer, err);

@@ -16,6 +16,7 @@
 
 enum param_type {
     PARAM_TEXT,
+    PARAM_MANY,     /* the same, any number of times */
     PARAM_NEEDED,   /* text that has to be given */
     PARAM_LIST,     /* names separated by commas; commas inside {…} and "…" do not separate */
     PARAM_TIME,     /* ms since the epoch or RFC 3339 */

@@ -253,3 +253,41 @@ def an_acknowledgement_reaches_pagerduty(story):
     said = receiver.bodies()
     equal([event["event_action"] for event in said], ["trigger", "acknowledge", "resolve"])
     equal(len({event["dedup_key"] for event in said}), 1)
+
+
+def amtool_makes_finds_changes_and_ends_silences(story):
+    program = shutil.which("amtool")
+    if not program:
+        story.skip("no amtool: run ./dev setup")
+    daemon = story.daemon(alerting.settings(story, alerting.receiver(story)))
+    daemon.start()
+
+    def amtool(*words, code=0):
+        command = [program, f"--alertmanager.url={daemon.url}", "silence", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        equal(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout.strip()
+
+    first = amtool("add", "alertname=auc-low", "team=~risk|fraud", "env!=test", "-a", "ann", "-c", "deploying", "-d", "2h")
+    other = amtool("add", "model=churn", "-c", "known", "--start", "2099-01-01T00:00:00Z", "--end", "2099-01-02T00:00:00Z")
+
+    ours = {str(item["id"]): item for item in daemon.get("/api/v1/silences")["items"]}
+    equal(ours[first]["matchers"], ['alertname="auc-low"', 'team=~"risk|fraud"', 'env!="test"'])
+    equal((ours[first]["created_by"], ours[first]["comment"]), ("ann via operator", "deploying"))
+    equal(amtool("query", "-q", "alertname=auc-low", "env!=test"), first)
+    equal(amtool("query", "-q", "alertname=auc-low", "model=churn"), "")
+    equal({s["id"]: s["status"]["state"] for s in json.loads(amtool("query", "-o", "json"))}, {first: "active", other: "pending"})
+
+    amtool("update", "-d", "30m", "-c", "still", first)
+    second = str(daemon.get("/api/v1/silences")["items"][0]["id"])
+    equal(sorted(amtool("query", "-q").split()), sorted([second, other]))
+    changed = daemon.get("/api/v1/silences")["items"][0]
+    equal((str(changed["id"]), changed["matchers"], changed["created_by"]), (second, ours[first]["matchers"], "ann via operator"))
+    equal(changed["ends"] - changed["starts"] <= 30 * 60_000, True)
+
+    amtool("expire", second)
+    equal(amtool("query", "-q"), other)
+    assert first in amtool("query", "-q", "--expired") and second in amtool("query", "-q", "--expired")
+    amtool("expire", "4711", code=1)
+    equal(daemon.request("GET", "/api/v2/silences?filter=nonsense")[0], 400)
+    equal(daemon.request("GET", "/api/v2/silence/4711")[0], 404)
