@@ -126,9 +126,12 @@ int part_word(struct part *part, const json_t *object, const char *key, const ch
         }
     }
     const char *near = text_near(text, words, (size_t)n_words);
-    return near ? part_refuse(part, key, "\"%s\" is unknown; did you mean %s?", text, near)
-                : part_refuse(part, key, "\"%s\" is unknown; %s … %s are known", text, words[0],
-                              words[n_words - 1]);
+    if (near)
+        return part_refuse(part, key, "\"%s\" is unknown; did you mean %s?", text, near);
+    char known[256] = "";
+    for (int i = 0, at = 0; i < n_words && at < (int)sizeof(known); i++)
+        at += snprintf(known + at, sizeof(known) - (size_t)at, "%s%s", i ? ", " : "", words[i]);
+    return part_refuse(part, key, "\"%s\" is none of %s", text, known);
 }
 
 int part_pairs(struct part *part, const json_t *object, const char *key,

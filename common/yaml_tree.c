@@ -312,8 +312,8 @@ static int take_event(struct builder *b, const yaml_event_t *event)
     }
 }
 
-/* `{path: ${NAME}}` is the usual slip: between braces its own braces count. */
-static bool has_variable(const char *yaml, size_t n, size_t line)
+/* Where that line begins; NULL: there is none. */
+static const char *line_of(const char *yaml, size_t n, size_t line)
 {
     const char *at = yaml, *end = yaml + n;
     while (line && at) {
@@ -321,8 +321,23 @@ static bool has_variable(const char *yaml, size_t n, size_t line)
         at += at != NULL;
         line--;
     }
+    return at;
+}
+
+/* `{path: ${NAME}}` is the usual slip: between braces its own braces count. */
+static bool has_variable(const char *yaml, size_t n, size_t line)
+{
+    const char *at = line_of(yaml, n, line), *end = yaml + n;
     const char *stop = at ? memchr(at, '\n', (size_t)(end - at)) : NULL;
     return at && memmem(at, (size_t)((stop ? stop : end) - at), "${", 2);
+}
+
+static bool has_tab(const char *yaml, size_t n, size_t line)
+{
+    const char *at = line_of(yaml, n, line), *end = yaml + n;
+    while (at && at < end && *at == ' ')
+        at++;
+    return at && at < end && *at == '\t';
 }
 
 static int refuse_yaml(const struct builder *b, const yaml_parser_t *parser, const char *yaml,
@@ -331,6 +346,9 @@ static int refuse_yaml(const struct builder *b, const yaml_parser_t *parser, con
     if (parser->error == YAML_MEMORY_ERROR)
         return no_memory(b);
     size_t line = parser->problem_mark.line;
+    if (has_tab(yaml, n, line))
+        return err_set(b->err, ERR_DATA, "%s:%zu: not YAML: begins with a tab; indent with blanks",
+                       b->path, line + 1);
     return err_set(b->err, ERR_DATA, "%s:%zu: not YAML: %s%s", b->path, line + 1,
                    parser->problem ? parser->problem : "unreadable",
                    has_variable(yaml, n, line)

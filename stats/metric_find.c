@@ -69,6 +69,23 @@ static bool row_matches(const struct metric_def *def, const char *name, uint64_t
     return false;
 }
 
+/* A part of a metric's name, or more than it: auc, f1_score. Estimates go without saying. */
+static bool is_part(const char *name, const char *word)
+{
+    return strlen(name) > 2 && strncmp(word, "estimated_", 10) != 0 &&
+           (strstr(word, name) || strstr(name, word));
+}
+
+/* Up to three names that share a part with this one: "pr_auc or roc_auc"; "" without any. */
+static void related(char *out, size_t n, const char *name, const char *const *words, size_t n_words)
+{
+    size_t at = 0;
+    out[0] = '\0';
+    for (size_t i = 0, found = 0; i < n_words && found < 3 && at < n; i++)
+        if (is_part(name, words[i]))
+            at += (size_t)snprintf(out + at, n - at, "%s%s", found++ ? " or " : "", words[i]);
+}
+
 /* How a row is written in messages and lists: `precision{class="…"}`. */
 static int unknown(const char *name, enum task task, struct err *err)
 {
@@ -79,6 +96,10 @@ static int unknown(const char *name, enum task task, struct err *err)
         if (table[i].tasks >> task & 1)
             words[n_words++] = table[i].name;
     const char *near = text_near(name, words, n_words);
+    char some[200];
+    related(some, sizeof(some), name, words, n_words);
+    if (!near && some[0])
+        return err_set(err, -EINVAL, "metric '%.100s' is unknown; did you mean %s?", name, some);
     if (!near)
         return err_set(err, -EINVAL, "metric '%.100s' is unknown; docs/metrics.md lists them",
                        name);

@@ -86,7 +86,7 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
          "alerts[0].on: \"rolledback\" is unknown; did you mean rolled_back?"},
         {"{name: a, model: credit, metric: roc_auc, below: 1, on: held}",
          "alerts[0].on: belongs to `experiment`"},
-        {"{name: a, audit: fine}", "alerts[0].audit: \"fine\" is unknown"},
+        {"{name: a, audit: fine}", "alerts[0].audit: \"fine\" is none of broken"},
         {"{name: a, model: credit, change: any}",
          "alerts[0].change: model credit has no `changes`: {expected_run_time: …}"},
         {"{name: a, model: credit, metric: roc_auc, trend: decreasing, points: 4, "
@@ -115,6 +115,8 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
          "alerts[0].for: \"10x\" is not a duration such as 10m"},
         {"{name: a, model: credit, metric: roc_auc, below: 0.8, severity: critcal}",
          "alerts[0].severity: \"critcal\" is unknown; did you mean critical?"},
+        {"{name: a, model: credit, metric: roc_auc, below: 0.8, severity: page}",
+         "alerts[0].severity: \"page\" is none of info, warning, error, critical"},
         {"{name: a, model: credit, absent: 1m}, {name: a, model: credit, absent: 2m}",
          "alerts[1].name: \"a\" is there twice"},
         {"{name: a, model: credit, absent: 1m, inhibit: [b]}",

@@ -342,6 +342,8 @@ static void what_is_wrong_is_told_with_file_line_and_key(void **state)
         {"- a", "assay.yaml:1: has to be a map of keys"},
         {"a: 1\nb: 2\na: 3\n", "assay.yaml:3: a is here a second time, first in line 1"},
         {"a: 1\n---\nb: 2\n", "assay.yaml:2: a second document; one file is one document"},
+        {"models:\n\t- {name: a}\n",
+         "assay.yaml:2: not YAML: begins with a tab; indent with blanks"},
         {"a: [1\n", "assay.yaml:2: not YAML: did not find expected ',' or ']'"},
         {"b: 1\nstorage: {path: ${DB}}\n",
          "assay.yaml:2: not YAML: did not find expected ',' or '}'; between { } and [ ] a variable "

@@ -253,6 +253,10 @@ static void an_unknown_name_is_told_with_the_nearest(void **state)
     assert_string_equal(err.text, "metric 'acuracy' is unknown; did you mean 'accuracy'?");
     assert_int_equal(metric_find(&ref, "zzz", TASK_BINARY, &err), -EINVAL);
     assert_string_equal(err.text, "metric 'zzz' is unknown; docs/metrics.md lists them");
+    assert_int_equal(metric_find(&ref, "auc", TASK_BINARY, &err), -EINVAL);
+    assert_string_equal(err.text, "metric 'auc' is unknown; did you mean roc_auc or pr_auc?");
+    assert_int_equal(metric_find(&ref, "f1_score", TASK_BINARY, &err), -EINVAL);
+    assert_string_equal(err.text, "metric 'f1_score' is unknown; did you mean f1?");
     assert_int_equal(metric_find(&ref, "roc_auc", TASK_REGRESSION, &err), -EINVAL);
     assert_string_equal(err.text,
                         "metric 'roc_auc' is one of binary models, not of regression ones");
