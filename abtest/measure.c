@@ -41,6 +41,7 @@ enum row {
     ROW_HIT_RATE,
     ROW_MAP,
     ROW_IOU,
+    ROW_DICE,
     ROW_LABELLED_RATE,
     ROW_CONFIDENCE_MEAN,
     ROW_TOP_3,
@@ -180,6 +181,7 @@ static const struct {
     {"outcome_rate_per_unit{name=\"", ROW_UNIT_RATE, STAGE_OUTCOME, false, false},
     {"outcome_sum_per_unit{name=\"", ROW_UNIT_SUM, STAGE_OUTCOME, false, false},
     {"iou{class=\"", ROW_IOU, STAGE_LABEL, false, false},
+    {"dice{class=\"", ROW_DICE, STAGE_LABEL, false, false},
     {"precision{class=\"", ROW_CLASS_PRECISION, STAGE_LABEL, false, true},
     {"recall{class=\"", ROW_CLASS_RECALL, STAGE_LABEL, false, true},
     {"f1{class=\"", ROW_CLASS_F1, STAGE_LABEL, false, true},
@@ -398,17 +400,19 @@ static bool ranking_ratio(const struct measure *measure, const struct observatio
 }
 
 /* Pixels of one class: an event is a share of the class's pixels, not one. */
-static bool iou_ratio(const struct measure *measure, const struct observation *o, double *n,
-                      double *d)
+/* IoU counts pixels that were found once, Dice twice. */
+static bool overlap_ratio(const struct measure *measure, const struct observation *o, double *n,
+                          double *d)
 {
+    const double found = measure->row == ROW_DICE ? 2 : 1;
     const uint64_t class = class_id(measure->outcome, (size_t)measure->outcome_bytes);
     double tp = 0, all = 0;
     for (uint32_t i = 0; o->content && i < o->content->n_pixels; i++) {
         const struct class_pixels *pixels = &o->content->pixels[i];
         if (pixels->class_id != class)
             continue;
-        tp += pixels->tp;
-        all += pixels->tp + pixels->fp + pixels->fn;
+        tp += found * pixels->tp;
+        all += found * pixels->tp + pixels->fp + pixels->fn;
     }
     return give(tp, all, n, d);
 }
@@ -468,7 +472,8 @@ bool measure_ratio(const struct measure *measure, const struct observation *o, d
     case ROW_MAP:
         return ranking_ratio(measure, o, RANKING_MAP, n, d);
     case ROW_IOU:
-        return iou_ratio(measure, o, n, d);
+    case ROW_DICE:
+        return overlap_ratio(measure, o, n, d);
     case ROW_CONFIDENCE_MEAN:
         return give(o->confidence, 1, n, d);
     case ROW_TOP_3:

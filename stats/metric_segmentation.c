@@ -131,13 +131,23 @@ void segmentation_dice(const struct metric_input *in, struct metric_value *out)
     mean_overlap(in, 2, out);
 }
 
-void segmentation_iou(const struct metric_input *in, struct metric_value *out)
+static void class_overlap(const struct metric_input *in, double weight, struct metric_value *out)
 {
     const struct segmentation_state *s = in->state;
     const int64_t *columns = bins_find(&s->classes, in->argument);
-    const double iou = columns ? overlap(columns, 1) : (double)NAN;
-    if (isnan(iou))
+    const double one = columns ? overlap(columns, weight) : (double)NAN;
+    if (isnan(one))
         result_none(out, "no pixels of this class");
     else
-        result_exact(out, iou, interval_none);
+        result_exact(out, one, interval_none);
+}
+
+void segmentation_class_iou(const struct metric_input *in, struct metric_value *out)
+{
+    class_overlap(in, 1, out);
+}
+
+void segmentation_class_dice(const struct metric_input *in, struct metric_value *out)
+{
+    class_overlap(in, 2, out);
 }

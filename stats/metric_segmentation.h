@@ -18,4 +18,5 @@ struct segmentation_state {
 
 extern const struct state_kind segmentation_kind;
 
-metric_result_fn segmentation_mean_iou, segmentation_dice, segmentation_iou;
+metric_result_fn segmentation_mean_iou, segmentation_dice;
+metric_result_fn segmentation_class_iou, segmentation_class_dice;

@@ -148,7 +148,9 @@ static const struct metric_def table[] = {
     {"dice", "fraction", "Mean over classes of 2 tp / (2 tp + fp + fn), in pixels.",
      SEGMENTATION, BETTER_HIGHER, &segmentation_kind, segmentation_dice},
     {"iou{class=", "fraction", "tp / (tp + fp + fn) of one class, in pixels.",
-     SEGMENTATION, BETTER_HIGHER, &segmentation_kind, segmentation_iou},
+     SEGMENTATION, BETTER_HIGHER, &segmentation_kind, segmentation_class_iou},
+    {"dice{class=", "fraction", "2 tp / (2 tp + fp + fn) of one class, in pixels.",
+     SEGMENTATION, BETTER_HIGHER, &segmentation_kind, segmentation_class_dice},
 
     {"count", "count", "Predictions, failed ones included.",
      ANY, BETTER_NONE, &common_kind, common_count},

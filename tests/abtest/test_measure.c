@@ -65,6 +65,7 @@ static void a_scene_brings_the_pixels_of_the_class(void **state)
     const struct observation o = label_of(&scene);
 
     assert_close(ratio_of("iou{class=\"road\"}", &o), 6.0 / 8, 0);
+    assert_close(ratio_of("dice{class=\"road\"}", &o), 12.0 / 14, 0);
     assert_close(ratio_of("iou{class=\"sky\"}", &o), 0.25, 0);
     assert_true(isnan(ratio_of("iou{class=\"car\"}", &o)));
 }

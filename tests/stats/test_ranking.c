@@ -111,6 +111,7 @@ static void overlaps_are_summed_before_they_are_divided(void **state)
     assert_int_equal(states_label(states, &sample, 1), 0);
 
     assert_close(value_of(states, "iou{class=\"road\"}").value, 0.6, 0);
+    assert_close(value_of(states, "dice{class=\"road\"}").value, 0.75, 0);
     assert_close(value_of(states, "mean_iou").value, 0.8, 1e-15);
     assert_close(value_of(states, "dice").value, (0.75 + 1) / 2, 1e-15);
     assert_string_equal(value_of(states, "iou{class=\"none\"}").why, "no pixels of this class");
