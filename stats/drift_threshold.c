@@ -208,7 +208,7 @@ static void weigh_even_bins(struct drift_null *null, struct null_memory *memory)
         last = i;
     }
     bool more = null->statistic == LAW_HELLINGER; /* it sees empty bins more */
-    null->prior = more ? 0.95 : 0.6;
+    null->prior = more ? 1.1 : 0.6;
     null->prior_ends = more ? -0.55 : -0.65;
     null->prior_large = more ? 0.56 : 0.48;
     null->prior_shares = memory->prior_shares;
