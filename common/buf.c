@@ -233,7 +233,8 @@ void reader_skip_varints(struct reader *r, uint64_t n)
     uint64_t bytes;
     while (!r->failed && n >= sizeof(bytes) && reader_left(r) >= sizeof(bytes)) {
         memcpy(&bytes, r->next, sizeof(bytes));
-        n -= (uint64_t)__builtin_popcountll(~bytes & UINT64_C(0x8080808080808080));
+        /* the bits of the bytes that end a varint, added up in the highest byte */
+        n -= (~bytes >> 7 & UINT64_C(0x0101010101010101)) * UINT64_C(0x0101010101010101) >> 56;
         r->next += sizeof(bytes);
     }
     while (!r->failed && n) {

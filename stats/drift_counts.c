@@ -5,13 +5,22 @@
 
 #define MOST_RATIOS 16.0 /* from value to value: more of them take longer than logarithms */
 
-/* P(value + 1) / P(value). */
-static double ratio(const struct count_law *law, double value)
+struct fraction {
+    double above, below;
+};
+
+/* P(value + 1) / P(value), on top of another. */
+static void add_ratio(struct fraction *all, const struct count_law *law, double value)
 {
-    if (law->rest > 0)
-        return (law->n - value) / (value + 1) * (law->weight + value) /
-               (law->rest + law->n - value - 1);
-    return (law->weight + value) / (value + 1) * law->n / (law->n + law->total);
+    all->above *= law->weight + value;
+    all->below *= value + 1;
+    if (law->rest > 0) {
+        all->above *= law->n - value;
+        all->below *= law->rest + law->n - value - 1;
+    } else {
+        all->above *= law->n;
+        all->below *= law->n + law->total;
+    }
 }
 
 static double log_gamma(double x)
@@ -29,12 +38,16 @@ static double log_weight(const struct count_law *law, double value)
     return both + value * log(law->n / (law->n + law->total));
 }
 
-/* P(value + stride) / P(value). */
+/* P(value + stride) / P(value), with a division for every four of its ratios. */
 static double ratio_over(const struct count_law *law, double value, double stride)
 {
     double all = 1;
-    for (double k = 0; k < stride; k++)
-        all *= ratio(law, value + k);
+    for (double k = 0; k < stride;) {
+        struct fraction four = {1, 1};
+        for (double end = fmin(k + 4, stride); k < end; k++)
+            add_ratio(&four, law, value + k);
+        all *= four.above / four.below;
+    }
     return all;
 }
 

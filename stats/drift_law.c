@@ -397,13 +397,15 @@ static void mix(struct drift_law *out, const float *few, const float *log_smooth
     double smooth[LAW_POINTS];
     for (int i = 0; i < LAW_POINTS; i++)
         smooth[i] = exp((double)log_smooth[i]);
-    double survival[LAW_POINTS] = {0}, above = 1;
+    double survival[LAW_POINTS], beyond = 0, above = 1;
+    for (int i = LAW_POINTS - 1; i >= 0; i--) {
+        survival[i] = beyond; /* the few alone are there */
+        beyond += (double)few[i];
+    }
     for (int x = 0; x < LAW_POINTS; x++) {
         double here = (double)few[x];
-        if (here < 1e-20)
+        if (here < LEAST)
             continue;
-        for (int i = 0; i < x; i++)
-            survival[i] += here;
         for (int i = x; i < LAW_POINTS; i++)
             survival[i] += here * smooth[i - x];
     }

@@ -15,7 +15,9 @@ enum {
 };
 #define REACH 6.0 /* in sqrt(1/n + 1/m) standard deviations */
 #define TAIL_MASS 1e-6
-#define LEAST 1e-14 /* of the ways that are followed */
+#define LEAST 1e-14       /* of the ways that are followed */
+#define LEAST_ROW 1e-15   /* … of a row */
+#define LEAST_JOINT 1e-14 /* … of what ends where it must, of a state on the way */
 /* A reference that happens to lack what is far out is less skewed than its law. */
 #define MORE_SKEWED 1.3
 
@@ -81,9 +83,21 @@ static void band(const struct walk *walk, int *low, int *high)
     *high = (int)fmin(ceil(middle + reach), walk->n_rows - 1);
 }
 
+/*
+ * How little a state of the row may be to be left out: LEAST_JOINT of what ends where it must, which
+ * a walk does from farther off the more rarely.
+ */
+static double least_of(const struct walk *walk, int row)
+{
+    if (!walk->bridge)
+        return LEAST_ROW;
+    double left = BRIDGE_STEPS * fmax(1 - walk->so_far, 1e-3);
+    return LEAST_JOINT * fmin(exp(row * row / (2 * left)), 1 / LEAST_JOINT);
+}
+
 /* Every way into the row. */
 static void add_ways(const struct walk *walk, const struct law_rows *from, struct law_rows *into,
-                     const struct counts *step, int row)
+                     const struct counts *step, int row, double least)
 {
     int first = (int)step->first, last = first + step->n_values - 1;
     int low = row > last ? row - last : 0;
@@ -92,7 +106,7 @@ static void add_ways(const struct walk *walk, const struct law_rows *from, struc
         double p = step->p[row - before - first];
         if (walk->bridge && before > 0 && row + before <= last) /* from the other side of 0 */
             p += step->p[row + before - first];
-        if (p > LEAST)
+        if (p > LEAST && p * (double)from->rows[before].sum > least)
             law_rows_add(into, from, before, p, 0);
     }
 }
@@ -125,9 +139,9 @@ static void pass(const struct law_rows *from, struct law_rows *into, const struc
     law_rows_clear(into);
     for (int row = low; row <= high; row++) {
         double gap = gap_of(walk, row, reference);
-        double area = mean_distance(gap, share / 4) * q->steps[group];
-        add_ways(walk, from, into, &step, row);
-        law_rows_set_moved(into, row, area / points);
+        double area = mean_distance(gap, share / 4) * q->steps[group], least = least_of(walk, row);
+        add_ways(walk, from, into, &step, row, least);
+        law_rows_set_moved(into, row, area / points, least);
     }
 }
 
@@ -172,7 +186,7 @@ static int walk_all(struct drift_law *out, struct walk *walk)
     }
     struct counts step;
     step_of(&step, walk, q->n_bins - 1);
-    add_ways(walk, here, next, &step, walk->end);
+    add_ways(walk, here, next, &step, walk->end, LEAST_ROW);
     law_rows_set(next, walk->end);
     law_rows_survival(next, walk->end, ROW_SMOOTH, out);
     tighten(out, q->n_bins - 1);

@@ -16,7 +16,7 @@ enum {
     EIGHT = 8
 };
 #define SHORTEST_LOG -80.0
-#define LEAST_KEPT 1e-20F
+#define LEAST_KEPT 1e-15F
 #define INLINE inline __attribute__((always_inline)) /* into what is made for a processor */
 
 typedef float eight __attribute__((vector_size(32), aligned(4), may_alias));
@@ -246,11 +246,11 @@ void law_rows_set(struct law_rows *rows, int row)
     make(rows, row, &how);
 }
 
-void law_rows_set_moved(struct law_rows *rows, int row, double shift)
+void law_rows_set_moved(struct law_rows *rows, int row, double shift, double least)
 {
     const struct making how = {.sources = rows->sources,
                                .n = rows->n_sources,
-                               .least = LEAST_KEPT,
+                               .least = (float)fmin(least, 1),
                                .moved = true,
                                .shift = shift};
     make(rows, row, &how);

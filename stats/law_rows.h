@@ -4,7 +4,7 @@
  * Shape    a row is made in two steps: law_rows_add says which rows go into it, how much of each
  *          and how far on, law_rows_set puts them together; or by law_rows_pass, from the rows that
  *          one bin's counts lead from. What lies beyond the last point is gathered there;
- *          probabilities below 1e-20, or what the caller says, at a row's ends are left out
+ *          probabilities below 1e-15, or what the caller says, at a row's ends are left out
  * Owner    law_rows_new gives, law_rows_free takes
  * Errors   -ENOMEM
  * Threads  one at a time
@@ -65,8 +65,9 @@ void law_rows_add_split(struct law_rows *rows, const struct law_rows *from, int 
                         double shift);
 /* The row is what was added since the last one was set. */
 void law_rows_set(struct law_rows *rows, int row);
-/* The same, then all of it moved up by `shift` points, split between neighbours. */
-void law_rows_set_moved(struct law_rows *rows, int row, double shift);
+/* The same, then all of it moved up by `shift` points, split between neighbours, without what is
+   less than `least` at its ends. */
+void law_rows_set_moved(struct law_rows *rows, int row, double shift, double least);
 /* The row is made of those of `from` that the ways lead from, at its ends without what is less than
    `least`; a row that leads to less in all is left out. */
 void law_rows_pass(struct law_rows *into, const struct law_rows *from, const struct law_ways *ways,

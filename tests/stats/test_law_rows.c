@@ -38,7 +38,7 @@ static void a_share_of_a_point_is_split_between_its_neighbours(void **state)
     law_rows_start(from, 0);
 
     law_rows_add_split(into, from, 0, 0.5, 16.25);
-    law_rows_set_moved(into, 0, 14.5);
+    law_rows_set_moved(into, 0, 14.5, 1e-15);
 
     const float *points = law_rows_at(into, 0);
     assert_close((double)points[30], 0.5 * 0.75 * 0.5, 0);
@@ -60,7 +60,7 @@ static void what_lies_beyond_the_last_point_is_gathered_there(void **state)
     law_rows_set(b, 0);
 
     law_rows_add(a, b, 0, 1, 5);
-    law_rows_set_moved(a, 0, 0.5);
+    law_rows_set_moved(a, 0, 0.5, 1e-15);
 
     assert_close((double)law_rows_at(b, 0)[250], 0.5, 0);
     assert_close((double)law_rows_at(b, 0)[LAW_POINTS - 1], 0.375, 0);
