@@ -95,19 +95,20 @@ static double least_of(const struct walk *walk, int row)
     return LEAST_JOINT * fmin(exp(row * row / (2 * left)), 1 / LEAST_JOINT);
 }
 
-/* Every way into the row. */
-static void add_ways(const struct walk *walk, const struct law_rows *from, struct law_rows *into,
-                     const struct counts *step, int row, double least)
+/* Every way into the row: how probable each is. */
+static void ways_into(struct law_ways *ways, const struct walk *walk, const struct counts *step,
+                      int row)
 {
-    int first = (int)step->first, last = first + step->n_values - 1;
-    int low = row > last ? row - last : 0;
-    int high = row - first < from->n_rows ? row - first : from->n_rows - 1;
+    const int first = (int)step->first, last = first + step->n_values - 1;
+    const int low = row > last ? row - last : 0;
+    const int high = row - first < walk->n_rows ? row - first : walk->n_rows - 1;
+    ways->first = row - high;
+    ways->n = high >= low ? high - low + 1 : 0;
     for (int before = low; before <= high; before++) {
         double p = step->p[row - before - first];
         if (walk->bridge && before > 0 && row + before <= last) /* from the other side of 0 */
             p += step->p[row + before - first];
-        if (p > LEAST && p * (double)from->rows[before].sum > least)
-            law_rows_add(into, from, before, p, 0);
+        ways->p[high - before] = p > LEAST ? (float)p : 0;
     }
 }
 
@@ -132,6 +133,7 @@ static void pass(const struct law_rows *from, struct law_rows *into, const struc
 {
     const struct law_question *q = walk->q;
     double share = (q->weights[group] + q->weights[group + 1]) / 2 / walk->total;
+    struct law_ways ways = {0}; /* no way moves anything by itself */
     struct counts step;
     int low, high;
     step_of(&step, walk, group);
@@ -140,8 +142,8 @@ static void pass(const struct law_rows *from, struct law_rows *into, const struc
     for (int row = low; row <= high; row++) {
         double gap = gap_of(walk, row, reference);
         double area = mean_distance(gap, share / 4) * q->steps[group], least = least_of(walk, row);
-        add_ways(walk, from, into, &step, row, least);
-        law_rows_set_moved(into, row, area / points, least);
+        ways_into(&ways, walk, &step, row);
+        law_rows_pass_moved(into, from, &ways, row, area / points, least);
     }
 }
 
@@ -184,10 +186,11 @@ static int walk_all(struct drift_law *out, struct walk *walk)
         here = next;
         next = swap;
     }
+    struct law_ways ways = {0};
     struct counts step;
     step_of(&step, walk, q->n_bins - 1);
-    add_ways(walk, here, next, &step, walk->end, LEAST_ROW);
-    law_rows_set(next, walk->end);
+    ways_into(&ways, walk, &step, walk->end);
+    law_rows_pass(next, here, &ways, walk->end, LEAST_ROW);
     law_rows_survival(next, walk->end, ROW_SMOOTH, out);
     tighten(out, q->n_bins - 1);
     return 0;

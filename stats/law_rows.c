@@ -246,29 +246,37 @@ void law_rows_set(struct law_rows *rows, int row)
     make(rows, row, &how);
 }
 
-void law_rows_set_moved(struct law_rows *rows, int row, double shift, double least)
+/* The rows that the ways lead from. */
+static int ways_into(struct law_source *out, const struct law_rows *from,
+                     const struct law_ways *ways, int row, float least)
 {
-    const struct making how = {.sources = rows->sources,
-                               .n = rows->n_sources,
-                               .least = (float)fmin(least, 1),
-                               .moved = true,
-                               .shift = shift};
-    make(rows, row, &how);
+    const float *points = law_rows_at(from, 0);
+    int n = 0;
+    for (int k = 0; k < ways->n && ways->first + k <= row; k++) {
+        const int at = row - ways->first - k;
+        const struct law_row *before = &from->rows[at];
+        if (before->sum * ways->p[k] < least || before->end == 0)
+            continue;
+        out[n++] = (struct law_source){points + (size_t)at * STRIDE, before->begin, before->end,
+                                       ways->shifts[k], ways->p[k]};
+    }
+    return n;
 }
 
 void law_rows_pass(struct law_rows *into, const struct law_rows *from, const struct law_ways *ways,
                    int row, double least)
 {
-    const float *points = law_rows_at(from, 0);
     struct making how = {.sources = into->sources, .least = (float)fmin(least, 1)};
-    for (int k = 0; k < ways->n && ways->first + k <= row; k++) {
-        const int at = row - ways->first - k;
-        const struct law_row *before = &from->rows[at];
-        if (before->sum * ways->p[k] < how.least || before->end == 0)
-            continue;
-        into->sources[how.n++] = (struct law_source){points + (size_t)at * STRIDE, before->begin,
-                                                     before->end, ways->shifts[k], ways->p[k]};
-    }
+    how.n = ways_into(into->sources, from, ways, row, how.least);
+    make(into, row, &how);
+}
+
+void law_rows_pass_moved(struct law_rows *into, const struct law_rows *from,
+                         const struct law_ways *ways, int row, double shift, double least)
+{
+    struct making how = {
+        .sources = into->sources, .least = (float)fmin(least, 1), .moved = true, .shift = shift};
+    how.n = ways_into(into->sources, from, ways, row, how.least);
     make(into, row, &how);
 }
 
@@ -285,14 +293,6 @@ static struct law_source source_of(const struct law_rows *from, int row, double 
                                .begin = from->rows[row].begin,
                                .end = from->rows[row].end,
                                .p = (float)p};
-}
-
-void law_rows_add(struct law_rows *rows, const struct law_rows *from, int row, double p,
-                  double shift)
-{
-    struct law_source source = source_of(from, row, p);
-    source.shift = shift < LAW_POINTS ? (int)(shift + 0.5) : LAW_POINTS;
-    add_source(rows, &source);
 }
 
 void law_rows_add_split(struct law_rows *rows, const struct law_rows *from, int row, double p,

@@ -1,7 +1,7 @@
 /*
  * Rows of probabilities on LAW_POINTS points of a sum, one row for each number of events so far.
  *
- * Shape    a row is made in two steps: law_rows_add says which rows go into it, how much of each
+ * Shape    a row is made in two steps: law_rows_add_split says which rows go into it, how much of each
  *          and how far on, law_rows_set puts them together; or by law_rows_pass, from the rows that
  *          one bin's counts lead from. What lies beyond the last point is gathered there;
  *          probabilities below 1e-15, or what the caller says, at a row's ends are left out
@@ -57,21 +57,19 @@ const float *law_rows_at(const struct law_rows *rows, int row); /* LAW_POINTS of
 
 void law_rows_clear(struct law_rows *rows);
 void law_rows_start(struct law_rows *rows, int row); /* certainly there, with sum 0 */
-/* p × that row of `from` goes into the next row, moved up by `shift` points, to the nearest ones. */
-void law_rows_add(struct law_rows *rows, const struct law_rows *from, int row, double p,
-                  double shift);
-/* The same, its share of a point split between its neighbours. */
+/* p × that row of `from` goes into the next row, moved up by `shift` points, its share of a point
+   split between its neighbours. */
 void law_rows_add_split(struct law_rows *rows, const struct law_rows *from, int row, double p,
                         double shift);
 /* The row is what was added since the last one was set. */
 void law_rows_set(struct law_rows *rows, int row);
-/* The same, then all of it moved up by `shift` points, split between neighbours, without what is
-   less than `least` at its ends. */
-void law_rows_set_moved(struct law_rows *rows, int row, double shift, double least);
 /* The row is made of those of `from` that the ways lead from, at its ends without what is less than
    `least`; a row that leads to less in all is left out. */
 void law_rows_pass(struct law_rows *into, const struct law_rows *from, const struct law_ways *ways,
                    int row, double least);
+/* The same, then all of it moved up by `shift` points, split between neighbours. */
+void law_rows_pass_moved(struct law_rows *into, const struct law_rows *from,
+                         const struct law_ways *ways, int row, double shift, double least);
 
 /*
  * What the row says: P(sum >= point). A point stands for the sums that were put on it: half of them

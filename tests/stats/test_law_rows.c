@@ -9,7 +9,7 @@ static void make(struct law_rows **rows, int n)
     assert_int_equal(law_rows_new(rows, n), 0);
 }
 
-static void what_is_added_is_moved_to_the_nearest_point(void **state)
+static void what_is_added_is_moved(void **state)
 {
     (void)state;
     AUTO(law_rows) struct law_rows *from = NULL, *into = NULL;
@@ -17,9 +17,9 @@ static void what_is_added_is_moved_to_the_nearest_point(void **state)
     make(&into, 2);
     law_rows_start(from, 1);
 
-    law_rows_add(into, from, 1, 0.25, 3.4);
-    law_rows_add(into, from, 1, 0.5, 40.6);
-    law_rows_add(into, from, 0, 0.125, 7); /* a row that nothing is in */
+    law_rows_add_split(into, from, 1, 0.25, 3);
+    law_rows_add_split(into, from, 1, 0.5, 41);
+    law_rows_add_split(into, from, 0, 0.125, 7); /* a row that nothing is in */
     law_rows_set(into, 0);
 
     const float *points = law_rows_at(into, 0);
@@ -37,14 +37,18 @@ static void a_share_of_a_point_is_split_between_its_neighbours(void **state)
     make(&into, 1);
     law_rows_start(from, 0);
 
-    law_rows_add_split(into, from, 0, 0.5, 16.25);
-    law_rows_set_moved(into, 0, 14.5, 1e-15);
+    const struct law_ways half = {.n = 1, .p = {0.5F}, .shifts = {3}};
 
-    const float *points = law_rows_at(into, 0);
-    assert_close((double)points[30], 0.5 * 0.75 * 0.5, 0);
-    assert_close((double)points[31], 0.5 * 0.5, 0);
-    assert_close((double)points[32], 0.5 * 0.25 * 0.5, 0);
-    assert_int_equal(into->rows[0].end, 33);
+    law_rows_add_split(into, from, 0, 0.5, 16.25);
+    law_rows_set(into, 0);
+    law_rows_pass_moved(from, into, &half, 0, 14.5, 1e-15);
+
+    const float *points = law_rows_at(from, 0);
+    assert_close((double)points[33], 0.25 * 0.75 * 0.5, 0);
+    assert_close((double)points[34], 0.25 * 0.5, 0);
+    assert_close((double)points[35], 0.25 * 0.25 * 0.5, 0);
+    assert_int_equal(from->rows[0].begin, 33);
+    assert_int_equal(from->rows[0].end, 36);
 }
 
 static void what_lies_beyond_the_last_point_is_gathered_there(void **state)
@@ -54,13 +58,13 @@ static void what_lies_beyond_the_last_point_is_gathered_there(void **state)
     make(&a, 1);
     make(&b, 1);
     law_rows_start(a, 0);
-    law_rows_add(b, a, 0, 0.5, 250);
-    law_rows_add(b, a, 0, 0.25, 1e9);
+    law_rows_add_split(b, a, 0, 0.5, 250);
+    law_rows_add_split(b, a, 0, 0.25, 1e9);
     law_rows_add_split(b, a, 0, 0.125, (double)INFINITY);
     law_rows_set(b, 0);
 
-    law_rows_add(a, b, 0, 1, 5);
-    law_rows_set_moved(a, 0, 0.5, 1e-15);
+    const struct law_ways all = {.n = 1, .p = {1}, .shifts = {5}};
+    law_rows_pass_moved(a, b, &all, 0, 0.5, 1e-15);
 
     assert_close((double)law_rows_at(b, 0)[250], 0.5, 0);
     assert_close((double)law_rows_at(b, 0)[LAW_POINTS - 1], 0.375, 0);
@@ -75,11 +79,11 @@ static void a_row_that_is_set_again_keeps_nothing(void **state)
     make(&from, 1);
     make(&into, 1);
     law_rows_start(from, 0);
-    law_rows_add(into, from, 0, 1, 100);
+    law_rows_add_split(into, from, 0, 1, 100);
     law_rows_set(into, 0);
 
-    law_rows_add(into, from, 0, 1, 2);
-    law_rows_add(into, from, 0, 1e-30, 90); /* too little to follow up */
+    law_rows_add_split(into, from, 0, 1, 2);
+    law_rows_add_split(into, from, 0, 1e-30, 90); /* too little to follow up */
     law_rows_set(into, 0);
 
     for (int i = 0; i < LAW_POINTS; i++)
@@ -96,8 +100,8 @@ static void sums_of_many_steps_have_the_law_of_their_number(void **state)
     law_rows_start(here, 0);
 
     for (int i = 0; i < 40; i++) {
-        law_rows_add(next, here, 0, 0.75, 0);
-        law_rows_add(next, here, 0, 0.25, 3);
+        law_rows_add_split(next, here, 0, 0.75, 0);
+        law_rows_add_split(next, here, 0, 0.25, 3);
         law_rows_set(next, 0);
         struct law_rows *swap = here;
         here = next;
@@ -144,9 +148,9 @@ static void what_is_too_little_for_its_row_is_left_out(void **state)
     make(&from, 1);
     make(&into, 1);
     law_rows_start(from, 0);
-    law_rows_add(into, from, 0, 0.5, 20);
-    law_rows_add(into, from, 0, 1e-9, 0);
-    law_rows_add(into, from, 0, 1e-9, 60);
+    law_rows_add_split(into, from, 0, 0.5, 20);
+    law_rows_add_split(into, from, 0, 1e-9, 0);
+    law_rows_add_split(into, from, 0, 1e-9, 60);
     law_rows_set(into, 0);
     const struct law_ways whole = {.n = 1, .p = {1}}, little = {.n = 1, .p = {1e-8F}};
 
@@ -164,7 +168,7 @@ static void what_is_too_little_for_its_row_is_left_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_added_is_moved_to_the_nearest_point),
+        cmocka_unit_test(what_is_added_is_moved),
         cmocka_unit_test(a_share_of_a_point_is_split_between_its_neighbours),
         cmocka_unit_test(what_lies_beyond_the_last_point_is_gathered_there),
         cmocka_unit_test(a_row_that_is_set_again_keeps_nothing),
