@@ -64,18 +64,23 @@ static void take_metrics(struct waiting_events *waiting, const struct watched *w
 static bool take_features(struct waiting_events *waiting, const struct watched *watched,
                           const struct profile_item *items, size_t n_items)
 {
+    static const uint8_t values_of[] = {[VALUE_NUMBER] = WATCHED_NUMBERS,
+                                        [VALUE_ARRAY] = WATCHED_NUMBERS,
+                                        [VALUE_TEXT] = WATCHED_CATEGORIES,
+                                        [VALUE_BOOL] = WATCHED_CATEGORIES,
+                                        [VALUE_INVALID] = WATCHED_UNASKED};
+    struct waiting_item *to = waiting->items + waiting->n_items;
     for (size_t i = 0; i < n_items; i++) {
         const struct profile_item *item = &items[i];
         const struct watched_slot slot = watched_slot(watched, item->slot);
-        const bool number = item->kind == VALUE_NUMBER || item->kind == VALUE_ARRAY;
-        const bool category = item->kind == VALUE_TEXT || item->kind == VALUE_BOOL;
         if (slot.values == WATCHED_UNASKED)
             return false;
-        if (number && slot.values == WATCHED_NUMBERS)
-            waiting_add_number(waiting, slot.stream, item->number);
-        if (category && slot.values == WATCHED_CATEGORIES)
-            waiting_add_category(waiting, slot.stream, item->category);
+        if (slot.values != values_of[item->kind])
+            continue;
+        *to++ = slot.values == WATCHED_NUMBERS ? waiting_number(slot.stream, item->number)
+                                               : waiting_category(slot.stream, item->category);
     }
+    waiting->n_items = (size_t)(to - waiting->items);
     return true;
 }
 

@@ -6,8 +6,8 @@
  *          waits with its value as it came, and has its place before it is put in order or saved.
  *          Once in order, the items of one stream stand by (ts, hash, place, value). Streams do
  *          not know each other: theirs may interleave
- * Use      waiting_begin with enough room, waiting_add for each stream, waiting_end; nothing else
- *          between them
+ * Use      waiting_begin with enough room, waiting_add for each stream or items behind the last,
+ *          waiting_end; nothing else between them
  * Cost     predictions come nearly in order, and so do labels, which stand at their predictions'
  *          time; else they are merged
  * Owner    waiting_finish frees
@@ -92,16 +92,13 @@ static inline void waiting_add(struct waiting_events *events, uint32_t stream, u
     events->items[events->n_items++] = (struct waiting_item){
         .value = waiting_value(value), .stream = stream, .place = (uint8_t)place};
 }
-static inline void waiting_add_number(struct waiting_events *events, uint32_t stream, double number)
+static inline struct waiting_item waiting_number(uint32_t stream, double number)
 {
-    events->items[events->n_items++] =
-        (struct waiting_item){.value = number, .stream = stream, .kind = WAITING_NUMBER};
+    return (struct waiting_item){.value = number, .stream = stream, .kind = WAITING_NUMBER};
 }
-static inline void waiting_add_category(struct waiting_events *events, uint32_t stream,
-                                        uint64_t category)
+static inline struct waiting_item waiting_category(uint32_t stream, uint64_t category)
 {
-    events->items[events->n_items++] =
-        (struct waiting_item){.category = category, .stream = stream, .kind = WAITING_CATEGORY};
+    return (struct waiting_item){.category = category, .stream = stream, .kind = WAITING_CATEGORY};
 }
 /* The row stays if it has an item. */
 static inline void waiting_end(struct waiting_events *events)

@@ -210,6 +210,79 @@ static void only_what_says_something_waits(void **state)
     waiting_finish(&events);
 }
 
+static void begin_and_end(struct waiting_events *events, int64_t ts_ms, size_t n_items)
+{
+    assert_int_equal(waiting_begin(events, ts_ms, (uint64_t)ts_ms, n_items, NULL), 0);
+    for (size_t i = 0; i < n_items; i++)
+        waiting_add(events, (uint32_t)i, 1, (double)ts_ms);
+    waiting_end(events);
+}
+
+/* As looks take them: the first ones are put in order and go, the others wait on. */
+static void rows_before_a_look_go_and_those_behind_it_stay_as_they_came(void **state)
+{
+    (void)state;
+    struct waiting_events events = {0};
+    begin_and_end(&events, 9, 2);
+    begin_and_end(&events, 7, 3);
+    begin_and_end(&events, 9, 1); /* one event with the first: the two are joined */
+    begin_and_end(&events, 8, 4);
+    begin_and_end(&events, 6, 1);
+
+    assert_int_equal(waiting_order(&events, 0, 3, 0, NULL), 0);
+    assert_int_equal(waiting_ts_ms(&events.rows[0]), 7);
+    assert_int_equal(waiting_ts_ms(&events.rows[1]), 9);
+    assert_int_equal(events.rows[1].n, 3);
+    assert_int_equal(events.rows[2].n, 0);
+    waiting_drop(&events, 3);
+    assert_int_equal(events.n_rows, 2);
+    assert_int_equal(events.n_items, 5);
+    assert_int_equal(waiting_ts_ms(&events.rows[0]), 8);
+    assert_int_equal(events.rows[0].n, 4);
+    assert_true(events.items[events.rows[0].first + 3].value == 8);
+    assert_int_equal(waiting_ts_ms(&events.rows[1]), 6);
+    assert_true(events.items[events.rows[1].first].value == 6);
+
+    begin_and_end(&events, 5, 1);
+    assert_int_equal(waiting_order(&events, 1, 3, 0, NULL), 0); /* but the first */
+    assert_int_equal(waiting_ts_ms(&events.rows[0]), 8);
+    assert_int_equal(waiting_ts_ms(&events.rows[1]), 5);
+    waiting_drop(&events, 3);
+    assert_int_equal(events.n_rows, 0);
+    waiting_finish(&events);
+}
+
+static void a_row_that_is_undone_leaves_nothing(void **state)
+{
+    (void)state;
+    struct waiting_events events = {0};
+    begin_and_end(&events, 1, 2);
+    assert_int_equal(waiting_begin(&events, 2, 2, 2, NULL), 0);
+    waiting_add(&events, 0, 1, 1);
+    waiting_undo(&events);
+    begin_and_end(&events, 3, 1);
+    assert_int_equal(events.n_rows, 2);
+    assert_int_equal(events.n_items, 3);
+    assert_int_equal(waiting_ts_ms(&events.rows[1]), 3);
+    waiting_finish(&events);
+}
+
+/* Beyond what a float can hold it stays finite. */
+static void values_wait_as_floats(void **state)
+{
+    (void)state;
+    struct waiting_events events = {0};
+    assert_int_equal(waiting_begin(&events, 1, 1, 3, NULL), 0);
+    waiting_add(&events, 0, 1, 1e308);
+    waiting_add(&events, 0, 1, -1e308);
+    waiting_add(&events, 0, 1, 0.1);
+    waiting_end(&events);
+    assert_true(events.items[0].value == (double)FLT_MAX);
+    assert_true(events.items[1].value == (double)-FLT_MAX);
+    assert_true(events.items[2].value == (double)0.1F);
+    waiting_finish(&events);
+}
+
 /* What was begun is then not there; what waited before is. */
 static void without_memory_nothing_else_is_lost(void **state)
 {
@@ -247,6 +320,9 @@ int main(void)
         cmocka_unit_test(neighbours_may_have_changed_places),
         cmocka_unit_test(partitions_and_their_labels_come_in_orders_of_their_own),
         cmocka_unit_test(only_what_says_something_waits),
+        cmocka_unit_test(rows_before_a_look_go_and_those_behind_it_stay_as_they_came),
+        cmocka_unit_test(a_row_that_is_undone_leaves_nothing),
+        cmocka_unit_test(values_wait_as_floats),
         cmocka_unit_test(without_memory_nothing_else_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 """Changes by the event: found soon after they happen, once each, and the same ones whatever happens to the daemon."""
 
 import json
+import os
 import random
 
 from daemon import Offline, configuration, run_program, wait_a_moment
@@ -9,6 +10,7 @@ from kafka import wait_until
 from story import equal
 from undisturbed import QUICK
 
+KILLS = int(os.environ.get("ASSAY_KILLS", 3))
 SECOND = 1000
 CHANGES_AT = START + 200 * SECOND
 END = START + 300 * SECOND
@@ -73,7 +75,7 @@ def killed_again_and_again_it_finds_what_a_replay_finds(story):
     live = configuration(kafka.brokers, list(topics), story.topic("group"), {"properties": QUICK})
     daemon = story.daemon({**live, "models": settings["models"], "alerts": settings["alerts"]})
     rng = random.Random(1)
-    for _ in range(3):
+    for _ in range(KILLS):
         daemon.start()
         wait_a_moment(rng.random())
         daemon.kill9()
