@@ -1,10 +1,13 @@
 /* Changes by the event, through the collector: the same ones, however the partitions interleave. */
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/reference_file.h"
 #include "common/rng.h"
+#include "stats/change_stream.h"
+#include "storage/change_points.h"
 #include "storage/commit.h"
 #include "storage/erase.h"
 #include "storage/references.h"
@@ -69,9 +72,9 @@ static void fill(struct sim_log *log)
     fill_model(log, "credit");
 }
 
-static void set_reference(const struct temp *temp)
+static void put_reference(struct store *store, uint64_t seed)
 {
-    struct rng rng = rng_of(6);
+    struct rng rng = rng_of(seed);
     struct buf text;
     struct err err = {0};
     struct reference_counts counts;
@@ -92,10 +95,15 @@ static void set_reference(const struct temp *temp)
         reference_from_text(&reference, &source, (const char *)text.data, text.size, &counts, &err),
         &err);
     buf_finish(&text);
-    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
     must(commit_begin(store, &err), &err);
     must(commit_reference(store, "credit", NULL, reference, "file", CREDIT_START, &err), &err);
     must(commit_end(store, &err), &err);
+}
+
+static void set_reference(const struct temp *temp)
+{
+    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
+    put_reference(store, 6);
 }
 
 static void every_stream_that_changed_is_found_once(void **state)
@@ -185,6 +193,51 @@ static void another_run_time_starts_the_detectors_anew(void **state)
     sim_log_finish(&log);
 }
 
+/* The detector of income as it is stored. */
+static struct change_stream income_of(struct collector_bench *bench)
+{
+    const struct change_key key = {"credit", "v1", "", "feature", "income"};
+    struct change_stream stream;
+    struct err err = {0};
+    void *bytes = NULL;
+    size_t n;
+    must(change_detector_read(bench->store, &key, &bytes, &n, &err), &err);
+    assert_non_null(bytes);
+    struct reader in = reader_of(bytes, n);
+    must(change_stream_load(&stream, &in, &err), &err);
+    free(bytes);
+    return stream;
+}
+
+/* What looks cover is judged by the reference of its time, wherever the detectors are. */
+static void another_reference_starts_those_of_features_anew(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct err err = {0};
+    struct sim_options options = {.seed = 1, .max_batch = 500, .ends = true, .bounded = true};
+    AUTO(temp) struct temp *temp = temp_new();
+    fill(&log);
+    set_reference(temp);
+    bench_open(&bench, temp, yaml, &log, &options);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(collector_step(bench.collector, 0, &err), COLLECTOR_WORKED);
+    put_reference(bench.store, 7);
+    must(collector_references_changed(bench.collector, &err), &err);
+    must(collector_commit_now(bench.collector, &err), &err);
+    const struct change_stream before = income_of(&bench);
+    assert_true(before.events > 1000);
+    bench_drain(&bench);
+
+    const struct change_stream after = income_of(&bench);
+    assert_true(after.reference != before.reference);
+    assert_in_range(after.events, N_PREDICTIONS - before.events - 100,
+                    N_PREDICTIONS - before.events);
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
 static const char waits[] = "SELECT count(*) FROM change_waiting";
 static const char churn_detectors[] = "SELECT count(*) FROM change_detectors WHERE model = 'churn'";
 
@@ -249,6 +302,7 @@ int main(void)
         cmocka_unit_test(every_stream_that_changed_is_found_once),
         cmocka_unit_test(crashes_and_batches_change_no_bit_of_what_is_found),
         cmocka_unit_test(another_run_time_starts_the_detectors_anew),
+        cmocka_unit_test(another_reference_starts_those_of_features_anew),
         cmocka_unit_test(an_erased_model_leaves_what_waits_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
