@@ -180,13 +180,23 @@ static int by_size(const void *a, const void *b)
     return first > second ? -1 : first < second ? 1 : by_id(a, b);
 }
 
+/* Truths are not kept by name: there are two. */
+static const char *truth_name(uint64_t id)
+{
+    static const char *const names[] = {"false", "true"};
+    for (int i = 0; i < 2; i++)
+        if (id == class_id(names[i], strlen(names[i])))
+            return names[i];
+    return NULL;
+}
+
 static int write_name(struct picture *p, uint64_t id, struct err *err)
 {
     AUTO_FREE char *text = NULL;
     int rc = name_read(p->store, p->name, "category", id, &text, err);
     if (!rc && !text)
         rc = name_read(p->store, p->name, "class", id, &text, err);
-    out_key_string(p->out, "category", text);
+    out_key_string(p->out, "category", text ? text : truth_name(id));
     return rc;
 }
 

@@ -88,6 +88,16 @@ def odd_values_have_a_defined_answer_or_the_reason_why_not(story):
     assert points["apart"]["drifted"], points["apart"]
 
 
+def truths_have_their_names_in_a_distribution(story):
+    model = {"name": "credit", "task": "binary", "positive": 1, "label_horizon": "1d"}
+    events = _events("p", 100, lambda i: {"vip": i % 4 == 0}, START)
+    database = story.replay("truths", configuration(models=[model]), [write_jsonl(story.path("truths.jsonl"), events)])
+
+    bins = _strict(database, "distribution", "--feature", "vip")["bins"]
+
+    equal([(bin["category"], bin["current"]) for bin in bins], [("false", 75), ("true", 25)])
+
+
 def one_event_and_none_are_no_alarm(story):
     answer = _asked(story, _events("w", 1, _window, START))
     points = _points(answer)
