@@ -62,6 +62,7 @@ static struct drift_value value_of(enum drift_method method, const struct drift_
 }
 
 /* The rest of the promise is kept back for what approximations leave open. */
+#define ROUNDED 1e-9 /* what is left of a sum that is all unseen */
 #define KEPT_BACK 0.85
 #define FEW_VALUES 50.0
 
@@ -399,16 +400,26 @@ static double unseen_limit(const struct drift_null *null, double m, double n, do
     return limit;
 }
 
-/* What unseen events alone put into the statistic, on the scale on which its parts add up. */
-static double of_unseen(enum drift_method method, double share, double m)
+/*
+ * What unseen events alone put into the statistic, on the scale on which its parts add up: their own
+ * part, and what lacks in the known categories though those that came stand in the reference's shares.
+ */
+static double of_unseen(enum drift_method method, double share, double m, double n)
 {
+    const double known = 1 - share;
     switch (method) {
     case DRIFT_CHI2:
-        return share * m;
+        return share * m + n * m * share * share / (m + n * known);
     case DRIFT_PSI:
-        return share > PSI_FLOOR ? (share - PSI_FLOOR) * log(share / PSI_FLOOR) : 0;
-    default: /* squares of js_distance and hellinger */
-        return share / 2;
+        return share > PSI_FLOOR ? (share - PSI_FLOOR) * log(share / PSI_FLOOR) -
+                                       share * log(fmax(known, PSI_FLOOR))
+                                 : 0;
+    case DRIFT_HELLINGER: /* its square */
+        return 1 - sqrt(known);
+    default: /* the square of js_distance */
+        return (share + log2(2 / (1 + known)) +
+                (known > 0 ? known * log2(2 * known / (1 + known)) : 0)) /
+               2;
     }
 }
 
@@ -423,18 +434,18 @@ static void judge_categories(struct drift_nulls *nulls, struct drift_null *null,
     double n = (double)subject->categorical->n, m = (double)subject->reference->valid;
     bool squared = method == DRIFT_JS || method == DRIFT_HELLINGER;
     double share = subject->categorical->unseen_rate.value, seen_level = 0.9 * level;
-    double beside = of_unseen(method, share, m);
+    double beside = of_unseen(method, share, m, n);
     double p = share > 0 ? unseen_p(null, m, n, rint(share * n)) : 1;
     double limit = unseen_limit(null, m, n, 0.1 * level);
     double all = squared ? out->statistic * out->statistic : out->statistic;
-    double seen = fmax(all - beside, 0);
+    double seen = all - beside > ROUNDED * all ? all - beside : 0;
     null->unseen = 0;
     out->p_value = drift_null_p(nulls, null, n, squared ? sqrt(seen) : seen);
     out->p_value = fmin(fmin(out->p_value / 0.9, p / 0.1), 1);
     double most = drift_null_threshold(nulls, null, n, seen_level);
     most = (squared ? most * most : most) + beside;
     if (p <= 0.1 * level) /* this many were enough, however many came */
-        most = fmin(most, of_unseen(method, limit / n, m));
+        most = fmin(most, of_unseen(method, limit / n, m, n));
     out->threshold = squared ? sqrt(most) : most;
 }
 

@@ -411,15 +411,14 @@ static void fold_counts(struct profile *profile, const int *counts, int n)
     }
 }
 
-static struct drift_verdict evidently_of(const int *reference, const int *window, int n,
-                                         int feature)
+static struct drift_verdict verdict_of(const struct drift_rule *rule, const int *reference,
+                                       const int *window, int n, int feature)
 {
     struct world world = {
         .features =
             {{.name_id = 1, .kind = PROFILE_NUMERIC, .min = (double)NAN, .max = (double)NAN},
              {.name_id = 2, .kind = PROFILE_CATEGORICAL, .min = (double)NAN, .max = (double)NAN}},
     };
-    struct drift_rule rule = {DRIFT_EVIDENTLY, 0.01, 0};
     AUTO(profile) struct profile *old = NULL, *now = NULL;
     world.layout = (struct profile_layout){.n_features = 2, .features = world.features};
     assert_int_equal(profile_new(&old, &world.layout, PROFILE_REFERENCE, NULL), 0);
@@ -428,9 +427,16 @@ static struct drift_verdict evidently_of(const int *reference, const int *window
     assert_int_equal(drift_nulls_new(&world.nulls, NULL), 0);
     assert_int_equal(profile_new(&now, &world.layout, PROFILE_HOUR, NULL), 0);
     fold_counts(now, window, n);
-    struct drift_verdict verdict = judge_window(&world, now, &rule, feature);
+    struct drift_verdict verdict = judge_window(&world, now, rule, feature);
     finish(&world);
     return verdict;
+}
+
+static struct drift_verdict evidently_of(const int *reference, const int *window, int n,
+                                         int feature)
+{
+    const struct drift_rule rule = {DRIFT_EVIDENTLY, 0.01, 0};
+    return verdict_of(&rule, reference, window, n, feature);
 }
 
 /* Evidently 0.7.23: up to 1,000 rows tests with p < 0.05, above distances with >= 0.1. */
@@ -476,6 +482,23 @@ static void evidentlys_choice_of_test_goes_by_rows_kind_and_values(void **state)
     assert_string_equal(evidently_of(six_more, few, 6, 1).method, "js_distance");
 }
 
+/* Of two categories in 2,000 events; the third was never seen, and came once, alone or of ten. */
+static void a_single_unseen_event_is_as_probable_however_few_there_are(void **state)
+{
+    (void)state;
+    static const enum drift_method methods[] = {DRIFT_JS, DRIFT_HELLINGER, DRIFT_PSI, DRIFT_CHI2};
+    static const int reference[] = {1000, 1000, 0}, alone[] = {0, 0, 1}, of_ten[] = {5, 4, 1},
+                     all_ten[] = {0, 0, 10};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        const struct drift_rule rule = {methods[i], 0.01, 0};
+        const double one = verdict_of(&rule, reference, alone, 3, 1).p_value;
+        assert_true(one > 1e-3 && one < 0.1);
+        const struct drift_verdict ten = verdict_of(&rule, reference, of_ten, 3, 1);
+        assert_true(ten.p_value > 0.01 && ten.statistic < ten.threshold);
+        assert_true(verdict_of(&rule, reference, all_ten, 3, 1).p_value < 1e-9);
+    }
+}
+
 static void methods_are_known_by_name(void **state)
 {
     (void)state;
@@ -499,6 +522,7 @@ int main(void)
         cmocka_unit_test(thresholds_and_p_values_answer_each_other),
         cmocka_unit_test(evidentlys_rules_stay_available),
         cmocka_unit_test(evidentlys_choice_of_test_goes_by_rows_kind_and_values),
+        cmocka_unit_test(a_single_unseen_event_is_as_probable_however_few_there_are),
         cmocka_unit_test(methods_are_known_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
