@@ -5,10 +5,12 @@ usage: first_drift.py [--features N] [--windows N] [--events N] [--kinds half|nu
 
 `bench_drift` makes the database. Then a daemon is started over it twice: asked at once, when nothing
 is made ready, and asked after its web-warmer thread has come to rest, as the first person would.
-The daemon's CPU time is printed beside the wall clock.
+Of one window, a feature's distribution and where a change comes from are asked, too. The daemon's
+CPU time is printed beside the wall clock.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -29,12 +31,13 @@ def cpu_ms(pid):
     return sum(threads_ms(pid).values())
 
 
-def ask(daemon, what):
+def ask(daemon, what, question="drift"):
     cpu, began = cpu_ms(daemon.process.pid), time.perf_counter()
-    status, body = daemon.request("GET", "/api/v1/models/wide/drift", timeout=60)
+    status, body = daemon.request("GET", f"/api/v1/models/wide/{question}", timeout=60)
     wall = (time.perf_counter() - began) * 1e3
     spent = cpu_ms(daemon.process.pid) - cpu
-    print(f"  {what:32} {wall:7.1f} ms, CPU {spent:7.1f} ms, HTTP {status}, {len(body) / 1e6:.1f} MB", flush=True)
+    print(f"  {what:32} {wall:7.1f} ms, CPU {spent:7.1f} ms, HTTP {status}, {len(body) / 1e6:.3f} MB", flush=True)
+    return body
 
 
 def rested(daemon):
@@ -67,8 +70,11 @@ def main():
                 daemon.start()
                 if ready:
                     rested(daemon)
-                ask(daemon, what)
+                answer = json.loads(ask(daemon, what))
                 ask(daemon, "… and again")
+                newest = f"from={answer['to'] - answer['window']}&to={answer['to']}"
+                ask(daemon, "distribution of one window", f"distribution?feature=f002&{newest}")
+                ask(daemon, "explain of one window", f"explain?{newest}")
                 daemon.terminate()
             finally:
                 daemon.end()
