@@ -16,6 +16,7 @@
 enum {
     MOST_WIDENINGS = 4
 };
+#define NO_BIN SIZE_MAX
 #define MANY_EVENTS 16.0   /* of a bin that needs no convolution */
 #define TAIL_NORMAL 5.7    /* the points reach to p = 1e-8 of a smooth law */
 #define TAIL_MASS 1e-7     /* that may lie beyond the last point */
@@ -121,10 +122,12 @@ static void moments_of(struct part *part)
     }
 }
 
-static void part_of_bin(struct part *part, const struct law_question *q, size_t bin, double total)
+/* `rest`: what the other bins weigh when the sum of all counts is known, 0 while it is not. */
+static void part_of_bin(struct part *part, const struct law_question *q, size_t bin, double total,
+                        double rest)
 {
     double r = bin_count(q, bin), scale = scale_of(q);
-    struct count_law law = {bin_weight(q, bin), total, 0, q->n};
+    struct count_law law = {bin_weight(q, bin), total, rest, q->n};
     counts_of(&part->counts, &law);
     for (int i = 0; i < part->counts.n_values; i++)
         part->values[i] = scale * term(q, r, part->counts.first + i * part->counts.stride);
@@ -149,7 +152,21 @@ struct sum {
     struct part *parts;
     size_t n_parts;
     bool pair;
+    size_t dominant; /* the bin of more than half the weight, NO_BIN: none */
 };
+
+/*
+ * Of many events: one bin that gets more than half of them. The others' counts all but tell its own,
+ * which varies so little that cumulants of independent bins would leave next to nothing but errors
+ * once the known sum is taken from them.
+ */
+static size_t dominant_bin(const struct law_question *q, double total)
+{
+    size_t bin = 0;
+    while (bin < q->n_bins && !(bin_weight(q, bin) > total / 2))
+        bin++;
+    return q->n > LAW_EXACT_EVENTS && bin < q->n_bins ? bin : NO_BIN;
+}
 
 static void make_parts(struct sum *sum)
 {
@@ -161,8 +178,11 @@ static void make_parts(struct sum *sum)
         part_of_pair(&sum->parts[sum->n_parts++], q, bin_weight(q, 1));
         first = 2;
     }
-    for (size_t bin = first; bin < n_bins; bin++)
-        part_of_bin(&sum->parts[sum->n_parts++], q, bin, sum->total);
+    sum->dominant = dominant_bin(q, sum->total);
+    for (size_t bin = first; bin < n_bins; bin++) {
+        double rest = bin == sum->dominant ? sum->total - bin_weight(q, bin) : 0;
+        part_of_bin(&sum->parts[sum->n_parts++], q, bin, sum->total, rest);
+    }
 }
 
 /* --- exact: (events so far, sum so far) --- */
@@ -371,6 +391,20 @@ static void take_known_sum(struct cumulants *sum, const struct known_sum *known)
     sum->third -= 8 * (3 * known->c3 - 3 * c2 * c1 + c1 * c1 * c1);
 }
 
+/*
+ * A bin whose law is made with the sum known: beside its own cumulants those that it has in common
+ * with the others, by the same traces. Its z is that of its own law, shorter by sqrt(1 - share).
+ */
+static void add_dominant(struct cumulants *sum, const struct known_sum *known,
+                         const struct part *part, double share)
+{
+    double odds = share / (1 - share), c = part->quadratic, c1 = known->c1;
+    sum->first += part->mean;
+    sum->second +=
+        part->variance + 4 * odds * c * c1 - 2 * sqrt(odds) * part->linear * known->linear;
+    sum->third += part->third + 24 * odds * c * (known->c2 - c1 * c1 + c * c1);
+}
+
 /* ln P of the Pearson III law at the points, every 4th computed. */
 static void smooth_survival(const struct cumulants *c, double step, float *out)
 {
@@ -426,12 +460,17 @@ static int by_cumulants(struct drift_law *out, const struct sum *sum)
     law_rows_start(row, 0);
     for (size_t bin = 0; bin < sum->n_parts; bin++) {
         const struct part *part = &sum->parts[bin];
+        if (bin == sum->dominant)
+            continue;
         if (bin < sum->q->n_bins && part->counts.mean >= cut)
             add_part(&cumulants, &known, part, bin_weight(sum->q, bin) / sum->total);
         else
             convolve(&row, &spare, part, out->step);
     }
     take_known_sum(&cumulants, &known);
+    if (sum->dominant != NO_BIN)
+        add_dominant(&cumulants, &known, &sum->parts[sum->dominant],
+                     bin_weight(sum->q, sum->dominant) / sum->total);
     float smooth[LAW_POINTS];
     smooth_survival(&cumulants, out->step, smooth);
     mix(out, law_rows_at(row, 0), smooth);

@@ -9,7 +9,8 @@
  *          · up to LAW_EXACT_EVENTS events by convolution over (events so far, sum so far); js of
  *            windows that fill many bins by its saddlepoint (stats/drift_saddle)
  *          · beyond, bins of few events by convolution; the others by their exact cumulants, less
- *            the one direction that the fixed sum takes away (Pearson type III, three cumulants)
+ *            the one direction that the fixed sum takes away (Pearson type III, three cumulants);
+ *            a bin of more than half the weight by its own law given the sum (beta-binomial)
  *          l_infinity: the bins' exact tails added up (Bonferroni) · wasserstein: the path of
  *          F - G over the groups, again by convolution; beyond LAW_EXACT_EVENTS a Brownian bridge
  * Units    statistics are scaled so that n hardly matters: psi / (1/n + 1/m), squares of the

@@ -20,11 +20,11 @@ struct outcome {
 };
 
 /* ln of a Dirichlet-multinomial probability, but for what all have in common. */
-static double log_weight(const double *window)
+static double log_weight(const double *weights, const double *window)
 {
     double sum = 0;
     for (int i = 0; i < BINS; i++)
-        sum += lgamma(counts[i] + window[i]) - lgamma(window[i] + 1);
+        sum += lgamma(weights[i] + window[i]) - lgamma(window[i] + 1);
     return sum;
 }
 
@@ -73,7 +73,7 @@ static int all_outcomes(enum drift_statistic statistic, struct outcome *out)
             struct drift_bin bins[BINS];
             for (int i = 0; i < BINS; i++)
                 bins[i] = (struct drift_bin){counts[i], window[i]};
-            out[n_outcomes].p = exp(log_weight(window));
+            out[n_outcomes].p = exp(log_weight(counts, window));
             out[n_outcomes].value = scaled(statistic, bins, 19, EVENTS);
             total += out[n_outcomes++].p;
         }
@@ -117,6 +117,63 @@ static void few_events_have_the_law_of_every_outcome_counted(void **state)
             assert_true(p >= p_above(outcomes, n, outcomes[i].value + up * law.step) * 0.999);
             assert_true(p <=
                         p_above(outcomes, n, outcomes[i].value - 3.5 * law.step) * 1.001 + 1e-9);
+        }
+    }
+}
+
+enum {
+    NEARLY_ALL = 500, /* events, as good as all of them in the first bin; */
+    MOST_RARE = 30,   /* … in each other bin */
+    DOMINATED_OUTCOMES = MOST_RARE * MOST_RARE
+};
+
+/* Windows of a reference that its first bin dominates; those left out have p below 1e-12. */
+static void dominated_outcomes(enum drift_statistic statistic, const double *reference, double m,
+                               struct outcome *out)
+{
+    double total = 0;
+    for (int k = 0; k < DOMINATED_OUTCOMES; k++) {
+        double a = k / MOST_RARE, b = k % MOST_RARE, window[BINS] = {NEARLY_ALL - a - b, a, b};
+        struct drift_bin bins[BINS];
+        for (int i = 0; i < BINS; i++)
+            bins[i] = (struct drift_bin){reference[i], window[i]};
+        out[k] =
+            (struct outcome){log_weight(reference, window), scaled(statistic, bins, m, NEARLY_ALL)};
+    }
+    double most = out[0].p;
+    for (int k = 0; k < DOMINATED_OUTCOMES; k++)
+        most = fmax(most, out[k].p);
+    for (int k = 0; k < DOMINATED_OUTCOMES; k++)
+        total += out[k].p = exp(out[k].p - most);
+    for (int k = 0; k < DOMINATED_OUTCOMES; k++)
+        out[k].p /= total;
+}
+
+static void a_bin_of_nearly_all_events_leaves_the_others_their_law(void **state)
+{
+    (void)state;
+    static const enum drift_statistic statistics[] = {LAW_PSI, LAW_JS, LAW_HELLINGER, LAW_CHI2};
+    static const double reference[BINS] = {9900, 60, 40};
+    for (int k = 0; k < 4; k++) {
+        struct law_question question = {.statistic = statistics[k],
+                                        .counts = reference,
+                                        .weights = reference,
+                                        .n_bins = BINS,
+                                        .m = 10000,
+                                        .n = NEARLY_ALL};
+        struct outcome outcomes[DOMINATED_OUTCOMES];
+        struct drift_law law;
+        dominated_outcomes(statistics[k], reference, question.m, outcomes);
+
+        assert_int_equal(drift_law_make(&law, &question), 0);
+
+        /* lumps lie between points, and the first bin's part spreads over some */
+        for (int i = 0; i < DOMINATED_OUTCOMES; i++) {
+            double at = outcomes[i].value, p = exp(drift_law_log_p(&law, at));
+            if (p_above(outcomes, DOMINATED_OUTCOMES, at) < 1e-4)
+                continue;
+            assert_true(p >= p_above(outcomes, DOMINATED_OUTCOMES, at + 1.5 * law.step) * 0.9);
+            assert_true(p <= p_above(outcomes, DOMINATED_OUTCOMES, at - 3.5 * law.step) * 1.1);
         }
     }
 }
@@ -356,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_events_have_the_law_of_every_outcome_counted),
+        cmocka_unit_test(a_bin_of_nearly_all_events_leaves_the_others_their_law),
         cmocka_unit_test(many_rare_bins_have_the_law_of_every_outcome_counted),
         cmocka_unit_test(the_order_of_the_bins_does_not_matter),
         cmocka_unit_test(the_largest_difference_is_never_called_too_rare),

@@ -1,0 +1,227 @@
+/*
+ * How often a category feature's p-value is as small as it says, for features that one category
+ * dominates: windows and references of the same shares, through the real drift_judge.
+ *
+ * References and windows are drawn as counts (multinomial); what a reference lacks is unseen in its
+ * windows. Told is, for each statistic, the share of windows with p at most 0.05, 0.01 and 0.001,
+ * divided by that level; at most 1 keeps the promise, far below 1 is blunt. A law is only made where
+ * p can be small: beyond nine tenths of the smallest threshold of the first references.
+ *
+ *     bench_categories SHARE OTHERS even|falling N REFERENCE_SIZE REFERENCES [WINDOWS [SEED]]
+ *
+ * SHARE of the first category, OTHERS how many share the rest (evenly, or as 1, 1/2, 1/3, …);
+ * WINDOWS a reference (default 20). The standard error is by the scatter of the references.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/variates.h"
+#include "stats/drift_threshold.h"
+
+enum {
+    MOST = 120, /* categories: fewer than a reference tracks by their own count */
+    N_METHODS = 5,
+    N_LEVELS = 3,
+    N_SCREENING = 30
+};
+static const enum drift_method methods[N_METHODS] = {
+    DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER, DRIFT_CHI2, DRIFT_L_INFINITY,
+};
+static const double levels[N_LEVELS] = {0.05, 0.01, 0.001};
+
+struct tally {
+    double sum, squares; /* over references: share of its windows */
+};
+
+struct bench {
+    size_t n_categories, n_seen;
+    double shares[MOST], seen[MOST]; /* seen: what the reference has of each, in its bins' order */
+    double unseen;                   /* share of what it lacks */
+    double seen_shares[MOST + 1];    /* of `seen`, then `unseen` */
+    int n, m, windows;
+    struct rng rng;
+    struct drift_nulls *nulls;
+    struct reference_feature reference;
+    struct category categories[MOST];
+    uint64_t id;
+    double screen[N_METHODS];
+    struct tally tallies[N_METHODS][N_LEVELS];
+};
+
+static void set_shares(struct bench *b, double first, bool even)
+{
+    double sum = 0;
+    for (size_t i = 1; i < b->n_categories; i++)
+        sum += b->shares[i] = even ? 1 : 1.0 / (double)i;
+    for (size_t i = 1; i < b->n_categories; i++)
+        b->shares[i] *= (1 - first) / sum;
+    b->shares[0] = first;
+}
+
+static void draw_reference(struct bench *b)
+{
+    struct reference_feature *ref = &b->reference;
+    double counts[MOST];
+    multinomial_variate(&b->rng, b->shares, b->n_categories, b->m, counts);
+    category_bins_free(ref->bins);
+    *ref = (struct reference_feature){.name_id = 1,
+                                      .kind = PROFILE_CATEGORICAL,
+                                      .n = (uint64_t)b->m,
+                                      .valid = (uint64_t)b->m,
+                                      .categories = b->categories};
+    b->n_seen = 0;
+    b->unseen = 0;
+    for (size_t i = 0; i < b->n_categories; i++) {
+        if (counts[i] == 0) {
+            b->unseen += b->shares[i];
+            continue;
+        }
+        b->categories[ref->n_categories++] = (struct category){i + 1, (uint64_t)counts[i]};
+        b->n_seen++;
+    }
+    if (category_bins_new(&ref->bins, b->categories, ref->n_categories, NULL))
+        exit(1);
+    for (size_t i = 0; i < b->n_seen; i++) {
+        const struct category *category = &b->categories[i];
+        int bin = category_bin(ref->bins, category->id);
+        ref->bin_counts[bin] = category->count;
+        b->seen[bin] = (double)category->count;
+        b->seen_shares[bin] = b->shares[category->id - 1];
+    }
+    b->seen_shares[b->n_seen] = b->unseen;
+    b->id += 2;
+}
+
+static struct drift_value known(double value)
+{
+    return (struct drift_value){value, 0, NULL};
+}
+
+static struct drift_categorical draw_window(struct bench *b)
+{
+    double counts[MOST + 1], m = b->m, n = b->n, dof;
+    struct drift_bin bins[MOST + 1];
+    size_t n_bins = b->n_seen + 1;
+    multinomial_variate(&b->rng, b->seen_shares, n_bins, n, counts);
+    for (size_t i = 0; i < n_bins; i++)
+        bins[i] = (struct drift_bin){i < b->n_seen ? b->seen[i] : 0, counts[i]};
+    return (struct drift_categorical){.n = (uint64_t)b->n,
+                                      .psi = known(drift_psi(bins, n_bins, m, n)),
+                                      .js_distance = known(drift_js(bins, n_bins, m, n)),
+                                      .hellinger = known(drift_hellinger(bins, n_bins, m, n)),
+                                      .chi2 = known(drift_chi2(bins, n_bins, m, n, &dof)),
+                                      .l_infinity = known(drift_l_infinity(bins, n_bins, m, n)),
+                                      .unseen_rate = known(counts[b->n_seen] / n)};
+}
+
+static double statistic_of(enum drift_method method, const struct drift_categorical *window)
+{
+    switch (method) {
+    case DRIFT_PSI:
+        return window->psi.value;
+    case DRIFT_JS:
+        return window->js_distance.value;
+    case DRIFT_HELLINGER:
+        return window->hellinger.value;
+    case DRIFT_CHI2:
+        return window->chi2.value;
+    default:
+        return window->l_infinity.value;
+    }
+}
+
+static struct drift_verdict judge(struct bench *b, enum drift_method method,
+                                  const struct drift_categorical *window)
+{
+    struct drift_rule rule = {method, levels[0], 0};
+    struct drift_subject subject = {
+        .reference = &b->reference, .reference_id = b->id, .categorical = window};
+    struct drift_verdict verdict;
+    if (drift_judge(b->nulls, &rule, &subject, 1, &verdict))
+        exit(1);
+    return verdict;
+}
+
+/* Its windows' p-values, counted by level. */
+static void play_reference(struct bench *b, bool screening)
+{
+    long small[N_METHODS][N_LEVELS] = {0};
+    draw_reference(b);
+    for (int w = 0; w < b->windows; w++) {
+        struct drift_categorical window = draw_window(b);
+        for (int i = 0; i < N_METHODS; i++) {
+            if (!screening && window.unseen_rate.value == 0 &&
+                statistic_of(methods[i], &window) < b->screen[i])
+                continue;
+            struct drift_verdict verdict = judge(b, methods[i], &window);
+            if (screening)
+                b->screen[i] = fmin(b->screen[i], 0.9 * verdict.threshold);
+            for (int k = 0; k < N_LEVELS; k++)
+                small[i][k] += verdict.p_value <= levels[k];
+        }
+    }
+    for (int i = 0; i < N_METHODS && !screening; i++) {
+        for (int k = 0; k < N_LEVELS; k++) {
+            double share = (double)small[i][k] / b->windows;
+            b->tallies[i][k].sum += share;
+            b->tallies[i][k].squares += share * share;
+        }
+    }
+}
+
+static void report(const struct bench *b, const char *name, long references)
+{
+    for (int i = 0; i < N_METHODS; i++) {
+        printf("| %s | %d | %d | %ld | %s |", name, b->n, b->m, references * b->windows,
+               drift_method_name(methods[i]));
+        for (int k = 0; k < N_LEVELS; k++) {
+            const struct tally *tally = &b->tallies[i][k];
+            double all = (double)references, mean = tally->sum / all;
+            double variance = fmax(tally->squares / all - mean * mean, 0);
+            printf(" %.3f ± %.3f |", mean / levels[k], sqrt(variance / all) / levels[k]);
+        }
+        printf("\n");
+    }
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: bench_categories SHARE OTHERS even|falling N REFERENCE_SIZE REFERENCES "
+                    "[WINDOWS [SEED]]\n");
+    return 64;
+}
+
+int main(int argc, char **argv)
+{
+    static struct bench b;
+    if (argc < 7)
+        return usage();
+    double first = atof(argv[1]);
+    b.n_categories = 1 + (size_t)atoi(argv[2]);
+    b.n = atoi(argv[4]);
+    b.m = atoi(argv[5]);
+    long references = atol(argv[6]);
+    b.windows = argc > 7 ? atoi(argv[7]) : 20;
+    struct rng seed = rng_of(argc > 8 ? strtoull(argv[8], NULL, 10) : 1);
+    b.rng = rng_of(rng_u64(&seed));
+    if (!(first > 0 && first < 1) || b.n_categories < 2 || b.n_categories > MOST || b.n < 1 ||
+        b.m < 2 || references < 1 || b.windows < 1)
+        return usage();
+    if (drift_nulls_new(&b.nulls, NULL))
+        return 1;
+    set_shares(&b, first, strcmp(argv[3], "even") == 0);
+    for (int i = 0; i < N_METHODS; i++)
+        b.screen[i] = (double)INFINITY;
+    for (int r = 0; r < N_SCREENING; r++)
+        play_reference(&b, true);
+    for (long r = 0; r < references; r++)
+        play_reference(&b, false);
+    char name[64];
+    snprintf(name, sizeof(name), "%s + %s %s", argv[1], argv[2], argv[3]);
+    report(&b, name, references);
+    category_bins_free(b.reference.bins);
+    drift_nulls_free(b.nulls);
+    return 0;
+}
