@@ -10,7 +10,8 @@
 #include "stats/drift_path.h"
 
 enum {
-    SLOTS = 1 << 14,      /* laws kept at once; 200 features × 5 statistics × 16 sizes */
+    SETS = 1 << 11,       /* of laws kept at once, … */
+    WAYS = 8,             /* … this many each: 200 features × 5 statistics × 16 sizes */
     STEPS_A_DOUBLING = 4, /* of n */
     MANY_EVENTS = 1024    /* from there on lumps lie close */
 };
@@ -20,14 +21,14 @@ enum {
 #define LARGE 2.0
 
 struct kept_law {
-    uint64_t key;
+    uint64_t key, made; /* `n_made` then */
     struct drift_law law;
 };
 
 struct drift_nulls {
     pthread_mutex_t lock; /* of the laws; they are made outside */
     uint64_t n_made;
-    struct kept_law *laws[SLOTS];
+    struct kept_law *laws[SETS][WAYS];
 };
 
 int drift_nulls_new(struct drift_nulls **out, struct err *err)
@@ -44,8 +45,8 @@ void drift_nulls_free(struct drift_nulls *nulls)
 {
     if (!nulls)
         return;
-    for (int i = 0; i < SLOTS; i++)
-        free(nulls->laws[i]);
+    for (int i = 0; i < SETS * WAYS; i++)
+        free(nulls->laws[i / WAYS][i % WAYS]);
     pthread_mutex_destroy(&nulls->lock);
     free(nulls);
 }
@@ -153,31 +154,52 @@ static struct law_question question_of(const struct drift_null *null, double m, 
     };
 }
 
+static bool find(struct drift_nulls *nulls, uint64_t key, struct drift_law *out)
+{
+    struct kept_law **set = nulls->laws[key % SETS];
+    bool known = false;
+    pthread_mutex_lock(&nulls->lock);
+    for (int i = 0; i < WAYS && !known && set[i]; i++) {
+        known = set[i]->key == key;
+        if (known)
+            *out = set[i]->law;
+    }
+    pthread_mutex_unlock(&nulls->lock);
+    return known;
+}
+
+/*
+ * Into the first free place of its set, or that of the oldest there. One place a key would not do:
+ * two features that share it would take it from each other at every window.
+ */
+static void keep(struct drift_nulls *nulls, uint64_t key, const struct drift_law *law)
+{
+    struct kept_law **set = nulls->laws[key % SETS];
+    pthread_mutex_lock(&nulls->lock);
+    struct kept_law **place = set;
+    for (int i = 0; i < WAYS && *place; i++)
+        if (!set[i] || set[i]->made < (*place)->made)
+            place = &set[i];
+    if (!*place)
+        *place = malloc(sizeof(**place));
+    if (*place) /* without memory it is only not remembered */
+        **place = (struct kept_law){key, nulls->n_made, *law};
+    nulls->n_made++;
+    pthread_mutex_unlock(&nulls->lock);
+}
+
 /* The law into `out`: from the cache, or made and then put there. */
 static int law_of(struct drift_nulls *nulls, const struct drift_null *null, double m, double at,
                   struct drift_law *out)
 {
     uint64_t key = mix(null->key ^ mix((uint64_t)at * 8 + null->statistic));
-    struct kept_law **slot = &nulls->laws[key % SLOTS];
-    pthread_mutex_lock(&nulls->lock);
-    bool known = *slot && (*slot)->key == key;
-    if (known)
-        *out = (*slot)->law;
-    pthread_mutex_unlock(&nulls->lock);
-    if (known)
+    if (find(nulls, key, out))
         return 0;
     struct law_question question = question_of(null, m, at);
     int rc = drift_law_make(out, &question);
-    if (rc)
-        return rc;
-    pthread_mutex_lock(&nulls->lock);
-    nulls->n_made++;
-    if (!*slot)
-        *slot = malloc(sizeof(**slot));
-    if (*slot) /* without memory it is only not remembered */
-        **slot = (struct kept_law){key, *out};
-    pthread_mutex_unlock(&nulls->lock);
-    return 0;
+    if (rc == 0)
+        keep(nulls, key, out);
+    return rc;
 }
 
 /* --- questions --- */

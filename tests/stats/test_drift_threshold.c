@@ -499,6 +499,45 @@ static void a_single_unseen_event_is_as_probable_however_few_there_are(void **st
     }
 }
 
+static double threshold_of_key(struct drift_nulls *nulls, uint64_t key)
+{
+    static const double counts[2] = {600, 400};
+    const struct drift_null null = {
+        .statistic = LAW_CHI2, .key = key, .counts = counts, .weights = counts, .n_bins = 2};
+    return drift_null_threshold(nulls, &null, 64, 0.01);
+}
+
+static void no_two_features_take_each_others_law_away(void **state)
+{
+    (void)state;
+    AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
+    assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
+
+    for (int window = 0; window < 3; window++)
+        for (uint64_t feature = 1; feature <= 1000; feature++)
+            threshold_of_key(nulls, feature);
+
+    assert_int_equal(drift_nulls_made(nulls), 1000);
+}
+
+static void a_law_that_was_forgotten_is_made_again(void **state)
+{
+    (void)state;
+    enum {
+        MORE_THAN_ARE_KEPT = 30000
+    };
+    AUTO(drift_nulls) struct drift_nulls *nulls = NULL;
+    assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
+    const double first = threshold_of_key(nulls, 1);
+    for (uint64_t feature = 2; feature <= MORE_THAN_ARE_KEPT; feature++)
+        threshold_of_key(nulls, feature);
+
+    assert_true(threshold_of_key(nulls, 1) == first);
+    assert_int_equal(drift_nulls_made(nulls), MORE_THAN_ARE_KEPT + 1);
+    threshold_of_key(nulls, MORE_THAN_ARE_KEPT);
+    assert_int_equal(drift_nulls_made(nulls), MORE_THAN_ARE_KEPT + 1);
+}
+
 static void methods_are_known_by_name(void **state)
 {
     (void)state;
@@ -523,6 +562,8 @@ int main(void)
         cmocka_unit_test(evidentlys_rules_stay_available),
         cmocka_unit_test(evidentlys_choice_of_test_goes_by_rows_kind_and_values),
         cmocka_unit_test(a_single_unseen_event_is_as_probable_however_few_there_are),
+        cmocka_unit_test(no_two_features_take_each_others_law_away),
+        cmocka_unit_test(a_law_that_was_forgotten_is_made_again),
         cmocka_unit_test(methods_are_known_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
