@@ -38,7 +38,7 @@ def example_of(parameter):
 
 def check_get(base, document, path, operation):
     """Asks once with no parameter, once with all of their examples, once with a wrong one."""
-    url = base + path.replace("{model}", "credit").replace("{version}", "v4")
+    url = base + path.replace("{model}", "credit").replace("{version}", "v4").replace("{silence}", "1")
     query = {p["name"]: example_of(p) for p in operation["parameters"] if p["in"] == "query"}
     response = operation["responses"]["200"]["content"]
     asked = [{}] + ([query] if query else [])
