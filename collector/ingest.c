@@ -62,7 +62,7 @@ static int items_of(struct collector *collector, struct model *model, const stru
         uint64_t category = value_category(value);
         if (!rc && value->kind == VALUE_TEXT)
             rc = model_category(collector->models, model, value->text, category, err);
-        collector->items[(*n)++] = profile_item_of(value, slot, category);
+        profile_item_set(&collector->items[(*n)++], value, slot, category);
     }
     return rc;
 }

@@ -132,14 +132,16 @@ int profiling_slot(struct profiling *profiling, const struct feature_schema *sch
 
 /* --- values --- */
 
-static struct profile_item number_item(uint32_t slot, double number)
+static void set_number(struct profile_item *item, uint32_t slot, double number)
 {
-    return (struct profile_item){.slot = slot, .kind = VALUE_NUMBER, .number = number};
+    const struct value value = {.kind = VALUE_NUMBER, .number = number};
+    profile_item_set(item, &value, slot, 0);
 }
 
-static struct profile_item category_item(uint32_t slot, uint64_t id)
+static void set_category(struct profile_item *item, uint32_t slot, uint64_t id)
 {
-    return (struct profile_item){.slot = slot, .kind = VALUE_TEXT, .category = id};
+    const struct value value = {.kind = VALUE_TEXT};
+    profile_item_set(item, &value, slot, id);
 }
 
 size_t profile_own_items(enum task task, const struct sample *sample, struct profile_item *items)
@@ -149,20 +151,20 @@ size_t profile_own_items(enum task task, const struct sample *sample, struct pro
     for (uint32_t i = 0; task == TASK_MULTICLASS && i < sample->n_scores; i++)
         score = i == 0 ? sample->scores[i].score : fmax(score, sample->scores[i].score);
     if (task != TASK_REGRESSION && !isnan(score))
-        items[n++] = number_item(SLOT_SCORE, score);
+        set_number(&items[n++], SLOT_SCORE, score);
     if (task == TASK_REGRESSION && !isnan(sample->value))
-        items[n++] = number_item(SLOT_PREDICTION, sample->value);
+        set_number(&items[n++], SLOT_PREDICTION, sample->value);
     else if (sample->predicted)
-        items[n++] = category_item(SLOT_PREDICTION, sample->predicted);
+        set_category(&items[n++], SLOT_PREDICTION, sample->predicted);
     return n;
 }
 
 size_t profile_label_items(enum task task, const struct sample *sample, struct profile_item *items)
 {
     if (task == TASK_REGRESSION && !isnan(sample->label_value))
-        items[0] = number_item(0, sample->label_value);
+        set_number(items, 0, sample->label_value);
     else if (sample->label_class)
-        items[0] = category_item(0, sample->label_class);
+        set_category(items, 0, sample->label_class);
     else
         return 0;
     return 1;

@@ -78,17 +78,18 @@ struct profile_item {
 size_t profile_own_items(enum task task, const struct sample *sample, struct profile_item *items);
 /* @label; at most one item, for slot 0 of label_layout. */
 size_t profile_label_items(enum task task, const struct sample *sample, struct profile_item *items);
-/* `category`: the class_id of its text, where it is a text or a boolean. */
-static inline struct profile_item profile_item_of(const struct value *value, uint32_t slot,
-                                                  uint64_t category)
+/* `category`: the class_id of its text, where it is a text or a boolean. Field by field, where it
+   ends: a copy of what was just made would wait for the stores that made it. */
+static inline void profile_item_set(struct profile_item *item, const struct value *value,
+                                    uint32_t slot, uint64_t category)
 {
-    return (struct profile_item){.slot = slot,
-                                 .kind = value->kind,
-                                 .number = value->number,
-                                 .mean = value->mean,
-                                 .projected = value->projected,
-                                 .category = category,
-                                 .n = value->n};
+    item->slot = slot;
+    item->kind = value->kind;
+    item->n = value->n;
+    item->number = value->number;
+    item->mean = value->mean;
+    item->projected = value->projected;
+    item->category = category;
 }
 /* The category of such a value; 0: it is none. */
 static inline uint64_t value_category(const struct value *value)

@@ -165,8 +165,8 @@ static int take_prediction(struct building *building, struct event *event,
         rc = profiling_slot(&building->profiling, building->schema, building->features[i], &slot,
                             &is_new, err);
         if (!rc)
-            building->items[n++] = profile_item_of(&event->features[i].value, slot,
-                                                   value_category(&event->features[i].value));
+            profile_item_set(&building->items[n++], &event->features[i].value, slot,
+                             value_category(&event->features[i].value));
     }
     if (rc)
         return rc;
