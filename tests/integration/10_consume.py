@@ -124,6 +124,7 @@ def a_hangup_reads_the_configuration_again(story):
     daemon.settings["models"] += models(name="newcomer")
     daemon.write_configuration()
     daemon.hangup()
+    wait_until(lambda: "configuration read again" in daemon.log(), 20, "the reload")
     kafka.produce(topic, [("n", prediction("n2", START, model="newcomer", score=0.5).value)])
 
     def newcomer_counts():
