@@ -19,6 +19,7 @@
 
 #include "bench/variates.h"
 #include "stats/drift_threshold.h"
+#include "stats/same_shares.h"
 
 enum {
     MOST = 120, /* categories: fewer than a reference tracks by their own count */
@@ -38,8 +39,7 @@ struct tally {
 struct bench {
     size_t n_categories, n_seen;
     double shares[MOST], seen[MOST]; /* seen: what the reference has of each, in its bins' order */
-    double unseen;                   /* share of what it lacks */
-    double seen_shares[MOST + 1];    /* of `seen`, then `unseen` */
+    double drawn[MOST];              /* shares of `seen`, then of what it lacks */
     int n, m, windows;
     struct rng rng;
     struct drift_nulls *nulls;
@@ -72,10 +72,10 @@ static void draw_reference(struct bench *b)
                                       .valid = (uint64_t)b->m,
                                       .categories = b->categories};
     b->n_seen = 0;
-    b->unseen = 0;
+    size_t n_unseen = 0;
     for (size_t i = 0; i < b->n_categories; i++) {
         if (counts[i] == 0) {
-            b->unseen += b->shares[i];
+            b->drawn[b->n_categories - ++n_unseen] = b->shares[i];
             continue;
         }
         b->categories[ref->n_categories++] = (struct category){i + 1, (uint64_t)counts[i]};
@@ -88,9 +88,8 @@ static void draw_reference(struct bench *b)
         int bin = category_bin(ref->bins, category->id);
         ref->bin_counts[bin] = category->count;
         b->seen[bin] = (double)category->count;
-        b->seen_shares[bin] = b->shares[category->id - 1];
+        b->drawn[bin] = b->shares[category->id - 1];
     }
-    b->seen_shares[b->n_seen] = b->unseen;
     b->id += 2;
 }
 
@@ -101,19 +100,24 @@ static struct drift_value known(double value)
 
 static struct drift_categorical draw_window(struct bench *b)
 {
-    double counts[MOST + 1], m = b->m, n = b->n, dof;
+    double counts[MOST], m = b->m, n = b->n, dof, unseen = 0;
     struct drift_bin bins[MOST + 1];
     size_t n_bins = b->n_seen + 1;
-    multinomial_variate(&b->rng, b->seen_shares, n_bins, n, counts);
-    for (size_t i = 0; i < n_bins; i++)
+    multinomial_variate(&b->rng, b->drawn, b->n_categories, n, counts);
+    for (size_t i = 0; i < b->n_categories; i++)
         bins[i] = (struct drift_bin){i < b->n_seen ? b->seen[i] : 0, counts[i]};
+    double p = same_shares_p(bins, b->n_categories);
+    for (size_t i = b->n_seen; i < b->n_categories; i++)
+        unseen += counts[i];
+    bins[b->n_seen] = (struct drift_bin){0, unseen}; /* together, as the statistics take them */
     return (struct drift_categorical){.n = (uint64_t)b->n,
                                       .psi = known(drift_psi(bins, n_bins, m, n)),
                                       .js_distance = known(drift_js(bins, n_bins, m, n)),
                                       .hellinger = known(drift_hellinger(bins, n_bins, m, n)),
                                       .chi2 = known(drift_chi2(bins, n_bins, m, n, &dof)),
                                       .l_infinity = known(drift_l_infinity(bins, n_bins, m, n)),
-                                      .unseen_rate = known(counts[b->n_seen] / n)};
+                                      .same_shares_p = p,
+                                      .unseen_rate = known(unseen / n)};
 }
 
 static double statistic_of(enum drift_method method, const struct drift_categorical *window)

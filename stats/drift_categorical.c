@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "stats/distribution.h"
+#include "stats/same_shares.h"
 
 /* A window's events of ids that the reference never saw go to the rest when it is partial. */
 static size_t unseen_row(const struct reference_feature *reference)
@@ -43,6 +44,7 @@ static void all_none(struct drift_categorical *out, const char *why)
     out->psi = out->js_distance = out->hellinger = drift_none(why);
     out->chi2 = out->l_infinity = out->unseen_rate = drift_none(why);
     out->chi2_p = out->chi2_dof = (double)NAN;
+    out->same_shares_p = 0;
 }
 
 /* Bins with every unseen id for itself; returns how many. */
@@ -58,6 +60,23 @@ static size_t split_unseen(const struct reference_feature *reference,
             bins[n++] = (struct drift_bin){0, window->counts[i]};
     }
     return n;
+}
+
+/*
+ * Where the reference keeps small categories as one, what it never saw is one with them: which
+ * categories are small and which unseen is chance.
+ */
+static double shares_p(const struct reference_feature *reference, const struct categories *window,
+                       struct drift_bin *bins, size_t n_bins)
+{
+    const size_t others = category_bins_count(reference->bins);
+    if (window->many && !reference->partial)
+        return 0;
+    if (bins[others].reference == 0)
+        return same_shares_p(bins, n_bins);
+    for (size_t i = others + 1; i < n_bins; i++)
+        bins[others].window += bins[i].window;
+    return same_shares_p(bins, others + 1);
 }
 
 int drift_categorical(const struct reference_feature *reference, uint64_t reference_id,
@@ -93,5 +112,6 @@ int drift_categorical(const struct reference_feature *reference, uint64_t refere
     out->l_infinity = drift_defined(drift_l_infinity(bins, n_bins, n_ref, n), 0);
     out->chi2 = drift_defined(drift_chi2(bins, n_bins, n_ref, n, &out->chi2_dof), 0);
     out->chi2_p = out->chi2_dof > 0 ? chi2_sf(out->chi2.value, out->chi2_dof) : 1;
+    out->same_shares_p = shares_p(reference, window, bins, n_bins);
     return 0;
 }

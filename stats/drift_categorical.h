@@ -23,6 +23,7 @@ struct drift_categorical {
     uint64_t n;
     struct drift_value psi, js_distance, hellinger, chi2, l_infinity, unseen_rate;
     double chi2_p, chi2_dof; /* NaN where chi2 is not defined */
+    double same_shares_p;    /* stats/same_shares.h; 0: it cannot be told */
 };
 
 int drift_categorical(const struct reference_feature *reference, uint64_t reference_id,

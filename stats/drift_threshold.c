@@ -65,6 +65,7 @@ static struct drift_value value_of(enum drift_method method, const struct drift_
 #define ROUNDED 1e-9 /* what is left of a sum that is all unseen */
 #define KEPT_BACK 0.85
 #define FEW_VALUES 50.0
+#define RARE 40 /* events of a category */
 
 /* --- ks --- */
 
@@ -449,6 +450,19 @@ static void judge_categories(struct drift_nulls *nulls, struct drift_null *null,
     out->threshold = squared ? sqrt(most) : most;
 }
 
+/*
+ * Laws are given the reference's counts. Whose shares are all the same, or fall evenly, did not come by a few events
+ * more or less: a large window sees what they are, and such counts were called up to 24 times as often as promised.
+ */
+static bool has_rare_categories(const struct reference_feature *ref)
+{
+    const size_t n = category_bins_count(ref->bins);
+    size_t n_rare = 0;
+    for (size_t i = 0; i <= n; i++)
+        n_rare += ref->bin_counts[i] > 0 && ref->bin_counts[i] < RARE;
+    return n_rare > 1;
+}
+
 double drift_level(const struct drift_rule *rule, size_t n_features)
 {
     return KEPT_BACK * rule->false_alarm_rate / (double)(n_features ? n_features : 1);
@@ -496,6 +510,8 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
         }
         if (isnan(out->p_value))
             return -ENOMEM;
+        if (!numeric && has_rare_categories(subject->reference))
+            out->p_value = fmax(out->p_value, subject->categorical->same_shares_p);
     }
     out->threshold = fmax(out->threshold, rule->min_effect);
     return 0;

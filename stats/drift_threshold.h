@@ -12,13 +12,14 @@
  *          fixed thresholds, without q-values
  * Units    min_effect is in the unit of the method's statistic; threshold: the value at which this
  *          feature alone would be an alarm, p = 0.85 false_alarm_rate / features, or min_effect
- *          where that is larger
+ *          where that is larger (categories: if two samples of the same shares differ so seldom)
  * Laws     ks: stats/kolmogorov.h; read off a grid, the steps between its cells can hide part of
  *          the largest gap: 0.5 sqrt(share of a cell) / sqrt(n m / (n + m)) is added (Broadie,
  *          Glasserman, Kou 1997 have 0.58) · others: stats/drift_null.h. What wasserstein_norm owes
  *          to values beyond the reference's range is in the statistic and in the threshold, not in
  *          p: of what no reference value tells there is no law · unseen categories and the others
- *          are two tests, which share the level 1 : 9 (l_infinity: one)
+ *          are two tests, which share the level 1 : 9 (l_infinity: one), and p is not below that of
+ *          two samples of any same shares (stats/same_shares.h)
  * Errors   no value: p NaN, not drifted, `why` says why
  * Threads  any (the cache locks itself)
  * Source   Evidently 0.7.23's rules: shared notes, "Evidently"
