@@ -48,7 +48,13 @@ class Disturbed:
         self.daemon.settings["actuators"] = [_actuator(f"{self.name}-{self.actuators}", self.name, self.switch)]
         self.daemon.write_configuration()
         if self.daemon.running():
+            before = self.reloads()
             self.daemon.hangup()
+            wait_until(lambda: self.reloads() > before, 20, "the reload to be over")
+
+    def reloads(self):
+        log = self.daemon.log()
+        return log.count("configuration read again") + log.count("the old configuration stays")
 
     def order(self, what, **more):
         try:
