@@ -24,8 +24,7 @@ enum {
     FIRST_RETRY_MS = 500,
     LONGEST_RETRY_MS = 30000,
     LONGEST_RETRY_AFTER_MS = 60000,
-    IDLE_MS = 1000,
-    LATE_MS = 120000 /* twice the longest time-out of a request */
+    IDLE_MS = 1000
 };
 
 struct worker {
@@ -217,7 +216,7 @@ static void carry_wish(struct worker *worker, struct actuation_row *row, const s
     }
     if (is_overtaken(worker) && seen != CARRIED_DONE) {
         /* ended by us, which says nothing about the actuator: it may obey after the next one */
-        worker->late_ms = now(worker) + LATE_MS;
+        worker->late_ms = now(worker) + ACTUATOR_LATE_MS;
         return;
     }
     run_crash_at("after-carrying");
@@ -252,9 +251,9 @@ static void look_again(struct worker *worker, struct actuation_row *row, const s
 static void begin(struct worker *worker, const struct errand *errand)
 {
     const struct actuation_row *row = &errand->row;
-    bool young = now(worker) < row->wanted_ms + LATE_MS;
+    bool young = now(worker) < row->wanted_ms + ACTUATOR_LATE_MS;
     if (!worker->begun && errand->any && (young || !row->confirmed))
-        worker->late_ms = now(worker) + LATE_MS;
+        worker->late_ms = now(worker) + ACTUATOR_LATE_MS;
     worker->begun = true;
 }
 

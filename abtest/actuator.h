@@ -25,6 +25,12 @@ enum actuator_type {
     N_ACTUATOR_TYPES
 };
 
+enum {
+    /* So long after it was told, a slow system may still obey a request that nobody waits for any
+       more: twice the longest time-out of a request. */
+    ACTUATOR_LATE_MS = 120000
+};
+
 struct actuator_confirm {
     const char *url;     /* NULL: a 2xx, or the file's content, is the confirmation */
     const char *pointer; /* JSON pointer into the answer; "": the whole answer is the value */

@@ -105,9 +105,10 @@ int item_confirm(struct run *run, struct item *item, int64_t look_ms, struct err
 /* Actuators that stand in the database, as a configuration with others finds them. */
 struct former {
     struct run *run;
+    int64_t wall_ms;
     char **gone; /* names of those that are not configured any more */
     size_t n_gone, gone_capacity;
-    bool *open; /* by item: a wish of it is not confirmed */
+    bool *open; /* by item: a wish of it is not confirmed, or can still be undone */
 };
 
 static int take_former(void *context, const struct actuation_row *row, struct err *err)
@@ -116,7 +117,8 @@ static int take_former(void *context, const struct actuation_row *row, struct er
     struct run *run = former->run;
     for (size_t i = 0; i < run->n_items; i++)
         if (strcmp(run->items[i]->experiment->name, row->experiment) == 0)
-            former->open[i] |= !row->confirmed;
+            former->open[i] |=
+                !row->confirmed || former->wall_ms < row->wanted_ms + ACTUATOR_LATE_MS;
     if (has_actuator(run->options.actuators, row->actuator))
         return 0;
     int rc = grow(&former->gone, &former->gone_capacity, former->n_gone + 1, sizeof(char *),
@@ -130,7 +132,8 @@ static int take_former(void *context, const struct actuation_row *row, struct er
     return 0;
 }
 
-/* An end that was not carried out yet is work for those that take over, as a step is. */
+/* An end that was not carried out yet, or that a request of before can still undo, is work for
+   those that take over, as a step is. */
 static int wish_anew(const struct former *former, int64_t wall_ms, struct err *err)
 {
     struct run *run = former->run;
@@ -161,7 +164,8 @@ static int take_over(const struct former *former, int64_t wall_ms, struct err *e
 int run_set_actuators(struct run *run, const struct actuator_set *set, int64_t wall_ms,
                       struct err *err)
 {
-    struct former former = {.run = run, .open = calloc(run->n_items + 1, sizeof(bool))};
+    struct former former = {
+        .run = run, .wall_ms = wall_ms, .open = calloc(run->n_items + 1, sizeof(bool))};
     if (!former.open)
         return err_set(err, -ENOMEM, "actuators: no memory");
     run->options.actuators = set;

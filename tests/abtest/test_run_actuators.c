@@ -106,12 +106,22 @@ static void each_weight_has_a_number_of_its_own_over_restarts(void **state)
     site_free(site);
 }
 
-/* One takes another's place: it carries a rollback that the other had not, and one that was carried
- * out is over. */
-static void an_end_that_was_not_carried_out_goes_to_the_next_actuator(void **state)
+/* One takes another's place: it carries a rollback that the other had not. One that was carried out
+ * is over when no request of before it can be under way any more. */
+static void an_end_goes_to_the_next_actuator_until_nothing_can_undo_it(void **state)
 {
     (void)state;
-    for (int confirmed = 0; confirmed < 2; confirmed++) {
+    static const struct {
+        bool confirmed;
+        int64_t later_ms;
+        bool goes_on;
+    } cases[] = {
+        {false, SECOND, true},
+        {false, ACTUATOR_LATE_MS, true},
+        {true, SECOND, true},
+        {true, ACTUATOR_LATE_MS, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         AUTO(config) struct config *first = NULL;
         AUTO(config) struct config *second = NULL;
         AUTO(actuator_set) struct actuator_set *edge = one_called("edge", &first);
@@ -120,14 +130,15 @@ static void an_end_that_was_not_carried_out_goes_to_the_next_actuator(void **sta
         struct err err = {0};
         carry_half(site, edge);
         roll_back(site);
-        if (confirmed)
+        int64_t wanted_ms = wish_of(site).wanted_ms;
+        if (cases[i].confirmed)
             assert_int_equal(confirm(site, wish_of(site)), 0);
 
-        must(run_set_actuators(site->run, mesh, T0 + SECOND, &err), &err);
+        must(run_set_actuators(site->run, mesh, wanted_ms + cases[i].later_ms, &err), &err);
 
         assert_int_equal(wish_of(site).seq, 0);
         struct actuation_row wish = wish_to(site, "mesh");
-        assert_int_equal(wish.seq != 0, !confirmed);
+        assert_int_equal(wish.seq != 0, cases[i].goes_on);
         assert_true(wish.weight == 0);
         assert_false(wish.confirmed);
         site_free(site);
@@ -138,7 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rollback_is_not_confirmed_by_what_a_new_actuator_carried_before),
-        cmocka_unit_test(an_end_that_was_not_carried_out_goes_to_the_next_actuator),
+        cmocka_unit_test(an_end_goes_to_the_next_actuator_until_nothing_can_undo_it),
         cmocka_unit_test(each_weight_has_a_number_of_its_own_over_restarts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
