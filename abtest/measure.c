@@ -399,8 +399,8 @@ static bool ranking_ratio(const struct measure *measure, const struct observatio
     return o->content && give(ranking_of_list(o->content, value, measure->k), 1, n, d);
 }
 
-/* Pixels of one class: an event is a share of the class's pixels, not one. */
-/* IoU counts pixels that were found once, Dice twice. */
+/* Pixels of one class: an event is a share of the class's pixels, not one. IoU counts pixels that
+   were found once, Dice twice. */
 static bool overlap_ratio(const struct measure *measure, const struct observation *o, double *n,
                           double *d)
 {
