@@ -186,6 +186,21 @@ export async function what_fires_later_appears_by_itself({ page, open }) {
     check();
 }
 
+export async function what_was_done_after_an_alert_fired_stands_in_the_place_of_what_was_done_then({ page, open }) {
+    const check = strict(page);
+    await open("/");
+    const told = (since, model = "credit") => page.evaluate(async (release) => {
+        const { background } = await import("/attention.js");
+        const data = { model: "credit", fired: 1000, action: "nothing rolled back: no experiment runs on the model" };
+        return background(data, [release]).map((line) => line?.textContent ?? "").join("");
+    }, { model, treatment: "v4", state: "rolled_back", since });
+
+    assert.match(await told(1001), /^Done: v4 was rolled back after it fired, /);
+    assert.equal(await told(999), "Done: nothing rolled back: no experiment runs on the model");
+    assert.equal(await told(1001, "churn"), "Done: nothing rolled back: no experiment runs on the model");
+    check();
+}
+
 export async function the_overview_says_what_broke_where_since_when_and_what_was_done({ page, open, axe }) {
     const check = strict(page);
 

@@ -105,7 +105,7 @@ class Page {
                 h("span", { class: "about" }, subject(data, model_link(data)))),
             value || alert.no_data ? h("p", { class: "alert-value" }, value, alert.no_data && alert.state !== "no_data" ? h("span", { class: "bad" }, " · no data now; it stays as it was") : null) : null,
             data.summary ? h("p", {}, data.summary) : null,
-            background(data),
+            background(data, this.releases),
             notes.map(([key, text]) => h("p", { class: "what" }, `${key}: `, /^https?:\/\//.test(text) ? h("a", { href: text, rel: "noreferrer" }, text) : text)),
             h("p", { class: "what" }, firing ? "firing since " : "bad since ", ago(firing ? alert.since : alert.bad_since),
                 alert.acked_by ? [" · acknowledged by ", h("b", {}, alert.acked_by), " ", ago(alert.acked_at)] : firing ? " · nobody has acknowledged it" : ""),

@@ -12,7 +12,7 @@ export const ago = (ms) => (ms === null || ms === undefined || ms < 0 ? "–"
     : h("time", { title: format.utc(ms) }, format.time(ms), ` (${format.duration(Math.max(0, Date.now() - ms))} ago)`));
 
 // An alert's own facts beside those of what it was found in.
-export const facts_of = (alert) => ({ name: alert.rule, model: alert.model, version: alert.version, segment: alert.segment, since: alert.bad_since, ...alert.data });
+export const facts_of = (alert) => ({ name: alert.rule, model: alert.model, version: alert.version, segment: alert.segment, since: alert.bad_since, fired: alert.since, ...alert.data });
 
 export const slice_text = (data) => [data.version, segment_of(data.segment).replace(":", " = ")].filter(Boolean).join(" · ");
 
@@ -27,10 +27,17 @@ export function measured(data) {
         data.n ? range(` · n ${format.count(data.n)}`) : null, length > 0 ? range(` · over ${format.span_name(length)}`) : null];
 }
 
-// Where it comes from, and what was done about it when it fired.
-export function background(data) {
+// What was done about it: when it fired, as its message said, or since then.
+function done(data, experiments) {
+    const later = experiments.find((e) => e.model === data.model && e.state === "rolled_back" && e.since > data.fired);
+    return later ? [`${later.treatment} was rolled back after it fired, `, ago(later.since)] : data.action;
+}
+
+// Where it comes from, and what was done.
+export function background(data, experiments) {
+    const what = done(data, experiments);
     return [data.cause ? h("p", { class: "cause" }, h("b", {}, "Where from: "), data.cause) : null,
-        data.action ? h("p", { class: "what" }, h("b", {}, "Done: "), data.action) : null];
+        what ? h("p", { class: "what" }, h("b", {}, "Done: "), what) : null];
 }
 
 // The releases that an alert may be about: those of its model.
@@ -44,7 +51,7 @@ function alert_line(alert, experiments) {
             release_hash(data) ? h("a", { href: release_hash(data) }, "see the release") : null,
             h("span", {}, measured(data) ?? data.summary), h("span", { class: "range" }, "since ", ago(alert.since)),
             alert.acked_by ? h("span", { class: "range" }, `acknowledged by ${alert.acked_by}`) : null, releases_of(data, experiments)),
-        background(data));
+        background(data, experiments));
 }
 
 function release_line(e) {
