@@ -125,6 +125,28 @@ int experiment_reading(struct store *store, const struct alert_rule *rule, int64
     return rc;
 }
 
+/* ", compared with …"; "": it is not known. */
+static void tell_reference(const struct change_reference *of, char *out, size_t n)
+{
+    char until[TEXT_TIME_BYTES];
+    out[0] = '\0';
+    if (of->id[0])
+        snprintf(out, n, ", compared with reference %s", of->id);
+    else if (of->source[0] && of->to_ms == INT64_MIN)
+        snprintf(out, n, ", compared with %" PRId64 " events", of->n);
+    else if (of->source[0]) {
+        time_print(until, of->to_ms);
+        snprintf(out, n, ", compared with the %" PRId64 " events until %s", of->n, until);
+    }
+}
+
+static void name_reference(const struct change_reference *of, struct reading_reference *out)
+{
+    *out = (struct reading_reference){.n = of->n, .from_ms = of->from_ms, .to_ms = of->to_ms};
+    snprintf(out->id, sizeof(out->id), "%s", of->id);
+    snprintf(out->source, sizeof(out->source), "%s", of->source);
+}
+
 /* The newest one; further ones are counted. */
 static int look_at_change(void *context, const struct change_row *row, struct err *err)
 {
@@ -140,14 +162,20 @@ static int look_at_change(void *context, const struct change_row *row, struct er
     out->n = row->n_after;
     out->value = row->mean_after;
     out->compared = row->mean_before;
+    name_reference(&row->reference, &out->reference);
     char from_to[64] = "";
     if (!isnan(row->mean_before) && !isnan(row->mean_after))
         snprintf(from_to, sizeof(from_to), " from %.4g to %.4g", row->mean_before, row->mean_after);
-    char where[CHANGE_WHERE_BYTES];
+    char where[CHANGE_WHERE_BYTES], compared[80];
     change_where(row->key.slice, where);
-    snprintf(out->why, sizeof(out->why),
-             "%.*s%s of version %.60s changed at about %s%s, found after %" PRId64 " events", n,
-             row->key.name, where, row->key.version, began, from_to, row->n_after);
+    tell_reference(&row->reference, compared, sizeof(compared));
+    int used =
+        snprintf(out->why, sizeof(out->why),
+                 "%.*s%s of version %.40s changed at about %s%s, found after %" PRId64 " events%s",
+                 n, row->key.name, where, row->key.version, began, from_to, row->n_after, compared);
+    if (used >= (int)sizeof(out->why)) /* what it was compared with stands in `reference`, too */
+        snprintf(out->why, sizeof(out->why), "%.*s%s of version %.40s changed at about %s%s", n,
+                 row->key.name, where, row->key.version, began, from_to);
     snprintf(out->confidence, sizeof(out->confidence),
              "without a change one alarm in %.6g events is expected of each stream", row->expected);
     return 0;

@@ -14,6 +14,7 @@
 #include "common/template.h"
 #include "common/text.h"
 #include "common/view.h"
+#include "storage/change_points.h"
 
 enum {
     URL_BYTES = 16 * 1024,
@@ -211,6 +212,10 @@ static void put_comparison(struct buf *out, const struct wording *w)
     out_key_string(out, "id", reference->id[0] ? reference->id : NULL);
     out_key_int(out, "n", reference->n);
     out_key_string(out, "source", reference->source);
+    if (strcmp(reference->source, REFERENCE_LEARNED) == 0) {
+        out_key_time(out, "from", reference->from_ms);
+        out_key_time(out, "to", reference->to_ms);
+    }
     out_close(out, '}');
 }
 

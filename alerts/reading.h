@@ -24,20 +24,22 @@ struct outside {
 
 /* Which reference; source "": none. */
 struct reading_reference {
-    char id[17]; /* "": stored windows, not loaded events */
+    char id[17]; /* "": stored windows, or what a detector of changes learned; not loaded events */
     char source[16];
-    int64_t n; /* its events */
+    int64_t n;              /* its events */
+    int64_t from_ms, to_ms; /* learned: of the first and the last; INT64_MIN: not known */
 };
 
 struct reading {
     enum alert_sight sight;
     double value; /* NaN: none */
     double lower, upper;
-    double compared;                    /* relative_to: the value compared with; NaN else */
-    double change;                      /* relative_to: (value - compared) / |compared|; NaN else */
-    double change_lower, change_upper;  /* its 95% interval; NaN: none is known */
-    int64_t compared_end_ms;            /* of the earlier window compared with; 0: with none */
-    struct reading_reference reference; /* what drift and relative_to: reference compare with */
+    double compared;                   /* relative_to: the value compared with; NaN else */
+    double change;                     /* relative_to: (value - compared) / |compared|; NaN else */
+    double change_lower, change_upper; /* its 95% interval; NaN: none is known */
+    int64_t compared_end_ms;           /* of the earlier window compared with; 0: with none */
+    struct reading_reference
+        reference; /* what drift, change and relative_to: reference compare with */
     int64_t n, labelled;
     int64_t start_ms, end_ms; /* the window */
     char why[320];            /* one sentence: what was compared with what */

@@ -258,6 +258,18 @@ static double rate_of(const struct watched_stream *stream, double mean)
     return mean < 1 ? mean / (1 - mean) : (double)NAN;
 }
 
+/* What was compared with: the reference of then, or what was learned. */
+static struct change_reference compared_with(const struct found *found)
+{
+    const struct change_learned *learned = &found->change.learned;
+    if (learned->n == 0)
+        return found->reference;
+    return (struct change_reference){.source = REFERENCE_LEARNED,
+                                     .n = (int64_t)learned->n,
+                                     .from_ms = learned->from_ms,
+                                     .to_ms = learned->to_ms};
+}
+
 static int by_time(int64_t a, int64_t b)
 {
     return (a > b) - (a < b);
@@ -299,6 +311,7 @@ int changing_write_found(struct changing *changing, struct err *err)
             .expected = found->stream->state.expected,
             .statistic = change->statistic,
             .threshold = change->limit,
+            .reference = compared_with(found),
         };
         rc = commit_change_point(changing->store, &row,
                                  row.at_ms - changing->config->retention_ms[2], err);

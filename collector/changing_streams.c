@@ -1,6 +1,7 @@
 #include "collector/changing_streams.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,16 @@ struct wish {
     const struct reference_feature *feature;
 };
 
+static struct change_reference reference_of(const struct profiling *profiling)
+{
+    const struct reference *reference = profiling->reference;
+    struct change_reference out = {.n = (int64_t)reference->events,
+                                   .created_ms = profiling->origin.created_ms};
+    snprintf(out.source, sizeof(out.source), "%s", profiling->origin.source);
+    snprintf(out.id, sizeof(out.id), "%016" PRIx64, reference->id);
+    return out;
+}
+
 /* Is its state that of what is wished? */
 static bool fits(const struct watched_stream *stream, const struct wish *wish, double expected,
                  uint64_t reference)
@@ -147,6 +158,8 @@ static int stream_of(struct watched_streams *streams, struct watched *watched,
     uint64_t reference = wish->kind == FEATURE ? watched->reference : 0;
     stream->feature = wish->feature;
     stream->is_mean = wish->is_mean;
+    if (wish->feature)
+        stream->reference = reference_of(&watched->series->version->model->profiling);
     if (wish->feature && wish->feature->n_categories == 2)
         stream->one = wish->feature->categories[change_stream_one(wish->feature)].id;
     if (fits(stream, wish, expected, reference))

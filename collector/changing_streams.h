@@ -31,6 +31,7 @@ struct watched_stream {
     bool of_outcomes;                        /* zeros are predictions, ones outcomes */
     bool dirty;                              /* its state differs from the stored one */
     const struct reference_feature *feature; /* NULL: a metric, or not in the reference */
+    struct change_reference reference;       /* the feature's; source "": none */
     uint64_t one; /* of a feature with two categories: that whose share is watched */
     struct change_stream state;
 };

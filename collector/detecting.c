@@ -72,12 +72,14 @@ static void place_rows(struct looked *looked, size_t end)
 
 /* --- one look after the other --- */
 
-static int keep_found(struct detecting *detecting, const struct found *found, struct err *err)
+static int keep_found(struct detecting *detecting, const struct watched_stream *stream,
+                      int64_t look_ms, const struct change_found *change, struct err *err)
 {
     int rc = grow(&detecting->found, &detecting->found_capacity, detecting->n_found + 1,
                   sizeof(*detecting->found), "collector: changes that were found", err);
     if (!rc)
-        detecting->found[detecting->n_found++] = *found;
+        detecting->found[detecting->n_found++] =
+            (struct found){stream, look_ms, *change, stream->reference};
     return rc;
 }
 
@@ -89,12 +91,12 @@ static int take_row(struct looked *looked, const struct waiting_row *row, int64_
     const struct waiting_item *const items = looked->waiting.items + row->first;
     for (uint32_t i = 0; i < row->n; i++) {
         struct watched_stream *stream = detecting->streams->streams[items[i].stream];
-        struct found found = {.stream = stream, .at_ms = look_ms};
+        struct change_found change;
         stream->dirty = true;
         int rc = change_stream_update(&stream->state, ts_ms, items[i].place, items[i].value,
-                                      &found.change, err);
+                                      &change, err);
         if (rc == 1)
-            rc = keep_found(detecting, &found, err);
+            rc = keep_found(detecting, stream, look_ms, &change, err);
         if (rc < 0)
             return rc;
     }

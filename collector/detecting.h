@@ -24,6 +24,7 @@ struct found {
     const struct watched_stream *stream;
     int64_t at_ms; /* the look */
     struct change_found change;
+    struct change_reference reference; /* the stream's, as it was then */
 };
 
 /* Events, and what of them looks cover. */

@@ -77,6 +77,13 @@ static int restore_category(void *context, uint64_t id, const char *text, struct
     return id_set_put(&((struct restoring *)context)->model->category_names, id, 0, err);
 }
 
+static struct reference_origin origin_of(const struct reference_row *row)
+{
+    struct reference_origin origin = {.created_ms = row->created_ms};
+    snprintf(origin.source, sizeof(origin.source), "%s", row->source ? row->source : "");
+    return origin;
+}
+
 int models_read_references(struct models *models, struct store *store, struct err *err)
 {
     int rc = 0;
@@ -89,6 +96,7 @@ int models_read_references(struct models *models, struct store *store, struct er
         const struct reference *known = model->profiling.reference;
         if ((known ? known->id : 0) != (row.reference ? row.reference->id : 0)) {
             profiling_reference(&model->profiling, row.reference);
+            model->profiling.origin = origin_of(&row);
             row.reference = NULL; /* the model owns it now */
         }
         reference_row_finish(&row);

@@ -31,6 +31,10 @@ struct profiling {
     size_t n_slots_room; /* room in features */
     bool wanted;         /* by the configuration */
     struct reference *reference;
+    struct reference_origin {
+        char source[16];    /* as in storage/references.h */
+        int64_t created_ms; /* wall clock */
+    } origin;               /* the reference's */
 };
 
 enum {

@@ -45,8 +45,8 @@ void change_mean_init(struct change_mean *mean, double expected)
 
 void change_mean_finish(struct change_mean *mean)
 {
-    free(mean->learned);
-    mean->learned = NULL;
+    free(mean->values);
+    mean->values = NULL;
 }
 
 /* --- ranks --- */
@@ -60,7 +60,7 @@ static int in_order(const void *a, const void *b)
 /* The values are learned: what is kept of their order. */
 static void take_edges(struct change_mean *mean)
 {
-    float *const learned = mean->learned;
+    float *const learned = mean->values;
     const uint32_t n = mean->learn;
     qsort(learned, n, sizeof(*learned), in_order);
     mean->n_edges = 0;
@@ -76,13 +76,14 @@ static void take_edges(struct change_mean *mean)
     }
 }
 
-static int learn(struct change_mean *mean, float value, struct err *err)
+static int learn(struct change_mean *mean, int64_t ts_ms, float value, struct err *err)
 {
-    if (!mean->learned)
-        mean->learned = malloc(mean->learn * sizeof(*mean->learned));
-    if (!mean->learned)
+    if (!mean->values)
+        mean->values = malloc(mean->learn * sizeof(*mean->values));
+    if (!mean->values)
         return err_set(err, -ENOMEM, "change of a mean: no memory to learn %u values", mean->learn);
-    mean->learned[mean->n] = value;
+    mean->values[mean->n] = value;
+    change_learn(&mean->learned, ts_ms);
     if (mean->n + 1 == mean->learn) {
         take_edges(mean);
         change_mean_finish(mean);
@@ -138,6 +139,7 @@ static void tell(const struct change_mean *mean, const struct mean_side *side,
         .before = (mean->sum - side->sum) / (double)(mean->n - side->n),
         .statistic = side->score,
         .limit = side->limit,
+        .learned = mean->learned,
     };
 }
 
@@ -150,7 +152,7 @@ int change_mean_update(struct change_mean *mean, int64_t ts_ms, double value, un
                        struct change_found *found, struct err *err)
 {
     const bool learns = change_mean_learns(mean);
-    int rc = learns ? learn(mean, (float)value, err) : 0;
+    int rc = learns ? learn(mean, ts_ms, (float)value, err) : 0;
     if (rc)
         return rc;
     mean->n++;
@@ -168,6 +170,7 @@ int change_mean_update(struct change_mean *mean, int64_t ts_ms, double value, un
     tell(mean, side, found);
     mean->n = 0;
     mean->sum = 0;
+    mean->learned = (struct change_learned){0};
     side_start(&mean->up);
     side_start(&mean->down);
     return 1;
@@ -218,15 +221,15 @@ void change_mean_save(const struct change_mean *mean, struct buf *out)
     save_side(&mean->up, out);
     save_side(&mean->down, out);
     for (uint64_t i = 0; learns && i < mean->n; i++)
-        save_float(out, mean->learned[i]);
-    if (learns)
-        return;
-    buf_varint(out, mean->n_edges);
-    for (uint32_t i = 0; i < mean->n_edges; i++) {
+        save_float(out, mean->values[i]);
+    if (!learns)
+        buf_varint(out, mean->n_edges);
+    for (uint32_t i = 0; !learns && i < mean->n_edges; i++) {
         save_float(out, mean->edges[i].value);
         buf_varint(out, mean->edges[i].below);
         buf_varint(out, mean->edges[i].upto);
     }
+    change_learned_save(&mean->learned, out);
 }
 
 static int damaged(struct err *err)
@@ -234,7 +237,7 @@ static int damaged(struct err *err)
     return err_set(err, ERR_CORRUPT, "change of a mean: the bytes are damaged");
 }
 
-static int load_learned(struct change_mean *mean, struct reader *in, struct err *err)
+static int load_values(struct change_mean *mean, struct reader *in, struct err *err)
 {
     const uint64_t n = mean->n;
     struct change_found none;
@@ -243,7 +246,10 @@ static int load_learned(struct change_mean *mean, struct reader *in, struct err 
     int rc = reader_left(in) < n * sizeof(float) ? damaged(err) : 0;
     for (uint64_t i = 0; !rc && i < n; i++)
         rc = change_mean_update(&fresh, 0, (double)load_float(in), 0, &none, err);
-    mean->learned = fresh.learned;
+    mean->values = fresh.values;
+    mean->learned = change_learned_load(in, n);
+    if (!rc && reader_failed(in))
+        rc = damaged(err);
     if (rc)
         change_mean_finish(mean);
     return rc;
@@ -275,7 +281,7 @@ int change_mean_load(struct change_mean *mean, struct reader *in, struct err *er
         mean->down.score >= mean->down.limit)
         return damaged(err);
     if (change_mean_learns(mean))
-        return load_learned(mean, in, err);
+        return load_values(mean, in, err);
     mean->n_edges = (uint32_t)reader_varint(in);
     if (mean->n_edges >= MEAN_BINS)
         return damaged(err);
@@ -284,5 +290,6 @@ int change_mean_load(struct change_mean *mean, struct reader *in, struct err *er
         uint16_t below = (uint16_t)reader_varint(in);
         mean->edges[i] = (struct mean_edge){value, below, (uint16_t)reader_varint(in)};
     }
+    mean->learned = change_learned_load(in, mean->learn);
     return reader_failed(in) || !edges_stand(mean) ? damaged(err) : 0;
 }

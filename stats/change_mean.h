@@ -46,8 +46,9 @@ struct mean_side {
 struct change_mean {
     double expected;
     uint32_t learn;
-    float *learned; /* NULL: not begun, or done */
-    uint64_t n;     /* of this run */
+    float *values; /* that are learned; NULL: not begun, or done */
+    struct change_learned learned;
+    uint64_t n; /* of this run */
     double sum;
     uint32_t n_edges;
     struct mean_edge edges[MEAN_BINS - 1]; /* by value, all different */

@@ -179,6 +179,7 @@ static void tell(const struct change_rate *rate, const struct rate_side *side,
             rate->n > side->n ? share(rate->ones - side->ones, rate->n - side->n) : rate->level,
         .statistic = side->sum,
         .limit = side->limit,
+        .learned = rate->learned,
     };
 }
 
@@ -192,6 +193,7 @@ static void start_anew(struct change_rate *rate)
     rate->up.n = rate->down.n = rate->up.ones = rate->down.ones = 0;
     if (rate->learn)
         rate->up.limit = rate->down.limit = 0;
+    rate->learned = (struct change_learned){0};
 }
 
 /* Back at the given level, as far as the events since the last question can tell? */
@@ -220,8 +222,10 @@ int change_rate_update(struct change_rate *rate, int64_t ts_ms, bool one,
     }
     rate->n++;
     rate->ones += one;
-    if (rate->up.limit == 0)
+    if (rate->up.limit == 0) {
+        change_learn(&rate->learned, ts_ms);
         return 0;
+    }
     step(&rate->up, ts_ms, one, one);
     step(&rate->down, ts_ms, !one, one);
     const struct rate_side *side = NULL;
@@ -267,6 +271,7 @@ void change_rate_save(const struct change_rate *rate, struct buf *out)
     buf_u8(out, rate->changed);
     save_side(&rate->up, out);
     save_side(&rate->down, out);
+    change_learned_save(&rate->learned, out);
 }
 
 int change_rate_load(struct change_rate *rate, struct reader *in, struct err *err)
@@ -281,6 +286,7 @@ int change_rate_load(struct change_rate *rate, struct reader *in, struct err *er
     rate->changed = reader_u8(in);
     load_side(&rate->up, in);
     load_side(&rate->down, in);
+    rate->learned = change_learned_load(in, rate->n < rate->learn ? rate->n : rate->learn);
     return reader_failed(in) || rate->ones > rate->n
                ? err_set(err, ERR_CORRUPT, "change of a rate: the bytes are damaged")
                : 0;

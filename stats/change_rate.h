@@ -40,6 +40,7 @@ struct change_rate {
     double level;
     bool changed;              /* the given level is left: no alarm before events are back at it */
     struct rate_side up, down; /* limit 0: still learning; steps of 0: no such alarm */
+    struct change_learned learned;
 };
 
 /* A level that is learned from the first tenth of each run. */

@@ -65,6 +65,16 @@ int change_stream_feature(struct change_stream *stream, double expected, uint64_
     return 0;
 }
 
+const struct change_learned *change_stream_learned(const struct change_stream *stream)
+{
+    const struct change_learned *learned = NULL;
+    if (stream->method == CHANGE_BY_RATE)
+        learned = &stream->rate.learned;
+    else if (stream->method == CHANGE_BY_MEAN)
+        learned = &stream->mean.learned;
+    return learned && learned->n ? learned : NULL;
+}
+
 static int update(struct change_stream *stream, int64_t ts_ms, unsigned place, double value,
                   struct change_found *found, struct err *err)
 {

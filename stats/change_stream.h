@@ -46,6 +46,9 @@ unsigned change_stream_one(const struct reference_feature *feature);
 /* Why a feature is not watched, NULL: it is. */
 const char *change_stream_why_not(const struct reference_feature *feature);
 
+/* What it has learned of its run so far; NULL: nothing, or it has a reference. */
+const struct change_learned *change_stream_learned(const struct change_stream *stream);
+
 /* 1: an alarm in *found · 0 · < 0. `place`: 0 or 1 of a rate, the bin of a
    distribution, the tie of a mean. */
 int change_stream_update(struct change_stream *stream, int64_t ts_ms, unsigned place, double value,

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +175,44 @@ static double mean_at(sqlite3_stmt *s, int column)
                                                          : sqlite3_column_double(s, column);
 }
 
+static void bind_time(sqlite3_stmt *s, int at, int64_t ms)
+{
+    if (ms == INT64_MIN)
+        sqlite3_bind_null(s, at);
+    else
+        sqlite3_bind_int64(s, at, ms);
+}
+
+static int64_t time_at(sqlite3_stmt *s, int column)
+{
+    return sqlite3_column_type(s, column) == SQLITE_NULL ? INT64_MIN
+                                                         : sqlite3_column_int64(s, column);
+}
+
+static void bind_reference(sqlite3_stmt *s, int at, const struct change_reference *reference)
+{
+    const bool learned = strcmp(reference->source, REFERENCE_LEARNED) == 0;
+    bind_text(s, at, reference->id);
+    bind_text(s, at + 1, reference->source);
+    sqlite3_bind_int64(s, at + 2, reference->n);
+    bind_time(s, at + 3, reference->id[0] ? reference->created_ms : INT64_MIN);
+    bind_time(s, at + 4, learned ? reference->from_ms : INT64_MIN);
+    bind_time(s, at + 5, learned ? reference->to_ms : INT64_MIN);
+}
+
+static struct change_reference reference_at(sqlite3_stmt *s, int column)
+{
+    struct change_reference reference = {
+        .n = sqlite3_column_int64(s, column + 2),
+        .created_ms = sqlite3_column_int64(s, column + 3),
+        .from_ms = time_at(s, column + 4),
+        .to_ms = time_at(s, column + 5),
+    };
+    snprintf(reference.id, sizeof(reference.id), "%s", text_at(s, column));
+    snprintf(reference.source, sizeof(reference.source), "%s", text_at(s, column + 1));
+    return reference;
+}
+
 static int drop_older(struct store *store, const char *model, int64_t keep_from_ms, struct err *err)
 {
     static const char sql[] = "DELETE FROM change_points WHERE model = ?1 AND at_ms < ?2";
@@ -190,8 +230,10 @@ int commit_change_point(struct store *store, const struct change_row *row, int64
 {
     static const char sql[] =
         "INSERT INTO change_points(model, version, slice, kind, name, at_ms, began_ms, direction, "
-        "mean_before, mean_after, run, n_after, expected, statistic, threshold) "
-        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+        "mean_before, mean_after, run, n_after, expected, statistic, threshold, reference, "
+        "reference_source, reference_n, reference_created_ms, reference_from_ms, reference_to_ms) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+        "?19, ?20, ?21)";
     sqlite3_stmt *s;
     int rc = start(store, sql, &s, err);
     if (rc)
@@ -207,6 +249,7 @@ int commit_change_point(struct store *store, const struct change_row *row, int64
     sqlite3_bind_double(s, 13, row->expected);
     sqlite3_bind_double(s, 14, row->statistic);
     sqlite3_bind_double(s, 15, row->threshold);
+    bind_reference(s, 16, &row->reference);
     rc = statement_run(store, s, err, row->key.name);
     return rc ? rc : drop_older(store, row->key.model, keep_from_ms, err);
 }
@@ -230,7 +273,8 @@ int change_points_each(struct store *store, const struct change_query *query,
 {
     static const char sql[] =
         "SELECT seq, version, slice, kind, name, at_ms, began_ms, direction, mean_before, "
-        "mean_after, run, n_after, expected, statistic, threshold FROM change_points "
+        "mean_after, run, n_after, expected, statistic, threshold, reference, reference_source, "
+        "reference_n, reference_created_ms, reference_from_ms, reference_to_ms FROM change_points "
         "WHERE model = ?1 AND (?2 IS NULL OR version = ?2) AND " SLICE_MATCHES
         "AND (?4 IS NULL OR kind = ?4) AND (?5 IS NULL OR name = ?5) "
         "AND at_ms >= ?6 AND at_ms < ?7 AND seq < ?8 ORDER BY seq DESC LIMIT ?9";
@@ -254,6 +298,7 @@ int change_points_each(struct store *store, const struct change_query *query,
             .expected = sqlite3_column_double(s, 12),
             .statistic = sqlite3_column_double(s, 13),
             .threshold = sqlite3_column_double(s, 14),
+            .reference = reference_at(s, 15),
         };
         rc = each(context, &row, err);
         if (rc)

@@ -3,7 +3,9 @@
  *
  * Shape    a stream is (model, version, slice, kind, name): slice "" or "country=de", kind `metric` or
  *          `feature`
- * Units    *_ms: event time, ms since the epoch · run, n_after, expected: events of the stream
+ * Compared with  a reference that was loaded (its source is file or api), or what the detector
+ *          itself learned on the stream (learned)
+ * Units    *_ms: event time, ms since the epoch; created_ms: wall clock · run, n_after, expected: events of the stream
  * Owner    texts and bytes of callbacks live until they return
  * Errors   as in storage/store.h; ERR_CORRUPT: bytes that are not those that were written
  * Threads  commit_*: the writer's, inside a commit · the others: that of the store
@@ -38,6 +40,15 @@ int commit_change_waiting(struct store *store, const void *bytes, size_t n, stru
 /* As change_detector_read. */
 int change_waiting_read(struct store *store, void **bytes, size_t *n, struct err *err);
 
+struct change_reference {
+    char source[16]; /* "": from before it was kept */
+    char id[17];     /* of a loaded one; "" else */
+    int64_t n;       /* its events; of the stream, where it was learned */
+    int64_t created_ms;
+    int64_t from_ms, to_ms; /* learned: of its first and last event; INT64_MIN: not known */
+};
+#define REFERENCE_LEARNED "learned"
+
 struct change_row {
     int64_t seq;
     struct change_key key;
@@ -46,6 +57,7 @@ struct change_row {
     double mean_before, mean_after; /* NaN: there is no mean */
     int64_t run, n_after;
     double expected, statistic, threshold;
+    struct change_reference reference;
 };
 
 /* Older ones of the model, from before keep_from_ms, go. */

@@ -38,6 +38,7 @@ static int keep(void *context, const struct change_row *row, struct err *err)
         .before = row->mean_before,
         .after = row->mean_after,
         .n_after = row->n_after,
+        .reference = row->reference,
     };
     snprintf(change->direction, sizeof(change->direction), "%s", row->direction);
     return change->version && change->slice && change->name

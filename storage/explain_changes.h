@@ -24,6 +24,7 @@ struct explained_change {
     int64_t began_ms, at_ms;
     double before, after; /* NaN: there is no mean */
     int64_t n_after;      /* events from when it began until it was found */
+    struct change_reference reference;
 };
 
 struct explained_changes {

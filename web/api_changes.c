@@ -49,6 +49,7 @@ static int write_change(void *context, const struct change_row *row, struct err 
     out_key_double(out, "expected_run_time", row->expected);
     out_key_double(out, "statistic", row->statistic);
     out_key_double(out, "threshold", row->threshold);
+    write_change_reference(out, &row->reference);
     out_close(out, '}');
     return 0;
 }
@@ -67,6 +68,22 @@ static const char *state_of(const struct change_stream *stream)
         break;
     }
     return "not watched";
+}
+
+/* What a detector without a reference has learned of its run. */
+static void write_learned(struct buf *out, const struct change_stream *stream)
+{
+    const struct change_learned *learned = change_stream_learned(stream);
+    out_key(out, "learned");
+    if (!learned) {
+        out_null(out);
+        return;
+    }
+    out_open(out, '{');
+    out_key_int(out, "n", (int64_t)learned->n);
+    out_key_time(out, "from", learned->from_ms);
+    out_key_time(out, "to", learned->to_ms);
+    out_close(out, '}');
 }
 
 static void write_state(const struct changes_page *page, const struct change_key *key,
@@ -88,6 +105,7 @@ static void write_state(const struct changes_page *page, const struct change_key
     char reference[17];
     snprintf(reference, sizeof(reference), "%016" PRIx64, stream->reference);
     out_key_string(out, "reference", stream->reference ? reference : NULL);
+    write_learned(out, stream);
     out_key_double(out, "expected_run_time", stream->expected);
     out_key_int(out, "events", (int64_t)stream->events);
     out_key_int(out, "alarms", (int64_t)stream->alarms);

@@ -1,5 +1,8 @@
 /* PUT /models/M/reference, and how an answer names the reference. */
+#include <string.h>
+
 #include "common/json_out.h"
+#include "storage/change_points.h"
 #include "storage/profiles.h"
 #include "storage/references.h"
 #include "web/handlers.h"
@@ -49,5 +52,25 @@ void write_reference(struct buf *out, const struct profile_model *model)
     out_key_time(out, "created", row->created_ms);
     if (model->rhythm)
         write_rhythm(out, model);
+    out_close(out, '}');
+}
+
+void write_change_reference(struct buf *out, const struct change_reference *reference)
+{
+    out_key(out, "reference");
+    if (!reference->source[0]) {
+        out_null(out);
+        return;
+    }
+    out_open(out, '{');
+    out_key_string(out, "id", reference->id[0] ? reference->id : NULL);
+    out_key_int(out, "n", reference->n);
+    out_key_string(out, "source", reference->source);
+    if (strcmp(reference->source, REFERENCE_LEARNED) == 0) {
+        out_key_time(out, "from", reference->from_ms);
+        out_key_time(out, "to", reference->to_ms);
+    } else {
+        out_key_time(out, "created", reference->created_ms);
+    }
     out_close(out, '}');
 }

@@ -58,6 +58,9 @@ route_handler ofrep_flag, ofrep_flags;
 /* "reference": {"id":…,"n":…,"source":…,"created":…} or null (api_reference.c) */
 struct profile_model;
 void write_reference(struct buf *out, const struct profile_model *model);
+/* What a change was compared with; null: from before that was kept. */
+struct change_reference;
+void write_change_reference(struct buf *out, const struct change_reference *reference);
 /* "KEY": {"before":…,"now":…,"difference":…,"lower":…,"upper":…} (api_explain.c) */
 struct rate_change;
 void write_rate_change(struct buf *out, const char *key, const struct rate_change *change);

@@ -391,8 +391,15 @@ static void last_week_is_the_same_hour_by_the_models_clock(void **state)
     assert_string_equal(reading.why, "error_rate 0.2, +100.0% against 0.1 before");
 }
 
+static const struct change_reference learned = {
+    .source = "learned", .n = 5000, .from_ms = START - 2 * HOUR, .to_ms = START - HOUR};
+static const struct change_reference loaded = {
+    .source = "api", .id = "00c0ffee00c0ffee", .n = 6000, .created_ms = START};
+static const struct change_reference unknown = {0};
+
 static void write_change(struct site *site, const char *version, const char *slice,
-                         const char *name, int64_t at_ms, double before, double after)
+                         const char *name, int64_t at_ms, double before, double after,
+                         const struct change_reference *compared)
 {
     struct err err = {0};
     const struct change_row row = {.key = {"churn", version, slice, "metric", name},
@@ -405,7 +412,8 @@ static void write_change(struct site *site, const char *version, const char *sli
                                    .n_after = 40,
                                    .expected = 50000,
                                    .statistic = 3,
-                                   .threshold = 2};
+                                   .threshold = 2,
+                                   .reference = *compared};
     must(commit_begin(site->store, &err), &err);
     must(commit_change_point(site->store, &row, at_ms - HOUR, &err), &err);
     must(commit_end(site->store, &err), &err);
@@ -418,24 +426,31 @@ static void a_change_by_the_event_is_an_alarm_for_the_length_of_its_window(void 
     struct reading reading = look(site, "changed", START);
     assert_int_equal(reading.sight, SIGHT_CLEAR);
     assert_string_equal(reading.why, "nothing changed");
-    write_change(site, "v1", "", "error_rate", START, 0.02, 0.1);
+    write_change(site, "v1", "", "error_rate", START, 0.02, 0.1, &learned);
 
     reading = look(site, "changed", START);
     assert_int_equal(reading.sight, SIGHT_BAD);
     assert_string_equal(reading.why, "error_rate of version v1 changed at about "
                                      "2023-11-14T21:59:55.000Z from 0.02 to 0.1, found after 40 "
-                                     "events");
+                                     "events, compared with the 5000 events until "
+                                     "2023-11-14T21:00:00.000Z");
+    assert_string_equal(reading.reference.source, "learned");
+    assert_int_equal(reading.reference.n, 5000);
+    assert_true(reading.reference.from_ms == learned.from_ms);
     assert_string_equal(reading.confidence,
                         "without a change one alarm in 50000 events is expected of each stream");
     assert_int_equal(look(site, "income", START).sight, SIGHT_CLEAR);
     assert_int_equal(look(site, "changed", START + 10 * MINUTE - 1000).sight, SIGHT_BAD);
     assert_int_equal(look(site, "changed", START + 10 * MINUTE).sight, SIGHT_CLEAR);
 
-    write_change(site, "v2", "", "income", START + HOUR, (double)NAN, (double)NAN);
-    write_change(site, "v1", "", "accuracy", START + HOUR, 0.9, 0.8);
+    write_change(site, "v2", "", "income", START + HOUR, (double)NAN, (double)NAN, &loaded);
+    write_change(site, "v1", "", "accuracy", START + HOUR, 0.9, 0.8, &learned);
     reading = look(site, "income", START + HOUR);
     assert_int_equal(reading.sight, SIGHT_BAD);
-    assert_non_null(strstr(reading.why, "found after 40 events"));
+    assert_non_null(
+        strstr(reading.why, "after 40 events, compared with reference 00c0ffee00c0ffee"));
+    assert_string_equal(reading.reference.id, "00c0ffee00c0ffee");
+    assert_string_equal(reading.reference.source, "api");
     reading = look(site, "changed", START + HOUR);
     assert_non_null(strstr(reading.why, "accuracy of version v1"));
     assert_non_null(strstr(reading.why, "; 2 changes in all"));
@@ -445,9 +460,9 @@ static void a_change_in_a_slice_is_an_alarm_of_the_rule_that_names_it(void **sta
 {
     (void)state;
     AUTO(site) struct site *site = site_new();
-    write_change(site, "v1", "country=fr", "error_rate", START, 0.02, 0.1);
+    write_change(site, "v1", "country=fr", "error_rate", START, 0.02, 0.1, &unknown);
     assert_int_equal(look(site, "changed-de", START).sight, SIGHT_CLEAR);
-    write_change(site, "v1", "country=de", "error_rate", START, 0.02, 0.1);
+    write_change(site, "v1", "country=de", "error_rate", START, 0.02, 0.1, &unknown);
 
     struct reading reading = look(site, "changed-de", START);
     assert_int_equal(reading.sight, SIGHT_BAD);

@@ -151,6 +151,40 @@ static void every_stream_that_changed_is_found_once(void **state)
     sim_log_finish(&log);
 }
 
+/* Features with the reference; rates with the first tenth of the run, 2,000 of their events. */
+static void each_change_names_what_it_was_compared_with(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct sim_options options = {.seed = 1, .max_batch = 500, .ends = true, .bounded = true};
+    char sql[600];
+    AUTO(temp) struct temp *temp = temp_new();
+    fill(&log);
+    set_reference(temp);
+    bench_open(&bench, temp, yaml, &log, &options);
+    bench_drain(&bench);
+
+    assert_true(bench_number(&bench, "SELECT count(*) FROM change_points WHERE kind = 'feature' "
+                                     "AND reference = (SELECT id FROM reference_states) AND "
+                                     "reference_source = 'file' AND reference_n = 5000 AND "
+                                     "reference_created_ms = 1700000000000 AND "
+                                     "reference_to_ms IS NULL") >= 2);
+    snprintf(sql, sizeof(sql),
+             "SELECT count(*) FROM (SELECT * FROM change_points WHERE kind = 'metric' GROUP BY "
+             "name HAVING seq = min(seq)) WHERE reference = '' AND reference_source = 'learned' "
+             "AND reference_n = 2000 AND reference_created_ms IS NULL AND reference_from_ms = %lld "
+             "AND reference_to_ms <= %lld AND reference_to_ms > %lld",
+             (long long)CREDIT_START, (long long)CREDIT_START + 2200 * 20,
+             (long long)CREDIT_START + 1500 * 20);
+    if (bench_number(&bench, sql) != 3) {
+        char *text = changes_found(&bench, "credit");
+        fail_msg("error_rate, accuracy and ctr were learned:\n%.3000s", text);
+    }
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
 static void crashes_and_batches_change_no_bit_of_what_is_found(void **state)
 {
     (void)state;
@@ -238,6 +272,61 @@ static void another_reference_starts_those_of_features_anew(void **state)
     sim_log_finish(&log);
 }
 
+static const char income_changes[] = "SELECT count(*) FROM change_points WHERE name = 'income'";
+
+static void start_with_reference(struct collector_bench *bench, struct temp *temp,
+                                 struct sim_log *log)
+{
+    const struct sim_options options = {.seed = 1, .max_batch = 100, .ends = true, .bounded = true};
+    set_reference(temp);
+    bench_open(bench, temp, yaml, log, &options);
+}
+
+static int steps_until_it_is_found(struct sim_log *log)
+{
+    struct collector_bench bench;
+    struct err err = {0};
+    int n = 0;
+    AUTO(temp) struct temp *temp = temp_new();
+    start_with_reference(&bench, temp, log);
+    for (; bench_number(&bench, income_changes) == 0; n++) {
+        assert_true(collector_step(bench.collector, 0, &err) > 0);
+        must(collector_commit_now(bench.collector, &err), &err);
+    }
+    bench_close(&bench);
+    return n;
+}
+
+/* The last step before another one is set leaves it found, and not written. */
+static void a_change_names_the_reference_of_its_time(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    fill(&log);
+    const int n = steps_until_it_is_found(&log);
+    start_with_reference(&bench, temp, &log);
+    for (int i = 0; i < n; i++)
+        assert_true(collector_step(bench.collector, 0, &err) > 0);
+    assert_int_equal(bench_number(&bench, income_changes), 0);
+    put_reference(bench.store, 7);
+    must(collector_references_changed(bench.collector, &err), &err);
+    bench_drain(&bench);
+
+    for (int seq = 1; seq <= 2; seq++) {
+        char sql[300];
+        snprintf(sql, sizeof(sql),
+                 "SELECT count(*) FROM change_points AS c JOIN reference_states AS r ON r.id = "
+                 "c.reference WHERE c.name = 'income' AND r.seq = %d",
+                 seq);
+        assert_int_equal(bench_number(&bench, sql), 1);
+    }
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
 static const char waits[] = "SELECT count(*) FROM change_waiting";
 static const char churn_detectors[] = "SELECT count(*) FROM change_detectors WHERE model = 'churn'";
 
@@ -300,6 +389,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_stream_that_changed_is_found_once),
+        cmocka_unit_test(each_change_names_what_it_was_compared_with),
+        cmocka_unit_test(a_change_names_the_reference_of_its_time),
         cmocka_unit_test(crashes_and_batches_change_no_bit_of_what_is_found),
         cmocka_unit_test(another_run_time_starts_the_detectors_anew),
         cmocka_unit_test(another_reference_starts_those_of_features_anew),

@@ -63,8 +63,11 @@ def _settings(story, **more):
 
 
 def _items(answer):
-    """The changes without their numbers, which other models would share."""
-    return [{key: value for key, value in item.items() if key != "id"} for item in answer["items"] if item["at"] <= END]
+    """The changes without their numbers, which other models would share, and without when the reference was loaded."""
+    items = [{key: value for key, value in item.items() if key != "id"} for item in answer["items"] if item["at"] <= END]
+    for item in items:
+        item["reference"].pop("created", None)
+    return items
 
 
 def killed_again_and_again_it_finds_what_a_replay_finds(story):
@@ -105,8 +108,9 @@ def killed_again_and_again_it_finds_what_a_replay_finds(story):
     equal(answer["items"], [])
     age = answer["streams"][0]
     equal((age["method"], age["state"], age["alarms"], age["expected_run_time"]), ("cvm", "watching", 0, 50000))
-    told = daemon.get(f"/api/v1/models/credit/drift?window=1h&from={START}&to={END}")["reference"]["id"]
-    equal(age["reference"], told, "what it is watched against")
+    told = daemon.get(f"/api/v1/models/credit/drift?window=1h&from={START}&to={END}")["reference"]
+    equal(age["reference"], told["id"], "what it is watched against")
+    _each_says_what_it_was_compared_with(daemon, found, told)
     equal(daemon.get("/api/v1/models/credit/changes?stream=vip")["streams"][0]["state"], "changed")
 
     fired = {item["data"]["name"]: item for item in daemon.get("/api/v1/alerts/history?limit=100")["items"]
@@ -115,6 +119,27 @@ def killed_again_and_again_it_finds_what_a_replay_finds(story):
     equal(fired["accuracy-changed"]["at"], found["accuracy"]["at"])
     assert "accuracy of version v3 changed at about " in fired["accuracy-changed"]["data"]["summary"], fired
     _causes_name_what_moved(daemon, fired["accuracy-changed"]["data"]["cause"], expected)
+
+
+def _each_says_what_it_was_compared_with(daemon, found, reference):
+    """Features: the reference, as drift names it; metrics: what they learned, a tenth of the run; so do explain and alerts."""
+    items = daemon.get("/api/v1/models/credit/changes?limit=1000")["items"]
+    equal([item["reference"] for item in items if item["kind"] == "feature"][:1], [reference])
+    del reference["created"]
+    equal((found["income"]["reference"], found["vip"]["reference"]), (reference, reference))
+    learned = found["error_rate"]["reference"]
+    equal((learned["id"], learned["source"], learned["n"], learned["from"]), (None, "learned", 5000, START))
+    assert START + 4900 * 40 <= learned["to"] <= CHANGES_AT, learned
+    explained = daemon.get(f"/api/v1/models/credit/explain?from={CHANGES_AT - 40 * SECOND}&to={END}")["changes"]
+    for change in explained:
+        change["reference"].pop("created", None)
+        equal(change["reference"], found[change["stream"]]["reference"])
+    (fired,) = [item["data"] for item in daemon.get("/api/v1/alerts/history?limit=100")["items"]
+                if item["event"] == "firing" and item["data"]["name"] == "accuracy-changed"]
+    equal(fired["reference"], found["accuracy"]["reference"])
+    assert ", compared with the 5000 events until 20" in fired["summary"], fired
+    stream = daemon.get("/api/v1/models/credit/changes?stream=positive_rate")["streams"][0]
+    equal((stream["reference"], stream["learned"]), (None, learned), "of one that did not change")
 
 
 def _causes_name_what_moved(daemon, told, expected):

@@ -10,7 +10,9 @@ char *changes_found(struct collector_bench *bench, const char *model)
     static const char *const sql[] = {
         "SELECT model || ' ' || version || ' ' || slice || ' ' || kind || ' ' || name || ' ' || "
         "at_ms || ' ' || began_ms || ' ' || direction || ' ' || ifnull(mean_before, '-') || ' ' || "
-        "ifnull(mean_after, '-') || ' ' || run || ' ' || n_after || ' ' || statistic FROM "
+        "ifnull(mean_after, '-') || ' ' || run || ' ' || n_after || ' ' || statistic || ' ' || "
+        "reference || ' ' || reference_source || ' ' || reference_n || ' ' || "
+        "ifnull(reference_from_ms, '-') || ' ' || ifnull(reference_to_ms, '-') FROM "
         "change_points WHERE ?1 IS NULL OR model = ?1 ORDER BY seq",
         "SELECT model || ' ' || version || ' ' || slice || ' ' || kind || ' ' || name || ' ' || "
         "hex(bytes) FROM change_detectors WHERE ?1 IS NULL OR model = ?1 ORDER BY model, version, "

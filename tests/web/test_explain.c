@@ -200,6 +200,11 @@ static void what_cannot_be_explained_is_null_and_never_a_number(void **state)
                         "version: one explanation at a time, not `*`");
 }
 
+static const struct change_reference loaded = {
+    .source = "file", .id = "00c0ffee00c0ffee", .n = 6000, .created_ms = SITE_START};
+static const struct change_reference learned = {
+    .source = "learned", .n = 5000, .from_ms = INT64_MIN, .to_ms = SITE_START};
+
 static void add_change(struct site *site, const char *slice, const char *kind, const char *name,
                        const char *direction, int64_t began_ms, double before, double after)
 {
@@ -211,7 +216,8 @@ static void add_change(struct site *site, const char *slice, const char *kind, c
                                    .mean_before = before,
                                    .mean_after = after,
                                    .n_after = 40,
-                                   .expected = 50000};
+                                   .expected = 50000,
+                                   .reference = kind[0] == 'f' ? loaded : learned};
     must(commit_begin(site->store, &err), &err);
     must(commit_change_point(site->store, &row, 0, &err), &err);
     must(commit_end(site->store, &err), &err);
@@ -236,6 +242,13 @@ static void changes_by_the_event_lead_the_sentence_the_first_mover_first(void **
     assert_true(number(answer, "changes.0.began") == (double)(at_ms + 3000));
     assert_true(number(answer, "changes.0.after") == 1500);
     assert_string_equal(text(answer, "changes.2.segment"), "country:de");
+    assert_string_equal(text(answer, "changes.0.reference.id"), "00c0ffee00c0ffee");
+    assert_string_equal(text(answer, "changes.0.reference.source"), "file");
+    assert_true(number(answer, "changes.0.reference.created") == (double)SITE_START);
+    assert_true(json_is_null(at(answer, "changes.1.reference.id")));
+    assert_string_equal(text(answer, "changes.1.reference.source"), "learned");
+    assert_true(json_is_null(at(answer, "changes.1.reference.from")));
+    assert_true(number(answer, "changes.1.reference.to") == (double)SITE_START);
     const char *cause = json_string_value(at(answer, "cause"));
     const char expected[] = "the distribution of income of version v3 changed, its mean from 1000 "
                             "to 1500 at about 2023-11-15T00:01:03.000Z; then accuracy, accuracy in "

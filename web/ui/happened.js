@@ -29,8 +29,9 @@ export function changes_of(rows, model) {
 // Changes of rates and distributions that detectors found (GET …/changes): from about where they began.
 export function shifts_of(items) {
     const how = { up: "went up", down: "went down", shape: "is distributed otherwise" };
+    const against = (r) => (r?.id ? `, against reference ${r.id}` : r?.to ? `, against the ${r.n} events until ${format.clock_time(r.to)}` : "");
     return items.map((c) => ({ kind: "shift", at: c.began ?? c.at, to: null, bad: c.stream === "error_rate" && c.direction === "up",
-        text: `${c.version ? `${c.version}: ` : ""}${c.stream}${c.segment ? ` of ${c.segment}` : ""} ${how[c.direction] ?? "changed"}, found ${format.clock_time(c.at)}` }));
+        text: `${c.version ? `${c.version}: ` : ""}${c.stream}${c.segment ? ` of ${c.segment}` : ""} ${how[c.direction] ?? "changed"}, found ${format.clock_time(c.at)}${against(c.reference)}` }));
 }
 
 // Spans that overlap stand below each other, in as few lanes as that takes, of which the last takes what is left.
