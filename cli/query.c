@@ -9,7 +9,8 @@
 
 static const char usage[] =
     "usage: assay query (-c FILE | --db DB) "
-    "models|versions|slices|metrics|drift|changes|distribution|curves|explain|alerts|system|"
+    "models|versions|slices|metrics|drift|changes|references|distribution|curves|explain|alerts|"
+    "system|"
     "dead-letters|"
     "experiments|"
     "verdict|history|audit [--experiment E] [--model M] [--version V] [--metric a,b] [--feature F] "
@@ -39,6 +40,7 @@ static const struct word {
     {"history", BELOW_EXPERIMENT, "history"},
     {"metrics", BELOW_MODEL, "metrics"},
     {"models", BELOW_ROOT, "models"},
+    {"references", BELOW_MODEL, "references"},
     {"slices", BELOW_MODEL, "slices"},
     {"system", BELOW_ROOT, "system"},
     {"verdict", BELOW_EXPERIMENT, "verdict"},

@@ -1,4 +1,4 @@
-/* `assay reference load`, and what the configuration says of references. */
+/* `assay reference load` and `forget`, and what the configuration says of references. */
 #include "cli/reference.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/reference_forget.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "storage/audit.h"
@@ -159,14 +160,72 @@ static int load_named_file(struct store *store, const struct reference_load *loa
     return rc;
 }
 
-static int withdraw(struct store *store, const struct reference_load *load, const char *fact,
-                    struct err *err)
+/* Of what the file held that the configuration named last; "": it never named one. */
+static int named_id(struct store *store, const char *fact, char id[17], struct err *err)
 {
-    int rc = commit_begin(store, err);
+    int64_t last = 0;
+    const int rc = restore_fact(store, fact, &last, err);
+    id[0] = '\0';
+    if (!rc && last)
+        snprintf(id, 17, "%016" PRIx64, (uint64_t)last);
+    return rc == RESTORE_NONE ? 0 : rc;
+}
+
+int reference_of_file(struct store *store, const struct config_model *model, const char *id,
+                      bool *out, struct err *err)
+{
+    const struct reference_load load = {.model = model->name};
+    char fact[400], named[17];
+    fact_of(&load, fact, sizeof(fact));
+    const int rc = named_id(store, fact, named, err);
+    *out = !rc && model->reference.file && strcmp(named, id) == 0;
+    return rc;
+}
+
+/* Of a model whose configuration names stored windows now: the file that it named before was loaded
+   last. */
+static int is_left(struct store *store, const struct config_model *model, const char *fact,
+                   bool *out, struct err *err)
+{
+    const struct config_reference *from = &model->reference;
+    char named[17];
+    struct reference_mark newest;
+    *out = false;
+    if (!from->to_ms && !from->version && !from->trailing_ms)
+        return 0;
+    int rc = named_id(store, fact, named, err);
+    if (rc || !named[0])
+        return rc;
+    rc = reference_newest(store, model->name, NULL, &newest, err);
+    *out = !rc && strcmp(newest.id, named) == 0;
+    return rc;
+}
+
+int reference_leave_file(struct store *store, const struct config_model *model, struct err *err)
+{
+    const struct reference_load load = {.model = model->name};
+    char fact[400];
+    bool left;
+    fact_of(&load, fact, sizeof(fact));
+    int rc = is_left(store, model, fact, &left, err);
+    if (rc || !left)
+        return rc;
+    rc = commit_reference_withdrawn(store, model->name, "", clock_wall_ms(clock_system()), err);
+    return rc ? rc : commit_fact(store, fact, 0, err); /* the same file may be named again */
+}
+
+static int leave_named_file(struct store *store, const struct reference_load *load,
+                            const struct config_model *model, struct err *err)
+{
+    char fact[400];
+    bool left;
+    fact_of(load, fact, sizeof(fact));
+    int rc = is_left(store, model, fact, &left, err);
+    if (rc || !left)
+        return rc;
+    rc = commit_begin(store, err);
     if (!rc)
-        rc = commit_reference_withdrawn(store, load->model, "", clock_wall_ms(clock_system()), err);
-    if (!rc)
-        rc = commit_fact(store, fact, 0, err); /* the same file may be named again */
+        rc = reference_leave_file(store, model, err);
     if (!rc)
         rc = commit_end(store, err);
     if (rc)
@@ -174,38 +233,18 @@ static int withdraw(struct store *store, const struct reference_load *load, cons
     return rc;
 }
 
-/* The configuration names stored windows now: the file that it named before counts no longer. One
-   that somebody loaded since does. */
-static int withdraw_named_file(struct store *store, const struct reference_load *load,
-                               struct err *err)
-{
-    char fact[400], id[17];
-    int64_t last;
-    struct reference_mark newest;
-    fact_of(load, fact, sizeof(fact));
-    int rc = restore_fact(store, fact, &last, err);
-    if (rc)
-        return rc == RESTORE_NONE ? 0 : rc;
-    rc = reference_newest(store, load->model, NULL, &newest, err);
-    snprintf(id, sizeof(id), "%016" PRIx64, (uint64_t)last);
-    return rc || strcmp(newest.id, id) != 0 ? rc : withdraw(store, load, fact, err);
-}
-
 int references_of_config(struct store *store, const struct config *config, struct err *err)
 {
     int rc = 0;
     for (size_t i = 0; !rc && i < config->n_models; i++) {
         const struct config_model *model = &config->models[i];
-        const struct config_reference *from = &model->reference;
         const struct reference_load load = {.config = config,
                                             .model = model->name,
-                                            .path = from->file,
+                                            .path = model->reference.file,
                                             .source = "file",
                                             .of_config = true};
-        if (load.path)
-            rc = load_named_file(store, &load, model->task, err);
-        else if (from->to_ms || from->version || from->trailing_ms)
-            rc = withdraw_named_file(store, &load, err);
+        rc = load.path ? load_named_file(store, &load, model->task, err)
+                       : leave_named_file(store, &load, model, err);
     }
     return rc;
 }
@@ -244,7 +283,8 @@ static int load_direct(const struct config *config, const struct words *words, c
                                   .model = words->model,
                                   .version = words->version,
                                   .path = file,
-                                  .source = "file"};
+                                  .source = "file",
+                                  .who = "operator"};
     if (!rc)
         rc = reference_task(store, &load, task, sizeof(task), err);
     if (!rc)
@@ -324,6 +364,43 @@ static int load_through(const struct words *words, const char *file, struct buf 
     return rc;
 }
 
+static int forget_direct(const struct config *config, const struct words *words, const char *id,
+                         struct buf *answer, struct err *err)
+{
+    AUTO(store) struct store *store = NULL;
+    const struct reference_forgetting wanted = {.config = config,
+                                                .model = words->model,
+                                                .version = words->version,
+                                                .id = id,
+                                                .who = "operator"};
+    int rc = store_open(&store, words->db ? words->db : config->storage_path, STORE_WRITE, err);
+    if (!rc)
+        rc = reference_forget(store, &wanted, answer, err);
+    return rc > 0 ? ERR_DATA : rc;
+}
+
+static int forget_through(const struct words *words, const char *id, struct buf *answer,
+                          struct err *err)
+{
+    struct buf path;
+    long status = 0;
+    buf_init(&path, 8192);
+    buf_printf(&path, "/api/v1/models");
+    api_target_segment(&path, words->model);
+    api_target_segment(&path, "references");
+    api_target_segment(&path, id);
+    if (words->version)
+        api_target_param(&path, "version", words->version);
+    buf_u8(&path, 0);
+    const struct client_request request = {"DELETE", (const char *)path.data, NULL, 60, 0};
+    int rc = buf_failed(&path) ? err_set(err, -ENOMEM, "no memory")
+                               : client_call(&words->client, &request, &status, answer, err);
+    if (!rc && status >= 400)
+        rc = client_refused((const char *)answer->data, answer->size, status, err);
+    buf_finish(&path);
+    return rc;
+}
+
 /* A daemon has the database when its lock is held. */
 static bool daemon_runs(const char *database)
 {
@@ -336,7 +413,7 @@ static bool daemon_runs(const char *database)
     return false;
 }
 
-static int load_file(const struct config *config, struct words *words, const char *file,
+static int run_words(const struct config *config, struct words *words, const char *const *what,
                      struct err *err)
 {
     struct buf answer;
@@ -349,8 +426,11 @@ static int load_file(const struct config *config, struct words *words, const cha
                  any ? "127.0.0.1" : config->http.address, config->http.port);
         words->client.url = url;
     }
-    int rc = through ? load_through(words, file, &answer, err)
-                     : load_direct(config, words, file, &answer, err);
+    const bool loads = strcmp(what[0], "load") == 0;
+    int rc = loads     ? through ? load_through(words, what[1], &answer, err)
+                                 : load_direct(config, words, what[1], &answer, err)
+                 : through ? forget_through(words, what[1], &answer, err)
+                       : forget_direct(config, words, what[1], &answer, err);
     if (!rc)
         printf("%.*s\n", (int)answer.size, (const char *)answer.data);
     buf_finish(&answer);
@@ -372,14 +452,15 @@ int command_reference(int argc, char **argv)
     struct arguments words;
     if (options_parse(rows, 6, argc, argv, &words, &err))
         return fail(&err);
-    if (!given.path || !given.model || words.n != 2 || strcmp(words.words[0], "load") != 0) {
+    if (!given.path || !given.model || words.n != 2 ||
+        (strcmp(words.words[0], "load") != 0 && strcmp(words.words[0], "forget") != 0)) {
         err_set(&err, ERR_USAGE,
-                "usage: assay reference load -c FILE --model M [--version V] [--url U] "
-                "[--token-file F] EVENTS.jsonl[.gz]");
+                "usage: assay reference (load EVENTS.jsonl[.gz] | forget ID) -c FILE --model M "
+                "[--version V] [--db DB] [--url U] [--token-file F]");
         return fail(&err);
     }
     AUTO(config) struct config *config = NULL;
-    if (config_read(&config, given.path, &err) || load_file(config, &given, words.words[1], &err))
+    if (config_read(&config, given.path, &err) || run_words(config, &given, words.words, &err))
         return fail(&err);
     return 0;
 }

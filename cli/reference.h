@@ -46,6 +46,12 @@ int reference_keep(struct store *store, const struct reference_load *load,
 
 /* For `assay check`: whether the files can be read. */
 int references_check(const struct config *config, struct err *err);
+/* Within a commit. The configuration names stored windows now: the file that it named before counts
+   no longer. One that somebody loaded since does. */
+int reference_leave_file(struct store *store, const struct config_model *model, struct err *err);
+/* Is that what the file that the configuration names held when it was read last? */
+int reference_of_file(struct store *store, const struct config_model *model, const char *id,
+                      bool *out, struct err *err);
 /* `reference:` of every model: files are loaded; where stored windows are named now, the file that
    the configuration named before is withdrawn. */
 int references_of_config(struct store *store, const struct config *config, struct err *err);

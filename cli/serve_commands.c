@@ -7,6 +7,7 @@
 
 #include "alerts/command.h"
 #include "cli/reference.h"
+#include "cli/reference_forget.h"
 #include "collector/event.h"
 #include "collector/source_http.h"
 #include "common/text.h"
@@ -279,6 +280,34 @@ static int serve_put_reference(void *context, const char *model, const char *ver
     return rc;
 }
 
+struct forget_command {
+    struct daemon *daemon;
+    struct reference_forgetting wanted;
+    struct buf *answer;
+};
+
+static int run_forget(void *context, struct store *store, struct err *err)
+{
+    struct forget_command *command = context;
+    command->wanted.config = config_now(command->daemon);
+    int rc = reference_forget(store, &command->wanted, command->answer, err);
+    return rc ? rc : collector_references_changed(command->daemon->collector, err);
+}
+
+static int serve_forget_reference(void *context, const char *model, const char *version,
+                                  const char *id, const char *who, struct buf *answer,
+                                  struct err *err)
+{
+    struct daemon *daemon = context;
+    struct forget_command command = {
+        .daemon = daemon,
+        .wanted = {.model = model, .version = version, .id = id, .who = who ? who : "operator"},
+        .answer = answer,
+    };
+    int rc = collector_call(daemon->collector, run_forget, &command, err);
+    return rc == FORGET_OF_FILE ? WEB_CONFLICT : rc;
+}
+
 struct alert_command {
     const struct daemon *daemon;
     const char *action;
@@ -361,6 +390,7 @@ struct web_commands serve_commands(struct daemon *daemon)
         .put_version = serve_put_version,
         .erase_model = serve_erase_model,
         .put_reference = serve_put_reference,
+        .forget_reference = serve_forget_reference,
         .reject_name = serve_reject_name,
         .alert = serve_alert,
         .experiment_create = serve_experiment_create,

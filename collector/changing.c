@@ -209,6 +209,11 @@ int changing_settle(struct changing *changing, struct err *err)
     return detecting_settle(&changing->detecting, err);
 }
 
+void changing_references_changed(struct changing *changing)
+{
+    detecting_references_changed(&changing->detecting);
+}
+
 int changing_forget(struct changing *changing, const char *model, struct err *err)
 {
     return detecting_forget(&changing->detecting, model, err);

@@ -54,6 +54,8 @@ int changing_look(struct changing *changing, int64_t look_ms, struct err *err);
 /* They have taken all that looks cover; nothing refers to references or to the configuration any
    more: before either changes. */
 int changing_settle(struct changing *changing, struct err *err);
+/* References are others now; it was settled before. */
+void changing_references_changed(struct changing *changing);
 /* What waits of that model is dropped. */
 int changing_forget(struct changing *changing, const char *model, struct err *err);
 /* Does anything wait for a look? */

@@ -467,7 +467,11 @@ void collector_looks_while_observed(struct collector *collector, bool only)
 int collector_references_changed(struct collector *collector, struct err *err)
 {
     int rc = settle(collector, err);
-    return rc ? rc : models_read_references(collector->models, collector->options.store, err);
+    if (!rc)
+        rc = models_read_references(collector->models, collector->options.store, err);
+    if (!rc)
+        changing_references_changed(collector->changing);
+    return rc;
 }
 
 int collector_forget(struct collector *collector, const char *model, struct err *err)

@@ -188,6 +188,32 @@ int detecting_settle(struct detecting *detecting, struct err *err)
     return catch_up(detecting, err);
 }
 
+/* Only those of features have one. */
+static bool is_of_another(const struct watched_stream *stream)
+{
+    const struct reference *now = stream->series->version->model->profiling.reference;
+    return stream->state.reference && stream->state.reference != (now ? now->id : 0);
+}
+
+void detecting_references_changed(struct detecting *detecting)
+{
+    struct looked *const looked = detecting->at_hand;
+    struct waiting_events *const waiting = &looked->waiting;
+    size_t n = 0;
+    for (size_t i = 0; i < waiting->n_rows; i++) {
+        struct waiting_row row = waiting->rows[i];
+        struct waiting_item *const items = waiting->items + row.first;
+        uint32_t kept = 0;
+        for (uint32_t k = 0; k < row.n; k++)
+            if (!is_of_another(detecting->streams->streams[items[k].stream]))
+                items[kept++] = items[k];
+        row.n = kept;
+        if (kept)
+            waiting->rows[n++] = row;
+    }
+    waiting->n_rows = looked->n_placed = n;
+}
+
 int detecting_forget(struct detecting *detecting, const char *model, struct err *err)
 {
     struct looked *const looked = detecting->at_hand;

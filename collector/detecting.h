@@ -65,6 +65,9 @@ int detecting_look(struct detecting *detecting, int64_t look_ms, struct err *err
 bool detecting_is_behind(const struct detecting *detecting);
 int detecting_settle(struct detecting *detecting, struct err *err);
 
+/* Models may have other references now, and nothing is behind: what waits with its place in one that
+   counts no longer goes. */
+void detecting_references_changed(struct detecting *detecting);
 /* What waits of that model goes; or all, when it is settled. */
 int detecting_forget(struct detecting *detecting, const char *model, struct err *err);
 void detecting_drop(struct detecting *detecting);

@@ -95,7 +95,10 @@ static int read_stream(struct reader *in, struct watched_streams *streams, struc
         if ((i != 2 || form > 1) && read_text(in, texts[i], sizeof(texts[i])))
             return damaged(err);
     const struct change_key key = {texts[0], texts[1], texts[2], texts[3], texts[4]};
-    return watched_by_key(streams, models, &key, out, err);
+    const int rc = watched_by_key(streams, models, &key, out, err);
+    if (*out && (*out)->state.reference && (*out)->dirty)
+        *out = NULL; /* it begins anew: its places were those of another reference */
+    return rc;
 }
 
 /* There is room for it. A stream that is watched in another way now, by another reference, has no

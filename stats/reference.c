@@ -492,6 +492,14 @@ void reference_save(const struct reference *reference, struct buf *out)
     buf_u64(out, reference->id);
 }
 
+uint64_t reference_saved_events(const void *bytes, size_t n)
+{
+    struct reader in = reader_of(bytes, n);
+    reader_u8(&in);
+    const uint64_t events = reader_varint(&in);
+    return reader_failed(&in) ? 0 : events;
+}
+
 int reference_load(struct reference **out, const void *bytes, size_t n, struct err *err)
 {
     return reference_load_by(NULL, out, bytes, n, err);

@@ -79,6 +79,59 @@ int commit_reference_withdrawn(struct store *store, const char *model, const cha
     return statement_run(store, statement, err, model);
 }
 
+int commit_reference_forgotten(struct store *store, const char *model, const char *version,
+                               const char *id, int64_t at_ms, int64_t *n, struct err *err)
+{
+    static const char sql[] = "UPDATE reference_states SET withdrawn_ms = ?4 WHERE model = ?1 AND "
+                              "(?2 IS NULL OR version = ?2) AND id = ?3 AND withdrawn_ms IS NULL";
+    sqlite3_stmt *statement;
+    int rc = store_writing(store, err, "commit_reference_forgotten");
+    if (!rc)
+        rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, model);
+    if (version)
+        bind_text(statement, 2, version);
+    bind_text(statement, 3, id);
+    sqlite3_bind_int64(statement, 4, at_ms);
+    rc = statement_run(store, statement, err, model);
+    *n = rc ? 0 : sqlite3_changes64(store->db);
+    return rc;
+}
+
+int references_each(struct store *store, const char *model, const char *version,
+                    int (*each)(void *context, const struct reference_listed *row, struct err *err),
+                    void *context, struct err *err)
+{
+    static const char sql[] =
+        "SELECT version, id, source, substr(bytes, 1, 16), created_ms, ifnull(withdrawn_ms, -1), "
+        "seq = (SELECT max(seq) FROM reference_states AS o WHERE o.model = ?1 AND "
+        "o.version = r.version AND o.withdrawn_ms IS NULL) FROM reference_states AS r "
+        "WHERE model = ?1 AND (?2 IS NULL OR version = ?2) ORDER BY seq DESC";
+    AUTO_RESET sqlite3_stmt *row = NULL;
+    int rc = statement_get(store, sql, &row, err);
+    if (rc)
+        return rc;
+    bind_text(row, 1, model);
+    if (version)
+        bind_text(row, 2, version);
+    while (!rc && row_next(store, row, "reference", &rc, err)) {
+        const struct reference_listed listed = {
+            .version = row_text(row, 0),
+            .id = row_text(row, 1),
+            .source = row_text(row, 2),
+            .n = (int64_t)reference_saved_events(sqlite3_column_blob(row, 3),
+                                                 (size_t)sqlite3_column_bytes(row, 3)),
+            .created_ms = sqlite3_column_int64(row, 4),
+            .withdrawn_ms = sqlite3_column_int64(row, 5),
+            .counts = sqlite3_column_int(row, 6) == 1,
+        };
+        rc = each(context, &listed, err);
+    }
+    return rc;
+}
+
 /* Columns: id, source, created_ms, hash, bytes. `cache` NULL: read it in any case. */
 static int take_row(sqlite3_stmt *row, const char *model, struct drift_cache *cache,
                     struct reference_row *out, struct err *err)

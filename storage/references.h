@@ -1,5 +1,6 @@
 /*
- * The references of models, as rows: the newest of a (model, version) counts, unless withdrawn.
+ * The references of models, as rows: the newest of a (model, version) counts, unless withdrawn. What
+ * is withdrawn keeps its row: history names it by its id.
  *
  * Owner    reference_row_read gives, reference_row_finish takes
  * Errors   as in storage/store.h · ERR_CORRUPT: the bytes are not those that were written
@@ -24,6 +25,10 @@ int commit_reference(struct store *store, const char *model, const char *version
 /* None of that version ("": of the model) counts any more; panes keep their grids. */
 int commit_reference_withdrawn(struct store *store, const char *model, const char *version,
                                int64_t at_ms, struct err *err);
+/* One reference, by its id (version NULL: wherever it was loaded), counts no longer: the one that was
+   loaded before it does. *n: how many rows that were. */
+int commit_reference_forgotten(struct store *store, const char *model, const char *version,
+                               const char *id, int64_t at_ms, int64_t *n, struct err *err);
 /* The one of the version, else the model's; version NULL: the model's. */
 int reference_row_read(struct store *store, const char *model, const char *version,
                        struct reference_row *out, struct err *err);
@@ -33,6 +38,19 @@ void reference_row_finish(struct reference_row *row);
 int reference_versions_each(struct store *store, const char *model,
                             int (*row)(void *context, const char *version, struct err *err),
                             void *context, struct err *err);
+
+struct reference_listed {
+    const char *version; /* "": the model's */
+    const char *id, *source;
+    int64_t n; /* events */
+    int64_t created_ms;
+    int64_t withdrawn_ms; /* -1: it is not */
+    bool counts;          /* for its version, or, as the model's, for those without one */
+};
+/* All that were ever loaded, newest first; version NULL: of each. */
+int references_each(struct store *store, const char *model, const char *version,
+                    int (*each)(void *context, const struct reference_listed *row, struct err *err),
+                    void *context, struct err *err);
 
 /* Whether a reference of that id was ever set for the model. */
 int reference_known(struct store *store, const char *model, uint64_t id, bool *out,

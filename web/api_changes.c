@@ -9,12 +9,14 @@
 #include "stats/change_stream.h"
 #include "storage/catalog.h"
 #include "storage/change_points.h"
+#include "storage/estimates.h"
 #include "web/handlers.h"
 #include "web/pairs.h"
 
 struct changes_page {
     struct buf *out;
-    const char *stream; /* NULL: all */
+    const char *stream;              /* NULL: all */
+    struct reference_mark reference; /* that features are watched against now; seq 0: none */
     int64_t n, last_seq;
 };
 
@@ -52,6 +54,19 @@ static int write_change(void *context, const struct change_row *row, struct err 
     write_change_reference(out, &row->reference);
     out_close(out, '}');
     return 0;
+}
+
+/* NULL: it is watched. */
+static const char *why_not(const struct changes_page *page, const struct change_stream *stream,
+                           const char *reference)
+{
+    if (stream->method == CHANGE_NOT_WATCHED)
+        return "the reference has none, or fewer than 512, of its values";
+    if (stream->reference && page->reference.seq == 0)
+        return "the reference counts no longer, and there is no other that was loaded";
+    if (stream->reference && strcmp(page->reference.id, reference) != 0)
+        return "another reference counts now: watched again from the next event on";
+    return NULL;
 }
 
 static const char *state_of(const struct change_stream *stream)
@@ -97,13 +112,11 @@ static void write_state(const struct changes_page *page, const struct change_key
     out_key_string(out, "version", key->version);
     write_segment(out, key->slice);
     out_key_string(out, "method", methods[stream->method]);
-    out_key_string(out, "state", state_of(stream));
-    out_key_string(out, "why",
-                   stream->method == CHANGE_NOT_WATCHED
-                       ? "the reference has none, or fewer than 512, of its values"
-                       : NULL);
     char reference[17];
     snprintf(reference, sizeof(reference), "%016" PRIx64, stream->reference);
+    const char *why = why_not(page, stream, reference);
+    out_key_string(out, "state", why ? "not watched" : state_of(stream));
+    out_key_string(out, "why", why);
     out_key_string(out, "reference", stream->reference ? reference : NULL);
     write_learned(out, stream);
     out_key_double(out, "expected_run_time", stream->expected);
@@ -157,6 +170,9 @@ int api_changes(struct api_context *context, const struct api_input *input,
     if (rc)
         return rc;
     model_finish(&known);
+    rc = reference_newest(store, query.model, NULL, &page.reference, err);
+    if (rc)
+        return rc;
     out_open(out, '{');
     out_key(out, "items");
     out_open(out, '[');

@@ -1,7 +1,8 @@
-/* PUT /models/M/reference, and how an answer names the reference. */
+/* PUT /models/M/reference, the references of a model, and how an answer names one. */
 #include <string.h>
 
 #include "common/json_out.h"
+#include "storage/catalog.h"
 #include "storage/change_points.h"
 #include "storage/profiles.h"
 #include "storage/references.h"
@@ -18,6 +19,63 @@ int api_put_reference(struct api_context *context, const struct api_input *input
     if (rc > 0) {
         answer->status = rc == WEB_UNKNOWN ? 404 : rc == WEB_CONFLICT ? 409 : 422;
         rc = rc == WEB_UNKNOWN ? ERR_NOT_FOUND : ERR_DATA;
+    }
+    return rc;
+}
+
+static int write_listed(void *context, const struct reference_listed *row, struct err *err)
+{
+    struct buf *out = context;
+    (void)err;
+    out_open(out, '{');
+    out_key_string(out, "id", row->id);
+    out_key_string(out, "version", row->version[0] ? row->version : NULL);
+    out_key_int(out, "n", row->n);
+    out_key_string(out, "source", row->source);
+    out_key_time(out, "created", row->created_ms);
+    out_key_time(out, "forgotten", row->withdrawn_ms);
+    out_key_bool(out, "counts", row->counts);
+    out_close(out, '}');
+    return 0;
+}
+
+int api_references(struct api_context *context, const struct api_input *input,
+                   struct api_answer *answer, struct err *err)
+{
+    struct buf *out = &answer->body;
+    struct store *store;
+    struct model_known known;
+    int rc = context_store(context, &store, err);
+    if (!rc)
+        rc = model_read(store, input_capture(input, "model"), &known, err);
+    if (rc)
+        return rc;
+    out_open(out, '{');
+    out_key(out, "items");
+    out_open(out, '[');
+    rc = references_each(store, known.row.name, input_param(input, "version"), write_listed, out,
+                         err);
+    out_close(out, ']');
+    out_key(out, "next");
+    out_null(out);
+    out_close(out, '}');
+    model_finish(&known);
+    return rc;
+}
+
+int api_forget_reference(struct api_context *context, const struct api_input *input,
+                         struct api_answer *answer, struct err *err)
+{
+    if (!context->commands.forget_reference)
+        return err_set(err, ERR_NOT_FOUND,
+                       "a reference is only taken away by a running daemon, or by `assay reference "
+                       "forget`");
+    int rc = context->commands.forget_reference(
+        context->commands.context, input_capture(input, "model"), input_param(input, "version"),
+        input_capture(input, "reference"), input->request->who, &answer->body, err);
+    if (rc == WEB_CONFLICT) {
+        answer->status = 409;
+        rc = ERR_DATA;
     }
     return rc;
 }

@@ -92,6 +92,11 @@ struct web_commands {
     int (*put_reference)(void *context, const char *model, const char *version, const char *body,
                          size_t n, const char *who, struct buf *answer, struct err *err);
 
+    /* DELETE /models/M/references/ID; version NULL: wherever it was loaded. Writes the JSON answer.
+       0, WEB_CONFLICT or < 0. */
+    int (*forget_reference)(void *context, const char *model, const char *version, const char *id,
+                            const char *who, struct buf *answer, struct err *err);
+
     /*
      * What people do to alerts: action "silence" (body: the silence), "silence-end", "ack",
      * "send-again" with the id as subject; "test" with a receiver's name; and "rules", which lists

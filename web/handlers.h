@@ -40,7 +40,8 @@ int context_store(struct api_context *context, struct store **out, struct err *e
 
 route_handler api_models, api_model, api_versions, api_put_version, api_delete_model, api_slices;
 route_handler api_metrics, api_curves;
-route_handler api_changes, api_drift, api_distribution, api_explain, api_put_reference;
+route_handler api_changes, api_drift, api_distribution, api_explain, api_put_reference,
+    api_references, api_forget_reference;
 route_handler api_events;
 route_handler api_system;
 route_handler api_dead_letters;

@@ -327,6 +327,43 @@ static void a_change_names_the_reference_of_its_time(void **state)
     sim_log_finish(&log);
 }
 
+static void forget_reference(struct collector_bench *bench)
+{
+    struct err err = {0};
+    must(commit_begin(bench->store, &err), &err);
+    must(commit_reference_withdrawn(bench->store, "credit", "", 1, &err), &err);
+    must(commit_end(bench->store, &err), &err);
+    must(collector_references_changed(bench->collector, &err), &err);
+}
+
+/* Without one features are not watched, rates are; what came between does not wait. */
+static void a_forgotten_reference_ends_the_watch_of_features(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    fill(&log);
+    start_with_reference(&bench, temp, &log);
+    for (int i = 0; i < 60; i++)
+        assert_true(collector_step(bench.collector, 0, &err) > 0);
+    forget_reference(&bench);
+    must(collector_commit_now(bench.collector, &err), &err);
+    const uint64_t seen = income_of(&bench).events;
+    assert_true(seen > 1000 && seen < CHANGES_AT);
+    bench_drain(&bench);
+
+    assert_int_equal(income_of(&bench).events, seen);
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_points WHERE kind = "
+                                          "'feature'"),
+                     0);
+    assert_true(bench_number(&bench, "SELECT count(*) FROM change_points WHERE kind = 'metric'") >=
+                3);
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
 static const char waits[] = "SELECT count(*) FROM change_waiting";
 static const char churn_detectors[] = "SELECT count(*) FROM change_detectors WHERE model = 'churn'";
 
@@ -391,6 +428,7 @@ int main(void)
         cmocka_unit_test(every_stream_that_changed_is_found_once),
         cmocka_unit_test(each_change_names_what_it_was_compared_with),
         cmocka_unit_test(a_change_names_the_reference_of_its_time),
+        cmocka_unit_test(a_forgotten_reference_ends_the_watch_of_features),
         cmocka_unit_test(crashes_and_batches_change_no_bit_of_what_is_found),
         cmocka_unit_test(another_run_time_starts_the_detectors_anew),
         cmocka_unit_test(another_reference_starts_those_of_features_anew),

@@ -139,7 +139,7 @@ def _each_says_what_it_was_compared_with(daemon, found, reference):
     equal(fired["reference"], found["accuracy"]["reference"])
     assert ", compared with the 5000 events until 20" in fired["summary"], fired
     stream = daemon.get("/api/v1/models/credit/changes?stream=positive_rate")["streams"][0]
-    equal((stream["reference"], stream["learned"]), (None, learned), "of one that did not change")
+    equal((stream["reference"], stream["learned"]["n"], stream["learned"]["from"]), (None, 5000, START), "of one that did not change")
 
 
 def _causes_name_what_moved(daemon, told, expected):

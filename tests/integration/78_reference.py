@@ -146,6 +146,95 @@ def the_configuration_may_name_another_way_while_the_daemon_runs(story):
     equal(run_program("verify", daemon.database)[0], 0)
 
 
+def a_reference_that_was_loaded_is_taken_away_again(story):
+    """The one before it counts then, the configured file at last, which stays; each is named by who was compared with it."""
+    hour = 1700006400000
+
+    def loans(prefix, at, income, n=600, version="v1"):
+        return [json.dumps({"type": "prediction", "id": f"{prefix}{i}", "ts": at + i * 1000, "model": "credit", "version": version,
+                            "prediction": 1, "features": {"income": income + i * 37 % 50}}) for i in range(n)]
+
+    def written(name, lines):
+        _write(story.path(name), lines)
+        return story.path(name)
+
+    model = {"name": "credit", "task": "binary", "reference": {"file": written("named.jsonl", loans("r", 1000, 1000))},
+             "changes": {"expected_run_time": 5000}}
+    daemon = story.daemon(configuration(models=[model])).start()
+    daemon.post("/api/v1/events", "\n".join(loans("a", hour, 1000)).encode())
+
+    def reference():
+        return daemon.get(f"/api/v1/models/credit/drift?window=1h&from={hour}&to={hour + 3600000}")["reference"]
+
+    def run(*words, to=0):
+        code, out, errors = run_program("reference", *words, "-c", "assay.yaml", "--model", "credit", cwd=daemon.folder)
+        equal(code, to, errors)
+        return json.loads(out) if code == 0 else errors
+
+    def income():
+        (stream,) = daemon.get("/api/v1/models/credit/changes?stream=income")["streams"]
+        return stream
+
+    first = reference()
+    second = run("load", written("second.jsonl", loans("s", 1000, 2000)))["id"]
+    third = run("load", written("third.jsonl", loans("t", 1000, 3000)))["id"]
+    equal(reference()["id"], third)
+    # two hundred events more: income is another than the third says
+    daemon.post("/api/v1/events", "\n".join(loans("b", hour + 700000, 1000, 600)).encode())
+    daemon.post("/api/v1/events", "\n".join(loans("c", hour + 1400000, 1000, 60)).encode())
+    wait_until(lambda: daemon.get("/api/v1/models/credit/changes?stream=income")["items"], 20, "a change against the third")
+    found = daemon.get("/api/v1/models/credit/changes?stream=income")["items"]
+    equal({item["reference"]["id"] for item in found}, {third})
+
+    equal(run("forget", third)["follows"], {"id": second, "source": "api"})
+    equal(reference()["id"], second)
+    state = income()
+    equal((state["state"], state["reference"], state["why"]),
+          ("not watched", third, "another reference counts now: watched again from the next event on"))
+    equal(daemon.get("/api/v1/models/credit/changes?stream=income")["items"][-1]["reference"]["id"], third, "history names it still")
+    status, text = daemon.request("DELETE", f"/api/v1/models/credit/references/{third}")
+    equal((status, "does not count there" in text), (404, True), text)
+    equal(daemon.request("DELETE", "/api/v1/models/credit/references/nonsense")[0], 404)
+
+    equal(run("forget", second)["follows"], {"id": first["id"], "source": "file"})
+    equal(reference()["id"], first["id"])
+    assert "`reference.file` of the configuration names" in run("forget", first["id"], to=65)
+    equal(reference()["id"], first["id"], "what the configuration names stays")
+    status, text = daemon.request("DELETE", f"/api/v1/models/credit/references/{first['id']}")
+    equal(status, 409, text)
+
+    items = daemon.get("/api/v1/models/credit/references")["items"]
+    equal([(item["id"], item["n"], item["source"], item["counts"], item["forgotten"] is None) for item in items],
+          [(third, 600, "api", False, False), (second, 600, "api", False, False), (first["id"], 600, "file", True, True)])
+    rows = [row for row in daemon.get("/api/v1/audit")["items"] if row["action"] == "reference.forget"]
+    equal([row["detail"] for row in rows],
+          [{"reference": third, "version": None, "follows": {"id": second, "source": "api"}},
+           {"reference": second, "version": None, "follows": {"id": first["id"], "source": "file"}}])
+
+    # it outlives the process, and a loaded one above stored windows leaves those
+    daemon.kill9()
+    daemon.start()
+    equal(reference()["id"], first["id"])
+    fourth = run("load", written("fourth.jsonl", loans("u", 1000, 4000)))["id"]
+    daemon.settings["models"][0]["reference"] = {"from": hour, "to": hour + 3600000}
+    daemon.write_configuration()
+    daemon.hangup()
+    wait_until(lambda: "configuration read again" in daemon.log(), 20, "the hangup")
+    equal(reference()["id"], fourth, "what somebody loaded counts first")
+    equal(run("forget", fourth)["follows"], {"id": None, "source": "range"}, "not the file, which is named no longer")
+    equal(reference()["source"], "range")
+    equal((income()["state"], income()["why"]), ("not watched", "the reference counts no longer, and there is no other that was loaded"))
+    equal(daemon.terminate(), 0)
+
+    # without a daemon, and for one version
+    fifth = run("load", "--version", "v1", story.path("second.jsonl"))["id"]
+    equal(fifth, second)
+    equal(run("forget", "--version", "v1", fifth)["follows"], {"id": None, "source": "range"})
+    code, out, errors = run_program("query", "references", "-c", "assay.yaml", "--model", "credit", "--version", "v1", cwd=daemon.folder)
+    equal([(item["version"], item["counts"]) for item in json.loads(out)["items"]], [("v1", False)], errors)
+    equal(run_program("verify", daemon.database)[0], 0)
+
+
 def a_damaged_profile_or_reference_is_found_by_verify(story):
     folder, expected = _load(story)
     model = {"name": "car_loan", "task": "binary", "label_horizon": "7d"}

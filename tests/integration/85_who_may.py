@@ -115,16 +115,20 @@ def every_change_is_in_the_audit_log_with_the_name_of_its_token(story):
     changes = [
         ("PUT", "/api/v1/models/credit/versions/v1", {"notes": "first"}, "version.set"),
         ("PUT", "/api/v1/models/credit/reference", event.encode(), "reference.set"),
+        ("DELETE", "/api/v1/models/credit/references/{reference}", None, "reference.forget"),
         ("POST", "/api/v1/experiments", experiment, "experiment.create"),
         ("POST", "/api/v1/experiments/e/start", {"reason": "go"}, "experiment.start"),
         ("POST", "/api/v1/experiments/e/rollback", {"reason": "no"}, "experiment.rollback"),
         ("POST", "/api/v1/silences", silence, "silence.create"),
     ]
+    reference = ""
     for method, path, body, _ in changes:
+        path = path.replace("{reference}", reference)
         status, text = daemon.request(method, path, body, {"Authorization": "Bearer another-token"})
         equal(status, 403, path)
         status, text = daemon.request(method, path, body, bearer)
         assert status < 300, (path, status, text)
+        reference = json.loads(text).get("id", "") if path.endswith("/reference") else reference
 
     status, text = daemon.request("GET", "/api/v1/audit", headers=bearer)
 

@@ -11,6 +11,7 @@ const kinds = { deploy: "versions", step: "releases", alert: "alerts", shift: "s
 
 const words_of_action = {
     "reference.set": () => "reference replaced",
+    "reference.forget": () => "reference taken away",
     "version.set": (row) => `facts of ${row.detail?.version ?? "a version"} registered`,
     "silence.create": (row) => `silenced${row.detail?.comment ? `: ${row.detail.comment}` : ""}`,
     "silence.end": () => "silence ended",
