@@ -26,6 +26,8 @@ enum {
 #define LONGEST_STEP 0.7 /* of v at once */
 #define NEAR 1e-3        /* of a total that one more step of Newton's makes right */
 #define LARGEST 300.0    /* exponent */
+#define FEW_PAIRS 15.0   /* of events in one bin: the sum comes in lumps, */
+#define MOST_MEAN 2.0    /* … but for bins that have more values than these */
 #define INLINE inline __attribute__((always_inline)) /* into what is made for a processor */
 
 typedef double four __attribute__((vector_size(32)));
@@ -349,6 +351,33 @@ static double deviate_at(const struct curve *curve, double sum, int *near)
     return all;
 }
 
+static double mean_of(const struct saddle_bin *bin)
+{
+    double all = 0, sum = 0;
+    for (int k = 0; k < bin->n; k++) {
+        all += bin->p[k];
+        sum += bin->p[k] * (bin->first + k);
+    }
+    return sum / all;
+}
+
+/*
+ * Few events in many bins: what the sum says is little more than how often two of them share one. How
+ * much such a pair adds, on average; 0: there are so many that none is seen.
+ */
+static double lump_of(const struct saddle_bin *bins, size_t n_bins)
+{
+    double pairs = 0, added = 0;
+    for (size_t i = 0; i < n_bins; i++) {
+        const double mean = mean_of(&bins[i]), here = mean * mean / 2, *values = bins[i].values;
+        if (mean > MOST_MEAN || bins[i].first > 0 || bins[i].n < 3)
+            continue;
+        pairs += here;
+        added += here * (values[2] - 2 * values[1] + values[0]);
+    }
+    return pairs > 0 && pairs < FEW_PAIRS ? fmax(added / pairs, 0) : 0;
+}
+
 int drift_saddle_law(struct drift_law *out, const struct saddle_bin *bins, size_t n_bins, double n)
 {
     struct tilted t;
@@ -359,9 +388,11 @@ int drift_saddle_law(struct drift_law *out, const struct saddle_bin *bins, size_
     tilted_finish(&t);
     if (rc)
         return rc;
+    /* a curve through the middle of the steps is right half a lump before each */
+    const double lump = lump_of(bins, n_bins);
     out->step = curve.sums[curve.n - 1] / (LAW_POINTS - 1);
     for (int i = 0; i < LAW_POINTS; i++) {
-        const double sum = i * out->step;
+        const double sum = i * out->step - lump / 2;
         out->log_survival[i] =
             sum < curve.sums[0] ? 0 : (float)normal_log_sf(deviate_at(&curve, sum, &near));
     }

@@ -5,7 +5,8 @@
  *          P(sum >= t | total = n) from the joint cumulant function K(u, v) at the u and v whose
  *          tilted bins have the sum t and the total n on average, and at u = 0, where they have n
  *          alone. u goes from below the mean to p = 1e-8 in even steps; between them the normal
- *          deviate that p stands for is followed as a curve
+ *          deviate that p stands for is followed as a curve. Sums that lie apart (few events in many
+ *          bins alike: each pair in one bin is a lump) are asked half of their distance before
  * Holds    for sums that many bins make together. Where few bins do, their lumps are seen by
  *          counting every way (stats/drift_law)
  * Errors   SADDLE_NONE: no such u and v were found · -ENOMEM

@@ -1,9 +1,11 @@
 #include "stats/drift_saddle.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "stats/drift.h"
 #include "tests/test.h"
 
 enum {
@@ -122,6 +124,74 @@ static void a_total_out_of_reach_has_none(void **state)
     assert_int_equal(drift_saddle_law(&law, bins.bins, 2, 10 * COUNTS), SADDLE_NONE);
 }
 
+/* --- lumps --- */
+
+enum {
+    ALIKE = 61,        /* categories, */
+    SEEN = 100000,     /* … each so often in the reference */
+    FEW = 33,          /* events of the window */
+    PARTITIONS = 11000 /* 10,143 of FEW */
+};
+
+struct partitions {
+    double p[PARTITIONS], values[PARTITIONS]; /* of the scaled statistic */
+    int n;
+    struct drift_bin bins[ALIKE];
+};
+
+/* Windows with the same counts, whichever categories have them; `log_p`: of those counted so far. */
+static void add_partitions(struct partitions *out, int bin, int left, int most, double log_p)
+{
+    if (left == 0) {
+        const double m = (double)ALIKE * SEEN, js = drift_js(out->bins, ALIKE, m, FEW);
+        out->p[out->n] = exp(log_p + lgamma(ALIKE + 1) - lgamma(ALIKE - bin + 1) + lgamma(FEW + 1) -
+                             FEW * log(ALIKE));
+        out->values[out->n++] = js * js / (1.0 / FEW + 1 / m);
+        return;
+    }
+    for (int count = most < left ? most : left; count > 0; count--) {
+        for (int times = 1; times * count <= left && bin + times <= ALIKE; times++) {
+            out->bins[bin + times - 1].window = count;
+            add_partitions(out, bin + times, left - times * count, count - 1,
+                           log_p - times * lgamma(count + 1) - lgamma(times + 1));
+        }
+        for (int used = bin; used < ALIKE; used++)
+            out->bins[used].window = 0;
+    }
+}
+
+/* 33 events of 61 categories alike: nine pairs, and each is a lump. */
+static void a_sum_in_lumps_is_not_called_rarer_than_it_is(void **state)
+{
+    (void)state;
+    static struct partitions all;
+    double counts[ALIKE], sum = 0;
+    for (int i = 0; i < ALIKE; i++)
+        all.bins[i].reference = counts[i] = SEEN;
+    add_partitions(&all, 0, FEW, FEW, 0);
+    for (int i = 0; i < all.n; i++)
+        sum += all.p[i];
+    assert_true(fabs(sum - 1) < 1e-9);
+    const struct law_question question = {.statistic = LAW_JS,
+                                          .counts = counts,
+                                          .weights = counts,
+                                          .n_bins = ALIKE,
+                                          .m = (double)ALIKE * SEEN,
+                                          .n = FEW};
+    struct drift_law law;
+
+    assert_int_equal(drift_law_make(&law, &question), 0);
+
+    assert_true(law.smooth);
+    for (double level = 0.05; level > 1e-6; level /= 2) {
+        double reached = 0;
+        for (int i = 0; i < all.n; i++)
+            reached += drift_law_log_p(&law, all.values[i]) <= log(level) ? all.p[i] : 0;
+        printf("p <= %g: %g\n", level, reached);
+        assert_true(reached > 0.25 * level && reached < 1.1 * level);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +199,7 @@ int main(void)
         cmocka_unit_test(the_law_falls_from_certain),
         cmocka_unit_test(a_sum_that_does_not_vary_has_none),
         cmocka_unit_test(a_total_out_of_reach_has_none),
+        cmocka_unit_test(a_sum_in_lumps_is_not_called_rarer_than_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
