@@ -3,25 +3,12 @@
 #include <math.h>
 #include <stdbool.h>
 
-#define MOST_RATIOS 16.0 /* from value to value: more of them take longer than logarithms */
+#include "stats/four.h"
 
-struct fraction {
-    double above, below;
+enum {
+    AT_ONCE = 4
 };
-
-/* P(value + 1) / P(value), on top of another. */
-static void add_ratio(struct fraction *all, const struct count_law *law, double value)
-{
-    all->above *= law->weight + value;
-    all->below *= value + 1;
-    if (law->rest > 0) {
-        all->above *= law->n - value;
-        all->below *= law->rest + law->n - value - 1;
-    } else {
-        all->above *= law->n;
-        all->below *= law->n + law->total;
-    }
-}
+#define MOST_RATIOS 16.0 /* from value to value: more of them take longer than logarithms */
 
 static double log_gamma(double x)
 {
@@ -38,27 +25,52 @@ static double log_weight(const struct count_law *law, double value)
     return both + value * log(law->n / (law->n + law->total));
 }
 
-/* P(value + stride) / P(value), with a division for every four of its ratios. */
-static double ratio_over(const struct count_law *law, double value, double stride)
+struct fraction {
+    four above, below;
+};
+
+/* P(value + 1) / P(value), on top of another. */
+FOUR_INLINE void add_ratio(struct fraction *all, const struct count_law *law, four value)
 {
-    double all = 1;
-    for (double k = 0; k < stride;) {
-        struct fraction four = {1, 1};
-        for (double end = fmin(k + 4, stride); k < end; k++)
-            add_ratio(&four, law, value + k);
-        all *= four.above / four.below;
+    all->above *= law->weight + value;
+    all->below *= value + 1;
+    if (law->rest > 0) {
+        all->above *= law->n - value;
+        all->below *= law->rest + law->n - value - 1;
+    } else {
+        all->above *= law->n;
+        all->below *= law->n + law->total;
+    }
+}
+
+/* P(value + stride) / P(value), or upside down, with a division for AT_ONCE of its ratios. */
+FOUR_INLINE four ratio_over(const struct count_law *law, four value, int stride, four_signs down)
+{
+    four all = four_of(1);
+    for (int k = 0; k < stride;) {
+        struct fraction part = {four_of(1), four_of(1)};
+        for (int end = k + AT_ONCE < stride ? k + AT_ONCE : stride; k < end; k++)
+            add_ratio(&part, law, value + k);
+        all *=
+            four_choose(down, part.below, part.above) / four_choose(down, part.above, part.below);
     }
     return all;
 }
 
-static void fill_by_ratios(struct counts *out, const struct count_law *law, int middle)
+/* From the middle, where none is too small to be followed by another, to both ends. */
+FOUR_INLINE void fill_by_ratios(struct counts *out, const struct count_law *law, int middle)
 {
+    const four ones = {0, 1, 2, 3};
+    double ratios[COUNTS_MOST];
+    for (int i = 0; i + 1 < out->n_values; i += LANES) {
+        const four at = i + ones, value = out->first + at * out->stride;
+        four_write(ratios + i, ratio_over(law, value, (int)out->stride, at < middle));
+    }
     out->p[middle] = 1;
     for (int i = middle; i + 1 < out->n_values; i++)
-        out->p[i + 1] = out->p[i] * ratio_over(law, out->first + i * out->stride, out->stride);
+        out->p[i + 1] = out->p[i] * ratios[i];
     for (int i = middle; i > 0; i--)
-        out->p[i - 1] =
-            out->p[i] / ratio_over(law, out->first + (i - 1) * out->stride, out->stride);
+        out->p[i - 1] = out->p[i] * ratios[i - 1];
 }
 
 static void fill_by_logs(struct counts *out, const struct count_law *law, int middle)
@@ -68,7 +80,7 @@ static void fill_by_logs(struct counts *out, const struct count_law *law, int mi
         out->p[i] = exp(log_weight(law, out->first + i * out->stride) - most);
 }
 
-void counts_of(struct counts *out, const struct count_law *law)
+FOUR_INLINE void counts_by(struct counts *out, const struct count_law *law)
 {
     double share = law->weight / law->total, more = 1 + law->n / law->total;
     double left = law->rest > 0 ? law->rest / law->total : 1;
@@ -86,9 +98,31 @@ void counts_of(struct counts *out, const struct count_law *law)
         fill_by_logs(out, law, middle);
     else
         fill_by_ratios(out, law, middle);
-    double sum = 0;
-    for (int i = 0; i < out->n_values; i++)
-        sum += out->p[i];
-    for (int i = 0; i < out->n_values; i++)
-        out->p[i] /= sum;
+    for (int i = out->n_values; i % LANES != 0; i++)
+        out->p[i] = 0;
+    four sum = {0};
+    for (int i = 0; i < out->n_values; i += LANES)
+        sum += four_read(out->p + i);
+    const double all = four_sum(sum);
+    for (int i = 0; i < out->n_values; i += LANES)
+        four_write(out->p + i, four_read(out->p + i) / all);
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static void counts_avx2(struct counts *out,
+                                                        const struct count_law *law)
+{
+    counts_by(out, law);
+}
+#endif
+
+void counts_of(struct counts *out, const struct count_law *law)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2")) {
+        counts_avx2(out, law);
+        return;
+    }
+#endif
+    counts_by(out, law);
 }

@@ -5,7 +5,8 @@
  *          negative binomial (bins are independent until their sum is known: `rest` 0) or
  *          beta-binomial (this bin alone, their sum known: `rest` is the other bins' weight).
  *          stride is 1 up to COUNTS_MOST events; of more events, bins that expect
- *          25 or more have at most COUNTS_ENOUGH values
+ *          25 or more have at most COUNTS_ENOUGH values. Behind the last one p is 0 up to a multiple
+ *          of 4
  * Owner    plain
  * Threads  any
  * Source   Johnson, Kemp, Kotz 2005, ch. 5.1 and 6.2.2

@@ -7,8 +7,7 @@
 
 #include "common/cleanup.h"
 #include "stats/distribution.h"
-#include "stats/drift.h"
-#include "stats/drift_counts.h"
+#include "stats/drift_part.h"
 #include "stats/drift_path.h"
 #include "stats/drift_saddle.h"
 #include "stats/law_rows.h"
@@ -27,51 +26,7 @@ enum {
 #define LEAST_WEIGHT 0.25  /* of a bin from which `prior_ends` takes */
 #define MANY_FILLED 15.0   /* bins that a window fills on average: no lumps are seen in their js */
 
-/* --- one bin's part of the statistic --- */
-
-static double term(const struct law_question *q, double r, double w)
-{
-    double a = r / q->m, b = w / q->n, middle = (a + b) / 2, d;
-    switch (q->statistic) {
-    case LAW_PSI:
-        a = fmax(a, PSI_FLOOR);
-        b = fmax(b, PSI_FLOOR);
-        return (b - a) * log(b / a);
-    case LAW_JS:
-        d = (a > 0 ? a * log(a / middle) : 0) + (b > 0 ? b * log(b / middle) : 0);
-        return d * (M_LOG2E / 2);
-    case LAW_HELLINGER:
-        d = sqrt(a) - sqrt(b);
-        return d * d / 2;
-    default: /* chi2: both rows of the table */
-        d = w * q->m - r * q->n;
-        return r + w > 0 ? d * d / (q->n * q->m * (r + w)) : 0;
-    }
-}
-
-static double scale_of(const struct law_question *q)
-{
-    return q->statistic == LAW_CHI2 ? 1 : 1 / (1 / q->n + 1 / q->m);
-}
-
-/* Two bins, the events of one given: the whole statistic. */
-static double of_pair(const struct law_question *q, double r, double w)
-{
-    double other = q->m - r, left = q->n - w, dof;
-    if (q->statistic != LAW_CHI2)
-        return term(q, r, w) + term(q, other, left);
-    struct drift_bin bins[2] = {{r, w}, {other, left}};
-    return drift_chi2(bins, 2, q->m, q->n, &dof);
-}
-
 /* --- bins --- */
-
-struct part {
-    struct counts counts;
-    double values[COUNTS_MOST]; /* of the scaled statistic */
-    double mean, variance, third;
-    double linear, quadratic; /* in (w - mean) / sd */
-};
 
 struct cumulants {
     double first, second, third;
@@ -106,50 +61,26 @@ static double total_weight(const struct law_question *q)
     return total;
 }
 
-static void moments_of(struct part *part)
-{
-    const struct counts *counts = &part->counts;
-    part->mean = part->linear = part->quadratic = part->variance = part->third = 0;
-    for (int i = 0; i < counts->n_values; i++)
-        part->mean += counts->p[i] * part->values[i];
-    for (int i = 0; i < counts->n_values; i++) {
-        double z = (counts->first + i * counts->stride - counts->mean) / counts->sd;
-        double d = part->values[i] - part->mean, pd = counts->p[i] * d;
-        part->variance += pd * d;
-        part->third += pd * d * d;
-        part->linear += pd * z;
-        part->quadratic += pd * z * z / 2;
-    }
-}
-
 /* `rest`: what the other bins weigh when the sum of all counts is known, 0 while it is not. */
-static void part_of_bin(struct part *part, const struct law_question *q, size_t bin, double total,
-                        double rest)
+static void part_of_bin(struct drift_part *part, const struct law_question *q, size_t bin,
+                        double total, double rest)
 {
-    double r = bin_count(q, bin), scale = scale_of(q);
     struct count_law law = {bin_weight(q, bin), total, rest, q->n};
-    counts_of(&part->counts, &law);
-    for (int i = 0; i < part->counts.n_values; i++)
-        part->values[i] = scale * term(q, r, part->counts.first + i * part->counts.stride);
-    moments_of(part);
+    drift_part_of_bin(part, q, bin_count(q, bin), &law);
 }
 
-static void part_of_pair(struct part *part, const struct law_question *q, double rest)
+static void part_of_pair(struct drift_part *part, const struct law_question *q, double rest)
 {
-    double scale = scale_of(q), weight = bin_weight(q, 0);
+    double weight = bin_weight(q, 0);
     struct count_law law = {weight, weight + rest, rest, q->n};
-    counts_of(&part->counts, &law);
-    for (int i = 0; i < part->counts.n_values; i++)
-        part->values[i] =
-            scale * of_pair(q, q->counts[0], part->counts.first + i * part->counts.stride);
-    moments_of(part);
+    drift_part_of_pair(part, q, &law);
 }
 
 /* The question's bins, each with its part. Two bins are one part: one count tells both. */
 struct sum {
     const struct law_question *q;
     double total;
-    struct part *parts;
+    struct drift_part *parts;
     size_t n_parts;
     bool pair;
     size_t dominant; /* the bin of more than half the weight, NO_BIN: none */
@@ -199,7 +130,8 @@ static void band(const struct law_question *q, double share, int *low, int *high
  * The points that a bin's counts add, to the nearest. `carry` is what rounding took from the bins
  * before, on average: put into this one, or every rare bin's part would move the same way.
  */
-static void ways_of(struct law_ways *ways, const struct part *part, double step, double *carry)
+static void ways_of(struct law_ways *ways, const struct drift_part *part, double step,
+                    double *carry)
 {
     const struct counts *counts = &part->counts;
     double left = *carry;
@@ -305,7 +237,7 @@ static double filled(const struct sum *sum)
     return all;
 }
 
-static struct saddle_bin saddle_bin_of(const struct part *part)
+static struct saddle_bin saddle_bin_of(const struct drift_part *part)
 {
     const struct counts *counts = &part->counts;
     int n = counts->n_values;
@@ -332,7 +264,7 @@ static int by_saddlepoint(struct drift_law *out, const struct sum *sum)
  * One part more, whatever the number of its events. Shares of a point are split: rounding them
  * would move every rare bin's part the same way.
  */
-static void convolve(struct law_rows **row, struct law_rows **spare, const struct part *part,
+static void convolve(struct law_rows **row, struct law_rows **spare, const struct drift_part *part,
                      double step)
 {
     for (int i = 0; i < part->counts.n_values; i++) {
@@ -366,7 +298,7 @@ struct known_sum {
     double linear, c1, c2, c3; /* Σ along × linear, quadratic, its square, its cube */
 };
 
-static void add_part(struct cumulants *sum, struct known_sum *known, const struct part *part,
+static void add_part(struct cumulants *sum, struct known_sum *known, const struct drift_part *part,
                      double along)
 {
     double c = part->quadratic;
@@ -396,7 +328,7 @@ static void take_known_sum(struct cumulants *sum, const struct known_sum *known)
  * with the others, by the same traces. Its z is that of its own law, shorter by sqrt(1 - share).
  */
 static void add_dominant(struct cumulants *sum, const struct known_sum *known,
-                         const struct part *part, double share)
+                         const struct drift_part *part, double share)
 {
     double odds = share / (1 - share), c = part->quadratic, c1 = known->c1;
     sum->first += part->mean;
@@ -459,7 +391,7 @@ static int by_cumulants(struct drift_law *out, const struct sum *sum)
     struct known_sum known = {0};
     law_rows_start(row, 0);
     for (size_t bin = 0; bin < sum->n_parts; bin++) {
-        const struct part *part = &sum->parts[bin];
+        const struct drift_part *part = &sum->parts[bin];
         if (bin == sum->dominant)
             continue;
         if (bin < sum->q->n_bins && part->counts.mean >= cut)
@@ -494,7 +426,7 @@ static int of_two(struct drift_law *out, const struct sum *sum)
 
 static int of_largest(struct drift_law *out, const struct law_question *q, double total)
 {
-    double mass[LAW_POINTS + 1] = {0}, root = sqrt(scale_of(q)), above = 0;
+    double mass[LAW_POINTS + 1] = {0}, root = sqrt(drift_part_scale(q)), above = 0;
     for (size_t bin = 0; bin < bins_with_unseen(q); bin++) {
         double weight = bin_weight(q, bin), share = bin_count(q, bin) / q->m;
         struct count_law law = {weight, total, fmax(total - weight, 1e-9), q->n};
@@ -569,7 +501,7 @@ int drift_law_make(struct drift_law *out, const struct law_question *q)
         return of_largest(out, q, total);
     }
     struct sum sum = {.q = q, .total = total};
-    AUTO_FREE struct part *parts = sum.parts = malloc(bins_with_unseen(q) * sizeof(*parts));
+    AUTO_FREE struct drift_part *parts = sum.parts = malloc(bins_with_unseen(q) * sizeof(*parts));
     if (!parts)
         return -ENOMEM;
     make_parts(&sum);

@@ -13,9 +13,9 @@
 
 #include "common/cleanup.h"
 #include "stats/distribution.h"
+#include "stats/four.h"
 
 enum {
-    LANES = 4,
     MOST_POINTS = 64,
     MOST_TRIES = 20,
     CURVE = 4 /* points that an interpolation goes through */
@@ -28,9 +28,6 @@ enum {
 #define LARGEST 300.0    /* exponent */
 #define FEW_PAIRS 15.0   /* of events in one bin: the sum comes in lumps, */
 #define MOST_MEAN 2.0    /* … but for bins that have more values than these */
-#define INLINE inline __attribute__((always_inline)) /* into what is made for a processor */
-
-typedef double four __attribute__((vector_size(32)));
 
 struct group {
     size_t begin; /* of its vectors */
@@ -131,15 +128,17 @@ static int tilted_init(struct tilted *t, const struct saddle_bin *bins, size_t n
 
 /* --- K --- */
 
-static void prepare_steps(struct tilted *t, double step)
+FOUR_INLINE void prepare_steps(struct tilted *t, double step)
 {
-    for (size_t i = 0; i < t->n_vectors; i++)
-        for (int lane = 0; lane < LANES; lane++)
-            t->half[i][lane] = exp(fmin(t->values[i][lane] * step / 2, LARGEST));
+    const four most = four_of(LARGEST), least = -most;
+    for (size_t i = 0; i < t->n_vectors; i++) {
+        const four x = t->values[i] * (step / 2), up = four_choose(x < most, x, most);
+        t->half[i] = four_exp(four_choose(up > least, up, least));
+    }
 }
 
 /* Half a step from u = 0. */
-static void begin(struct tilted *t, bool up)
+FOUR_INLINE void begin(struct tilted *t, bool up)
 {
     const four one = {1, 1, 1, 1};
     for (size_t i = 0; i < t->n_vectors; i++) {
@@ -149,7 +148,7 @@ static void begin(struct tilted *t, bool up)
     }
 }
 
-static void step_on(struct tilted *t)
+FOUR_INLINE void step_on(struct tilted *t)
 {
     for (size_t i = 0; i < t->n_vectors; i++)
         t->here[i] *= t->onward[i];
@@ -160,11 +159,11 @@ struct sums {
     four all, w, ww, s, ss, ws;
 };
 
-static INLINE void add_counts(struct sums *sums, const struct tilted *t, const struct group *group,
-                              double e_v)
+FOUR_INLINE void add_counts(struct sums *sums, const struct tilted *t, const struct group *group,
+                            double e_v)
 {
     const four *p = t->here + group->begin, *values = t->values + group->begin;
-    four power, w;
+    four power = {0}, w = {0};
     for (int lane = 0; lane < LANES; lane++) {
         power[lane] = t->powers[group->first[lane]];
         w[lane] = group->first[lane];
@@ -182,12 +181,7 @@ static INLINE void add_counts(struct sums *sums, const struct tilted *t, const s
     }
 }
 
-static INLINE double across(four x)
-{
-    return (x[0] + x[1]) + (x[2] + x[3]);
-}
-
-static INLINE struct cumulant cumulant_by(struct tilted *t, double v)
+FOUR_INLINE struct cumulant cumulant_at(struct tilted *t, double v)
 {
     const double e_v = exp(v);
     const four one = {1, 1, 1, 1};
@@ -207,27 +201,11 @@ static INLINE struct cumulant cumulant_by(struct tilted *t, double v)
         ww += sums.ww * part - mean_w * mean_w;
     }
     const double k = log(product[0]) + log(product[1]) + log(product[2]) + log(product[3]);
-    return (struct cumulant){k, across(u), across(w), across(uu), across(uv), across(ww)};
-}
-
-#ifdef __x86_64__
-__attribute__((target("avx2"))) static struct cumulant cumulant_avx2(struct tilted *t, double v)
-{
-    return cumulant_by(t, v);
-}
-#endif
-
-static struct cumulant cumulant_at(struct tilted *t, double v)
-{
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("avx2"))
-        return cumulant_avx2(t, v);
-#endif
-    return cumulant_by(t, v);
+    return (struct cumulant){k, four_sum(u), four_sum(w), four_sum(uu), four_sum(uv), four_sum(ww)};
 }
 
 /* K where the total is n on average. Newton's last step is taken along the derivatives. */
-static bool at_total(struct tilted *t, double *v, struct cumulant *out)
+FOUR_INLINE bool at_total(struct tilted *t, double *v, struct cumulant *out)
 {
     for (int i = 0; i < MOST_TRIES; i++) {
         *out = cumulant_at(t, *v);
@@ -274,8 +252,8 @@ static double slope_of(const struct cumulant *at)
 }
 
 /* Away from u = 0: half a step, then whole ones, until the deviate is far enough. */
-static bool follow(struct tilted *t, const struct middle *middle, double step, double farthest,
-                   struct curve *out)
+FOUR_INLINE bool follow(struct tilted *t, const struct middle *middle, double step, double farthest,
+                        struct curve *out)
 {
     double slope = slope_of(&middle->at), u = step / 2, v = middle->v + slope * u;
     struct cumulant at;
@@ -309,7 +287,7 @@ static bool rises(const struct curve *curve)
     return curve->n >= CURVE;
 }
 
-static bool find_points(struct tilted *t, struct curve *out)
+FOUR_INLINE bool find_points_by(struct tilted *t, struct curve *out)
 {
     struct middle middle = {0};
     struct curve down, up;
@@ -333,6 +311,22 @@ static bool find_points(struct tilted *t, struct curve *out)
         out->deviates[out->n] = up.deviates[i];
     }
     return rises(out);
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static bool find_points_avx2(struct tilted *t, struct curve *out)
+{
+    return find_points_by(t, out);
+}
+#endif
+
+static bool find_points(struct tilted *t, struct curve *out)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2"))
+        return find_points_avx2(t, out);
+#endif
+    return find_points_by(t, out);
 }
 
 /* Lagrange's cubic through the points around. */
