@@ -1,7 +1,6 @@
 /*
- * Rules of one look often ask for the same window of the same series (ten metrics of one model), so
- * the merged states of the last query are kept until the next one differs. A look each second finds
- * most windows as they were: then a rule's reading is the one of the look before.
+ * A look each second finds most windows as they were: then a rule's reading is the one of the look
+ * before, or, where one of a trend's many windows changed, only that one is read again.
  */
 #include "alerts/reading.h"
 
@@ -16,12 +15,13 @@
 #include "alerts/drift_reading.h"
 #include "alerts/event_reading.h"
 #include "alerts/reference_reading.h"
+#include "alerts/window_reading.h"
+#include "alerts/window_values.h"
 #include "common/digits.h"
 #include "common/text.h"
 #include "common/timezone.h"
 #include "stats/custom_config.h"
 #include "storage/restore.h"
-#include "storage/series.h"
 
 #define MINUTE_MS INT64_C(60000)
 #define HOUR_MS (60 * MINUTE_MS)
@@ -40,7 +40,7 @@ enum {
 struct result {
     const struct alert_rule *rule; /* NULL: none */
     int64_t end_ms;
-    uint64_t generation; /* of the store */
+    uint64_t generation; /* of the store, or of the rule's windows */
     struct reading reading;
 };
 
@@ -50,18 +50,10 @@ struct readings {
     struct outside outside;
     struct model_metrics *models; /* one for each configured model */
 
-    bool kept; /* the fields below hold the answer to this query */
-    const struct alert_rule *kept_rule;
-    int64_t kept_end_ms;
-    int64_t kept_n_points;
-    struct series_points points;
+    struct window_reader *reader;
+    struct window_values *values;
     struct drift_readings *drift;
     struct reference_readings *references;
-
-    struct metric_query metric; /* of metric_rule's metric; NULL: of none */
-    const struct alert_rule *metric_rule;
-    const struct custom_set *metric_customs;
-    enum task metric_task;
 
     struct result *results; /* N_RESULTS */
     uint64_t n_computed;
@@ -99,6 +91,10 @@ int readings_new(struct readings **out, const struct config *config, struct stor
         rc = drift_readings_new(&readings->drift, config, store, err);
     if (!rc)
         rc = reference_readings_new(&readings->references, config, store, err);
+    if (!rc)
+        rc = window_reader_new(&readings->reader, store, err);
+    if (!rc)
+        rc = window_values_new(&readings->values, config, store, err);
     if (rc)
         return rc;
     *out = readings; /* the caller owns it now */
@@ -106,24 +102,18 @@ int readings_new(struct readings **out, const struct config *config, struct stor
     return 0;
 }
 
-static void forget(struct readings *readings)
-{
-    if (readings->kept)
-        series_points_free(&readings->points);
-    readings->kept = false;
-}
-
 void readings_free(struct readings *readings)
 {
     if (!readings)
         return;
-    forget(readings);
     for (size_t i = 0; readings->models && i < readings->config->n_models; i++) {
         custom_set_free(readings->models[i].set);
         timezone_free(readings->models[i].zone);
     }
     drift_readings_free(readings->drift);
     reference_readings_free(readings->references);
+    window_reader_free(readings->reader);
+    window_values_free(readings->values);
     free(readings->models);
     free(readings->results);
     free(readings);
@@ -131,8 +121,9 @@ void readings_free(struct readings *readings)
 
 void readings_start(struct readings *readings, const struct outside *outside)
 {
-    forget(readings);
     readings->outside = *outside;
+    window_reader_start(readings->reader);
+    window_values_start(readings->values);
 }
 
 const struct custom_set *readings_customs(const struct readings *readings, const char *model)
@@ -144,85 +135,13 @@ const struct custom_set *readings_customs(const struct readings *readings, const
     return NULL;
 }
 
-static bool same_text(const char *a, const char *b)
+/* The value of the window that ends at end_ms. */
+static int value_at(struct readings *readings, const struct alert_rule *rule,
+                    const struct series_points *points, int64_t end_ms, struct metric_value *out,
+                    struct err *err)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool is_estimate(const struct alert_rule *rule)
-{
-    return rule->metric && metric_estimated(rule->metric);
-}
-
-/* `n` windows side by side, each window_ms long, the last of which ends at end_ms. */
-static int read_points(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
-                       int64_t n, struct err *err)
-{
-    const struct alert_rule *kept = readings->kept_rule;
-    if (readings->kept && readings->kept_end_ms == end_ms && readings->kept_n_points == n &&
-        kept->window_ms == rule->window_ms && is_estimate(kept) == is_estimate(rule) &&
-        same_text(kept->model, rule->model) && same_text(kept->version, rule->version) &&
-        same_text(kept->slice, rule->slice))
-        return 0;
-    forget(readings);
-    struct series_query query = {
-        .model = rule->model,
-        .version = rule->version,
-        .slice = rule->slice,
-        .from_ms = end_ms - n * rule->window_ms,
-        .to_ms = end_ms,
-        .window_ms = rule->window_ms,
-        /* One window may start at any minute; several lie on the grid of whole windows. */
-        .step_ms = n == 1 ? MINUTE_MS : rule->window_ms,
-        .estimates = is_estimate(rule),
-    };
-    int rc = series_read(readings->store, &query, &readings->points, err);
-    if (rc)
-        return rc;
-    readings->kept = true;
-    readings->kept_rule = rule;
-    readings->kept_end_ms = end_ms;
-    readings->kept_n_points = n;
-    return 0;
-}
-
-/* Rules side by side mostly ask for the same metric: its name is looked up once. */
-static int resolve(struct readings *readings, const struct alert_rule *rule, struct err *err)
-{
-    const struct custom_set *customs = readings_customs(readings, rule->model);
-    enum task task = readings->points.setup.task;
-    if (readings->metric_rule && readings->metric_customs == customs &&
-        readings->metric_task == task && strcmp(readings->metric_rule->metric, rule->metric) == 0)
-        return 0;
-    readings->metric_rule = NULL;
-    int rc = metric_resolve(&readings->metric, customs, task, rule->metric, err);
-    if (rc)
-        return rc;
-    readings->metric_rule = rule;
-    readings->metric_customs = customs;
-    readings->metric_task = task;
-    return 0;
-}
-
-/* The value of the window that ends at end_ms - back windows; n 0 when nothing is in it. */
-static int value_at(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
-                    struct metric_value *out, struct err *err)
-{
-    *out = (struct metric_value){.value = NAN, .lower = NAN, .upper = NAN};
-    for (size_t i = 0; i < readings->points.n; i++) {
-        const struct series_point *point = &readings->points.points[i];
-        if (point->end_ms != end_ms || !point->states)
-            continue;
-        int rc = resolve(readings, rule, err);
-        if (rc)
-            return rc;
-        const struct metric_query metric = readings->metric;
-        metric_evaluate(point->states, &metric, rule->window_ms, out);
-        out->n = states_count(point->states);
-        out->labelled = states_labelled(point->states);
-        return 0;
-    }
-    return 0;
+    return window_value(readings->reader, rule, readings_customs(readings, rule->model), points,
+                        end_ms, out, err);
 }
 
 static struct reading no_reading(const struct alert_rule *rule, int64_t end_ms)
@@ -294,17 +213,19 @@ void reading_tell(const struct alert_rule *rule, struct reading *reading)
 static int read_before(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                        struct metric_value *out, struct err *err)
 {
-    int rc = read_points(readings, rule, end_ms, 1, err);
-    return rc ? rc : value_at(readings, rule, end_ms, out, err);
+    const struct series_points *points;
+    int rc = windows_read(readings->reader, rule, end_ms, 1, &points, err);
+    return rc ? rc : value_at(readings, rule, points, end_ms, out, err);
 }
 
 static int read_reference(struct readings *readings, const struct alert_rule *rule,
-                          struct reading *now, struct metric_value *out, struct err *err)
+                          const struct series_points *points, struct reading *now,
+                          struct metric_value *out, struct err *err)
 {
     const struct reference_question question = {
         .rule = rule,
         .customs = readings_customs(readings, rule->model),
-        .setup = &readings->points.setup,
+        .setup = &points->setup,
         .start_ms = now->start_ms,
         .end_ms = now->end_ms,
     };
@@ -326,15 +247,15 @@ static int64_t end_before(const struct readings *readings, const struct alert_ru
     return before_ms - before_ms % MINUTE_MS;
 }
 
-/* What came true of the estimate, as far as labels are in: of the window that is kept. */
+/* What came true of the estimate, as far as labels are in: of the same window. */
 static int read_realised(struct readings *readings, const struct alert_rule *rule,
-                         const struct reading *now, struct metric_value *out, struct err *err)
+                         const struct series_points *points, const struct reading *now,
+                         struct metric_value *out, struct err *err)
 {
     struct alert_rule realised = *rule;
     realised.metric = metric_estimated(rule->metric);
-    int rc = value_at(readings, &realised, now->end_ms, out, err);
-    readings->metric_rule = NULL; /* it ends here */
-    if (!rc && strcmp(readings->metric.unit, "count") == 0 && out->labelled < out->n) {
+    int rc = value_at(readings, &realised, points, now->end_ms, out, err);
+    if (!rc && strcmp(window_unit(readings->reader), "count") == 0 && out->labelled < out->n) {
         out->value = NAN;
         out->why = "numbers of events are compared once all labels are in";
     }
@@ -342,13 +263,14 @@ static int read_realised(struct readings *readings, const struct alert_rule *rul
 }
 
 static int read_compared(struct readings *readings, const struct alert_rule *rule,
-                         struct reading *now, struct metric_value *out, struct err *err)
+                         const struct series_points *points, struct reading *now,
+                         struct metric_value *out, struct err *err)
 {
     switch (rule->relative_to) {
     case RELATIVE_REFERENCE:
-        return read_reference(readings, rule, now, out, err);
+        return read_reference(readings, rule, points, now, out, err);
     case RELATIVE_REALISED:
-        return read_realised(readings, rule, now, out, err);
+        return read_realised(readings, rule, points, now, out, err);
     default:
         now->compared_end_ms = end_before(readings, rule, now->end_ms);
         return read_before(readings, rule, now->compared_end_ms, out, err);
@@ -359,9 +281,10 @@ static int read_level(struct readings *readings, const struct alert_rule *rule, 
                       struct reading *out, struct err *err)
 {
     struct metric_value value;
-    int rc = read_points(readings, rule, end_ms, 1, err);
+    const struct series_points *points;
+    int rc = windows_read(readings->reader, rule, end_ms, 1, &points, err);
     if (!rc)
-        rc = value_at(readings, rule, end_ms, &value, err);
+        rc = value_at(readings, rule, points, end_ms, &value, err);
     if (rc)
         return rc;
     out->n = value.n;
@@ -378,9 +301,43 @@ static int read_level(struct readings *readings, const struct alert_rule *rule, 
     }
 
     struct metric_value compared;
-    rc = read_compared(readings, rule, out, &compared, err);
+    rc = read_compared(readings, rule, points, out, &compared, err);
     if (!rc && !too_little(rule, &compared, out))
         reading_judge_change(rule, &value, &compared, out);
+    return rc;
+}
+
+/* Those of the rule's windows up to end_ms that are not kept; `whole`: all of them from one stretch. */
+static int read_missing(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                        int64_t at_ms, bool whole, struct metric_value *out, struct err *err)
+{
+    const struct series_points *points;
+    int rc = whole ? windows_read(readings->reader, rule, end_ms, rule->points, &points, err)
+                   : windows_read_whole(readings->reader, rule, at_ms, &points, err);
+    return rc ? rc : value_at(readings, rule, points, at_ms, out, err);
+}
+
+/* The values of the rule's windows, oldest first, the last of which ends at end_ms. */
+static int read_values(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                       struct metric_value *out, struct err *err)
+{
+    struct window_row *row = window_values_row(readings->values, rule, end_ms);
+    const int64_t first_ms = end_ms - (rule->points - 1) * rule->window_ms;
+    int n_missing = 0, rc = 0;
+    for (int i = 0; i < rule->points; i++)
+        n_missing += !row || !window_row_get(row, first_ms + i * rule->window_ms);
+    /* An estimate hangs on the time before the stretch: it is read as one, always. */
+    const bool whole = n_missing > rule->points / 4 + 1 || metric_estimated(rule->metric);
+    for (int i = 0; i < rule->points && !rc; i++) {
+        const int64_t at_ms = first_ms + i * rule->window_ms;
+        const struct metric_value *kept = row ? window_row_get(row, at_ms) : NULL;
+        if (kept)
+            out[i] = *kept;
+        else
+            rc = read_missing(readings, rule, end_ms, at_ms, whole, &out[i], err);
+        if (row && !kept && !rc)
+            window_row_keep(row, at_ms, &out[i]);
+    }
     return rc;
 }
 
@@ -390,22 +347,22 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
     end_ms -= end_ms % rule->window_ms; /* whole windows: the newest one must be complete */
     out->end_ms = end_ms;
     out->start_ms = end_ms - rule->points * rule->window_ms;
-    int rc = read_points(readings, rule, end_ms, rule->points, err);
     bool falling = true;
     double last = NAN;
     AUTO_FREE double *values = calloc((size_t)rule->points, sizeof(*values));
-    if (!rc && !values)
-        rc = err_set(err, -ENOMEM, "alerts: no memory");
-    for (int i = rule->points - 1; i >= 0 && !rc; i--) {
-        struct metric_value value;
-        rc = value_at(readings, rule, end_ms - i * rule->window_ms, &value, err);
-        if (rc || too_little(rule, &value, out))
-            return rc;
-        if (!isnan(last) && (rule->decreasing ? value.value >= last : value.value <= last))
+    AUTO_FREE struct metric_value *windows = calloc((size_t)rule->points, sizeof(*windows));
+    if (!values || !windows)
+        return err_set(err, -ENOMEM, "alerts: no memory");
+    int rc = read_values(readings, rule, end_ms, windows, err);
+    for (int i = 0; i < rule->points && !rc; i++) {
+        const struct metric_value *value = &windows[i];
+        if (too_little(rule, value, out))
+            return 0;
+        if (!isnan(last) && (rule->decreasing ? value->value >= last : value->value <= last))
             falling = false;
-        last = values[rule->points - 1 - i] = value.value;
-        out->n += value.n;
-        out->labelled += value.labelled;
+        last = values[i] = value->value;
+        out->n += value->n;
+        out->labelled += value->labelled;
     }
     out->value = last;
     if (rc || rule->trend_rate > 0)
@@ -435,11 +392,7 @@ static int read_mature(struct readings *readings, const struct alert_rule *rule,
         return rc;
     struct alert_rule patient = *rule;
     patient.mature_share = 0;
-    readings->metric_rule = NULL;
-    rc = read_metric(readings, &patient, end_ms - rule->mature_ms, out, err);
-    readings->metric_rule = NULL;
-    forget(readings); /* what is kept is of a rule that ends here */
-    return rc;
+    return read_metric(readings, &patient, end_ms - rule->mature_ms, out, err);
 }
 
 uint64_t readings_computed(const struct readings *readings)
@@ -453,19 +406,27 @@ static struct result *result_of(struct readings *readings, const struct alert_ru
     return &readings->results[(uintptr_t)rule / sizeof(*rule) % N_RESULTS];
 }
 
+/* What a reading that is kept was made of: grows when that may have changed. */
+static uint64_t generation_of(const struct readings *readings, const struct alert_rule *rule)
+{
+    const uint64_t drops =
+        rule->kind == RULE_TREND ? window_values_drops(readings->values, rule) : 0;
+    return drops ? drops : store_generation(readings->store);
+}
+
 /* The reading of the look before, or a new one. */
 static int read_window(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                        struct reading *out, struct err *err)
 {
     struct result *result = result_of(readings, rule);
-    const uint64_t generation = store_generation(readings->store);
-    if (result->rule == rule && result->end_ms == end_ms && result->generation == generation) {
+    if (result->rule == rule && result->end_ms == end_ms &&
+        result->generation == generation_of(readings, rule)) {
         *out = result->reading;
         return 0;
     }
     readings->n_computed++;
     int rc = read_mature(readings, rule, end_ms, out, err);
-    *result = (struct result){rc ? NULL : rule, end_ms, generation, *out};
+    *result = (struct result){rc ? NULL : rule, end_ms, generation_of(readings, rule), *out};
     return rc;
 }
 

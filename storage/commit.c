@@ -97,6 +97,7 @@ static void undo(struct store *store)
     if (!sqlite3_get_autocommit(store->db))
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
     store->generation++;
+    written_all(&store->written);
     store_remember(store, NULL);
 }
 
@@ -179,7 +180,9 @@ int commit_model(struct store *store, const struct model_row *row, struct err *e
         "INSERT INTO models(name, task, positive, threshold, label_horizon_ms) "
         "VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(name) DO UPDATE SET task = excluded.task, "
         "positive = excluded.positive, threshold = excluded.threshold, "
-        "label_horizon_ms = excluded.label_horizon_ms";
+        "label_horizon_ms = excluded.label_horizon_ms WHERE task <> excluded.task OR positive <> "
+        "excluded.positive OR threshold <> excluded.threshold OR label_horizon_ms <> "
+        "excluded.label_horizon_ms";
     sqlite3_stmt *statement;
     int rc = store_writing(store, err, "commit_model");
     if (!rc)
@@ -191,7 +194,10 @@ int commit_model(struct store *store, const struct model_row *row, struct err *e
     bind_text(statement, 3, row->positive ? row->positive : "1");
     sqlite3_bind_double(statement, 4, row->threshold);
     sqlite3_bind_int64(statement, 5, row->label_horizon_ms);
-    return statement_run(store, statement, err, row->name);
+    rc = statement_run(store, statement, err, row->name);
+    if (!rc && sqlite3_changes64(store->db) > 0) /* most commits find it as it was */
+        written_all(&store->written);
+    return rc;
 }
 
 static int find_series(struct store *store, const char *model, const char *version,
@@ -278,6 +284,7 @@ int pane_write(struct store *store, int64_t key, int64_t revisions, const void *
     sqlite3_bind_int64(statement, 5, revisions);
     sqlite3_bind_int64(statement, 6, row_hash(key, n ? state : "", (int64_t)n));
     sqlite3_bind_blob64(statement, 7, n ? state : "", n, SQLITE_STATIC);
+    written_panes(&store->written, key, key + 1);
     return statement_run(store, statement, err, "pane");
 }
 

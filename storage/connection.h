@@ -18,6 +18,7 @@
 #include "storage/changes.h"
 #include "storage/lend.h"
 #include "storage/store.h"
+#include "storage/written_log.h"
 
 enum {
     MAX_STATEMENTS = 256
@@ -26,7 +27,7 @@ enum {
 struct cached_statement {
     const char *sql;
     sqlite3_stmt *statement;
-    bool moves; /* writes what a window's answer may depend on: store_generation */
+    enum written writes;
 };
 
 /* Where retention goes on: which of its stages, at which pane. Begins anew with the process. */
@@ -79,6 +80,7 @@ struct store {
     struct drift_cache *drift; /* NULL: not asked for yet */
     bool own_drift;
     uint64_t generation;
+    struct written_log written;
     struct config *settings; /* of models, as last read (model_settings.c); NULL: not yet */
     uint64_t settings_hash;
     struct memo *memo;          /* lent; NULL: series are merged anew each time */

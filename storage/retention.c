@@ -97,6 +97,7 @@ static int delete_panes(struct store *store, int64_t from_key, int64_t to_key, s
         if (rc)
             return rc;
     }
+    written_panes(&store->written, from_key, to_key);
     return 0;
 }
 

@@ -77,6 +77,10 @@ int series_each(struct store *store, const struct series_query *query,
 int series_marks(struct store *store, const struct series_query *query, uint64_t **out, size_t *n,
                  struct err *err);
 
+/* The numbers of the series whose panes the query reads, rising; *out, of *n, is the caller's. */
+int series_ids(struct store *store, const struct series_query *query, int64_t **out, size_t *n,
+               struct err *err);
+
 /* One pane's bytes for the writer, which folds late labels into panes that left memory.
    0 found (*state malloc'd, the caller's) · 1 SERIES_NONE · 2 SERIES_DAMAGED: the pane is there
    but its bytes are not those that were written; leave it as it is, and count the label. */

@@ -31,8 +31,4 @@ struct series_items {
     bool pane_found;          /* set when there was any */
 };
 
-/* The series that a question is about, by rising id. */
-int series_ids(struct store *store, const struct series_query *query, int64_t **out, size_t *n,
-               struct err *err);
-
 int series_items_read(struct series_items *range, int64_t series_id, struct err *err);

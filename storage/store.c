@@ -138,24 +138,11 @@ int store_fail(struct store *store, int sqlite_rc, struct err *err, const char *
     }
 }
 
-/* Does it write a table that no window's answer is read from? */
-static bool is_bookkeeping(const char *sql)
+static void count_write(struct store *store, enum written writes)
 {
-    static const char *const tables[] = {
-        "alert_groups", "alert_history", "alert_members", "alerts",  "audit",
-        "dead_letter",  "facts",         "model_counts",  "offsets", "partition_counts",
-        "outbox",       "pending",       "silences"};
-    static const char *const before[] = {" INTO ", "UPDATE ", " FROM "};
-    const char *table = NULL;
-    for (size_t i = 0; !table && i < sizeof(before) / sizeof(before[0]); i++) {
-        table = strstr(sql, before[i]);
-        table = table ? table + strlen(before[i]) : NULL;
-    }
-    size_t n = table ? strspn(table, "abcdefghijklmnopqrstuvwxyz_") : 0;
-    for (size_t i = 0; n && i < sizeof(tables) / sizeof(tables[0]); i++)
-        if (strlen(tables[i]) == n && memcmp(tables[i], table, n) == 0)
-            return true;
-    return false;
+    store->generation += writes != WRITTEN_NOTHING;
+    if (writes == WRITTEN_UNTOLD)
+        written_all(&store->written);
 }
 
 int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, struct err *err)
@@ -170,7 +157,7 @@ int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, stru
             store->statements[i] = store->statements[i - 1];
             store->statements[i - 1] = hit;
         }
-        store->generation += hit.moves;
+        count_write(store, hit.writes);
         *out = hit.statement;
         return 0;
     }
@@ -181,9 +168,10 @@ int statement_get(struct store *store, const char *sql, sqlite3_stmt **out, stru
     int rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
     if (rc != SQLITE_OK)
         return store_fail(store, rc, err, sql);
-    const bool moves = !sqlite3_stmt_readonly(statement) && !is_bookkeeping(sql);
-    store->statements[store->n_statements++] = (struct cached_statement){sql, statement, moves};
-    store->generation += moves;
+    const enum written writes =
+        sqlite3_stmt_readonly(statement) ? WRITTEN_NOTHING : written_by(sql);
+    store->statements[store->n_statements++] = (struct cached_statement){sql, statement, writes};
+    count_write(store, writes);
     *out = statement;
     return 0;
 }
@@ -411,6 +399,7 @@ int store_open(struct store **out, const char *path, enum store_mode mode, struc
     store->mode = mode;
     store->lock_fd = -1;
     store->page_bytes = 4096;
+    written_all(&store->written);
     int rc = open_file(store, path, err);
     if (!rc)
         rc = set_up(store, err);
