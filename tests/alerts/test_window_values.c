@@ -296,8 +296,8 @@ static void a_reload_evaluates_by_the_new_configuration(void **state)
     struct err err = {0};
     char *text = strdup(six_rules);
     char *formula = strstr(text, "2*tp");
-    AUTO(alerts) struct alerts *alerts = NULL;
     AUTO(config) struct config *again = NULL;
+    AUTO(alerts) struct alerts *alerts = NULL; /* ends first: it reads `again` */
     const struct outside outside = {.now_ms = start + 6 * HOUR, .wall_ms = start + 6 * HOUR};
     put(place, start + 5 * HOUR, 1, 10);
     put(place, start + 4 * HOUR, 2, 10);
