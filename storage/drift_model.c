@@ -38,7 +38,7 @@ static int find_spans(const struct config_model *known, const struct profile_spa
     return 0;
 }
 
-static int read_rhythm(struct store *store, const struct config_model *known,
+static int read_rhythm(struct store *store, const struct config_model *known, const char *slice,
                        const struct profile_span *window, struct profile_model *out,
                        struct err *err)
 {
@@ -49,6 +49,7 @@ static int read_rhythm(struct store *store, const struct config_model *known,
         return rc;
     const struct profile_query query = {
         .model = known->name,
+        .slice = slice,
         .from_ms = out->spans[out->n_spans - 1].from_ms,
         .to_ms = out->spans[0].to_ms,
         .spans = out->spans,
@@ -57,11 +58,11 @@ static int read_rhythm(struct store *store, const struct config_model *known,
     return profile_model_from_panes(store, out, &query, "trailing", err);
 }
 
-static int read_panes(struct store *store, const struct config_model *known,
+static int read_panes(struct store *store, const struct config_model *known, const char *slice,
                       const struct profile_span *window, struct profile_model *out, struct err *err)
 {
     const struct config_reference *from = &known->reference;
-    struct profile_query span = {.model = known->name, .to_ms = window->from_ms};
+    struct profile_query span = {.model = known->name, .slice = slice, .to_ms = window->from_ms};
     if (from->to_ms > from->from_ms) {
         span.from_ms = from->from_ms;
         span.to_ms = from->to_ms;
@@ -75,7 +76,7 @@ static int read_panes(struct store *store, const struct config_model *known,
         return 0;
     if (rhythm_days(from->rhythm)) {
         out->rhythm = rhythm_days(from->rhythm) == 7 ? "week" : "day";
-        return read_rhythm(store, known, window, out, err);
+        return read_rhythm(store, known, slice, window, out, err);
     }
     if (window->from_ms > from->trailing_ms)
         span.from_ms = window->from_ms - from->trailing_ms;
@@ -90,7 +91,26 @@ int drift_model_read(struct store *store, const struct config *config, const cha
     const struct config_model *known = config ? config_model_find(config, model) : NULL;
     if (rc || out->reference.reference || !known)
         return rc;
-    rc = read_panes(store, known, window, out, err);
+    rc = read_panes(store, known, NULL, window, out, err);
+    if (rc)
+        profile_model_finish(out);
+    return rc;
+}
+
+int drift_model_read_slice(struct store *store, const struct config *config,
+                           const struct drift_slice *slice, const struct profile_span *window,
+                           struct profile_model *out, struct err *err)
+{
+    if (!slice->slice || !slice->slice[0])
+        return drift_model_read(store, config, slice->model, slice->version, window, out, err);
+    int rc = profile_model_read(store, slice->model, slice->version, out, err);
+    const struct config_model *known = config ? config_model_find(config, slice->model) : NULL;
+    if (rc)
+        return rc;
+    const bool loaded = out->reference.reference != NULL;
+    reference_row_finish(&out->reference);
+    reference_layout(NULL, &out->layout, out->features);
+    rc = known && !loaded ? read_panes(store, known, slice->slice, window, out, err) : 0;
     if (rc)
         profile_model_finish(out);
     return rc;
@@ -101,5 +121,5 @@ int drift_model_move(struct store *store, const struct config *config, const cha
 {
     if (!out->rhythm)
         return 0;
-    return read_rhythm(store, config_model_find(config, model), window, out, err);
+    return read_rhythm(store, config_model_find(config, model), NULL, window, out, err);
 }

@@ -20,6 +20,17 @@
 int drift_model_read(struct store *store, const struct config *config, const char *model,
                      const char *version, const struct profile_span *window,
                      struct profile_model *out, struct err *err);
+/*
+ * The same for a slice: what its events were like in the time that is the model's reference. Of events that were loaded no slice is
+ * kept, so then there is no reference: the slice of one country has drifted from all countries since it is one.
+ */
+struct drift_slice {
+    const char *model, *version;
+    const char *slice; /* NULL or "": overall, as drift_model_read */
+};
+int drift_model_read_slice(struct store *store, const struct config *config,
+                           const struct drift_slice *slice, const struct profile_span *window,
+                           struct profile_model *out, struct err *err);
 /* The reference of another window, where the model's follows a rhythm; else nothing changes. */
 int drift_model_move(struct store *store, const struct config *config, const char *model,
                      const struct profile_span *window, struct profile_model *out, struct err *err);

@@ -17,10 +17,12 @@ def _score(features):
     return 1 / (1 + math.exp(-2 * (math.log(income) - 10))) if income else 0.5
 
 
-def _loan(id, ts, rng, incident, shares=(4, 3, 2, 1)):
+def _loan(id, ts, rng, incident, shares=(4, 3, 2, 1), home=None):
     country = rng.choices(COUNTRIES, shares)[0]
     features = {f"x{i}": round(rng.gauss(0, 1), 3) for i in range(5)} | {"income": round(math.exp(rng.gauss(10, 0.5)), 2)}
     truth, version = int(rng.random() < _score(features)), "v3"
+    if home:
+        home(country, features, rng)
     more = incident(country, features, rng) if incident else {}
     score = round(more.get("score", _score(features)), 4)
     event = prediction(id, ts, score=score, prediction=int(score >= 0.5), features=features,
@@ -28,22 +30,22 @@ def _loan(id, ts, rng, incident, shares=(4, 3, 2, 1)):
     return [event, label(id, ts + 60_000, more.get("label", truth))]
 
 
-def _explained(story, name, incident=None, shares=(4, 3, 2, 1)):
+def _explained(story, name, incident=None, shares=(4, 3, 2, 1), reference=None, more=(), home=None):
     rng = random.Random(77)
-    reference = [_loan(f"r{i}", START - 48 * HOUR + i * 1000, rng, None) for i in range(4000)]
+    before = [_loan(f"r{i}", START - 48 * HOUR + i * 1000, rng, None, home=home) for i in range(4000)]
     loans = []
     for i in range(HOURS * AN_HOUR):
         ts = START + i * HOUR // AN_HOUR
         late = ts >= INCIDENT
-        loans.append(_loan(f"p{i}", ts, rng, incident if late else None, shares if late else (4, 3, 2, 1)))
+        loans.append(_loan(f"p{i}", ts, rng, incident if late else None, shares if late else (4, 3, 2, 1), home))
     events = sorted((event for loan in loans for event in loan), key=lambda event: json.loads(event.value)["ts"])
-    file = write_jsonl(story.path(f"{name}-reference.jsonl"), (event for loan in reference for event in loan))
+    file = write_jsonl(story.path(f"{name}-reference.jsonl"), (event for loan in before for event in loan))
     model = {"name": "credit", "task": "binary", "positive": 1, "label_horizon": "1d", "segments": ["country"],
-             "reference": {"file": file}}
+             "reference": reference or {"file": file}}
     rules = [{"name": "drift", "model": "credit", "drift": "any", "window": "1h"}]
     database = story.replay(name, configuration(models=[model], alerts=rules),
                             [write_jsonl(story.path(f"{name}.jsonl"), events)])
-    answer = Offline(database).query("explain", "--model", "credit", "--from", str(INCIDENT), "--to", str(INCIDENT + HOUR))
+    answer = Offline(database).query("explain", "--model", "credit", "--from", str(INCIDENT), "--to", str(INCIDENT + HOUR), *more)
     return answer, Offline(database)
 
 
@@ -112,3 +114,31 @@ def where_nothing_was_done_nothing_is_named(story):
 
     equal(answer["cause"], None)
     equal((answer["n_drifted"], offline.query("alerts")["items"]), (0, []))
+
+
+def _of_its_country(country, features, _):
+    """What is so in each of the four hours: a country's incomes are its own."""
+    features["income"] *= {"de": 1, "fr": 3, "pl": 9, "se": 27}[country]
+    return {}
+
+
+def a_country_has_not_drifted_from_the_others(story):
+    answer, _ = _explained(story, "country", more=("--segment", "country:pl"), home=_of_its_country)
+
+    equal((answer["cause"], answer["n_drifted"]), (None, 0))
+    income = next(f for f in answer["features"] if f["feature"] == "income")
+    equal((income["why"], income["effect"]), ("the model has no reference of this slice", 0))
+
+
+def a_country_that_drifted_from_what_it_was_is_told(story):
+    def thousandfold(country, features, rng):
+        features["income"] *= 1000 if country == "pl" else 1
+        return {}
+
+    past = {"from": START, "to": INCIDENT}
+    quiet, _ = _explained(story, "quiet", more=("--segment", "country:fr"), home=_of_its_country, reference=past)
+    moved, _ = _explained(story, "moved", thousandfold, more=("--segment", "country:pl"), home=_of_its_country, reference=past)
+
+    equal((quiet["cause"], quiet["n_drifted"]), (None, 0))
+    assert moved["cause"].startswith("income drifted most: "), moved["cause"]
+    assert moved["n_drifted"] >= 1, moved
