@@ -121,6 +121,31 @@ static int place(struct builder *b, struct yaml_node node, size_t line)
     return 0;
 }
 
+/* Where the text that is read belongs: `receivers[0].url: `; "" for a key, or at the root. */
+static void tell_place(const struct builder *b, struct buf *out)
+{
+    for (size_t i = 0; i < b->depth; i++) {
+        const struct open_node *open = &b->stack[i];
+        if (open->node.kind == YAML_LIST)
+            buf_printf(out, "[%zu]", open->n_children);
+        else if (open->key)
+            buf_printf(out, "%s%.60s", i ? "." : "", open->key);
+    }
+    buf_printf(out, "%s", out->size ? ": " : "");
+    buf_u8(out, 0);
+}
+
+static int refuse_unset(const struct builder *b, size_t line, const char *name)
+{
+    struct buf at;
+    buf_init(&at, 4096);
+    tell_place(b, &at);
+    int rc = err_set(b->err, ERR_DATA, "%s:%zu: %senvironment variable %s is not set", b->path,
+                     line + 1, buf_failed(&at) ? "" : (const char *)at.data, name);
+    buf_finish(&at);
+    return rc;
+}
+
 /* `${NAME}` → its value. */
 static int expand(struct builder *b, const char *text, size_t n, size_t line, struct buf *out)
 {
@@ -144,8 +169,7 @@ static int expand(struct builder *b, const char *text, size_t n, size_t line, st
         copy[size] = 0;
         const char *value = getenv(copy); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
         if (!value)
-            return err_set(b->err, ERR_DATA, "%s:%zu: environment variable %s is not set", b->path,
-                           line + 1, copy);
+            return refuse_unset(b, line, copy);
         buf_bytes(out, value, strlen(value));
         i += size + 2;
     }

@@ -203,8 +203,16 @@ static void a_text_takes_environment_variables(void **state)
     assert_int_equal(c->http.port, 9999);
     assert_string_equal(c->alerts.json, "[{\"name\":\"${X}\",\"port\":9999}]");
 
-    assert_refused("storage:\n  path: ${ASSAY_TEST_MISSING}\n",
-                   "assay.yaml:2: environment variable ASSAY_TEST_MISSING is not set");
+    assert_refused(
+        "storage:\n  path: ${ASSAY_TEST_MISSING}\n",
+        "assay.yaml:2: storage.path: environment variable ASSAY_TEST_MISSING is not set");
+    assert_refused(
+        "receivers:\n- {name: a}\n- name: b\n  url: ${ASSAY_TEST_MISSING}\n",
+        "assay.yaml:4: receivers[1].url: environment variable ASSAY_TEST_MISSING is not set");
+    assert_refused("a: [b, ['${ASSAY_TEST_MISSING}']]\n",
+                   "assay.yaml:1: a[1][0]: environment variable ASSAY_TEST_MISSING is not set");
+    assert_refused("${ASSAY_TEST_MISSING}: a\n",
+                   "assay.yaml:1: environment variable ASSAY_TEST_MISSING is not set");
     assert_refused("storage: {path: \"${\"}\n",
                    "assay.yaml:1: ${ needs a name and }; a bare ${ is written $${");
 }
