@@ -31,8 +31,17 @@ int command_check(int argc, char **argv)
         actuators_check(config, &err) || gateways_check(NULL, config, &err) ||
         web_check(config, &err))
         return fail(&err);
-    printf("%s: fine, %zu model%s, %s\n", words.words[0], config->n_models,
+    if (!config->n_models && !config->auto_models.task) {
+        printf(
+            "%s: fine, but it has no model, so every event would be refused: write "
+            "`models: [{name: credit, task: binary}]` with yours, or `auto_models: {task: binary}` "
+            "to take them as they come\n",
+            words.words[0]);
+        return 0;
+    }
+    printf("%s: fine, %zu model%s%s, %s\n", words.words[0], config->n_models,
            config->n_models == 1 ? "" : "s",
+           config->auto_models.task ? " and others as they come" : "",
            config->kafka.brokers ? config->kafka.brokers : "no Kafka");
     return 0;
 }

@@ -29,6 +29,21 @@ def every_command_shows_its_help(story):
     equal(run_program("gate", "--", "--help")[0], 2)
 
 
+def a_configuration_without_a_model_is_told_what_to_write(story):
+    said = {}
+    for name, text in (("empty", ""), ("some", "models: [{name: credit, task: binary}]\n"), ("any", "auto_models: {task: binary}\n")):
+        path = story.path(f"{name}.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        code, said[name], errors = run_program("check", path)
+        equal((code, errors), (0, ""), name)
+        said[name] = said[name].removeprefix(path)
+
+    assert said["empty"].startswith(": fine, but it has no model, so every event would be refused: write `models: [{name: "), said
+    equal(said["some"], ": fine, 1 model, no Kafka\n")
+    equal(said["any"], ": fine, 0 models and others as they come, no Kafka\n")
+
+
 def the_gate_answers_in_the_form_that_a_pipeline_reads(story):
     daemon = story.daemon(configuration())
     daemon.start()
