@@ -32,7 +32,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 from daemon import BUILD, Daemon, configuration  # noqa: E402
 from database import offsets, query  # noqa: E402
 from events import prediction  # noqa: E402
-from kafka import Kafka, free_port, wait_until  # noqa: E402
+from kafka import Kafka, end_with_what_was_started, free_port, wait_until  # noqa: E402
 from receiver import Receiver  # noqa: E402
 
 QUICK = os.path.join(ROOT, BUILD, "bench", "quick_http")
@@ -327,6 +327,7 @@ def crowd(folder, kafka, args):
 
 
 def main():
+    end_with_what_was_started()
     options = argparse.ArgumentParser()
     options.add_argument("--repeats", type=int, default=200)
     options.add_argument("--rules", type=int, default=10000)

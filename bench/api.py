@@ -25,7 +25,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from daemon import Daemon, configuration, models, run_program  # noqa: E402
 from events import prediction  # noqa: E402
-from kafka import free_port, wait_until  # noqa: E402
+from kafka import end_with_what_was_started, free_port, wait_until  # noqa: E402
 from streams import LIMITS, threads_ms, with_streams  # noqa: E402
 
 CACHE = os.path.join(ROOT, ".cache", "bench")
@@ -206,6 +206,7 @@ def in_browser(script, *words):
 
 
 def main():
+    end_with_what_was_started()
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--asks", type=int, default=100)

@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from daemon import Daemon, configuration  # noqa: E402
-from kafka import wait_until  # noqa: E402
+from kafka import end_with_what_was_started, wait_until  # noqa: E402
 from streams import threads_ms  # noqa: E402
 
 BUILD = os.path.join(ROOT, os.environ.get("ASSAY_BUILD", "build"))
@@ -52,6 +52,7 @@ def rested(daemon):
 
 
 def main():
+    end_with_what_was_started()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--features", type=int, default=200)
     parser.add_argument("--windows", type=int, default=24)

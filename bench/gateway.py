@@ -27,7 +27,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from daemon import BUILD, Daemon, configuration  # noqa: E402
 from events import prediction  # noqa: E402
-from kafka import Kafka, free_port, wait_until  # noqa: E402
+from kafka import Kafka, end_with_what_was_started, free_port, wait_until  # noqa: E402
 from traffic import bucket  # noqa: E402
 
 QUICK = os.path.join(ROOT, BUILD, "bench", "quick_http")
@@ -266,6 +266,7 @@ def _predictions(daemon):
 
 
 def main():
+    end_with_what_was_started()
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=20000)
     parser.add_argument("--experiments", type=int, default=100)

@@ -24,7 +24,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from daemon import BUILD, PROGRAM, Daemon, configuration, run_program  # noqa: E402
 from database import offsets, query, totals  # noqa: E402
-from kafka import Kafka, wait_until  # noqa: E402
+from kafka import Kafka, end_with_what_was_started, wait_until  # noqa: E402
 
 CACHE = os.path.join(ROOT, ".cache", "bench")
 PARTITIONS = 4
@@ -252,6 +252,7 @@ def say_collector():
 
 
 def main():
+    end_with_what_was_started()
     options = argparse.ArgumentParser()
     options.add_argument("--events", type=int, default=1_000_000, help="predictions, each with a label")
     options.add_argument("--pending", type=int, default=1_000_000)

@@ -25,6 +25,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from daemon import BUILD, Daemon, configuration, models  # noqa: E402
 from events import prediction  # noqa: E402
+from kafka import end_with_what_was_started  # noqa: E402
 
 READER = os.path.join(ROOT, BUILD, "bench", "open_streams")
 LIMITS = {"rate": 1000000, "connections": 4000, "per_address": 4000, "streams_per_token": 4000}
@@ -153,6 +154,7 @@ def with_streams(daemon, streams, rounds, seconds):
 
 
 def main():
+    end_with_what_was_started()
     parser = argparse.ArgumentParser()
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=40)

@@ -1,6 +1,11 @@
 """The ground the other stories stand on: a real broker that takes, keeps and gives back events."""
 
-from kafka import wait_until
+import os
+import signal
+import subprocess
+import sys
+
+from kafka import ROOT, wait_until
 from story import equal
 
 
@@ -80,3 +85,32 @@ def a_group_shares_partitions_between_its_members(story):
         member.leave()
 
     equal(sum(kafka.ends(topic, 2)), 100)
+
+
+def _children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def _runs_java(pid):
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "java"
+    except OSError:
+        return False
+
+
+def a_bench_that_is_told_to_end_takes_its_broker_with_it(story):
+    with open(story.path("bench.log"), "wb") as log:
+        bench = subprocess.Popen([sys.executable, os.path.join(ROOT, "bench", "alerts.py"), "--only", "latency", "--repeats", "100000"],
+                                 cwd=story.folder, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: any(map(_runs_java, _children(bench.pid))), 60, "the bench to start its broker")
+        broker = next(filter(_runs_java, _children(bench.pid)))
+
+        bench.send_signal(signal.SIGTERM)
+
+        equal(bench.wait(60), 143)
+        equal(os.path.exists(f"/proc/{broker}"), False, "the broker is gone")
+    finally:
+        bench.kill()
+        bench.wait()

@@ -18,6 +18,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -282,6 +283,11 @@ class Member:
         self.process.wait()
 
 
+def end_with_what_was_started():
+    """From now on SIGTERM (a `timeout`) ends this program as an exception does, and with it brokers and daemons."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 class Kafka(KafkaClient):
     """A broker of the test's own: start, stop, kill, start again on the same data and port."""
 
@@ -293,7 +299,11 @@ class Kafka(KafkaClient):
         self.process = None
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # also what ends this program while it waits
+            self.remove()
+            raise
         return self
 
     def __exit__(self, *_):
