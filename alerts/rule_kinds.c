@@ -202,6 +202,14 @@ static bool is_feature(const struct config_model *model, const char *stream)
     return found;
 }
 
+static bool is_watched_in_slices(const struct config_changes *changes, const char *feature)
+{
+    for (size_t i = 0; i < changes->n_segment_features; i++)
+        if (strcmp(changes->segment_features[i], feature) == 0)
+            return true;
+    return false;
+}
+
 /* A model or a slice whose changes nobody looks for would never alarm. */
 static int check_change(struct part *part, const struct config *config,
                         const struct alert_rule *rule)
@@ -215,9 +223,11 @@ static int check_change(struct part *part, const struct config *config,
                            "model %s looks for no changes there: its `changes` "
                            "has no such key in `segments`",
                            rule->model);
-    if (rule->slice[0] && rule->stream && is_feature(model, rule->stream))
+    if (rule->slice[0] && rule->stream && is_feature(model, rule->stream) &&
+        !is_watched_in_slices(&model->changes, rule->stream))
         return part_refuse(part, "change",
-                           "%s is a feature, which is watched in the whole; in a slice metrics are",
+                           "%s is a feature, which is watched in slices only where "
+                           "`changes.segment_features` names it",
                            rule->stream);
     return 0;
 }

@@ -20,6 +20,7 @@
 #include "common/rng.h"
 #include "stats/change_mean.h"
 #include "stats/change_mean_limits.h"
+#include "stats/change_mix.h"
 #include "stats/change_rate.h"
 #include "stats/change_shape.h"
 #include "stats/change_shape_limits.h"
@@ -164,6 +165,33 @@ static double run_of_mean(struct rng *rng, double heavy, double asked)
     return (double)found.run;
 }
 
+/* One of `n` categories: of 1000 the k-th is as frequent as 1 / k, of fewer all are alike. */
+static unsigned category_of(struct rng *rng, double n)
+{
+    return n < 1000 ? (unsigned)rng_below(rng, (uint64_t)n)
+                    : (unsigned)exp(rng_uniform(rng) * log(n));
+}
+
+static unsigned id_of(uint64_t category)
+{
+    category = (category ^ (category >> 31)) * UINT64_C(0xbf58476d1ce4e5b9);
+    return change_mix_place(category ^ (category >> 30));
+}
+
+static double run_of_mix(struct rng *rng, double n, double asked)
+{
+    struct change_mix *mix = NULL;
+    struct change_found found = {0};
+    const uint64_t some = rng_u64(rng);
+    if (change_mix_new(&mix, asked, NULL))
+        abort();
+    for (int alarm = 0; !alarm;)
+        alarm =
+            change_mix_update(mix, 0, id_of(some + category_of(rng, n)), rng_uniform(rng), &found);
+    change_mix_free(mix);
+    return (double)found.run;
+}
+
 static struct kept_row *measure(struct kept_runs *kept, const char *what, double asked, int n,
                                 double (*run)(struct rng *rng, double of, double asked), double of)
 {
@@ -213,6 +241,7 @@ static void measure_all(struct kept_runs *kept, int n)
     static const double asked[] = {2000, 20000, 200000};
     static const double rates[] = {0.5, 0.1, 0.01};
     static const double references[] = {1000, 5000, 20000};
+    static const double categories[] = {2, 10, 1000};
     char what[64];
     printf("| stream | asked | alarms | measured | of what was asked (95%%) |\n");
     printf("|---|---|---|---|---|\n");
@@ -223,6 +252,10 @@ static void measure_all(struct kept_runs *kept, int n)
         }
         measure_runs(kept, "mean of |normal|, learned", asked[a], n, run_of_mean, 0);
         measure_runs(kept, "mean of |Cauchy|, learned", asked[a], n, run_of_mean, 1);
+        for (int i = 0; i < 3; i++) {
+            snprintf(what, sizeof(what), "%.0f categories, learned", categories[i]);
+            measure_runs(kept, what, asked[a], n, run_of_mix, categories[i]);
+        }
         for (int i = 0; i < 3; i++)
             measure_references(kept, asked[a], n, references[i]);
     }

@@ -84,6 +84,33 @@ static bool take_features(struct waiting_events *waiting, const struct watched *
     return true;
 }
 
+/* Even in [0, 1), another for each event. */
+static double even_of(uint64_t hash)
+{
+    return (double)(hash * UINT64_C(0xd6e8feb86659fd93) >> 40) * 0x1p-24;
+}
+
+/* As take_features, in a slice: each has its place already. */
+static bool take_learned(struct waiting_events *waiting, const struct watched *watched,
+                         const struct profile_item *items, size_t n_items, uint64_t hash)
+{
+    for (size_t i = 0; i < n_items; i++) {
+        const struct profile_item *item = &items[i];
+        const struct watched_slot slot = watched_slot(watched, item->slot);
+        const bool number = item->kind == VALUE_NUMBER || item->kind == VALUE_ARRAY;
+        if (slot.values == WATCHED_NONE || item->kind == VALUE_INVALID)
+            continue;
+        if (slot.values == WATCHED_UNASKED)
+            return false;
+        if (number && slot.values == WATCHED_NUMBERS)
+            waiting_add(waiting, slot.stream, tie_of(hash), item->number);
+        else if (!number && slot.values == WATCHED_CATEGORIES)
+            waiting_add(waiting, slot.stream, change_mix_place(item->category),
+                        even_of(hash ^ item->category));
+    }
+    return true;
+}
+
 /* The whole, and where slices are watched those of the event. */
 static uint32_t n_series(const struct fold_target *target)
 {
@@ -115,6 +142,11 @@ static int take_row(struct changing *changing, const struct watched *watched,
         if (watched->outcomes[i].stream->of_outcomes)
             take_metric(waiting, watched->outcomes[i].stream, 0, told->hash);
     if (watched->features && !take_features(waiting, watched, told->items, told->n_items)) {
+        waiting_undo(waiting);
+        return 1;
+    }
+    if (watched->learns_features &&
+        !take_learned(waiting, watched, told->items, told->n_items, told->hash)) {
         waiting_undo(waiting);
         return 1;
     }

@@ -49,7 +49,9 @@ static int fresh(struct watched_stream *stream, double expected, uint64_t refere
                  struct err *err)
 {
     change_stream_finish(&stream->state);
-    if (stream->kind == FEATURE)
+    if (stream->is_mix)
+        return change_stream_mix(&stream->state, expected, err);
+    if (stream->kind == FEATURE && !stream->is_mean)
         return change_stream_feature(&stream->state, expected, reference, stream->feature, err);
     if (stream->is_mean)
         change_stream_mean(&stream->state, expected);
@@ -115,7 +117,7 @@ static int add(struct watched_streams *streams, struct series *series, const cha
 struct wish {
     const char *kind;
     struct view name;
-    bool is_mean;
+    bool is_mean, is_mix;
     const struct reference_feature *feature;
 };
 
@@ -129,13 +131,20 @@ static struct change_reference reference_of(const struct profiling *profiling)
     return out;
 }
 
+static bool is_learned(const struct wish *wish)
+{
+    return wish->is_mean || wish->is_mix;
+}
+
 /* Is its state that of what is wished? */
 static bool fits(const struct watched_stream *stream, const struct wish *wish, double expected,
                  uint64_t reference)
 {
     const struct change_stream *state = &stream->state;
     return state->expected == expected && state->reference == reference &&
-           (wish->kind == FEATURE || (state->method == CHANGE_BY_MEAN) == wish->is_mean);
+           ((wish->kind == FEATURE && !is_learned(wish)) ||
+            ((state->method == CHANGE_BY_MEAN) == wish->is_mean &&
+             (state->method == CHANGE_BY_MIX) == wish->is_mix));
 }
 
 /* The stream as it is to be watched now: as it stands, as it is stored, or from its start. */
@@ -155,9 +164,10 @@ static int stream_of(struct watched_streams *streams, struct watched *watched,
         *out = streams->streams[at];
     struct watched_stream *stream = *out;
     double expected = (double)watched->config->changes.expected_run_time;
-    uint64_t reference = wish->kind == FEATURE ? watched->reference : 0;
+    uint64_t reference = wish->kind == FEATURE && !is_learned(wish) ? watched->reference : 0;
     stream->feature = wish->feature;
     stream->is_mean = wish->is_mean;
+    stream->is_mix = wish->is_mix;
     if (wish->feature)
         stream->reference = reference_of(&watched->series->version->model->profiling);
     if (wish->feature && wish->feature->n_categories == 2)
@@ -274,6 +284,7 @@ static int make(struct watched_streams *streams, struct watched *watched, struct
     watched->config = model->config;
     if (!is_watched(&model->config->changes, model->slices[series->slice]))
         return 0;
+    watched->learns_features = series->slice != 0 && model->config->changes.n_segment_features;
     int rc = add_metrics(streams, watched, err);
     return rc ? rc : add_outcomes(streams, watched, err);
 }
@@ -326,6 +337,40 @@ static enum watched_values values_of(const struct watched_stream *stream)
     return stream->feature->kind == PROFILE_CATEGORICAL ? WATCHED_CATEGORIES : WATCHED_NUMBERS;
 }
 
+static bool is_named_for_slices(const struct config_changes *changes, struct view feature)
+{
+    for (size_t i = 0; i < changes->n_segment_features; i++)
+        if (view_equal(feature, view_of(changes->segment_features[i])))
+            return true;
+    return false;
+}
+
+/* In a slice: what its first value is, number or category, decides. */
+static int ask_learned(struct watched_streams *streams, struct watched *watched,
+                       const struct event *event, const struct profile_item *item, struct err *err)
+{
+    const struct profiling *profiling = &watched->series->version->model->profiling;
+    const bool number = item->kind == VALUE_NUMBER || item->kind == VALUE_ARRAY;
+    int rc = slot_room(watched, item->slot, err);
+    if (rc || watched->slots[item->slot].values != WATCHED_UNASKED || item->kind == VALUE_INVALID)
+        return rc;
+    const struct wish wish = {
+        .kind = FEATURE,
+        .name = name_of(event, item->slot, profiling->features[item->slot].name_id),
+        .is_mean = number,
+        .is_mix = !number};
+    struct watched_stream *stream = NULL;
+    if (wish.name.data && is_named_for_slices(&watched->config->changes, wish.name))
+        rc = stream_of(streams, watched, &wish, &stream, err);
+    if (rc)
+        return rc;
+    watched->slots[item->slot] = (struct watched_slot){.values = WATCHED_NONE};
+    if (stream)
+        watched->slots[item->slot] =
+            (struct watched_slot){stream->number, number ? WATCHED_NUMBERS : WATCHED_CATEGORIES};
+    return 0;
+}
+
 static int ask_feature(struct watched_streams *streams, struct watched *watched, uint32_t slot,
                        const struct event *event, struct err *err)
 {
@@ -352,7 +397,8 @@ int watched_features(struct watched_streams *streams, struct watched *watched,
 {
     int rc = 0;
     for (size_t i = 0; !rc && i < n_items; i++)
-        rc = ask_feature(streams, watched, items[i].slot, event, err);
+        rc = watched->learns_features ? ask_learned(streams, watched, event, &items[i], err)
+                                      : ask_feature(streams, watched, items[i].slot, event, err);
     return rc;
 }
 
@@ -379,6 +425,26 @@ static struct watched_stream *metric_by_name(const struct watched *watched, cons
     return NULL;
 }
 
+/* What was stored says whether it is of numbers or of categories. */
+static int learned_by_name(struct watched_streams *streams, struct watched *watched,
+                           const struct change_key *key, struct watched_stream **out,
+                           struct err *err)
+{
+    AUTO_FREE void *bytes = NULL;
+    size_t n;
+    if (!is_named_for_slices(&watched->config->changes, view_of(key->name)))
+        return 0;
+    int rc = change_detector_read(streams->store, key, &bytes, &n, err);
+    if (rc || !bytes)
+        return rc;
+    const unsigned method = n ? *(const unsigned char *)bytes : CHANGE_NOT_WATCHED;
+    const struct wish wish = {.kind = FEATURE,
+                              .name = view_of(key->name),
+                              .is_mean = method == CHANGE_BY_MEAN,
+                              .is_mix = method == CHANGE_BY_MIX};
+    return is_learned(&wish) ? stream_of(streams, watched, &wish, out, err) : 0;
+}
+
 int watched_by_key(struct watched_streams *streams, struct models *models,
                    const struct change_key *key, struct watched_stream **out, struct err *err)
 {
@@ -397,6 +463,8 @@ int watched_by_key(struct watched_streams *streams, struct models *models,
         *out = metric_by_name(watched, key->name);
         return 0;
     }
+    if (watched->learns_features)
+        return learned_by_name(streams, watched, key, out, err);
     if (!watched->features)
         return 0;
     uint64_t name_id = class_id(key->name, strlen(key->name));

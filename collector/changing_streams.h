@@ -4,7 +4,9 @@
  * Shape    a stream's number is its place in `streams`, for the life of the process. What is
  *          watched of a series (a version, or a slice of it) is made anew when the configuration or
  *          the reference is another one; a stream whose reference or expected run changed starts
- *          anew. Slices have metrics alone, those of the keys in `changes.segments`
+ *          anew. Slices, those of the keys in `changes.segments`, have metrics, and the features that
+ *          `changes.segment_features` names: a slice is not what the model's reference is, so these
+ *          learn from their own stream
  * Owner    watched_streams_finish frees all; store is borrowed; `feature` belongs to the model's
  *          reference
  * Errors   -ENOMEM; what storage gives
@@ -27,7 +29,8 @@ struct watched_stream {
     const char *kind; /* "metric", "feature" */
     char *name;
     uint32_t number;
-    bool is_mean;                            /* a metric of numbers */
+    bool is_mean;                            /* numbers, learned by their ranks */
+    bool is_mix;                             /* categories, learned by their shares */
     bool of_outcomes;                        /* zeros are predictions, ones outcomes */
     bool dirty;                              /* its state differs from the stored one */
     const struct reference_feature *feature; /* NULL: a metric, or not in the reference */
@@ -59,7 +62,8 @@ struct watched {
         struct watched_stream *stream;
     } * outcomes;
     size_t n_outcomes;
-    bool features;              /* are watched at all */
+    bool features;              /* are watched against the reference */
+    bool learns_features;       /* of a slice: those that are named are watched */
     struct watched_slot *slots; /* by slot of the profile */
     size_t n_slots;
 };

@@ -96,6 +96,8 @@ struct config_changes {
     size_t n_metrics;
     const char *const *segments; /* keys whose slices are watched, too */
     size_t n_segments;
+    const char *const *segment_features; /* that are watched in these slices */
+    size_t n_segment_features;
     bool features;
 };
 

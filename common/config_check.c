@@ -169,12 +169,16 @@ static bool has_segment(const struct config_model *model, const char *key)
     return false;
 }
 
+enum {
+    MAX_SEGMENT_FEATURES = 20 /* each is a stream a slice and version */
+};
+
 static void check_changes(struct config_reader *r, const struct yaml_node *node,
                           const struct place *place, const struct config_model *model)
 {
     const struct yaml_node *const given = yaml_member(node, "changes");
     const struct place at = {place, "changes", 0}, metrics = {&at, "metrics", 0},
-                       segments = {&at, "segments", 0};
+                       segments = {&at, "segments", 0}, features = {&at, "segment_features", 0};
     const struct config_changes *changes = &model->changes;
     for (size_t i = 0; i < changes->n_metrics; i++)
         if (changes->metrics[i] && !is_by_event(model, changes->metrics[i]))
@@ -189,6 +193,13 @@ static void check_changes(struct config_reader *r, const struct yaml_node *node,
         if (changes->segments[i] && !has_segment(model, changes->segments[i]))
             config_complain(r, line_of(given, "segments"), &segments,
                             "\"%.100s\" is none of the model's segments", changes->segments[i]);
+    if (changes->n_segment_features > MAX_SEGMENT_FEATURES)
+        config_complain(r, line_of(given, "segment_features"), &features,
+                        "%zu features in each slice, at most %d are watched",
+                        changes->n_segment_features, MAX_SEGMENT_FEATURES);
+    if (changes->n_segment_features && changes->n_segments == 0)
+        config_complain(r, line_of(given, "segment_features"), &features,
+                        "needs `segments`: the keys in whose slices they are watched");
 }
 
 static void check_model(struct config_reader *r, const struct yaml_node *node,

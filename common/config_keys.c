@@ -85,6 +85,8 @@ static const struct key changes_keys[] = {
      .help = "what to watch: `error_rate`, `positive_rate`, `accuracy`, `mae` or the model's own of outcomes (these are the default), `outcome_rate{name=\"x\"}`, `outcome_mean{name=\"x\"}`, `bias`, `brier`, `prediction_mean`, `latency_mean`"},
     {"segments", KEY_TEXTS, ARRAY_AT(config_changes, segments),
      .help = "keys among `segments` in whose slices these metrics are watched, too"},
+    {"segment_features", KEY_TEXTS, ARRAY_AT(config_changes, segment_features),
+     .help = "features, `@score` or `@prediction` that are watched in these slices, too, each against what its stream learned; at most 20"},
     {"features", KEY_BOOL, AT(config_changes, features), .fallback = "true",
      .help = "watch the features that the reference has, `@score` and `@prediction`"},
 };

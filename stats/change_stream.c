@@ -16,15 +16,28 @@ void change_stream_mean(struct change_stream *stream, double expected)
     change_mean_init(&stream->mean, expected);
 }
 
+int change_stream_mix(struct change_stream *stream, double expected, struct err *err)
+{
+    *stream = (struct change_stream){.expected = expected};
+    const int rc = change_mix_new(&stream->mix, expected, err);
+    if (!rc)
+        stream->method = CHANGE_BY_MIX;
+    return rc;
+}
+
 void change_stream_finish(struct change_stream *stream)
 {
     if (stream->method == CHANGE_BY_MEAN)
         change_mean_finish(&stream->mean);
+    if (stream->method != CHANGE_BY_MIX)
+        return;
+    change_mix_free(stream->mix);
+    *stream = (struct change_stream){0};
 }
 
 unsigned change_stream_places(const struct change_stream *stream)
 {
-    static const unsigned places[] = {0, 2, SHAPE_BINS, MEAN_TIES};
+    static const unsigned places[] = {0, 2, SHAPE_BINS, MEAN_TIES, MIX_PLACES};
     return places[stream->method];
 }
 
@@ -72,6 +85,8 @@ const struct change_learned *change_stream_learned(const struct change_stream *s
         learned = &stream->rate.learned;
     else if (stream->method == CHANGE_BY_MEAN)
         learned = &stream->mean.learned;
+    else if (stream->method == CHANGE_BY_MIX)
+        learned = &stream->mix->learned;
     return learned && learned->n ? learned : NULL;
 }
 
@@ -85,6 +100,8 @@ static int update(struct change_stream *stream, int64_t ts_ms, unsigned place, d
         return change_shape_update(&stream->shape, ts_ms, place, value, found);
     case CHANGE_BY_MEAN:
         return change_mean_update(&stream->mean, ts_ms, value, place, found, err);
+    case CHANGE_BY_MIX:
+        return change_mix_update(stream->mix, ts_ms, place, value, found);
     case CHANGE_NOT_WATCHED:
         break;
     }
@@ -115,6 +132,8 @@ void change_stream_save(const struct change_stream *stream, struct buf *out)
         change_shape_save(&stream->shape, out);
     else if (stream->method == CHANGE_BY_MEAN)
         change_mean_save(&stream->mean, out);
+    else if (stream->method == CHANGE_BY_MIX)
+        change_mix_save(stream->mix, out);
 }
 
 int change_stream_load(struct change_stream *stream, struct reader *in, struct err *err)
@@ -124,8 +143,13 @@ int change_stream_load(struct change_stream *stream, struct reader *in, struct e
     stream->reference = reader_u64(in);
     stream->events = reader_varint(in);
     stream->alarms = reader_varint(in);
-    if (reader_failed(in) || method > CHANGE_BY_MEAN)
+    if (reader_failed(in) || method > CHANGE_BY_MIX)
         return err_set(err, ERR_CORRUPT, "change of a stream: the bytes are damaged");
+    if (method == CHANGE_BY_MIX) { /* it is one only with a mixture */
+        const int rc = change_mix_load(&stream->mix, in, err);
+        stream->method = rc ? CHANGE_NOT_WATCHED : CHANGE_BY_MIX;
+        return rc;
+    }
     stream->method = (enum change_method)method;
     if (method == CHANGE_BY_RATE)
         return change_rate_load(&stream->rate, in, err);

@@ -79,6 +79,8 @@ static const char *state_of(const struct change_stream *stream)
         return stream->shape.changed ? changed : watching;
     case CHANGE_BY_MEAN:
         return change_mean_learns(&stream->mean) ? learning : watching;
+    case CHANGE_BY_MIX:
+        return change_mix_learns(stream->mix) ? learning : watching;
     case CHANGE_NOT_WATCHED:
         break;
     }
@@ -104,7 +106,7 @@ static void write_learned(struct buf *out, const struct change_stream *stream)
 static void write_state(const struct changes_page *page, const struct change_key *key,
                         const struct change_stream *stream)
 {
-    static const char *const methods[] = {NULL, "cusum", "cvm", "rank_cusum"};
+    static const char *const methods[] = {NULL, "cusum", "cvm", "rank_cusum", "cvm"};
     struct buf *out = page->out;
     out_open(out, '{');
     out_key_string(out, "stream", key->name);

@@ -148,8 +148,9 @@ static void a_change_in_a_slice_is_looked_for_where_it_is_watched(void **state)
         {"segment: {country: de}, change: any", NULL},
         {"change: income", NULL},
         {"segment: {country: de}, change: income",
-         "alerts[0].change: income is a feature, which is watched in the whole; in a slice metrics "
-         "are"},
+         "alerts[0].change: income is a feature, which is watched in slices only where "
+         "`changes.segment_features` names it"},
+        {"segment: {country: de}, change: age", NULL},
         {"segment: {country: de}, change: \"@score\"", "alerts[0].change: @score is a feature"},
         {"segment: {tier: gold}, change: any",
          "alerts[0].segment: model churn looks for no changes there: its `changes` has no such key "
@@ -162,8 +163,9 @@ static void a_change_in_a_slice_is_looked_for_where_it_is_watched(void **state)
         char yaml[1024];
         int n = snprintf(yaml, sizeof(yaml),
                          "models:\n  - {name: churn, task: binary, segments: [country, tier], "
-                         "features: {income: {type: numeric}}, changes: {expected_run_time: 50000, "
-                         "segments: [country]}}\nalerts: [{name: a, model: churn, %s}]\n",
+                         "features: {income: {type: numeric}, age: {type: numeric}}, "
+                         "changes: {expected_run_time: 50000, segments: [country], "
+                         "segment_features: [age]}}\nalerts: [{name: a, model: churn, %s}]\n",
                          rows[i].rule);
         assert_int_equal(config_parse(&config, "assay.yaml", yaml, (size_t)n, &err), 0);
         assert_int_equal(rule_set_parse(&set, config, &err), rows[i].text ? ERR_DATA : 0);

@@ -56,6 +56,37 @@ static void fill(struct sim_log *log)
     }
 }
 
+/* Income doubles in fr from CHANGES_AT on, and there every third comes by another channel. */
+static const char with_features[] =
+    "models:\n"
+    "  - name: prices\n"
+    "    task: regression\n"
+    "    segments: [country, tier]\n"
+    "    changes: {expected_run_time: 50000, segments: [country], metrics: [error_rate], "
+    "segment_features: [income, channel]}\n";
+
+static void fill_features(struct sim_log *log)
+{
+    struct rng rng = rng_of(19);
+    int at[N_PARTITIONS];
+    for (int i = 0; i < N_PARTITIONS; i++)
+        at[i] = sim_partition(log, "predictions", i);
+    for (int i = 0; i < 2 * N_PREDICTIONS; i++) {
+        const char *country = rng_uniform(&rng) < 0.5 ? "fr" : "de";
+        const bool changed = i >= 2 * CHANGES_AT && country[0] == 'f';
+        const int64_t ts = CREDIT_START + i * INT64_C(5);
+        static const char *const channels[] = {"web", "app", "shop"};
+        const char *channel = channels[rng_below(&rng, 3)];
+        sim_add(log, at[i % N_PARTITIONS], ts,
+                "{\"type\":\"prediction\",\"id\":\"p%d\",\"ts\":%lld,\"model\":\"prices\","
+                "\"version\":\"v1\",\"prediction\":100,\"features\":{\"income\":%.3f,\"age\":%d,"
+                "\"channel\":\"%s\"},\"segment\":{\"country\":\"%s\",\"tier\":\"gold\"}}",
+                i, (long long)ts, rng_exponential(&rng, changed ? 2000 : 1000),
+                changed ? 70 : (int)rng_below(&rng, 50),
+                changed && rng_below(&rng, 3) == 0 ? "phone" : channel, country);
+    }
+}
+
 static const struct sim_options in_order = {
     .seed = 1, .max_batch = 500, .ends = true, .bounded = true};
 
@@ -114,6 +145,61 @@ static void crashes_and_batches_change_no_bit_of_means_and_slices(void **state)
     fill(&log);
     char *expected = changes_found_in(&prices, &in_order, 0);
     assert_non_null(strstr(expected, " country=fr metric mae "));
+    assert_non_null(strstr(expected, "waiting 0"));
+
+    changes_found_always(&prices, expected);
+    free(expected);
+    sim_log_finish(&log);
+}
+
+/* Without any reference: income by the ranks and channel by the shares that the slice learned. */
+static void a_feature_that_changed_in_a_slice_is_found_there_and_says_what_was_learned(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    AUTO(temp) struct temp *temp = temp_new();
+    fill_features(&log);
+    bench_open(&bench, temp, with_features, &log, &in_order);
+    bench_drain(&bench);
+
+    const long long changed = CREDIT_START + 2 * CHANGES_AT * INT64_C(5);
+    static const struct {
+        const char *name, *direction;
+        int learned;
+    } expected[] = {{"income", "up", 4096}, {"channel", "shape", 4096}};
+    for (int i = 0; i < 2; i++) {
+        char sql[500];
+        snprintf(sql, sizeof(sql),
+                 "SELECT count(*) FROM change_points WHERE kind = 'feature' AND name = '%s' AND "
+                 "slice = 'country=fr' AND direction = '%s' AND at_ms > %lld AND at_ms < %lld AND "
+                 "began_ms > %lld AND reference_source = 'learned' AND reference_n = %d AND "
+                 "reference_from_ms < %lld",
+                 expected[i].name, expected[i].direction, changed, changed + 5000, changed - 5000,
+                 expected[i].learned, (long long)CREDIT_START + 100);
+        if (bench_number(&bench, sql) != 1) {
+            char *text = changes_found(&bench, NULL);
+            fail_msg("%s is not found as it should be:\n%.2000s", expected[i].name, text);
+        }
+    }
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_points"), 2);
+    /* age is not named, and without a reference none is watched in the whole */
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_detectors WHERE kind = "
+                                          "'feature'"),
+                     4);
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
+static void crashes_and_batches_change_no_bit_of_features_in_slices(void **state)
+{
+    (void)state;
+    struct sim_log log = {0};
+    const struct changes_log prices = {&log, with_features, NULL, NULL};
+    fill_features(&log);
+    char *expected = changes_found_in(&prices, &in_order, 0);
+    assert_non_null(strstr(expected, " country=fr feature income "));
+    assert_non_null(strstr(expected, " country=de feature channel "));
     assert_non_null(strstr(expected, "waiting 0"));
 
     changes_found_always(&prices, expected);
@@ -231,6 +317,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mean_that_changed_is_found_in_the_slice_where_it_did),
         cmocka_unit_test(crashes_and_batches_change_no_bit_of_means_and_slices),
+        cmocka_unit_test(
+            a_feature_that_changed_in_a_slice_is_found_there_and_says_what_was_learned),
+        cmocka_unit_test(crashes_and_batches_change_no_bit_of_features_in_slices),
         cmocka_unit_test(what_waited_in_a_form_of_before_is_still_read),
         cmocka_unit_test(what_waited_for_a_stream_that_is_watched_otherwise_now_is_left_out),
         cmocka_unit_test(every_metric_that_is_watched_may_be_configured_for_its_tasks_alone),

@@ -207,3 +207,78 @@ def an_error_that_grows_in_one_slice_is_told_of_that_slice(story):
     equal([(alert["rule"], alert["segment"]) for alert in alerts], [("changed-fr", "country=fr")])
     assert alerts[0]["data"]["summary"].startswith("credit country=fr: mae in country:fr of version v3 changed at about "), alerts
     assert alerts[0]["data"]["cause"].startswith("mae in country:fr of version v3 rose from "), alerts
+
+
+def _shop(i, at, rng, changed):
+    """From `changed` on income doubles in fr, and half of its loans come by phone."""
+    country = "fr" if i % 2 else "de"
+    moved = changed and country == "fr"
+    features = {"income": round(rng.expovariate(1 / (2000 if moved else 1000)), 2), "age": rng.randint(20, 60),
+                "channel": "phone" if moved and rng.random() < 0.5 else rng.choice(["web", "app", "shop"])}
+    return prediction(f"p{i}", at, prediction=1, features=features, segment={"country": country})
+
+
+def a_feature_that_changes_in_one_slice_is_told_of_that_slice(story):
+    """Live, with a kill, and in a replay: the same, each with what its stream had learned; no reference is needed."""
+    rng = random.Random(12)
+    kafka = story.kafka()
+    times = range(START, START + 24000 * 10, 10)
+    changed = times[20000]
+    events = [_shop(i, at, rng, at >= changed) for i, at in enumerate(times)]
+    events += [prediction(f"end{i}", times[-1] + 5 * SECOND, prediction=1, segment={"country": "de"}) for i in range(60)]
+    model = {
+        "name": "credit", "task": "binary", "positive": 1, "segments": ["country"],
+        "changes": {"expected_run_time": 50000, "metrics": ["error_rate"], "segments": ["country"],
+                    "segment_features": ["income", "channel"]},
+    }
+    rules = [
+        {"name": f"{stream}-{country}", "model": "credit", "segment": {"country": country}, "change": stream, "window": "1h"}
+        for country in ["de", "fr"] for stream in ["income", "channel"]
+    ]
+    topics = story.topics(kafka, events, 3)
+    live = configuration(kafka.brokers, list(topics), story.topic("group"), {"properties": QUICK})
+    daemon = story.daemon({**live, "models": [model], "alerts": rules}).start()
+    wait_a_moment(0.5)
+    daemon.kill9()
+    daemon.start()
+    file = story.path("shop.jsonl")
+    write_jsonl(file, events)
+    offline = Offline(story.replay("shop", configuration(models=[model], alerts=rules), [file]))
+    expected = offline.query("changes", "--model", "credit", "--limit", "1000")["items"]
+    wait_until(lambda: daemon.get("/api/v1/models/credit/changes?limit=1000")["items"] == expected, 90, f"what a replay finds: {expected}")
+
+    found = {item["stream"]: item for item in expected}
+    equal((len(expected), sorted(found)), (2, ["channel", "income"]), expected)
+    equal({(item["segment"], item["kind"]) for item in expected}, {("country:fr", "feature")})
+    equal((found["income"]["direction"], found["channel"]["direction"]), ("up", "shape"))
+    assert abs(found["income"]["before"] - 1000) < 50 and found["income"]["after"] > 1400, found
+    for item in expected:
+        assert changed - 5 * SECOND < item["began"] <= item["at"] < changed + 20 * SECOND, item
+        reference = item["reference"]
+        equal((reference["id"], reference["source"], reference["n"], reference["from"]), (None, "learned", 4096, START + 10))
+    streams = daemon.get("/api/v1/models/credit/changes?segment=country:*")["streams"]
+    equal([(s["stream"], s["segment"], s["method"], s["reference"]) for s in streams if s["kind"] == "feature"],
+          [(name, f"country:{country}", method, None) for country in ["de", "fr"] for name, method in [("channel", "cvm"), ("income", "rank_cusum")]])
+
+    def firing():
+        items = daemon.get("/api/v1/alerts/history?limit=100")["items"]
+        return {item["data"]["name"]: item["data"] for item in items if item["event"] == "firing"}
+
+    wait_until(lambda: len(firing()) == 2, 20, "both alarms")
+    equal(sorted(firing()), ["channel-fr", "income-fr"])
+    equal(firing()["income-fr"]["reference"], found["income"]["reference"])
+    assert firing()["income-fr"]["cause"].startswith(("income in country:fr of version v3 rose from 1", "the distribution of channel in country:fr")), firing()
+
+
+def features_in_slices_are_checked(story):
+    daemon = story.daemon(configuration(models=[{"name": "credit", "task": "binary"}]))
+    for changes, words in [
+        ({"expected_run_time": 50000, "segment_features": ["income"]}, "models[0].changes.segment_features: needs `segments`"),
+        ({"expected_run_time": 50000, "segments": ["country"], "segment_features": [f"f{i}" for i in range(21)]},
+         "models[0].changes.segment_features: 21 features in each slice, at most 20 are watched"),
+    ]:
+        daemon.settings["models"][0].update(segments=["country"], changes=changes)
+        daemon.write_configuration()
+        code, _, message = run_program("check", "assay.yaml", cwd=daemon.folder)
+        equal(code, 65, message)
+        assert words in message, message
