@@ -91,8 +91,8 @@ static double least_of(const struct walk *walk, int row)
 {
     if (!walk->bridge)
         return LEAST_ROW;
-    double left = BRIDGE_STEPS * fmax(1 - walk->so_far, 1e-3);
-    return LEAST_JOINT * fmin(exp(row * row / (2 * left)), 1 / LEAST_JOINT);
+    double left = BRIDGE_STEPS * fmax(1 - walk->so_far, 1e-3), by = row * row / (2 * left);
+    return by > 33 ? 1 : LEAST_JOINT * fmin(exp(by), 1 / LEAST_JOINT);
 }
 
 /* Every way into the row: how probable each is. */
@@ -112,6 +112,13 @@ static void ways_into(struct law_ways *ways, const struct walk *walk, const stru
     }
 }
 
+/* The row is led to as the one below it is: neither 0 nor the outermost row is near. */
+static bool as_below(const struct walk *walk, const struct counts *step, int row)
+{
+    const int first = (int)step->first, last = first + step->n_values - 1;
+    return row - 1 > last && row - first < walk->n_rows;
+}
+
 /* The scaled gap at the group's end. */
 static double gap_of(const struct walk *walk, int row, double reference)
 {
@@ -124,6 +131,8 @@ static double gap_of(const struct walk *walk, int row, double reference)
 static double mean_distance(double gap, double variance)
 {
     double by = gap * gap / (2 * variance);
+    if (by > 40) /* nothing is left of the rest */
+        return fabs(gap);
     return fabs(gap) * erf(sqrt(by)) + sqrt(variance * M_2_PI) * exp(-by);
 }
 
@@ -142,7 +151,8 @@ static void pass(const struct law_rows *from, struct law_rows *into, const struc
     for (int row = low; row <= high; row++) {
         double gap = gap_of(walk, row, reference);
         double area = mean_distance(gap, share / 4) * q->steps[group], least = least_of(walk, row);
-        ways_into(&ways, walk, &step, row);
+        if (row == low || !as_below(walk, &step, row))
+            ways_into(&ways, walk, &step, row);
         law_rows_pass_moved(into, from, &ways, row, area / points, least);
     }
 }

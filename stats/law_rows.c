@@ -1,7 +1,7 @@
 /*
- * A row has BLOCK zeros before and behind it, so that a block of points, which is summed in
+ * A row's points have BLOCK zeros before and behind them, so that a block, which is summed in
  * registers over all that goes into it, may be read from any place of a row without a look at its
- * ends.
+ * ends. What is farther off them holds what was there before.
  */
 #include "stats/law_rows.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    BLOCK = 32,
+    BLOCK = 64,
     STRIDE = LAW_POINTS + BLOCK,
     EIGHT = 8
 };
@@ -20,6 +20,7 @@ enum {
 #define INLINE inline __attribute__((always_inline)) /* into what is made for a processor */
 
 typedef float eight __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float sixteen __attribute__((vector_size(64), aligned(4), may_alias));
 
 int law_rows_new(struct law_rows **out, int n_rows)
 {
@@ -28,7 +29,7 @@ int law_rows_new(struct law_rows **out, int n_rows)
         return -ENOMEM;
     rows->n_rows = n_rows;
     rows->rows = calloc((size_t)n_rows, sizeof(*rows->rows));
-    rows->points = calloc((size_t)n_rows * STRIDE + BLOCK, sizeof(*rows->points));
+    rows->points = malloc(((size_t)n_rows * STRIDE + BLOCK) * sizeof(*rows->points));
     if (!rows->rows || !rows->points)
         return -ENOMEM;
     *out = rows;
@@ -50,28 +51,34 @@ static float *row_at(const struct law_rows *rows, int row)
     return rows->points + (size_t)row * STRIDE + BLOCK;
 }
 
-const float *law_rows_at(const struct law_rows *rows, int row)
+const float *law_rows_at(struct law_rows *rows, int row)
 {
-    return row_at(rows, row);
-}
-
-static void clear_row(struct law_rows *rows, int row)
-{
-    struct law_row *here = &rows->rows[row];
-    memset(row_at(rows, row) + here->begin, 0, (size_t)(here->end - here->begin) * sizeof(float));
-    here->begin = here->end = 0;
+    const struct law_row *here = &rows->rows[row];
+    float *points = row_at(rows, row);
+    memset(points, 0, (size_t)here->begin * sizeof(*points));
+    memset(points + here->end, 0, (size_t)(LAW_POINTS - here->end) * sizeof(*points));
+    return points;
 }
 
 void law_rows_clear(struct law_rows *rows)
 {
-    for (int row = 0; row < rows->n_rows; row++)
-        clear_row(rows, row);
+    memset(rows->rows, 0, (size_t)rows->n_rows * sizeof(*rows->rows));
+}
+
+/* What a row has around it: BLOCK zeros. */
+static INLINE void set_zeros(float *points)
+{
+    for (int i = 0; i < BLOCK; i += EIGHT)
+        *(eight *)(points + i) = (eight){0};
 }
 
 void law_rows_start(struct law_rows *rows, int row)
 {
+    float *points = row_at(rows, row);
     law_rows_clear(rows);
-    row_at(rows, row)[0] = 1;
+    set_zeros(points - BLOCK);
+    set_zeros(points + 1);
+    points[0] = 1;
     rows->rows[row] = (struct law_row){.end = 1, .sum = 1};
 }
 
@@ -83,7 +90,7 @@ struct sum {
     int begin, end;
 };
 
-static void range_of(struct sum *sum, const struct law_source *sources, int n)
+static INLINE void range_of(struct sum *sum, const struct law_source *sources, int n)
 {
     sum->begin = n ? 2 * LAW_POINTS : 0;
     sum->end = 0;
@@ -94,30 +101,56 @@ static void range_of(struct sum *sum, const struct law_source *sources, int n)
     }
 }
 
-/*
- * Each point's sum is the same to the bit, however many of them a processor takes at once. What a
- * source does not reach is read from the zeros around it: a look whether it does costs more.
- */
-static INLINE void add_blocks(struct sum *sum, const struct law_source *sources, int n)
+/* Where a block that begins at the sum's point `at` begins in the source, or the zeros around it. */
+static INLINE const float *block_of(const struct law_source *source, int at)
 {
-    for (int at = sum->begin; at < sum->end; at += BLOCK) {
-        eight a = {0}, b = a, c = a, d = a;
-        for (int s = 0; s < n; s++) {
-            int first = at - sources[s].shift, least = sources[s].begin - BLOCK;
-            first = first < least ? least : first;
-            first = first > sources[s].end ? sources[s].end : first;
-            const eight *points = (const eight *)(sources[s].points + first);
-            a += sources[s].p * points[0];
-            b += sources[s].p * points[1];
-            c += sources[s].p * points[2];
-            d += sources[s].p * points[3];
-        }
-        eight *into = (eight *)(sum->points + at);
-        into[0] = a;
-        into[1] = b;
-        into[2] = c;
-        into[3] = d;
+    int first = at - source->shift, least = source->begin - BLOCK;
+    first = first < least ? least : first;
+    return source->points + (first > source->end ? source->end : first);
+}
+
+/*
+ * A block of four vectors. Each point's sum is the same to the bit, however many of them a processor
+ * takes at once. What a source does not reach is read from the zeros around it: a look whether it
+ * does costs more.
+ */
+/* clang-format off */
+#define DEFINE_ADD_BLOCK(type)                                                                   \
+    static INLINE void add_block_by_##type(struct sum *sum, int at,                              \
+                                           const struct law_source *sources, int n)              \
+    {                                                                                            \
+        type a = {0}, b = a, c = a, d = a;                                                       \
+        for (int s = 0; s < n; s++) {                                                            \
+            const type *points = (const type *)block_of(&sources[s], at);                        \
+            a += sources[s].p * points[0];                                                       \
+            b += sources[s].p * points[1];                                                       \
+            c += sources[s].p * points[2];                                                       \
+            d += sources[s].p * points[3];                                                       \
+        }                                                                                        \
+        type *into = (type *)(sum->points + at);                                                 \
+        into[0] = a;                                                                             \
+        into[1] = b;                                                                             \
+        into[2] = c;                                                                             \
+        into[3] = d;                                                                             \
     }
+/* clang-format on */
+DEFINE_ADD_BLOCK(eight)
+DEFINE_ADD_BLOCK(sixteen)
+
+/* How many points a processor takes at once. */
+enum at_once {
+    BY_EIGHT,
+    BY_SIXTEEN
+};
+
+static INLINE void add_blocks(struct sum *sum, const struct law_source *sources, int n,
+                              enum at_once at_once)
+{
+    int at = sum->begin;
+    for (; at_once == BY_SIXTEEN && at + 4 * EIGHT < sum->end; at += 4 * 2 * EIGHT)
+        add_block_by_sixteen(sum, at, sources, n);
+    for (; at < sum->end; at += 4 * EIGHT)
+        add_block_by_eight(sum, at, sources, n);
 }
 
 static INLINE bool all_below(const float *points, float least)
@@ -155,29 +188,28 @@ static INLINE void gather(struct sum *sum)
     sum->end = LAW_POINTS;
 }
 
-static INLINE float total_of(const struct sum *sum)
-{
-    float total = 0;
-    for (int i = sum->begin; i < sum->end; i += EIGHT) {
-        const eight *s = (const eight *)(sum->points + i);
-        total += (((*s)[0] + (*s)[4]) + ((*s)[1] + (*s)[5])) +
-                 (((*s)[2] + (*s)[6]) + ((*s)[3] + (*s)[7]));
-    }
-    return total;
-}
-
+/* Takes the points by eights, the last of them with zeros. */
 static INLINE void put(struct law_rows *rows, int row, struct sum *sum, float least)
 {
     struct law_row *here = &rows->rows[row];
     gather(sum);
     narrow(sum, least);
-    clear_row(rows, row);
+    *here = (struct law_row){0};
     if (sum->begin >= sum->end)
         return;
-    const size_t n = (size_t)(sum->end - sum->begin);
-    memset(sum->points + sum->end, 0, EIGHT * sizeof(sum->points[0]));
-    memcpy(row_at(rows, row) + sum->begin, sum->points + sum->begin, n * sizeof(sum->points[0]));
-    *here = (struct law_row){sum->begin, sum->end, total_of(sum)};
+    *(eight *)(sum->points + sum->end) = (eight){0};
+    eight total = {0};
+    float *points = row_at(rows, row);
+    set_zeros(points + sum->begin - BLOCK);
+    for (int i = sum->begin; i < sum->end; i += EIGHT) {
+        const eight some = *(const eight *)(sum->points + i);
+        *(eight *)(points + i) = some;
+        total += some;
+    }
+    set_zeros(points + sum->end);
+    *here = (struct law_row){sum->begin, sum->end,
+                             ((total[0] + total[4]) + (total[1] + total[5])) +
+                                 ((total[2] + total[6]) + (total[3] + total[7]))};
 }
 
 /* The two parts of something that is moved by a share of a point. */
@@ -200,23 +232,24 @@ struct making {
     double shift;
 };
 
-static INLINE void make_row(struct law_rows *rows, int row, const struct making *how)
+static INLINE void make_row(struct law_rows *rows, int row, const struct making *how,
+                            enum at_once at_once)
 {
     struct sum sum, moved;
     range_of(&sum, how->sources, how->n);
-    add_blocks(&sum, how->sources, how->n);
+    add_blocks(&sum, how->sources, how->n, at_once);
     if (!how->moved) {
         put(rows, row, &sum, how->least);
         return;
     }
-    memset(sum.points + sum.begin - BLOCK, 0, BLOCK * sizeof(sum.points[0]));
-    memset(sum.points + sum.end, 0, BLOCK * sizeof(sum.points[0]));
+    set_zeros(sum.points + sum.begin - BLOCK);
+    set_zeros(sum.points + sum.end);
     const struct law_source whole = {
         .points = sum.points, .begin = sum.begin, .end = sum.end, .p = 1};
     struct law_source parts[2];
     split(parts, &whole, how->shift);
     range_of(&moved, parts, 2);
-    add_blocks(&moved, parts, 2);
+    add_blocks(&moved, parts, 2, at_once);
     put(rows, row, &moved, how->least);
 }
 
@@ -224,7 +257,13 @@ static INLINE void make_row(struct law_rows *rows, int row, const struct making 
 __attribute__((target("avx2"))) static void make_row_avx2(struct law_rows *rows, int row,
                                                           const struct making *how)
 {
-    make_row(rows, row, how);
+    make_row(rows, row, how, BY_EIGHT);
+}
+
+__attribute__((target("avx512f"))) static void make_row_avx512(struct law_rows *rows, int row,
+                                                               const struct making *how)
+{
+    make_row(rows, row, how, BY_SIXTEEN);
 }
 #endif
 
@@ -232,12 +271,16 @@ static void make(struct law_rows *rows, int row, const struct making *how)
 {
     rows->n_sources = 0;
 #ifdef __x86_64__
+    if (__builtin_cpu_supports("avx512f")) {
+        make_row_avx512(rows, row, how);
+        return;
+    }
     if (__builtin_cpu_supports("avx2")) {
         make_row_avx2(rows, row, how);
         return;
     }
 #endif
-    make_row(rows, row, how);
+    make_row(rows, row, how, BY_EIGHT);
 }
 
 void law_rows_set(struct law_rows *rows, int row)
@@ -250,7 +293,7 @@ void law_rows_set(struct law_rows *rows, int row)
 static int ways_into(struct law_source *out, const struct law_rows *from,
                      const struct law_ways *ways, int row, float least)
 {
-    const float *points = law_rows_at(from, 0);
+    const float *points = row_at(from, 0);
     int n = 0;
     for (int k = 0; k < ways->n && ways->first + k <= row; k++) {
         const int at = row - ways->first - k;
@@ -289,7 +332,7 @@ static void add_source(struct law_rows *rows, const struct law_source *source)
 
 static struct law_source source_of(const struct law_rows *from, int row, double p)
 {
-    return (struct law_source){.points = law_rows_at(from, row),
+    return (struct law_source){.points = row_at(from, row),
                                .begin = from->rows[row].begin,
                                .end = from->rows[row].end,
                                .p = (float)p};
@@ -305,7 +348,7 @@ void law_rows_add_split(struct law_rows *rows, const struct law_rows *from, int 
     add_source(rows, &parts[1]);
 }
 
-void law_rows_survival(const struct law_rows *rows, int row, enum row_reading reading,
+void law_rows_survival(struct law_rows *rows, int row, enum row_reading reading,
                        struct drift_law *out)
 {
     const float *points = law_rows_at(rows, row);

@@ -53,7 +53,7 @@ int law_rows_new(struct law_rows **out, int n_rows);
 void law_rows_free(struct law_rows *rows);
 DEFINE_FREEP(law_rows)
 
-const float *law_rows_at(const struct law_rows *rows, int row); /* LAW_POINTS of them */
+const float *law_rows_at(struct law_rows *rows, int row); /* LAW_POINTS of them */
 
 void law_rows_clear(struct law_rows *rows);
 void law_rows_start(struct law_rows *rows, int row); /* certainly there, with sum 0 */
@@ -80,5 +80,5 @@ enum row_reading {
     ROW_SMOOTH,
     ROW_LUMPS
 };
-void law_rows_survival(const struct law_rows *rows, int row, enum row_reading reading,
+void law_rows_survival(struct law_rows *rows, int row, enum row_reading reading,
                        struct drift_law *out);

@@ -165,6 +165,49 @@ static void what_is_too_little_for_its_row_is_left_out(void **state)
     assert_int_equal(from->rows[0].end, 0);
 }
 
+/* What the memory held before is not read, and a sum is the same to the bit however it is made. */
+static void wide_rows_are_summed_point_by_point(void **state)
+{
+    (void)state;
+    enum {
+        ROWS = 60,
+        COUNTS = 20
+    };
+    struct law_rows *here, *next;
+    struct law_ways ways = {.n = COUNTS};
+    float *dirty = malloc(ROWS * (LAW_POINTS + 64) * sizeof(*dirty));
+    assert_non_null(dirty);
+    for (int i = 0; i < ROWS * (LAW_POINTS + 64); i++)
+        dirty[i] = NAN;
+    free(dirty);
+    make(&here, ROWS);
+    make(&next, ROWS);
+    for (int k = 0; k < COUNTS; k++) {
+        ways.p[k] = 1.0F / (float)(3 + k);
+        ways.shifts[k] = (7 * k) % 31;
+    }
+    law_rows_start(here, 0);
+    for (int pass = 0; pass < 3; pass++) {
+        law_rows_clear(next);
+        for (int row = 0; row < ROWS; row++)
+            law_rows_pass(next, here, &ways, row, 0);
+        for (int row = 0; row < ROWS; row++) {
+            float sums[LAW_POINTS] = {0};
+            for (int k = 0; k < COUNTS && k <= row; k++) {
+                const float *from = law_rows_at(here, row - k);
+                for (int i = ways.shifts[k]; i < LAW_POINTS; i++)
+                    sums[i] += ways.p[k] * from[i - ways.shifts[k]];
+            }
+            assert_memory_equal(law_rows_at(next, row), sums, sizeof(sums));
+        }
+        struct law_rows *swap = here;
+        here = next;
+        next = swap;
+    }
+    law_rows_free(here);
+    law_rows_free(next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_row_is_made_of_those_that_counts_lead_from),
         cmocka_unit_test(what_is_too_little_for_its_row_is_left_out),
         cmocka_unit_test(sums_of_many_steps_have_the_law_of_their_number),
+        cmocka_unit_test(wide_rows_are_summed_point_by_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
