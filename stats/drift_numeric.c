@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "stats/four.h"
 #include "stats/kolmogorov.h"
 
 struct pair {
@@ -50,20 +51,36 @@ static void bin_reference(const struct reference_feature *reference, const uint8
         bins[bin_of_cell[i]].reference += reference->grid_counts[i];
 }
 
-/* Both sides on the same cells. Neighbours share a bin, so that sums run in registers. */
-static void bin_counts(const struct reference_feature *reference, const struct numbers *window,
-                       const uint8_t *bin_of_cell, struct drift_bin *bins)
+/* Events below each cell of the grid, and at its end all of them, on both sides. */
+struct cumulated {
+    double reference[GRID_MAX_CELLS + 2], window[GRID_MAX_CELLS + 2];
+};
+
+static void cumulate(struct cumulated *out, const struct reference_feature *reference,
+                     const struct numbers *window)
 {
-    uint32_t n = reference->grid->n_cuts + 1;
-    for (uint32_t i = 0; i < n;) {
-        uint8_t bin = bin_of_cell[i];
-        double known = 0, here = 0;
-        for (; i < n && bin_of_cell[i] == bin; i++) {
-            known += reference->grid_counts[i];
-            here += numbers_count(window, i);
-        }
-        bins[bin].reference += known;
-        bins[bin].window += here;
+    const uint32_t n = reference->grid->n_cuts + 1;
+    double known = 0, here = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        out->reference[i] = known;
+        out->window[i] = here;
+        known += reference->grid_counts[i];
+        here += numbers_count(window, i);
+    }
+    out->reference[n] = known;
+    out->window[n] = here;
+}
+
+/* Both sides on the same cells. Neighbours share a bin; counts are whole, so that nothing is rounded. */
+static void bin_counts(const struct cumulated *below, uint32_t n_cells, const uint8_t *bin_of_cell,
+                       struct drift_bin *bins)
+{
+    for (uint32_t i = 0, end; i < n_cells; i = end) {
+        const uint8_t bin = bin_of_cell[i];
+        for (end = i + 1; end < n_cells && bin_of_cell[end] == bin;)
+            end++;
+        bins[bin].reference += below->reference[end] - below->reference[i];
+        bins[bin].window += below->window[end] - below->window[i];
     }
 }
 
@@ -143,14 +160,15 @@ static double psi_bound(const struct open_bins *open, double n_reference, double
     return fmax(below, above);
 }
 
+/* `below`: of a window on the reference's grid, else NULL. */
 static void by_bins(const struct drift_numeric_input *in, const struct cell *cells, size_t n_cells,
-                    bool on_grid, struct drift_numeric *out)
+                    const struct cumulated *below, struct drift_numeric *out)
 {
     const struct reference_feature *ref = in->reference;
     double n_ref = (double)ref->valid, n = (double)out->n;
     struct open_bins open = {.n = ref->grid->n_deciles + 1};
-    if (on_grid) {
-        bin_counts(ref, in->window, ref->grid->decile_bin, open.bins);
+    if (below) {
+        bin_counts(below, ref->grid->n_cuts + 1, ref->grid->decile_bin, open.bins);
     } else {
         bin_reference(ref, ref->grid->decile_bin, open.bins);
         bin_cells(&open, ref->grid, decile_bin, cells, n_cells);
@@ -159,8 +177,8 @@ static void by_bins(const struct drift_numeric_input *in, const struct cell *cel
     out->psi = drift_defined(drift_psi(open.bins, open.n, n_ref, n), bound);
 
     open = (struct open_bins){.n = ref->grid->n_doane + 1};
-    if (on_grid) {
-        bin_counts(ref, in->window, ref->grid->doane_bin, open.bins);
+    if (below) {
+        bin_counts(below, ref->grid->n_cuts + 1, ref->grid->doane_bin, open.bins);
     } else {
         bin_reference(ref, ref->grid->doane_bin, open.bins);
         bin_cells(&open, ref->grid, doane_bin, cells, n_cells);
@@ -175,13 +193,24 @@ static void by_bins(const struct drift_numeric_input *in, const struct cell *cel
 /* --- on the reference's grid --- */
 
 /* Of two numbers: fmax, which also knows NaN, is a call for each of a window's 640 cells. */
-static double larger(double a, double b)
+FOUR_INLINE double larger(double a, double b)
 {
     return a > b ? a : b;
 }
 
+/* How many events there are, and what one of them is of all. */
+struct sizes {
+    double reference, window;
+    double per_reference, per_window, per_both;
+};
+
+static struct sizes sizes_of(double reference, double window)
+{
+    return (struct sizes){reference, window, 1 / reference, 1 / window, 1 / (reference * window)};
+}
+
 /* The area between F and G over one cell; a: F - G at its start, e: at its end. */
-static struct pair area_of(double a, double e, double f, double g, double width, double area)
+FOUR_INLINE struct pair area_of(double a, double e, double f, double g, double width, double area)
 {
     if ((a >= 0 && e >= 0) || (a <= 0 && e <= 0)) {
         /* the window is taken to lie in the cell as the reference does, or evenly */
@@ -206,37 +235,141 @@ static struct pair beyond(const struct cell *cells, size_t n, double end, double
     return out;
 }
 
+/*
+ * The gap between F and G at a cell's end is the difference of two whole numbers, known × n - here × m,
+ * so that where they meet it is 0, not what rounding left: whether they cross in a cell goes by its sign.
+ */
+
+/* What a walk over the grid's cells finds. */
+struct walked {
+    double ks, most; /* largest gap at the cells' ends; … that there could be inside them */
+    struct pair area;
+};
+
+FOUR_INLINE four of_both(four a, four b)
+{
+    const four_signs larger_a = a > b;
+    return four_choose(larger_a, a, b);
+}
+
+FOUR_INLINE four without_sign(four x)
+{
+    return of_both(x, -x);
+}
+
+/* Four cells with cuts on both sides: as area_of. */
+FOUR_INLINE void add_areas(four *value, four *bound, four a, four e, four f, four g, four width,
+                           four area)
+{
+    const four_signs both = ((a >= 0) & (e >= 0)) | ((a <= 0) & (e <= 0)), some = f > 0;
+    const four by = 1.0 / four_choose(some, f, four_of(1)), half = width / 2;
+    const four inside = four_choose(some, (1 - g * by) * area, -g * half);
+    const four mean_from_end = four_choose(some, area * by, half);
+    const four far = of_both(mean_from_end, width - mean_from_end);
+    const four ends = without_sign(a) + without_sign(e);
+    const four crossing = width * (a * a + e * e) / (2 * four_choose(both, four_of(1), ends));
+    *value += four_choose(both, without_sign(a * width + inside), crossing);
+    *bound += four_choose(both, g * far, (f + g) * half);
+}
+
+/*
+ * One cell, or the first and the last, which have a cut on one side only. Inlined, as no vector
+ * may be left in the registers that a call to what is not made for AVX2 would be slowed down by.
+ */
+FOUR_INLINE void walk_one(struct walked *out, const struct reference_feature *ref,
+                          const struct cumulated *below, uint32_t i, const struct sizes *of)
+{
+    const struct grid *grid = ref->grid;
+    const double *known = below->reference + i, *here = below->window + i;
+    const double a = (known[0] * of->window - here[0] * of->reference) * of->per_both;
+    const double e = (known[1] * of->window - here[1] * of->reference) * of->per_both;
+    const double f = ref->grid_counts[i] * of->per_reference;
+    const double g = (here[1] - here[0]) * of->per_window;
+    out->ks = larger(out->ks, fabs(e));
+    if (!grid->one_value[i])
+        out->most = larger(out->most, larger(fabs(a + f), fabs(a - g)));
+    if (i == 0 || i >= grid->n_cuts)
+        return;
+    const struct pair area =
+        area_of(a, e, f, g, grid->cuts[i] - grid->cuts[i - 1], ref->grid_areas[i]);
+    out->area.value += area.value;
+    out->area.bound += area.bound;
+}
+
+FOUR_INLINE void walk_by(struct walked *out, const struct reference_feature *ref,
+                         const struct cumulated *below, const struct sizes *of)
+{
+    const struct grid *grid = ref->grid;
+    four ks = {0}, most = {0}, value = {0}, bound = {0};
+    uint32_t i = 1;
+    *out = (struct walked){0};
+    walk_one(out, ref, below, 0, of);
+    for (; i + LANES <= grid->n_cuts; i += LANES) {
+        const four known = four_read(below->reference + i), here = four_read(below->window + i);
+        const four known_next = four_read(below->reference + i + 1),
+                   here_next = four_read(below->window + i + 1);
+        const four a = (known * of->window - here * of->reference) * of->per_both;
+        const four e = (known_next * of->window - here_next * of->reference) * of->per_both;
+        const four f = (known_next - known) * of->per_reference,
+                   g = (here_next - here) * of->per_window;
+        const four inside = of_both(without_sign(a + f), without_sign(a - g));
+        four_signs several;
+        for (int lane = 0; lane < LANES; lane++)
+            several[lane] = grid->one_value[i + (uint32_t)lane] ? 0 : -1;
+        ks = of_both(ks, without_sign(e));
+        most = of_both(most, four_choose(several, inside, four_of(0)));
+        add_areas(&value, &bound, a, e, f, g,
+                  four_read(grid->cuts + i) - four_read(grid->cuts + i - 1),
+                  four_read(ref->grid_areas + i));
+    }
+    for (int lane = 0; lane < LANES; lane++) {
+        out->ks = larger(out->ks, ks[lane]);
+        out->most = larger(out->most, most[lane]);
+    }
+    out->area = (struct pair){four_sum(value), four_sum(bound)};
+    for (; i <= grid->n_cuts; i++)
+        walk_one(out, ref, below, i, of);
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static void walk_avx2(struct walked *out,
+                                                      const struct reference_feature *ref,
+                                                      const struct cumulated *below,
+                                                      const struct sizes *of)
+{
+    walk_by(out, ref, below, of);
+}
+#endif
+
+static void walk(struct walked *out, const struct reference_feature *ref,
+                 const struct cumulated *below, const struct sizes *of)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2")) {
+        walk_avx2(out, ref, below, of);
+        return;
+    }
+#endif
+    walk_by(out, ref, below, of);
+}
+
 /* `ends`: the window's events beyond the grid, n_low of them below it. */
-static void on_own_grid(const struct drift_numeric_input *in, const struct cell *ends, size_t n_low,
-                        size_t n_ends, struct drift_numeric *out)
+static void on_own_grid(const struct drift_numeric_input *in, const struct cumulated *below,
+                        const struct cell *ends, size_t n_low, size_t n_ends,
+                        struct drift_numeric *out)
 {
     const struct reference_feature *ref = in->reference;
     const struct grid *grid = ref->grid;
-    double n_ref = (double)ref->valid, n = (double)out->n;
-    double f0 = 0, g0 = 0, ks = 0, most = 0;
-    struct pair w = {0, 0};
-    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
-        double f = ref->grid_counts[i] / n_ref, g = numbers_count(in->window, i) / n;
-        double a = f0 - g0, e = a + f - g;
-        ks = larger(ks, fabs(e));
-        if (!grid->one_value[i])
-            most = larger(most, larger(fabs(a + f), fabs(a - g)));
-        if (i > 0 && i < grid->n_cuts) {
-            double width = grid->cuts[i] - grid->cuts[i - 1];
-            struct pair area = area_of(a, e, f, g, width, ref->grid_areas[i]);
-            w.value += area.value;
-            w.bound += area.bound;
-        }
-        f0 += f;
-        g0 += g;
-    }
-    out->ks = drift_defined(ks, fmax(most - ks, 0));
+    const double n = (double)out->n;
+    struct walked walked;
+    const struct sizes sizes = sizes_of((double)ref->valid, n);
+    walk(&walked, ref, below, &sizes);
+    out->ks = drift_defined(walked.ks, fmax(walked.most - walked.ks, 0));
     struct pair low = beyond(ends, n_low, grid->cuts[0], n);
     struct pair high = beyond(ends + n_low, n_ends - n_low, grid->cuts[grid->n_cuts - 1], n);
     out->wasserstein_beyond = low.value + high.value;
-    w.value += out->wasserstein_beyond;
-    w.bound += low.bound + high.bound;
-    out->wasserstein = drift_defined(w.value, w.bound);
+    out->wasserstein = drift_defined(walked.area.value + out->wasserstein_beyond,
+                                     walked.area.bound + low.bound + high.bound);
 }
 
 /* --- along the reference's list --- */
@@ -362,9 +495,12 @@ int drift_numeric(const struct drift_numeric_input *in, struct drift_numeric *ou
     size_t n_low = 0, n_cells = on_grid ? numbers_read_ends(in->window, grid, cells, &n_low)
                                         : numbers_read(in->window, grid, cells);
 
-    by_bins(in, cells, n_cells, on_grid, out);
+    struct cumulated below;
+    if (on_grid)
+        cumulate(&below, in->reference, in->window);
+    by_bins(in, cells, n_cells, on_grid ? &below : NULL, out);
     if (on_grid) {
-        on_own_grid(in, cells, n_low, n_cells, out);
+        on_own_grid(in, &below, cells, n_low, n_cells, out);
     } else {
         ks_by_cells(in->reference, cells, n_cells, (double)out->n, out);
         wasserstein_by_cells(in->reference, cells, n_cells, (double)out->n, out);

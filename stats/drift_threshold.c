@@ -120,7 +120,8 @@ static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of
 static size_t groups_of(const struct reference_feature *ref, struct null_memory *memory)
 {
     const struct grid *grid = ref->grid;
-    double total = (double)ref->valid, last = 0;
+    const double per_event = 1 / (double)ref->valid;
+    double last = 0;
     uint32_t used = 0, in_group = 0;
     for (uint32_t i = 0; i < grid->n_cuts; i++)
         used += ref->grid_counts[i] > 0;
@@ -131,13 +132,12 @@ static size_t groups_of(const struct reference_feature *ref, struct null_memory 
         double here = ref->grid_counts[i];
         if (here == 0)
             continue;
-        double mean = grid->cuts[i] - ref->grid_areas[i] / (here / total);
         count += here;
-        sum += mean * (here / total);
+        sum += grid->cuts[i] * (here * per_event) - ref->grid_areas[i]; /* mean × share */
         used--;
         if (++in_group < size && used)
             continue;
-        double at = sum / (count / total);
+        double at = sum / (count * per_event);
         if (n)
             memory->steps[n - 1] = (at - last) / ref->moments.std;
         memory->counts[n++] = count;
