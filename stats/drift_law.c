@@ -11,6 +11,7 @@
 #include "stats/drift_path.h"
 #include "stats/drift_saddle.h"
 #include "stats/law_rows.h"
+#include "stats/sort.h"
 
 enum {
     MOST_WIDENINGS = 4
@@ -178,22 +179,19 @@ struct rank {
     size_t bin;
 };
 
-static int by_weight(const void *a, const void *b)
-{
-    const struct rank *x = a, *y = b;
-    if (x->weight != y->weight)
-        return x->weight < y->weight ? -1 : 1;
-    return x->bin < y->bin ? -1 : x->bin > y->bin;
-}
+DEFINE_SORT(sort_ranks, struct rank, weight)
 
-/* The bins by weight: many small ones, while few events are on the way, then few large ones. */
+/*
+ * The bins by weight: many small ones, while few events are on the way, then few large ones. Behind
+ * them is room for the sorting.
+ */
 static struct rank *ranked(const struct sum *sum)
 {
-    struct rank *ranks = malloc(sum->n_parts * sizeof(*ranks));
+    struct rank *ranks = malloc(2 * sum->n_parts * sizeof(*ranks));
     for (size_t i = 0; ranks && i < sum->n_parts; i++)
         ranks[i] = (struct rank){bin_weight(sum->q, i), i};
     if (ranks)
-        qsort(ranks, sum->n_parts, sizeof(*ranks), by_weight);
+        sort_ranks(ranks, sum->n_parts, ranks + sum->n_parts);
     return ranks;
 }
 

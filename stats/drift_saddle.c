@@ -329,19 +329,35 @@ static bool find_points(struct tilted *t, struct curve *out)
     return find_points_by(t, out);
 }
 
-/* Lagrange's cubic through the points around. */
-static double deviate_at(const struct curve *curve, double sum, int *near)
+/* Newton's cubic through the points from `near` on. */
+struct cubic {
+    int near;
+    double c[CURVE]; /* divided differences */
+};
+
+static void cubic_of(struct cubic *out, const struct curve *curve, int near)
 {
-    while (*near + CURVE < curve->n && curve->sums[*near + CURVE / 2] < sum)
-        (*near)++;
-    const double *x = curve->sums + *near, *y = curve->deviates + *near;
-    double all = 0;
-    for (int i = 0; i < CURVE; i++) {
-        double part = y[i];
-        for (int k = 0; k < CURVE; k++)
-            part *= k == i ? 1 : (sum - x[k]) / (x[i] - x[k]);
-        all += part;
-    }
+    const double *x = curve->sums + near;
+    out->near = near;
+    for (int i = 0; i < CURVE; i++)
+        out->c[i] = curve->deviates[near + i];
+    for (int order = 1; order < CURVE; order++)
+        for (int i = CURVE - 1; i >= order; i--)
+            out->c[i] = (out->c[i] - out->c[i - 1]) / (x[i] - x[i - order]);
+}
+
+/* Through the points around; the sums asked for rise. */
+static double deviate_at(const struct curve *curve, double sum, struct cubic *cubic)
+{
+    int near = cubic->near;
+    while (near + CURVE < curve->n && curve->sums[near + CURVE / 2] < sum)
+        near++;
+    if (near != cubic->near)
+        cubic_of(cubic, curve, near);
+    const double *x = curve->sums + near;
+    double all = cubic->c[CURVE - 1];
+    for (int i = CURVE - 2; i >= 0; i--)
+        all = all * (sum - x[i]) + cubic->c[i];
     return all;
 }
 
@@ -376,7 +392,8 @@ int drift_saddle_law(struct drift_law *out, const struct saddle_bin *bins, size_
 {
     struct tilted t;
     struct curve curve;
-    int near = 0, rc = tilted_init(&t, bins, n_bins, n);
+    struct cubic cubic;
+    int rc = tilted_init(&t, bins, n_bins, n);
     if (rc == 0 && !find_points(&t, &curve))
         rc = SADDLE_NONE;
     tilted_finish(&t);
@@ -384,11 +401,12 @@ int drift_saddle_law(struct drift_law *out, const struct saddle_bin *bins, size_
         return rc;
     /* a curve through the middle of the steps is right half a lump before each */
     const double lump = lump_of(bins, n_bins);
+    cubic_of(&cubic, &curve, 0);
     out->step = curve.sums[curve.n - 1] / (LAW_POINTS - 1);
     for (int i = 0; i < LAW_POINTS; i++) {
         const double sum = i * out->step - lump / 2;
         out->log_survival[i] =
-            sum < curve.sums[0] ? 0 : (float)normal_log_sf(deviate_at(&curve, sum, &near));
+            sum < curve.sums[0] ? 0 : (float)normal_log_sf(deviate_at(&curve, sum, &cubic));
     }
     return 0;
 }
