@@ -24,10 +24,10 @@ void out_close(struct buf *out, char bracket)
     buf_u8(out, (uint8_t)bracket);
 }
 
-void out_key(struct buf *out, const char *key)
+void out_key_bytes(struct buf *out, const char *key, size_t n)
 {
     separate(out);
-    json_text(out, key, strlen(key));
+    json_text(out, key, n);
     buf_text(out, ":");
 }
 
@@ -73,30 +73,6 @@ void out_raw(struct buf *out, const char *json, size_t n)
 {
     separate(out);
     buf_bytes(out, json, n);
-}
-
-void out_key_string(struct buf *out, const char *key, const char *text)
-{
-    out_key(out, key);
-    out_string(out, text);
-}
-
-void out_key_int(struct buf *out, const char *key, int64_t value)
-{
-    out_key(out, key);
-    out_int(out, value);
-}
-
-void out_key_double(struct buf *out, const char *key, double value)
-{
-    out_key(out, key);
-    out_double(out, value);
-}
-
-void out_key_bool(struct buf *out, const char *key, bool value)
-{
-    out_key(out, key);
-    out_bool(out, value);
 }
 
 void out_key_time(struct buf *out, const char *key, int64_t ms)
