@@ -116,6 +116,8 @@ static int write_it(struct store *store, const struct reference_load *load,
     if (!rc && is_new)
         rc = commit_reference(store, load->model, load->version, reference, load->source,
                               clock_wall_ms(clock_system()), err);
+    if (!rc)
+        rc = commit_reference_names(store, load->model, reference, err);
     if (!rc && load->of_config)
         rc = commit_fact(store, fact, (int64_t)reference->id, err);
     if (!rc && load->who)

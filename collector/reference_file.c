@@ -10,6 +10,7 @@
 
 #include "collector/profiling.h"
 #include "collector/reference_metrics.h"
+#include "collector/reference_names.h"
 #include "collector/reference_rows.h"
 #include "common/text.h"
 
@@ -26,6 +27,7 @@ struct building {
     struct profile *profile, *labels;
     struct rows *rows; /* what is fitted on */
     struct reference_metrics *metrics;
+    struct reference_names names;
     uint32_t features[EVENT_MAX_KEYS];
     struct profile_item items[EVENT_MAX_KEYS + N_OWN_SLOTS];
     struct class_score scores[EVENT_MAX_KEYS];
@@ -42,6 +44,7 @@ static void building_free(struct building *building)
     profile_free(building->labels);
     rows_free(building->rows);
     reference_metrics_free(building->metrics);
+    reference_names_finish(&building->names);
     profiling_finish(&building->profiling);
     free(building);
 }
@@ -164,9 +167,12 @@ static int take_prediction(struct building *building, struct event *event,
             continue;
         rc = profiling_slot(&building->profiling, building->schema, building->features[i], &slot,
                             &is_new, err);
+        const struct value *value = &event->features[i].value;
+        const uint64_t category = value_category(value);
+        if (!rc && value->kind == VALUE_TEXT)
+            rc = reference_names_add(&building->names, value->text, category, err);
         if (!rc)
-            profile_item_set(&building->items[n++], &event->features[i].value, slot,
-                             value_category(&event->features[i].value));
+            profile_item_set(&building->items[n++], value, slot, category);
     }
     if (rc)
         return rc;
@@ -274,6 +280,7 @@ static int finish(struct building *building, struct reference **out, struct err 
         rc = refuse_nothing(reference, err);
     if (rc)
         return rc;
+    reference_names_give(&building->names, reference->fitted);
     *out = reference;
     reference = NULL; /* the caller owns it now */
     return 0;

@@ -19,6 +19,11 @@ struct slice_states {
     struct states *states;
 };
 
+struct category_name {
+    uint64_t id;
+    char *text;
+};
+
 struct fitted {
     struct estimator *estimator;
     struct dle *loss;                /* regression */
@@ -26,6 +31,8 @@ struct fitted {
     char no_loss[160], no_components[160];
     struct slice_states *metrics; /* of a reference just made from events */
     uint32_t n_metrics;
+    struct category_name *names; /* what its categories are called; of the same */
+    uint32_t n_names;
 };
 
 static inline void fitted_free(struct fitted *fitted)
@@ -40,6 +47,9 @@ static inline void fitted_free(struct fitted *fitted)
         states_free(fitted->metrics[i].states);
     }
     free(fitted->metrics);
+    for (uint32_t i = 0; i < fitted->n_names; i++)
+        free(fitted->names[i].text);
+    free(fitted->names);
     free(fitted);
 }
 DEFINE_FREEP(fitted)

@@ -62,6 +62,17 @@ int commit_reference(struct store *store, const char *model, const char *version
     return rc;
 }
 
+int commit_reference_names(struct store *store, const char *model,
+                           const struct reference *reference, struct err *err)
+{
+    const struct fitted *fitted = reference->fitted;
+    int rc = 0;
+    for (uint32_t i = 0; !rc && fitted && i < fitted->n_names; i++)
+        rc = commit_name(store, model, "category", fitted->names[i].id,
+                         view_of(fitted->names[i].text), err);
+    return rc;
+}
+
 int commit_reference_withdrawn(struct store *store, const char *model, const char *version,
                                int64_t at_ms, struct err *err)
 {

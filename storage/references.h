@@ -22,6 +22,9 @@ struct reference_row {
 int commit_reference(struct store *store, const char *model, const char *version,
                      const struct reference *reference, const char *source, int64_t created_ms,
                      struct err *err);
+/* What the categories of a reference just made from events are called, whether the stream knows them or not. */
+int commit_reference_names(struct store *store, const char *model,
+                           const struct reference *reference, struct err *err);
 /* None of that version ("": of the model) counts any more; panes keep their grids. */
 int commit_reference_withdrawn(struct store *store, const char *model, const char *version,
                                int64_t at_ms, struct err *err);

@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 
-from daemon import configuration, run_program
+from daemon import Offline, configuration, run_program
 from events import Event
 from kafka import wait_until
 from reference import reference_folder
@@ -47,6 +47,25 @@ def _first_window(folder, expected):
 def _drift(daemon, expected):
     window = expected["windows"][0]
     return daemon.get(f"/api/v1/models/car_loan/drift?window=1h&from={window['start']}&to={window['end']}")
+
+
+def what_only_the_reference_knows_has_its_name(story):
+    at = 1_700_006_400_000
+
+    def events(prefix, cities, start):
+        return [json.dumps({"type": "prediction", "id": f"{prefix}{i}", "ts": start + i * 1000, "model": "credit", "version": "v1",
+                            "score": 0.5, "features": {"city": cities[i % len(cities)]}}) for i in range(300)]
+
+    reference, stream = story.path("reference.jsonl"), story.path("stream.jsonl")
+    _write(reference, events("r", ["berlin", "atlantis", "paris"], at - 86_400_000))
+    _write(stream, events("p", ["berlin", "paris"], at))
+    model = {"name": "credit", "task": "binary", "label_horizon": "1d", "reference": {"file": reference}}
+    database = story.replay("named", configuration(models=[model]), [stream])
+
+    answer = Offline(database).query("distribution", "--model", "credit", "--feature", "city", "--from", str(at), "--to", str(at + 600_000))
+
+    shown = {bar["category"] for bar in answer["bins"]}
+    equal(shown, {"berlin", "atlantis", "paris"})
 
 
 def a_reference_is_replaced_while_the_daemon_runs(story):
