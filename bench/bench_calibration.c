@@ -8,52 +8,41 @@
  * promise F r that F features reach.
  *
  * References are drawn value by value, windows up to 1,300 too; beyond, as counts on the
- * reference's grid, as a pane holds them. A law is only made where p can be small: beyond nine
- * tenths of the smallest threshold of the first references.
+ * reference's grid, as a pane holds them. Counted by bench/small_p.h.
  *
  *     bench_calibration DIST N REFERENCE_SIZE REFERENCES [WINDOWS [SEED]]
  *
  * DIST: bench/value_law.h; N events a window; WINDOWS a reference (default: as many as it has
- * values for, at most 20). The standard error is by the scatter of the references, for windows of
- * one reference are not independent.
+ * values for, at most 20).
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/small_p.h"
 #include "bench/value_law.h"
 #include "bench/variates.h"
-#include "stats/drift_threshold.h"
 
 enum {
     SINGLE = 1300, /* values that a pane keeps */
     MOST_WINDOWS = 20,
-    N_METHODS = 5,
-    N_LEVELS = 3,
-    N_SCREENING = 30,
     ENOUGH_CELLS = 128 /* of what lies beyond the grid's ends */
 };
-static const enum drift_method methods[N_METHODS] = {
-    DRIFT_KS, DRIFT_WASSERSTEIN_NORM, DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER,
-};
-static const double promises[N_LEVELS] = {0.01, 0.001, 0.0002};
-#define HANDED_ON 0.85 /* of a promise, to Benjamini–Hochberg */
-
-struct tally {
-    double sum, squares; /* over references: share of its windows */
+static const struct small_p counted = {
+    .methods = {DRIFT_KS, DRIFT_WASSERSTEIN_NORM, DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER},
+    .levels = {0.01, 0.001, 0.0002},
+    .counted = 0.85, /* what of a promise is handed on to Benjamini–Hochberg */
 };
 
 struct bench {
     const struct value_law *law;
     int n, m, windows;
     struct rng rng;
-    struct drift_nulls *nulls;
     struct profile_feature feature;
     struct profile_layout layout;
     struct reference *reference;
     double shares[GRID_MAX_CELLS + 1]; /* the grid's cells' true ones */
-    double screen[N_METHODS];
-    struct tally tallies[N_METHODS][N_LEVELS];
+    struct small_p small;
 };
 
 static void draw_reference(struct bench *b)
@@ -122,79 +111,19 @@ static void draw_window(struct bench *b, struct drift_numeric *out)
     cells_finish(&window.cells);
 }
 
-static double statistic_of(enum drift_method method, const struct drift_numeric *numeric)
-{
-    switch (method) {
-    case DRIFT_KS:
-        return numeric->ks.value;
-    case DRIFT_WASSERSTEIN_NORM:
-        return numeric->wasserstein_norm.value;
-    case DRIFT_PSI:
-        return numeric->psi.value;
-    case DRIFT_JS:
-        return numeric->js_distance.value;
-    default:
-        return numeric->hellinger.value;
-    }
-}
-
-static struct drift_verdict judge(struct bench *b, enum drift_method method,
-                                  const struct drift_numeric *numeric)
-{
-    struct drift_rule rule = {method, promises[0], 0};
-    struct drift_subject subject = {
-        .reference = b->reference->features, .reference_id = b->reference->id, .numeric = numeric};
-    struct drift_verdict verdict;
-    if (drift_judge(b->nulls, &rule, &subject, 1, &verdict))
-        exit(1);
-    return verdict;
-}
-
 /* Its windows' p-values, counted by level. */
-static void play_reference(struct bench *b, bool screening)
+static void play_reference(struct bench *b)
 {
-    long small[N_METHODS][N_LEVELS] = {0};
     draw_reference(b);
     for (int w = 0; w < b->windows; w++) {
         struct drift_numeric numeric;
         draw_window(b, &numeric);
-        for (int i = 0; i < N_METHODS; i++) {
-            double value = statistic_of(methods[i], &numeric);
-            if (!screening && value < b->screen[i])
-                continue;
-            struct drift_verdict verdict = judge(b, methods[i], &numeric);
-            if (screening)
-                b->screen[i] = fmin(b->screen[i], 0.9 * verdict.threshold);
-            for (int k = 0; k < N_LEVELS; k++)
-                small[i][k] += verdict.p_value <= HANDED_ON * promises[k];
-        }
+        struct drift_subject subject = {.reference = b->reference->features,
+                                        .reference_id = b->reference->id,
+                                        .numeric = &numeric};
+        small_p_window(&b->small, &subject, false);
     }
-    for (int i = 0; i < N_METHODS && !screening; i++) {
-        for (int k = 0; k < N_LEVELS; k++) {
-            double share = (double)small[i][k] / b->windows;
-            b->tallies[i][k].sum += share;
-            b->tallies[i][k].squares += share * share;
-        }
-    }
-}
-
-static void report(const struct bench *b, long references)
-{
-    printf("| values | n | m | windows | method |");
-    for (int k = 0; k < N_LEVELS; k++)
-        printf(" of %g |", promises[k]);
-    printf("\n|---|---|---|---|---|---|---|---|\n");
-    for (int i = 0; i < N_METHODS; i++) {
-        printf("| %s | %d | %d | %ld | %s |", b->law->name, b->n, b->m, references * b->windows,
-               drift_method_name(methods[i]));
-        for (int k = 0; k < N_LEVELS; k++) {
-            const struct tally *tally = &b->tallies[i][k];
-            double all = (double)references, mean = tally->sum / all;
-            double variance = fmax(tally->squares / all - mean * mean, 0);
-            printf(" %.3f ± %.3f |", mean / promises[k], sqrt(variance / all) / promises[k]);
-        }
-        printf("\n");
-    }
+    small_p_reference_ends(&b->small);
 }
 
 static int usage(void)
@@ -223,16 +152,12 @@ int main(int argc, char **argv)
         return usage();
     struct rng seed = rng_of(argc > 6 ? strtoull(argv[6], NULL, 10) : 1);
     b.rng = rng_of(rng_u64(&seed));
-    if (drift_nulls_new(&b.nulls, NULL))
-        return 1;
-    for (int i = 0; i < N_METHODS; i++)
-        b.screen[i] = (double)INFINITY;
-    for (int r = 0; r < N_SCREENING; r++)
-        play_reference(&b, true);
-    for (long r = 0; r < references; r++)
-        play_reference(&b, false);
-    report(&b, references);
+    b.small = counted;
+    small_p_init(&b.small);
+    while (b.small.references < references)
+        play_reference(&b);
+    small_p_report(&b.small, b.law->name, b.n, b.m, references * b.windows);
+    small_p_finish(&b.small);
     reference_free(b.reference);
-    drift_nulls_free(b.nulls);
     return 0;
 }

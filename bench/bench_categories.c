@@ -17,23 +17,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/small_p.h"
 #include "bench/variates.h"
-#include "stats/drift_threshold.h"
 #include "stats/same_shares.h"
 
 enum {
-    MOST = 120, /* categories: fewer than a reference tracks by their own count */
-    N_METHODS = 5,
-    N_LEVELS = 3,
-    N_SCREENING = 30
+    MOST = 120 /* categories: fewer than a reference tracks by their own count */
 };
-static const enum drift_method methods[N_METHODS] = {
-    DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER, DRIFT_CHI2, DRIFT_L_INFINITY,
-};
-static const double levels[N_LEVELS] = {0.05, 0.01, 0.001};
-
-struct tally {
-    double sum, squares; /* over references: share of its windows */
+static const struct small_p counted = {
+    .methods = {DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER, DRIFT_CHI2, DRIFT_L_INFINITY},
+    .levels = {0.05, 0.01, 0.001},
+    .counted = 1,
 };
 
 struct bench {
@@ -42,12 +36,10 @@ struct bench {
     double drawn[MOST];              /* shares of `seen`, then of what it lacks */
     int n, m, windows;
     struct rng rng;
-    struct drift_nulls *nulls;
     struct reference_feature reference;
     struct category categories[MOST];
     uint64_t id;
-    double screen[N_METHODS];
-    struct tally tallies[N_METHODS][N_LEVELS];
+    struct small_p small;
 };
 
 static void set_shares(struct bench *b, double first, bool even)
@@ -120,74 +112,17 @@ static struct drift_categorical draw_window(struct bench *b)
                                       .unseen_rate = known(unseen / n)};
 }
 
-static double statistic_of(enum drift_method method, const struct drift_categorical *window)
+/* Its windows' p-values, counted by level. What is unseen can be improbable by itself. */
+static void play_reference(struct bench *b)
 {
-    switch (method) {
-    case DRIFT_PSI:
-        return window->psi.value;
-    case DRIFT_JS:
-        return window->js_distance.value;
-    case DRIFT_HELLINGER:
-        return window->hellinger.value;
-    case DRIFT_CHI2:
-        return window->chi2.value;
-    default:
-        return window->l_infinity.value;
-    }
-}
-
-static struct drift_verdict judge(struct bench *b, enum drift_method method,
-                                  const struct drift_categorical *window)
-{
-    struct drift_rule rule = {method, levels[0], 0};
-    struct drift_subject subject = {
-        .reference = &b->reference, .reference_id = b->id, .categorical = window};
-    struct drift_verdict verdict;
-    if (drift_judge(b->nulls, &rule, &subject, 1, &verdict))
-        exit(1);
-    return verdict;
-}
-
-/* Its windows' p-values, counted by level. */
-static void play_reference(struct bench *b, bool screening)
-{
-    long small[N_METHODS][N_LEVELS] = {0};
     draw_reference(b);
     for (int w = 0; w < b->windows; w++) {
         struct drift_categorical window = draw_window(b);
-        for (int i = 0; i < N_METHODS; i++) {
-            if (!screening && window.unseen_rate.value == 0 &&
-                statistic_of(methods[i], &window) < b->screen[i])
-                continue;
-            struct drift_verdict verdict = judge(b, methods[i], &window);
-            if (screening)
-                b->screen[i] = fmin(b->screen[i], 0.9 * verdict.threshold);
-            for (int k = 0; k < N_LEVELS; k++)
-                small[i][k] += verdict.p_value <= levels[k];
-        }
+        struct drift_subject subject = {
+            .reference = &b->reference, .reference_id = b->id, .categorical = &window};
+        small_p_window(&b->small, &subject, window.unseen_rate.value > 0);
     }
-    for (int i = 0; i < N_METHODS && !screening; i++) {
-        for (int k = 0; k < N_LEVELS; k++) {
-            double share = (double)small[i][k] / b->windows;
-            b->tallies[i][k].sum += share;
-            b->tallies[i][k].squares += share * share;
-        }
-    }
-}
-
-static void report(const struct bench *b, const char *name, long references)
-{
-    for (int i = 0; i < N_METHODS; i++) {
-        printf("| %s | %d | %d | %ld | %s |", name, b->n, b->m, references * b->windows,
-               drift_method_name(methods[i]));
-        for (int k = 0; k < N_LEVELS; k++) {
-            const struct tally *tally = &b->tallies[i][k];
-            double all = (double)references, mean = tally->sum / all;
-            double variance = fmax(tally->squares / all - mean * mean, 0);
-            printf(" %.3f ± %.3f |", mean / levels[k], sqrt(variance / all) / levels[k]);
-        }
-        printf("\n");
-    }
+    small_p_reference_ends(&b->small);
 }
 
 static int usage(void)
@@ -213,19 +148,15 @@ int main(int argc, char **argv)
     if (!(first > 0 && first < 1) || b.n_categories < 2 || b.n_categories > MOST || b.n < 1 ||
         b.m < 2 || references < 1 || b.windows < 1)
         return usage();
-    if (drift_nulls_new(&b.nulls, NULL))
-        return 1;
     set_shares(&b, first, strcmp(argv[3], "even") == 0);
-    for (int i = 0; i < N_METHODS; i++)
-        b.screen[i] = (double)INFINITY;
-    for (int r = 0; r < N_SCREENING; r++)
-        play_reference(&b, true);
-    for (long r = 0; r < references; r++)
-        play_reference(&b, false);
+    b.small = counted;
+    small_p_init(&b.small);
+    while (b.small.references < references)
+        play_reference(&b);
     char name[64];
     snprintf(name, sizeof(name), "%s + %s %s", argv[1], argv[2], argv[3]);
-    report(&b, name, references);
+    small_p_report(&b.small, name, b.n, b.m, references * b.windows);
+    small_p_finish(&b.small);
     category_bins_free(b.reference.bins);
-    drift_nulls_free(b.nulls);
     return 0;
 }

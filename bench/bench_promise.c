@@ -41,6 +41,7 @@
 #include "stats/distribution.h"
 #include "stats/drift_threshold.h"
 #include "stats/kolmogorov.h"
+#include "stats/same_shares.h"
 
 enum {
     M = 10000, /* values of a reference */
@@ -102,6 +103,7 @@ struct bench {
     struct ks_play *ks;
     uint64_t id;
     double screen[MOST_METHODS];
+    double same_shares_p; /* of the last window of categories */
 };
 
 /* --- references --- */
@@ -258,6 +260,8 @@ static void draw_window(struct bench *b, double out[MOST_METHODS])
     multinomial_variate(&b->rng, b->truth, n_bins[b->kind], b->n, b->window);
     for (size_t i = 0; i < n_bins[b->kind]; i++)
         bins[i] = (struct drift_bin){b->counts[i], b->window[i]};
+    if (b->kind == CATEGORIES)
+        b->same_shares_p = same_shares_p(bins, n_bins[b->kind]);
     for (size_t i = 0; i < kinds[b->kind].n_methods; i++)
         out[i] = statistic_of(kinds[b->kind].methods[i], bins, n_bins[b->kind], b->n);
 }
@@ -278,7 +282,8 @@ static struct drift_verdict judge(struct bench *b, enum drift_method method, dou
                                             .js_distance = value,
                                             .hellinger = value,
                                             .chi2 = value,
-                                            .l_infinity = value};
+                                            .l_infinity = value,
+                                            .same_shares_p = b->same_shares_p};
     struct drift_subject subject = {.reference = &b->reference, .reference_id = b->id};
     if (b->kind == CATEGORIES)
         subject.categorical = &categorical;
