@@ -40,7 +40,8 @@ static double bin_weight(const struct law_question *q, size_t bin)
     if (!q->prior_shares)
         return q->weights[bin];
     bool end = bin == 0 || bin + 1 == q->n_bins;
-    double more = (end ? q->prior_ends : q->prior) * q->prior_shares[bin];
+    double more = end ? q->prior_ends : q->prior * (1 - q->sparse_part * q->sparse[bin]);
+    more *= q->prior_shares[bin];
     return fmax(q->weights[bin] + more, fmin(q->weights[bin], LEAST_WEIGHT));
 }
 

@@ -51,6 +51,8 @@ struct law_question {
     double prior;               /* more of each weight, */
     double prior_ends;          /* … of the first and the last one instead, */
     const double *prior_shares; /* … times this; NULL: none */
+    const double *sparse;       /* how much of `prior` a bin among empty ones does without, */
+    double sparse_part;         /* … times this */
 };
 
 struct drift_law {

@@ -17,8 +17,10 @@ enum {
 };
 /* Window to reference, n / m. */
 #define SMALL 0.03
+#define FIFTH 0.2
 #define HALF 0.5
 #define LARGE 2.0
+#define FIVEFOLD 5.0
 
 struct kept_law {
     uint64_t key, made; /* `n_made` then */
@@ -146,6 +148,8 @@ static struct law_question question_of(const struct drift_null *null, double m, 
         .prior = prior_of(null->prior, null->prior_large, m, n),
         .prior_ends = prior_of(null->prior_ends, null->prior_large, m, n),
         .prior_shares = null->prior_shares,
+        .sparse = null->sparse,
+        .sparse_part = way(n / m, FIFTH, HALF) - way(n / m, HALF, FIVEFOLD),
         .steps = null->steps,
         .n_bins = null->n_bins,
         .unseen = null->unseen,

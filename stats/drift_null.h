@@ -38,7 +38,8 @@ struct drift_null {
     double prior;       /* more of each weight for n = m / 2, none up to 0.03 m, */
     double prior_ends;  /* … of the first and the last bin instead */
     double prior_large; /* … for n from 5 m on; between them all as ln n goes */
-    const double *prior_shares; /* stats/drift_law.h */
+    const double *prior_shares; /* stats/drift_law.h, */
+    const double *sparse;       /* … all of it for n = m / 2, none up to m / 5 and from 5 m on */
 };
 
 struct drift_nulls;

@@ -93,7 +93,8 @@ static double p_above(const struct outcome *outcomes, int n, double value)
 
 static struct law_question question_of(enum drift_statistic statistic)
 {
-    return (struct law_question){statistic, counts, counts, steps, BINS, 0, 19, EVENTS, 0, 0, NULL};
+    return (struct law_question){statistic, counts, counts, steps, BINS, 0, 19,
+                                 EVENTS,    0,      0,      NULL,  NULL, 0};
 }
 
 static void few_events_have_the_law_of_every_outcome_counted(void **state)
@@ -299,7 +300,8 @@ static void many_events_have_the_laws_of_the_textbooks(void **state)
     (void)state;
     double many[] = {3000, 2500, 2000, 1500, 1000}, reach[] = {1, 1, 1, 1};
     struct drift_law law;
-    struct law_question question = {LAW_CHI2, many, many, reach, 5, 0, 10000, 20000, 0, 0, NULL};
+    struct law_question question = {LAW_CHI2, many, many, reach, 5,    0, 10000,
+                                    20000,    0,    0,    NULL,  NULL, 0};
     for (double p = 0.1; p > 1e-6; p /= 10) {
         assert_int_equal(drift_law_make(&law, &question), 0);
         double t = drift_law_quantile(&law, log(p));
@@ -332,7 +334,7 @@ static void the_area_of_many_uniform_values_is_that_of_a_brownian_bridge(void **
         apart[i] = sqrt(12) / GROUPS; /* in standard deviations */
     }
     struct law_question question = {
-        LAW_WASSERSTEIN, even, even, apart, GROUPS, 0, 1e6, 1e6, 0, 0, NULL};
+        LAW_WASSERSTEIN, even, even, apart, GROUPS, 0, 1e6, 1e6, 0, 0, NULL, NULL, 0};
     struct drift_law law;
     assert_int_equal(drift_law_make(&law, &question), 0);
     static const struct {
@@ -347,7 +349,7 @@ static void one_bin_holds_every_event_for_certain(void **state)
 {
     (void)state;
     double all[] = {500}, none[] = {0};
-    struct law_question question = {LAW_JS, all, all, none, 1, 0, 500, 40, 0, 0, NULL};
+    struct law_question question = {LAW_JS, all, all, none, 1, 0, 500, 40, 0, 0, NULL, NULL, 0};
     struct drift_law law;
 
     assert_int_equal(drift_law_make(&law, &question), 0);
@@ -363,8 +365,19 @@ static void a_tiny_reference_has_a_law_that_falls(void **state)
     (void)state;
     double few[] = {1, 1, 1}, weights[] = {0.5, 0.5, 0.5}, apart[] = {1, 1};
     for (int statistic = LAW_PSI; statistic <= LAW_CHI2; statistic++) {
-        struct law_question question = {
-            (enum drift_statistic)statistic, few, weights, apart, 3, 2, 3, 5000, 0, 0, NULL};
+        struct law_question question = {(enum drift_statistic)statistic,
+                                        few,
+                                        weights,
+                                        apart,
+                                        3,
+                                        2,
+                                        3,
+                                        5000,
+                                        0,
+                                        0,
+                                        NULL,
+                                        NULL,
+                                        0};
         struct drift_law law;
 
         assert_int_equal(drift_law_make(&law, &question), 0);

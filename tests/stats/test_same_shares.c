@@ -174,6 +174,75 @@ static void that_they_become_more_than_twice_as_many_is_called(void **state)
     assert_true(share_of_alarms(0.075, 50) > 0.7);
 }
 
+/* --- where there is nothing to bound --- */
+
+enum {
+    FALLING = 12, /* categories, the rarest of which a reference has 24 and 36 times */
+    LARGE = 10000,
+    SMALL = 50,
+    SMALL_WINDOWS = 20000
+};
+
+static void take_counts(struct world *world, const double *shares)
+{
+    struct reference_feature *ref = &world->reference;
+    *ref = (struct reference_feature){.name_id = 1,
+                                      .kind = PROFILE_CATEGORICAL,
+                                      .n = LARGE,
+                                      .valid = LARGE,
+                                      .categories = world->categories};
+    for (int i = 0; i < FALLING; i++)
+        world->categories[ref->n_categories++] =
+            (struct category){(uint64_t)i + 1, (uint64_t)llround(LARGE * shares[i])};
+    assert_int_equal(category_bins_new(&ref->bins, world->categories, FALLING, NULL), 0);
+    for (int i = 0; i < FALLING; i++)
+        ref->bin_counts[category_bin(ref->bins, (uint64_t)i + 1)] = world->categories[i].count;
+}
+
+static double small_window_p(const struct world *world, struct drift_nulls *nulls,
+                             const double *shares, struct rng *rng)
+{
+    struct categories window;
+    struct drift_categorical categorical;
+    categories_init(&window, FALLING);
+    for (int i = 0; i < SMALL; i++) {
+        double u = rng_uniform(rng);
+        uint64_t category = 1;
+        while (category < FALLING && u >= shares[category - 1])
+            u -= shares[category++ - 1];
+        assert_int_equal(categories_update(&window, category, 1, NULL, 0), 0);
+    }
+    assert_int_equal(drift_categorical(&world->reference, 2, &window, &categorical), 0);
+    categories_finish(&window);
+    const struct drift_rule rule = {DRIFT_JS, 0.05, 0};
+    const struct drift_subject subject = {
+        .reference = &world->reference, .reference_id = 2, .categorical = &categorical};
+    struct drift_verdict verdict;
+    assert_int_equal(drift_judge(nulls, &rule, &subject, 1, &verdict), 0);
+    return verdict.p_value;
+}
+
+/* The two rare ones change next to nothing: a bound here took four fifths of the alarms. */
+static void two_of_many_events_are_not_so_rare_that_p_is_bounded(void **state)
+{
+    (void)state;
+    static struct world world;
+    struct rng rng = rng_of(9);
+    struct drift_nulls *nulls = NULL;
+    double shares[FALLING], share = 0.4;
+    for (int i = 0; i < FALLING; i++, share *= 0.6)
+        shares[i] = i + 1 < FALLING ? share : share / 0.4;
+    assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
+    take_counts(&world, shares);
+    int small = 0;
+    for (int i = 0; i < SMALL_WINDOWS; i++)
+        small += small_window_p(&world, nulls, shares, &rng) <= 0.05;
+    category_bins_free(world.reference.bins);
+    drift_nulls_free(nulls);
+    printf("%.4f of small windows have p <= 0.05\n", small / (1.0 * SMALL_WINDOWS));
+    assert_in_range(small, 0.4 * 0.05 * SMALL_WINDOWS, 0.05 * SMALL_WINDOWS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +251,7 @@ int main(void)
         cmocka_unit_test(where_there_is_nothing_to_compare_p_is_1),
         cmocka_unit_test(many_rare_categories_are_called_as_seldom_as_promised),
         cmocka_unit_test(that_they_become_more_than_twice_as_many_is_called),
+        cmocka_unit_test(two_of_many_events_are_not_so_rare_that_p_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
