@@ -68,6 +68,7 @@ int detecting_settle(struct detecting *detecting, struct err *err);
 /* Models may have other references now, and nothing is behind: what waits with its place in one that
    counts no longer goes. */
 void detecting_references_changed(struct detecting *detecting);
-/* What waits of that model goes; or all, when it is settled. */
+/* What waits of that model goes, after what looks cover was taken: it settles. */
 int detecting_forget(struct detecting *detecting, const char *model, struct err *err);
+/* All that waits goes, of every model. Settled before: no look covers it. */
 void detecting_drop(struct detecting *detecting);

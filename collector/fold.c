@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "collector/folding.h"
 #include "common/grow.h"
 #include "storage/commit.h"
 #include "storage/retention.h"
@@ -45,7 +46,7 @@ struct panes {
     size_t clean_bytes, changed_bytes;
     struct pane *gathering[MOST_GATHERED]; /* a ring: what gathers longest is the next to end */
     uint32_t next_gathering;
-    struct gathered *spare; /* for panes that want one */
+    struct folding *folding; /* what is gathered goes into panes by way of it */
     struct buf state;
 };
 
@@ -80,6 +81,9 @@ int panes_new(struct panes **out, const struct panes_options *options, struct er
     buf_init(&fold->state, MAX_STATE_BYTES);
     if (!fold->buckets)
         return err_set(err, -ENOMEM, "collector: no memory for panes");
+    int rc = folding_new(&fold->folding, err);
+    if (rc)
+        return rc;
     *out = fold;
     fold = NULL; /* the caller owns it now */
     return 0;
@@ -98,6 +102,7 @@ void panes_free(struct panes *fold)
 {
     if (!fold)
         return;
+    folding_free(fold->folding); /* first: its thread may be at a pane */
     for (size_t i = 0; fold->buckets && i < fold->n_buckets; i++) {
         for (struct pane *pane = fold->buckets[i]; pane;) {
             struct pane *next = pane->next;
@@ -106,11 +111,6 @@ void panes_free(struct panes *fold)
             pane_free(pane);
             pane = next;
         }
-    }
-    while (fold->spare) {
-        struct gathered *next = fold->spare->next;
-        free(fold->spare);
-        fold->spare = next;
     }
     buf_finish(&fold->state);
     free(fold->changed);
@@ -261,22 +261,20 @@ static int no_memory(const struct series *series, struct err *err)
                    series->version->model->name);
 }
 
-static struct gathered_into into_of(const struct pane *pane)
+static struct gathered_into into_of(const struct panes *fold, const struct pane *pane)
 {
-    return (struct gathered_into){pane->profiles[PROFILE_FEATURES], pane->states};
+    return (struct gathered_into){pane->profiles[PROFILE_FEATURES], pane->states, fold->folding};
 }
 
-/* What was gathered for a pane goes into it. */
-static int settle(struct panes *fold, struct pane *pane, struct err *err)
+/* What was gathered for a pane is on its way into it. */
+static int give(struct panes *fold, struct pane *pane, struct err *err)
 {
     struct gathered *gathered = pane->gathered;
     if (!gathered)
         return 0;
     pane->gathered = NULL;
-    gathered->next = fold->spare;
-    fold->spare = gathered;
-    const struct gathered_into into = into_of(pane);
-    return gathered_fold(gathered, &into) ? no_memory(pane->series, err) : 0;
+    const struct gathered_into into = into_of(fold, pane);
+    return folding_give(fold->folding, gathered, &into) ? no_memory(pane->series, err) : 0;
 }
 
 int panes_settle(struct panes *fold, struct err *err)
@@ -285,8 +283,10 @@ int panes_settle(struct panes *fold, struct err *err)
     for (uint32_t i = 0; !rc && i < MOST_GATHERED; i++) {
         struct pane *pane = fold->gathering[i];
         fold->gathering[i] = NULL;
-        rc = pane ? settle(fold, pane, err) : 0;
+        rc = pane ? give(fold, pane, err) : 0;
     }
+    if (!rc && folding_settle(fold->folding))
+        rc = err_set(err, -ENOMEM, "collector: no memory for the values of features");
     return rc;
 }
 
@@ -392,25 +392,32 @@ static int read_profile(struct panes *fold, struct pane *pane, enum profile_part
     return rc == ERR_CORRUPT ? FOLD_DAMAGED : rc;
 }
 
-/* A place to gather what comes for a pane; none (*out NULL): it goes straight in. */
-static int gather_for(struct panes *fold, struct pane *pane, struct gathered **out, struct err *err)
+static bool is_gathered(const struct pane *pane)
 {
-    const uint32_t n_slots = pane->profiles[PROFILE_FEATURES]->n_features;
-    *out = pane->gathered;
-    if (*out || n_slots > GATHER_SLOTS)
+    return pane->profiles[PROFILE_FEATURES]->n_features <= GATHER_SLOTS;
+}
+
+/* An empty place to gather what comes for a pane; none: there is no memory for it. */
+static void start_gathering(struct panes *fold, struct pane *pane)
+{
+    pane->gathered = is_gathered(pane) ? folding_spare(fold->folding) : NULL;
+    if (pane->gathered)
+        gathered_start(pane->gathered, pane->profiles[PROFILE_FEATURES]->n_features);
+}
+
+/* A place to gather what comes for a pane, if it has none yet; without, it goes straight in. */
+static int gather_for(struct panes *fold, struct pane *pane, struct err *err)
+{
+    if (pane->gathered || !is_gathered(pane))
         return 0;
     struct pane **place = &fold->gathering[fold->next_gathering++ % MOST_GATHERED];
-    int rc = *place ? settle(fold, *place, err) : 0;
+    int rc = *place ? give(fold, *place, err) : 0;
     *place = NULL;
     if (rc)
         return rc;
-    *out = fold->spare ? fold->spare : calloc(1, sizeof(**out));
-    if (!*out)
-        return 0;
-    fold->spare = (*out)->next;
-    gathered_start(*out, n_slots);
-    pane->gathered = *out;
-    *place = pane;
+    start_gathering(fold, pane);
+    if (pane->gathered)
+        *place = pane;
     return 0;
 }
 
@@ -425,27 +432,35 @@ static int profiled_pane(struct panes *fold, struct series *series, int64_t ts_m
     if (rc)
         return rc;
     struct profile *profile = (*out)->profiles[part];
-    if (profile->n_features < profile->layout->n_features && profile_fit(profile))
+    if (profile->n_features < profile->layout->n_features &&
+        (folding_settle(fold->folding) || profile_fit(profile)))
         return no_memory(series, err);
     (*out)->profile_changed[part] = true;
     return 0;
 }
 
+/* One event that does not wait for others; of a pane that is never gathered nobody has a buffer. */
+static int take_at_once(struct panes *fold, struct pane *pane, const struct features *features)
+{
+    const struct gathered_into into = into_of(fold, pane);
+    int rc = is_gathered(pane) ? folding_settle(fold->folding) : 0;
+    return rc ? rc : features_fold(features, &into);
+}
+
 static int take_features(struct panes *fold, struct pane *pane, const struct features *features,
                          struct err *err)
 {
-    const struct gathered_into into = into_of(pane);
-    struct gathered *gathered;
-    int rc = gather_for(fold, pane, &gathered, err);
+    const struct gathered_into into = into_of(fold, pane);
+    int rc = gather_for(fold, pane, err);
     if (rc)
         return rc;
     profile_event(into.profile, 1);
-    if (gathered)
-        rc = gathered_put(gathered, &into, features);
-    else
-        rc = features_fold(features, &into);
-    if (!rc && gathered && gathered_is_full(gathered))
-        rc = gathered_fold(gathered, &into);
+    struct gathered *const gathered = pane->gathered;
+    rc = gathered ? gathered_put(gathered, &into, features) : take_at_once(fold, pane, features);
+    if (!rc && gathered && gathered_is_full(gathered)) {
+        start_gathering(fold, pane);
+        rc = folding_give(fold->folding, gathered, &into);
+    }
     return rc ? no_memory(pane->series, err) : 0;
 }
 

@@ -9,7 +9,7 @@
  * Owner    panes_new gives, panes_free takes; the store stays the caller's
  * Errors   -ENOMEM: the state may hold the event in some of its slices only, so memory must be
  *          dropped; what storage gives. FOLD_DAMAGED: the stored pane is damaged and stays as it is
- * Threads  one
+ * Threads  one; beside it another puts gathered values into panes (collector/folding.h)
  */
 #pragma once
 
@@ -62,8 +62,9 @@ int fold_outcome(struct panes *fold, const struct fold_target *target, int64_t t
 int fold_system(struct panes *fold, struct models *models, struct version *version, int64_t ts_ms,
                 const struct outcome *value, struct err *err);
 
-/* What predictions hold is gathered and goes into their pane many at once (collector/gather.h): all of
-   it now, before what it is judged by changes. panes_write does so itself. */
+/* What predictions hold is gathered and goes into their pane many at once (collector/gather.h), by a
+   thread of its own (collector/folding.h): all of it now, before what it is judged by changes and
+   before a model's profiles get a slot more. panes_write does so itself. */
 int panes_settle(struct panes *fold, struct err *err);
 
 /* Writes every changed pane into the open transaction. */

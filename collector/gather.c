@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "collector/folding.h"
 #include "stats/looked.h"
 
 void gathered_start(struct gathered *gathered, uint32_t n_slots)
@@ -48,12 +49,21 @@ static int fold_rows(struct gathered *gathered, struct states *states)
     return states_looked(states, &looked);
 }
 
-static int put_row(struct gathered *gathered, struct states *states, const struct row *row)
+/* What is done at once must not meet what others do with buffers that were given to them. */
+static int settle(const struct gathered_into *into)
+{
+    return into->folding ? folding_settle(into->folding) : 0;
+}
+
+static int put_row(struct gathered *gathered, const struct gathered_into *into,
+                   const struct row *row)
 {
     const uint32_t k = row->components->n_features;
     int rc = 0;
-    if (gathered->n_rows && gathered->row.components != row->components)
-        rc = fold_rows(gathered, states);
+    if (gathered->n_rows && gathered->row.components != row->components) {
+        rc = settle(into);
+        rc = rc ? rc : fold_rows(gathered, into->states);
+    }
     if (gathered->n_rows == 0) {
         const uint32_t room = GATHER_VALUES / k;
         gathered->row = *row;
@@ -65,15 +75,21 @@ static int put_row(struct gathered *gathered, struct states *states, const struc
     return rc;
 }
 
+static int take_at_once(const struct gathered_into *into, const struct profile_item *item)
+{
+    int rc = settle(into);
+    return rc ? rc : profile_take(into->profile, item, 1, 1);
+}
+
 int gathered_put(struct gathered *gathered, const struct gathered_into *into,
                  const struct features *features)
 {
     int rc = 0;
     for (size_t i = 0; !rc && i < features->n; i++)
         if (!put(gathered, &features->items[i]))
-            rc = profile_take(into->profile, &features->items[i], 1, 1);
+            rc = take_at_once(into, &features->items[i]);
     if (!rc && features->row.components)
-        rc = put_row(gathered, into->states, &features->row);
+        rc = put_row(gathered, into, &features->row);
     gathered->n_events++;
     return rc;
 }

@@ -22,6 +22,15 @@ enum {
     GATHER_SLOTS = 128 /* a profile of more is not gathered: there would be few events at once */
 };
 
+struct folding;
+
+/* Where what is gathered ends. */
+struct gathered_into {
+    struct profile *profile;
+    struct states *states;   /* what the components say */
+    struct folding *folding; /* settled before either is touched at once; NULL: no need to */
+};
+
 struct gathered {
     uint32_t n_slots;
     uint32_t room; /* events */
@@ -36,7 +45,8 @@ struct gathered {
     struct row row; /* whose components they are */
     uint32_t n_rows, row_room;
     double rows[GATHER_VALUES];
-    struct gathered *next; /* its owner's */
+    struct gathered_into into; /* its owner's, as is the next one */
+    struct gathered *next;
 };
 
 /* For profiles of n_slots features, at most GATHER_SLOTS. */
@@ -47,11 +57,6 @@ struct features {
     const struct profile_item *items;
     size_t n;
     struct row row;
-};
-/* Where it ends. */
-struct gathered_into {
-    struct profile *profile;
-    struct states *states; /* what the components say */
 };
 
 /* One event more; there is room for it. */

@@ -39,6 +39,14 @@ static bool too_old(const struct collector *collector, const struct partition *p
            ts_ms < oldest;
 }
 
+/* The slot of a feature that was not asked for yet: there may be one more. */
+static int ask_slot(struct collector *collector, struct model *model, uint32_t feature,
+                    uint32_t *slot, struct err *err)
+{
+    int rc = panes_settle(collector->fold, err);
+    return rc ? rc : model_profile_slot(collector->models, model, feature, slot, err);
+}
+
 /* Features, score and prediction of an event as items for the profiles, *n of them. 1: the model is
    not profiled. */
 static int items_of(struct collector *collector, struct model *model, const struct event *event,
@@ -56,7 +64,7 @@ static int items_of(struct collector *collector, struct model *model, const stru
             continue;
         uint32_t slot = profiling_known_slot(profiling, collector->features[i]);
         if (slot == SLOT_NONE) /* also of a null: a feature that never had a value is missing */
-            rc = model_profile_slot(collector->models, model, collector->features[i], &slot, err);
+            rc = ask_slot(collector, model, collector->features[i], &slot, err);
         if (value->kind == VALUE_NULL)
             continue;
         uint64_t category = value_category(value);

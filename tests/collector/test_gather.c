@@ -1,13 +1,8 @@
 /* Values that are put side by side go into the profile as one by one, whatever the cut. */
-#include <sqlite3.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/gather.h"
-#include "collector/reference_file.h"
-#include "storage/references.h"
-#include "tests/lib/collector_bench.h"
-#include "tests/lib/credit_log.h"
+#include "tests/lib/profiled_log.h"
 #include "tests/test.h"
 
 enum {
@@ -154,71 +149,6 @@ static void a_feature_that_came_later_has_its_place_at_once(void **state)
 
 /* --- a log --- */
 
-static const char yaml[] = "models:\n"
-                           "  - {name: credit, task: binary, positive: 1, label_horizon: 1h,\n"
-                           "     segments: [country], features: {income: {type: numeric}}}\n";
-
-static double income_of(int i)
-{
-    struct rng rng = rng_of((uint64_t)i + 1);
-    return 1000 * rng_normal(&rng);
-}
-
-static int prediction(int i, int64_t ts_ms, char *to, size_t room)
-{
-    static const char *const countries[] = {"de", "fr", "it"};
-    return snprintf(to, room,
-                    "{\"type\":\"prediction\",\"id\":\"c%d\",\"ts\":%lld,\"model\":\"credit\","
-                    "\"version\":\"v%d\",\"score\":0.%03d,\"prediction\":%d,\"segment\":{"
-                    "\"country\":\"%s\"},\"features\":{\"income\":%.3f,\"age\":%d%s,\"plan\":"
-                    "\"p%d\"}}",
-                    i, (long long)ts_ms, i % 2, i * 37 % 1000, i % 2, countries[i % 3],
-                    income_of(i), 20 + i * 7 % 50, i > 900 && i % 3 == 0 ? ",\"new\":true" : "",
-                    i * 11 % 5);
-}
-
-/* Minutes, of which some events come a minute late, and labels of all of them. */
-static void fill(struct sim_log *log, int64_t step_ms)
-{
-    int partition = sim_partition(log, "predictions", 0);
-    for (int i = 0; i < 2000; i++) {
-        char text[400];
-        const int64_t ts_ms = CREDIT_START + i * step_ms - (i % 25 == 24 ? 60000 : 0);
-        prediction(i, ts_ms, text, sizeof(text));
-        sim_add(log, partition, ts_ms, "%s", text);
-        if (i >= 50)
-            sim_add(log, partition, ts_ms,
-                    "{\"type\":\"label\",\"id\":\"c%d\",\"ts\":%lld,\"label\":%d}", i - 50,
-                    (long long)ts_ms, i * 5 % 3 % 2);
-    }
-}
-
-static void set_reference(struct temp *temp)
-{
-    struct buf text;
-    struct err err = {0};
-    struct reference_counts counts;
-    AUTO(config) struct config *config = NULL;
-    AUTO(reference) struct reference *reference = NULL;
-    must(config_parse(&config, "test.yaml", yaml, strlen(yaml), &err), &err);
-    buf_init(&text, 4 << 20);
-    for (int i = 0; i < 3000; i++) {
-        char line[400];
-        prediction(i + 5000, CREDIT_START, line, sizeof(line));
-        buf_printf(&text, "%s\n", line);
-    }
-    const struct reference_source source = {
-        .model = "credit", .config = &config->models[0], .task = "binary"};
-    must(
-        reference_from_text(&reference, &source, (const char *)text.data, text.size, &counts, &err),
-        &err);
-    buf_finish(&text);
-    AUTO(store) struct store *store = temp_store(temp, STORE_WRITE);
-    must(commit_begin(store, &err), &err);
-    must(commit_reference(store, "credit", NULL, reference, "file", CREDIT_START, &err), &err);
-    must(commit_end(store, &err), &err);
-}
-
 /* All states and profiles after the log, read with a commit each `every` steps (0: at the end), and
    the reference told of anew as often; malloc'd. */
 static char *states_after(struct sim_log *log, size_t max_batch, int every)
@@ -228,10 +158,8 @@ static char *states_after(struct sim_log *log, size_t max_batch, int every)
         .seed = 3, .max_batch = max_batch, .ends = true, .bounded = true};
     struct collector_bench bench;
     struct err err = {0};
-    struct buf out;
-    sqlite3_stmt *statement = NULL;
-    set_reference(temp);
-    bench_open(&bench, temp, yaml, log, &options);
+    profiled_reference(temp);
+    bench_open(&bench, temp, profiled_yaml, log, &options);
     for (int i = 0, rc = 0; every && rc != COLLECTOR_END; i++) {
         rc = collector_step(bench.collector, 0, &err);
         assert_true(rc >= 0);
@@ -242,22 +170,10 @@ static char *states_after(struct sim_log *log, size_t max_batch, int every)
     }
     bench_drain(&bench);
     must(collector_commit_now(bench.collector, &err), &err);
-    AUTO_FREE char *panes = bench_panes(&bench);
-    buf_init(&out, (size_t)64 << 20);
-    buf_printf(&out, "%s", panes);
-    assert_int_equal(sqlite3_prepare_v2(store_db(bench.store),
-                                        "SELECT key, part, hex(bytes) FROM profiles ORDER BY 1, 2",
-                                        -1, &statement, NULL),
-                     SQLITE_OK);
-    while (sqlite3_step(statement) == SQLITE_ROW)
-        buf_printf(&out, "%lld %d %s\n", (long long)sqlite3_column_int64(statement, 0),
-                   sqlite3_column_int(statement, 1), sqlite3_column_text(statement, 2));
-    sqlite3_finalize(statement);
     assert_true(bench_number(&bench, "SELECT count(*) FROM profiles WHERE part = 0") > 30);
+    char *states = profiled_states(&bench);
     bench_close(&bench);
-    buf_u8(&out, 0);
-    assert_false(buf_failed(&out));
-    return (char *)out.data; /* the caller owns it now */
+    return states;
 }
 
 static void commits_anywhere_leave_the_same_states_and_profiles(void **state)
@@ -267,7 +183,7 @@ static void commits_anywhere_leave_the_same_states_and_profiles(void **state)
     const int64_t steps_ms[] = {120, 1500};
     for (int i = 0; i < 2; i++) {
         struct sim_log log = {0};
-        fill(&log, steps_ms[i]);
+        profiled_log_fill(&log, &(struct profiled_log){2000, steps_ms[i]});
 
         AUTO_FREE char *at_once = states_after(&log, 4096, 0);
         AUTO_FREE char *singly = states_after(&log, 1, 1);
