@@ -35,7 +35,7 @@ struct expecting *expectations_of(const struct expectations *expectations, const
 struct row {
     const struct multivariate *components; /* NULL: they do not look at it */
     uint64_t reference;                    /* its id */
-    const double *values;                  /* a standardised value a feature; of the last event */
+    const double *values;                  /* one a feature as it came; of the last event */
 };
 
 /* Fills in expected_* of the sample, and the row; `id` is the hash of the event's id. */

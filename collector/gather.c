@@ -42,9 +42,12 @@ static int fold_rows(struct gathered *gathered, struct states *states)
 {
     if (gathered->n_rows == 0)
         return 0;
+    const struct multivariate *const components = gathered->row.components;
     struct looked looked = {.reference = gathered->row.reference};
-    looked_add(&looked, gathered->row.components, gathered->rows, gathered->row_room,
-               gathered->n_rows);
+    for (uint32_t f = 0; f < components->n_features; f++)
+        multivariate_standardise(components, f, gathered->rows + (size_t)f * gathered->row_room,
+                                 gathered->n_rows);
+    looked_add(&looked, components, gathered->rows, gathered->row_room, gathered->n_rows);
     gathered->n_rows = 0;
     return states_looked(states, &looked);
 }
@@ -112,8 +115,13 @@ int row_fold(const struct row *row, struct states *states)
 {
     if (!row->components)
         return 0;
+    const uint32_t k = row->components->n_features;
+    double values[MULTIVARIATE_MOST_FEATURES];
     struct looked looked = {.reference = row->reference};
-    looked_add(&looked, row->components, row->values, 1, 1);
+    memcpy(values, row->values, k * sizeof(*values));
+    for (uint32_t f = 0; f < k; f++)
+        multivariate_standardise(row->components, f, &values[f], 1);
+    looked_add(&looked, row->components, values, 1, 1);
     return states_looked(states, &looked);
 }
 

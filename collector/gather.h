@@ -41,7 +41,7 @@ struct gathered {
         double numbers[GATHER_VALUES];
         uint64_t ids[GATHER_VALUES];
     };
-    /* rows of the components, a column of `row_room` a feature */
+    /* rows of the components as they came, a column of `row_room` a feature */
     struct row row; /* whose components they are */
     uint32_t n_rows, row_room;
     double rows[GATHER_VALUES];

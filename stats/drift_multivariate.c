@@ -10,7 +10,6 @@
 #include "stats/gamma_law.h"
 
 enum {
-    MOST_FEATURES = 1024,
     FEW_ROWS = 20 /* below, halves of them are no samples */
 };
 
@@ -73,7 +72,7 @@ void multivariate_free(struct multivariate *model)
     free(model->features);
     free(model->components);
     free(model->blocks);
-    free(model->missing);
+    free(model->unknown);
     domain_free(model->domain);
     free(model);
 }
@@ -85,12 +84,12 @@ static int prepare(struct multivariate *model)
     model->n_blocks = (m + MULTIVARIATE_BLOCK - 1) / MULTIVARIATE_BLOCK;
     const size_t row = (size_t)model->n_blocks * MULTIVARIATE_BLOCK;
     model->blocks = calloc(n * row + 1, sizeof(double));
-    model->missing = calloc(n, sizeof(double));
-    if (!model->blocks || !model->missing)
+    model->unknown = calloc(n, sizeof(double));
+    if (!model->blocks || !model->unknown)
         return -ENOMEM;
     for (uint32_t f = 0; f < n; f++) {
         memcpy(model->blocks + f * row, model->components + (size_t)f * m, m * sizeof(double));
-        model->missing[f] = encode(&model->features[f], &(struct row_value){.number = (double)NAN});
+        multivariate_put(model, f, (struct row_value){.number = (double)NAN}, model->unknown);
     }
     return 0;
 }
@@ -336,7 +335,7 @@ static int fit_domain(struct multivariate *model, const struct row_value *rows, 
 int multivariate_fit(struct multivariate **out, const struct multivariate_feature *features,
                      uint32_t n_features, const struct row_value *rows, size_t n, struct err *err)
 {
-    if (n < 2 || n_features == 0 || n_features > MOST_FEATURES)
+    if (n < 2 || n_features == 0 || n_features > MULTIVARIATE_MOST_FEATURES)
         return err_set(err, ERR_DATA,
                        "multivariate drift: %zu rows of %u features cannot be fitted", n,
                        n_features);
@@ -372,13 +371,30 @@ int multivariate_fit(struct multivariate **out, const struct multivariate_featur
 
 void multivariate_start(const struct multivariate *model, double *room)
 {
-    memcpy(room, model->missing, model->n_features * sizeof(*room));
+    memcpy(room, model->unknown, model->n_features * sizeof(*room));
 }
 
-void multivariate_put(const struct multivariate *model, uint32_t feature, struct row_value value,
-                      double *room)
+static void standardise_categories(const struct multivariate_feature *feature, double *column,
+                                   size_t n)
 {
-    room[feature] = encode(&model->features[feature], &value);
+    for (size_t i = 0; i < n; i++) {
+        struct row_value value = {0};
+        memcpy(&value.category, &column[i], sizeof(value.category));
+        column[i] = encode(feature, &value);
+    }
+}
+
+void multivariate_standardise(const struct multivariate *model, uint32_t feature, double *column,
+                              size_t n)
+{
+    const struct multivariate_feature *const at = &model->features[feature];
+    if (at->categorical) {
+        standardise_categories(at, column, n);
+        return;
+    }
+    const double fill = at->fill, mean = at->mean, per_std = at->per_std;
+    for (size_t i = 0; i < n; i++) /* as encode does */
+        column[i] = ((isfinite(column[i]) ? column[i] : fill) - mean) * per_std;
 }
 
 /* Components are orthonormal: what they explain is taken off the length. */
@@ -403,7 +419,7 @@ double multivariate_error(const struct multivariate *model, const struct row_val
                           double *room)
 {
     for (uint32_t f = 0; f < model->n_features; f++)
-        multivariate_put(model, f, values[f], room);
+        room[f] = encode(&model->features[f], &values[f]);
     return multivariate_left(model, room);
 }
 
@@ -546,7 +562,7 @@ int multivariate_load(struct multivariate **out, struct reader *in, struct err *
 {
     AUTO(multivariate) struct multivariate *model = calloc(1, sizeof(*model));
     uint64_t k = reader_varint(in), c = reader_varint(in);
-    if (k == 0 || k > MOST_FEATURES || c > k)
+    if (k == 0 || k > MULTIVARIATE_MOST_FEATURES || c > k)
         return err_set(err, ERR_CORRUPT, "multivariate drift: %llu features do not fit",
                        (unsigned long long)k);
     if (!model || !(model->features = calloc(k, sizeof(*model->features))) ||

@@ -22,6 +22,8 @@
 #include <stdbool.h>
 
 #include "common/cleanup.h"
+#include <string.h>
+
 #include "stats/categories.h"
 #include "stats/drift_domain.h"
 #include "stats/exact_sum.h"
@@ -44,7 +46,7 @@ struct multivariate {
     /* made from them: */
     uint32_t n_blocks; /* of MULTIVARIATE_BLOCK components each */
     double *blocks;    /* n_features rows of whole blocks; zeros fill the last one */
-    double *missing;   /* an event of which nothing is known, as multivariate_start gives it */
+    double *unknown;   /* an event of which nothing is known, as multivariate_start gives it */
     double n_reference, reference_mean, reference_variance; /* of the errors */
     double reference_skewness; /* of the errors; 0: fitted before it was kept */
     struct domain *domain;     /* NULL: too few rows, or fitted before there was one */
@@ -60,16 +62,26 @@ DEFINE_FREEP(multivariate)
 #define MULTIVARIATE_FARTHEST 1e9
 
 enum {
-    MULTIVARIATE_BLOCK = 4
+    MULTIVARIATE_BLOCK = 4,
+    MULTIVARIATE_MOST_FEATURES = 1024
 };
 
 /* The error of one event. `room` has n_features doubles: its features, standardised. */
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
                           double *room);
-/* The same in three steps, for who has the values one by one: start, put what is there, then ask. */
+/* The same in steps, for who has the values one by one: start, put what is there as it came, then
+   standardise each feature of many events at once, and ask. */
 void multivariate_start(const struct multivariate *model, double *room);
-void multivariate_put(const struct multivariate *model, uint32_t feature, struct row_value value,
-                      double *room);
+static inline void multivariate_put(const struct multivariate *model, uint32_t feature,
+                                    struct row_value value, double *room)
+{
+    if (model->features[feature].categorical)
+        memcpy(&room[feature], &value.category, sizeof(*room)); /* its bits */
+    else
+        room[feature] = value.number;
+}
+void multivariate_standardise(const struct multivariate *model, uint32_t feature, double *column,
+                              size_t n);
 double multivariate_left(const struct multivariate *model, const double *room);
 
 /* What the domain classifier looks at: the features where there are at most DOMAIN_COORDINATES,

@@ -2,7 +2,7 @@
  * What the models fitted on a reference make of events' features, many events at once: the errors
  * of its components and the terms of its domain classifier, summed as a window's state wants them.
  *
- * Shape    events stand side by side, a column a feature, standardised (multivariate_put)
+ * Shape    events stand side by side, a column a feature, standardised (multivariate_standardise)
  * Rules    the bits are those of multivariate_left and domain_terms, event by event
  * Cost     features × components multiplications an event, and one a term; four events at once
  * Owner    plain values

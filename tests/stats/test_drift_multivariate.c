@@ -165,6 +165,8 @@ static void values_put_one_by_one_give_the_error_of_the_row(void **state)
         for (uint32_t f = K; f-- > 0;)
             if (f != without)
                 multivariate_put(model, f, row[f], put);
+        for (uint32_t f = 0; f < K; f++)
+            multivariate_standardise(model, f, &put[f], 1);
 
         assert_true(multivariate_left(model, put) == multivariate_error(model, row, room));
 

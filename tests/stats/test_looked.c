@@ -73,15 +73,20 @@ static void any_number_of_events_leaves_the_bits_of_one_by_one(void **state)
             struct looked many = {.reference = 7}, alone = {.reference = 7};
             for (size_t i = 0; i < n; i++) {
                 struct row_value values[MOST];
-                double row[MOST];
+                double row[MOST], room[MOST];
                 draw(&rng, k, values);
                 for (uint32_t f = 0; f < k; f++) {
                     multivariate_put(model, f, values[f], row);
                     columns[f * STRIDE + i] = row[f];
+                    multivariate_standardise(model, f, &row[f], 1);
                 }
+                assert_true(multivariate_left(model, row) ==
+                            multivariate_error(model, values, room));
                 look_alone(&alone, model, row);
             }
 
+            for (uint32_t f = 0; f < k; f++)
+                multivariate_standardise(model, f, columns + f * STRIDE, n);
             looked_add(&many, model, columns, STRIDE, n);
 
             assert_int_equal(many.errors.n, n);
