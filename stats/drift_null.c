@@ -270,27 +270,37 @@ static double log_p_of(const struct laws *laws, double t)
 }
 
 /*
- * The skewness only ever makes a threshold larger: up from the plain one, then between, in turn
- * where a straight line crosses and in the middle.
+ * The skewness only ever makes a threshold larger: up from the plain one, then between, where a
+ * straight line crosses. An end that stays counts half each time (Illinois), or it would stay.
  */
 static double skewed_threshold(const struct laws *laws, double log_p, double low)
 {
-    double high = fmax(low, 1e-3);
-    double above = log_p_of(laws, low) - log_p, below = log_p_of(laws, high) - log_p;
-    while (below > 0 && high < 1e6) {
-        low = high;
-        above = below;
+    double high = fmax(low, 1e-3), above = log_p_of(laws, low) - log_p, below = above;
+    int side = 0;
+    if (!(above > 0))
+        return low;
+    for (; below > 0 && high < 1e6; below = log_p_of(laws, high) - log_p) {
+        if (high > low) {
+            low = high;
+            above = below;
+        }
         high *= 1.25;
-        below = log_p_of(laws, high) - log_p;
     }
     for (int i = 0; i < 60; i++) {
-        bool straight = i % 2 == 0 && above > below;
-        double at = straight ? low + (high - low) * above / (above - below) : (low + high) / 2;
+        double at = low + (high - low) * above / (above - below);
         double here = log_p_of(laws, at) - log_p;
-        if (fabs(here) < 1e-7 || !(at > low && at < high))
+        if (fabs(here) < 1e-9 || !(at > low && at < high))
             return at;
-        *(here > 0 ? &low : &high) = at;
-        *(here > 0 ? &above : &below) = here;
+        if (here > 0) {
+            low = at;
+            above = here;
+            below = side > 0 ? below / 2 : below;
+        } else {
+            high = at;
+            below = here;
+            above = side < 0 ? above / 2 : above;
+        }
+        side = here > 0 ? 1 : -1;
     }
     return high;
 }

@@ -20,6 +20,7 @@ enum {
 #define INLINE inline __attribute__((always_inline)) /* into what is made for a processor */
 
 typedef float eight __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float four_floats __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float sixteen __attribute__((vector_size(64), aligned(4), may_alias));
 
 int law_rows_new(struct law_rows **out, int n_rows)
@@ -153,22 +154,38 @@ static INLINE void add_blocks(struct sum *sum, const struct law_source *sources,
         add_block_by_eight(sum, at, sources, n);
 }
 
-static INLINE bool all_below(const float *points, float least)
+/* Of eight points: bit i says that the i-th is not below `least`. */
+static INLINE unsigned kept_of(const float *points, float least)
 {
-    const union {
-        int mask __attribute__((vector_size(32)));
-        uint64_t parts[4];
-    } not_below = {.mask = *(const eight *)points >= least};
-    return !(not_below.parts[0] | not_below.parts[1] | not_below.parts[2] | not_below.parts[3]);
+#ifdef __x86_64__
+    const four_floats bound = {least, least, least, least};
+    const four_floats *four = (const four_floats *)points;
+    return (unsigned)(__builtin_ia32_movmskps((four_floats)(four[0] >= bound)) |
+                      __builtin_ia32_movmskps((four_floats)(four[1] >= bound)) << 4);
+#else
+    unsigned kept = 0;
+    for (int i = 0; i < EIGHT; i++)
+        kept |= (unsigned)(points[i] >= least) << i;
+    return kept;
+#endif
 }
 
-/* What hardly is at the ends is left out: by eights, then one by one. */
+/*
+ * What hardly is at the ends is left out: by eights, then what is so in the last of them, counted at
+ * once, as how many it are can hardly be foretold; one by one what is less than eight.
+ */
 static INLINE void narrow(struct sum *sum, float least)
 {
-    while (sum->end - sum->begin >= EIGHT && all_below(sum->points + sum->end - EIGHT, least))
+    unsigned last = 0, first = 0;
+    while (sum->end - sum->begin >= EIGHT &&
+           !(last = kept_of(sum->points + sum->end - EIGHT, least)))
         sum->end -= EIGHT;
-    while (sum->end - sum->begin >= EIGHT && all_below(sum->points + sum->begin, least))
+    while (sum->end - sum->begin >= EIGHT && !(first = kept_of(sum->points + sum->begin, least)))
         sum->begin += EIGHT;
+    if (last && first) {
+        sum->end -= __builtin_clz(last) - (32 - EIGHT);
+        sum->begin += __builtin_ctz(first);
+    }
     while (sum->end > sum->begin && sum->points[sum->end - 1] < least)
         sum->end--;
     while (sum->end > sum->begin && sum->points[sum->begin] < least)

@@ -344,6 +344,13 @@ static void a_far_distance_of_skewed_values_is_less_rare(void **state)
     assert_true(p > 4e-5 * 1.2 && p < 4e-5 * 1.5);
     p = drift_null_p(nulls, &skewed, 5000, near * half);
     assert_true(p > 0.01 && p < 0.0103);
+
+    for (skewed.skew = 0; skewed.skew < 60; skewed.skew += 7) {
+        for (p = 0.3; p > 1e-7; p /= 9) {
+            const double threshold = drift_null_threshold(nulls, &skewed, 5000, p);
+            assert_close(log(drift_null_p(nulls, &skewed, 5000, threshold)), log(p), 1e-8);
+        }
+    }
 }
 
 static void thresholds_and_p_values_answer_each_other(void **state)
