@@ -10,6 +10,7 @@
 #include "stats/drift_part.h"
 #include "stats/drift_path.h"
 #include "stats/drift_saddle.h"
+#include "stats/four.h"
 #include "stats/law_rows.h"
 #include "stats/sort.h"
 
@@ -357,27 +358,60 @@ static void smooth_survival(const struct cumulants *c, double step, float *out)
     }
 }
 
-static void mix(struct drift_law *out, const float *few, const float *log_smooth)
+/* Of the smooth part and of both together; room behind them for a whole vector. */
+struct survivals {
+    double smooth[LAW_POINTS + LANES], all[LAW_POINTS + LANES];
+};
+
+FOUR_INLINE void mix_by(struct drift_law *out, const float *few, const float *log_smooth,
+                        struct survivals *survivals)
 {
-    double smooth[LAW_POINTS];
-    for (int i = 0; i < LAW_POINTS; i++)
-        smooth[i] = exp((double)log_smooth[i]);
-    double survival[LAW_POINTS], beyond = 0, above = 1;
+    double *smooth = survivals->smooth, *all = survivals->all, beyond = 0, above = 1;
+    for (int i = 0; i < LAW_POINTS; i += LANES) {
+        four log_p = {0};
+        for (int lane = 0; lane < LANES; lane++)
+            log_p[lane] = (double)log_smooth[i + lane];
+        four_write(smooth + i, four_exp(log_p));
+    }
     for (int i = LAW_POINTS - 1; i >= 0; i--) {
-        survival[i] = beyond; /* the few alone are there */
+        all[i] = beyond; /* the few alone are there */
         beyond += (double)few[i];
     }
     for (int x = 0; x < LAW_POINTS; x++) {
         double here = (double)few[x];
         if (here < LEAST)
             continue;
-        for (int i = x; i < LAW_POINTS; i++)
-            survival[i] += here * smooth[i - x];
+        for (int i = x; i < LAW_POINTS; i += LANES)
+            four_write(all + i, four_read(all + i) + here * four_read(smooth + i - x));
     }
-    for (int i = 0; i < LAW_POINTS; i++) {
-        above = fmin(above, survival[i]);
-        out->log_survival[i] = (float)(above > 0 ? log(above) : SHORTEST_LOG);
+    for (int i = 0; i < LAW_POINTS; i++)
+        above = all[i] = all[i] < above ? all[i] : above;
+    for (int i = 0; i < LAW_POINTS; i += LANES) {
+        const four p = four_read(all + i), log_p = four_log(p);
+        for (int lane = 0; lane < LANES; lane++)
+            out->log_survival[i + lane] = (float)(p[lane] > 0 ? log_p[lane] : SHORTEST_LOG);
     }
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static void mix_avx2(struct drift_law *out, const float *few,
+                                                     const float *log_smooth,
+                                                     struct survivals *survivals)
+{
+    mix_by(out, few, log_smooth, survivals);
+}
+#endif
+
+static void mix(struct drift_law *out, const float *few, const float *log_smooth)
+{
+    struct survivals survivals = {0};
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2")) {
+        mix_avx2(out, few, log_smooth, &survivals);
+        return;
+    }
+#endif
+    mix_by(out, few, log_smooth, &survivals);
 }
 
 static int by_cumulants(struct drift_law *out, const struct sum *sum)

@@ -57,11 +57,7 @@ struct cumulant {
 static void tilted_finish(struct tilted *t)
 {
     free(t->groups);
-    free(t->p);
-    free(t->values);
-    free(t->half);
-    free(t->onward);
-    free(t->here);
+    free(t->p); /* and the others behind it */
     free(t->powers);
 }
 
@@ -80,14 +76,6 @@ static void count_vectors(struct tilted *t, const struct saddle_bin *bins, size_
         t->groups[g].begin = t->n_vectors;
         t->n_vectors += (size_t)t->groups[g].n;
     }
-}
-
-static four *vectors(size_t n)
-{
-    four *made = aligned_alloc(sizeof(four), n * sizeof(four));
-    for (size_t i = 0; made && i < n; i++)
-        made[i] = (four){0};
-    return made;
 }
 
 /* A lane without a bin is certain to add nothing. */
@@ -113,14 +101,17 @@ static int tilted_init(struct tilted *t, const struct saddle_bin *bins, size_t n
     if (!t->groups)
         return -ENOMEM;
     count_vectors(t, bins, n_bins);
-    t->p = vectors(t->n_vectors);
-    t->values = vectors(t->n_vectors);
-    t->half = vectors(t->n_vectors);
-    t->onward = vectors(t->n_vectors);
-    t->here = vectors(t->n_vectors);
+    const size_t n_here = t->n_vectors;
+    t->p = aligned_alloc(sizeof(four), 5 * n_here * sizeof(four));
     t->powers = malloc((size_t)t->n_powers * sizeof(*t->powers));
-    if (!t->p || !t->values || !t->half || !t->onward || !t->here || !t->powers)
+    if (!t->p || !t->powers)
         return -ENOMEM;
+    t->values = t->p + n_here;
+    t->half = t->values + n_here;
+    t->onward = t->half + n_here;
+    t->here = t->onward + n_here;
+    memset(t->p, 0,
+           2 * n_here * sizeof(four)); /* of the other bins of a group, where one is longer */
     fill(t, bins, n_bins);
     memcpy(t->here, t->p, t->n_vectors * sizeof(*t->p));
     return 0;
