@@ -20,7 +20,9 @@ struct changing {
     struct store *store;
     const struct config *config;
     bool active;
-    size_t n_stored; /* rows in the database that wait */
+    struct waiting_saved stored; /* what the database holds of what waits … */
+    uint64_t stored_turn;        /* … of the detectors' turn */
+    bool is_restored;            /* by the numbers of another process */
 };
 
 static int no_memory(struct err *err)
@@ -275,14 +277,22 @@ static int write_states(struct changing *changing, struct buf *bytes, struct err
     return rc;
 }
 
+/* What is stored is none of what waits now. */
+static bool is_stale(const struct changing *changing)
+{
+    return changing->stored.n_rows && changing->stored_turn != changing->detecting.turn;
+}
+
 static int write_waiting(struct changing *changing, struct buf *bytes, struct err *err)
 {
     const struct waiting_events *waiting = detecting_waiting(&changing->detecting);
-    if (waiting->n_rows == 0 && changing->n_stored == 0)
-        return 0;
+    const bool anew = is_stale(changing) || changing->is_restored;
+    const struct waiting_saved saved = anew ? (struct waiting_saved){0} : changing->stored;
+    const int rc = anew ? commit_change_waiting_none(changing->store, err) : 0;
+    if (rc || waiting->n_rows == saved.n_rows)
+        return rc;
     buf_clear(bytes);
-    if (waiting->n_rows)
-        waiting_save(waiting, &changing->streams, bytes);
+    waiting_save(waiting, &changing->streams, &saved, bytes);
     return buf_failed(bytes)
                ? no_memory(err)
                : commit_change_waiting(changing->store, bytes->data, bytes->size, err);
@@ -368,8 +378,9 @@ void changing_found_written(struct changing *changing)
 
 bool changing_is_dirty(const struct changing *changing)
 {
-    bool dirty = changing_has_news(changing) ||
-                 detecting_waiting(&changing->detecting)->n_rows < changing->n_stored;
+    const bool is_empty = detecting_waiting(&changing->detecting)->n_rows == 0;
+    bool dirty = changing_has_news(changing) || is_stale(changing) ||
+                 (changing->is_restored && is_empty); /* bytes that none needs go */
     for (size_t i = 0; !dirty && i < changing->streams.n; i++)
         dirty = changing->streams.streams[i]->dirty;
     return dirty;
@@ -390,21 +401,29 @@ int changing_write(struct changing *changing, struct err *err)
 
 void changing_written(struct changing *changing)
 {
-    changing->n_stored = detecting_waiting(&changing->detecting)->n_rows;
+    const size_t n_rows = detecting_waiting(&changing->detecting)->n_rows;
+    changing->stored = (struct waiting_saved){n_rows, n_rows ? changing->streams.n : 0};
+    changing->stored_turn = changing->detecting.turn;
+    changing->is_restored = false;
     for (size_t i = 0; i < changing->streams.n; i++)
         changing->streams.streams[i]->dirty = false;
 }
 
+static int load_piece(void *context, const void *bytes, size_t n, struct err *err)
+{
+    return waiting_load(context, bytes, n, err);
+}
+
+/* The next commit writes them anew, by the numbers that streams have now. */
 static int load_waiting(struct changing *changing, struct models *models, struct err *err)
 {
     struct waiting_events *const waiting = detecting_waiting(&changing->detecting);
-    AUTO_FREE void *bytes = NULL;
-    size_t n;
-    int rc = change_waiting_read(changing->store, &bytes, &n, err);
-    if (rc || !bytes)
-        return rc;
-    rc = waiting_load(waiting, &changing->streams, models, bytes, n, err);
-    changing->n_stored = waiting->n_rows ? waiting->n_rows : 1; /* bytes that none needs go */
+    struct waiting_loading loading = {
+        .waiting = waiting, .watched = &changing->streams, .models = models};
+    const int rc = change_waiting_each(changing->store, load_piece, &loading, err);
+    waiting_loading_finish(&loading);
+    changing->is_restored = loading.n_streams > 0;
+    changing->stored = (struct waiting_saved){waiting->n_rows, changing->streams.n};
     return rc;
 }
 

@@ -167,6 +167,7 @@ int detecting_look(struct detecting *detecting, int64_t look_ms, struct err *err
     if (rc)
         return rc;
     looked->looks[looked->n_looks++] = look;
+    detecting->turn++;
     const size_t enough = aside_is_free(detecting->aside) ? WORTH_ROWS : MOST_ROWS;
     return n_rows >= enough ? hand_over(detecting, err) : 0;
 }
@@ -212,6 +213,7 @@ void detecting_references_changed(struct detecting *detecting)
             waiting->rows[n++] = row;
     }
     waiting->n_rows = looked->n_placed = n;
+    detecting->turn++;
 }
 
 int detecting_forget(struct detecting *detecting, const char *model, struct err *err)
@@ -229,6 +231,7 @@ int detecting_forget(struct detecting *detecting, const char *model, struct err 
             waiting->rows[n++] = waiting->rows[i];
     }
     waiting->n_rows = looked->n_placed = n;
+    detecting->turn++;
     return 0;
 }
 
@@ -236,4 +239,5 @@ void detecting_drop(struct detecting *detecting)
 {
     waiting_clear(&detecting->at_hand->waiting);
     detecting->at_hand->n_placed = 0;
+    detecting->turn++;
 }

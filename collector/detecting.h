@@ -45,6 +45,7 @@ struct detecting {
     struct looked both[2];
     struct looked *at_hand; /* the other is with the thread, or empty */
     int64_t looked_ms;      /* the last look; 0: none yet */
+    uint64_t turn;          /* another one whenever something that waited waits no longer */
     struct found *found;
     size_t n_found, found_capacity;
     int failed; /* what a detector returned, and why */

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cleanup.h"
+#include "common/grow.h"
 
 enum {
-    FORM = 3,
+    FORM = 4,
+    FORM_OF_ONE = 3,   /* the last that was one piece */
     FORM_OF_ITEMS = 2, /* the last in which an event stood there again for each stream */
     LEAST_ITEM = 2     /* bytes */
 };
@@ -17,10 +18,11 @@ static void save_text(struct buf *out, const char *text)
     buf_string(out, text, strlen(text));
 }
 
-static void save_streams(const struct watched_streams *streams, struct buf *out)
+static void save_streams(const struct watched_streams *streams, size_t from, struct buf *out)
 {
-    buf_varint(out, streams->n);
-    for (size_t i = 0; i < streams->n; i++) {
+    buf_varint(out, from);
+    buf_varint(out, streams->n - from);
+    for (size_t i = from; i < streams->n; i++) {
         const struct change_key key = watched_key(streams->streams[i]);
         save_text(out, key.model);
         save_text(out, key.version);
@@ -43,14 +45,14 @@ static void save_item(const struct waiting_item *item, struct buf *out)
 }
 
 void waiting_save(const struct waiting_events *waiting, const struct watched_streams *streams,
-                  struct buf *out)
+                  const struct waiting_saved *saved, struct buf *out)
 {
     int64_t before_ms = 0;
     buf_varint(out, 0);
     buf_u8(out, FORM);
-    save_streams(streams, out);
-    buf_varint(out, waiting->n_rows);
-    for (size_t i = 0; i < waiting->n_rows; i++) {
+    save_streams(streams, saved->n_streams, out);
+    buf_varint(out, waiting->n_rows - saved->n_rows);
+    for (size_t i = saved->n_rows; i < waiting->n_rows; i++) {
         const struct waiting_row *row = &waiting->rows[i];
         const int64_t ts_ms = waiting_ts_ms(row);
         buf_zigzag(out, (int64_t)((uint64_t)ts_ms - (uint64_t)before_ms));
@@ -65,10 +67,8 @@ void waiting_save(const struct waiting_events *waiting, const struct watched_str
 /* --- back --- */
 
 struct loading {
-    struct waiting_events *waiting;
+    struct waiting_loading *all;
     struct reader in;
-    struct watched_stream **streams; /* by the number that they had; NULL: not watched any more */
-    size_t n_streams;
 };
 
 static int damaged(struct err *err)
@@ -107,13 +107,14 @@ static int take_item(struct loading *loading, uint64_t stream, unsigned place, u
                      struct err *err)
 {
     float value;
-    if (reader_failed(&loading->in) || stream >= loading->n_streams)
+    const struct waiting_loading *all = loading->all;
+    if (reader_failed(&loading->in) || stream >= all->n_streams)
         return damaged(err);
-    const struct watched_stream *watched = loading->streams[stream];
+    const struct watched_stream *watched = all->streams[stream];
     if (!watched || place >= change_stream_places(&watched->state))
         return 0;
     memcpy(&value, &bits, sizeof(value));
-    waiting_add(loading->waiting, watched->number, place, (double)value);
+    waiting_add(all->waiting, watched->number, place, (double)value);
     return 0;
 }
 
@@ -124,7 +125,7 @@ static int read_row(struct loading *loading, int64_t *ts_ms, struct err *err)
     const uint64_t hash = reader_u64(in), n = reader_varint(in);
     if (reader_failed(in) || n > reader_left(in) / LEAST_ITEM)
         return damaged(err);
-    int rc = waiting_begin(loading->waiting, *ts_ms, hash, n, err);
+    int rc = waiting_begin(loading->all->waiting, *ts_ms, hash, n, err);
     if (rc)
         return rc;
     for (uint64_t i = 0; !rc && i < n; i++) {
@@ -132,7 +133,7 @@ static int read_row(struct loading *loading, int64_t *ts_ms, struct err *err)
         const unsigned place = reader_u8(in);
         rc = take_item(loading, stream >> 1, place, stream & 1 ? reader_u32(in) : 0, err);
     }
-    waiting_end(loading->waiting);
+    waiting_end(loading->all->waiting);
     return rc;
 }
 
@@ -145,38 +146,51 @@ static int read_single(struct loading *loading, struct err *err)
     const uint64_t hash = reader_u64(in);
     const unsigned place = reader_u8(in);
     const uint32_t bits = reader_u32(in);
-    int rc = waiting_begin(loading->waiting, ts_ms, hash, 1, err);
+    int rc = waiting_begin(loading->all->waiting, ts_ms, hash, 1, err);
     if (rc)
         return rc;
     rc = take_item(loading, stream, place, bits, err);
-    waiting_end(loading->waiting);
+    waiting_end(loading->all->waiting);
     return rc;
 }
 
-int waiting_load(struct waiting_events *waiting, struct watched_streams *streams,
-                 struct models *models, const void *bytes, size_t n, struct err *err)
+/* Those that the piece names have the next numbers. */
+static int read_streams(struct loading *loading, unsigned form, size_t n, struct err *err)
 {
-    struct loading loading = {.waiting = waiting, .in = reader_of(bytes, n)};
+    struct waiting_loading *const all = loading->all;
+    int rc =
+        grow(&all->streams, &all->capacity, all->n_streams + n, sizeof(struct watched_stream *),
+             "collector: streams that something waits for", err);
+    for (size_t i = 0; !rc && i < n; i++) {
+        struct watched_stream **const out = &all->streams[all->n_streams];
+        rc = read_stream(&loading->in, all->watched, all->models, form, out, err);
+        all->n_streams += rc == 0;
+    }
+    return rc;
+}
+
+int waiting_load(struct waiting_loading *all, const void *bytes, size_t n, struct err *err)
+{
+    struct loading loading = {.all = all, .in = reader_of(bytes, n)};
     struct reader *in = &loading.in;
     unsigned form = 1;
-    loading.n_streams = reader_varint(in);
-    if (loading.n_streams == 0) {
+    uint64_t n_named = reader_varint(in), n_before = 0;
+    if (n_named == 0) {
         form = reader_u8(in);
-        loading.n_streams = reader_varint(in);
+        n_before = form > FORM_OF_ONE ? reader_varint(in) : 0;
+        n_named = reader_varint(in);
     }
-    if (form > FORM || loading.n_streams > n)
+    if (form > FORM || n_named > n || n_before != all->n_streams)
         return damaged(err);
-    AUTO_FREE struct watched_stream **by_number =
-        calloc(loading.n_streams + 1, sizeof(struct watched_stream *));
-    if (!by_number)
-        return err_set(err, -ENOMEM, "collector: no memory for what waits for a look");
-    loading.streams = by_number;
-    int rc = 0;
-    for (size_t i = 0; !rc && i < loading.n_streams; i++)
-        rc = read_stream(in, streams, models, form, &by_number[i], err);
+    int rc = read_streams(&loading, form, n_named, err);
     const uint64_t n_events = rc ? 0 : reader_varint(in);
     int64_t ts_ms = 0;
     for (uint64_t i = 0; !rc && i < n_events; i++)
         rc = form > FORM_OF_ITEMS ? read_row(&loading, &ts_ms, err) : read_single(&loading, err);
     return rc;
+}
+
+void waiting_loading_finish(struct waiting_loading *loading)
+{
+    free(loading->streams);
 }

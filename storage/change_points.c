@@ -130,35 +130,42 @@ int change_detectors_each(struct store *store, const char *model, const char *ve
     return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "change detectors");
 }
 
+static const char waiting[] = "events that wait for a look";
+
 int commit_change_waiting(struct store *store, const void *bytes, size_t n, struct err *err)
 {
-    static const char put[] =
-        "INSERT OR REPLACE INTO change_waiting(id, hash, bytes) VALUES(0, ?1, ?2)";
-    static const char drop[] = "DELETE FROM change_waiting";
+    static const char sql[] = "INSERT INTO change_waiting(hash, bytes) VALUES(?1, ?2)";
     sqlite3_stmt *s;
-    int rc = start(store, n ? put : drop, &s, err);
+    int rc = start(store, sql, &s, err);
     if (rc)
         return rc;
-    if (n) {
-        sqlite3_bind_int64(s, 1, row_hash(0, bytes, (int64_t)n));
-        sqlite3_bind_blob64(s, 2, bytes, n, SQLITE_STATIC);
-    }
-    return statement_run(store, s, err, "events that wait for a look");
+    sqlite3_bind_int64(s, 1, row_hash(0, bytes, (int64_t)n));
+    sqlite3_bind_blob64(s, 2, bytes, n, SQLITE_STATIC);
+    return statement_run(store, s, err, waiting);
 }
 
-int change_waiting_read(struct store *store, void **bytes, size_t *n, struct err *err)
+int commit_change_waiting_none(struct store *store, struct err *err)
 {
-    static const char sql[] = "SELECT hash, bytes FROM change_waiting";
+    static const char sql[] = "DELETE FROM change_waiting";
+    sqlite3_stmt *s;
+    int rc = start(store, sql, &s, err);
+    return rc ? rc : statement_run(store, s, err, waiting);
+}
+
+int change_waiting_each(struct store *store,
+                        int (*each)(void *context, const void *bytes, size_t n, struct err *err),
+                        void *context, struct err *err)
+{
+    static const char sql[] = "SELECT hash, bytes FROM change_waiting ORDER BY seq";
     AUTO_RESET sqlite3_stmt *s = NULL;
-    *bytes = NULL;
-    *n = 0;
     int rc = statement_get(store, sql, &s, err);
-    if (rc)
-        return rc;
-    int step = sqlite3_step(s);
-    if (step == SQLITE_ROW)
-        return take_bytes(s, "events that wait for a look", bytes, n, err);
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "events that wait for a look");
+    int step = SQLITE_DONE;
+    while (!rc && (step = sqlite3_step(s)) == SQLITE_ROW) {
+        rc = check_bytes(s, 0, waiting, err);
+        if (!rc)
+            rc = each(context, sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1), err);
+    }
+    return rc || step == SQLITE_DONE ? rc : store_fail(store, step, err, waiting);
 }
 
 static void bind_mean(sqlite3_stmt *s, int at, double mean)

@@ -35,10 +35,13 @@ int change_detectors_each(struct store *store, const char *model, const char *ve
                                       const void *bytes, size_t n, struct err *err),
                           void *context, struct err *err);
 
-/* Events that wait for the next look; n 0: none. */
+/* Events that wait for the next look: a piece more, or none any more. */
 int commit_change_waiting(struct store *store, const void *bytes, size_t n, struct err *err);
-/* As change_detector_read. */
-int change_waiting_read(struct store *store, void **bytes, size_t *n, struct err *err);
+int commit_change_waiting_none(struct store *store, struct err *err);
+/* As they came. */
+int change_waiting_each(struct store *store,
+                        int (*each)(void *context, const void *bytes, size_t n, struct err *err),
+                        void *context, struct err *err);
 
 struct change_reference {
     char source[16]; /* "": from before it was kept */
