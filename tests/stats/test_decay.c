@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/rng.h"
@@ -43,6 +44,56 @@ static void a_decline_with_ties_equals_scipys_slope(void **state)
     assert_true(isnan(trend.p_value) && isnan(trend.slope));
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The slopes of all pairs, sorted; n(n-1)/2 of them. */
+static size_t sorted_slopes(const double *values, size_t n, double *out)
+{
+    size_t n_slopes = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n; j++)
+            out[n_slopes++] = (values[j] - values[i]) / (double)(j - i);
+    qsort(out, n_slopes, sizeof(*out), by_value);
+    return n_slopes;
+}
+
+static void a_slope_and_its_interval_are_those_of_all_slopes_sorted(void **state)
+{
+    (void)state;
+    enum {
+        N = 40
+    };
+    struct rng rng = rng_of(7);
+    double times[N], values[N], sorted[N * N];
+    for (size_t n = 3; n <= N; n++) {
+        for (int law = 0; law < 5; law++) { /* any, few values, rising, falling, one value */
+            for (size_t i = 0; i < n; i++) {
+                const double laws[] = {rng_uniform(&rng), (double)rng_below(&rng, 3), (double)i,
+                                       -(double)i, 2};
+                times[i] = (double)i;
+                values[i] = laws[law];
+            }
+            struct trend trend;
+            assert_int_equal(trend_of(times, values, n, &trend), 0);
+            const size_t m = sorted_slopes(values, n, sorted);
+            assert_true(trend.slope ==
+                        (m % 2 ? sorted[m / 2] : (sorted[m / 2 - 1] + sorted[m / 2]) / 2));
+            size_t lower = 0,
+                   upper = 0; /* each is one of them, as far from the ends as the other */
+            while (lower < m && sorted[lower] < trend.lower)
+                lower++;
+            while (upper < m && sorted[m - 1 - upper] > trend.upper)
+                upper++;
+            assert_true(sorted[lower] == trend.lower && sorted[m - 1 - upper] == trend.upper);
+            assert_true(law > 0 || lower == upper);
+        }
+    }
+}
+
 static void slices_add_up_to_the_whole_change(void **state)
 {
     (void)state;
@@ -69,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_steady_rise_is_a_trend),
         cmocka_unit_test(a_decline_with_ties_equals_scipys_slope),
+        cmocka_unit_test(a_slope_and_its_interval_are_those_of_all_slopes_sorted),
         cmocka_unit_test(slices_add_up_to_the_whole_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
