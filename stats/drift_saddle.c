@@ -352,27 +352,19 @@ static double deviate_at(const struct curve *curve, double sum, struct cubic *cu
     return all;
 }
 
-static double mean_of(const struct saddle_bin *bin)
-{
-    double all = 0, sum = 0;
-    for (int k = 0; k < bin->n; k++) {
-        all += bin->p[k];
-        sum += bin->p[k] * (bin->first + k);
-    }
-    return sum / all;
-}
-
 /*
  * Few events in many bins: what the sum says is little more than how often two of them share one. How
- * much such a pair adds, on average; 0: there are so many that none is seen.
+ * much such a pair adds, on average; 0: there are so many that none is seen. A count of mean x is 1
+ * about x times as often as 0, and 2 x² / 2 times.
  */
 static double lump_of(const struct saddle_bin *bins, size_t n_bins)
 {
     double pairs = 0, added = 0;
     for (size_t i = 0; i < n_bins; i++) {
-        const double mean = mean_of(&bins[i]), here = mean * mean / 2, *values = bins[i].values;
-        if (mean > MOST_MEAN || bins[i].first > 0 || bins[i].n < 3)
+        const double *p = bins[i].p, *values = bins[i].values;
+        if (bins[i].first > 0 || bins[i].n < 3 || p[1] > MOST_MEAN * p[0])
             continue;
+        const double here = p[2] / p[0];
         pairs += here;
         added += here * (values[2] - 2 * values[1] + values[0]);
     }
