@@ -20,7 +20,13 @@ FOUR_INLINE struct shares shares_of(const struct drift_bin *bins, size_t n_bins,
                                     struct shares per_share)
 {
     struct shares out = {{0}, {0}};
-    for (size_t lane = 0; lane < LANES && i + lane < n_bins; lane++) {
+    if (i + LANES <= n_bins) {
+        const four first = four_read(&bins[i].reference),
+                   second = four_read(&bins[i + 2].reference);
+        out = (struct shares){__builtin_shufflevector(first, second, 0, 2, 4, 6),
+                              __builtin_shufflevector(first, second, 1, 3, 5, 7)};
+    }
+    for (size_t lane = 0; i + LANES > n_bins && i + lane < n_bins; lane++) {
         out.reference[lane] = bins[i + lane].reference;
         out.window[lane] = bins[i + lane].window;
     }

@@ -270,17 +270,35 @@ static int add_counts(struct numbers *into, const struct numbers *from)
     return 0;
 }
 
+/*
+ * The slots from `begin` on that hold a value, at most `room` are looked at; returns how many do.
+ * Slots are full or empty by chance, so that a branch for each would be foretold half of the time.
+ */
+static size_t full_slots(const struct cells *cells, uint32_t begin, uint32_t room, uint32_t *full)
+{
+    const uint32_t end = cells->n_slots - begin < room ? cells->n_slots : begin + room;
+    size_t n = 0;
+    for (uint32_t i = begin; i < end; i++) {
+        full[n] = i;
+        n += cells->keys[i] != 0;
+    }
+    return n;
+}
+
 /* The single values of `from` onto the grid of `into`. */
 static int add_singles(struct numbers *into, const struct numbers *from, const struct grid *grid)
 {
-    for (uint32_t i = 0; i < from->cells.n_slots; i++) {
-        if (from->cells.keys[i] == 0)
-            continue;
-        double value = cells_value(from->cells.keys[i] - 1);
-        int rc = count_grid(into, grid_cell(grid, value), from->cells.counts[i], 1);
-        if (rc)
-            return rc;
-        sum_fixed(into, grid, value, from->cells.counts[i]);
+    uint32_t full[MANY];
+    for (uint32_t begin = 0; begin < from->cells.n_slots; begin += MANY) {
+        const size_t n = full_slots(&from->cells, begin, MANY, full);
+        for (size_t i = 0; i < n; i++) {
+            const uint32_t count = from->cells.counts[full[i]];
+            const double value = cells_value(from->cells.keys[full[i]] - 1);
+            const int rc = count_grid(into, grid_cell(grid, value), count, 1);
+            if (rc)
+                return rc;
+            sum_fixed(into, grid, value, count);
+        }
     }
     return 0;
 }
@@ -545,13 +563,15 @@ int numbers_on_grid(const struct numbers *numbers, struct numbers_grid on, struc
     int rc = add_singles(out, numbers, on.grid);
     double low, high;
     grid_bounds(on.grid, 0, &low, &high);
-    for (uint32_t i = 0; rc == 0 && i < numbers->cells.n_slots; i++) { /* the ends, singly */
-        if (numbers->cells.keys[i] == 0)
-            continue;
-        double value = cells_value(numbers->cells.keys[i] - 1);
-        uint32_t cell = value <= high ? 0 : on.grid->n_cuts;
-        if (cell == 0 || (on.grid->n_cuts && value >= on.grid->cuts[on.grid->n_cuts - 1]))
-            rc = cells_add(&out->cells, value, numbers->cells.counts[i]);
+    uint32_t full[MANY];
+    for (uint32_t begin = 0; rc == 0 && begin < numbers->cells.n_slots; begin += MANY) {
+        const size_t n = full_slots(&numbers->cells, begin, MANY, full);
+        for (size_t i = 0; rc == 0 && i < n; i++) { /* the ends, singly */
+            const double value = cells_value(numbers->cells.keys[full[i]] - 1);
+            const uint32_t cell = value <= high ? 0 : on.grid->n_cuts;
+            if (cell == 0 || (on.grid->n_cuts && value >= on.grid->cuts[on.grid->n_cuts - 1]))
+                rc = cells_add(&out->cells, value, numbers->cells.counts[full[i]]);
+        }
     }
     if (rc)
         numbers_finish(out);
