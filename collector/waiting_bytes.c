@@ -169,10 +169,10 @@ static int read_streams(struct loading *loading, unsigned form, size_t n, struct
     return rc;
 }
 
-int waiting_load(struct waiting_loading *all, const void *bytes, size_t n, struct err *err)
+int waiting_load(struct waiting_loading *loading, const void *bytes, size_t n, struct err *err)
 {
-    struct loading loading = {.all = all, .in = reader_of(bytes, n)};
-    struct reader *in = &loading.in;
+    struct loading piece = {.all = loading, .in = reader_of(bytes, n)};
+    struct reader *in = &piece.in;
     unsigned form = 1;
     uint64_t n_named = reader_varint(in), n_before = 0;
     if (n_named == 0) {
@@ -180,13 +180,13 @@ int waiting_load(struct waiting_loading *all, const void *bytes, size_t n, struc
         n_before = form > FORM_OF_ONE ? reader_varint(in) : 0;
         n_named = reader_varint(in);
     }
-    if (form > FORM || n_named > n || n_before != all->n_streams)
+    if (form > FORM || n_named > n || n_before != loading->n_streams)
         return damaged(err);
-    int rc = read_streams(&loading, form, n_named, err);
+    int rc = read_streams(&piece, form, n_named, err);
     const uint64_t n_events = rc ? 0 : reader_varint(in);
     int64_t ts_ms = 0;
     for (uint64_t i = 0; !rc && i < n_events; i++)
-        rc = form > FORM_OF_ITEMS ? read_row(&loading, &ts_ms, err) : read_single(&loading, err);
+        rc = form > FORM_OF_ITEMS ? read_row(&piece, &ts_ms, err) : read_single(&piece, err);
     return rc;
 }
 

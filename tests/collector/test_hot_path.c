@@ -16,7 +16,8 @@ enum {
 #define CREDIT "models:\n  - {name: credit, task: binary, label_horizon: 1h, segments: [country]"
 static const char plain[] = CREDIT "}\n";
 static const char watched[] =
-    CREDIT ", changes: {expected_run_time: 1000000, segments: [country]}}\n";
+    CREDIT ", changes: {expected_run_time: 1000000, segments: [country], segment_features: "
+           "[income, city, point]}}\n";
 
 /* Every third event is a label; all of them fall into the same minutes however many there are. */
 static void fill(struct sim_log *log, int n)

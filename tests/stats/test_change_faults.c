@@ -193,6 +193,31 @@ static void bytes_without_memory_are_refused_and_leave_nothing_behind(void **sta
     buf_finish(&bytes);
 }
 
+static void a_mixture_without_memory_is_none(void **state)
+{
+    (void)state;
+    struct change_stream stream, loaded;
+    struct change_found found;
+    struct err err = {0};
+    struct buf bytes;
+    buf_init(&bytes, 1 << 16);
+    fault_malloc_at(1);
+    assert_int_equal(change_stream_mix(&stream, EXPECTED, &err), -ENOMEM);
+    fault_malloc_at(0);
+    assert_int_equal(change_stream_update(&stream, 1, 0, 0.5, &found, &err), 0);
+    change_stream_finish(&stream);
+
+    assert_int_equal(change_stream_mix(&stream, EXPECTED, &err), 0);
+    save(&stream, &bytes);
+    fault_malloc_at(1);
+    struct reader in = reader_of(bytes.data, bytes.size);
+    assert_int_equal(change_stream_load(&loaded, &in, &err), -ENOMEM);
+    fault_malloc_at(0);
+    change_stream_finish(&loaded);
+    change_stream_finish(&stream);
+    buf_finish(&bytes);
+}
+
 static void a_stream_that_never_varies_is_no_change_until_it_does(void **state)
 {
     (void)state;
@@ -258,6 +283,7 @@ int main(void)
         cmocka_unit_test(a_state_from_before_learned_times_were_kept_goes_on),
         cmocka_unit_test(a_given_level_needs_memory_for_its_limits),
         cmocka_unit_test(bytes_without_memory_are_refused_and_leave_nothing_behind),
+        cmocka_unit_test(a_mixture_without_memory_is_none),
         cmocka_unit_test(a_stream_that_never_varies_is_no_change_until_it_does),
         cmocka_unit_test(the_largest_numbers_have_finite_means),
     };
