@@ -66,11 +66,12 @@ FOUR_INLINE void fill_by_ratios(struct counts *out, const struct count_law *law,
         const four at = i + ones, value = out->first + at * out->stride;
         four_write(ratios + i, ratio_over(law, value, (int)out->stride, at < middle));
     }
-    out->p[middle] = 1;
+    double p = out->p[middle] = 1;
     for (int i = middle; i + 1 < out->n_values; i++)
-        out->p[i + 1] = out->p[i] * ratios[i];
+        out->p[i + 1] = p *= ratios[i];
+    p = 1;
     for (int i = middle; i > 0; i--)
-        out->p[i - 1] = out->p[i] * ratios[i - 1];
+        out->p[i - 1] = p *= ratios[i - 1];
 }
 
 static void fill_by_logs(struct counts *out, const struct count_law *law, int middle)
@@ -103,9 +104,9 @@ FOUR_INLINE void counts_by(struct counts *out, const struct count_law *law)
     four sum = {0};
     for (int i = 0; i < out->n_values; i += LANES)
         sum += four_read(out->p + i);
-    const double all = four_sum(sum);
+    const double per_all = 1 / four_sum(sum);
     for (int i = 0; i < out->n_values; i += LANES)
-        four_write(out->p + i, four_read(out->p + i) / all);
+        four_write(out->p + i, four_read(out->p + i) * per_all);
 }
 
 #ifdef __x86_64__

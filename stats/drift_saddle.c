@@ -139,27 +139,25 @@ FOUR_INLINE void begin(struct tilted *t, bool up)
     }
 }
 
-FOUR_INLINE void step_on(struct tilted *t)
-{
-    for (size_t i = 0; i < t->n_vectors; i++)
-        t->here[i] *= t->onward[i];
-}
-
 /* Sums over a bin's counts, each with the weight p e^(v count). */
 struct sums {
     four all, w, ww, s, ss, ws;
 };
 
+/* `onward`: after a step of u. */
 FOUR_INLINE void add_counts(struct sums *sums, const struct tilted *t, const struct group *group,
-                            double e_v)
+                            double e_v, bool onward)
 {
-    const four *p = t->here + group->begin, *values = t->values + group->begin;
+    four *p = t->here + group->begin;
+    const four *values = t->values + group->begin, *step = t->onward + group->begin;
     four power = {0}, w = {0};
     for (int lane = 0; lane < LANES; lane++) {
         power[lane] = t->powers[group->first[lane]];
         w[lane] = group->first[lane];
     }
     for (int k = 0; k < group->n; k++) {
+        if (onward)
+            p[k] *= step[k];
         const four here = p[k] * power, by_w = here * w, by_s = here * values[k];
         sums->all += here;
         sums->w += by_w;
@@ -172,7 +170,7 @@ FOUR_INLINE void add_counts(struct sums *sums, const struct tilted *t, const str
     }
 }
 
-FOUR_INLINE struct cumulant cumulant_at(struct tilted *t, double v)
+FOUR_INLINE struct cumulant cumulant_at(struct tilted *t, double v, bool onward)
 {
     const double e_v = exp(v);
     const four one = {1, 1, 1, 1};
@@ -182,7 +180,7 @@ FOUR_INLINE struct cumulant cumulant_at(struct tilted *t, double v)
         t->powers[k] = t->powers[k - 1] * e_v;
     for (size_t g = 0; g < t->n_groups; g++) {
         struct sums sums = {zero, zero, zero, zero, zero, zero};
-        add_counts(&sums, t, &t->groups[g], e_v);
+        add_counts(&sums, t, &t->groups[g], e_v, onward);
         const four part = one / sums.all, mean_s = sums.s * part, mean_w = sums.w * part;
         product *= sums.all;
         u += mean_s;
@@ -195,11 +193,12 @@ FOUR_INLINE struct cumulant cumulant_at(struct tilted *t, double v)
     return (struct cumulant){k, four_sum(u), four_sum(w), four_sum(uu), four_sum(uv), four_sum(ww)};
 }
 
-/* K where the total is n on average. Newton's last step is taken along the derivatives. */
-FOUR_INLINE bool at_total(struct tilted *t, double *v, struct cumulant *out)
+/* K where the total is n on average. Newton's last step is taken along the derivatives.
+   `onward`: u is a step farther than when K was asked last. */
+FOUR_INLINE bool at_total(struct tilted *t, double *v, bool onward, struct cumulant *out)
 {
     for (int i = 0; i < MOST_TRIES; i++) {
-        *out = cumulant_at(t, *v);
+        *out = i == 0 && onward ? cumulant_at(t, *v, true) : cumulant_at(t, *v, false);
         if (!isfinite(out->k) || !(out->vv > 0))
             return false;
         const double by = (t->n - out->v) / out->vv;
@@ -251,7 +250,7 @@ FOUR_INLINE bool follow(struct tilted *t, const struct middle *middle, double st
     out->n = 0;
     begin(t, step > 0);
     while (out->n < MOST_POINTS / 2) {
-        if (!at_total(t, &v, &at))
+        if (!at_total(t, &v, out->n > 0, &at))
             return false;
         const double deviate = deviate_of(t, middle, u, v, &at);
         if (!isfinite(deviate))
@@ -265,7 +264,6 @@ FOUR_INLINE bool follow(struct tilted *t, const struct middle *middle, double st
         slope = slope_of(&at);
         v += (slope + change) * step;
         u += step;
-        step_on(t);
     }
     return false;
 }
@@ -282,7 +280,7 @@ FOUR_INLINE bool find_points_by(struct tilted *t, struct curve *out)
 {
     struct middle middle = {0};
     struct curve down, up;
-    if (!at_total(t, &middle.v, &middle.at))
+    if (!at_total(t, &middle.v, false, &middle.at))
         return false;
     const struct cumulant *at = &middle.at;
     middle.sd = sqrt(at->uu - at->uv * at->uv / at->vv);
