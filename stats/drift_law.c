@@ -189,7 +189,7 @@ DEFINE_SORT(sort_ranks, struct rank, weight)
  */
 static struct rank *ranked(const struct sum *sum)
 {
-    struct rank *ranks = malloc(2 * sum->n_parts * sizeof(*ranks));
+    struct rank *ranks = malloc((2 * sum->n_parts + 1) * sizeof(*ranks));
     for (size_t i = 0; ranks && i < sum->n_parts; i++)
         ranks[i] = (struct rank){bin_weight(sum->q, i), i};
     if (ranks)
