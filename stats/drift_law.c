@@ -252,7 +252,7 @@ static int by_saddlepoint(struct drift_law *out, const struct sum *sum)
     if (sum->q->statistic != LAW_JS || filled(sum) < MANY_FILLED)
         return SADDLE_NONE;
     AUTO_FREE struct rank *ranks = ranked(sum);
-    AUTO_FREE struct saddle_bin *bins = calloc(sum->n_parts, sizeof(*bins));
+    AUTO_FREE struct saddle_bin *bins = calloc(sum->n_parts + 1, sizeof(*bins));
     if (!ranks || !bins)
         return -ENOMEM;
     for (size_t i = 0; i < sum->n_parts; i++)
