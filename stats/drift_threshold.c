@@ -61,9 +61,8 @@ static struct drift_value value_of(enum drift_method method, const struct drift_
     }
 }
 
-/* The rest of the promise is kept back for what approximations leave open. */
-#define ROUNDED 1e-9 /* what is left of a sum that is all unseen */
-#define KEPT_BACK 0.85
+#define KEPT_BACK 0.85 /* of the promise; the rest is for what approximations leave open */
+#define ROUNDED 1e-9   /* what is left of a sum that is all unseen */
 #define FEW_VALUES 50.0
 #define EMPTY 0.2 /* events of a bin that counts as half empty */
 /* Shares of such bins: of 10,000 exponential values 0.05, of lognormal ones 0.11. */
@@ -397,7 +396,8 @@ static double beyond_of(const struct drift_subject *subject)
 
 /*
  * How many times as often as a law says Doane's bins of few values are so far off: given the
- * reference's counts is not given their shares. Measured with 200 values and 1,000 events: 1.1 to 1.2 times the promise, 1.3 to 1.4 times the law.
+ * reference's counts is not given their shares. Measured with 200 values and 1,000 events: 1.1 to
+ * 1.2 times the promise, 1.3 to 1.4 times the law.
  */
 static double of_few_values(enum drift_method method, double m, double n)
 {
@@ -479,10 +479,10 @@ static void judge_categories(struct drift_nulls *nulls, struct drift_null *null,
 }
 
 /*
- * Laws are given the reference's counts. Whose shares are all the same, or fall evenly, did not come by a few events
- * more or less: a large window sees what they are, and such counts were called up to 24 times as often as promised.
- * Of K categories' sum, which varies by sqrt(2 K), one of r events is off by about 1 / r: a few that are rare among
- * many events move it by next to nothing.
+ * A law takes a category's share to be as likely somewhat above its count as below. Where all shares
+ * are the same, or fall evenly, that is not so: a large window sees what they are, and was called
+ * drifted up to 24 times as often as promised. Of K categories' sum, which varies by sqrt(2 K), one
+ * of r events is off by about 1 / r: a few that are rare among many events move it by next to nothing.
  */
 static bool has_rare_categories(const struct reference_feature *ref)
 {

@@ -43,7 +43,7 @@ static void fill(struct sim_log *log, int n)
 
 /* Of the thread that reads. */
 static _Thread_local bool counts;
-static int64_t locked;
+static _Thread_local int64_t locked;
 
 int __real_pthread_mutex_lock(pthread_mutex_t *lock);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
