@@ -163,6 +163,14 @@ static const struct explained_feature *leading_feature(const struct explanation 
     return made;
 }
 
+/* Incomes and amounts as people write them, not as 6.71e+04. */
+static const char *mean_text(char out[24], double mean)
+{
+    const bool plain = fabs(mean) >= 1000 && fabs(mean) < 1e6;
+    snprintf(out, 24, plain ? "%.0f" : "%.3g", mean);
+    return out;
+}
+
 /* A unit that was changed upstream shows in the mean at once. */
 static void tell_means(const struct explained_feature *feature, char *out, size_t n)
 {
@@ -171,8 +179,9 @@ static void tell_means(const struct explained_feature *feature, char *out, size_
     if (!known || !feature->drift.is_numeric || !isfinite(feature->drift.numeric.mean) ||
         !isfinite(known->moments.mean))
         return;
-    snprintf(out, n, ", mean %.3g, %.3g in the reference", feature->drift.numeric.mean,
-             known->moments.mean);
+    char now[24], before[24];
+    snprintf(out, n, ", mean %s, %s in the reference", mean_text(now, feature->drift.numeric.mean),
+             mean_text(before, known->moments.mean));
 }
 
 void explanation_tell_feature(const struct explanation *e, char *out, size_t n)
