@@ -283,12 +283,22 @@ static bool is_stale(const struct changing *changing)
     return changing->stored.n_rows && changing->stored_turn != changing->detecting.turn;
 }
 
+static bool is_written_anew(const struct changing *changing)
+{
+    return is_stale(changing) || changing->is_restored;
+}
+
+/* What the next piece goes on from. */
+static struct waiting_saved saved_of(const struct changing *changing)
+{
+    return is_written_anew(changing) ? (struct waiting_saved){0} : changing->stored;
+}
+
 static int write_waiting(struct changing *changing, struct buf *bytes, struct err *err)
 {
     const struct waiting_events *waiting = detecting_waiting(&changing->detecting);
-    const bool anew = is_stale(changing) || changing->is_restored;
-    const struct waiting_saved saved = anew ? (struct waiting_saved){0} : changing->stored;
-    const int rc = anew ? commit_change_waiting_none(changing->store, err) : 0;
+    const struct waiting_saved saved = saved_of(changing);
+    const int rc = is_written_anew(changing) ? commit_change_waiting_none(changing->store, err) : 0;
     if (rc || waiting->n_rows == saved.n_rows)
         return rc;
     buf_clear(bytes);
@@ -402,7 +412,10 @@ int changing_write(struct changing *changing, struct err *err)
 void changing_written(struct changing *changing)
 {
     const size_t n_rows = detecting_waiting(&changing->detecting)->n_rows;
-    changing->stored = (struct waiting_saved){n_rows, n_rows ? changing->streams.n : 0};
+    const struct waiting_saved saved = saved_of(changing);
+    /* without a piece, streams that came meanwhile are named by the next one */
+    changing->stored =
+        n_rows > saved.n_rows ? (struct waiting_saved){n_rows, changing->streams.n} : saved;
     changing->stored_turn = changing->detecting.turn;
     changing->is_restored = false;
     for (size_t i = 0; i < changing->streams.n; i++)

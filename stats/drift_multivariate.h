@@ -20,10 +20,9 @@
 #pragma once
 
 #include <stdbool.h>
-
-#include "common/cleanup.h"
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "stats/categories.h"
 #include "stats/drift_domain.h"
 #include "stats/exact_sum.h"

@@ -105,11 +105,54 @@ static void pieces_are_read_as_one_after_a_crash(void **state)
     sim_log_finish(&log);
 }
 
+/* One millisecond later each: all within the first second. */
+static void add_event(struct sim_log *log, int at, int ms, const char *rest)
+{
+    sim_add(log, at, CREDIT_START + ms, "{\"ts\":%lld,\"model\":\"credit\",%s}",
+            (long long)CREDIT_START + ms, rest);
+}
+
+/* A prediction makes its version's stream, and its label is the first to wait for it. */
+static void a_stream_for_which_nothing_waits_yet_is_named_when_something_does(void **state)
+{
+    (void)state;
+    static const char of_labels[] = "models: [{name: credit, task: binary, changes: "
+                                    "{expected_run_time: 5000, metrics: [accuracy]}}]\n";
+    static const char *const events[] = {
+        "\"type\":\"prediction\",\"id\":\"a\",\"version\":\"v1\",\"prediction\":1",
+        "\"type\":\"label\",\"id\":\"a\",\"label\":1",
+        "\"type\":\"prediction\",\"id\":\"b\",\"version\":\"v2\",\"prediction\":1",
+        "\"type\":\"label\",\"id\":\"b\",\"label\":1",
+    };
+    const struct sim_options one_by_one = {.seed = 1, .max_batch = 1, .ends = true};
+    struct sim_log log = {0};
+    struct collector_bench bench;
+    struct err err = {0};
+    AUTO(temp) struct temp *temp = temp_new();
+    const int at = sim_partition(&log, "predictions", 0);
+    for (int i = 0; i < 4; i++)
+        add_event(&log, at, i, events[i]);
+    bench_open(&bench, temp, of_labels, &log, &one_by_one);
+    for (int i = 0; i < 5; i++) { /* the first only finds the partition */
+        assert_true(collector_step(bench.collector, 0, &err) > 0);
+        must(collector_commit_now(bench.collector, &err), &err);
+    }
+    assert_int_equal(bench_number(&bench, "SELECT count(*) FROM change_waiting"), 2);
+    bench_crash(&bench);
+
+    bench_open(&bench, temp, of_labels, &log, &one_by_one);
+
+    must(collector_commit_now(bench.collector, &err), &err);
+    bench_close(&bench);
+    sim_log_finish(&log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_commit_adds_a_piece_with_what_is_new),
         cmocka_unit_test(pieces_are_read_as_one_after_a_crash),
+        cmocka_unit_test(a_stream_for_which_nothing_waits_yet_is_named_when_something_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
