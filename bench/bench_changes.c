@@ -1,7 +1,7 @@
 /*
  * How long detectors of changes run between two false alarms, against what was asked.
  *
- *     bench_changes [--alarms N] [--keep FILE] [--seconds S]   the table of docs/statistics.md
+ *     bench_changes [--alarms N] [--keep FILE] [--seconds S]   the table of docs/statistics.md, "How long runs are"
  *     bench_changes --limits [--keep FILE] [--seconds S]       stats/change_shape_limits.h anew
  *     bench_changes --mean-limits …                            stats/change_mean_limits.h anew
  *

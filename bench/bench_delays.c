@@ -2,7 +2,7 @@
  * How soon a change is found, in events: by the event, and for numbers also by windows that drift
  * is judged in, at the same rate of false alarms.
  *
- *     bench_delays [RUNS [SEED]]   the tables of docs/statistics.md
+ *     bench_delays [RUNS [SEED]]   those of docs/statistics.md, "How soon a change is found"
  *
  * Windows hold a thousand or ten thousand events each (an hour of them, say), and a hundredth of
  * them may alarm without drift: Kolmogorov–Smirnov's test of each against the reference. Detectors

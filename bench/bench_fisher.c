@@ -2,7 +2,7 @@
  * A sliding Fisher test against our CUSUM, where zeros and ones change their share: the run they
  * reach without a change, and how soon each finds one.
  *
- *     bench_fisher [ASKED [RUNS]]   the table of docs/statistics.md
+ *     bench_fisher [ASKED [RUNS]]   the table of docs/statistics.md, "And a sliding Fisher test?"
  *
  * The test is played as Alibi Detect 0.12 describes FETDriftOnline: after every event 1 - p of
  * Fisher's test between each of its last windows and a reference, smoothed by 0.99, the largest of

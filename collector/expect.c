@@ -10,7 +10,8 @@
 
 enum {
     /* An event's components may cost so many multiplications; beyond, every second one is looked
-       at, and so on. Measured: docs/statistics.md, "What it costs" */
+       at, and so on. Measured: docs/performance.md, "Estimates, and what is fitted on a
+       reference" */
     MOST_MULTIPLICATIONS = 128,
     MOST_ASKED = 16, /* features that the expected error may ask about; beyond, likewise */
     MOST_SHARE = 6,

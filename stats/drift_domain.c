@@ -21,7 +21,7 @@ enum {
 #define FLAT 1e-3    /* an eigenvalue of the terms' correlations: below, it hardly varies */
 
 /* The rest of the promise is kept back: T²'s tail was measured to be up to a third heavier than its
-   law says (docs/statistics.md), of few events more. */
+   law says (docs/statistics.md, "How often the two are wrong"), of few events more. */
 #define KEPT 0.65
 #define KEPT_BACK_EVENTS 10
 

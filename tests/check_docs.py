@@ -1,5 +1,5 @@
 """Checks that the examples in README.md and docs/ are true: what is shown as a configuration passes `assay check`,
-commands have the options that are shown, paths are routes, the events of README.md are counted.
+commands have the options that are shown, paths are routes, links lead to files and headings, the events of README.md are counted.
 
 A part of a configuration is put where it belongs (an indented one into a gateway), with a model and an experiment that it may be
 about; what belongs to other programs is only read as YAML.
@@ -140,6 +140,25 @@ def check_route(known, place, method, path):
     return f"{place}: {method} {path} is no route"
 
 
+def anchors(path):
+    """What a link may name of a page: its headings, as GitHub writes them."""
+    with open(path, encoding="utf-8") as file:
+        text = BLOCK.sub("", file.read())
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
+def check_link(path, place, link):
+    if re.match(r"\w+:", link):
+        return None
+    file, _, anchor = link.partition("#")
+    target = os.path.normpath(os.path.join(os.path.dirname(path), file)) if file else path
+    if not os.path.exists(target):
+        return f"{place}: no file {link}"
+    if anchor and anchor not in anchors(target):
+        return f"{place}: no heading {link}"
+    return None
+
+
 def check_events(assay, folder, source):
     """What README.md shows of events and questions: replayed, counted, asked."""
     path = os.path.join(source, "README.md")
@@ -180,11 +199,15 @@ def problems(source, assay, folder):
             n += 1
             place = f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
             yield check_route(known, place, match.group(1) or "GET", match.group(2) or match.group(3))
+        for match in re.finditer(r"\]\(([^)\s]+)\)", text):
+            yield check_link(path, f"{name}:{text.count(chr(10), 0, match.start()) + 1}", match.group(1))
     yield check_events(assay, folder, source)
     assert n > 100, f"only {n} examples were found"
     assert check_yaml(assay, folder, "", "alerts:\n  - {name: a, model: credit, metric: rocauc, below: 1}\n"), "the check bites"
     assert check_options(assay, folder, "", "assay serve --port 1") and check_options(assay, folder, "", "assay start"), "the check bites"
     assert check_route(known, "", "GET", "/models/M/metric"), "the check bites"
+    assert check_link(os.path.join(source, "README.md"), "", "docs/sql.md#no-such-heading"), "the check bites"
+    assert check_link(os.path.join(source, "README.md"), "", "docs/none.md"), "the check bites"
     print(f"{n} examples")
 
 

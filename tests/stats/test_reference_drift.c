@@ -1,5 +1,5 @@
 /*
- * Every drift figure of reference/monitoring against ours, window by window, in the three ways a
+ * Every drift figure of reference/monitoring against ours, window by window, in the four ways a
  * window may have been recorded. With --table: the comparison as docs/statistics.md shows it.
  */
 #include "stats/drift_categorical.h"
