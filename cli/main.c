@@ -38,10 +38,10 @@ static const struct command {
      "a pipeline's gate; exit 0 passed, 1 failed, 2 usage, 3 undecided in time, 4 cannot reach"},
     {"query", command_query,
      "(-c FILE | --db DB) "
-     "models|versions|slices|metrics|drift|changes|distribution|curves|explain|alerts|system|"
-     "dead-letters|experiments|verdict|history|audit [--model M] [--version V] [--metric a,b] "
-     "[--segment k:v] [--feature F] [--kind K] [--from T] [--to T] [--window D] [--step D] "
-     "[--experiment E] [--csv]",
+     "models|versions|slices|metrics|drift|changes|references|distribution|curves|explain|alerts|"
+     "system|dead-letters|experiments|verdict|history|audit [--model M] [--version V] "
+     "[--metric a,b] [--segment k:v] [--feature F] [--stream S] [--kind K] [--from T] [--to T] "
+     "[--before_from T] [--before_to T] [--window D] [--step D] [--experiment E] [--csv]",
      "the REST answers as JSON, read straight from the database"},
     {"reference", command_reference,
      "load|forget -c FILE --model M [--version V] [--url U] [--token-file F] EVENTS.jsonl[.gz]|ID",

@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "collector/event.h"
 #include "common/config.h"
 #include "web/api.h"
 
@@ -100,10 +101,17 @@ static int refused(const struct api_answer *answer, int rc, struct err *err)
     return err_set(err, rc, "%.300s (one of: %.180s)", said.text, allowed);
 }
 
+static const char *word_of_reject(int reason)
+{
+    return reason >= 0 && reason < N_REJECTS ? reject_name((enum reject)reason) : NULL;
+}
+
 static int run(const struct config *config, const char *db, const char *target, bool csv,
                struct err *err)
 {
-    struct api_options options = {.config = config, .store_path = db ? db : config->storage_path};
+    const struct web_commands commands = {.reject_name = word_of_reject};
+    struct api_options options = {
+        .config = config, .store_path = db ? db : config->storage_path, .commands = &commands};
     __attribute__((cleanup(api_context_freep))) struct api_context *api = NULL;
     int rc = api_open(&api, &options, err);
     if (rc)

@@ -47,7 +47,6 @@ struct feature_schema {
     uint32_t n_entries, n_places;
     uint64_t seed;
     uint64_t n_events;
-    uint64_t n_unnumbered;
     uint32_t hints[EVENT_MAX_KEYS]; /* the number at each position of the last event */
     char numbers[EVENT_MAX_KEYS][TEXT_NUMBER_BYTES]; /* categorical numbers as text */
 };
@@ -109,9 +108,15 @@ static int entry_put(struct feature_schema *schema, uint32_t scope, struct view 
     return 0;
 }
 
+/* What a model makes and its label are profiled under these names: a feature would be mixed in. */
+static bool is_reserved(struct view name)
+{
+    return view_is(name, "@score") || view_is(name, "@prediction") || view_is(name, "@label");
+}
+
 static uint32_t feature_add(struct feature_schema *schema, struct view name)
 {
-    if (schema->n_features == schema->max_features ||
+    if (schema->n_features == schema->max_features || is_reserved(name) ||
         entry_put(schema, 0, &name, schema->n_features) != 0)
         return FEATURE_NONE;
     schema->features[schema->n_features] =
@@ -280,7 +285,7 @@ void event_validate(struct feature_schema *schema, struct event *event, uint32_t
         }
         features[i] = number;
         if (number == FEATURE_NONE) {
-            schema->n_unnumbered++;
+            event->n_unknown_fields++;
             continue;
         }
         struct feature *feature = &schema->features[number];
@@ -301,16 +306,10 @@ uint64_t violation_count(const struct feature_schema *schema, uint32_t feature,
     return schema->features[feature].violations[violation];
 }
 
-uint64_t unnumbered_count(const struct feature_schema *schema)
-{
-    return schema->n_unnumbered;
-}
-
 void violations_clear(struct feature_schema *schema)
 {
     for (uint32_t i = 0; i < schema->n_features; i++)
         memset(schema->features[i].violations, 0, sizeof(schema->features[i].violations));
-    schema->n_unnumbered = 0;
 }
 
 enum reject event_time(struct event *event, int64_t message_ms)

@@ -25,7 +25,7 @@
 enum {
     VALIDATE_MAX_FEATURES = 1000, /* of one model, where nothing else is said */
 };
-#define FEATURE_NONE UINT32_MAX /* no number: beyond max_features */
+#define FEATURE_NONE UINT32_MAX /* no number: beyond max_features, or a reserved name */
 
 enum violation {
     VIOLATION_TYPE,     /* type: a text for a number … */
@@ -56,14 +56,14 @@ uint32_t feature_register(struct feature_schema *schema, struct view name);
 /*
  * Checks the event's features in place: a value that violates the schema becomes VALUE_INVALID,
  * its reason in value.n; a categorical number becomes VALUE_TEXT. features[i] is the number of the
- * i-th feature (room for n_features of them), FEATURE_NONE where it has none.
+ * i-th feature (room for n_features of them), FEATURE_NONE where it has none: that counts as an
+ * unknown field.
  */
 void event_validate(struct feature_schema *schema, struct event *event, uint32_t *features);
 
 /* How often since the schema was made, or since violations_clear. */
 uint64_t violation_count(const struct feature_schema *schema, uint32_t feature,
                          enum violation violation);
-uint64_t unnumbered_count(const struct feature_schema *schema); /* values of FEATURE_NONE */
 void violations_clear(struct feature_schema *schema);
 
 /*

@@ -226,6 +226,11 @@ static void check_feature(struct config_reader *r, const struct yaml_node *node,
                           const struct place *place, struct config_feature *feature)
 {
     bool bounded = !isnan(feature->min) || !isnan(feature->max);
+    static const char *const own[] = {"@score", "@prediction", "@label"};
+    for (size_t i = 0; feature->name && i < sizeof(own) / sizeof(own[0]); i++)
+        if (strcmp(feature->name, own[i]) == 0)
+            config_complain(r, node->line, place,
+                            "is what the model makes or its label, no feature of its events");
     if (feature->type == FEATURE_AUTO && bounded)
         feature->type = FEATURE_NUMERIC;
     if (feature->type == FEATURE_AUTO && feature->n_values)

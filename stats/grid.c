@@ -86,7 +86,8 @@ uint32_t doane_edges(const struct cell *cells, size_t n, double edges[GRID_MAX_D
     }
     uint32_t n_bins = bins < GRID_MAX_DOANE ? (uint32_t)bins : GRID_MAX_DOANE;
     double step = isfinite(last - first) ? (last - first) / n_bins : last / n_bins - first / n_bins;
-    for (uint32_t i = 0; i < n_bins; i++)
+    edges[0] = first + 0.0; /* a range beyond all numbers has no step */
+    for (uint32_t i = 1; i < n_bins; i++)
         edges[i] = (double)i * step + first;
     edges[n_bins] = last;
     /* a range too narrow for so many floats: fewer, different edges */

@@ -344,6 +344,10 @@ struct profile_quality profile_quality(const struct profile *profile, uint32_t f
     out.valid = out.kind == PROFILE_CATEGORICAL ? categories
                 : out.kind == PROFILE_EMBEDDING ? vectors
                                                 : numbers;
+    /* taken as they came, before it was known what the feature is */
+    uint64_t other_kinds = numbers + categories + vectors - out.valid;
+    out.invalid[INVALID_TYPE] += other_kinds;
+    out.n_invalid += other_kinds;
     return out;
 }
 

@@ -152,11 +152,30 @@ static void unknown_features_get_numbers_until_the_limit(void **state)
     assert_int_equal(features[3], FEATURE_NONE);
     assert_int_equal(features[4], 0);
     assert_int_equal(feature_count(schema), 3);
-    assert_int_equal(unnumbered_count(schema), 1);
+    assert_int_equal(event.n_unknown_fields, 1);
     assert_true(view_is(feature_name(schema, 1), "b"));
     assert_int_equal(feature_type(schema, 1), FEATURE_AUTO);
     assert_int_equal(feature_register(schema, view_of("c")), 2);
     assert_int_equal(feature_register(schema, view_of("e")), FEATURE_NONE);
+}
+
+static void features_named_as_what_a_model_makes_are_unknown_fields(void **state)
+{
+    (void)state;
+    AUTO(feature_schema) struct feature_schema *schema = NULL;
+    assert_int_equal(feature_schema_new(&schema, NULL, 10, NULL), 0);
+    struct named_value values[] = {number("@score", 3), text("@prediction", "x"),
+                                   number("@label", 1), number("@other", 1)};
+    uint32_t features[4];
+    struct event event = {.features = values, .n_features = 4};
+
+    event_validate(schema, &event, features);
+    event_validate(schema, &event, features);
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(features[i], FEATURE_NONE);
+    assert_int_equal(features[3], 0);
+    assert_int_equal(event.n_unknown_fields, 6);
 }
 
 static void many_features_in_any_order_keep_their_numbers(void **state)
@@ -214,6 +233,7 @@ int main(void)
         cmocka_unit_test(a_categorical_number_becomes_its_text),
         cmocka_unit_test(a_missing_required_feature_is_counted_once_an_event),
         cmocka_unit_test(unknown_features_get_numbers_until_the_limit),
+        cmocka_unit_test(features_named_as_what_a_model_makes_are_unknown_fields),
         cmocka_unit_test(many_features_in_any_order_keep_their_numbers),
         cmocka_unit_test(F25_a_time_beyond_its_message_is_refused),
         cmocka_unit_test(reasons_have_the_names_of_the_metrics),

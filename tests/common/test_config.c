@@ -280,6 +280,10 @@ static void what_is_wrong_is_told_with_file_line_and_key(void **state)
          "assay.yaml:1: models[0].features.x.min: is for numeric features only"},
         {M "features: {x: {type: numeric, values: [a]}}}]",
          "assay.yaml:1: models[0].features.x.values: is for categorical features only"},
+        {M "features: {'@score': {type: numeric}}}]",
+         "assay.yaml:1: models[0].features.@score: is what the model makes or its label, no "
+         "feature "
+         "of its events"},
         {M "features: {x: {name: y}}}]", "assay.yaml:1: models[0].features.x.name: unknown key"},
         {M "features: {x: {min: .inf}}}]",
          "assay.yaml:1: models[0].features.x.min: .inf is not a number"},

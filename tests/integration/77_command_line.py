@@ -44,6 +44,21 @@ def a_configuration_without_a_model_is_told_what_to_write(story):
     equal(said["any"], ": fine, 0 models and others as they come, no Kafka\n")
 
 
+def query_tells_reasons_by_their_words_and_lists_all_that_can_be_asked(story):
+    events = story.path("events.jsonl")
+    with open(events, "w", encoding="utf-8") as out:
+        out.write('{"type":"label","ts":%d,"label":1}\nhello\n' % START)
+    database = story.replay("replay", configuration(), [events])
+    code, out, errors = run_program("query", "--db", database, "system")
+    equal((code, errors), (0, ""))
+    equal({r["reason"]: r["n"] for r in json.loads(out)["rejects"]}, {"not_json": 1, "missing_id": 1})
+
+    code, _, usage = run_program("query", "--db", database, "everything")
+    words = usage[usage.index("models|") :].split()[0].split("|")
+    listed = run_program("help", "query")[1]
+    equal([word for word in words if word not in listed.replace("|", " ").split()], [])
+
+
 def the_gate_answers_in_the_form_that_a_pipeline_reads(story):
     daemon = story.daemon(configuration())
     daemon.start()

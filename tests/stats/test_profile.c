@@ -311,6 +311,27 @@ static void panes_of_different_references_keep_the_sketch_alone(void **state)
     assert_int_equal(total, 2000);
 }
 
+static void values_of_another_kind_than_most_are_invalid(void **state)
+{
+    (void)state;
+    AUTO(profile) struct profile *profile = NULL;
+    assert_int_equal(profile_new(&profile, &layout, PROFILE_MINUTE, NULL), 0);
+    for (int i = 0; i < 10; i++) {
+        profile_event(profile, 1);
+        if (i < 6)
+            assert_int_equal(profile_category(profile, FREE, id_of(i), 1), 0);
+        else if (i < 9)
+            assert_int_equal(profile_number(profile, FREE, i, 1), 0);
+    }
+
+    struct profile_quality q = profile_quality(profile, FREE, false);
+    assert_int_equal(q.kind, PROFILE_CATEGORICAL);
+    assert_int_equal(q.valid, 6);
+    assert_int_equal(q.missing, 1);
+    assert_int_equal(q.invalid[INVALID_TYPE], 3);
+    assert_int_equal(q.n_invalid, 3);
+}
+
 static void extreme_numbers_stay_numbers(void **state)
 {
     (void)state;
@@ -322,6 +343,19 @@ static void extreme_numbers_stay_numbers(void **state)
 
     assert_int_equal(profile_quality(profile, FREE, true).valid, 600);
     assert_int_equal(profile_quality(profile, FREE, true).kind, PROFILE_NUMERIC);
+}
+
+static void a_range_beyond_all_numbers_has_an_edge_at_each_end(void **state)
+{
+    (void)state;
+    const struct cell cells[] = {
+        {-1e308, -1e308, 5}, {0, 0, 5}, {1.5e308, 1.5e308, 5}}; /* their difference is infinite */
+    double edges[GRID_MAX_DOANE + 1];
+
+    assert_int_equal(doane_edges(cells, 3, edges), 1);
+
+    assert_true(edges[0] == -1e308);
+    assert_true(edges[1] == 1.5e308);
 }
 
 static void damaged_bytes_are_refused(void **state)
@@ -446,7 +480,9 @@ int main(void)
         cmocka_unit_test(memory_stays_within_what_a_pane_may_have),
         cmocka_unit_test(a_hundred_thousand_categories_are_bounded_and_counted),
         cmocka_unit_test(panes_of_different_references_keep_the_sketch_alone),
+        cmocka_unit_test(values_of_another_kind_than_most_are_invalid),
         cmocka_unit_test(extreme_numbers_stay_numbers),
+        cmocka_unit_test(a_range_beyond_all_numbers_has_an_edge_at_each_end),
         cmocka_unit_test(damaged_bytes_are_refused),
         cmocka_unit_test(a_feature_that_appears_later_was_missing_before),
         cmocka_unit_test(what_is_only_compared_has_all_but_the_sketch_inside_of_the_grid),
