@@ -203,17 +203,23 @@ static int is_left(struct store *store, const struct config_model *model, const 
     return rc;
 }
 
+/* The same file may be named again. */
+static int leave_file(struct store *store, const struct config_model *model, const char *fact,
+                      struct err *err)
+{
+    const int rc =
+        commit_reference_withdrawn(store, model->name, "", clock_wall_ms(clock_system()), err);
+    return rc ? rc : commit_fact(store, fact, 0, err);
+}
+
 int reference_leave_file(struct store *store, const struct config_model *model, struct err *err)
 {
     const struct reference_load load = {.model = model->name};
     char fact[400];
     bool left;
     fact_of(&load, fact, sizeof(fact));
-    int rc = is_left(store, model, fact, &left, err);
-    if (rc || !left)
-        return rc;
-    rc = commit_reference_withdrawn(store, model->name, "", clock_wall_ms(clock_system()), err);
-    return rc ? rc : commit_fact(store, fact, 0, err); /* the same file may be named again */
+    const int rc = is_left(store, model, fact, &left, err);
+    return rc || !left ? rc : leave_file(store, model, fact, err);
 }
 
 static int leave_named_file(struct store *store, const struct reference_load *load,
@@ -227,7 +233,7 @@ static int leave_named_file(struct store *store, const struct reference_load *lo
         return rc;
     rc = commit_begin(store, err);
     if (!rc)
-        rc = reference_leave_file(store, model, err);
+        rc = leave_file(store, model, fact, err);
     if (!rc)
         rc = commit_end(store, err);
     if (rc)

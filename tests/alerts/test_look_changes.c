@@ -54,16 +54,6 @@ static char *rows_of(struct store *store)
     return copy;
 }
 
-static int64_t count(struct store *store, const char *sql)
-{
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_prepare_v2(store_db(store), sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t n = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return n;
-}
-
 static void
 a_crowd_that_is_written_beside_a_shared_look_leaves_what_a_look_of_its_own_leaves(void **state)
 {
@@ -87,8 +77,9 @@ a_crowd_that_is_written_beside_a_shared_look_leaves_what_a_look_of_its_own_leave
     assert_int_equal(told, 0); /* messages were written with the crowd … */
     assert_true(alerts_settle(shared.alerts));
     assert_false(alerts_settle(shared.alerts)); /* … and are told of once */
-    assert_int_equal(count(shared.store, "SELECT count(*) FROM outbox"), 10);
-    assert_int_equal(count(shared.store, "SELECT count(*) FROM alerts WHERE phase = 2"), FIRE);
+    assert_int_equal(temp_number(shared.store, "SELECT count(*) FROM outbox"), 10);
+    assert_int_equal(temp_number(shared.store, "SELECT count(*) FROM alerts WHERE phase = 2"),
+                     FIRE);
     AUTO_FREE char *expected = rows_of(apart.store);
     AUTO_FREE char *found = rows_of(shared.store);
     assert_string_equal(found, expected);
@@ -111,11 +102,11 @@ static void the_next_look_goes_on_from_a_crowd_that_may_not_be_written_yet(void 
     look(&w, start + 32000, WALL_MS); /* a crowd again: all is well */
     must(commit_share_end(w.store, &err), &err);
 
-    assert_int_equal(count(w.store, "SELECT count(*) FROM alert_history WHERE event = 'firing'"),
-                     FIRE);
-    assert_int_equal(count(w.store, "SELECT count(*) FROM alert_history WHERE event = 'resolved'"),
-                     FIRE);
-    assert_int_equal(count(w.store, "SELECT count(*) FROM alerts WHERE phase > 0"), 0);
+    assert_int_equal(
+        temp_number(w.store, "SELECT count(*) FROM alert_history WHERE event = 'firing'"), FIRE);
+    assert_int_equal(
+        temp_number(w.store, "SELECT count(*) FROM alert_history WHERE event = 'resolved'"), FIRE);
+    assert_int_equal(temp_number(w.store, "SELECT count(*) FROM alerts WHERE phase > 0"), 0);
     world_end(&w);
 }
 
@@ -169,11 +160,13 @@ static void a_look_between_that_changes_something_comes_after_the_crowd(void **s
     look_between(&w, start + 32000, 950); /* the rest of them fires, too few for a thread */
     must(commit_share_end(w.store, &err), &err);
 
-    assert_int_equal(count(w.store, "SELECT count(*) FROM alert_history"), RULES);
+    assert_int_equal(temp_number(w.store, "SELECT count(*) FROM alert_history"), RULES);
     assert_int_equal(
-        count(w.store, "SELECT max(id) FROM alert_history WHERE at_ms % 60000 = 30000"), FIRE);
+        temp_number(w.store, "SELECT max(id) FROM alert_history WHERE at_ms % 60000 = 30000"),
+        FIRE);
     assert_int_equal(
-        count(w.store, "SELECT min(id) FROM alert_history WHERE at_ms % 60000 = 32000"), FIRE + 1);
+        temp_number(w.store, "SELECT min(id) FROM alert_history WHERE at_ms % 60000 = 32000"),
+        FIRE + 1);
     world_end(&w);
 }
 
@@ -196,13 +189,13 @@ static void a_crowd_is_taken_back_with_the_look_between_that_fails(void **state)
     commit_share_undo(w.store);
     alerts_restore(w.alerts);
     assert_false(alerts_settle(w.alerts));
-    assert_int_equal(count(w.store,
-                           "SELECT (SELECT count(*) FROM alert_history) + (SELECT count(*) "
-                           "FROM alerts) + (SELECT count(*) FROM outbox)"),
+    assert_int_equal(temp_number(w.store,
+                                 "SELECT (SELECT count(*) FROM alert_history) + (SELECT count(*) "
+                                 "FROM alerts) + (SELECT count(*) FROM outbox)"),
                      0);
     look(&w, start + 30000, WALL_MS);
     assert_int_equal(flush(&w, WALL_MS), 10);
-    assert_int_equal(count(w.store, "SELECT count(*) FROM alert_history"), FIRE);
+    assert_int_equal(temp_number(w.store, "SELECT count(*) FROM alert_history"), FIRE);
     world_end(&w);
 }
 
@@ -226,11 +219,11 @@ static void a_crowd_that_cannot_be_written_is_taken_back_with_all_that_is_shared
     commit_share_undo(w.store);
     alerts_restore(w.alerts);
     assert_false(alerts_settle(w.alerts));
-    assert_int_equal(count(w.store, "SELECT count(*) FROM alert_history"), 0);
+    assert_int_equal(temp_number(w.store, "SELECT count(*) FROM alert_history"), 0);
     sqlite3_exec(store_db(w.store), "DROP TRIGGER refuse", NULL, NULL, NULL);
     look(&w, start + 30000, WALL_MS); /* again, by itself */
     assert_int_equal(flush(&w, WALL_MS), 10);
-    assert_int_equal(count(w.store, "SELECT count(*) FROM alert_history"), FIRE);
+    assert_int_equal(temp_number(w.store, "SELECT count(*) FROM alert_history"), FIRE);
     world_end(&w);
 }
 

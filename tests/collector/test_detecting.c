@@ -2,8 +2,6 @@
 #include "collector/detecting.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/rng.h"
+#include "tests/lib/beside.h"
 #include "tests/lib/changes_found.h"
 #include "tests/lib/credit_log.h"
 #include "tests/test.h"
@@ -33,46 +32,6 @@ static const char yaml[] = "models:\n"
 
 /* --- the thread, as seen from here --- */
 
-static struct {
-    atomic_bool none;    /* there is no thread to be had */
-    atomic_bool shut;    /* the thread waits at its first event until it is let go */
-    atomic_bool failing; /* its first event is one too many for memory */
-    atomic_int rows;     /* events that the thread had */
-    int given;           /* batches */
-    pthread_t writer;
-    sem_t entered, open;
-} beside;
-
-static void beside_reset(void)
-{
-    atomic_store(&beside.none, false);
-    atomic_store(&beside.shut, false);
-    atomic_store(&beside.failing, false);
-    atomic_store(&beside.rows, 0);
-    beside.given = 0;
-    beside.writer = pthread_self();
-    sem_init(&beside.entered, 0, 0);
-    sem_init(&beside.open, 0, 0);
-}
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
-                          void *context);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
-                          void *context);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
-                          void *context)
-{
-    return atomic_load(&beside.none) ? EAGAIN : __real_pthread_create(thread, how, run, context);
-}
-
-bool __real_aside_give(struct aside *aside, aside_work *work, void *context);
-bool __wrap_aside_give(struct aside *aside, aside_work *work, void *context);
-bool __wrap_aside_give(struct aside *aside, aside_work *work, void *context)
-{
-    beside.given++;
-    return __real_aside_give(aside, work, context);
-}
-
 int __real_change_stream_update(struct change_stream *stream, int64_t ts_ms, unsigned place,
                                 double value, struct change_found *found, struct err *err);
 int __wrap_change_stream_update(struct change_stream *stream, int64_t ts_ms, unsigned place,
@@ -80,15 +39,8 @@ int __wrap_change_stream_update(struct change_stream *stream, int64_t ts_ms, uns
 int __wrap_change_stream_update(struct change_stream *stream, int64_t ts_ms, unsigned place,
                                 double value, struct change_found *found, struct err *err)
 {
-    if (!pthread_equal(pthread_self(), beside.writer)) {
-        atomic_fetch_add(&beside.rows, 1);
-        if (atomic_exchange(&beside.shut, false)) {
-            sem_post(&beside.entered);
-            sem_wait(&beside.open);
-        }
-        if (atomic_exchange(&beside.failing, false))
-            return err_set(err, -ENOMEM, "no memory for this event");
-    }
+    if (!beside_is_writer() && beside_work())
+        return err_set(err, -ENOMEM, "no memory for this event");
     return __real_change_stream_update(stream, ts_ms, place, value, found, err);
 }
 
@@ -135,29 +87,17 @@ static void the_thread_finds_what_the_writer_alone_finds(void **state)
     beside_reset();
     atomic_store(&beside.none, true);
     char *alone = found_in(&log);
-    assert_int_equal(atomic_load(&beside.rows), 0);
+    assert_int_equal(atomic_load(&beside.n), 0);
     assert_non_null(strstr(alone, "accuracy"));
     assert_non_null(strstr(alone, "error_rate"));
 
     atomic_store(&beside.none, false);
     char *with = found_in(&log);
-    assert_true(atomic_load(&beside.rows) > N_PREDICTIONS);
+    assert_true(atomic_load(&beside.n) > N_PREDICTIONS);
     assert_string_equal(with, alone);
     free(with);
     free(alone);
     sim_log_finish(&log);
-}
-
-/* Steps until the thread is at its first event, and waits; false: it never was. */
-static bool step_until_it_is_at_work(struct collector_bench *bench)
-{
-    struct err err = {0};
-    int rc = 0;
-    beside.given = 0;
-    atomic_store(&beside.shut, true);
-    while (rc >= 0 && rc != COLLECTOR_END && beside.given == 0)
-        rc = collector_step(bench->collector, 0, &err);
-    return beside.given && sem_wait(&beside.entered) == 0;
 }
 
 /* Some is stored, a batch is with the thread, and more was read since. */
@@ -170,7 +110,7 @@ static bool read_on(struct collector_bench *bench, int commits)
             ok = collector_step(bench->collector, 0, &err) >= 0;
         ok = ok && collector_commit_now(bench->collector, &err) == 0;
     }
-    ok = ok && step_until_it_is_at_work(bench);
+    ok = ok && beside_step_until_at_work(bench);
     for (int i = 0; ok && i < 3; i++) /* the writer does not wait for it */
         ok = collector_step(bench->collector, 0, &err) >= 0;
     return ok;
@@ -231,13 +171,6 @@ static void killed_while_a_batch_is_with_the_thread_nothing_is_lost_or_found_twi
     sim_log_finish(&log);
 }
 
-static void *let_go(void *context)
-{
-    (void)context;
-    sem_post(&beside.open);
-    return NULL;
-}
-
 /* What looks cover by then, summed over the detectors of versions as a whole. */
 static int64_t events_taken(struct collector_bench *bench)
 {
@@ -267,15 +200,14 @@ static void a_commit_has_all_that_was_given_to_the_thread(void **state)
     struct sim_log log = {0};
     struct collector_bench bench;
     struct err err = {0};
-    pthread_t opener;
     AUTO(temp) struct temp *temp = temp_new();
     fill(&log);
     beside_reset();
     bench_open(&bench, temp, yaml, &log, &options);
-    assert_true(step_until_it_is_at_work(&bench));
+    assert_true(beside_step_until_at_work(&bench));
     assert_int_equal(events_taken(&bench), 0);
 
-    assert_int_equal(__real_pthread_create(&opener, NULL, let_go, NULL), 0);
+    const pthread_t opener = beside_let_go();
     must(collector_commit_now(bench.collector, &err), &err);
     pthread_join(opener, NULL);
     /* the fact that is stored with it says which look was the last one wanted: all before it */

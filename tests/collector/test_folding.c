@@ -2,13 +2,10 @@
 #include "collector/folding.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "collector/aside.h"
+#include "tests/lib/beside.h"
 #include "tests/lib/profiled_log.h"
 #include "tests/test.h"
 
@@ -20,83 +17,14 @@ enum {
 
 /* --- the thread, as seen from here --- */
 
-static struct {
-    atomic_bool none;    /* there is no thread to be had */
-    atomic_bool shut;    /* the thread waits at its first buffer until it is let go */
-    atomic_bool failing; /* its first buffer is one too many for memory */
-    atomic_bool lazy;    /* the thread does nothing until the writer waits for it */
-    atomic_bool awaited;
-    atomic_int buffers; /* that it had */
-    bool out;           /* a batch is with it, that nobody waited for yet */
-    int met;            /* what the writer did meanwhile */
-    int given;          /* batches */
-    pthread_t writer;
-    sem_t entered, open;
-} beside;
-
-static void beside_reset(void)
-{
-    atomic_store(&beside.none, false);
-    atomic_store(&beside.shut, false);
-    atomic_store(&beside.failing, false);
-    atomic_store(&beside.buffers, 0);
-    atomic_store(&beside.lazy, false);
-    atomic_store(&beside.awaited, false);
-    beside.given = beside.met = 0;
-    beside.out = false;
-    beside.writer = pthread_self();
-    sem_init(&beside.entered, 0, 0);
-    sem_init(&beside.open, 0, 0);
-}
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
-                          void *context);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
-                          void *context);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
-                          void *context)
-{
-    return atomic_load(&beside.none) ? EAGAIN : __real_pthread_create(thread, how, run, context);
-}
-
-bool __real_aside_give(struct aside *aside, aside_work *work, void *context);
-bool __wrap_aside_give(struct aside *aside, aside_work *work, void *context);
-bool __wrap_aside_give(struct aside *aside, aside_work *work, void *context)
-{
-    beside.given++;
-    beside.out = true;
-    return __real_aside_give(aside, work, context);
-}
-
-void __real_aside_wait(struct aside *aside);
-void __wrap_aside_wait(struct aside *aside);
-void __wrap_aside_wait(struct aside *aside)
-{
-    atomic_store(&beside.awaited, true);
-    __real_aside_wait(aside);
-    atomic_store(&beside.awaited, false);
-    beside.out = false;
-}
-
-static int fold_beside(void)
-{
-    atomic_fetch_add(&beside.buffers, 1);
-    if (atomic_exchange(&beside.shut, false)) {
-        sem_post(&beside.entered);
-        sem_wait(&beside.open);
-    }
-    while (atomic_load(&beside.lazy) && !atomic_load(&beside.awaited))
-        sched_yield();
-    return atomic_exchange(&beside.failing, false) ? -ENOMEM : 0;
-}
+/* What the writer did meanwhile that it may not do. */
+static int meetings;
 
 int __real_gathered_fold(struct gathered *gathered, const struct gathered_into *into);
 int __wrap_gathered_fold(struct gathered *gathered, const struct gathered_into *into);
 int __wrap_gathered_fold(struct gathered *gathered, const struct gathered_into *into)
 {
-    if (pthread_equal(pthread_self(), beside.writer))
-        return __real_gathered_fold(gathered, into);
-    int rc = fold_beside();
+    int rc = beside_is_writer() ? 0 : beside_work();
     return rc ? rc : __real_gathered_fold(gathered, into);
 }
 
@@ -104,7 +32,7 @@ int __wrap_gathered_fold(struct gathered *gathered, const struct gathered_into *
 
 static void note_meeting(void)
 {
-    beside.met += atomic_load(&beside.lazy) && beside.out;
+    meetings += atomic_load(&beside.lazy) && beside.out;
 }
 
 int __real_profiling_slot(struct profiling *profiling, const struct feature_schema *schema,
@@ -169,12 +97,12 @@ static void the_thread_leaves_the_bytes_that_the_writer_alone_leaves(void **stat
     log_fill(&log);
     atomic_store(&beside.none, true);
     AUTO_FREE char *alone = states_of(&log);
-    assert_int_equal(atomic_load(&beside.buffers), 0);
+    assert_int_equal(atomic_load(&beside.n), 0);
 
     atomic_store(&beside.none, false);
     AUTO_FREE char *with = states_of(&log);
     /* each prediction is in two panes: some hundred go into them where values do not fit a column */
-    assert_true(atomic_load(&beside.buffers) > N_PREDICTIONS / GATHER_EVENTS);
+    assert_true(atomic_load(&beside.n) > N_PREDICTIONS / GATHER_EVENTS);
     assert_string_equal(with, alone);
     sim_log_finish(&log);
 }
@@ -187,27 +115,9 @@ static void what_it_may_be_at_waits_for_it(void **state)
     AUTO_FREE char *expected = states_of(&log);
     atomic_store(&beside.lazy, true);
     AUTO_FREE char *seen = states_of(&log);
-    assert_int_equal(beside.met, 0);
+    assert_int_equal(meetings, 0);
     assert_string_equal(seen, expected);
     sim_log_finish(&log);
-}
-
-/* Steps until the thread is at its first buffer, and waits; false: it never was. */
-static bool step_until_it_is_at_work(struct collector_bench *bench)
-{
-    struct err err = {0};
-    int rc = 0;
-    atomic_store(&beside.shut, true);
-    while (rc >= 0 && rc != COLLECTOR_END && beside.given == 0)
-        rc = collector_step(bench->collector, 0, &err);
-    return beside.given && sem_wait(&beside.entered) == 0;
-}
-
-static void *let_go(void *context)
-{
-    (void)context;
-    sem_post(&beside.open);
-    return NULL;
 }
 
 static int64_t stored_predictions(struct collector_bench *bench)
@@ -221,18 +131,17 @@ static void a_commit_has_all_that_was_given_to_the_thread(void **state)
     struct sim_log log = {0};
     struct collector_bench bench;
     struct err err = {0};
-    pthread_t opener;
     AUTO(temp) struct temp *temp = temp_new();
     log_fill(&log);
     AUTO_FREE char *expected = states_of(&log);
     beside_reset();
     profiled_reference(temp);
     bench_open(&bench, temp, profiled_yaml, &log, &options);
-    assert_true(step_until_it_is_at_work(&bench));
+    assert_true(beside_step_until_at_work(&bench));
     assert_true(collector_step(bench.collector, 0, &err) >= 0); /* the writer does not wait */
     assert_int_equal(stored_predictions(&bench), 0);
 
-    assert_int_equal(__real_pthread_create(&opener, NULL, let_go, NULL), 0);
+    const pthread_t opener = beside_let_go();
     must(collector_commit_now(bench.collector, &err), &err);
     pthread_join(opener, NULL);
     assert_true(stored_predictions(&bench) > 0);

@@ -161,13 +161,7 @@ char *bench_undisturbed(struct sim_log *log)
 
 int64_t bench_number(struct collector_bench *bench, const char *sql)
 {
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(store_db(bench->store), sql, -1, &statement, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(store_db(bench->store)));
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return number;
+    return temp_number(bench->store, sql);
 }
 
 void bench_balanced(struct collector_bench *bench)

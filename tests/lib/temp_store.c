@@ -1,6 +1,7 @@
 #include "tests/lib/temp_store.h"
 
 #include <dirent.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -61,4 +62,15 @@ int64_t temp_series(struct store *store, const char *model, const char *version,
     must(commit_series(store, model, version, slice, &series, &err), &err);
     must(commit_end(store, &err), &err);
     return series;
+}
+
+int64_t temp_number(struct store *store, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(store_db(store), sql, -1, &statement, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(store_db(store)));
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
 }

@@ -24,5 +24,8 @@ struct store *temp_store(const struct temp *temp, enum store_mode mode);
 /* One commit: model "credit" (binary, positive "1"), version "v1", overall; gives its series. */
 int64_t temp_series(struct store *store, const char *model, const char *version, const char *slice);
 
+/* The first column of the first row, which must be there. */
+int64_t temp_number(struct store *store, const char *sql);
+
 /* Fails the test with the message unless rc is 0: `must(f(…, &err), &err)`. */
 void must(int rc, const struct err *err);

@@ -1,7 +1,6 @@
 #include "storage/commit.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,16 +33,6 @@ static int keep_offset(void *context, const struct restored_offset *row, struct 
     snprintf(offsets->topics[offsets->n], sizeof(offsets->topics[0]), "%s", row->topic);
     offsets->rows[offsets->n++] = *row;
     return 0;
-}
-
-static int64_t count_rows(struct store *store, const char *sql)
-{
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_prepare_v2(store_db(store), sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t n = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return n;
 }
 
 static void offsets_move_by_compare_and_set_and_come_back(void **state)
@@ -85,12 +74,12 @@ static void F07_a_zombies_commit_is_refused_whole(void **state)
     assert_string_equal(err.text, "predictions[0]: its offset in the database is not 50: "
                                   "somebody else moved it");
     commit_rollback(store);
-    assert_int_equal(count_rows(store, "SELECT count(*) FROM panes"), 0);
+    assert_int_equal(temp_number(store, "SELECT count(*) FROM panes"), 0);
 
     must(commit_begin(store, &err), &err);
     assert_int_equal(commit_offset(store, "predictions", 0, -1, 60, &seen, &err), ERR_FENCED);
     commit_rollback(store);
-    assert_int_equal(count_rows(store, "SELECT next FROM offsets"), 100);
+    assert_int_equal(temp_number(store, "SELECT next FROM offsets"), 100);
 }
 
 static void a_series_keeps_its_number(void **state)
@@ -120,12 +109,12 @@ static void a_pane_is_replaced_and_its_revision_grows(void **state)
     must(commit_pane(store, series, HOUR, 3 * HOUR, "second", 6, &err), &err);
     must(commit_end(store, &err), &err);
 
-    assert_int_equal(count_rows(store, "SELECT count(*) FROM panes WHERE revision = 2 AND "
-                                       "state = CAST('second' AS BLOB) AND level_ms = 3600000 "
-                                       "AND start_ms = 10800000"),
+    assert_int_equal(temp_number(store, "SELECT count(*) FROM panes WHERE revision = 2 AND "
+                                        "state = CAST('second' AS BLOB) AND level_ms = 3600000 "
+                                        "AND start_ms = 10800000"),
                      1);
-    assert_int_equal(count_rows(store, "SELECT key = (series_id << 35) + (1 << 33) + 3 FROM panes"),
-                     1);
+    assert_int_equal(
+        temp_number(store, "SELECT key = (series_id << 35) + (1 << 33) + 3 FROM panes"), 1);
 }
 
 static void a_pane_that_has_no_place_is_refused(void **state)
@@ -229,7 +218,7 @@ static void dead_letters_are_listed_and_marked_as_sent(void **state)
     must(commit_begin(store, &err), &err);
     must(commit_dead_letter_expire(store, 2000, &err), &err);
     must(commit_end(store, &err), &err);
-    assert_int_equal(count_rows(store, "SELECT group_concat(id) FROM dead_letter"), 3);
+    assert_int_equal(temp_number(store, "SELECT group_concat(id) FROM dead_letter"), 3);
 }
 
 static void dead_letters_are_bounded_the_oldest_go(void **state)
@@ -245,8 +234,8 @@ static void dead_letters_are_bounded_the_oldest_go(void **state)
         must(commit_dead_letter(store, &row, &err), &err);
     must(commit_end(store, &err), &err);
 
-    assert_int_equal(count_rows(store, "SELECT count(*) FROM dead_letter"), 10000);
-    assert_int_equal(count_rows(store, "SELECT min(id) FROM dead_letter"), 51);
+    assert_int_equal(temp_number(store, "SELECT count(*) FROM dead_letter"), 10000);
+    assert_int_equal(temp_number(store, "SELECT min(id) FROM dead_letter"), 51);
 }
 
 static int join_models(void *context, const struct model_row *row, struct err *err)

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
 
 #include "storage/audit.h"
@@ -12,13 +11,7 @@
 
 static int64_t facts(struct store *store)
 {
-    sqlite3_stmt *statement;
-    static const char sql[] = "SELECT count(*) FROM facts WHERE key LIKE 'look %'";
-    assert_int_equal(sqlite3_prepare_v2(store_db(store), sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t n = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return n;
+    return temp_number(store, "SELECT count(*) FROM facts WHERE key LIKE 'look %'");
 }
 
 static int write_look(struct store *store, int n, struct err *err)

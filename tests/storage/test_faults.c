@@ -47,29 +47,19 @@ static int commit_number(struct store *store, int64_t number, struct err *err)
     return rc;
 }
 
-static int64_t integer(struct store *store, const char *sql)
-{
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_prepare_v2(store_db(store), sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t value = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return value;
-}
-
 /* All of commit `number` and nothing of another. */
 static void must_hold(struct store *store, int64_t number)
 {
     char sql[128];
     snprintf(sql, sizeof(sql), "SELECT count(*) FROM panes WHERE substr(state, 1, 1) = x'%02x'",
              (unsigned)('a' + number % 26));
-    assert_int_equal(integer(store, sql), N_PANES);
-    assert_int_equal(integer(store, "SELECT count(*) FROM panes"), N_PANES);
-    assert_int_equal(integer(store, "SELECT next FROM offsets"), number);
-    assert_int_equal(integer(store, "SELECT count(*) FROM pending"), number);
-    assert_int_equal(integer(store, "SELECT count(*) FROM dead_letter"), number);
-    assert_int_equal(integer(store, "SELECT count(*) FROM pragma_integrity_check "
-                                    "WHERE integrity_check = 'ok'"),
+    assert_int_equal(temp_number(store, sql), N_PANES);
+    assert_int_equal(temp_number(store, "SELECT count(*) FROM panes"), N_PANES);
+    assert_int_equal(temp_number(store, "SELECT next FROM offsets"), number);
+    assert_int_equal(temp_number(store, "SELECT count(*) FROM pending"), number);
+    assert_int_equal(temp_number(store, "SELECT count(*) FROM dead_letter"), number);
+    assert_int_equal(temp_number(store, "SELECT count(*) FROM pragma_integrity_check "
+                                        "WHERE integrity_check = 'ok'"),
                      1);
 }
 
@@ -189,7 +179,7 @@ static void F32_a_failed_write_or_sync_ends_the_writing(void **state)
         }
         store_free(store); /* the process ends; the next one recovers */
         store = temp_store(temp, STORE_WRITE);
-        must_hold(store, integer(store, "SELECT next FROM offsets"));
+        must_hold(store, temp_number(store, "SELECT next FROM offsets"));
         assert_true(n < 1000);
     }
     assert_true(n_failed > N_PANES);
@@ -224,16 +214,16 @@ static void F36_a_long_reader_holds_nobody_up_and_the_log_shrinks_when_it_ends(v
     must(commit_number(store, 1, &err), &err);
     AUTO(store) struct store *reader = temp_store(temp, STORE_READ);
     sqlite3_exec(store_db(reader), "BEGIN", NULL, NULL, NULL);
-    assert_int_equal(integer(reader, "SELECT next FROM offsets"), 1);
+    assert_int_equal(temp_number(reader, "SELECT next FROM offsets"), 1);
 
     int64_t number = 1;
     while (store_wal_bytes(store) < (80 << 20)) {
         must(commit_number(store, ++number, &err), &err);
         must(store_checkpoint(store, &err), &err);
     }
-    assert_int_equal(integer(reader, "SELECT next FROM offsets"), 1); /* still its snapshot */
+    assert_int_equal(temp_number(reader, "SELECT next FROM offsets"), 1); /* still its snapshot */
     sqlite3_exec(store_db(reader), "COMMIT", NULL, NULL, NULL);
-    assert_int_equal(integer(reader, "SELECT next FROM offsets"), number);
+    assert_int_equal(temp_number(reader, "SELECT next FROM offsets"), number);
 
     must(store_checkpoint(store, &err), &err);
     assert_int_equal(store_wal_bytes(store), 0);

@@ -61,12 +61,8 @@ static void place_close(struct place *place)
 
 static int64_t integer(struct store *store, const char *sql)
 {
-    sqlite3_stmt *statement;
     fault_malloc_pause(true);
-    assert_int_equal(sqlite3_prepare_v2(store_db(store), sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t value = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
+    int64_t value = temp_number(store, sql);
     fault_malloc_pause(false);
     return value;
 }

@@ -1,6 +1,7 @@
 #include "storage/retention.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,16 +24,9 @@ static const int64_t keep_ms[3] = {2 * HOUR, 2 * DAY, 4 * DAY};
 
 static int64_t count_panes(struct store *store, int64_t level_ms)
 {
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_prepare_v2(store_db(store),
-                                        "SELECT count(*) FROM panes WHERE level_ms = ?1", -1,
-                                        &statement, NULL),
-                     SQLITE_OK);
-    sqlite3_bind_int64(statement, 1, level_ms);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t n = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return n;
+    char sql[80];
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM panes WHERE level_ms = %" PRId64, level_ms);
+    return temp_number(store, sql);
 }
 
 /* Steps until nothing is left; returns how many it took. */
