@@ -257,10 +257,13 @@ static int write_feature(void *context, size_t i, struct err *err)
     const struct writing *writing = context;
     struct drifting *d = writing->d;
     (void)err;
-    if (d->wanted[i])
-        write_point(&d->points[i], writing->point,
-                    reference_find(d->model.reference.reference, d->model.features[i].name_id),
-                    &d->features[i]);
+    if (!d->wanted[i])
+        return 0;
+    struct buf points = d->points[i]; /* not where it lies: the next feature's is in the same line of the cache */
+    write_point(&points, writing->point,
+                reference_find(d->model.reference.reference, d->model.features[i].name_id),
+                &d->features[i]);
+    d->points[i] = points;
     return 0;
 }
 
