@@ -99,6 +99,8 @@ static int compare_one(void *context, size_t i, struct err *err)
     uint64_t name_id = q->window->layout->features[i].name_id;
     const struct reference_feature *known = reference_find(q->reference, name_id);
     (void)err;
+    if (q->stopping && q->stopping(q->context))
+        return -ECANCELED;
     *out = (struct drift_feature){
         .quality = profile_quality(q->window, (uint32_t)i, name_id == q->label_id),
         .verdict = {.statistic = (double)NAN,

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     MAX_ENTRIES = 4096,
@@ -35,11 +36,12 @@ struct shelf {
 
 struct drift_cache {
     pthread_mutex_t lock;
-    pthread_cond_t released;
+    pthread_cond_t released, answered;
     uint64_t clock;
     struct shelf references, windows;
     uint64_t claims[MAX_CLAIMS];
     size_t n_claims;
+    unsigned n_questions; /* that somebody waits for */
     uint64_t n_judged;
     struct drift_nulls *nulls;
     struct crew *crew;
@@ -57,6 +59,11 @@ int drift_cache_new(struct drift_cache **out, struct err *err)
         return err_set(err, -ENOMEM, "drift: no memory for a cache");
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->released, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&cache->answered, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     cache->references = (struct shelf){.most = MAX_REFERENCE_BYTES, .drop = drop_reference};
     cache->windows = (struct shelf){.most = MAX_WINDOW_BYTES, .drop = free};
     int rc = drift_nulls_new(&cache->nulls, err);
@@ -84,6 +91,7 @@ void drift_cache_free(struct drift_cache *cache)
     shelf_finish(&cache->windows);
     crew_free(cache->crew);
     drift_nulls_free(cache->nulls);
+    pthread_cond_destroy(&cache->answered);
     pthread_cond_destroy(&cache->released);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
@@ -215,6 +223,40 @@ void drift_cache_release_window(struct drift_cache *cache, uint64_t key)
     cache->claims[at] = cache->claims[--cache->n_claims];
     pthread_cond_broadcast(&cache->released);
     pthread_mutex_unlock(&cache->lock);
+}
+
+void drift_cache_question_begin(struct drift_cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    cache->n_questions++;
+    pthread_mutex_unlock(&cache->lock);
+}
+
+void drift_cache_question_end(struct drift_cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    if (--cache->n_questions == 0)
+        pthread_cond_broadcast(&cache->answered);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+bool drift_cache_stand_aside(struct drift_cache *cache, int64_t most_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += most_ms / 1000;
+    until.tv_nsec += most_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&cache->lock);
+    while (cache->n_questions &&
+           pthread_cond_timedwait(&cache->answered, &cache->lock, &until) != ETIMEDOUT)
+        ;
+    bool nobody = cache->n_questions == 0;
+    pthread_mutex_unlock(&cache->lock);
+    return nobody;
 }
 
 struct drift_cache_work drift_cache_work(struct drift_cache *cache)

@@ -44,6 +44,15 @@ void drift_cache_keep_window(struct drift_cache *cache, uint64_t key,
 bool drift_cache_claim_window(struct drift_cache *cache, uint64_t key);
 void drift_cache_release_window(struct drift_cache *cache, uint64_t key);
 
+/*
+ * Somebody waits for an answer, from begin to end. Who makes answers ready before anybody asks stands
+ * aside meanwhile: it would take a processor, and do the same work a second time.
+ */
+void drift_cache_question_begin(struct drift_cache *cache);
+void drift_cache_question_end(struct drift_cache *cache);
+/* Until nobody waits, but not for longer; false: somebody still does. */
+bool drift_cache_stand_aside(struct drift_cache *cache, int64_t most_ms);
+
 /* What was done since the start: of each, how often. */
 struct drift_cache_work {
     uint64_t windows; /* judged and kept */

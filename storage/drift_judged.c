@@ -4,6 +4,10 @@
 
 #include "stats/sample.h"
 
+enum {
+    ASIDE_MS = 20 /* until it is asked again whether all is over */
+};
+
 /* What the verdicts of a window depend on beside its panes. */
 static uint64_t key_of(const struct drift_judging *judging, uint64_t fingerprint)
 {
@@ -27,7 +31,17 @@ bool drift_judged_find(const struct drift_judging *judging, uint64_t fingerprint
                               judging->model->n_features, summary);
 }
 
-static int judge(const struct drift_judging *judging, const struct profile_point *point,
+/* Asked at each feature. In the background that is where others are let past. */
+static bool is_over(void *context)
+{
+    const struct drift_judging *judging = context;
+    bool over = judging->stopping && judging->stopping(judging->context);
+    while (!over && judging->background && !drift_cache_stand_aside(judging->cache, ASIDE_MS))
+        over = judging->stopping && judging->stopping(judging->context);
+    return over;
+}
+
+static int judge(struct drift_judging *judging, const struct profile_point *point,
                  struct drift_feature *out, struct drift_summary *summary, struct err *err)
 {
     const struct drift_question question = {
@@ -37,8 +51,8 @@ static int judge(const struct drift_judging *judging, const struct profile_point
         .reference = judging->model->reference.reference,
         .window = point->profile,
         .label_id = judging->model->label_id,
-        .stopping = judging->stopping,
-        .context = judging->context,
+        .stopping = is_over,
+        .context = judging,
     };
     int rc = drift_window(&question, out, summary);
     if (rc == -ECANCELED)
@@ -56,7 +70,8 @@ int drift_judged_make(const struct drift_judging *judging, const struct profile_
         drift_cache_release_window(judging->cache, key);
         return 0;
     }
-    int rc = judge(judging, point, out, summary, err);
+    struct drift_judging asked = *judging;
+    int rc = judge(&asked, point, out, summary, err);
     if (!rc)
         drift_cache_keep_window(judging->cache, key, out, n, summary);
     if (claimed)

@@ -4,7 +4,8 @@
  *
  * Shape    the verdicts are kept by the window's panes, the reference and the rule
  *          (storage/drift_cache.h). Who asks for a window that another thread is judging waits for
- *          it; `background` waits for nobody, and nobody waits for it
+ *          it; `background` waits for no window and nobody waits for it, but while there are questions
+ *          (drift_cache_question_begin) it stands aside, at each feature
  * Owner    the question's parts are borrowed
  * Errors   -ENOMEM; -ECANCELED: `stopping` said so
  * Threads  any

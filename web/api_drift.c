@@ -259,7 +259,8 @@ static int write_feature(void *context, size_t i, struct err *err)
     (void)err;
     if (!d->wanted[i])
         return 0;
-    struct buf points = d->points[i]; /* not where it lies: the next feature's is in the same line of the cache */
+    struct buf points =
+        d->points[i]; /* not where it lies: the next feature's is in the same line of the cache */
     write_point(&points, writing->point,
                 reference_find(d->model.reference.reference, d->model.features[i].name_id),
                 &d->features[i]);
@@ -573,5 +574,12 @@ int api_drift(struct api_context *context, const struct api_input *input, struct
         rc = make_room(d, err);
     if (rc == 0)
         rc = find_features(d, err);
-    return rc ? rc : write_answer(d, err);
+    if (rc)
+        return rc;
+    if (context->background)
+        return write_answer(d, err);
+    drift_cache_question_begin(d->cache);
+    rc = write_answer(d, err);
+    drift_cache_question_end(d->cache);
+    return rc;
 }

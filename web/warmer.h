@@ -6,7 +6,8 @@
  *          of each model what the page asks first, the default drift question, and throws the
  *          answer away: only windows that changed since cost anything. It rests fifty times as long
  *          as it computed, a second at least, and an hour at most; a second alone where the time
- *          for reading was over, as what was judged by then is kept
+ *          for reading was over, as what was judged by then is kept. While somebody waits for an
+ *          answer about drift it stands aside (storage/drift_cache.h)
  * Memory   that of storage/drift_cache, which is bounded, and one answer
  * Owner    warmer_start gives, warmer_stop ends the thread within a feature's time and takes it
  *          (NULL is fine); what the options borrow must outlive it

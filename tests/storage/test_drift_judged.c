@@ -199,6 +199,60 @@ static void who_stops_keeps_nothing_and_the_next_one_is_answered(void **state)
     assert_int_equal(drift_cache_work(site->cache).windows, 1);
 }
 
+/* Somebody's question, which is answered when it was looked after that often. */
+struct other_question {
+    struct drift_cache *cache;
+    const struct answer *answer; /* of who stands aside */
+    int looks, answered_at, begun_at;
+};
+
+static bool look_after(void *context)
+{
+    struct other_question *other = context;
+    other->looks++;
+    if (!other->begun_at && other->answer->features[0].quality.n)
+        other->begun_at = other->looks;
+    if (other->looks == other->answered_at)
+        drift_cache_question_end(other->cache);
+    return false;
+}
+
+static void what_is_made_ready_stands_aside_while_somebody_waits(void **state)
+{
+    (void)state;
+    static struct answer aside, plain_answer;
+    static const struct drift_judging plain = {0};
+    AUTO(site) struct site *site = site_new(DRIFT_AUTO);
+    AUTO(site) struct site *alone = site_new(DRIFT_AUTO);
+    struct other_question other = {.cache = site->cache, .answer = &aside, .answered_at = 3};
+    const struct drift_judging background = {
+        .background = true, .stopping = look_after, .context = &other};
+
+    drift_cache_question_begin(site->cache);
+    assert_int_equal(ask(site, &background, &aside), 0);
+
+    assert_int_equal(other.begun_at, 4); /* at the next feature */
+    assert_int_equal(ask(alone, &plain, &plain_answer), 0);
+    assert_same(&aside, &plain_answer);
+}
+
+static void who_stands_aside_stops_when_all_is_over_and_holds_nobody_up(void **state)
+{
+    (void)state;
+    static struct answer answer;
+    static const struct drift_judging plain = {0};
+    atomic_int left = 2;
+    AUTO(site) struct site *site = site_new(DRIFT_AUTO);
+    const struct drift_judging background = {
+        .background = true, .stopping = stop_after, .context = &left};
+
+    drift_cache_question_begin(site->cache);
+    assert_int_equal(ask(site, &background, &answer), -ECANCELED);
+    assert_int_equal(drift_cache_work(site->cache).windows, 0);
+    assert_int_equal(ask(site, &plain, &answer), 0); /* who waits does not stand aside */
+    drift_cache_question_end(site->cache);
+}
+
 static void without_memory_it_says_so_and_the_next_one_is_answered(void **state)
 {
     (void)state;
@@ -229,6 +283,8 @@ int main(void)
         cmocka_unit_test(alone_and_with_a_crew_the_verdicts_are_the_same),
         cmocka_unit_test(what_was_judged_in_the_background_is_found),
         cmocka_unit_test(who_stops_keeps_nothing_and_the_next_one_is_answered),
+        cmocka_unit_test(what_is_made_ready_stands_aside_while_somebody_waits),
+        cmocka_unit_test(who_stands_aside_stops_when_all_is_over_and_holds_nobody_up),
         cmocka_unit_test(without_memory_it_says_so_and_the_next_one_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
