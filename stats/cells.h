@@ -45,6 +45,11 @@ struct cell {
     uint64_t count;
 };
 
+static inline double cell_middle(const struct cell *cell)
+{
+    return cell->low == cell->high ? cell->low : cell->low / 2 + cell->high / 2;
+}
+
 static inline uint64_t cells_key(double value)
 {
     uint64_t bits;

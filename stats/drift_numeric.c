@@ -17,11 +17,6 @@ struct pair {
     double value, bound;
 };
 
-static double middle_of(const struct cell *cell)
-{
-    return cell->low == cell->high ? cell->low : cell->low / 2 + cell->high / 2;
-}
-
 /* --- bins --- */
 
 /* Bin counts with the range each may lie in: cells that straddle an edge leave it open. */
@@ -89,7 +84,7 @@ static void bin_cells(struct open_bins *out, const struct grid *grid, bin_of *bi
 {
     for (size_t i = 0; i < n; i++) {
         double count = (double)cells[i].count;
-        uint32_t at = bin(grid, middle_of(&cells[i]));
+        uint32_t at = bin(grid, cell_middle(&cells[i]));
         out->bins[at].window += count;
         out->low[at] += count;
         out->high[at] += count;
@@ -122,7 +117,7 @@ size_t drift_decile_bins(const struct reference_feature *reference, const struct
         bins[i] = (struct drift_bin){0};
     bin_reference(reference, reference->grid->decile_bin, bins);
     for (size_t i = 0; i < n; i++)
-        bins[decile_bin(reference->grid, middle_of(&cells[i]))].window += (double)cells[i].count;
+        bins[decile_bin(reference->grid, cell_middle(&cells[i]))].window += (double)cells[i].count;
     return n_bins;
 }
 
@@ -134,7 +129,7 @@ size_t drift_doane_bins(const struct reference_feature *reference, const struct 
         bins[i] = (struct drift_bin){0};
     bin_reference(reference, reference->grid->doane_bin, bins);
     for (size_t i = 0; i < n; i++)
-        bins[doane_bin(reference->grid, middle_of(&cells[i]))].window += (double)cells[i].count;
+        bins[doane_bin(reference->grid, cell_middle(&cells[i]))].window += (double)cells[i].count;
     return n_bins;
 }
 
@@ -229,7 +224,7 @@ static struct pair beyond(const struct cell *cells, size_t n, double end, double
     struct pair out = {0, 0};
     for (size_t i = 0; i < n; i++) {
         double share = (double)cells[i].count / total;
-        out.value += share * fabs(middle_of(&cells[i]) - end);
+        out.value += share * fabs(cell_middle(&cells[i]) - end);
         out.bound += share * (cells[i].high / 2 - cells[i].low / 2);
     }
     return out;
@@ -407,8 +402,10 @@ static void wasserstein_by_cells(const struct reference_feature *ref, const stru
     double least = ref->moments.min, most = ref->moments.max, inside = 0;
     size_t i = 0, j = 0;
     while (i < ref->n_cells || j < n) {
-        double x = i < ref->n_cells ? middle_of(&ref->cells[i]) : (double)INFINITY;
-        double y = j < n ? middle_of(&cells[j]) : (double)INFINITY;
+        const struct cell known =
+            i < ref->n_cells ? reference_cell(ref, (uint32_t)i) : (struct cell){0};
+        double x = i < ref->n_cells ? cell_middle(&known) : (double)INFINITY;
+        double y = j < n ? cell_middle(&cells[j]) : (double)INFINITY;
         double next = x < y ? x : y;
         if (i + j > 0) {
             double gap = fabs(f / n_ref - g / total);
@@ -416,8 +413,10 @@ static void wasserstein_by_cells(const struct reference_feature *ref, const stru
             inside += gap * fmax(fmin(next, most) - fmax(last, least), 0);
         }
         last = next;
-        if (x == next)
-            f += (double)ref->cells[i++].count;
+        if (x == next) {
+            f += (double)known.count;
+            i++;
+        }
         if (y == next)
             g += (double)cells[j++].count;
     }

@@ -301,13 +301,14 @@ static size_t value_bins(const struct drift_subject *subject, struct drift_bin *
     const struct reference_feature *ref = subject->reference;
     const struct numbers *numbers = subject->numbers;
     for (uint32_t i = 0; i <= ref->n_cells; i++)
-        bins[i] = (struct drift_bin){i < ref->n_cells ? (double)ref->cells[i].count : 0, 0};
+        bins[i] =
+            (struct drift_bin){i < ref->n_cells ? (double)reference_cell(ref, i).count : 0, 0};
     for (uint32_t s = 0; s < numbers->cells.n_slots; s++) {
         if (numbers->cells.keys[s] == 0)
             continue;
         double value = cells_value((numbers->cells.keys[s] - 1) << numbers->cells.shift);
         uint32_t i = 0;
-        while (i < ref->n_cells && ref->cells[i].low != value)
+        while (i < ref->n_cells && ref->low[i] != value)
             i++;
         bins[i].window += numbers->cells.counts[s];
     }

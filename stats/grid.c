@@ -9,11 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static double middle_of(const struct cell *cell)
-{
-    return cell->low == cell->high ? cell->low : cell->low / 2 + cell->high / 2;
-}
-
 struct cell_moments cells_moments(const struct cell *cells, size_t n)
 {
     struct cell_moments out = {.min = NAN, .max = NAN, .mean = NAN, .std = NAN};
@@ -24,11 +19,11 @@ struct cell_moments cells_moments(const struct cell *cells, size_t n)
     long double sum = 0;
     for (size_t i = 0; i < n; i++) {
         out.n += cells[i].count;
-        sum += (long double)middle_of(&cells[i]) * (long double)cells[i].count;
+        sum += (long double)cell_middle(&cells[i]) * (long double)cells[i].count;
     }
     long double mean = sum / (long double)out.n, m2 = 0, m3 = 0;
     for (size_t i = 0; i < n; i++) {
-        long double d = (long double)middle_of(&cells[i]) - mean;
+        long double d = (long double)cell_middle(&cells[i]) - mean;
         m2 += d * d * (long double)cells[i].count;
         m3 += d * d * d * (long double)cells[i].count;
     }
@@ -48,9 +43,23 @@ static double value_at(const struct cell *cells, size_t n, uint64_t k)
     for (size_t i = 0; i < n; i++) {
         before += cells[i].count;
         if (k < before)
-            return middle_of(&cells[i]);
+            return cell_middle(&cells[i]);
     }
-    return middle_of(&cells[n - 1]);
+    return cell_middle(&cells[n - 1]);
+}
+
+struct quantile_place quantile_place(uint64_t n, double q)
+{
+    const double at = (double)(n - 1) * q;
+    const uint64_t rank = (uint64_t)at;
+    return (struct quantile_place){rank, rank + 1 < n ? rank + 1 : rank, at - (double)rank};
+}
+
+/* numpy's two-sided interpolation, for the same bits */
+double quantile_between(const struct quantile_place *place, double a, double b)
+{
+    const double t = place->part;
+    return t >= 0.5 ? b - (b - a) * (1 - t) : a + (b - a) * t;
 }
 
 double cells_quantile(const struct cell *cells, size_t n, double q)
@@ -60,12 +69,8 @@ double cells_quantile(const struct cell *cells, size_t n, double q)
         total += cells[i].count;
     if (total == 0)
         return NAN;
-    double at = (double)(total - 1) * q;
-    uint64_t k = (uint64_t)at;
-    double t = at - (double)k;
-    double a = value_at(cells, n, k), b = value_at(cells, n, k + 1 < total ? k + 1 : k);
-    /* numpy's two-sided interpolation, for the same bits */
-    return t >= 0.5 ? b - (b - a) * (1 - t) : a + (b - a) * t;
+    const struct quantile_place place = quantile_place(total, q);
+    return quantile_between(&place, value_at(cells, n, place.rank), value_at(cells, n, place.next));
 }
 
 uint32_t doane_edges(const struct cell *cells, size_t n, double edges[GRID_MAX_DOANE + 1])

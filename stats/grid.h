@@ -58,6 +58,13 @@ struct cell_moments cells_moments(const struct cell *cells, size_t n);
 
 /* numpy.quantile(…, q), linear; cells stand for their middle. NaN when there are none. */
 double cells_quantile(const struct cell *cells, size_t n, double q);
+/* The two values, by rank from 0, that a quantile of n > 0 lies between, and how far on its way. */
+struct quantile_place {
+    uint64_t rank, next;
+    double part;
+};
+struct quantile_place quantile_place(uint64_t n, double q);
+double quantile_between(const struct quantile_place *place, double a, double b);
 
 /* Doane's edges as numpy gives them, at most GRID_MAX_DOANE bins; returns the number of bins. */
 uint32_t doane_edges(const struct cell *cells, size_t n, double edges[GRID_MAX_DOANE + 1]);

@@ -13,7 +13,8 @@ enum {
 
 static void feature_finish(struct reference_feature *feature)
 {
-    free(feature->cells);
+    free(feature->low);
+    free(feature->high);
     free(feature->below);
     grid_free(feature->grid);
     free(feature->grid_counts);
@@ -47,7 +48,8 @@ size_t reference_bytes(const struct reference *reference)
     size_t sum = sizeof(*reference);
     for (uint32_t i = 0; i < reference->n_features; i++) {
         const struct reference_feature *f = &reference->features[i];
-        sum += sizeof(*f) + f->n_cells * (sizeof(*f->cells) + sizeof(*f->below)) +
+        sum += sizeof(*f) + f->n_cells * (sizeof(*f->low) + sizeof(*f->below)) +
+               (f->high ? f->n_cells * sizeof(*f->high) : 0) +
                f->n_categories * sizeof(*f->categories);
         sum += f->grid ? sizeof(*f->grid) + 20 * (f->grid->n_cuts + 1) : 0;
         sum += f->bins ? 4096 : 0;
@@ -60,7 +62,7 @@ static void index_cells(struct reference_feature *feature)
     const struct grid *grid = feature->grid;
     uint32_t cell = 0;
     for (uint32_t at = 1; at <= grid->n_cuts; at++) {
-        while (cell < feature->n_cells && feature->cells[cell].low < grid->cuts[at - 1])
+        while (cell < feature->n_cells && feature->low[cell] < grid->cuts[at - 1])
             cell++;
         feature->grid_first[at] = cell;
     }
@@ -68,13 +70,13 @@ static void index_cells(struct reference_feature *feature)
 }
 
 /* Counts and areas on the grid's own cells, so that a window on the grid is compared in one go. */
-static void measure_grid(struct reference_feature *feature)
+static void measure_grid(struct reference_feature *feature, const struct cell *cells)
 {
     const struct grid *grid = feature->grid;
     const double one = 1 / (double)feature->valid;
     uint32_t at = 0; /* both lists are sorted */
     for (uint32_t i = 0; i < feature->n_cells; i++) {
-        const struct cell *cell = &feature->cells[i];
+        const struct cell *cell = &cells[i];
         double middle = cell->low == cell->high ? cell->low : cell->low / 2 + cell->high / 2;
         while (at < grid->n_cuts && grid->cuts[at] <= middle)
             at++;
@@ -86,34 +88,49 @@ static void measure_grid(struct reference_feature *feature)
     }
 }
 
-/* All that follows from cells and the grid. */
-static int derive_numbers(struct reference_feature *feature)
+static int keep_cells(struct reference_feature *feature, const struct cell *cells)
 {
-    feature->below = malloc((feature->n_cells + 1) * sizeof(*feature->below));
+    const uint32_t n = feature->n_cells;
+    feature->exact = true;
+    for (uint32_t i = 0; i < n; i++)
+        feature->exact = feature->exact && cells[i].low == cells[i].high;
+    feature->low = malloc((n + 1) * sizeof(*feature->low));
+    feature->high = feature->exact ? NULL : malloc((n + 1) * sizeof(*feature->high));
+    feature->below = malloc((n + 1) * sizeof(*feature->below));
+    if (!feature->low || !feature->below || (!feature->exact && !feature->high))
+        return -ENOMEM;
+    feature->below[0] = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        feature->low[i] = cells[i].low;
+        feature->below[i + 1] = feature->below[i] + cells[i].count;
+    }
+    for (uint32_t i = 0; feature->high && i < n; i++)
+        feature->high[i] = cells[i].high;
+    feature->valid = feature->below[n];
+    return 0;
+}
+
+/* All that follows from cells and the grid. The cells are the caller's: less is kept of them. */
+static int derive_numbers(struct reference_feature *feature, const struct cell *cells)
+{
     feature->grid_counts = calloc(feature->grid->n_cuts + 1, sizeof(double));
     feature->grid_areas = calloc(feature->grid->n_cuts + 1, sizeof(double));
     feature->grid_first = calloc(feature->grid->n_cuts + 2, sizeof(*feature->grid_first));
-    if (!feature->below || !feature->grid_counts || !feature->grid_areas || !feature->grid_first)
+    if (!feature->grid_counts || !feature->grid_areas || !feature->grid_first ||
+        keep_cells(feature, cells))
         return -ENOMEM;
     index_cells(feature);
-    feature->exact = true;
-    feature->below[0] = 0;
-    for (uint32_t i = 0; i < feature->n_cells; i++) {
-        feature->below[i + 1] = feature->below[i] + feature->cells[i].count;
-        feature->exact = feature->exact && feature->cells[i].low == feature->cells[i].high;
-    }
-    feature->valid = feature->below[feature->n_cells];
     if (feature->valid)
-        reference_parts_make(&feature->parts, feature->cells, feature->below, feature->n_cells);
+        reference_parts_make(&feature->parts, cells, feature->below, feature->n_cells);
     for (uint32_t i = 0; i < feature->n_cells && !feature->exact; i++) {
-        const struct cell *cell = &feature->cells[i];
+        const struct cell *cell = &cells[i];
         double share = (double)cell->count / (double)feature->valid;
         feature->spread += share * (cell->high / 2 - cell->low / 2);
         if (cell->low < cell->high && share > feature->slack)
             feature->slack = share;
     }
-    feature->moments = cells_moments(feature->cells, feature->n_cells);
-    measure_grid(feature);
+    feature->moments = cells_moments(cells, feature->n_cells);
+    measure_grid(feature, cells);
     const struct grid *grid = feature->grid;
     for (uint32_t i = 0; i <= grid->n_cuts; i++) {
         double share = feature->grid_counts[i] / (double)feature->valid;
@@ -143,14 +160,14 @@ static int derive_categories(struct reference_feature *feature, struct err *err)
 static int build_numbers(struct reference_feature *feature, const struct numbers *numbers,
                          const struct grid *grid, uint32_t max_cells, struct err *err)
 {
-    feature->cells = malloc((numbers_room(numbers) + 1) * sizeof(*feature->cells));
-    if (!feature->cells)
+    AUTO_FREE struct cell *cells = malloc((numbers_room(numbers) + 1) * sizeof(*cells));
+    if (!cells)
         return err_set(err, -ENOMEM, "reference: no memory");
-    feature->n_cells = (uint32_t)numbers_read(numbers, grid, feature->cells);
-    int rc = grid_build(&feature->grid, feature->cells, feature->n_cells, max_cells, err);
+    feature->n_cells = (uint32_t)numbers_read(numbers, grid, cells);
+    int rc = grid_build(&feature->grid, cells, feature->n_cells, max_cells, err);
     if (rc)
         return rc;
-    if (derive_numbers(feature))
+    if (derive_numbers(feature, cells))
         return err_set(err, -ENOMEM, "reference: no memory");
     return 0;
 }
@@ -353,10 +370,11 @@ static void feature_save(const struct reference_feature *feature, struct buf *ou
     buf_varint(out, feature->n_cells);
     uint64_t before = 0;
     for (uint32_t i = 0; i < feature->n_cells; i++) {
-        uint64_t low = cells_key(feature->cells[i].low), high = cells_key(feature->cells[i].high);
+        const struct cell cell = reference_cell(feature, i);
+        uint64_t low = cells_key(cell.low), high = cells_key(cell.high);
         buf_varint(out, low - before);
         buf_varint(out, high - low);
-        buf_varint(out, feature->cells[i].count);
+        buf_varint(out, cell.count);
         before = high;
     }
     grid_save(feature->grid, out);
@@ -389,20 +407,21 @@ static int load_categories(struct reference_feature *feature, struct reader *in,
     return 0;
 }
 
-static int load_numbers(struct reference_feature *feature, struct reader *in, struct err *err)
+static int load_numbers(struct reference_feature *feature, struct cell **cells, struct reader *in,
+                        struct err *err)
 {
     uint64_t n = reader_varint(in);
     if (n > reader_left(in) / 3 || n > UINT32_MAX / 4)
         return err_set(err, ERR_CORRUPT, "reference: %llu cells do not fit", (unsigned long long)n);
-    feature->cells = malloc((n + 1) * sizeof(*feature->cells));
-    if (!feature->cells)
+    *cells = malloc((n + 1) * sizeof(**cells));
+    if (!*cells)
         return err_set(err, -ENOMEM, "reference: no memory");
     feature->n_cells = (uint32_t)n;
     uint64_t key = 0;
     for (uint64_t i = 0; i < n; i++) {
         uint64_t low = key + reader_varint(in);
         uint64_t high = low + reader_varint(in);
-        feature->cells[i] = (struct cell){cells_value(low), cells_value(high), reader_varint(in)};
+        (*cells)[i] = (struct cell){cells_value(low), cells_value(high), reader_varint(in)};
         if (low < key || high < low || (i && low == key))
             return err_set(err, ERR_CORRUPT, "reference: cell %llu is damaged",
                            (unsigned long long)i);
@@ -416,7 +435,9 @@ static int load_numbers(struct reference_feature *feature, struct reader *in, st
     return vector_load(&feature->vector, in, err);
 }
 
-static int load_feature(struct reference_feature *feature, struct reader *in, struct err *err)
+/* *cells: the caller's, of numbers and norms. */
+static int load_feature(struct reference_feature *feature, struct cell **cells, struct reader *in,
+                        struct err *err)
 {
     feature->name_id = reader_u64(in);
     unsigned kind = reader_u8(in);
@@ -427,7 +448,7 @@ static int load_feature(struct reference_feature *feature, struct reader *in, st
         return err_set(err, ERR_CORRUPT, "reference: no feature is of kind %u", kind);
     feature->kind = (enum profile_kind)kind;
     return feature->kind == PROFILE_CATEGORICAL ? load_categories(feature, in, err)
-                                                : load_numbers(feature, in, err);
+                                                : load_numbers(feature, cells, in, err);
 }
 
 /* Past one saved feature, as load_feature will read it. */
@@ -476,14 +497,15 @@ static int load_one(void *context, size_t i, struct err *err)
     const struct loading *loading = context;
     struct reference_feature *feature = &loading->reference->features[i];
     struct reader *in = &loading->parts[i];
-    int rc = load_feature(feature, in, err);
+    AUTO_FREE struct cell *cells = NULL;
+    int rc = load_feature(feature, &cells, in, err);
     if (!rc && reader_failed(in))
         rc = err_set(err, ERR_CORRUPT, "reference: the bytes end early");
     if (rc)
         return rc;
     if (feature->kind == PROFILE_CATEGORICAL)
         return derive_categories(feature, err);
-    return derive_numbers(feature) ? err_set(err, -ENOMEM, "reference: no memory") : 0;
+    return derive_numbers(feature, cells) ? err_set(err, -ENOMEM, "reference: no memory") : 0;
 }
 
 void reference_save(const struct reference *reference, struct buf *out)

@@ -44,8 +44,8 @@ struct reference_feature {
     uint64_t valid, missing, n_invalid;
 
     /* numbers, and norms of embeddings */
-    struct cell *cells; /* sorted */
-    uint64_t *below;    /* events below cells[i]; below[n_cells] = all */
+    double *low, *high; /* of the sorted cells; high NULL: each is a single value */
+    uint64_t *below;    /* events below cell i; below[n_cells] = all */
     uint32_t n_cells;
     bool exact;           /* every cell is a single value */
     double slack, spread; /* largest share of an inexact cell; mean half width of all */
@@ -104,6 +104,15 @@ int reference_load(struct reference **out, const void *bytes, size_t n, struct e
 /* The same, what follows from the bytes of each feature shared out to the crew. */
 int reference_load_by(struct crew *crew, struct reference **out, const void *bytes, size_t n,
                       struct err *err);
+
+static inline struct cell reference_cell(const struct reference_feature *feature, uint32_t i)
+{
+    const double low = feature->low[i];
+    return (struct cell){low, feature->high ? feature->high[i] : low,
+                         feature->below[i + 1] - feature->below[i]};
+}
+/* As cells_quantile. */
+double reference_quantile(const struct reference_feature *feature, double q);
 
 /* Share of the reference at or below x, and below x. An inexact cell is taken as even. */
 double reference_cdf(const struct reference_feature *feature, double x);

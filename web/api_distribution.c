@@ -50,8 +50,7 @@ static void write_quantiles(struct picture *p, const struct cell *cells, size_t 
         out_open(out, '{');
         out_key_double(out, "q", levels[i]);
         out_key_double(out, "reference",
-                       p->known ? cells_quantile(p->known->cells, p->known->n_cells, levels[i])
-                                : (double)NAN);
+                       p->known ? reference_quantile(p->known, levels[i]) : (double)NAN);
         out_key_double(out, "current", cells_quantile(cells, n, levels[i]));
         out_close(out, '}');
     }

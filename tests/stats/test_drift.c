@@ -253,6 +253,44 @@ static void a_rank_is_the_share_of_values_below_and_up_to(void **state)
     assert_true(n_told > 2 * N * 9 / 10);
 }
 
+/* Of equal values, of single ones, and of more than are kept singly. */
+static void a_reference_keeps_cells_and_quantiles_through_its_bytes(void **state)
+{
+    (void)state;
+    enum {
+        MOST = 40000
+    };
+    static const int sizes[] = {1, 10, 1000, MOST};
+    static double values[MOST];
+    struct rng rng = rng_of(5);
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        const int n = sizes[s];
+        for (int i = 0; i < n; i++)
+            values[i] = n == 10 ? i % 4 : rng_normal(&rng);
+        AUTO(reference) struct reference *made = reference_of(values, n), *loaded = NULL;
+        struct buf bytes;
+        buf_init(&bytes, 1 << 24);
+        reference_save(made, &bytes);
+        assert_int_equal(reference_load(&loaded, bytes.data, bytes.size, NULL), 0);
+        buf_finish(&bytes);
+        const struct reference_feature *feature = reference_find(loaded, 1);
+        assert_int_equal(loaded->id, made->id);
+        assert_true(feature->exact == (n < MOST));
+        assert_int_equal(feature->valid, n);
+        struct cell *cells = calloc(feature->n_cells, sizeof(*cells));
+        for (uint32_t i = 0; i < feature->n_cells; i++) {
+            cells[i] = reference_cell(feature, i);
+            const struct cell before = reference_cell(reference_find(made, 1), i);
+            assert_memory_equal(&cells[i], &before, sizeof(before));
+            assert_true(cells[i].low <= cells[i].high && cells[i].count > 0);
+        }
+        for (double q = 0; q <= 1; q += 1.0 / 64)
+            assert_true(reference_quantile(feature, q) ==
+                        cells_quantile(cells, feature->n_cells, q));
+        free(cells);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +301,7 @@ int main(void)
         cmocka_unit_test(the_ends_of_the_numbers_give_a_value_or_a_reason),
         cmocka_unit_test(a_sketch_says_how_far_it_may_be_off),
         cmocka_unit_test(a_rank_is_the_share_of_values_below_and_up_to),
+        cmocka_unit_test(a_reference_keeps_cells_and_quantiles_through_its_bytes),
         cmocka_unit_test(p_values_equal_scipys),
         cmocka_unit_test(changes_of_rates_come_with_newcombes_interval),
     };
