@@ -333,7 +333,7 @@ static int set_up(struct store *store, struct err *err)
                                    "PRAGMA cell_size_check=ON;"
                                    "PRAGMA mmap_size=0;"
                                    "PRAGMA temp_store=MEMORY;"
-                                   "PRAGMA cache_size=-8192";
+                                   "PRAGMA cache_size=-2048";
     int rc = store_exec(store, pragmas, err, "opening");
     if (!rc)
         rc = writes ? migrate(store, err) : migrate_check(store, err);
