@@ -53,6 +53,7 @@ struct law_question {
     const double *prior_shares; /* … times this; NULL: none */
     const double *sparse;       /* how much of `prior` a bin among empty ones does without, */
     double sparse_part;         /* … times this */
+    bool fine_ends;             /* LAW_WASSERSTEIN: much of the variance is that of few values */
 };
 
 struct drift_law {

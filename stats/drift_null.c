@@ -149,8 +149,10 @@ static struct law_question question_of(const struct drift_null *null, double m, 
         .prior_ends = prior_of(null->prior_ends, null->prior_large, m, n),
         .prior_shares = null->prior_shares,
         .sparse = null->sparse,
-        .sparse_part = way(n / m, FIFTH, HALF) - way(n / m, HALF, FIVEFOLD),
+        .sparse_part =
+            way(n / m, FIFTH, HALF) - (1 - null->sparse_large) * way(n / m, HALF, FIVEFOLD),
         .steps = null->steps,
+        .fine_ends = null->fine_ends,
         .n_bins = null->n_bins,
         .unseen = null->unseen,
         .m = m,
@@ -211,7 +213,7 @@ static int law_of(struct drift_nulls *nulls, const struct drift_null *null, doub
 struct laws {
     struct drift_law laws[2];
     int n_laws;
-    double m, n, skew;
+    double m, n, skew, within, peaked;
     bool skewed;
     double part; /* of the way between the two laws' sizes; NaN: the worse one counts */
 };
@@ -241,6 +243,8 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
     out->m = total_of(null);
     out->n = n;
     out->skew = null->skew;
+    out->within = null->within;
+    out->peaked = null->peaked;
     out->skewed = one;
     out->n_laws = one || n == step_of(n, 0) ? 1 : 2;
     if (!(out->m > 0) || !(n > 0))
@@ -258,9 +262,9 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
 static double log_p_of(const struct laws *laws, double t)
 {
     double own = way(laws->n / laws->m, SMALL, HALF); /* before, the window's noise is nearly all */
-    struct drift_path_mean mean = {laws->skew, laws->m, laws->n, own};
+    struct drift_path_mean mean = {laws->skew, laws->m, laws->n, own, laws->peaked};
     if (laws->skewed)
-        t = drift_path_of_known_std(t, &mean);
+        t = drift_path_of_known_std(t * sqrt(1 - laws->within), &mean);
     double most = drift_law_log_p(&laws->laws[0], t);
     if (laws->n_laws == 2)
         most = together(laws, most, drift_law_log_p(&laws->laws[1], t));

@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,12 +35,16 @@ struct drift_null {
     const double *steps;   /* LAW_WASSERSTEIN: distance of bin i + 1 from bin i, in std */
     size_t n_bins;
     double unseen;      /* weight of all that the reference lacks; 0: nothing can be unseen */
-    double skew;        /* LAW_WASSERSTEIN: of the reference's values */
+    double skew;        /* LAW_WASSERSTEIN: of the reference's values, */
+    double within;      /* … the part of their variance that lies within the bins, */
+    double peaked;      /* … stats/drift_path.h, */
+    bool fine_ends;     /* … stats/drift_law.h */
     double prior;       /* more of each weight for n = m / 2, none up to 0.03 m, */
     double prior_ends;  /* … of the first and the last bin instead */
     double prior_large; /* … for n from 5 m on; between them all as ln n goes */
     const double *prior_shares; /* stats/drift_law.h, */
-    const double *sparse;       /* … all of it for n = m / 2, none up to m / 5 and from 5 m on */
+    const double *sparse;       /* … all of it for n = m / 2, none up to m / 5, from 5 m on */
+    double sparse_large;        /* … this part of it */
 };
 
 struct drift_nulls;

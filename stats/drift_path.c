@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "common/cleanup.h"
 #include "stats/distribution.h"
@@ -11,7 +13,11 @@
 enum {
     BRIDGE_STEPS = 100, /* variance of the walk that stands for the bridge, before it is tied */
     BRIDGE_REACH = 50,  /* ten standard deviations of its middle */
-    MOST_WIDENINGS = 2
+    MOST_WIDENINGS = 2,
+    FINER = 4, /* rows of a level to one of the level above it */
+    FINEST = 2,
+    MOST_GROUPS = 160,
+    MOST_STEP_VARIANCE = 120 /* in rows: six deviations to both sides have their counts */
 };
 #define REACH 6.0 /* in sqrt(1/n + 1/m) standard deviations */
 #define TAIL_MASS 1e-6
@@ -20,6 +26,16 @@ enum {
 #define LEAST_JOINT 1e-14 /* … of what ends where it must, of a state on the way */
 /* A reference that happens to lack what is far out is less skewed than its law. */
 #define MORE_SKEWED 1.3
+#define MUCH_SKEWED 6.0   /* squared: above an exponential law's */
+#define OWN_VALUES 22     /* as many count as that skewness */
+#define PEAKED_FROM 6.5   /* square of a deviate */
+#define DEVIATION 4.0     /* rows */
+#define LEAST_COVERED 0.5 /* variance of a step in rows, so that its sum over rows is even */
+
+static double square(double x)
+{
+    return x * x;
+}
 
 /*
  * A walk over the groups: states are rows; it starts and ends in given ones. The bridge's rows are
@@ -30,8 +46,55 @@ struct walk {
     double total, root; /* of the weights; sqrt(1/n + 1/m) */
     bool bridge;
     int n_rows, end;
-    double so_far; /* share of the groups that were passed */
+    double so_far;               /* share of the groups that were passed */
+    uint8_t levels[MOST_GROUPS]; /* of the bridge behind each group: see steps_of */
 };
+
+/* Rows squared to a variance of 1. */
+static double steps_of(int level)
+{
+    static const double steps[FINEST + 1] = {1, FINER * FINER, FINER * FINER * FINER * FINER};
+    return BRIDGE_STEPS * steps[level];
+}
+
+/* The finest at which a bridge's deviation there is at most DEVIATION rows. */
+static int level_at(double share)
+{
+    int level = 0;
+    while (level < FINEST && share * steps_of(level + 1) < square(DEVIATION))
+        level++;
+    return level;
+}
+
+/*
+ * Near its ends a bridge is nearly 0, and steps of a tenth would stand for jumps: a tail of many
+ * groups that hold little would be that of a window of 100 events. Where it holds much of the
+ * variance (`fine_ends`) rows are narrower there. A level is left for another one where a group's
+ * variance covers the rows of that one.
+ */
+static void choose_levels(struct walk *walk)
+{
+    const struct law_question *q = walk->q;
+    double so_far = 0;
+    int level = 0;
+    memset(walk->levels, 0, sizeof(walk->levels));
+    if (!walk->bridge || !q->fine_ends || q->n_bins > MOST_GROUPS)
+        return;
+    for (size_t group = 0; group + 1 < q->n_bins; group++) {
+        const double share = q->weights[group] / walk->total;
+        so_far += share;
+        const int asked = level_at(fmin(so_far, fmax(1 - so_far, 0)));
+        if (group == 0)
+            level = asked;
+        while (level != asked) {
+            const int next = level < asked ? level + 1 : level - 1;
+            if (share * steps_of(next) < LEAST_COVERED)
+                break;
+            level = next;
+        }
+        walk->levels[group] = (uint8_t)level;
+    }
+}
 
 static struct walk walk_of(const struct law_question *q, double total)
 {
@@ -65,7 +128,9 @@ static void step_of(struct counts *out, const struct walk *walk, size_t group)
 {
     double weight = walk->q->weights[group];
     if (walk->bridge) {
-        symmetric(out, fmin(BRIDGE_STEPS * weight / walk->total, BRIDGE_STEPS / 2.0));
+        const int level = walk->levels[group > 0 ? group - 1 : 0];
+        const double variance = steps_of(level) * weight / walk->total;
+        symmetric(out, fmin(variance, level > 0 ? MOST_STEP_VARIANCE : BRIDGE_STEPS / 2.0));
         return;
     }
     struct count_law law = {weight, walk->total, 0, walk->q->n};
@@ -73,9 +138,9 @@ static void step_of(struct counts *out, const struct walk *walk, size_t group)
 }
 
 /* The rows that a walk tied at both ends can be in, but for 1e-15 of them. */
-static void band(const struct walk *walk, int *low, int *high)
+static void band(const struct walk *walk, size_t group, int *low, int *high)
 {
-    double n = walk->bridge ? BRIDGE_STEPS : walk->q->n;
+    double n = walk->bridge ? steps_of(walk->levels[group]) : walk->q->n;
     double share = fmin(walk->so_far, 1), middle = walk->bridge ? 0 : n * share;
     double more = walk->bridge ? 1 : 1 + n / walk->q->m;
     double reach = 8 * sqrt(n * share * (1 - share) * more) + (walk->bridge ? 8 : 16 * more);
@@ -87,11 +152,12 @@ static void band(const struct walk *walk, int *low, int *high)
  * How little a state of the row may be to be left out: LEAST_JOINT of what ends where it must, which
  * a walk does from farther off the more rarely.
  */
-static double least_of(const struct walk *walk, int row)
+static double least_of(const struct walk *walk, size_t group, int row)
 {
     if (!walk->bridge)
         return LEAST_ROW;
-    double left = BRIDGE_STEPS * fmax(1 - walk->so_far, 1e-3), by = row * row / (2 * left);
+    double left = steps_of(walk->levels[group]) * fmax(1 - walk->so_far, 1e-3),
+           by = row * row / (2 * left);
     return by > 33 ? 1 : LEAST_JOINT * fmin(exp(by), 1 / LEAST_JOINT);
 }
 
@@ -112,6 +178,37 @@ static void ways_into(struct law_ways *ways, const struct walk *walk, const stru
     }
 }
 
+/* p += factor × e^(-(at - from × apart)² / (2 variance)) of each row it may come from. */
+static void add_normal(double *p, int n_rows, double factor, double at, double apart,
+                       double variance)
+{
+    const double by = 1 / (2 * variance), slower = exp(-2 * apart * apart * by);
+    double here = factor * exp(-at * at * by), onward = exp((2 * at * apart - apart * apart) * by);
+    for (int from = 0; from < n_rows; from++) {
+        p[from] += here;
+        here *= onward;
+        onward *= slower;
+    }
+}
+
+/* The same into a row of another level: every row of the one before leads to it. */
+static void ways_across(struct law_ways *ways, const struct walk *walk, size_t group, int row)
+{
+    const double variance = walk->q->weights[group] / walk->total;
+    const double width = 1 / sqrt(steps_of(walk->levels[group])), at = row * width;
+    const double before = 1 / sqrt(steps_of(walk->levels[group - 1]));
+    const double factor = width / sqrt(2 * M_PI * variance);
+    const int last = walk->n_rows - 1;
+    double p[BRIDGE_REACH + 1] = {0};
+    add_normal(p, last + 1, factor, at, before, variance);
+    add_normal(p, last + 1, factor, -at, before, variance);
+    p[0] /= 2; /* 0 has no other side */
+    ways->first = row - last;
+    ways->n = last + 1;
+    for (int from = 0; from <= last; from++)
+        ways->p[last - from] = p[from] > LEAST ? (float)p[from] : 0;
+}
+
 /* The row is led to as the one below it is: neither 0 nor the outermost row is near. */
 static bool as_below(const struct walk *walk, const struct counts *step, int row)
 {
@@ -120,10 +217,10 @@ static bool as_below(const struct walk *walk, const struct counts *step, int row
 }
 
 /* The scaled gap at the group's end. */
-static double gap_of(const struct walk *walk, int row, double reference)
+static double gap_of(const struct walk *walk, size_t group, int row, double reference)
 {
     if (walk->bridge)
-        return row / sqrt(BRIDGE_STEPS);
+        return row / sqrt(steps_of(walk->levels[group]));
     return (row / walk->q->n - reference) / walk->root;
 }
 
@@ -145,13 +242,17 @@ static void pass(const struct law_rows *from, struct law_rows *into, const struc
     struct law_ways ways = {0}; /* no way moves anything by itself */
     struct counts step;
     int low, high;
+    const bool across = group > 0 && walk->levels[group] != walk->levels[group - 1];
     step_of(&step, walk, group);
-    band(walk, &low, &high);
+    band(walk, group, &low, &high);
     law_rows_clear(into);
     for (int row = low; row <= high; row++) {
-        double gap = gap_of(walk, row, reference);
-        double area = mean_distance(gap, share / 4) * q->steps[group], least = least_of(walk, row);
-        if (row == low || !as_below(walk, &step, row))
+        double gap = gap_of(walk, group, row, reference);
+        double area = mean_distance(gap, share / 4) * q->steps[group];
+        double least = least_of(walk, group, row);
+        if (across)
+            ways_across(&ways, walk, group, row);
+        else if (row == low || !as_below(walk, &step, row))
             ways_into(&ways, walk, &step, row);
         law_rows_pass_moved(into, from, &ways, row, area / points, least);
     }
@@ -186,6 +287,7 @@ static int walk_all(struct drift_law *out, struct walk *walk)
     if (law_rows_new(&here, walk->n_rows) || law_rows_new(&next, walk->n_rows))
         return -ENOMEM;
     double reference = 0;
+    choose_levels(walk);
     walk->so_far = 0;
     law_rows_start(here, 0);
     for (size_t group = 0; group + 1 < q->n_bins; group++) {
@@ -235,22 +337,43 @@ static double own_part(const struct drift_path_mean *mean)
     return mean->own * mean->n / (mean->n + mean->m);
 }
 
+/*
+ * The skewness as far as the reference's own part goes. What a few values of a small sample make of it
+ * they make of its deviation, too, which is then no smaller than the law's.
+ */
+static double own_skew(const struct drift_path_mean *mean)
+{
+    const double beyond = fmax(square(mean->skew) - MUCH_SKEWED, 0);
+    return mean->skew / (1 + OWN_VALUES * beyond / mean->m);
+}
+
 /* Student's t as a normal one (Wallace 1959). */
 double drift_path_of_known_std(double t, const struct drift_path_mean *mean)
 {
     double part = own_part(mean);
     if (!(part > 0) || !isfinite(mean->skew))
         return t;
-    double dof = mean->m / (part * (1 + mean->skew * mean->skew));
+    double dof = mean->m / (part * (1 + square(own_skew(mean))));
     return (8 * dof + 1) / (8 * dof + 3) * sqrt(dof * log1p(t * t / dof));
+}
+
+/*
+ * A mean's fourth cumulant in its tail (Edgeworth: κ (t³ - 3 t) t / 24). Of an area it counts later:
+ * the tails' parts of it are not those of the middle, and have no sign.
+ */
+static double of_peaked(double t, const struct drift_path_mean *mean)
+{
+    const double n = mean->n, m = mean->m, both = 1 / n + 1 / m;
+    const double fourth = mean->peaked / (n * n * n * both * both), beyond = t * t - PEAKED_FROM;
+    return beyond > 0 ? log1p(fourth * t * t * beyond / 3) : 0;
 }
 
 double drift_path_skewness(double t, const struct drift_path_mean *mean)
 {
     double n = mean->n, m = mean->m, both = 1 / n + 1 / m, root = sqrt(both);
-    double with_std = mean->own * MORE_SKEWED * mean->skew / (m * root);
+    double with_std = mean->own * MORE_SKEWED * own_skew(mean) / (m * root);
     double third = mean->skew * (1 / (n * n) - 1 / (m * m)) / (both * root) + 3 * with_std;
     double moved = with_std / 2;
     double log_p = log_sum(skewed_log_sf(t - moved, third), skewed_log_sf(t + moved, -third));
-    return fmax(log_p - normal_log_sf(t) - M_LN2, 0);
+    return fmax(log_p - normal_log_sf(t) - M_LN2, 0) + of_peaked(t, mean);
 }

@@ -24,6 +24,7 @@ int drift_path_law(struct drift_law *out, const struct law_question *question, d
  */
 struct drift_path_mean {
     double skew, m, n, own;
+    double peaked; /* fourth moment above 3 and what the skewness goes with; 0: it is not */
 };
 
 /* What t would be were the standard deviation known: Student's t, of fewer degrees the more skewed

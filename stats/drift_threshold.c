@@ -6,6 +6,7 @@
 
 #include "stats/distribution.h"
 #include "stats/drift_counts.h"
+#include "stats/drift_weights.h"
 #include "stats/fdr.h"
 #include "stats/kolmogorov.h"
 
@@ -64,10 +65,6 @@ static struct drift_value value_of(enum drift_method method, const struct drift_
 #define KEPT_BACK 0.85 /* of the promise; the rest is for what approximations leave open */
 #define ROUNDED 1e-9   /* what is left of a sum that is all unseen */
 #define FEW_VALUES 50.0
-#define EMPTY 0.2 /* events of a bin that counts as half empty */
-/* Shares of such bins: of 10,000 exponential values 0.05, of lognormal ones 0.11. */
-#define LIGHT_TAIL 0.08
-#define HEAVY_TAIL 0.12
 #define OFF 0.04 /* standard deviations of a sum over categories */
 #define RARE 40  /* events of a category */
 
@@ -98,155 +95,9 @@ static void judge_ks(const struct drift_subject *subject, double level, struct d
 
 /* --- laws given the reference --- */
 
-enum {
-    MOST_BINS = 160,
-    WASSERSTEIN_BINS = 64
-};
-
-struct null_memory {
-    double counts[MOST_BINS], weights[MOST_BINS], steps[MOST_BINS], prior_shares[MOST_BINS],
-        sparse[MOST_BINS];
-};
-
-static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of_cell,
-                      size_t n_bins, double *counts)
-{
-    for (size_t i = 0; i < n_bins; i++)
-        counts[i] = 0;
-    for (uint32_t i = 0; i <= ref->grid->n_cuts; i++)
-        counts[bin_of_cell[i]] += ref->grid_counts[i];
-    return n_bins;
-}
-
-/*
- * Neighbouring grid cells together, at most 150 groups: the grid is finer where values lie far
- * apart, and that is where the distance comes from.
- */
-static size_t groups_of(const struct reference_feature *ref, struct null_memory *memory)
-{
-    const struct grid *grid = ref->grid;
-    const double per_event = 1 / (double)ref->valid;
-    double last = 0;
-    uint32_t used = 0, in_group = 0;
-    for (uint32_t i = 0; i < grid->n_cuts; i++)
-        used += ref->grid_counts[i] > 0;
-    uint32_t size = used / WASSERSTEIN_BINS + 1;
-    double count = 0, sum = 0;
-    size_t n = 0;
-    for (uint32_t i = 0; i < grid->n_cuts; i++) {
-        double here = ref->grid_counts[i];
-        if (here == 0)
-            continue;
-        count += here;
-        sum += grid->cuts[i] * (here * per_event) - ref->grid_areas[i]; /* mean × share */
-        used--;
-        if (++in_group < size && used)
-            continue;
-        double at = sum / (count * per_event);
-        if (n)
-            memory->steps[n - 1] = (at - last) / ref->moments.std;
-        memory->counts[n++] = count;
-        last = at;
-        count = sum = 0;
-        in_group = 0;
-    }
-    return n;
-}
-
-/*
- * A category that was seen r times weighs r + 1/2: upwards an r + 1 would be exact (negative
- * binomial against binomial tails), downwards r. What was never seen weighs as much as what was
- * seen once (Good–Turing), and 1 for the one that only this window has.
- */
-static void category_bins(const struct reference_feature *ref, struct drift_null *null,
-                          struct null_memory *memory)
-{
-    size_t n = category_bins_count(ref->bins);
-    for (size_t i = 0; i < n; i++)
-        memory->counts[i] = (double)ref->bin_counts[i];
-    if (ref->bin_counts[n] > 0) {
-        memory->counts[n] = (double)ref->bin_counts[n];
-        n++;
-    }
-    for (size_t i = 0; i < n; i++)
-        memory->weights[i] = memory->counts[i] + 0.5;
-    null->n_bins = n;
-    null->unseen = 1;
-    for (uint32_t i = 0; i < ref->n_categories; i++)
-        null->unseen += ref->categories[i].count == 1;
-    if (ref->partial)
-        null->unseen = 0;
-}
-
-/* Bins the reference left empty are not impossible: a quarter of an event each. */
-static void weigh_bins(struct drift_null *null, struct null_memory *memory)
-{
-    for (size_t i = 0; i < null->n_bins; i++)
-        memory->weights[i] = fmax(memory->counts[i], 0.25);
-}
-
-/*
- * Where many bins are empty the gaps say all that is known, and half an event more for each bin
- * between them would be more than lies there: of a heavy tail's it is as little as their gaps are
- * short of `few` events. An exponential law's few empty bins are no heavy tail.
- */
-static void weigh_sparse_bins(struct drift_null *null, struct null_memory *memory, double few)
-{
-    double empty = 0;
-    for (size_t i = 0; i < null->n_bins; i++) {
-        double of_run = memory->prior_shares[i]; /* 0: beyond the last value */
-        double gaps = of_run > 0 ? memory->weights[i] / of_run : (double)INFINITY;
-        empty += EMPTY / (gaps + EMPTY);
-        memory->sparse[i] = few / (gaps + few);
-    }
-    double share = empty / (double)null->n_bins;
-    double heavy = fmin(fmax((share - LIGHT_TAIL) / (HEAVY_TAIL - LIGHT_TAIL), 0), 1);
-    for (size_t i = 0; i < null->n_bins; i++)
-        memory->sparse[i] *= heavy;
-    null->sparse = memory->sparse;
-}
-
-/*
- * Bins of equal width, weighed by the gaps between the reference's values, each of which is worth
- * one event: r values in a bin leave r - 1 gaps in it, and the gap to the next value lies as far in
- * each bin between them as values at equal distances would have it. On average that is right, which
- * is all that a small window sees. A large one measures each bin's own share, and where the bin
- * lies is not the values': about half an event more, as for a category (Jeffreys). The outermost bins
- * end at a value, so that r of them say only that r - 1 fell there: theirs is about an event less.
- */
-static void weigh_even_bins(struct drift_null *null, struct null_memory *memory)
-{
-    size_t last = null->n_bins;
-    for (size_t i = 0; i < null->n_bins; i++) {
-        double r = memory->counts[i];
-        memory->weights[i] = fmax(r - 1, 0);
-        memory->prior_shares[i] = 1;
-        if (r == 0)
-            continue;
-        if (last < null->n_bins) {
-            double here = 1 / (r + 1), there = 1 / (memory->counts[last] + 1);
-            double empty = (double)(i - last - 1), length = here + there + empty;
-            memory->weights[i] += here / length;
-            memory->weights[last] += there / length;
-            for (size_t k = last + 1; k < i; k++) {
-                memory->weights[k] = 1 / length;
-                memory->prior_shares[k] = 1 / empty;
-            }
-        }
-        last = i;
-    }
-    bool more = null->statistic == LAW_HELLINGER; /* it sees empty bins more */
-    weigh_sparse_bins(null, memory, more ? 0.45 : 0.25);
-    null->prior = more ? 1.1 : 0.6;
-    null->prior_ends = more ? -0.55 : -0.65;
-    null->prior_large = more ? 0.56 : 0.48;
-    null->prior_shares = memory->prior_shares;
-}
-
 static struct drift_null null_of(enum drift_method method, const struct drift_subject *subject,
-                                 struct null_memory *memory)
+                                 struct drift_weights *memory)
 {
-    const struct reference_feature *ref = subject->reference;
     static const enum drift_statistic statistics[N_DRIFT_METHODS] = {
         [DRIFT_PSI] = LAW_PSI,
         [DRIFT_JS] = LAW_JS,
@@ -255,30 +106,8 @@ static struct drift_null null_of(enum drift_method method, const struct drift_su
         [DRIFT_CHI2] = LAW_CHI2,
         [DRIFT_L_INFINITY] = LAW_L_INFINITY,
     };
-    struct drift_null null = {
-        .statistic = statistics[method],
-        .key = subject->reference_id ^ ref->name_id * UINT64_C(0x9e3779b97f4a7c15),
-        .counts = memory->counts,
-        .weights = memory->weights,
-        .steps = memory->steps,
-        .skew = ref->moments.skew,
-    };
-    if (subject->categorical) {
-        category_bins(ref, &null, memory);
-        return null;
-    }
-    if (method == DRIFT_WASSERSTEIN_NORM) {
-        null.n_bins = groups_of(ref, memory);
-    } else if (method == DRIFT_PSI) {
-        null.n_bins = bins_by(ref, ref->grid->decile_bin, ref->grid->n_deciles + 1, memory->counts);
-    } else {
-        null.n_bins = bins_by(ref, ref->grid->doane_bin, ref->grid->n_doane, memory->counts);
-        null.unseen = 2;
-        weigh_even_bins(&null, memory);
-        return null;
-    }
-    weigh_bins(&null, memory);
-    return null;
+    return drift_weights_of(memory, statistics[method], subject->reference, subject->reference_id,
+                            subject->categorical != NULL);
 }
 
 /* --- Evidently --- */
@@ -526,7 +355,7 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
     if (method == DRIFT_KS) {
         judge_ks(subject, level, out);
     } else {
-        struct null_memory memory = {0};
+        struct drift_weights memory = {0};
         struct drift_null null = null_of(method, subject, &memory);
         double n = numeric ? (double)subject->numeric->n : (double)subject->categorical->n;
         double beyond = method == DRIFT_WASSERSTEIN_NORM ? beyond_of(subject) : 0;

@@ -1,6 +1,7 @@
 #include "stats/drift_law.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "stats/distribution.h"
 #include "stats/drift.h"
@@ -94,7 +95,7 @@ static double p_above(const struct outcome *outcomes, int n, double value)
 static struct law_question question_of(enum drift_statistic statistic)
 {
     return (struct law_question){statistic, counts, counts, steps, BINS, 0, 19,
-                                 EVENTS,    0,      0,      NULL,  NULL, 0};
+                                 EVENTS,    0,      0,      NULL,  NULL, 0, false};
 }
 
 static void few_events_have_the_law_of_every_outcome_counted(void **state)
@@ -301,7 +302,7 @@ static void many_events_have_the_laws_of_the_textbooks(void **state)
     double many[] = {3000, 2500, 2000, 1500, 1000}, reach[] = {1, 1, 1, 1};
     struct drift_law law;
     struct law_question question = {LAW_CHI2, many, many, reach, 5,    0, 10000,
-                                    20000,    0,    0,    NULL,  NULL, 0};
+                                    20000,    0,    0,    NULL,  NULL, 0, false};
     for (double p = 0.1; p > 1e-6; p /= 10) {
         assert_int_equal(drift_law_make(&law, &question), 0);
         double t = drift_law_quantile(&law, log(p));
@@ -334,7 +335,7 @@ static void the_area_of_many_uniform_values_is_that_of_a_brownian_bridge(void **
         apart[i] = sqrt(12) / GROUPS; /* in standard deviations */
     }
     struct law_question question = {
-        LAW_WASSERSTEIN, even, even, apart, GROUPS, 0, 1e6, 1e6, 0, 0, NULL, NULL, 0};
+        LAW_WASSERSTEIN, even, even, apart, GROUPS, 0, 1e6, 1e6, 0, 0, NULL, NULL, 0, false};
     struct drift_law law;
     assert_int_equal(drift_law_make(&law, &question), 0);
     static const struct {
@@ -345,11 +346,42 @@ static void the_area_of_many_uniform_values_is_that_of_a_brownian_bridge(void **
                     0.008);
 }
 
+/*
+ * A gap of many standard deviations before the last few of 10,000 values: the area is next to that
+ * gap times a bridge's distance from 0 there, which is normal.
+ */
+static void a_tail_of_few_values_is_that_of_a_brownian_bridge(void **state)
+{
+    (void)state;
+    enum {
+        GROUPS = 50
+    };
+    const double last = 0.0002; /* each of the upper ten has half of the one below it */
+    double weights[GROUPS], apart[GROUPS];
+    for (int i = 0; i < GROUPS; i++) {
+        weights[i] = 1e6 * (i < 40 ? (1 - 1023 * last) / 40 : last * exp2(49 - i));
+        apart[i] = i + 2 < GROUPS ? 1e-4 : 1 / sqrt(last * (1 - last));
+    }
+    struct law_question question = {
+        LAW_WASSERSTEIN, weights, weights, apart, GROUPS, 0, 1e6, 1e6, 0, 0, NULL, NULL, 0, true};
+    struct drift_law law;
+    assert_int_equal(drift_law_make(&law, &question), 0);
+    double second = 0, fourth = 0, step = law.step / 8;
+    for (double t = step / 2; t < 12; t += step) {
+        const double p = exp(drift_law_log_p(&law, t));
+        second += 2 * t * p * step;
+        fourth += 4 * t * t * t * p * step;
+    }
+    printf("second and fourth moment: %.3f, %.3f\n", second, fourth);
+    assert_true(fabs(second - 1) < 0.15 && fabs(fourth - 3) < 0.4);
+}
+
 static void one_bin_holds_every_event_for_certain(void **state)
 {
     (void)state;
     double all[] = {500}, none[] = {0};
-    struct law_question question = {LAW_JS, all, all, none, 1, 0, 500, 40, 0, 0, NULL, NULL, 0};
+    struct law_question question = {LAW_JS, all, all, none, 1,    0, 500,
+                                    40,     0,   0,   NULL, NULL, 0, false};
     struct drift_law law;
 
     assert_int_equal(drift_law_make(&law, &question), 0);
@@ -377,7 +409,8 @@ static void a_tiny_reference_has_a_law_that_falls(void **state)
                                         0,
                                         NULL,
                                         NULL,
-                                        0};
+                                        0,
+                                        false};
         struct drift_law law;
 
         assert_int_equal(drift_law_make(&law, &question), 0);
@@ -434,6 +467,7 @@ int main(void)
         cmocka_unit_test(the_area_of_many_uniform_values_is_that_of_a_brownian_bridge),
         cmocka_unit_test(a_tiny_reference_has_a_law_that_falls),
         cmocka_unit_test(a_path_may_leave_a_tiny_reference_far_behind),
+        cmocka_unit_test(a_tail_of_few_values_is_that_of_a_brownian_bridge),
         cmocka_unit_test(one_bin_holds_every_event_for_certain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ static struct sample draw_sample(struct rng *rng)
 /* Two-sided, of a window so large that only the reference varies. */
 static double p_of(const struct sample *sample)
 {
-    struct drift_path_mean mean = {sample->skew, M, 1e12, 1};
+    struct drift_path_mean mean = {sample->skew, M, 1e12, 1, 0};
     double t = drift_path_of_known_std(sample->t, &mean);
     return exp(normal_log_sf(t) + M_LN2 + drift_path_skewness(t, &mean));
 }
@@ -91,7 +91,7 @@ static void a_mean_of_skewed_values_is_far_off_as_often_as_its_p_says(void **sta
 static void without_skewness_it_is_students_t(void **state)
 {
     (void)state;
-    struct drift_path_mean mean = {0, 20, 1e12, 1};
+    struct drift_path_mean mean = {0, 20, 1e12, 1, 0};
     for (double t = 0.5; t < 6; t += 0.5) {
         double p = normal_sf(drift_path_of_known_std(t, &mean));
         assert_true(fabs(p / t_sf(t, 20) - 1) < 0.02);

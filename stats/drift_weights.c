@@ -1,0 +1,251 @@
+#include "stats/drift_weights.h"
+
+#include <math.h>
+
+enum {
+    WASSERSTEIN_BINS = 64
+};
+#define EMPTY 0.2 /* events of a bin that counts as half empty */
+/* Shares of such bins: of 10,000 exponential values 0.05, of lognormal ones 0.11. */
+#define NO_TAIL 0.05
+#define LIGHT_TAIL 0.08
+#define HEAVY_TAIL 0.12
+/* Crowding: of exponential values 0.23, of lognormal ones 0.5. */
+#define EVEN 0.3
+#define CROWDED 0.4
+/* Such bins beside the side that has more of them: of Student's t 0.4, of normal values 0.05. */
+#define ONE_TAIL 0.1
+#define TWO_TAILS 0.3
+#define TWICE_AS_HEAVY 4.0
+#define SPARSE_LARGE 0.6 /* n = 5 m, in the part of n = m / 2 */
+/* Of exponential values' groups: of variance within them at most, and fourth moments about 8.5. */
+#define WITHIN 0.004
+#define SEEN_WITHIN 0.85 /* the rest is of values that most windows lack */
+#define HEAVY 12.5
+#define SKEWED_ALONE 1.6 /* of a gamma law 1.5 */
+#define HIDDEN 130       /* what is within groups is more than that to the fourth moment */
+
+static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of_cell,
+                      size_t n_bins, double *counts)
+{
+    for (size_t i = 0; i < n_bins; i++)
+        counts[i] = 0;
+    for (uint32_t i = 0; i <= ref->grid->n_cuts; i++)
+        counts[bin_of_cell[i]] += ref->grid_counts[i];
+    return n_bins;
+}
+
+/*
+ * Neighbouring grid cells together, at most 150 groups: the grid is finer where values lie far
+ * apart, and that is where the distance comes from.
+ */
+static size_t groups_of(const struct reference_feature *ref, struct drift_weights *memory)
+{
+    const struct grid *grid = ref->grid;
+    const double per_event = 1 / (double)ref->valid;
+    double last = 0;
+    uint32_t used = 0, in_group = 0;
+    for (uint32_t i = 0; i < grid->n_cuts; i++)
+        used += ref->grid_counts[i] > 0;
+    uint32_t size = used / WASSERSTEIN_BINS + 1;
+    double count = 0, sum = 0;
+    size_t n = 0;
+    for (uint32_t i = 0; i < grid->n_cuts; i++) {
+        double here = ref->grid_counts[i];
+        if (here == 0)
+            continue;
+        count += here;
+        sum += grid->cuts[i] * (here * per_event) - ref->grid_areas[i]; /* mean × share */
+        used--;
+        if (++in_group < size && used)
+            continue;
+        double at = sum / (count * per_event);
+        if (n)
+            memory->steps[n - 1] = (at - last) / ref->moments.std;
+        memory->counts[n++] = count;
+        last = at;
+        count = sum = 0;
+        in_group = 0;
+    }
+    return n;
+}
+
+/*
+ * Groups are points to the law, which cannot see what varies within one: of a tail's few groups that
+ * is a part of the whole. Where few values make much of the variance, it walks there in smaller steps.
+ */
+static void look_at_tails(struct drift_null *null, double m)
+{
+    double mean = 0, second = 0, third = 0, fourth = 0, at = 0;
+    for (size_t i = 1; i < null->n_bins; i++) {
+        at += null->steps[i - 1];
+        mean += null->counts[i] * at / m;
+    }
+    at = -mean;
+    for (size_t i = 0; i < null->n_bins; i++) {
+        const double square = at * at, part = null->counts[i] / m * square;
+        second += part;
+        third += part * at;
+        fourth += part * square;
+        at += i + 1 < null->n_bins ? null->steps[i] : 0;
+    }
+    null->within = SEEN_WITHIN * fmin(fmax(1 - second - WITHIN, 0), 1);
+    null->fine_ends = fourth + HIDDEN * null->within > HEAVY;
+    if (null->fine_ends)
+        null->peaked = fmax(fourth - 3 - SKEWED_ALONE * third * third, 0);
+}
+
+/*
+ * A category that was seen r times weighs r + 1/2: upwards an r + 1 would be exact (negative
+ * binomial against binomial tails), downwards r. What was never seen weighs as much as what was
+ * seen once (Good–Turing), and 1 for the one that only this window has.
+ */
+static void category_bins(const struct reference_feature *ref, struct drift_null *null,
+                          struct drift_weights *memory)
+{
+    size_t n = category_bins_count(ref->bins);
+    for (size_t i = 0; i < n; i++)
+        memory->counts[i] = (double)ref->bin_counts[i];
+    if (ref->bin_counts[n] > 0) {
+        memory->counts[n] = (double)ref->bin_counts[n];
+        n++;
+    }
+    for (size_t i = 0; i < n; i++)
+        memory->weights[i] = memory->counts[i] + 0.5;
+    null->n_bins = n;
+    null->unseen = 1;
+    for (uint32_t i = 0; i < ref->n_categories; i++)
+        null->unseen += ref->categories[i].count == 1;
+    if (ref->partial)
+        null->unseen = 0;
+}
+
+/* Bins the reference left empty are not impossible: a quarter of an event each. */
+static void weigh_bins(struct drift_null *null, struct drift_weights *memory)
+{
+    for (size_t i = 0; i < null->n_bins; i++)
+        memory->weights[i] = fmax(memory->counts[i], 0.25);
+}
+
+/* Of a bin as many as each of its run's would have alone; infinite beyond the last value. */
+static double gaps_of(const struct drift_weights *memory, size_t bin)
+{
+    const double of_run = memory->prior_shares[bin];
+    return of_run > 0 ? memory->weights[bin] / of_run : (double)INFINITY;
+}
+
+static double way_of(double x, double from, double to)
+{
+    return fmin(fmax((x - from) / (to - from), 0), 1);
+}
+
+/* How far values keep to few bins: the chance that two of them share one. */
+static double crowding_of(const struct drift_null *null)
+{
+    double all = 0, squares = 0;
+    for (size_t i = 0; i < null->n_bins; i++) {
+        all += null->counts[i];
+        squares += null->counts[i] * null->counts[i];
+    }
+    return squares / (all * all);
+}
+
+/*
+ * Where many bins are empty the gaps say all that is known, and half an event more for each bin
+ * between them would be more than lies there: of a heavy tail's it is as little as their gaps are
+ * short of `few` events. An exponential law's few empty bins are no heavy tail; where most values
+ * share few bins it is one of `few_crowded`; and tails to both sides leave the less for each bin,
+ * the longer one of them happens to be.
+ */
+static void weigh_sparse_bins(struct drift_null *null, struct drift_weights *memory, double few,
+                              double few_crowded)
+{
+    double before = 0, beyond = 0; /* empty bins to both sides of the fullest one */
+    size_t fullest = 0;
+    for (size_t i = 0; i < null->n_bins; i++) {
+        if (null->counts[i] > null->counts[fullest]) {
+            fullest = i;
+            before += beyond;
+            beyond = 0;
+        }
+        beyond += EMPTY / (gaps_of(memory, i) + EMPTY);
+    }
+    const double share = (before + beyond) / (double)null->n_bins;
+    const double two =
+        way_of(fmin(before, beyond), ONE_TAIL, TWO_TAILS) * way_of(share, NO_TAIL, LIGHT_TAIL);
+    const double heavy = fmax(way_of(share, LIGHT_TAIL, HEAVY_TAIL), two);
+    const double one = (1 - two) * way_of(crowding_of(null), EVEN, CROWDED);
+    few = few * (1 + (TWICE_AS_HEAVY - 1) * two) + (few_crowded - few) * one;
+    for (size_t i = 0; i < null->n_bins; i++)
+        memory->sparse[i] = heavy * few / (gaps_of(memory, i) + few);
+    null->sparse = memory->sparse;
+    null->sparse_large = SPARSE_LARGE * two;
+}
+
+/*
+ * Bins of equal width, weighed by the gaps between the reference's values, each of which is worth
+ * one event: r values in a bin leave r - 1 gaps in it, and the gap to the next value lies as far in
+ * each bin between them as values at equal distances would have it. On average that is right, which
+ * is all that a small window sees. A large one measures each bin's own share, and where the bin
+ * lies is not the values': about half an event more, as for a category (Jeffreys). The outermost bins
+ * end at a value, so that r of them say only that r - 1 fell there: theirs is about an event less.
+ */
+static void weigh_even_bins(struct drift_null *null, struct drift_weights *memory)
+{
+    size_t last = null->n_bins;
+    for (size_t i = 0; i < null->n_bins; i++) {
+        double r = memory->counts[i];
+        memory->weights[i] = fmax(r - 1, 0);
+        memory->prior_shares[i] = 1;
+        if (r == 0)
+            continue;
+        if (last < null->n_bins) {
+            double here = 1 / (r + 1), there = 1 / (memory->counts[last] + 1);
+            double empty = (double)(i - last - 1), length = here + there + empty;
+            memory->weights[i] += here / length;
+            memory->weights[last] += there / length;
+            for (size_t k = last + 1; k < i; k++) {
+                memory->weights[k] = 1 / length;
+                memory->prior_shares[k] = 1 / empty;
+            }
+        }
+        last = i;
+    }
+    bool more = null->statistic == LAW_HELLINGER; /* it sees empty bins more */
+    weigh_sparse_bins(null, memory, more ? 0.45 : 0.25, more ? 0.8 : 0.25);
+    null->prior = more ? 1.1 : 0.6;
+    null->prior_ends = more ? -0.55 : -0.65;
+    null->prior_large = more ? 0.56 : 0.48;
+    null->prior_shares = memory->prior_shares;
+}
+
+struct drift_null drift_weights_of(struct drift_weights *memory, enum drift_statistic statistic,
+                                   const struct reference_feature *ref, uint64_t reference_id,
+                                   bool categorical)
+{
+    struct drift_null null = {
+        .statistic = statistic,
+        .key = reference_id ^ ref->name_id * UINT64_C(0x9e3779b97f4a7c15),
+        .counts = memory->counts,
+        .weights = memory->weights,
+        .steps = memory->steps,
+        .skew = ref->moments.skew,
+    };
+    if (categorical) {
+        category_bins(ref, &null, memory);
+        return null;
+    }
+    if (statistic == LAW_WASSERSTEIN) {
+        null.n_bins = groups_of(ref, memory);
+        look_at_tails(&null, (double)ref->valid);
+    } else if (statistic == LAW_PSI) {
+        null.n_bins = bins_by(ref, ref->grid->decile_bin, ref->grid->n_deciles + 1, memory->counts);
+    } else {
+        null.n_bins = bins_by(ref, ref->grid->doane_bin, ref->grid->n_doane, memory->counts);
+        null.unseen = 2;
+        weigh_even_bins(&null, memory);
+        return null;
+    }
+    weigh_bins(&null, memory);
+    return null;
+}
