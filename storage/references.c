@@ -143,9 +143,26 @@ int references_each(struct store *store, const char *model, const char *version,
     return rc;
 }
 
-/* Columns: id, source, created_ms, hash, bytes. `cache` NULL: read it in any case. */
-static int take_row(sqlite3_stmt *row, const char *model, struct drift_cache *cache,
-                    struct reference_row *out, struct err *err)
+/* --- the bytes, some MiB: read where they are needed, and not along with their row --- */
+
+/* *bytes: malloc'd, the caller's, also after a failure. */
+static int read_bytes(struct store *store, int64_t seq, void **bytes, int *n, struct err *err)
+{
+    sqlite3_blob *blob = NULL;
+    int code = sqlite3_blob_open(store->db, "main", "reference_states", "bytes", seq, 0, &blob);
+    if (code == SQLITE_OK) {
+        *n = sqlite3_blob_bytes(blob);
+        *bytes = malloc((size_t)*n + 1);
+        code = *bytes ? sqlite3_blob_read(blob, *bytes, *n, 0) : SQLITE_NOMEM;
+    }
+    int rc = code == SQLITE_OK ? 0 : store_fail(store, code, err, "reference");
+    sqlite3_blob_close(blob);
+    return rc;
+}
+
+/* Columns: id, source, created_ms, hash, seq. `cache` NULL: read and check it in any case. */
+static int take_row(struct store *store, sqlite3_stmt *row, const char *model,
+                    struct drift_cache *cache, struct reference_row *out, struct err *err)
 {
     const char *id = (const char *)sqlite3_column_text(row, 0);
     const char *source = (const char *)sqlite3_column_text(row, 1);
@@ -160,18 +177,19 @@ static int take_row(sqlite3_stmt *row, const char *model, struct drift_cache *ca
     out->reference = cache ? drift_cache_reference(cache, key) : NULL;
     if (out->reference)
         return 0;
-    const void *bytes = sqlite3_column_blob(row, 4);
-    int n = sqlite3_column_bytes(row, 4);
-    if (!bytes)
-        return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
+    AUTO_FREE void *bytes = NULL;
+    int n = 0, rc = read_bytes(store, sqlite3_column_int64(row, 4), &bytes, &n, err);
+    if (rc)
+        return rc;
     if (row_hash(0, bytes, n) != sqlite3_column_int64(row, 3))
         return err_set(err, ERR_CORRUPT,
                        "model %s: its reference is damaged; load it again with `assay reference "
                        "load`",
                        model);
-    struct crew *crew = cache ? drift_cache_crew(cache) : NULL;
-    int rc = reference_load_by(crew, &out->reference, bytes, (size_t)n, err);
-    if (!rc && cache)
+    if (!cache)
+        return reference_load(&out->reference, bytes, (size_t)n, err);
+    rc = reference_load_by(drift_cache_crew(cache), &out->reference, bytes, (size_t)n, err);
+    if (!rc)
         drift_cache_keep_reference(cache, key, out->reference);
     return rc;
 }
@@ -186,7 +204,7 @@ static int read_row(struct store *store, sqlite3_stmt *statement, const char *mo
         return rc;
     if (!row_next(store, statement, "reference", &rc, err))
         return rc;
-    rc = take_row(statement, model, cache, out, err);
+    rc = take_row(store, statement, model, cache, out, err);
     if (rc)
         reference_row_finish(out);
     return rc;
@@ -196,8 +214,7 @@ int reference_row_read(struct store *store, const char *model, const char *versi
                        struct reference_row *out, struct err *err)
 {
     static const char sql[] =
-        /* chosen first: sorted along, the bytes of every candidate would be copied */
-        "SELECT id, source, created_ms, hash, bytes FROM reference_states WHERE seq = "
+        "SELECT id, source, created_ms, hash, seq FROM reference_states WHERE seq = "
         "(SELECT seq FROM reference_states WHERE model = ?1 AND version IN ('', ?2) "
         "AND withdrawn_ms IS NULL ORDER BY version = '', seq DESC LIMIT 1)";
     *out = (struct reference_row){0};
@@ -254,7 +271,7 @@ int reference_known(struct store *store, const char *model, uint64_t id, bool *o
 
 int references_verify(struct store *store, struct err *err)
 {
-    static const char sql[] = "SELECT id, source, created_ms, hash, bytes, model, version FROM "
+    static const char sql[] = "SELECT id, source, created_ms, hash, seq, model, version FROM "
                               "reference_states ORDER BY seq";
     AUTO_RESET sqlite3_stmt *statement = NULL;
     int rc = statement_get(store, sql, &statement, err);
@@ -266,7 +283,7 @@ int references_verify(struct store *store, struct err *err)
         const char *model = (const char *)sqlite3_column_text(statement, 5);
         const char *version = (const char *)sqlite3_column_text(statement, 6);
         char id[17] = "";
-        int taken = take_row(statement, model ? model : "", NULL, &row, &why);
+        int taken = take_row(store, statement, model ? model : "", NULL, &row, &why);
         if (!taken)
             id_text(id, row.reference->id);
         bool same = taken || strcmp(id, row.id) == 0;

@@ -374,6 +374,36 @@ static void a_reference_just_set_is_not_read_back(void **state)
     reference_row_finish(&row);
 }
 
+static int pages_read(struct store *store)
+{
+    int hits, misses, most;
+    sqlite3_db_status(store_db(store), SQLITE_DBSTATUS_CACHE_HIT, &hits, &most, 1);
+    sqlite3_db_status(store_db(store), SQLITE_DBSTATUS_CACHE_MISS, &misses, &most, 1);
+    return hits + misses;
+}
+
+/* They are MiBs, and every question about drift asks for the reference. */
+static void the_bytes_of_a_reference_in_memory_are_not_read(void **state)
+{
+    (void)state;
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(reference) struct reference *reference = reference_of(fixture, 0);
+    struct err err = {0};
+    struct reference_row row;
+    set_reference(fixture, "", reference);
+    assert_int_equal(sqlite3_exec(store_db(fixture->store),
+                                  "UPDATE reference_states SET bytes = zeroblob(4000000)", NULL,
+                                  NULL, NULL),
+                     SQLITE_OK);
+    (void)pages_read(fixture->store);
+
+    must(reference_row_read(fixture->store, "credit", NULL, &row, &err), &err);
+
+    assert_ptr_equal(row.reference, reference);
+    assert_true(pages_read(fixture->store) < 50); /* of a thousand */
+    reference_row_finish(&row);
+}
+
 static void a_damaged_reference_is_refused_by_name(void **state)
 {
     (void)state;
@@ -406,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_reference_of_panes_is_made_once_for_as_long_as_they_stay_the_same),
         cmocka_unit_test(a_reference_just_set_is_not_read_back),
         cmocka_unit_test(the_newest_reference_counts_and_a_versions_own_before_it),
+        cmocka_unit_test(the_bytes_of_a_reference_in_memory_are_not_read),
         cmocka_unit_test(a_damaged_reference_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
