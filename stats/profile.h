@@ -144,8 +144,8 @@ void profile_save(const struct profile *profile, struct buf *out);
 /* Features that the layout does not have (any more) are skipped. */
 int profile_load(struct profile **out, const struct profile_layout *layout,
                  enum profile_level level, const void *bytes, size_t n, struct err *err);
-/* The same, the features shared out to the crew; compared: with the layout's reference and for
-   nothing else (numbers_load_compared). */
+/* The same of bytes that the caller has checked himself, the features shared out to the crew;
+   compared: with the layout's reference and for nothing else (numbers_load_compared). */
 int profile_load_by(struct crew *crew, struct profile **out, const struct profile_layout *layout,
                     enum profile_level level, bool compared, const void *bytes, size_t n,
                     struct err *err);

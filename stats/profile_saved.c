@@ -219,9 +219,6 @@ int profile_load_by(struct crew *crew, struct profile **out, const struct profil
     if (n < 8 + 4)
         return err_set(err, ERR_CORRUPT, "profile: %zu bytes are too few", n);
     struct reader in = reader_of(bytes, n - 8);
-    struct reader tail = reader_of((const unsigned char *)bytes + n - 8, 8);
-    if (reader_u64(&tail) != XXH64(bytes, n - 8, 0))
-        return err_set(err, ERR_CORRUPT, "profile: the checksum of %zu bytes does not fit", n);
     unsigned version = reader_u8(&in);
     if (version != SAVED_VERSION && version != SAVED_VERSION_VECTORS)
         return err_set(err, ERR_NEWER, "profile: layout %u is newer than this program", version);
@@ -246,5 +243,10 @@ int profile_load_by(struct crew *crew, struct profile **out, const struct profil
 int profile_load(struct profile **out, const struct profile_layout *layout,
                  enum profile_level level, const void *bytes, size_t n, struct err *err)
 {
+    if (n < 8)
+        return err_set(err, ERR_CORRUPT, "profile: %zu bytes are too few", n);
+    struct reader tail = reader_of((const unsigned char *)bytes + n - 8, 8);
+    if (reader_u64(&tail) != XXH64(bytes, n - 8, 0))
+        return err_set(err, ERR_CORRUPT, "profile: the checksum of %zu bytes does not fit", n);
     return profile_load_by(NULL, out, layout, level, false, bytes, n, err);
 }

@@ -524,6 +524,11 @@ uint64_t reference_saved_events(const void *bytes, size_t n)
 
 int reference_load(struct reference **out, const void *bytes, size_t n, struct err *err)
 {
+    if (n < 8)
+        return err_set(err, ERR_CORRUPT, "reference: %zu bytes are too few", n);
+    struct reader tail = reader_of((const unsigned char *)bytes + n - 8, 8);
+    if (reader_u64(&tail) != XXH64(bytes, n - 8, 0))
+        return err_set(err, ERR_CORRUPT, "reference: the checksum of %zu bytes does not fit", n);
     return reference_load_by(NULL, out, bytes, n, err);
 }
 
@@ -538,8 +543,6 @@ int reference_load_by(struct crew *crew, struct reference **out, const void *byt
     struct reader tail = reader_of((const unsigned char *)bytes + n - 8, 8);
     struct reader in = reader_of(bytes, n - 8);
     reference->id = reader_u64(&tail);
-    if (reference->id != XXH64(bytes, n - 8, 0))
-        return err_set(err, ERR_CORRUPT, "reference: the checksum of %zu bytes does not fit", n);
     unsigned version = reader_u8(&in);
     if (version != SAVED_VERSION && version != SAVED_VERSION_VECTORS)
         return err_set(err, ERR_NEWER, "reference: layout %u is newer than this program", version);

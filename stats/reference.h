@@ -101,7 +101,8 @@ void reference_save(const struct reference *reference, struct buf *out);
 /* How many events those are of, by their first bytes alone; 0: they are none of ours. */
 uint64_t reference_saved_events(const void *bytes, size_t n);
 int reference_load(struct reference **out, const void *bytes, size_t n, struct err *err);
-/* The same, what follows from the bytes of each feature shared out to the crew. */
+/* The same of bytes that the caller has checked himself, what follows from those of each feature
+   shared out to the crew. */
 int reference_load_by(struct crew *crew, struct reference **out, const void *bytes, size_t n,
                       struct err *err);
 
