@@ -52,11 +52,12 @@ export async function sign_out() {
 // Tells "busy" when a question takes longer than most, so that the page can show that it waits.
 let waiting = 0;
 function busy() {
-    const late = setTimeout(() => { waiting++; dispatchEvent(new CustomEvent("busy", { detail: waiting })); }, 400);
-    const began = performance.now();
+    let counted = false;
+    const count = (n) => { waiting += n; counted = n > 0; dispatchEvent(new CustomEvent("busy", { detail: waiting })); };
+    const late = setTimeout(() => count(1), 400);
     return () => {
         clearTimeout(late);
-        if (performance.now() - began >= 400 && waiting) { waiting--; dispatchEvent(new CustomEvent("busy", { detail: waiting })); }
+        if (counted) count(-1);
     };
 }
 
