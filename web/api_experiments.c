@@ -447,20 +447,33 @@ static int write_audit(void *context, const struct audit_row *row, struct err *e
     return 0;
 }
 
+/* Below 0: so many rows before the end. */
+static int audit_place(struct store *store, int64_t *after, struct err *err)
+{
+    unsigned char hash[AUDIT_HASH_BYTES];
+    int64_t last = 0;
+    int rc = *after < 0 ? audit_head(store, &last, hash, err) : 0;
+    if (*after < 0)
+        *after = last + *after > 0 ? last + *after : 0;
+    return rc;
+}
+
 int api_audit(struct api_context *context, const struct api_input *input, struct api_answer *answer,
               struct err *err)
 {
     struct buf *out = &answer->body;
     struct audit_list list = {.out = out};
-    int64_t limit = input_integer(input, "limit", 100);
+    int64_t limit = input_integer(input, "limit", 100), after = input_integer(input, "after", 0);
     struct store *store;
     int rc = context_store(context, &store, err);
+    if (!rc)
+        rc = audit_place(store, &after, err);
     if (rc)
         return rc;
     out_open(out, '{');
     out_key(out, "items");
     out_open(out, '[');
-    rc = audit_read(store, input_integer(input, "after", 0), (int)limit, write_audit, &list, err);
+    rc = audit_read(store, after, (int)limit, write_audit, &list, err);
     out_close(out, ']');
     out_key(out, "next");
     if (list.n == limit)

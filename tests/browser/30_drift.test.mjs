@@ -235,7 +235,7 @@ export async function without_a_reference_or_data_it_says_what_to_do({ page, ope
     const check = strict(page);
     await open("/#/models/bare/drift");
     await page.locator(".notes", { hasText: "There is no reference to compare with" }).waitFor();
-    assert.match(await page.locator(".notes").textContent(), /assay reference load --model bare FILE\.jsonl/);
+    assert.match(await page.locator(".notes").textContent(), /assay reference load -c assay\.yaml --model bare EVENTS\.jsonl/);
 
     await open(`/#/models/credit/drift?from=${begin - 40 * HOUR}&to=${begin - 16 * HOUR}`);
     await page.locator("h2", { hasText: "No predictions in this range" }).waitFor();

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/audit.h"
 #include "storage/outbox.h"
 #include "storage/transition.h"
 #include "tests/test.h"
@@ -370,6 +371,45 @@ static void dead_letters_come_newest_first_in_pages(void **state)
     json_decref(page);
 }
 
+static void the_audit_log_is_read_from_any_row_or_so_many_before_its_end(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_filled();
+    struct err err = {0};
+    must(commit_begin(site->store, &err), &err);
+    for (int i = 1; i <= 5; i++) {
+        struct audit_row row = {.at_ms = i,
+                                .clock = "wall",
+                                .who = "ann",
+                                .action = "ack",
+                                .subject = "a",
+                                .detail = "{}"};
+        must(commit_audit(site->store, &row, &err), &err);
+    }
+    must(commit_end(site->store, &err), &err);
+    static const struct {
+        const char *target;
+        int first, n, next; /* 0: null */
+    } asked[] = {
+        {"/api/v1/audit", 1, 5, 0},
+        {"/api/v1/audit?after=3", 4, 2, 0},
+        {"/api/v1/audit?after=-2", 4, 2, 0},
+        {"/api/v1/audit?after=-4&limit=3", 2, 3, 4},
+        {"/api/v1/audit?after=-1000", 1, 5, 0},
+    };
+
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        json_t *page = get(site, asked[i].target);
+        assert_int_equal(number(page, "items.0.at"), asked[i].first);
+        assert_int_equal(json_array_size(at(page, "items")), asked[i].n);
+        if (asked[i].next)
+            assert_int_equal(number(page, "next"), asked[i].next);
+        else
+            assert_true(json_is_null(at(page, "next")));
+        json_decref(page);
+    }
+}
+
 static void two_receivers(void *context, void (*row)(void *to, const struct web_receiver *receiver),
                           void *to)
 {
@@ -501,6 +541,7 @@ int main(void)
         cmocka_unit_test(the_gate_of_a_model_does_not_judge_what_is_old),
         cmocka_unit_test(a_model_is_erased_once_it_is_known_and_nothing_holds_it),
         cmocka_unit_test(dead_letters_come_newest_first_in_pages),
+        cmocka_unit_test(the_audit_log_is_read_from_any_row_or_so_many_before_its_end),
         cmocka_unit_test(the_system_tells_its_partitions_and_rejects),
         cmocka_unit_test(what_is_made_says_where_it_is),
     };

@@ -245,7 +245,7 @@ class Page {
         const r = this.answer.reference;
         const { references } = this.answer;
         if (references) return h("p", {}, `Each window is compared with its own hours ${r?.rhythm === "day" ? "of the days" : "of the weeks"} before`, r ? [", the newest with ", h("code", {}, r.id), `, ${format.count(r.n)} events`] : null, ".");
-        if (!r) return h("p", { class: "warn-text" }, "There is no reference to compare with: put ", h("code", {}, "reference: {file: …}"), " into the model's configuration, or run ", h("code", {}, `assay reference load --model ${this.model_name} FILE.jsonl`), ". Rates of missing and invalid values are shown meanwhile.");
+        if (!r) return h("p", { class: "warn-text" }, "There is no reference to compare with: put ", h("code", {}, "reference: {file: …}"), " into the model's configuration, or run ", h("code", {}, `assay reference load -c assay.yaml --model ${this.model_name} EVENTS.jsonl`), ". Rates of missing and invalid values are shown meanwhile.");
         const from = { file: "from a file", api: "set by the API", version: "another version", trailing: "what went before", range: "a range of time" }[r.source] ?? r.source;
         return h("p", {}, "Compared with reference ", h("code", {}, r.id), `, ${format.count(r.n)} events, ${from}`, r.created ? [", since ", h("time", { title: format.utc(r.created) }, format.time(r.created))] : null, ".");
     }

@@ -20,7 +20,7 @@ import { by_clock, since_release } from "./time_axis.js";
 const { MINUTE, HOUR, DAY } = format;
 const ranges = ["1h", "6h", "24h", "3d", "7d", "30d", "90d"];
 const windows = ["1m", "5m", "15m", "1h", "6h", "1d"];
-const MAX_POINTS = 170, MOST_POINTS = 1500;
+const MAX_POINTS = 170, MOST_POINTS = 1500, MOST_AUDIT_ROWS = 5000;
 const ended = { rollback: "rolled back", promote: "promoted" };
 
 export const name = (parts) => parts[1];
@@ -148,12 +148,12 @@ class Page {
         }
     }
 
-    // What people changed: the audit log, as far back as ten pages of it; and what detectors found.
+    // What people changed: the newest rows of the audit log; and what detectors found.
     async load_changes() {
         this.changes = [];
         try {
-            let rows = [], after = 0;
-            for (let i = 0; i < 10 && after !== null; i++) {
+            let rows = [], after = -MOST_AUDIT_ROWS;
+            while (after !== null) {
                 const page = await get("/api/v1/audit", { after, limit: 1000 }, this.signal);
                 rows = rows.concat(page.items);
                 after = page.next;
