@@ -187,7 +187,7 @@ int run_new(struct run **out, const struct run_options *options, struct err *err
     run->options = *options;
     run->look_ms = run->watermark_ms = INT64_MIN;
     int rc = run_reload(run, err);
-    struct run_actor actor = {"configuration", 0, INT64_MIN, 0, 0};
+    struct run_actor actor = {"configuration", options->wall_ms, INT64_MIN, 0, 0};
     if (!rc)
         rc = run_configure(run, options->config, &actor, err);
     if (rc)

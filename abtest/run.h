@@ -44,6 +44,7 @@ struct run_news {
 
 struct run_options {
     const struct config *config; /* its `experiments:` are created once, by name; may be NULL */
+    int64_t wall_ms;             /* now: by it they are dated */
     struct store *store;
     const struct log *log; /* may be NULL */
     void *context;

@@ -62,7 +62,8 @@ int command_verify(int argc, char **argv)
         return fail(&err);
     printf("%s: fine", words.words[0]);
     if (counts.same)
-        printf(", %" PRId64 " decisions computed again to the same bits", counts.same);
+        printf(", %" PRId64 " decision%s computed again to the same bits", counts.same,
+               counts.same == 1 ? "" : "s");
     if (counts.other)
         printf(", %" PRId64 " of another version of the engine not judged", counts.other);
     printf("\n");

@@ -141,6 +141,7 @@ int engine_open(struct engine *engine, const struct config *config, struct store
                 const struct log *log, struct err *err)
 {
     struct run_options options = {.config = config,
+                                  .wall_ms = clock_wall_ms(clock_system()),
                                   .store = store,
                                   .log = log,
                                   .context = engine,

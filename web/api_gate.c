@@ -18,6 +18,14 @@ enum {
     DEFAULT_WINDOW_MS = 3600000,
 };
 
+/* Before the first look. */
+static const char *nothing_yet(const struct stored_experiment *experiment)
+{
+    return strcmp(experiment->state, "draft") == 0
+               ? "a draft: nothing is looked at until it is started"
+               : "nothing was looked at yet";
+}
+
 /* --- the verdict --- */
 
 static int read_wait(const struct api_input *input, int64_t *out_ms, struct api_answer *answer,
@@ -38,8 +46,8 @@ static json_t *print_verdict(const struct stored_experiment *experiment)
         return json_incref(experiment->verdict);
     return json_pack("{s:s,s:s,s:s,s:i,s:f,s:s,s:n,s:[]}", "experiment", experiment->name,
                      "verdict", "continue", "state", experiment->state, "step", experiment->step,
-                     "weight", experiment->weight, "reason", "nothing was looked at yet",
-                     "decided_at", "metrics");
+                     "weight", experiment->weight, "reason", nothing_yet(experiment), "decided_at",
+                     "metrics");
 }
 
 /* Waits until the experiment has moved on from `seq` or the time is over. */
@@ -132,7 +140,7 @@ int api_gate_experiment(struct api_context *context, const struct api_input *inp
              strcmp(experiment.state, "promoted") == 0      ? "pass"
              : strcmp(experiment.state, "rolled_back") == 0 ? "fail"
                                                             : "unknown",
-             why ? why : "nothing was looked at yet");
+             why ? why : nothing_yet(&experiment));
         rc = write_gate(context, input, store, stored_text(&experiment, "model"), &gate, answer,
                         err);
     }

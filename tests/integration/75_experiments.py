@@ -5,6 +5,7 @@ people's commands, gates, and the same decisions after a kill and in a replay.
 import json
 import os
 import threading
+import time
 from xml.etree import ElementTree
 
 from daemon import AssayError, configuration, run_program, wait_a_moment
@@ -352,8 +353,14 @@ def a_flag_client_reads_experiments_as_flags(story):
 @short
 def an_experiment_of_the_configuration_is_created_once(story):
     daemon = story.daemon(configuration(experiments=[_experiment(start=True)]))
+    before = time.time() * 1000
     daemon.start()
-    equal(daemon.get(_path())["state"], "running")
+    made = daemon.get(_path())
+    equal(made["state"], "running")
+    rows = daemon.get("/api/v1/audit")["items"]
+    equal({row["action"] for row in rows}, {"experiment.create", "experiment.start"})
+    for at in (made["created"], made["since"], *(row["at"] for row in rows)):  # no event told the time yet
+        assert before <= at <= time.time() * 1000, (made, rows)
     daemon.post(_path("rollback"), {"reason": "no"})
     daemon.terminate()
     daemon.start()

@@ -65,7 +65,7 @@ def the_gate_answers_in_the_form_that_a_pipeline_reads(story):
     daemon.post("/api/v1/experiments", EXPERIMENT)
     at = {"environment": {"ASSAY_URL": daemon.url}}
     gate = ("gate", "experiment", EXPERIMENT["name"])
-    reason = "nothing was looked at yet"
+    reason = "a draft: nothing is looked at until it is started"
     os.mkdir(story.path("blessed"))
 
     answer = json.loads(run_program(*gate, **at)[1])

@@ -82,7 +82,7 @@ def what_was_decided_is_proved_by_verify_and_a_changed_row_is_found(story):
         _send(daemon, traffic.seconds(10, 5))
     daemon.terminate()
     code, text, errors = run_program("verify", daemon.database)
-    equal((code, text.endswith("fine, 1 decisions computed again to the same bits\n")), (0, True), text + errors)
+    equal((code, text.endswith("fine, 1 decision computed again to the same bits\n")), (0, True), text + errors)
 
     # A forger who knows the chain makes a whole new one: the verdict still does not follow.
     database = sqlite3.connect(daemon.database)
