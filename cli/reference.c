@@ -333,9 +333,9 @@ static int read_packed(const char *path, struct buf *out, struct err *err)
         } while (code == Z_OK && stream.avail_out == 0);
     }
     deflateEnd(&stream);
-    int number;
-    const char *text = n < 0 ? gzerror(file, &number) : "";
-    int rc = n < 0             ? err_set(err, ERR_IO, "%s: %s", path, text)
+    int number = Z_OK;
+    const char *text = gzerror(file, &number); /* also of a file that ends too soon; names it */
+    int rc = number < 0        ? err_set(err, number == Z_ERRNO ? ERR_IO : ERR_DATA, "%s", text)
              : buf_failed(out) ? err_set(err, ERR_DATA,
                                          "%s: more than 64 MiB gzipped, which a daemon does not "
                                          "take; stop it and load the file then",

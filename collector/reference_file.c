@@ -286,6 +286,17 @@ static int finish(struct building *building, struct reference **out, struct err 
     return 0;
 }
 
+/* What zlib says of a file that is no gzip file, or not a whole one, without its name for it. */
+static int gzip_failed(gzFile file, const char *path, struct err *err)
+{
+    int code;
+    const char *text = gzerror(file, &code), *words = strrchr(text, ':');
+    if (code == Z_OK || code == Z_STREAM_END)
+        return 0;
+    return err_set(err, code == Z_ERRNO || code == Z_MEM_ERROR ? ERR_IO : ERR_DATA, "%s: %s", path,
+                   words ? words + 2 : text);
+}
+
 static int take_file(struct building *building, gzFile file, const char *path, struct err *err)
 {
     AUTO_FREE char *line = malloc(EVENT_MAX_BYTES + 2);
@@ -304,11 +315,7 @@ static int take_file(struct building *building, gzFile file, const char *path, s
             building->counts->refused += !skipping;
         skipping = !whole && n > EVENT_MAX_BYTES;
     }
-    int code;
-    const char *text = gzerror(file, &code);
-    if (!rc && code != Z_OK && code != Z_STREAM_END)
-        rc = err_set(err, ERR_IO, "%s: %s", path, text);
-    return rc;
+    return rc ? rc : gzip_failed(file, path, err);
 }
 
 int reference_from_file(struct reference **out, const struct reference_source *source,

@@ -195,6 +195,14 @@ def a_reference_that_was_loaded_is_taken_away_again(story):
         return stream
 
     first = reference()
+    packed = gzip.compress("\n".join(loans("half", 1000, 5000)).encode())
+    with open(story.path("half.jsonl.gz"), "wb") as out:
+        out.write(packed[: len(packed) // 2])
+    half = story.path("half.jsonl.gz")
+    equal(run("load", half, to=65), f"assay: {half}: unexpected end of file\n", "not half of it")
+    status, text = daemon.request("PUT", "/api/v1/models/credit/reference", packed[: len(packed) // 2])
+    equal((status, "unexpected end of file" in text), (422, True), text)
+    equal(reference(), first)
     second = run("load", written("second.jsonl", loans("s", 1000, 2000)))["id"]
     third = run("load", written("third.jsonl", loans("t", 1000, 3000)))["id"]
     equal(reference()["id"], third)
