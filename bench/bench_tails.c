@@ -199,11 +199,20 @@ static void report(const struct bench *b, long references)
     }
 }
 
+static int usage(void)
+{
+    char names[300];
+    value_law_names(names, sizeof(names));
+    fprintf(stderr,
+            "usage: bench_tails DIST N REFERENCE_SIZE REFERENCES [WINDOWS [SEED [SPREAD]]]\n"
+            "DIST: one of %s whose values come in no grains; SPREAD: above 1, below 2\n",
+            names);
+    return 64;
+}
+
 int main(int argc, char **argv)
 {
     static struct bench b;
-    static const char usage[] =
-        "usage: bench_tails DIST N REFERENCE_SIZE REFERENCES [WINDOWS [SEED [SPREAD]]]\n";
     long references = argc > 4 ? atol(argv[4]) : 0;
     b.law = argc > 4 ? value_law_find(argv[1]) : NULL;
     b.n = argc > 4 ? atoi(argv[2]) : 0;
@@ -214,8 +223,7 @@ int main(int argc, char **argv)
     b.spread = argc > 7 ? atof(argv[7]) : 1.5;
     if (!b.law || b.law->grain > 0 || b.n < 2 || b.m < 4 || references < 1 || b.windows < 1 ||
         !(b.spread > 1 && b.spread < 2)) {
-        fputs(usage, stderr);
-        return 64;
+        return usage();
     }
     if (drift_nulls_new(&b.nulls, NULL))
         return 1;

@@ -573,8 +573,9 @@ int multivariate_load(struct multivariate **out, struct reader *in, struct err *
     for (uint64_t f = 0; f < k; f++) {
         int rc = load_feature(&model->features[f], in);
         if (rc)
-            return err_set(err, rc, "multivariate drift: feature %llu is damaged",
-                           (unsigned long long)f);
+            return rc == -ENOMEM ? err_set(err, rc, "multivariate drift: no memory")
+                                 : err_set(err, rc, "multivariate drift: feature %llu is damaged",
+                                           (unsigned long long)f);
     }
     for (uint64_t i = 0; i < c * k; i++)
         model->components[i] = reader_double(in);

@@ -41,7 +41,7 @@ struct drift_null {
     bool fine_ends;     /* … stats/drift_law.h */
     double prior;       /* more of each weight for n = m / 2, none up to 0.03 m, */
     double prior_ends;  /* … of the first and the last bin instead */
-    double prior_large; /* … for n from 5 m on; between them all as ln n goes */
+    double prior_large; /* … for n from 2 m on; between them all as ln n goes */
     const double *prior_shares; /* stats/drift_law.h, */
     const double *sparse;       /* … all of it for n = m / 2, none up to m / 5, from 5 m on */
     double sparse_large;        /* … this part of it */

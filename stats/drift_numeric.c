@@ -27,18 +27,6 @@ struct open_bins {
     double straddling; /* events in cells that straddle */
 };
 
-static uint32_t doane_bin(const struct grid *grid, double x)
-{
-    return grid->doane_bin[grid_cell(grid, x)];
-}
-
-static uint32_t decile_bin(const struct grid *grid, double x)
-{
-    return grid->decile_bin[grid_cell(grid, x)];
-}
-
-typedef uint32_t bin_of(const struct grid *grid, double x);
-
 static void bin_reference(const struct reference_feature *reference, const uint8_t *bin_of_cell,
                           struct drift_bin *bins)
 {
@@ -79,58 +67,55 @@ static void bin_counts(const struct cumulated *below, uint32_t n_cells, const ui
     }
 }
 
-static void bin_cells(struct open_bins *out, const struct grid *grid, bin_of *bin,
+static void bin_cells(struct open_bins *out, const struct grid *grid, const uint8_t *bin_of_cell,
                       const struct cell *cells, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         double count = (double)cells[i].count;
-        uint32_t at = bin(grid, cell_middle(&cells[i]));
+        uint32_t at = bin_of_cell[grid_cell(grid, cell_middle(&cells[i]))];
         out->bins[at].window += count;
         out->low[at] += count;
         out->high[at] += count;
         if (cells[i].low == cells[i].high)
             continue;
         uint32_t first = grid_cell(grid, cells[i].low), last = grid_cell(grid, cells[i].high);
-        uint32_t a = bin(grid, cells[i].low), b = bin(grid, cells[i].high);
-        if (a == b && a == at && last - first < 2)
-            continue;
-        bool straddles = a != at || b != at;
-        for (uint32_t c = first + 1; c < last && !straddles; c++)
-            straddles = bin(grid, grid->cuts[c - 1]) != at;
+        bool straddles = false;
+        for (uint32_t c = first; c <= last && !straddles; c++)
+            straddles = bin_of_cell[c] != at;
         if (!straddles)
             continue;
         out->straddling += count;
         out->low[at] -= count;
-        for (uint32_t c = first; c <= last; c++) {
-            uint32_t other = bin(grid, c == first ? cells[i].low : grid->cuts[c - 1]);
-            if (other != at)
-                out->high[other] += count; /* may count twice: only ever too wide */
-        }
+        for (uint32_t c = first; c <= last; c++)
+            if (bin_of_cell[c] != at)
+                out->high[bin_of_cell[c]] += count; /* may count twice: only ever too wide */
     }
+}
+
+static size_t bin_both(const struct reference_feature *reference, const uint8_t *bin_of_cell,
+                       size_t n_bins, const struct cell *cells, size_t n, struct drift_bin *bins)
+{
+    for (size_t i = 0; i < n_bins; i++)
+        bins[i] = (struct drift_bin){0};
+    bin_reference(reference, bin_of_cell, bins);
+    for (size_t i = 0; i < n; i++)
+        bins[bin_of_cell[grid_cell(reference->grid, cell_middle(&cells[i]))]].window +=
+            (double)cells[i].count;
+    return n_bins;
 }
 
 size_t drift_decile_bins(const struct reference_feature *reference, const struct cell *cells,
                          size_t n, struct drift_bin *bins)
 {
-    size_t n_bins = reference->grid->n_deciles + 1;
-    for (size_t i = 0; i < n_bins; i++)
-        bins[i] = (struct drift_bin){0};
-    bin_reference(reference, reference->grid->decile_bin, bins);
-    for (size_t i = 0; i < n; i++)
-        bins[decile_bin(reference->grid, cell_middle(&cells[i]))].window += (double)cells[i].count;
-    return n_bins;
+    const struct grid *grid = reference->grid;
+    return bin_both(reference, grid->decile_bin, grid->n_deciles + 1, cells, n, bins);
 }
 
 size_t drift_doane_bins(const struct reference_feature *reference, const struct cell *cells,
                         size_t n, struct drift_bin *bins)
 {
-    size_t n_bins = reference->grid->n_doane + 1;
-    for (size_t i = 0; i < n_bins; i++)
-        bins[i] = (struct drift_bin){0};
-    bin_reference(reference, reference->grid->doane_bin, bins);
-    for (size_t i = 0; i < n; i++)
-        bins[doane_bin(reference->grid, cell_middle(&cells[i]))].window += (double)cells[i].count;
-    return n_bins;
+    const struct grid *grid = reference->grid;
+    return bin_both(reference, grid->doane_bin, grid->n_doane + 1, cells, n, bins);
 }
 
 static double psi_term(double a, double count, double n)
@@ -166,7 +151,7 @@ static void by_bins(const struct drift_numeric_input *in, const struct cell *cel
         bin_counts(below, ref->grid->n_cuts + 1, ref->grid->decile_bin, open.bins);
     } else {
         bin_reference(ref, ref->grid->decile_bin, open.bins);
-        bin_cells(&open, ref->grid, decile_bin, cells, n_cells);
+        bin_cells(&open, ref->grid, ref->grid->decile_bin, cells, n_cells);
     }
     double bound = open.straddling > 0 ? psi_bound(&open, n_ref, n) : 0;
     out->psi = drift_defined(drift_psi(open.bins, open.n, n_ref, n), bound);
@@ -176,7 +161,7 @@ static void by_bins(const struct drift_numeric_input *in, const struct cell *cel
         bin_counts(below, ref->grid->n_cuts + 1, ref->grid->doane_bin, open.bins);
     } else {
         bin_reference(ref, ref->grid->doane_bin, open.bins);
-        bin_cells(&open, ref->grid, doane_bin, cells, n_cells);
+        bin_cells(&open, ref->grid, ref->grid->doane_bin, cells, n_cells);
     }
     /* both are metrics, and the distance of two windows is at most the root of what moved */
     bound = sqrt(open.straddling / n);
