@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "stats/distribution.h"
 #include "stats/same_shares.h"
+
+#define OFTEN 24 /* events of the reference: fewer say little of a category's share */
 
 /* A window's events of ids that the reference never saw go to the rest when it is partial. */
 static size_t unseen_row(const struct reference_feature *reference)
@@ -39,12 +42,16 @@ size_t drift_category_bins(const struct reference_feature *reference, uint64_t r
     return n_bins + 2;
 }
 
+static const struct drift_known nothing_known = {(double)NAN, (double)NAN, (double)NAN, (double)NAN,
+                                                 (double)NAN};
+
 static void all_none(struct drift_categorical *out, const char *why)
 {
     out->psi = out->js_distance = out->hellinger = drift_none(why);
     out->chi2 = out->l_infinity = out->unseen_rate = drift_none(why);
     out->chi2_p = out->chi2_dof = (double)NAN;
     out->same_shares_p = 0;
+    out->known = nothing_known;
 }
 
 /* Bins with every unseen id for itself; returns how many. */
@@ -62,21 +69,39 @@ static size_t split_unseen(const struct reference_feature *reference,
     return n;
 }
 
-/*
- * Where the reference keeps small categories as one, what it never saw is one with them: which
- * categories are small and which unseen is chance.
- */
-static double shares_p(const struct reference_feature *reference, const struct categories *window,
-                       struct drift_bin *bins, size_t n_bins)
+size_t drift_judged_bins(const struct reference_feature *reference)
 {
-    const size_t others = category_bins_count(reference->bins);
-    if (window->many && !reference->partial)
-        return 0;
-    if (bins[others].reference == 0)
-        return same_shares_p(bins, n_bins);
-    for (size_t i = others + 1; i < n_bins; i++)
-        bins[others].window += bins[i].window;
-    return same_shares_p(bins, others + 1);
+    const size_t n = category_bins_count(reference->bins);
+    size_t often = 0;
+    if (reference->bin_counts[n] == 0)
+        return n;
+    while (often < n && reference->bin_counts[often] >= OFTEN)
+        often++;
+    return often;
+}
+
+/* `bins` with unseen ones together, last. */
+static struct drift_known known_of(const struct reference_feature *reference,
+                                   const struct drift_bin *bins, size_t n_bins, double n)
+{
+    const size_t others = drift_judged_bins(reference);
+    struct drift_bin known[DRIFT_MAX_ROWS];
+    double n_ref = (double)reference->valid, dof;
+    if (bins[category_bins_count(reference->bins)].reference == 0)
+        return nothing_known;
+    memcpy(known, bins, (others + 1) * sizeof(*bins));
+    for (size_t i = others + 1; i < n_bins; i++) {
+        known[others].reference += bins[i].reference;
+        known[others].window += bins[i].window;
+    }
+    n_bins = others + 1;
+    return (struct drift_known){
+        .psi = drift_psi(known, n_bins, n_ref, n),
+        .js_distance = drift_js(known, n_bins, n_ref, n),
+        .hellinger = drift_hellinger(known, n_bins, n_ref, n),
+        .chi2 = drift_chi2(known, n_bins, n_ref, n, &dof),
+        .l_infinity = drift_l_infinity(known, n_bins, n_ref, n),
+    };
 }
 
 int drift_categorical(const struct reference_feature *reference, uint64_t reference_id,
@@ -108,10 +133,12 @@ int drift_categorical(const struct reference_feature *reference, uint64_t refere
     else
         out->unseen_rate = drift_defined(bins[n_bins - 1].window / n, 0);
 
+    out->known = known_of(reference, bins, n_bins, n);
     n_bins = split_unseen(reference, window, bins, n_bins);
     out->l_infinity = drift_defined(drift_l_infinity(bins, n_bins, n_ref, n), 0);
     out->chi2 = drift_defined(drift_chi2(bins, n_bins, n_ref, n, &out->chi2_dof), 0);
     out->chi2_p = out->chi2_dof > 0 ? chi2_sf(out->chi2.value, out->chi2_dof) : 1;
-    out->same_shares_p = shares_p(reference, window, bins, n_bins);
+    const bool each_has_a_bin = reference->bin_counts[category_bins_count(reference->bins)] == 0;
+    out->same_shares_p = each_has_a_bin && !window->many ? same_shares_p(bins, n_bins) : 0;
     return 0;
 }

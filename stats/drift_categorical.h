@@ -23,8 +23,20 @@ struct drift_categorical {
     uint64_t n;
     struct drift_value psi, js_distance, hellinger, chi2, l_infinity, unseen_rate;
     double chi2_p, chi2_dof; /* NaN where chi2 is not defined */
-    double same_shares_p;    /* stats/same_shares.h; 0: it cannot be told */
+    double same_shares_p;    /* stats/same_shares.h; 0: it is not asked */
+    /* Of the reference's categories that drift_judged_bins counts, all others and unseen ones
+       together. NaN where each of its categories has a bin. */
+    struct drift_known {
+        double psi, js_distance, hellinger, chi2, l_infinity;
+    } known;
 };
+
+/*
+ * How many of the reference's bins, the largest first, are judged each for itself: all, where each
+ * of its categories has one. Of many the 127 largest may be there by chance: which rare ones it saw
+ * often, which once and which not, is not what a window can be held against.
+ */
+size_t drift_judged_bins(const struct reference_feature *reference);
 
 int drift_categorical(const struct reference_feature *reference, uint64_t reference_id,
                       const struct categories *window, struct drift_categorical *out);

@@ -9,6 +9,7 @@
 #include "stats/drift_weights.h"
 #include "stats/fdr.h"
 #include "stats/kolmogorov.h"
+#include "stats/unseen_law.h"
 
 static const char *const method_names[N_DRIFT_METHODS] = {
     "auto",      "evidently", "ks",         "psi", "js_distance", "wasserstein_norm",
@@ -235,50 +236,20 @@ static double of_few_values(enum drift_method method, double m, double n)
     return bins ? 1 + FEW_VALUES * n / (m * (n + m)) : 1;
 }
 
-/* P(at least `unseen` of n events are of categories that the reference never had). */
-static double unseen_p(const struct drift_null *null, double m, double n, double unseen)
+static double known_of(enum drift_method method, const struct drift_categorical *categorical)
 {
-    struct count_law law = {null->unseen, null->unseen + m, m, n};
-    struct counts counts;
-    counts_of(&counts, &law);
-    double p = 0;
-    for (int i = counts.n_values - 1; i >= 0; i--)
-        p += counts.first + i * counts.stride + counts.stride > unseen ? counts.p[i] : 0;
-    return fmin(p, 1);
-}
-
-/* The fewest unseen events of n whose P is at most `level`; n and one more: not even all are. */
-static double unseen_limit(const struct drift_null *null, double m, double n, double level)
-{
-    struct count_law law = {null->unseen, null->unseen + m, m, n};
-    struct counts counts;
-    counts_of(&counts, &law);
-    double p = 0, limit = n + 1;
-    for (int i = counts.n_values - 1; i >= 0 && (p += counts.p[i]) <= level; i--)
-        limit = counts.first + i * counts.stride;
-    return limit;
-}
-
-/*
- * What unseen events alone put into the statistic, on the scale on which its parts add up: their own
- * part, and what lacks in the known categories though those that came stand in the reference's shares.
- */
-static double of_unseen(enum drift_method method, double share, double m, double n)
-{
-    const double known = 1 - share;
+    const struct drift_known *known = &categorical->known;
     switch (method) {
-    case DRIFT_CHI2:
-        return share * m + n * m * share * share / (m + n * known);
     case DRIFT_PSI:
-        return share > PSI_FLOOR ? (share - PSI_FLOOR) * log(share / PSI_FLOOR) -
-                                       share * log(fmax(known, PSI_FLOOR))
-                                 : 0;
-    case DRIFT_HELLINGER: /* its square */
-        return 1 - sqrt(known);
-    default: /* the square of js_distance */
-        return (share + log2(2 / (1 + known)) +
-                (known > 0 ? known * log2(2 * known / (1 + known)) : 0)) /
-               2;
+        return known->psi;
+    case DRIFT_JS:
+        return known->js_distance;
+    case DRIFT_HELLINGER:
+        return known->hellinger;
+    case DRIFT_L_INFINITY:
+        return known->l_infinity;
+    default:
+        return known->chi2;
     }
 }
 
@@ -292,11 +263,16 @@ static void judge_categories(struct drift_nulls *nulls, struct drift_null *null,
 {
     double n = (double)subject->categorical->n, m = (double)subject->reference->valid;
     bool squared = method == DRIFT_JS || method == DRIFT_HELLINGER;
-    double share = subject->categorical->unseen_rate.value, seen_level = 0.9 * level;
-    double beside = of_unseen(method, share, m, n);
-    double p = share > 0 ? unseen_p(null, m, n, rint(share * n)) : 1;
-    double limit = unseen_limit(null, m, n, 0.1 * level);
+    const bool tells_unseen = null->unseen > 0;
+    double share = tells_unseen ? subject->categorical->unseen_rate.value : 0;
+    double seen_level = 0.9 * level, beside = unseen_part(method, share, m, n);
+    const struct unseen_law unseen_law = unseen_law_of(subject->reference);
+    double p = share > 0 ? unseen_p(&unseen_law, n, rint(share * n)) : 1;
+    double limit = unseen_limit(&unseen_law, n, 0.1 * level);
     double all = squared ? out->statistic * out->statistic : out->statistic;
+    const double known = known_of(method, subject->categorical);
+    if (!isnan(known))
+        beside = fmax(all - (squared ? known * known : known), 0);
     double seen = all - beside > ROUNDED * all ? all - beside : 0;
     null->unseen = 0;
     out->p_value = drift_null_p(nulls, null, n, squared ? sqrt(seen) : seen);
@@ -304,8 +280,16 @@ static void judge_categories(struct drift_nulls *nulls, struct drift_null *null,
     double most = drift_null_threshold(nulls, null, n, seen_level);
     most = (squared ? most * most : most) + beside;
     if (p <= 0.1 * level) /* this many were enough, however many came */
-        most = fmin(most, of_unseen(method, limit / n, m, n));
+        most = fmin(most, unseen_part(method, limit / n, m, n));
     out->threshold = squared ? sqrt(most) : most;
+}
+
+/* Whether unseen events are a test of their own. */
+static bool is_of_two(const struct drift_null *null, enum drift_method method,
+                      const struct drift_categorical *categorical)
+{
+    return !isnan(known_of(method, categorical)) ||
+           (null->unseen > 0 && method != DRIFT_L_INFINITY);
 }
 
 /*
@@ -318,7 +302,9 @@ static bool has_rare_categories(const struct reference_feature *ref)
 {
     const size_t n = category_bins_count(ref->bins);
     double n_rare = 0, known = 0, off = 0;
-    for (size_t i = 0; i <= n; i++) {
+    if (ref->bin_counts[n] > 0)
+        return false; /* rare ones are judged together */
+    for (size_t i = 0; i < n; i++) {
         const double r = (double)ref->bin_counts[i];
         n_rare += r > 0 && r < RARE;
         known += r > 0;
@@ -363,7 +349,7 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
             out->why = "the reference's values lie in no bin that a law could be made of";
             return 0;
         }
-        if (!numeric && null.unseen > 0 && method != DRIFT_L_INFINITY) {
+        if (!numeric && is_of_two(&null, method, subject->categorical)) {
             judge_categories(nulls, &null, subject, method, level, out);
         } else {
             double m = (double)subject->reference->valid;

@@ -2,6 +2,9 @@
 
 #include <math.h>
 
+#include "stats/drift_categorical.h"
+#include "stats/unseen_law.h"
+
 enum {
     WASSERSTEIN_BINS = 64
 };
@@ -97,27 +100,28 @@ static void look_at_tails(struct drift_null *null, double m)
 
 /*
  * A category that was seen r times weighs r + 1/2: upwards an r + 1 would be exact (negative
- * binomial against binomial tails), downwards r. What was never seen weighs as much as what was
- * seen once (Good–Turing), and 1 for the one that only this window has.
+ * binomial against binomial tails), downwards r. Of the largest of many r is also what made them
+ * the largest: they weigh what they would bring once more, and the others what that leaves.
  */
 static void category_bins(const struct reference_feature *ref, struct drift_null *null,
                           struct drift_weights *memory)
 {
-    size_t n = category_bins_count(ref->bins);
-    for (size_t i = 0; i < n; i++)
-        memory->counts[i] = (double)ref->bin_counts[i];
-    if (ref->bin_counts[n] > 0) {
-        memory->counts[n] = (double)ref->bin_counts[n];
-        n++;
+    size_t n = drift_judged_bins(ref);
+    double others = (double)ref->valid, left = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double r = (double)ref->bin_counts[i];
+        const double expected = ref->bin_expected[i] > 0 ? fmin(ref->bin_expected[i], r) : r;
+        memory->counts[i] = r;
+        memory->weights[i] = expected + 0.5 * (expected / r);
+        others -= r;
+        left += r - expected;
     }
-    for (size_t i = 0; i < n; i++)
-        memory->weights[i] = memory->counts[i] + 0.5;
+    if (others > 0) {
+        memory->counts[n] = others;
+        memory->weights[n++] = others + 0.5 + left;
+    }
     null->n_bins = n;
-    null->unseen = 1;
-    for (uint32_t i = 0; i < ref->n_categories; i++)
-        null->unseen += ref->categories[i].count == 1;
-    if (ref->partial)
-        null->unseen = 0;
+    null->unseen = ref->partial ? 0 : unseen_law_of(ref).weight;
 }
 
 /* Bins the reference left empty are not impossible: a quarter of an event each. */

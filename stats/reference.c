@@ -1,5 +1,6 @@
 #include "stats/reference.h"
 
+#include "stats/expected_counts.h"
 #include "stats/fitted.h"
 
 #include <errno.h>
@@ -139,6 +140,38 @@ static int derive_numbers(struct reference_feature *feature, const struct cell *
     return 0;
 }
 
+static int by_count(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Only where some were chosen: few categories have a bin each, however often they came. */
+static int expect_largest(struct reference_feature *feature, struct err *err)
+{
+    const uint32_t n = feature->n_categories, n_bins = category_bins_count(feature->bins);
+    if (feature->partial || n <= n_bins)
+        return 0;
+    AUTO_FREE uint64_t *counts = malloc(n * sizeof(*counts));
+    AUTO_FREE double *expected = malloc(n * sizeof(*expected));
+    if (!counts || !expected)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    for (uint32_t i = 0; i < n; i++) {
+        counts[i] = feature->categories[i].count;
+        feature->n_once += counts[i] == 1;
+        feature->n_twice += counts[i] == 2;
+    }
+    qsort(counts, n, sizeof(*counts), by_count);
+    if (expected_counts(expected, counts, n))
+        return err_set(err, -ENOMEM, "reference: no memory");
+    for (uint32_t bin = 0; bin < n_bins; bin++) {
+        const uint64_t *at =
+            bsearch(&feature->bin_counts[bin], counts, n, sizeof(*counts), by_count);
+        feature->bin_expected[bin] = at ? expected[at - counts] : 0;
+    }
+    return 0;
+}
+
 static int derive_categories(struct reference_feature *feature, struct err *err)
 {
     int rc = category_bins_new(&feature->bins, feature->categories, feature->n_categories, err);
@@ -154,7 +187,7 @@ static int derive_categories(struct reference_feature *feature, struct err *err)
         feature->bin_counts[category_bins_count(feature->bins)] += feature->valid - known;
     for (uint32_t i = 1; i < REFERENCE_MAX_ROWS; i++)
         feature->bin_below[i] = feature->bin_below[i - 1] + feature->bin_counts[i - 1];
-    return rc;
+    return rc ? rc : expect_largest(feature, err);
 }
 
 static int build_numbers(struct reference_feature *feature, const struct numbers *numbers,

@@ -64,6 +64,10 @@ struct reference_feature {
     struct category_bins *bins;
     uint64_t bin_counts[REFERENCE_MAX_ROWS]; /* the last: all beyond the largest 127 */
     uint64_t bin_below[REFERENCE_MAX_ROWS];  /* events in the bins before it */
+    /* of the largest of many, what as many events would bring once more (stats/expected_counts.h);
+       0: what they brought */
+    double bin_expected[CATEGORIES_TRACKED];
+    uint32_t n_once, n_twice; /* where there are more than the largest: categories seen so often */
 
     /* embeddings */
     double mean;
