@@ -333,6 +333,27 @@ static void walk(struct walked *out, const struct reference_feature *ref,
     walk_by(out, ref, below, of);
 }
 
+/* On the whole's grid a slice's range ends somewhere: what lies beyond it, and within the grid. */
+static double beyond_part(const struct reference_feature *ref, const struct cumulated *below,
+                          double n)
+{
+    const struct grid *grid = ref->grid;
+    const double least = ref->moments.min, most = ref->moments.max;
+    const uint32_t last = grid->n_cuts;
+    double sum =
+        (below->window[1] - below->window[0]) / n * (least - grid->cuts[0]) +
+        (below->window[last + 1] - below->window[last]) / n * (grid->cuts[last - 1] - most);
+    for (uint32_t i = 1; i < last; i++) {
+        const double low = grid->cuts[i - 1], high = grid->cuts[i], middle = low / 2 + high / 2;
+        const double count = below->window[i + 1] - below->window[i];
+        if (high <= least)
+            sum += count / n * (least - middle);
+        else if (low > most)
+            sum += count / n * (middle - most);
+    }
+    return sum;
+}
+
 /* `ends`: the window's events beyond the grid, n_low of them below it. */
 static void on_own_grid(const struct drift_numeric_input *in, const struct cumulated *below,
                         const struct cell *ends, size_t n_low, size_t n_ends,
@@ -350,6 +371,8 @@ static void on_own_grid(const struct drift_numeric_input *in, const struct cumul
     out->wasserstein_beyond = low.value + high.value;
     out->wasserstein = drift_defined(walked.area.value + out->wasserstein_beyond,
                                      walked.area.bound + low.bound + high.bound);
+    if (ref->part) /* it is within the walk's area already */
+        out->wasserstein_beyond += beyond_part(ref, below, n);
 }
 
 /* --- along the reference's list --- */

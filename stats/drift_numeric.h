@@ -22,7 +22,7 @@
 
 struct drift_numeric_input {
     const struct reference_feature *reference;
-    uint64_t reference_id;
+    uint64_t reference_id; /* that the grid goes by: struct reference's `grids` */
     const struct numbers *window;
     /* the grid of window->reference where that is an older one and known; NULL: the sketch */
     const struct grid *older_grid;

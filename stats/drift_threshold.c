@@ -77,7 +77,9 @@ static double hidden(const struct drift_subject *subject)
     if (subject->numeric->ks.error_bound == 0)
         return 0;
     double few = (double)subject->reference->n_cells; /* each value its own cell: nothing hidden */
-    return few * 2 < GRID_MAX_CELLS ? 0 : 0.5 * sqrt(subject->reference->cell_share);
+    return few * 2 < GRID_MAX_CELLS && !subject->reference->part
+               ? 0
+               : 0.5 * sqrt(subject->reference->cell_share);
 }
 
 static void judge_ks(const struct drift_subject *subject, double level, struct drift_verdict *out)

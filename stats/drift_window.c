@@ -22,7 +22,7 @@ static int compare(const struct reference *reference, const struct reference_fea
     out->is_numeric = known->kind != PROFILE_CATEGORICAL;
     if (out->is_numeric) {
         struct drift_numeric_input input = {.reference = known,
-                                            .reference_id = reference->id,
+                                            .reference_id = reference->grids,
                                             .window = numbers_of(state, known->kind),
                                             .coarse = quick,
                                             .ks_steps = quick ? 0 : 1};

@@ -276,6 +276,71 @@ int grid_build(struct grid **out, const struct cell *cells, size_t n, uint32_t m
     return 0;
 }
 
+/* The cut nearest to x, of those from `from` on. */
+static uint32_t nearest_cut(const struct grid *grid, double x, uint32_t from)
+{
+    uint32_t at = grid_cell(grid, x); /* cuts[at - 1] <= x < cuts[at] */
+    if (at == grid->n_cuts || (at > 0 && x - grid->cuts[at - 1] < grid->cuts[at] - x))
+        at--;
+    return at > from ? at : from;
+}
+
+/* What lies below the cut, closed. */
+static double before(double cut)
+{
+    return nextafter(cut, -INFINITY);
+}
+
+/* Doane's edges; none where the whole has no two cuts. */
+static void part_doane(struct grid *grid, const struct cell *cells, size_t n)
+{
+    double edges[GRID_MAX_DOANE + 1];
+    const uint32_t n_bins = doane_edges(cells, n, edges);
+    const uint32_t first = grid_cell(grid, cells[0].low);
+    const uint32_t above = grid_cell(grid, cells[n - 1].high); /* the first cut above */
+    const uint32_t last = above < grid->n_cuts ? above : grid->n_cuts - 1;
+    uint32_t at = first ? first - 1 : 0;
+    grid->n_doane = 0;
+    if (grid->n_cuts < 2 || last <= at)
+        return;
+    grid->doane[0] = grid->cuts[at];
+    for (uint32_t i = 1; i < n_bins; i++) {
+        const uint32_t next = nearest_cut(grid, edges[i], at);
+        if (next == at || next >= last)
+            continue;
+        at = next;
+        grid->doane[++grid->n_doane] = grid->cuts[at];
+    }
+    grid->doane[++grid->n_doane] = before(grid->cuts[last]);
+}
+
+static void part_deciles(struct grid *grid, const struct cell *cells, size_t n)
+{
+    grid->n_deciles = 0;
+    for (int i = 1; grid->n_cuts && i < GRID_DECILES; i++) {
+        const double edge = cells_quantile(cells, n, i * (1.0 / GRID_DECILES));
+        const double at = before(grid->cuts[nearest_cut(grid, after(edge), 0)]);
+        if (grid->n_deciles == 0 || at > grid->deciles[grid->n_deciles - 1])
+            grid->deciles[grid->n_deciles++] = at;
+    }
+}
+
+int grid_build_part(struct grid **out, const struct grid *whole, const struct cell *cells, size_t n,
+                    struct err *err)
+{
+    struct grid *grid = malloc(sizeof(*grid));
+    if (!grid)
+        return err_set(err, -ENOMEM, "grid: no memory");
+    *grid = *whole;
+    if (n) {
+        part_doane(grid, cells, n);
+        part_deciles(grid, cells, n);
+        derive(grid);
+    }
+    *out = grid;
+    return 0;
+}
+
 void grid_free(struct grid *grid)
 {
     free(grid);

@@ -72,6 +72,11 @@ uint32_t doane_edges(const struct cell *cells, size_t n, double edges[GRID_MAX_D
 /* n may be 0: then a grid of one cell. max_cells: at most GRID_MAX_CELLS, at least 128. */
 int grid_build(struct grid **out, const struct cell *cells, size_t n, uint32_t max_cells,
                struct err *err);
+/* The same cells and fixed point for a part of what the grid was made of: bins of the part's own
+   values, their edges at the grid's nearest cuts, so that what was counted on the grid is in one of
+   them exactly. */
+int grid_build_part(struct grid **out, const struct grid *whole, const struct cell *cells, size_t n,
+                    struct err *err);
 void grid_free(struct grid *grid);
 DEFINE_FREEP(grid)
 

@@ -9,7 +9,8 @@
 
 enum {
     SAVED_VERSION = 1, /* where no feature has a mean vector */
-    SAVED_VERSION_VECTORS = 2
+    SAVED_VERSION_VECTORS = 2,
+    SAVED_VERSION_PART = 3 /* of a slice: without grids */
 };
 
 static void feature_finish(struct reference_feature *feature)
@@ -190,14 +191,45 @@ static int derive_categories(struct reference_feature *feature, struct err *err)
     return rc ? rc : expect_largest(feature, err);
 }
 
+static int make_grid(struct reference_feature *feature, const struct cell *cells,
+                     const struct reference_feature *whole, struct err *err)
+{
+    const uint32_t most = feature->kind == PROFILE_EMBEDDING ? GRID_NORM_CELLS : GRID_MAX_CELLS;
+    feature->part = whole != NULL;
+    return whole ? grid_build_part(&feature->grid, whole->grid, cells, feature->n_cells, err)
+                 : grid_build(&feature->grid, cells, feature->n_cells, most, err);
+}
+
+/* A slice's many values as what they are on the whole's grid: its panes tell no more. */
+static void condense(struct reference_feature *feature, struct cell *cells, const struct grid *grid)
+{
+    uint32_t n = 0;
+    if (feature->n_cells <= REFERENCE_PART_VALUES)
+        return;
+    for (uint32_t i = 0; i < feature->n_cells; i++) {
+        const struct cell *cell = &cells[i];
+        struct cell *last = n ? &cells[n - 1] : NULL;
+        if (last && grid_cell(grid, last->low) == grid_cell(grid, cell->high)) {
+            last->high = cell->high;
+            last->count += cell->count;
+        } else {
+            cells[n++] = *cell;
+        }
+    }
+    feature->n_cells = n;
+}
+
 static int build_numbers(struct reference_feature *feature, const struct numbers *numbers,
-                         const struct grid *grid, uint32_t max_cells, struct err *err)
+                         const struct grid *grid, const struct reference_feature *whole,
+                         struct err *err)
 {
     AUTO_FREE struct cell *cells = malloc((numbers_room(numbers) + 1) * sizeof(*cells));
     if (!cells)
         return err_set(err, -ENOMEM, "reference: no memory");
     feature->n_cells = (uint32_t)numbers_read(numbers, grid, cells);
-    int rc = grid_build(&feature->grid, cells, feature->n_cells, max_cells, err);
+    if (whole)
+        condense(feature, cells, whole->grid);
+    int rc = make_grid(feature, cells, whole, err);
     if (rc)
         return rc;
     if (derive_numbers(feature, cells))
@@ -233,7 +265,8 @@ static void build_embedding(struct reference_feature *feature, const struct embe
 }
 
 static int build_feature(struct reference_feature *feature, const struct profile *profile,
-                         uint32_t i, bool only_present, struct err *err)
+                         uint32_t i, bool only_present, const struct reference_feature *whole,
+                         struct err *err)
 {
     const struct feature_state *state = &profile->features[i];
     const struct profile_feature *spec = &profile->layout->features[i];
@@ -248,9 +281,9 @@ static int build_feature(struct reference_feature *feature, const struct profile
         return build_categories(feature, state->categories, err);
     if (feature->kind == PROFILE_EMBEDDING) {
         build_embedding(feature, state->embedding);
-        return build_numbers(feature, &state->embedding->norm, spec->grid, GRID_NORM_CELLS, err);
+        return build_numbers(feature, &state->embedding->norm, spec->grid, whole, err);
     }
-    return build_numbers(feature, state->numeric, spec->grid, GRID_MAX_CELLS, err);
+    return build_numbers(feature, state->numeric, spec->grid, whole, err);
 }
 
 static int by_name(const void *a, const void *b)
@@ -262,8 +295,15 @@ static int by_name(const void *a, const void *b)
 
 static void feature_save(const struct reference_feature *feature, struct buf *out);
 
+static bool is_part(const struct reference *reference)
+{
+    return reference->grids != reference->id;
+}
+
 static uint8_t saved_version(const struct reference *reference)
 {
+    if (is_part(reference))
+        return SAVED_VERSION_PART;
     for (uint32_t i = 0; i < reference->n_features; i++) {
         if (reference->features[i].vector.n)
             return SAVED_VERSION_VECTORS;
@@ -275,13 +315,15 @@ static void body_save(const struct reference *reference, struct buf *out)
 {
     buf_u8(out, saved_version(reference));
     buf_varint(out, reference->events);
+    if (is_part(reference))
+        buf_u64(out, reference->grids);
     buf_varint(out, reference->n_features);
     for (uint32_t i = 0; i < reference->n_features; i++)
         feature_save(&reference->features[i], out);
 }
 
-int reference_build(struct reference **out, const struct profile *profile, uint64_t only_present,
-                    struct err *err)
+static int build(struct reference **out, const struct profile *profile, uint64_t only_present,
+                 const struct reference *whole, struct err *err)
 {
     AUTO(reference) struct reference *reference = calloc(1, sizeof(*reference));
     if (!reference)
@@ -291,19 +333,26 @@ int reference_build(struct reference **out, const struct profile *profile, uint6
         return err_set(err, -ENOMEM, "reference: no memory");
     reference->events = profile->events;
     for (uint32_t i = 0; i < profile->n_features; i++) {
-        bool label = profile->layout->features[i].name_id == only_present;
+        const uint64_t name_id = profile->layout->features[i].name_id;
+        const bool label = name_id == only_present;
+        const struct reference_feature *of = reference_find(whole, name_id);
         if (profile_quality(profile, i, label).valid == 0)
             continue; /* nothing to compare with: such a feature has no reference */
-        int rc =
-            build_feature(&reference->features[reference->n_features++], profile, i, label, err);
+        if (whole && !of)
+            return err_set(err, ERR_CORRUPT, "reference: a slice's feature that the whole lacks");
+        int rc = build_feature(&reference->features[reference->n_features++], profile, i, label, of,
+                               err);
         if (rc)
             return rc;
     }
     qsort(reference->features, reference->n_features, sizeof(*reference->features), by_name);
     struct buf bytes;
     buf_init(&bytes, SIZE_MAX / 2);
+    reference->grids = whole ? whole->id : 0;
     body_save(reference, &bytes);
     reference->id = XXH64(bytes.data, bytes.size, 0);
+    if (!whole)
+        reference->grids = reference->id;
     bool failed = buf_failed(&bytes);
     buf_finish(&bytes);
     if (failed)
@@ -311,6 +360,18 @@ int reference_build(struct reference **out, const struct profile *profile, uint6
     *out = reference;
     reference = NULL; /* the caller owns it now */
     return 0;
+}
+
+int reference_build(struct reference **out, const struct profile *profile, uint64_t only_present,
+                    struct err *err)
+{
+    return build(out, profile, only_present, NULL, err);
+}
+
+int reference_build_part(struct reference **out, const struct profile *profile,
+                         uint64_t only_present, const struct reference *whole, struct err *err)
+{
+    return build(out, profile, only_present, whole, err);
 }
 
 const struct reference_feature *reference_find(const struct reference *reference, uint64_t name_id)
@@ -410,7 +471,8 @@ static void feature_save(const struct reference_feature *feature, struct buf *ou
         buf_varint(out, cell.count);
         before = high;
     }
-    grid_save(feature->grid, out);
+    if (!feature->part)
+        grid_save(feature->grid, out);
     if (feature->kind != PROFILE_EMBEDDING)
         return;
     buf_double(out, feature->mean);
@@ -441,7 +503,7 @@ static int load_categories(struct reference_feature *feature, struct reader *in,
 }
 
 static int load_numbers(struct reference_feature *feature, struct cell **cells, struct reader *in,
-                        struct err *err)
+                        const struct reference_feature *whole, struct err *err)
 {
     uint64_t n = reader_varint(in);
     if (n > reader_left(in) / 3 || n > UINT32_MAX / 4)
@@ -460,7 +522,7 @@ static int load_numbers(struct reference_feature *feature, struct cell **cells, 
                            (unsigned long long)i);
         key = high;
     }
-    int rc = grid_load(&feature->grid, in, err);
+    int rc = whole ? make_grid(feature, *cells, whole, err) : grid_load(&feature->grid, in, err);
     if (rc || feature->kind != PROFILE_EMBEDDING)
         return rc;
     feature->mean = reader_double(in);
@@ -468,9 +530,10 @@ static int load_numbers(struct reference_feature *feature, struct cell **cells, 
     return vector_load(&feature->vector, in, err);
 }
 
-/* *cells: the caller's, of numbers and norms. */
+/* *cells: the caller's, of numbers and norms. whole: the feature of all events that this is a part
+   of; NULL: it is that. */
 static int load_feature(struct reference_feature *feature, struct cell **cells, struct reader *in,
-                        struct err *err)
+                        const struct reference_feature *whole, struct err *err)
 {
     feature->name_id = reader_u64(in);
     unsigned kind = reader_u8(in);
@@ -481,11 +544,11 @@ static int load_feature(struct reference_feature *feature, struct cell **cells, 
         return err_set(err, ERR_CORRUPT, "reference: no feature is of kind %u", kind);
     feature->kind = (enum profile_kind)kind;
     return feature->kind == PROFILE_CATEGORICAL ? load_categories(feature, in, err)
-                                                : load_numbers(feature, cells, in, err);
+                                                : load_numbers(feature, cells, in, whole, err);
 }
 
 /* Past one saved feature, as load_feature will read it. */
-static void skip_feature(struct reader *in)
+static void skip_feature(struct reader *in, bool part)
 {
     (void)reader_u64(in);
     const unsigned kind = reader_u8(in);
@@ -503,18 +566,19 @@ static void skip_feature(struct reader *in)
         return;
     }
     reader_skip_varints(in, 3 * n);
-    grid_skip(in);
+    if (!part)
+        grid_skip(in);
     if (kind == PROFILE_EMBEDDING)
         skip_embedding(in);
 }
 
 /* Where each feature's bytes are; they end with the next one's. */
-static int find_features(struct reader *in, struct reader *parts, uint64_t n_features,
+static int find_features(struct reader *in, struct reader *parts, uint64_t n_features, bool part,
                          struct err *err)
 {
     for (uint64_t i = 0; i < n_features; i++) {
         parts[i] = *in;
-        skip_feature(in);
+        skip_feature(in, part);
         parts[i].end = in->next;
     }
     return reader_failed(in) ? err_set(err, ERR_CORRUPT, "reference: the bytes end early") : 0;
@@ -522,7 +586,8 @@ static int find_features(struct reader *in, struct reader *parts, uint64_t n_fea
 
 struct loading {
     struct reference *reference;
-    struct reader *parts; /* by feature */
+    const struct reference *whole; /* of a slice's part; else NULL */
+    struct reader *parts;          /* by feature */
 };
 
 static int load_one(void *context, size_t i, struct err *err)
@@ -530,8 +595,15 @@ static int load_one(void *context, size_t i, struct err *err)
     const struct loading *loading = context;
     struct reference_feature *feature = &loading->reference->features[i];
     struct reader *in = &loading->parts[i];
+    const struct reference_feature *whole = NULL;
     AUTO_FREE struct cell *cells = NULL;
-    int rc = load_feature(feature, &cells, in, err);
+    if (loading->whole) {
+        struct reader name = *in;
+        whole = reference_find(loading->whole, reader_u64(&name));
+        if (!whole || whole->kind != (enum profile_kind)reader_u8(&name))
+            return err_set(err, ERR_CORRUPT, "reference: a slice's feature that the whole lacks");
+    }
+    int rc = load_feature(feature, &cells, in, whole, err);
     if (!rc && reader_failed(in))
         rc = err_set(err, ERR_CORRUPT, "reference: the bytes end early");
     if (rc)
@@ -565,8 +637,8 @@ int reference_load(struct reference **out, const void *bytes, size_t n, struct e
     return reference_load_by(NULL, out, bytes, n, err);
 }
 
-int reference_load_by(struct crew *crew, struct reference **out, const void *bytes, size_t n,
-                      struct err *err)
+static int load(struct crew *crew, struct reference **out, const struct reference *whole,
+                const void *bytes, size_t n, struct err *err)
 {
     if (n < 8 + 3)
         return err_set(err, ERR_CORRUPT, "reference: %zu bytes are too few", n);
@@ -577,9 +649,12 @@ int reference_load_by(struct crew *crew, struct reference **out, const void *byt
     struct reader in = reader_of(bytes, n - 8);
     reference->id = reader_u64(&tail);
     unsigned version = reader_u8(&in);
-    if (version != SAVED_VERSION && version != SAVED_VERSION_VECTORS)
+    if (version < SAVED_VERSION || version > SAVED_VERSION_PART)
         return err_set(err, ERR_NEWER, "reference: layout %u is newer than this program", version);
     reference->events = reader_varint(&in);
+    reference->grids = version == SAVED_VERSION_PART ? reader_u64(&in) : reference->id;
+    if (reference->grids != (whole ? whole->id : reference->id))
+        return err_set(err, ERR_CORRUPT, "reference: a part of another one");
     uint64_t n_features = reader_varint(&in);
     if (n_features > reader_left(&in) / 10)
         return err_set(err, ERR_CORRUPT, "reference: %llu features do not fit",
@@ -589,8 +664,8 @@ int reference_load_by(struct crew *crew, struct reference **out, const void *byt
     if (!reference->features || !parts)
         return err_set(err, -ENOMEM, "reference: no memory");
     reference->n_features = (uint32_t)n_features;
-    struct loading loading = {reference, parts};
-    int rc = find_features(&in, parts, n_features, err);
+    struct loading loading = {reference, whole, parts};
+    int rc = find_features(&in, parts, n_features, whole != NULL, err);
     if (!rc)
         rc = crew_each(crew, reference->n_features, load_one, &loading, err);
     if (rc)
@@ -598,4 +673,16 @@ int reference_load_by(struct crew *crew, struct reference **out, const void *byt
     *out = reference;
     reference = NULL; /* the caller owns it now */
     return 0;
+}
+
+int reference_load_by(struct crew *crew, struct reference **out, const void *bytes, size_t n,
+                      struct err *err)
+{
+    return load(crew, out, NULL, bytes, n, err);
+}
+
+int reference_load_part(struct reference **out, const struct reference *whole, const void *bytes,
+                        size_t n, struct err *err)
+{
+    return load(NULL, out, whole, bytes, n, err);
 }

@@ -9,6 +9,10 @@
  * Id       XXH64 of the saved bytes: equal contents, equal id. Panes carry the id of the reference
  *          on whose grid they counted; compared with another reference they are read from their
  *          sketch, and every value then has an error_bound
+ * Slices   a slice's part of a reference has values and counts of its own on the whole's grid cells,
+ *          because that is what the slice's panes count on. Its Doane bins and deciles are its own,
+ *          with their edges at the nearest cuts (stats/grid.h), and so are its categories' bins: a
+ *          pane of too many categories counted on the whole's, and cannot be compared with a part
  * Use      fold the events into a profile of PROFILE_REFERENCE (or merge stored panes into one),
  *          then reference_build. reference_layout hands grids and bins to a layout for new panes
  * Owner    reference_build and reference_load give, reference_free takes. Layouts made from a
@@ -24,7 +28,8 @@
 #include "stats/reference_parts.h"
 
 enum {
-    REFERENCE_MAX_ROWS = CATEGORIES_TRACKED + 1
+    REFERENCE_MAX_ROWS = CATEGORIES_TRACKED + 1,
+    REFERENCE_PART_VALUES = 2048 /* of a slice's feature; beyond: counts of the grid's cells */
 };
 
 /* The mean of an embedding's vectors, in the buckets of stats/projection.h. */
@@ -52,6 +57,7 @@ struct reference_feature {
     double cell_share;    /* Σ share² of the grid's cells that hold more than one value */
     struct cell_moments moments;
     struct grid *grid;
+    bool part; /* of a slice: the grid's cells are the whole's */
     /* on the grid's cells: events; area under (F - F at the cell's start), in shares × units */
     double *grid_counts, *grid_areas;
     uint32_t *grid_first; /* cells that start below a cell of the grid; after the last: all */
@@ -80,6 +86,7 @@ struct fitted;
 struct reference {
     atomic_uint sharers; /* owners beside the first */
     uint64_t id;
+    uint64_t grids; /* id of the reference whose grids it has: its own, a slice's the whole's */
     uint64_t events;
     uint32_t n_features;
     struct reference_feature *features; /* sorted by name_id */
@@ -89,6 +96,10 @@ struct reference {
 /* Features without a value have no reference; without any it has none. only_present: name_id of @label (0: none), whose absent values are not missing. */
 int reference_build(struct reference **out, const struct profile *profile, uint64_t only_present,
                     struct err *err);
+/* A slice's part of `whole`, which its features are a part of. `profile`: on a layout of the whole's
+   kinds, with no grid. ERR_CORRUPT: the whole lacks a feature. */
+int reference_build_part(struct reference **out, const struct profile *profile,
+                         uint64_t only_present, const struct reference *whole, struct err *err);
 void reference_free(struct reference *reference); /* the last owner's frees it */
 /* One owner more; any thread may be that. */
 struct reference *reference_share(const struct reference *reference);
@@ -105,8 +116,11 @@ void reference_save(const struct reference *reference, struct buf *out);
 /* How many events those are of, by their first bytes alone; 0: they are none of ours. */
 uint64_t reference_saved_events(const void *bytes, size_t n);
 int reference_load(struct reference **out, const void *bytes, size_t n, struct err *err);
-/* The same of bytes that the caller has checked himself, what follows from those of each feature
-   shared out to the crew. */
+/* A slice's part, saved by reference_save. ERR_CORRUPT: or of another whole. */
+int reference_load_part(struct reference **out, const struct reference *whole, const void *bytes,
+                        size_t n, struct err *err);
+/* As reference_load, of bytes that the caller has checked himself, what follows from those of each
+   feature shared out to the crew. */
 int reference_load_by(struct crew *crew, struct reference **out, const void *bytes, size_t n,
                       struct err *err);
 
