@@ -12,6 +12,7 @@
 #include "collector/reference_metrics.h"
 #include "collector/reference_names.h"
 #include "collector/reference_rows.h"
+#include "collector/reference_slices.h"
 #include "common/text.h"
 
 #define MAX_UNPACKED_BYTES (INT64_C(2) << 30)
@@ -27,6 +28,7 @@ struct building {
     struct profile *profile, *labels;
     struct rows *rows; /* what is fitted on */
     struct reference_metrics *metrics;
+    struct reference_slices *slices;
     struct reference_names names;
     uint32_t features[EVENT_MAX_KEYS];
     struct profile_item items[EVENT_MAX_KEYS + N_OWN_SLOTS];
@@ -44,6 +46,7 @@ static void building_free(struct building *building)
     profile_free(building->labels);
     rows_free(building->rows);
     reference_metrics_free(building->metrics);
+    reference_slices_free(building->slices);
     reference_names_finish(&building->names);
     profiling_finish(&building->profiling);
     free(building);
@@ -82,6 +85,8 @@ static int building_new(struct building **out, const struct reference_source *so
                       source->config ? source->config->threshold : 0.5, err);
     if (!rc)
         rc = reference_metrics_new(&building->metrics, source, building->task, err);
+    if (!rc)
+        rc = reference_slices_new(&building->slices, &building->profiling, err);
     if (rc)
         return rc;
     *out = building;
@@ -181,7 +186,13 @@ static int take_prediction(struct building *building, struct event *event,
     profile_event(building->profile, 1);
     if (profile_take(building->profile, building->items, n, 1))
         return err_set(err, -ENOMEM, "reference: no memory");
-    rc = reference_metrics_prediction(building->metrics, event, sample, err);
+    struct reference_slicing slices;
+    rc = reference_metrics_slices(building->metrics, event, &slices, err);
+    if (!rc)
+        rc = reference_slices_prediction(building->slices, slices.numbers, slices.n,
+                                         building->items, n, err);
+    if (!rc)
+        rc = reference_metrics_prediction(building->metrics, event, &slices, sample, err);
     if (rc || event->failed)
         return rc;
     return rows_prediction(building->rows, event->id, sample, building->items, n, err);
@@ -244,6 +255,22 @@ static int refuse_no_prediction(const struct building *building, struct err *err
                    building->counts->refused);
 }
 
+static int finish_slices(struct building *building, struct reference *reference, struct err *err)
+{
+    const struct reference_slice_names names = reference_metrics_names(building->metrics);
+    struct fitted *fitted = reference->fitted;
+    fitted->slice_keys = calloc(names.n_keys + 1, sizeof(char *));
+    if (!fitted->slice_keys)
+        return err_set(err, -ENOMEM, "reference: no memory");
+    for (uint32_t i = 0; i < names.n_keys; i++) {
+        char *key = strdup(names.keys[i]);
+        if (!key)
+            return err_set(err, -ENOMEM, "reference: no memory");
+        fitted->slice_keys[fitted->n_slice_keys++] = key;
+    }
+    return reference_slices_finish(building->slices, reference, names.slices, err);
+}
+
 /* Both profiles in one, and the reference of it. */
 static int finish(struct building *building, struct reference **out, struct err *err)
 {
@@ -275,7 +302,9 @@ static int finish(struct building *building, struct reference **out, struct err 
     if (!rc)
         rc = rows_fit(building->rows, reference, features, n, &reference->fitted, err);
     if (!rc)
-        rc = reference_metrics_finish(building->metrics, reference->fitted, err);
+        rc = reference_metrics_finish(building->metrics, building->slices, reference->fitted, err);
+    if (!rc)
+        rc = finish_slices(building, reference, err);
     if (!rc)
         rc = refuse_nothing(reference, err);
     if (rc)

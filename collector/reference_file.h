@@ -4,7 +4,7 @@
  *
  * Shape    events are checked as on the stream; those of other models, and lines that cannot be
  *          read, are counted and left out. Labels are counted by themselves, without their
- *          predictions
+ *          predictions; in slices with them (collector/reference_slices.h)
  * Owner    reference_from_file and reference_from_text give; reference_free takes
  * Limits   a text of 2 GiB, unpacked
  * Errors   ERR_IO: the file cannot be read · ERR_DATA: no event of the model in it

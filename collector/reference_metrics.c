@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "collector/content.h"
-#include "collector/models.h"
 
 #define MAX_KEPT_BYTES (SIZE_MAX >> 1)
 
@@ -138,17 +137,34 @@ static int states_of(struct reference_metrics *metrics, uint32_t slice, struct s
     return rc;
 }
 
+int reference_metrics_slices(struct reference_metrics *metrics, const struct event *event,
+                             struct reference_slicing *out, struct err *err)
+{
+    out->n = 0;
+    return metrics->model
+               ? model_slices(metrics->models, metrics->model, event, out->numbers, &out->n, err)
+               : 0;
+}
+
+struct reference_slice_names reference_metrics_names(const struct reference_metrics *metrics)
+{
+    const struct model *model = metrics->model;
+    struct reference_slice_names out = {.slices = model ? model->slices : NULL};
+    for (uint32_t i = 0; model && i < model->n_keys; i++)
+        out.keys[out.n_keys++] = model->keys[i].name;
+    return out;
+}
+
 int reference_metrics_prediction(struct reference_metrics *metrics, const struct event *event,
+                                 const struct reference_slicing *slicing,
                                  const struct sample *sample, struct err *err)
 {
+    const uint16_t *slices = slicing->numbers;
+    const uint32_t n_slices = slicing->n;
     struct kept *kept;
-    uint16_t slices[MAX_SEGMENT_KEYS];
-    uint32_t n_slices = 0;
     int rc = kept_of(metrics, event->id, &kept, err);
     if (rc || kept->here)
         return rc;
-    if (metrics->model)
-        rc = model_slices(metrics->models, metrics->model, event, slices, &n_slices, err);
     for (uint32_t i = 0; !rc && i <= n_slices; i++) {
         struct states *states = NULL;
         rc = states_of(metrics, i ? slices[i - 1] : 0, &states, err);
@@ -247,9 +263,25 @@ static void sample_of_kept(const struct reference_metrics *metrics, const struct
     out->n_pixels = content.n_pixels;
 }
 
-static int fold_labels(struct reference_metrics *metrics, struct err *err)
+/* The label's own value into the slices of its prediction. */
+static int fold_value(const struct reference_metrics *metrics, const struct sample *sample,
+                      const uint16_t *numbers, uint32_t n, struct reference_slices *slices,
+                      struct err *err)
 {
-    for (uint32_t i = 0; i < metrics->n; i++) {
+    struct profile_item item;
+    int rc = 0;
+    if (!profile_label_items(metrics->task, sample, &item))
+        return 0;
+    for (uint32_t i = 0; !rc && i < n; i++)
+        rc = reference_slices_label(slices, numbers[i], &item, err);
+    return rc;
+}
+
+static int fold_labels(struct reference_metrics *metrics, struct reference_slices *values,
+                       struct err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < metrics->n; i++) {
         const struct kept *kept = &metrics->kept[i];
         struct sample sample;
         if (!kept->here || !kept->labelled)
@@ -259,14 +291,15 @@ static int fold_labels(struct reference_metrics *metrics, struct err *err)
         for (uint32_t s = 0; s <= kept->n_slices; s++)
             if (states_label(metrics->states[s ? slices[s - 1] : 0], &sample, 1))
                 return no_memory(err);
+        rc = fold_value(metrics, &sample, slices, kept->n_slices, values, err);
     }
-    return 0;
+    return rc;
 }
 
-int reference_metrics_finish(struct reference_metrics *metrics, struct fitted *fitted,
-                             struct err *err)
+int reference_metrics_finish(struct reference_metrics *metrics, struct reference_slices *slices,
+                             struct fitted *fitted, struct err *err)
 {
-    int rc = fold_labels(metrics, err);
+    int rc = fold_labels(metrics, slices, err);
     if (rc)
         return rc;
     fitted->metrics = calloc(metrics->n_states + 1, sizeof(*fitted->metrics));

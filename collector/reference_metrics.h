@@ -11,7 +11,9 @@
 #pragma once
 
 #include "collector/event.h"
+#include "collector/models.h"
 #include "collector/reference_file.h"
+#include "collector/reference_slices.h"
 #include "stats/fitted.h"
 
 struct reference_metrics;
@@ -21,12 +23,28 @@ int reference_metrics_new(struct reference_metrics **out, const struct reference
 void reference_metrics_free(struct reference_metrics *metrics);
 DEFINE_FREEP(reference_metrics)
 
-/* `sample` as metric states take it, without the slices, which are found in the event. */
+/* Numbers of an event's slices, overall left out. */
+struct reference_slicing {
+    uint16_t numbers[MAX_SEGMENT_KEYS];
+    uint32_t n;
+};
+int reference_metrics_slices(struct reference_metrics *metrics, const struct event *event,
+                             struct reference_slicing *out, struct err *err);
+/* Names of slices by their number, and the keys of the model's segments. */
+struct reference_slice_names {
+    char *const *slices;
+    uint32_t n_keys;
+    const char *keys[MAX_SEGMENT_KEYS];
+};
+struct reference_slice_names reference_metrics_names(const struct reference_metrics *metrics);
+
+/* `sample` as metric states take it. */
 int reference_metrics_prediction(struct reference_metrics *metrics, const struct event *event,
+                                 const struct reference_slicing *slices,
                                  const struct sample *sample, struct err *err);
 int reference_metrics_label(struct reference_metrics *metrics, const struct event *event,
                             const struct sample *sample, struct err *err);
 
-/* The states go into `fitted`. Called once, at the end. */
-int reference_metrics_finish(struct reference_metrics *metrics, struct fitted *fitted,
-                             struct err *err);
+/* The states go into `fitted`, the labels into their slices. Called once, at the end. */
+int reference_metrics_finish(struct reference_metrics *metrics, struct reference_slices *slices,
+                             struct fitted *fitted, struct err *err);
