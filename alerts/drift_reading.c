@@ -230,10 +230,12 @@ static int judge_drift(struct judging *judging, const struct profile_point *poin
     return 0;
 }
 
-static void name_reference(const struct reference_row *row, struct reading_reference *out)
+static void name_reference(const struct profile_model *model, struct reading_reference *out)
 {
+    const struct reference_row *row = &model->reference;
     if (!row->reference)
         return;
+    out->of_slice = model->slice != NULL;
     out->n = (int64_t)row->reference->events;
     snprintf(out->id, sizeof(out->id), "%s", row->id);
     snprintf(out->source, sizeof(out->source), "%s", row->source);
@@ -246,8 +248,11 @@ static int judge(void *context, const struct profile_point *point, struct err *e
     bool quality = judging->rule->kind == RULE_QUALITY;
     bool any = point->profile || point->known;
     if (!any || (!quality && !judging->model->reference.reference)) {
+        const char *lack = judging->model->no_reference;
         snprintf(out->why, sizeof(out->why), "%s",
-                 any ? "the model has no reference" : "no event in the window");
+                 !any      ? "no event in the window"
+                 : lack[0] ? lack
+                           : "the model has no reference");
         return 0;
     }
     if (!quality)
@@ -299,6 +304,10 @@ static int judge_components(void *context, const struct components_point *point,
         tell_domain(&point->domain, out);
     else
         tell_components(&point->drift, out);
+    const size_t told = strlen(out->why);
+    if (judging->rule->slice && judging->rule->slice[0])
+        snprintf(out->why + told, sizeof(out->why) - told,
+                 "; compared with all events of the reference, not with the segment's");
     snprintf(out->confidence, sizeof(out->confidence),
              "p %.2g; of windows without drift %.3g are called drifted",
              domain ? point->domain.p_value : point->drift.p_value, judging->how.false_alarm_rate);
@@ -334,8 +343,8 @@ static int read_window(struct drift_readings *readings, const struct alert_rule 
     if (is_rule_of(rule, of_components) || is_rule_of(rule, of_domain))
         return read_components(readings, rule, out, err);
     const struct profile_span window = {out->start_ms, out->end_ms};
-    int rc = drift_model_read(readings->store, readings->config, rule->model, rule->version,
-                              &window, &model, err);
+    const struct drift_slice of = {rule->model, rule->version, rule->slice};
+    int rc = drift_model_read(readings->store, readings->config, &of, &window, &model, err);
     if (rc)
         return rc;
     AUTO_FREE struct drift_feature *features = calloc(model.n_features + 1, sizeof(*features));
@@ -357,7 +366,7 @@ static int read_window(struct drift_readings *readings, const struct alert_rule 
         .known = rule->kind == RULE_QUALITY ? NULL : window_known,
     };
     if (rule->kind == RULE_DRIFT)
-        name_reference(&model.reference, &out->reference);
+        name_reference(&model, &out->reference);
     rc = features ? store_drift_cache(readings->store, &judging.cache, err)
                   : err_set(err, -ENOMEM, "alerts: no memory");
     if (!rc)

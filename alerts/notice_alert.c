@@ -215,6 +215,8 @@ static void put_comparison(struct buf *out, const struct wording *w)
     if (strcmp(reference->source, REFERENCE_LEARNED) == 0) {
         out_key_time(out, "from", reference->from_ms);
         out_key_time(out, "to", reference->to_ms);
+    } else {
+        out_key_string(out, "segment", reference->of_slice ? w->rule->slice : NULL);
     }
     out_close(out, '}');
 }

@@ -26,6 +26,7 @@ struct outside {
 struct reading_reference {
     char id[17]; /* "": stored windows, or what a detector of changes learned; not loaded events */
     char source[16];
+    bool of_slice;          /* of the rule's segment alone */
     int64_t n;              /* its events */
     int64_t from_ms, to_ms; /* learned: of the first and the last; INT64_MIN: not known */
 };

@@ -203,7 +203,7 @@ int reference_reading(struct reference_readings *readings,
                         : read_configured(readings, question, out, &source, err);
     if (rc)
         return rc;
-    *which = (struct reading_reference){.n = out->n};
+    *which = (struct reading_reference){.n = out->n, .of_slice = question->rule->slice[0] != '\0'};
     snprintf(which->id, sizeof(which->id), "%s", newest.id);
     snprintf(which->source, sizeof(which->source), "%s", source);
     return 0;

@@ -20,6 +20,7 @@
 #include "storage/commit.h"
 #include "storage/estimates.h"
 #include "storage/lock.h"
+#include "storage/reference_slices.h"
 #include "storage/references.h"
 #include "storage/restore.h"
 #include "web/api.h"
@@ -67,11 +68,18 @@ static void fact_of(const struct reference_load *load, char *out, size_t n)
     snprintf(out, n, "reference_file/%s", load->model);
 }
 
-static int is_the_last(struct store *store, const struct reference_load *load, uint64_t id,
-                       bool *out, struct err *err)
+static int is_the_last(struct store *store, const struct reference_load *load,
+                       const struct reference *reference, bool *out, struct err *err)
 {
+    const uint64_t id = reference->id;
     char fact[400];
     int64_t last;
+    bool differ = false;
+    int of_slices =
+        reference_slices_differ(store, load->model, id, reference->fitted, &differ, err);
+    *out = false;
+    if (of_slices || differ)
+        return of_slices;
     fact_of(load, fact, sizeof(fact));
     int rc = restore_fact(store, fact, &last, err);
     if (rc == RESTORE_NONE) /* older databases have no such fact */
@@ -133,10 +141,13 @@ int reference_keep(struct store *store, const struct reference_load *load,
                    struct reference_loaded *loaded, struct err *err)
 {
     bool is_known = false;
-    int rc = load->of_config ? is_the_last(store, load, loaded->reference->id, &is_known, err) : 0;
+    int rc = load->of_config ? is_the_last(store, load, loaded->reference, &is_known, err) : 0;
     if (!rc)
         rc = write_it(store, load, loaded->reference, !is_known, err);
     loaded->stored = !rc && !is_known;
+    if (loaded->reference->fitted)
+        fitted_forget_slices(
+            loaded->reference->fitted); /* they are read from storage, each alone */
     return rc;
 }
 

@@ -653,7 +653,8 @@ static int load(struct crew *crew, struct reference **out, const struct referenc
         return err_set(err, ERR_NEWER, "reference: layout %u is newer than this program", version);
     reference->events = reader_varint(&in);
     reference->grids = version == SAVED_VERSION_PART ? reader_u64(&in) : reference->id;
-    if (reference->grids != (whole ? whole->id : reference->id))
+    if ((version == SAVED_VERSION_PART) != (whole != NULL) ||
+        reference->grids != (whole ? whole->id : reference->id))
         return err_set(err, ERR_CORRUPT, "reference: a part of another one");
     uint64_t n_features = reader_varint(&in);
     if (n_features > reader_left(&in) / 10)

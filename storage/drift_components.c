@@ -47,6 +47,7 @@ static int judge(void *context, const struct series_point *from, struct err *err
         .start_ms = from->start_ms,
         .end_ms = from->end_ms,
         .n = window ? window->n : 0,
+        .reference = estimator ? estimator->reference : 0,
         .drift =
             multivariate_result(judging->model, window ? window : &none, judging->false_alarm_rate),
         .domain = judge_domain(judging, from->states, estimator ? estimator->reference : 0),

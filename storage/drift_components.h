@@ -5,6 +5,8 @@
  *
  * Shape    windows as storage/series.h gives them; an event counts under the reference that was
  *          there when it came, so a window from before the reference was loaded has no value
+ * Slices   what was fitted on the reference's rows is of all of them: a slice is compared with the
+ *          whole, not with its own part
  * Owner    points are borrowed until `point` returns
  * Errors   as in storage/series.h
  * Threads  that of the store
@@ -16,7 +18,8 @@
 
 struct components_point {
     int64_t start_ms, end_ms;
-    int64_t n; /* events that were looked at */
+    int64_t n;          /* events that were looked at */
+    uint64_t reference; /* id of the one that they came under; 0: none */
     struct multivariate_drift drift;
     struct domain_drift domain; /* of as many events */
     bool partial;

@@ -13,10 +13,11 @@ static uint64_t key_of(const struct drift_judging *judging, uint64_t fingerprint
 {
     const struct reference *reference = judging->model->reference.reference;
     struct {
-        uint64_t fingerprint, reference, n_features, method;
+        uint64_t fingerprint, reference, grids, n_features, method;
         double rate, effect;
     } key = {fingerprint,
-             reference ? reference->id : 0,
+             reference ? reference->id : 0, /* a slice's part has an id of its own */
+             judging->model->layout.reference,
              judging->model->n_features,
              (uint64_t)judging->rule->method,
              judging->rule->false_alarm_rate,

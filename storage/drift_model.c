@@ -1,6 +1,8 @@
 #include "storage/drift_model.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/timezone.h"
@@ -83,37 +85,86 @@ static int read_panes(struct store *store, const struct config_model *known, con
     return profile_model_from_panes(store, out, &span, "trailing", err);
 }
 
-int drift_model_read(struct store *store, const struct config *config, const char *model,
-                     const char *version, const struct profile_span *window,
-                     struct profile_model *out, struct err *err)
+/* Why a slice has none though its model has. */
+static void tell_lack(const struct config_model *known, struct profile_model *out)
 {
-    int rc = profile_model_read(store, model, version, out, err);
-    const struct config_model *known = config ? config_model_find(config, model) : NULL;
-    if (rc || out->reference.reference || !known)
-        return rc;
-    rc = read_panes(store, known, NULL, window, out, err);
+    const struct config_reference *from = &known->reference;
+    const bool wanted = from->to_ms > from->from_ms || from->version || from->trailing_ms;
+    const bool lacks = out->slice && wanted && !out->reference.reference;
+    snprintf(out->no_reference, sizeof(out->no_reference), "%s",
+             lacks ? "nothing is stored of the segment in the reference's time" : "");
+}
+
+/*
+ * Of fewer events the laws do not hold: with 10 to 70 of them Doane's bins (and deciles) called up to
+ * 1.8 times as many windows drifted as promised, ks, categories, l_infinity and wasserstein_norm
+ * never too many from 10 on, but nor could they see much.
+ */
+static uint64_t least_events(enum drift_method method)
+{
+    switch (method) {
+    case DRIFT_EVIDENTLY: /* promises nothing */
+        return 1;
+    case DRIFT_PSI:
+    case DRIFT_JS:
+    case DRIFT_HELLINGER:
+        return 100;
+    default:
+        return 30;
+    }
+}
+
+static void refuse_few(const struct config *config, const char *name, struct profile_model *model)
+{
+    struct reference *reference = model->reference.reference;
+    const struct drift_rule rule = drift_rule_of(config, name);
+    const uint64_t least = least_events(rule.method);
+    if (!model->slice || !reference || reference->events >= least)
+        return;
+    snprintf(model->no_reference, sizeof(model->no_reference),
+             "the reference holds %" PRIu64 " events of the segment, %" PRIu64 " are needed",
+             reference->events, least);
+    if (!model->whole) /* the layout's grids are this one's */
+        reference_layout(NULL, &model->layout, model->features);
+    reference_free(reference);
+    model->reference.reference = NULL;
+}
+
+/* The configuration's, where none was loaded. */
+static int read_configured(struct store *store, const struct config *config,
+                           const struct drift_slice *of, const struct profile_span *window,
+                           struct profile_model *out, struct err *err)
+{
+    const struct config_model *known = config ? config_model_find(config, of->model) : NULL;
+    int rc = 0;
+    if (!out->reference.reference && !out->whole && known) {
+        rc = read_panes(store, known, out->slice, window, out, err);
+        tell_lack(known, out);
+    }
+    refuse_few(config, of->model, out);
+    return rc;
+}
+
+int drift_model_read(struct store *store, const struct config *config, const struct drift_slice *of,
+                     const struct profile_span *window, struct profile_model *out, struct err *err)
+{
+    int rc = profile_model_read(store, of->model, of->version, out, err);
+    if (!rc && of->slice && of->slice[0])
+        rc = profile_model_refer(store, of->model, of->version, of->slice, out, err);
+    if (!rc)
+        rc = read_configured(store, config, of, window, out, err);
     if (rc)
         profile_model_finish(out);
     return rc;
 }
 
-int drift_model_read_slice(struct store *store, const struct config *config,
-                           const struct drift_slice *slice, const struct profile_span *window,
-                           struct profile_model *out, struct err *err)
+int drift_model_turn(struct store *store, const struct config *config, const struct drift_slice *of,
+                     const struct profile_span *window, struct profile_model *model,
+                     struct err *err)
 {
-    if (!slice->slice || !slice->slice[0])
-        return drift_model_read(store, config, slice->model, slice->version, window, out, err);
-    int rc = profile_model_read(store, slice->model, slice->version, out, err);
-    const struct config_model *known = config ? config_model_find(config, slice->model) : NULL;
-    if (rc)
-        return rc;
-    const bool loaded = out->reference.reference != NULL;
-    reference_row_finish(&out->reference);
-    reference_layout(NULL, &out->layout, out->features);
-    rc = known && !loaded ? read_panes(store, known, slice->slice, window, out, err) : 0;
-    if (rc)
-        profile_model_finish(out);
-    return rc;
+    model->rhythm = NULL;
+    int rc = profile_model_refer(store, of->model, of->version, of->slice, model, err);
+    return rc ? rc : read_configured(store, config, of, window, model, err);
 }
 
 int drift_model_move(struct store *store, const struct config *config, const char *model,
@@ -121,5 +172,9 @@ int drift_model_move(struct store *store, const struct config *config, const cha
 {
     if (!out->rhythm)
         return 0;
-    return read_rhythm(store, config_model_find(config, model), NULL, window, out, err);
+    const struct config_model *known = config_model_find(config, model);
+    int rc = read_rhythm(store, known, out->slice, window, out, err);
+    tell_lack(known, out);
+    refuse_few(config, model, out);
+    return rc;
 }

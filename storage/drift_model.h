@@ -6,6 +6,10 @@
  *          read from stored panes: a range, another version, or what went before the window. With
  *          a rhythm that is the same hours of the weeks (or days) before, in the model's time zone
  *          (storage/rhythm.h), and every window has a reference of its own
+ * Slices   a slice is compared with the same slice of that reference: what was loaded keeps each
+ *          value of the segment keys (storage/reference_slices.h), and of stored panes the slice's
+ *          own are read. One that has none is compared with nothing, and no_reference says why: the
+ *          events of one country have drifted from all countries' since there is one
  * Owner    drift_model_read gives, profile_model_finish takes
  * Errors   as in storage/profiles.h
  * Threads  that of the store
@@ -16,22 +20,19 @@
 #include "stats/drift_threshold.h"
 #include "storage/profiles.h"
 
-/* `config` may be NULL; version NULL: all versions; window: what is to be compared. */
-int drift_model_read(struct store *store, const struct config *config, const char *model,
-                     const char *version, const struct profile_span *window,
-                     struct profile_model *out, struct err *err);
-/*
- * The same for a slice: what its events were like in the time that is the model's reference. Of events that were loaded no slice is
- * kept, so then there is no reference: the slice of one country has drifted from all countries since it is one.
- */
 struct drift_slice {
-    const char *model, *version;
-    const char *slice; /* NULL or "": overall, as drift_model_read */
+    const char *model;
+    const char *version; /* NULL: all versions */
+    const char *slice;   /* NULL or "": everything */
 };
-int drift_model_read_slice(struct store *store, const struct config *config,
-                           const struct drift_slice *slice, const struct profile_span *window,
-                           struct profile_model *out, struct err *err);
-/* The reference of another window, where the model's follows a rhythm; else nothing changes. */
+/* `config` may be NULL; window: what is to be compared. */
+int drift_model_read(struct store *store, const struct config *config, const struct drift_slice *of,
+                     const struct profile_span *window, struct profile_model *out, struct err *err);
+/* Another version or slice of a model that was read: its features stay as they are. */
+int drift_model_turn(struct store *store, const struct config *config, const struct drift_slice *of,
+                     const struct profile_span *window, struct profile_model *model,
+                     struct err *err);
+/* The reference of another window, where it follows a rhythm; else nothing changes. */
 int drift_model_move(struct store *store, const struct config *config, const char *model,
                      const struct profile_span *window, struct profile_model *out, struct err *err);
 /* How drift of this model is decided; the defaults where it is not configured. */

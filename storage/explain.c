@@ -124,7 +124,6 @@ struct featuring {
     struct drift_feature *drift; /* of the window */
     struct drift_summary summary;
     struct explanation *out;
-    bool of_slice;
 };
 
 static bool features_known(void *context, uint64_t fingerprint)
@@ -187,8 +186,8 @@ static int take_features(void *context, const struct profile_point *point, struc
                                        quality->missing, quality->n);
         feature->invalid = rate_change(known ? known->n_invalid : 0, known ? known->n : 0,
                                        quality->n_invalid, quality->n);
-        if (featuring->of_slice && !known && !model->reference.reference)
-            feature->drift.why = "the model has no reference of this slice";
+        if (model->no_reference[0])
+            feature->drift.why = model->no_reference;
         weigh(feature);
         all += feature->effect;
     }
@@ -206,9 +205,7 @@ static int explain_features_of(struct store *store, const struct config *config,
                                struct err *err)
 {
     const struct drift_rule rule = drift_rule_of(config, query->model);
-    struct featuring featuring = {.judging = {.rule = &rule, .model = &out->model},
-                                  .out = out,
-                                  .of_slice = query->slice && query->slice[0]};
+    struct featuring featuring = {.judging = {.rule = &rule, .model = &out->model}, .out = out};
     struct profile_query window = {
         .model = query->model,
         .version = query->version,
@@ -222,7 +219,7 @@ static int explain_features_of(struct store *store, const struct config *config,
     size_t n_damaged = 0;
     const struct profile_span span = {query->from_ms, query->to_ms};
     const struct drift_slice slice = {query->model, query->version, query->slice};
-    int rc = drift_model_read_slice(store, config, &slice, &span, &out->model, err);
+    int rc = drift_model_read(store, config, &slice, &span, &out->model, err);
     if (!rc)
         rc = store_drift_cache(store, &featuring.judging.cache, err);
     AUTO_FREE struct drift_feature *drift = featuring.drift =

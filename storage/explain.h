@@ -6,7 +6,7 @@
  *          each segment key split the model's predictions, as do its versions where all are merged;
  *          each gets its part of the metric's change. Features: those of [from, to) against the
  *          reference, as `drift` shows them, and how their missing and invalid rates changed; those of a
- *          slice against the same slice, where the reference is of stored windows, else they are left out.
+ *          slice against the same slice of it (storage/drift_model.h).
  *          Changes: what detectors found by the event within [from, to), the first mover first
  * Split    of a mean or a share: exact, within + between (stats/explain.h); of a count or a sum:
  *          the slice's own change; of any other metric (AUC, f1): by how much the value would

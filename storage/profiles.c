@@ -14,6 +14,7 @@
 #include "storage/commit.h"
 #include "storage/drift_cache.h"
 #include "storage/pane_key.h"
+#include "storage/reference_slices.h"
 #include "storage/row_hash.h"
 #include "storage/rows.h"
 #include "storage/series.h"
@@ -119,16 +120,48 @@ int profile_model_read(struct store *store, const char *model, const char *versi
         .label_id = class_id(PROFILE_LABEL_NAME, strlen(PROFILE_LABEL_NAME)),
     };
     int rc = names_each(store, model, "feature", add_feature, out, err);
-    if (!rc)
-        rc = reference_row_read(store, model, version, &out->reference, err);
-    if (rc) {
-        profile_model_finish(out);
-        return rc;
-    }
     out->layout = (struct profile_layout){.n_features = out->n_features, .features = out->features};
-    if (out->reference.reference)
-        reference_layout(out->reference.reference, &out->layout, out->features);
-    return 0;
+    if (!rc)
+        rc = profile_model_refer(store, model, version, NULL, out, err);
+    if (rc)
+        profile_model_finish(out);
+    return rc;
+}
+
+static void forget_reference(struct profile_model *model)
+{
+    reference_row_finish(&model->reference);
+    reference_free(model->whole);
+    free(model->slice);
+    model->whole = NULL;
+    model->slice = NULL;
+    model->no_reference[0] = '\0';
+    for (uint32_t i = 0; i < model->n_features; i++)
+        model->features[i].kind = PROFILE_AUTO;
+    reference_layout(NULL, &model->layout, model->features);
+}
+
+int profile_model_refer(struct store *store, const char *name, const char *version,
+                        const char *slice, struct profile_model *model, struct err *err)
+{
+    forget_reference(model);
+    if (slice && slice[0]) {
+        model->slice = strdup(slice);
+        if (!model->slice)
+            return err_set(err, -ENOMEM, "profile: no memory");
+    }
+    int rc = reference_row_read(store, name, version, &model->reference, err);
+    if (rc || !model->reference.reference)
+        return rc;
+    reference_layout(model->reference.reference, &model->layout, model->features);
+    if (!model->slice)
+        return 0;
+    struct reference *part = NULL;
+    rc = reference_slice_read(store, &model->reference, slice, &part, model->no_reference,
+                              sizeof(model->no_reference), err);
+    model->whole = model->reference.reference; /* the layout's grids are its */
+    model->reference.reference = part;
+    return rc;
 }
 
 void profile_model_finish(struct profile_model *model)
@@ -138,6 +171,8 @@ void profile_model_finish(struct profile_model *model)
     free(model->names);
     free(model->features);
     reference_row_finish(&model->reference);
+    reference_free(model->whole);
+    free(model->slice);
     free(model->spans);
     *model = (struct profile_model){0};
 }

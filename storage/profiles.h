@@ -41,6 +41,11 @@ struct profile_model {
     uint32_t n_features;
     uint64_t label_id;
     struct reference_row reference; /* .reference NULL: none */
+    /* Of a slice: which; the reference on whose grids its panes counted, where the slice's is a part
+       of that; why it has none, "" where its model has none either. */
+    char *slice; /* NULL: everything */
+    struct reference *whole;
+    char no_reference[160];
     /* Where the reference follows a rhythm: which, and the spans of panes that it was made of. */
     const char *rhythm; /* "day", "week"; NULL: none */
     struct profile_span *spans;
@@ -49,6 +54,10 @@ struct profile_model {
 /* version NULL: the model's own reference. ERR_NOT_FOUND: no such model. */
 int profile_model_read(struct store *store, const char *model, const char *version,
                        struct profile_model *out, struct err *err);
+/* The reference anew: of another version, or of a slice (NULL or "": everything), which is a part of
+   the loaded one. */
+int profile_model_refer(struct store *store, const char *name, const char *version,
+                        const char *slice, struct profile_model *model, struct err *err);
 void profile_model_finish(struct profile_model *model);
 
 struct profile_query {

@@ -9,6 +9,7 @@
 #include "storage/commit.h"
 #include "storage/drift_cache.h"
 #include "storage/estimates.h"
+#include "storage/reference_slices.h"
 #include "storage/row_hash.h"
 #include "storage/rows.h"
 
@@ -52,8 +53,11 @@ int commit_reference(struct store *store, const char *model, const char *version
     sqlite3_bind_blob64(statement, 7, bytes.data, bytes.size, SQLITE_STATIC);
     rc = statement_run(store, statement, err, model);
     buf_finish(&bytes);
+    const int64_t seq = sqlite3_last_insert_rowid(store->db);
     if (!rc && reference->fitted)
-        rc = commit_fitted(store, sqlite3_last_insert_rowid(store->db), reference->fitted, err);
+        rc = commit_fitted(store, seq, reference->fitted, err);
+    if (!rc && reference->fitted)
+        rc = commit_reference_slices(store, seq, reference->fitted, err);
     struct drift_cache *cache;
     if (!rc)
         rc = store_drift_cache(store, &cache, err);
@@ -170,6 +174,7 @@ static int take_row(struct store *store, sqlite3_stmt *row, const char *model,
         return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
     snprintf(out->id, sizeof(out->id), "%s", id);
     out->created_ms = sqlite3_column_int64(row, 2);
+    out->seq = sqlite3_column_int64(row, 4);
     out->source = strdup(source);
     if (!out->source)
         return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);

@@ -16,6 +16,7 @@ struct reference_row {
     char id[17];
     char *source;
     int64_t created_ms;
+    int64_t seq; /* of the row; 0: it is of no row */
 };
 
 /* version "": every version without one of its own. */

@@ -13,6 +13,7 @@
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
 #include "storage/profiles.h"
+#include "storage/reference_slices.h"
 #include "storage/restore.h"
 
 static int fault(struct store *store, struct err *err, const char *what)
@@ -202,8 +203,9 @@ static int verify_names(struct store *store, struct err *err)
 int store_verify(const char *path, struct err *err)
 {
     static int (*const checks[])(struct store * store, struct err * err) = {
-        verify_pages, verify_schema,     verify_panes,    verify_offsets, verify_pending,
-        verify_names, references_verify, profiles_verify, audit_verify,
+        verify_pages,    verify_schema, verify_panes,      verify_offsets,
+        verify_pending,  verify_names,  references_verify, reference_slices_verify,
+        profiles_verify, audit_verify,
     };
     AUTO(store) struct store *store = NULL;
     int rc = store_open(&store, path, STORE_READ, err);

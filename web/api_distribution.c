@@ -97,8 +97,8 @@ static int write_numbers(struct picture *p, const struct numbers *numbers, struc
         return err_set(err, -ENOMEM, "no memory for a distribution");
     const struct reference *reference = p->model.reference.reference;
     const struct grid *grid =
-        p->known && numbers && reference && numbers->reference == reference->id ? p->known->grid
-                                                                                : NULL;
+        p->known && numbers && reference && numbers->reference == reference->grids ? p->known->grid
+                                                                                   : NULL;
     size_t n = numbers ? numbers_read(numbers, grid, cells) : 0;
     if (!p->known) {
         write_own_bins(p, cells, n);
@@ -142,7 +142,9 @@ static void write_mean_vector(struct picture *p, const struct mean_vector *windo
         p->known && p->known->vector.n ? &p->known->vector : NULL;
     uint32_t dimensions = window->n ? window->longest : known ? known->longest : 0;
     uint32_t shown = dimensions < PROJECTION_BUCKETS ? dimensions : PROJECTION_BUCKETS;
-    struct drift_embedding drift = {.mean_distance = drift_none("the model has no reference"),
+    const char *lack = p->model.no_reference;
+    struct drift_embedding drift = {.mean_distance =
+                                        drift_none(lack[0] ? lack : "the model has no reference"),
                                     .mean_distance_norm = drift_none(NULL)};
     if (p->known)
         drift_embedding(p->known, window, &drift);
@@ -357,7 +359,6 @@ int api_distribution(struct api_context *context, const struct api_input *input,
     struct picture p = {.out = &answer->body, .name = input_capture(input, "model")};
     struct pairs pairs = {0};
     int64_t complete_ms, labels_ms;
-    const char *version = input_param(input, "version");
     int rc = context_store(context, &p.store, err);
     if (rc == 0)
         rc = series_complete(p.store, p.name, &complete_ms, &labels_ms, err);
@@ -374,15 +375,16 @@ int api_distribution(struct api_context *context, const struct api_input *input,
                                   .window_ms = to - from,
                                   .level = PROFILE_HOUR};
     const struct profile_span window = {from, to};
-    rc = drift_model_read(p.store, context->config, p.name, version, &window, &p.model, err);
-    if (rc)
-        return rc;
-    rc = find_feature(&p, input, answer, err);
-    if (rc == 0)
-        rc = pairs_find(&pairs, p.store, input, answer, err);
+    rc = pairs_find(&pairs, p.store, input, answer, err);
     if (rc == 0 && pairs.n != 1)
         rc = api_refuse(answer, err, "version", "one version and one segment",
                         "one distribution at a time, not `*`");
+    if (rc == 0) {
+        const struct drift_slice of = {p.name, pairs.items[0].version, pairs.items[0].slice};
+        rc = drift_model_read(p.store, context->config, &of, &window, &p.model, err);
+    }
+    if (rc == 0)
+        rc = find_feature(&p, input, answer, err);
     if (rc == 0)
         rc = write_picture(&p, input, &pairs, &query, err);
     if (rc == 0) {

@@ -217,14 +217,18 @@ static bool window_known(void *context, uint64_t fingerprint)
     return drift_judged_find(&judging, fingerprint, d->features, &d->summary);
 }
 
-/* Why a window has no reference where others have one. */
+/* Why a window has no reference where others, or the whole model's, have one. */
 static void explain_gap(struct drifting *d)
 {
-    if (!d->model.rhythm || d->model.reference.reference)
+    const struct profile_model *model = &d->model;
+    const char *why = model->no_reference;
+    if (model->reference.reference || (!model->rhythm && !why[0]))
         return;
-    for (uint32_t i = 0; i < d->model.n_features; i++)
-        d->features[i].why = d->model.n_spans ? "nothing is stored of the same hours before"
-                                              : "the window is as long as the reference's rhythm";
+    if (model->rhythm)
+        why = model->n_spans ? "nothing is stored of the same hours before"
+                             : "the window is as long as the reference's rhythm";
+    for (uint32_t i = 0; i < model->n_features; i++)
+        d->features[i].why = why;
 }
 
 static void no_window(struct drifting *d)
@@ -331,6 +335,19 @@ static int walk_windows(struct drifting *d, const struct profile_query *query, s
     return rc;
 }
 
+/* What a series is compared with: a slice's own part of the reference, a version's own one. */
+static int refer(struct drifting *d, const struct drift_slice *of, bool again, struct err *err)
+{
+    const struct config *config = d->context->config;
+    const struct profile_span first = {d->query.from_ms, d->query.from_ms + d->query.window_ms};
+    const struct profile_span newest = {d->query.to_ms - d->query.window_ms, d->query.to_ms};
+    int rc = again ? drift_model_turn(d->store, config, of, &first, &d->model, err)
+                   : drift_model_read(d->store, config, of, &first, &d->model, err);
+    if (rc == 0) /* the answer names that of the newest window */
+        rc = drift_model_move(d->store, config, d->name, &newest, &d->model, err);
+    return rc;
+}
+
 static int walk_pair(struct drifting *d, const struct pair *pair, struct err *err)
 {
     struct buf *out = &d->answer->body;
@@ -342,7 +359,11 @@ static int walk_pair(struct drifting *d, const struct pair *pair, struct err *er
     d->pair = pair;
     for (uint32_t i = 0; i < d->model.n_features; i++)
         buf_clear(&d->points[i]);
-    int rc = walk_windows(d, &query, err);
+    const struct drift_slice of = {d->name, pair->version, pair->slice};
+    const bool several = d->pairs.n > 1;
+    int rc = several ? refer(d, &of, true, err) : 0;
+    if (!rc)
+        rc = walk_windows(d, &query, err);
     if (rc)
         return rc;
     pair_segment(pair, segment);
@@ -355,6 +376,8 @@ static int walk_pair(struct drifting *d, const struct pair *pair, struct err *er
         out_key_string(out, "kind", profile_kind_name(d->kinds[i]));
         out_key_string(out, "version", pair->version);
         out_key_string(out, "segment", segment[0] ? segment : NULL);
+        if (several)
+            write_reference(out, &d->model);
         out_key(out, "points");
         out_open(out, '[');
         buf_bytes(out, d->points[i].data, d->points[i].size);
@@ -377,6 +400,22 @@ static void write_domain(struct buf *out, const struct domain_drift *domain)
     out_close(out, '}');
 }
 
+/* Of all events, as its rows were: also where a slice is asked for. */
+static void write_fitted_on(struct buf *out, uint64_t id)
+{
+    char text[17];
+    out_key(out, "reference");
+    if (!id) {
+        out_null(out);
+        return;
+    }
+    snprintf(text, sizeof(text), "%016" PRIx64, id);
+    out_open(out, '{');
+    out_key_string(out, "id", text);
+    out_key_string(out, "segment", NULL);
+    out_close(out, '}');
+}
+
 static int add_components(void *context, const struct components_point *point, struct err *err)
 {
     (void)err;
@@ -389,6 +428,7 @@ static int add_components(void *context, const struct components_point *point, s
     out_key_int(out, "end", point->end_ms);
     out_key_string(out, "version", d->pair->version);
     out_key_string(out, "segment", segment[0] ? segment : NULL);
+    write_fitted_on(out, point->reference);
     out_key_int(out, "n", point->n);
     out_key_double(out, "reconstruction_error", point->drift.reconstruction_error);
     out_key_double(out, "lower", point->drift.lower);
@@ -562,14 +602,15 @@ int api_drift(struct api_context *context, const struct api_input *input, struct
         rc = find_range(d, err);
     if (rc == 0)
         rc = pairs_find(&d->pairs, d->store, input, answer, err);
-    const struct profile_span first = {d->query.from_ms, d->query.from_ms + d->query.window_ms};
-    const struct profile_span newest = {d->query.to_ms - d->query.window_ms, d->query.to_ms};
+    const struct pair *only = d->pairs.n == 1 ? d->pairs.items : NULL;
+    const bool named = version && strcmp(version, "*") != 0;
+    const struct drift_slice of = {d->name,
+                                   only    ? only->version
+                                   : named ? version
+                                           : NULL,
+                                   only ? only->slice : NULL};
     if (rc == 0)
-        rc = drift_model_read(d->store, context->config, d->name,
-                              version && strcmp(version, "*") != 0 ? version : NULL, &first,
-                              &d->model, err);
-    if (rc == 0) /* the answer names that of the newest window */
-        rc = drift_model_move(d->store, context->config, d->name, &newest, &d->model, err);
+        rc = refer(d, &of, false, err);
     if (rc == 0)
         rc = make_room(d, err);
     if (rc == 0)

@@ -7,6 +7,7 @@
 #include "storage/profiles.h"
 #include "storage/references.h"
 #include "web/handlers.h"
+#include "web/pairs.h"
 
 int api_put_reference(struct api_context *context, const struct api_input *input,
                       struct api_answer *answer, struct err *err)
@@ -101,11 +102,20 @@ void write_reference(struct buf *out, const struct profile_model *model)
     out_key(out, "reference");
     if (!row->reference) {
         out_null(out);
+        if (model->no_reference[0])
+            out_key_string(out, "reference_why", model->no_reference);
         return;
     }
     out_open(out, '{');
     out_key_string(out, "id", row->id);
     out_key_int(out, "n", (int64_t)row->reference->events);
+    if (model->slice) {
+        char segment[SEGMENT_BYTES];
+        slice_segment(model->slice, segment);
+        out_key_string(out, "segment", segment);
+    } else {
+        out_key_string(out, "segment", NULL);
+    }
     out_key_string(out, "source", row->source);
     out_key_time(out, "created", row->created_ms);
     if (model->rhythm)

@@ -10,9 +10,26 @@
 #include "storage/series.h"
 #include "web/model_metrics.h"
 
+enum {
+    SLICE_BYTES = 513
+};
+
 static const char *text_of(const json_t *rule, const char *key)
 {
     return json_string_value(json_object_get(rule, key));
+}
+
+/* "country=de"; "": the rule is of everything. */
+static void slice_of(const json_t *rule, char out[SLICE_BYTES])
+{
+    const char *key;
+    json_t *value, *segment = json_object_get(rule, "segment");
+    out[0] = '\0';
+    json_object_foreach(segment, key, value)
+    {
+        if (json_is_string(value))
+            snprintf(out, SLICE_BYTES, "%s=%s", key, json_string_value(value));
+    }
 }
 
 static int64_t window_of(const json_t *rule)
@@ -50,7 +67,10 @@ static int has_reference(struct store *store, const struct config *config, const
         return has_components(store, rule, model, out, err);
     if (window.from_ms < 0)
         return 0;
-    int rc = drift_model_read(store, config, model, text_of(rule, "version"), &window, &known, err);
+    char slice[SLICE_BYTES];
+    slice_of(rule, slice);
+    const struct drift_slice of = {model, text_of(rule, "version"), slice};
+    int rc = drift_model_read(store, config, &of, &window, &known, err);
     if (rc)
         return rc;
     *out = known.reference.reference != NULL;
@@ -87,19 +107,13 @@ static int take_point(void *context, const struct series_point *point, struct er
 static int has_value(struct store *store, const struct config *config, const json_t *rule,
                      const char *model, int64_t complete_ms, bool *out, struct err *err)
 {
-    char slice[513] = "";
-    const char *key;
-    json_t *value, *segment = json_object_get(rule, "segment");
+    char slice[SLICE_BYTES];
     struct search search = {
         .model = config_model_find(config, model),
         .metric = text_of(rule, "metric"),
         .window_ms = window_of(rule),
     };
-    json_object_foreach(segment, key, value)
-    {
-        if (json_is_string(value))
-            snprintf(slice, sizeof(slice), "%s=%s", key, json_string_value(value));
-    }
+    slice_of(rule, slice);
     /* the aligned windows around its end: together they hold all of it */
     int64_t start_ms = complete_ms - complete_ms % search.window_ms;
     struct series_query query = {

@@ -1,7 +1,9 @@
 /* A drift rule judges the last whole window against the reference, and says what is strongest. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "alerts/reading.h"
+#include "stats/fitted.h"
 #include "storage/drift_cache.h"
 #include "storage/profiles.h"
 #include "tests/lib/temp_store.h"
@@ -11,8 +13,11 @@
 
 static const char yaml[] =
     "models:\n"
-    "  - {name: credit, task: binary, reference: {trailing: 14d, rhythm: week}}\n"
+    "  - {name: credit, task: binary, segments: [country], reference: {trailing: 14d, rhythm: "
+    "week}}\n"
     "alerts:\n"
+    "  - {name: de, model: credit, drift: any, segment: {country: de}, window: 1h}\n"
+    "  - {name: fr, model: credit, drift: any, segment: {country: fr}, window: 1h}\n"
     "  - {name: any, model: credit, drift: any, window: 1h}\n"
     "  - {name: income, model: credit, drift: feature, feature: income, window: 1h}\n"
     "  - {name: half, model: credit, drift: share, above: 0.5, window: 1h}\n"
@@ -77,6 +82,14 @@ static struct site *site_new(bool with_reference)
         AUTO(reference) struct reference *reference = NULL;
         AUTO(profile) struct profile *profile = draw(site, PROFILE_REFERENCE, 0);
         must(reference_build(&reference, profile, 0, &err), &err);
+        AUTO(profile) struct profile *de = draw(site, PROFILE_REFERENCE, 30);
+        struct fitted *fitted = reference->fitted = calloc(1, sizeof(*fitted));
+        fitted->estimator = calloc(1, sizeof(*fitted->estimator));
+        fitted->slices = calloc(1, sizeof(*fitted->slices));
+        fitted->slices[fitted->n_slices++].slice = strdup("country=de");
+        fitted->slice_keys = calloc(1, sizeof(char *));
+        fitted->slice_keys[fitted->n_slice_keys++] = strdup("country");
+        must(reference_build_part(&fitted->slices[0].reference, de, 0, reference, &err), &err);
         must(commit_reference(site->store, "credit", "", reference, "file", 1, &err), &err);
     }
     must(commit_end(site->store, &err), &err);
@@ -94,7 +107,7 @@ static void site_free(struct site *site)
 }
 DEFINE_FREEP(site)
 
-static void write_minute(struct site *site, int64_t start_ms, double shift)
+static void write_minute_of(struct site *site, int64_t series, int64_t start_ms, double shift)
 {
     struct err err = {0};
     struct buf bytes;
@@ -102,11 +115,16 @@ static void write_minute(struct site *site, int64_t start_ms, double shift)
     buf_init(&bytes, 1 << 20);
     profile_save(profile, &bytes);
     must(commit_begin(site->store, &err), &err);
-    must(commit_profile(site->store, 1, MINUTE, start_ms, PROFILE_FEATURES, bytes.data, bytes.size,
-                        &err),
+    must(commit_profile(site->store, series, MINUTE, start_ms, PROFILE_FEATURES, bytes.data,
+                        bytes.size, &err),
          &err);
     must(commit_end(site->store, &err), &err);
     buf_finish(&bytes);
+}
+
+static void write_minute(struct site *site, int64_t start_ms, double shift)
+{
+    write_minute_of(site, 1, start_ms, shift);
 }
 
 static struct reading look(struct site *site, const char *rule, int64_t now_ms)
@@ -138,6 +156,31 @@ static void a_shifted_feature_is_an_alarm_once_its_window_is_whole(void **state)
     assert_float_equal(bad.value, 0.3, 1e-2);
     assert_true(
         strncmp(bad.why, "1 of 2 features drifted; the strongest input is income: ks ", 59) == 0);
+}
+
+/* de lies 30 higher in the reference, and so it does in the first hour. */
+static void a_rule_of_a_segment_compares_it_with_its_own_part_of_the_reference(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new(true);
+    const int64_t de = temp_series(site->store, "credit", "v1", "country=de");
+    const int64_t fr = temp_series(site->store, "credit", "v1", "country=fr");
+    write_minute_of(site, de, START, 30);
+    write_minute_of(site, de, START + HOUR, 0);
+    write_minute_of(site, fr, START, 0);
+
+    struct reading well = look(site, "de", START + HOUR);
+    struct reading bad = look(site, "de", START + 2 * HOUR);
+    struct reading none = look(site, "fr", START + HOUR);
+
+    assert_int_equal(well.sight, SIGHT_CLEAR);
+    assert_true(well.reference.of_slice);
+    assert_int_equal(well.reference.n, N_VALUES);
+    assert_string_equal(well.reference.source, "file");
+    assert_int_equal(bad.sight, SIGHT_BAD);
+    assert_int_equal(none.sight, SIGHT_NO_DATA);
+    assert_string_equal(none.why, "the reference holds no event of the segment");
+    assert_string_equal(none.reference.source, "");
 }
 
 static void one_feature_and_a_share_of_them_are_judged_by_themselves(void **state)
@@ -276,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shifted_feature_is_an_alarm_once_its_window_is_whole),
+        cmocka_unit_test(a_rule_of_a_segment_compares_it_with_its_own_part_of_the_reference),
         cmocka_unit_test(one_feature_and_a_share_of_them_are_judged_by_themselves),
         cmocka_unit_test(rules_on_one_window_have_it_judged_once),
         cmocka_unit_test(without_events_or_a_reference_there_is_no_data_and_it_says_why),

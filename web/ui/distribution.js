@@ -120,7 +120,7 @@ export function overlay(d, { log, on_log }) {
             h("div", { class: "chart-tools" },
                 drawable && d.kind !== "categorical" ? h("button", { type: "button", class: "quiet", id: "log-y", "aria-pressed": String(log), onclick: on_log, title: "Small shares seen, too" }, "Log") : null,
                 drawable ? save_buttons(`distribution of ${d.feature}`, { json: () => d, csv: rows, png: () => save_svgs(`${d.feature} distribution`, `${d.feature}: reference (grey) and window (dashed)`, chart) }) : null)),
-        h("div", { class: "readout keys" }, known ? key_of(REFERENCE, `reference, n ${format.count(d.reference.n)}`) : h("span", { class: "n" }, "no reference has this feature"), key_of(CURRENT, `window, n ${format.count(d.n)}`)),
+        h("div", { class: "readout keys" }, known ? key_of(REFERENCE, `reference, n ${format.count(d.reference.n)}`) : h("span", { class: "n" }, d.reference_why ?? "no reference has this feature"), key_of(CURRENT, `window, n ${format.count(d.n)}`)),
         chart);
 }
 

@@ -243,11 +243,12 @@ class Page {
 
     about_reference() {
         const r = this.answer.reference;
-        const { references } = this.answer;
+        const { references, reference_why } = this.answer;
+        if (!r && reference_why) return h("p", { class: "warn-text" }, `${this.answer.segment} is compared with nothing: ${reference_why}. A segment is compared with itself only, never with all events. Rates of missing and invalid values are shown meanwhile.`);
         if (references) return h("p", {}, `Each window is compared with its own hours ${r?.rhythm === "day" ? "of the days" : "of the weeks"} before`, r ? [", the newest with ", h("code", {}, r.id), `, ${format.count(r.n)} events`] : null, ".");
         if (!r) return h("p", { class: "warn-text" }, "There is no reference to compare with: put ", h("code", {}, "reference: {file: …}"), " into the model's configuration, or run ", h("code", {}, `assay reference load -c assay.yaml --model ${this.model_name} EVENTS.jsonl`), ". Rates of missing and invalid values are shown meanwhile.");
         const from = { file: "from a file", api: "set by the API", version: "another version", trailing: "what went before", range: "a range of time" }[r.source] ?? r.source;
-        return h("p", {}, "Compared with reference ", h("code", {}, r.id), `, ${format.count(r.n)} events, ${from}`, r.created ? [", since ", h("time", { title: format.utc(r.created) }, format.time(r.created))] : null, ".");
+        return h("p", {}, "Compared with reference ", h("code", {}, r.id), `, ${r.segment ? `its ${format.count(r.n)} events of ${r.segment}` : `${format.count(r.n)} events`}, ${from}`, r.created ? [", since ", h("time", { title: format.utc(r.created) }, format.time(r.created))] : null, ".");
     }
 
     // The cell of the URL; else the worst feature's newest window, so that the page says something.
@@ -303,9 +304,10 @@ class Page {
     draw_multivariate(start) {
         const p = this.answer.multivariate.find((m) => m.start === start) ?? this.answer.multivariate.at(-1);
         const drifted = p.drifted || p.domain_classifier.drifted;
+        const whole = p.segment ? ` ${p.segment} is compared with all events of the reference here: what always sets it apart counts, too.` : "";
         replace(this.detail, h("section", { class: "block", "aria-label": "All features together" }, h("div", { class: "block-head" }, h("h2", {}, "All features together"),
             h("span", { class: `badge ${drifted ? "bad" : "good"}` }, h("i", { "aria-hidden": "true" }), drifted ? "drifted" : "as the reference")),
-            h("p", { class: "what" }, "How badly a window is rebuilt from the main directions of the reference: it rises when features move in step otherwise than before, though each alone may look as ever. The area of the domain classifier says how well the window's events can be told from the reference's: 0.5 is not at all, 1 is every one."),
+            h("p", { class: "what" }, "How badly a window is rebuilt from the main directions of the reference: it rises when features move in step otherwise than before, though each alone may look as ever. The area of the domain classifier says how well the window's events can be told from the reference's: 0.5 is not at all, 1 is every one." + whole),
             h("p", {}, h("time", { title: format.utc(p.start) }, format.time(p.start)), `: reconstruction error ${format.value(p.reconstruction_error, "number")}, threshold ${format.value(p.threshold, "number")}; ${domain_text(p.domain_classifier)}`)));
     }
 
