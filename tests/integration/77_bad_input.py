@@ -122,11 +122,12 @@ def every_method_and_answer_stays_json_on_bad_input(story):
 
 
 def a_hundred_thousand_categories_are_bounded_and_compared(story):
-    events = _events("w", 100_000, lambda i: {"many": f"w{i}"}, START)
+    events = _events("w", 100_000, lambda i: {"many": f"w{i}", "city": f"w{i}"}, START)
     points = _points(_asked(story, events))
 
-    point = points["many"]
-    equal(point["n"], 100_000)
-    assert point["unseen_rate"] is None or point["unseen_rate"] > 0.99, point
-    assert point["js_distance"] is None or point["drifted"], point
+    for name in ("many", "city"):
+        equal((points[name]["n"], points[name]["unseen_rate"]), (100_000, 1))
+        assert points[name]["js_distance"] > 0.99, points[name]
+    equal(points["city"]["drifted"], True, "three cities were known")
+    equal(points["many"]["drifted"], False, "none of the reference's came twice, and none of these does")
     assert os.path.getsize(os.path.join(story.folder, "replayed", "assay.db")) < 60_000_000
