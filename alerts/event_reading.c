@@ -140,9 +140,13 @@ static void tell_reference(const struct change_reference *of, char *out, size_t 
     }
 }
 
-static void name_reference(const struct change_reference *of, struct reading_reference *out)
+static void name_reference(const struct change_row *row, struct reading_reference *out)
 {
+    const struct change_reference *of = &row->reference;
+    const bool learned =
+        strcmp(of->source, REFERENCE_LEARNED) == 0; /* of the stream's own events */
     *out = (struct reading_reference){.n = of->n, .from_ms = of->from_ms, .to_ms = of->to_ms};
+    out->of_slice = learned && row->key.slice[0];
     snprintf(out->id, sizeof(out->id), "%s", of->id);
     snprintf(out->source, sizeof(out->source), "%s", of->source);
 }
@@ -162,7 +166,7 @@ static int look_at_change(void *context, const struct change_row *row, struct er
     out->n = row->n_after;
     out->value = row->mean_after;
     out->compared = row->mean_before;
-    name_reference(&row->reference, &out->reference);
+    name_reference(row, &out->reference);
     char from_to[64] = "";
     if (!isnan(row->mean_before) && !isnan(row->mean_after))
         snprintf(from_to, sizeof(from_to), " from %.4g to %.4g", row->mean_before, row->mean_after);

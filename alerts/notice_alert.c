@@ -211,12 +211,11 @@ static void put_comparison(struct buf *out, const struct wording *w)
     out_open(out, '{');
     out_key_string(out, "id", reference->id[0] ? reference->id : NULL);
     out_key_int(out, "n", reference->n);
+    out_key_string(out, "segment", reference->of_slice ? w->rule->slice : NULL);
     out_key_string(out, "source", reference->source);
     if (strcmp(reference->source, REFERENCE_LEARNED) == 0) {
         out_key_time(out, "from", reference->from_ms);
         out_key_time(out, "to", reference->to_ms);
-    } else {
-        out_key_string(out, "segment", reference->of_slice ? w->rule->slice : NULL);
     }
     out_close(out, '}');
 }

@@ -51,7 +51,7 @@ static int write_change(void *context, const struct change_row *row, struct err 
     out_key_double(out, "expected_run_time", row->expected);
     out_key_double(out, "statistic", row->statistic);
     out_key_double(out, "threshold", row->threshold);
-    write_change_reference(out, &row->reference);
+    write_change_reference(out, &row->reference, row->key.slice);
     out_close(out, '}');
     return 0;
 }

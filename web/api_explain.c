@@ -109,7 +109,7 @@ static void write_change(struct buf *out, const struct explained_change *change)
     out_key_double(out, "before", change->before);
     out_key_double(out, "after", change->after);
     out_key_int(out, "since", change->n_after);
-    write_change_reference(out, &change->reference);
+    write_change_reference(out, &change->reference, change->slice);
     out_close(out, '}');
 }
 

@@ -96,6 +96,15 @@ static void write_rhythm(struct buf *out, const struct profile_model *model)
     out_close(out, ']');
 }
 
+/* Of which segment alone; NULL or "": of all. */
+static void write_part(struct buf *out, const char *slice)
+{
+    char segment[SEGMENT_BYTES] = "";
+    if (slice && slice[0])
+        slice_segment(slice, segment);
+    out_key_string(out, "segment", segment[0] ? segment : NULL);
+}
+
 void write_reference(struct buf *out, const struct profile_model *model)
 {
     const struct reference_row *row = &model->reference;
@@ -109,13 +118,7 @@ void write_reference(struct buf *out, const struct profile_model *model)
     out_open(out, '{');
     out_key_string(out, "id", row->id);
     out_key_int(out, "n", (int64_t)row->reference->events);
-    if (model->slice) {
-        char segment[SEGMENT_BYTES];
-        slice_segment(model->slice, segment);
-        out_key_string(out, "segment", segment);
-    } else {
-        out_key_string(out, "segment", NULL);
-    }
+    write_part(out, model->slice);
     out_key_string(out, "source", row->source);
     out_key_time(out, "created", row->created_ms);
     if (model->rhythm)
@@ -123,8 +126,10 @@ void write_reference(struct buf *out, const struct profile_model *model)
     out_close(out, '}');
 }
 
-void write_change_reference(struct buf *out, const struct change_reference *reference)
+void write_change_reference(struct buf *out, const struct change_reference *reference,
+                            const char *slice)
 {
+    const bool learned = strcmp(reference->source, REFERENCE_LEARNED) == 0;
     out_key(out, "reference");
     if (!reference->source[0]) {
         out_null(out);
@@ -133,8 +138,9 @@ void write_change_reference(struct buf *out, const struct change_reference *refe
     out_open(out, '{');
     out_key_string(out, "id", reference->id[0] ? reference->id : NULL);
     out_key_int(out, "n", reference->n);
+    write_part(out, learned ? slice : NULL);
     out_key_string(out, "source", reference->source);
-    if (strcmp(reference->source, REFERENCE_LEARNED) == 0) {
+    if (learned) {
         out_key_time(out, "from", reference->from_ms);
         out_key_time(out, "to", reference->to_ms);
     } else {

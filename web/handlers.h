@@ -56,12 +56,14 @@ route_handler api_experiments, api_experiment, api_create_experiment, api_comman
 route_handler api_experiment_history, api_experiment_looks, api_audit, api_assignment, api_verdict;
 route_handler api_gate_experiment, api_gate_rollback, api_gate_model;
 route_handler ofrep_flag, ofrep_flags;
-/* "reference": {"id":…,"n":…,"source":…,"created":…} or null (api_reference.c) */
+/* "reference": {"id":…,"n":…,"segment":…,"source":…,"created":…} or null (api_reference.c) */
 struct profile_model;
 void write_reference(struct buf *out, const struct profile_model *model);
-/* What a change was compared with; null: from before that was kept. */
+/* What a change in `slice` ("": the whole) was compared with; null: from before that was kept. What a
+   slice has learned is of it alone, loaded events are all of them. */
 struct change_reference;
-void write_change_reference(struct buf *out, const struct change_reference *reference);
+void write_change_reference(struct buf *out, const struct change_reference *reference,
+                            const char *slice);
 /* "KEY": {"before":…,"now":…,"difference":…,"lower":…,"upper":…} (api_explain.c) */
 struct rate_change;
 void write_rate_change(struct buf *out, const char *key, const struct rate_change *change);

@@ -437,6 +437,7 @@ static void a_change_by_the_event_is_an_alarm_for_the_length_of_its_window(void 
     assert_string_equal(reading.reference.source, "learned");
     assert_int_equal(reading.reference.n, 5000);
     assert_true(reading.reference.from_ms == learned.from_ms);
+    assert_false(reading.reference.of_slice);
     assert_string_equal(reading.confidence,
                         "without a change one alarm in 50000 events is expected of each stream");
     assert_int_equal(look(site, "income", START).sight, SIGHT_CLEAR);
@@ -470,6 +471,12 @@ static void a_change_in_a_slice_is_an_alarm_of_the_rule_that_names_it(void **sta
                                      "2023-11-14T21:59:55.000Z from 0.02 to 0.1, found after 40 "
                                      "events");
     assert_int_equal(look(site, "changed", START).sight, SIGHT_CLEAR); /* the whole did not */
+    assert_false(reading.reference.of_slice);
+
+    write_change(site, "v1", "country=de", "error_rate", START + MINUTE, 0.1, 0.2, &learned);
+    reading = look(site, "changed-de", START + MINUTE);
+    assert_string_equal(reading.reference.source, "learned");
+    assert_true(reading.reference.of_slice);
 }
 
 int main(void)

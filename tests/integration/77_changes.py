@@ -256,6 +256,7 @@ def a_feature_that_changes_in_one_slice_is_told_of_that_slice(story):
         assert changed - 5 * SECOND < item["began"] <= item["at"] < changed + 20 * SECOND, item
         reference = item["reference"]
         equal((reference["id"], reference["source"], reference["n"], reference["from"]), (None, "learned", 4096, START + 10))
+        equal(reference["segment"], "country:fr")
     streams = daemon.get("/api/v1/models/credit/changes?segment=country:*")["streams"]
     equal([(s["stream"], s["segment"], s["method"], s["reference"]) for s in streams if s["kind"] == "feature"],
           [(name, f"country:{country}", method, None) for country in ["de", "fr"] for name, method in [("channel", "cvm"), ("income", "rank_cusum")]])
@@ -266,7 +267,7 @@ def a_feature_that_changes_in_one_slice_is_told_of_that_slice(story):
 
     wait_until(lambda: len(firing()) == 2, 20, "both alarms")
     equal(sorted(firing()), ["channel-fr", "income-fr"])
-    equal(firing()["income-fr"]["reference"], found["income"]["reference"])
+    equal(firing()["income-fr"]["reference"], {**found["income"]["reference"], "segment": "country=fr"})
     assert firing()["income-fr"]["cause"].startswith(("income in country:fr of version v3 rose from 1", "the distribution of channel in country:fr")), firing()
 
 

@@ -247,6 +247,8 @@ static void changes_by_the_event_lead_the_sentence_the_first_mover_first(void **
     assert_true(number(answer, "changes.0.reference.created") == (double)SITE_START);
     assert_true(json_is_null(at(answer, "changes.1.reference.id")));
     assert_string_equal(text(answer, "changes.1.reference.source"), "learned");
+    assert_true(json_is_null(at(answer, "changes.1.reference.segment")));
+    assert_string_equal(text(answer, "changes.2.reference.segment"), "country:de");
     assert_true(json_is_null(at(answer, "changes.1.reference.from")));
     assert_true(number(answer, "changes.1.reference.to") == (double)SITE_START);
     const char *cause = json_string_value(at(answer, "cause"));
