@@ -66,8 +66,12 @@ static struct drift_value value_of(enum drift_method method, const struct drift_
 #define KEPT_BACK 0.85 /* of the promise; the rest is for what approximations leave open */
 #define ROUNDED 1e-9   /* what is left of a sum that is all unseen */
 #define FEW_VALUES 50.0
-#define OFF 0.04 /* standard deviations of a sum over categories */
-#define RARE 40  /* events of a category */
+#define FAR_LARGER 35.0 /* times the reference: a window that sees more than its law knows */
+#define OFTEN 0.3       /* the power by which it is called more often, */
+#define STEEPER 0.03    /* and by which the more often the rarer; */
+#define ORDINARY 0.01   /* from this p on */
+#define OFF 0.04        /* standard deviations of a sum over categories */
+#define RARE 40         /* events of a category */
 
 /* --- ks --- */
 
@@ -228,14 +232,38 @@ static double beyond_of(const struct drift_subject *subject)
 }
 
 /*
- * How many times as often as a law says Doane's bins of few values are so far off: given the
- * reference's counts is not given their shares. Measured with 200 values and 1,000 events: 1.1 to
- * 1.2 times the promise, 1.3 to 1.4 times the law.
+ * How many times as often as a law says Doane's bins are so far off: given the reference's counts is
+ * not given their shares. `times` of any p, and of a rare one by the power `steeper` more often.
+ * Measured: with 200 values and 1,000 events 1.1 to 1.2 times the promise, 1.3 to 1.4 times the law;
+ * 50,000 exponential ones against 1,000 1.14 times p = 0.0085, 1.35 times 0.0000425, 100,000 1.29
+ * and 1.45 times; up to 40 times the reference nothing of the kind.
  */
-static double of_few_values(enum drift_method method, double m, double n)
+struct understated {
+    double times, steeper;
+};
+
+static struct understated understated_by(enum drift_method method, double m, double n)
 {
-    bool bins = method == DRIFT_JS || method == DRIFT_HELLINGER;
-    return bins ? 1 + FEW_VALUES * n / (m * (n + m)) : 1;
+    if (method != DRIFT_JS && method != DRIFT_HELLINGER)
+        return (struct understated){1, 0};
+    const double larger = n / (FAR_LARGER * m);
+    return (struct understated){
+        .times = (1 + FEW_VALUES * n / (m * (n + m))) * pow(fmax(larger, 1), OFTEN),
+        .steeper = larger > 1 ? STEEPER : 0,
+    };
+}
+
+static double p_of_law(struct understated by, double p)
+{
+    p *= p < ORDINARY ? pow(ORDINARY / p, by.steeper) : 1;
+    return p > 0 || isnan(p) ? fmin(by.times * p, 1) : 0;
+}
+
+/* The law's p that counts as `level`. */
+static double p_by_law(struct understated by, double level)
+{
+    const double p = level / by.times;
+    return p < ORDINARY ? ORDINARY * pow(p / ORDINARY, 1 / (1 - by.steeper)) : p;
 }
 
 static double known_of(enum drift_method method, const struct drift_categorical *categorical)
@@ -355,10 +383,11 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
             judge_categories(nulls, &null, subject, method, level, out);
         } else {
             double m = (double)subject->reference->valid;
-            double more = numeric ? of_few_values(method, m, n) : 1;
-            double p = drift_null_p(nulls, &null, n, value.value - beyond);
-            out->p_value = more * p > 1 ? 1 : more * p; /* NaN stays */
-            out->threshold = drift_null_threshold(nulls, &null, n, level / more) + beyond;
+            struct understated by = {1, 0};
+            if (numeric)
+                by = understated_by(method, m, n);
+            out->p_value = p_of_law(by, drift_null_p(nulls, &null, n, value.value - beyond));
+            out->threshold = drift_null_threshold(nulls, &null, n, p_by_law(by, level)) + beyond;
         }
         if (isnan(out->p_value))
             return -ENOMEM;
