@@ -91,13 +91,13 @@ unsigned change_shape_bin(const struct reference_feature *feature, double value,
 unsigned change_shape_bin_category(const struct reference_feature *feature, uint64_t category,
                                    uint64_t hash)
 {
-    const int bin = category_bin(feature->bins, category);
+    const double *const ranks = feature->bin_ranks;
+    int bin = category_bin(feature->bins, category);
+    if (bin < 0 && !feature->partial)
+        return bin_between(ranks[REFERENCE_MAX_ROWS], 1, hash); /* never seen */
     if (bin < 0)
-        return SHAPE_BINS - 1; /* never seen */
-    const double below = (double)feature->bin_below[bin];
-    const double all = (double)feature->bin_below[REFERENCE_MAX_ROWS - 1] +
-                       (double)feature->bin_counts[REFERENCE_MAX_ROWS - 1];
-    return bin_between(below / all, (below + (double)feature->bin_counts[bin]) / all, hash);
+        bin = (int)category_bins_count(feature->bins); /* of the many that are not kept */
+    return bin_between(ranks[bin], ranks[bin + 1], hash);
 }
 
 enum {

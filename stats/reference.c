@@ -4,6 +4,7 @@
 #include "stats/fitted.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -173,6 +174,23 @@ static int expect_largest(struct reference_feature *feature, struct err *err)
     return 0;
 }
 
+/* Beside the largest there is what all others will bring, and the unseen: as much as came once. */
+static void rank_bins(struct reference_feature *feature)
+{
+    const double all = (double)feature->valid;
+    double below = 0;
+    for (uint32_t i = 0; i < CATEGORIES_TRACKED; i++) {
+        const double expected = feature->bin_expected[i];
+        below += expected > 0 ? expected : (double)feature->bin_counts[i];
+        feature->bin_ranks[i + 1] = below / all;
+    }
+    if (feature->bin_expected[0] > 0) /* of many: the rest has what these do not bring */
+        below = fmax(all * (1 - feature->n_once / (all + 1)), below);
+    else
+        below += (double)feature->bin_counts[CATEGORIES_TRACKED];
+    feature->bin_ranks[REFERENCE_MAX_ROWS] = fmin(below / all, 1);
+}
+
 static int derive_categories(struct reference_feature *feature, struct err *err)
 {
     int rc = category_bins_new(&feature->bins, feature->categories, feature->n_categories, err);
@@ -186,9 +204,10 @@ static int derive_categories(struct reference_feature *feature, struct err *err)
     feature->partial = known < feature->valid;
     if (rc == 0 && feature->partial)
         feature->bin_counts[category_bins_count(feature->bins)] += feature->valid - known;
-    for (uint32_t i = 1; i < REFERENCE_MAX_ROWS; i++)
-        feature->bin_below[i] = feature->bin_below[i - 1] + feature->bin_counts[i - 1];
-    return rc ? rc : expect_largest(feature, err);
+    rc = rc ? rc : expect_largest(feature, err);
+    if (rc == 0)
+        rank_bins(feature);
+    return rc;
 }
 
 static int make_grid(struct reference_feature *feature, const struct cell *cells,

@@ -69,11 +69,13 @@ struct reference_feature {
     bool partial; /* more categories than are kept: nothing can be called unseen */
     struct category_bins *bins;
     uint64_t bin_counts[REFERENCE_MAX_ROWS]; /* the last: all beyond the largest 127 */
-    uint64_t bin_below[REFERENCE_MAX_ROWS];  /* events in the bins before it */
     /* of the largest of many, what as many events would bring once more (stats/expected_counts.h);
        0: what they brought */
     double bin_expected[CATEGORIES_TRACKED];
     uint32_t n_once, n_twice; /* where there are more than the largest: categories seen so often */
+    /* share of the next events that is in the bins before it, of as many as come once more; the last:
+       in all. What is missing from 1 is of categories that it never saw */
+    double bin_ranks[REFERENCE_MAX_ROWS + 1];
 
     /* embeddings */
     double mean;
