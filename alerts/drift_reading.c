@@ -264,13 +264,6 @@ static int judge(void *context, const struct profile_point *point, struct err *e
 
 /* All features together: `feature: "@multivariate"` is how they are rebuilt from the reference's
    components, `"@domain_classifier"` whether they can be told from the reference's. */
-static const char of_components[] = "@multivariate", of_domain[] = "@domain_classifier";
-
-static bool is_rule_of(const struct alert_rule *rule, const char *feature)
-{
-    return rule->feature && strcmp(rule->feature, feature) == 0;
-}
-
 static void tell_components(const struct multivariate_drift *drift, struct reading *out)
 {
     out->value = drift->reconstruction_error;
@@ -292,7 +285,7 @@ static int judge_components(void *context, const struct components_point *point,
     (void)err;
     struct judging *judging = context;
     struct reading *out = judging->out;
-    const bool domain = is_rule_of(judging->rule, of_domain);
+    const bool domain = strcmp(judging->rule->feature, DOMAIN_FEATURE) == 0;
     const char *why = point->why || !domain ? point->why : point->domain.why;
     out->n = point->n;
     if (why || point->n < judging->rule->min_count) {
@@ -304,10 +297,6 @@ static int judge_components(void *context, const struct components_point *point,
         tell_domain(&point->domain, out);
     else
         tell_components(&point->drift, out);
-    const size_t told = strlen(out->why);
-    if (judging->rule->slice && judging->rule->slice[0])
-        snprintf(out->why + told, sizeof(out->why) - told,
-                 "; compared with all events of the reference, not with the segment's");
     snprintf(out->confidence, sizeof(out->confidence),
              "p %.2g; of windows without drift %.3g are called drifted",
              domain ? point->domain.p_value : point->drift.p_value, judging->how.false_alarm_rate);
@@ -340,7 +329,7 @@ static int read_window(struct drift_readings *readings, const struct alert_rule 
 {
     struct profile_model model;
     size_t n_damaged;
-    if (is_rule_of(rule, of_components) || is_rule_of(rule, of_domain))
+    if (is_of_components(rule->feature))
         return read_components(readings, rule, out, err);
     const struct profile_span window = {out->start_ms, out->end_ms};
     const struct drift_slice of = {rule->model, rule->version, rule->slice};

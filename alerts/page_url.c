@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "storage/drift_components.h"
 
 static bool is_plain(char c)
 {
@@ -52,9 +53,7 @@ static const char *experiment_of(const struct alert_rule *rule, const struct rea
 /* As the Drift page names its rows. */
 static const char *row_of(const char *feature)
 {
-    bool together = feature && (strcmp(feature, "@multivariate") == 0 ||
-                                strcmp(feature, "@domain_classifier") == 0);
-    return together ? "all features together" : feature;
+    return is_of_components(feature) ? "all features together" : feature;
 }
 
 static bool shows_features(const struct alert_rule *rule)

@@ -8,6 +8,7 @@
 #include "common/text.h"
 #include "stats/custom.h"
 #include "stats/trend.h"
+#include "storage/drift_components.h"
 
 static int check_model(struct part *part, const struct config *config,
                        const struct alert_rule *rule)
@@ -173,6 +174,18 @@ static int read_drift(struct part *part, const json_t *object, struct alert_rule
         return part_refuse(part, "above", "%g is not in 0..1", rule->level);
     rule->clear = rule->level;
     return rc;
+}
+
+/* What was fitted on all rows of a reference says nothing of one slice. */
+static int check_drift(struct part *part, const struct alert_rule *rule)
+{
+    if (!rule->slice[0] || !is_of_components(rule->feature))
+        return 0;
+    return part_refuse(part, "segment",
+                       "%s judges all features together, and those of the whole model only; leave "
+                       "the segment out, or give it `drift: any`, which judges its features one by "
+                       "one",
+                       rule->feature);
 }
 
 /* `change: any`, or a metric's or a feature's name. */
@@ -354,5 +367,7 @@ int rule_read_kind(struct part *part, const struct config *config, const json_t 
     if (!kind)
         return read_metric(part, config, object, rule);
     rc = kind->read(part, object, rule);
+    if (!rc && rule->kind == RULE_DRIFT)
+        rc = check_drift(part, rule);
     return !rc && rule->kind == RULE_CHANGE ? check_change(part, config, rule) : rc;
 }

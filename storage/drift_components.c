@@ -14,6 +14,7 @@ enum {
 struct judging {
     const struct multivariate *model;
     double false_alarm_rate;
+    bool of_slice;
     int (*point)(void *context, const struct components_point *point, struct err *err);
     void *context;
 };
@@ -32,6 +33,20 @@ static struct domain_drift judge_domain(const struct judging *judging, const str
         domain ? "no event came since the reference has a domain classifier"
                : "the reference has no domain classifier: it has too few rows, or was loaded by an "
                  "earlier version"};
+}
+
+static void judge_not(struct components_point *point)
+{
+    static const char why[] = "all features together are judged for the whole model only; ask "
+                              "without a segment, or look at the segment's features one by one";
+    const double none = (double)NAN;
+    point->drift.lower = point->drift.threshold = point->drift.p_value = none;
+    point->domain.threshold = point->domain.p_value = none;
+    point->drift.drifted = point->domain.drifted = false;
+    if (!point->why)
+        point->why = why;
+    if (!point->domain.why)
+        point->domain.why = why;
 }
 
 static int judge(void *context, const struct series_point *from, struct err *err)
@@ -57,6 +72,8 @@ static int judge(void *context, const struct series_point *from, struct err *err
         point.why = "no event in the window";
     else if (point.n == 0)
         point.why = "no event came under this reference; it was loaded later";
+    if (judging->of_slice)
+        judge_not(&point);
     return judging->point(judging->context, &point, err);
 }
 
@@ -76,6 +93,7 @@ int components_each(struct store *store, const struct series_query *query, doubl
                  "no reference of single events; load a file with `assay reference load`");
     if (rc || !model)
         return rc;
-    struct judging judging = {model, false_alarm_rate, point, context};
+    const bool of_slice = query->slice && query->slice[0];
+    struct judging judging = {model, false_alarm_rate, of_slice, point, context};
     return series_each(store, &windows, judge, &judging, &about, err);
 }

@@ -5,16 +5,28 @@
  *
  * Shape    windows as storage/series.h gives them; an event counts under the reference that was
  *          there when it came, so a window from before the reference was loaded has no value
- * Slices   what was fitted on the reference's rows is of all of them: a slice is compared with the
- *          whole, not with its own part
+ * Slices   what was fitted on the reference's rows is of all of them, and so are its laws: by them a
+ *          slice that always differs would have drifted for ever. A slice's points have the numbers
+ *          and no verdict, and `why` says so
  * Owner    points are borrowed until `point` returns
  * Errors   as in storage/series.h
  * Threads  that of the store
  */
 #pragma once
 
+#include <string.h>
+
 #include "stats/drift_multivariate.h"
 #include "storage/series.h"
+
+/* What alert rules call the two. */
+#define COMPONENTS_FEATURE "@multivariate"
+#define DOMAIN_FEATURE "@domain_classifier"
+static inline bool is_of_components(const char *feature)
+{
+    return feature &&
+           (strcmp(feature, COMPONENTS_FEATURE) == 0 || strcmp(feature, DOMAIN_FEATURE) == 0);
+}
 
 struct components_point {
     int64_t start_ms, end_ms;
@@ -23,7 +35,7 @@ struct components_point {
     struct multivariate_drift drift;
     struct domain_drift domain; /* of as many events */
     bool partial;
-    const char *why; /* NULL, or why there is no value; valid until `point` returns */
+    const char *why; /* NULL, or why there is no verdict; valid until `point` returns */
 };
 
 /* query->step_ms is set to the window. A reference without components calls nobody: *why (of 200

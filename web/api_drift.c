@@ -400,7 +400,7 @@ static void write_domain(struct buf *out, const struct domain_drift *domain)
     out_close(out, '}');
 }
 
-/* Of all events, as its rows were: also where a slice is asked for. */
+/* Of all events, as its rows were: also where a slice is asked for, which is not judged by it. */
 static void write_fitted_on(struct buf *out, uint64_t id)
 {
     char text[17];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "storage/drift_components.h"
 #include "storage/drift_model.h"
 #include "storage/estimates.h"
 #include "storage/series.h"
@@ -62,8 +63,7 @@ static int has_reference(struct store *store, const struct config *config, const
     const struct profile_span window = {end_ms - window_of(rule), end_ms};
     struct profile_model known;
     *out = false;
-    if (feature &&
-        (strcmp(feature, "@multivariate") == 0 || strcmp(feature, "@domain_classifier") == 0))
+    if (is_of_components(feature))
         return has_components(store, rule, model, out, err);
     if (window.from_ms < 0)
         return 0;

@@ -124,6 +124,13 @@ static void bad_rules_are_refused_by_file_line_and_key(void **state)
         {"{name: a, model: credit, absent: 1m, trend: decreasing}",
          "alerts[0]: is only one of `absent`, `drift`, `quality`, "},
         {"{name: a, model: credit, metric: mse, above: 1}", "alerts[0].metric: "},
+        {"{name: a, model: credit, segment: {country: de}, drift: feature, feature: "
+         "\"@multivariate\"}",
+         "alerts[0].segment: @multivariate judges all features together, and those of the whole "
+         "model only; leave the segment out, or give it `drift: any`"},
+        {"{name: a, model: credit, segment: {country: de}, drift: feature, feature: "
+         "\"@domain_classifier\"}",
+         "alerts[0].segment: @domain_classifier judges all features together"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         AUTO(config) struct config *config = NULL;

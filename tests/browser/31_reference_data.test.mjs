@@ -60,6 +60,25 @@ export async function all_features_together_are_a_row_and_told_in_words({ page, 
     check();
 }
 
+// The last window drifted by far; of a segment that cannot be said.
+export async function all_features_together_of_a_segment_are_not_judged({ page, open, axe }) {
+    const check = strict(page), window = expected.windows.at(-1);
+    const answer = await daemon.get(`/models/car_loan/drift?from=${window.start}&to=${window.end}&window=1h&segment=size_of_downpayment:*`);
+    const point = answer.multivariate.find((p) => p.n > 0);
+
+    await open(`/#/models/car_loan/drift?${last_range()}&segment=${encodeURIComponent(point.segment)}&feature=${encodeURIComponent("all features together")}&at=${window.start}`);
+    const part = page.locator("section[aria-label='All features together']");
+    await part.waitFor();
+
+    assert.equal(await part.locator(".badge").textContent(), "not judged");
+    const said = await part.locator("p").last().textContent();
+    assert.match(said, /reconstruction error [\d.]+; domain classifier: area [\d.]+; not judged: all features together are judged for the whole model only/);
+    const cells = page.locator(".heat tr", { hasText: "all features together" }).locator("[role=gridcell]");
+    assert.match(await cells.last().getAttribute("aria-label"), /not judged/);
+    assert.deepEqual(await axe(), []);
+    check();
+}
+
 export async function slices_say_where_a_change_comes_from({ page, open, axe }) {
     const check = strict(page), window = expected.windows.at(-4);
     await open(`/#/models/car_loan/drift?${last_range()}&feature=car_value&at=${window.start}`);

@@ -10,7 +10,7 @@ import sqlite3
 import time
 
 import alerting
-from daemon import run_program
+from daemon import configuration, run_program
 from events import HOUR, prediction, write_jsonl
 from kafka import wait_until
 from story import equal
@@ -104,6 +104,27 @@ def _quiet_then_moved(story, daemon, receiver, start, source, n_of):
     equal(_drifted(_rest(daemon, FR, start, 3)), [False, False, False])
 
 
+def _together(daemon, segment, start, hours):
+    more = f"&segment={segment}" if segment else ""
+    return daemon.get(f"/api/v1/models/credit/drift?feature=income&window=1h&from={start}&to={start + hours * HOUR}{more}")["multivariate"]
+
+
+def _all_features_together_are_judged_for_the_whole_alone(daemon, start):
+    """de always differs from all events, by which its components were made: it has the numbers, no verdict and the reason."""
+    for point in _together(daemon, None, start, 2):
+        assert point["lower"] <= point["reconstruction_error"] <= point["threshold"] and "why" not in point, point
+        assert point["domain_classifier"]["auc"] < point["domain_classifier"]["threshold"], point
+    points = _together(daemon, DE, start, 3)
+    equal(len(points), 3)
+    why = "all features together are judged for the whole model only; ask without a segment, or look at the segment's features one by one"
+    for point in points:
+        domain = point["domain_classifier"]
+        equal((point["segment"], point["why"], domain["why"]), (DE, why, why))
+        equal([point["lower"], point["threshold"], point["p_value"], domain["threshold"], domain["p_value"]], [None] * 5)
+        equal((point["drifted"], domain["drifted"]), (False, False))
+        assert point["n"] > 500 and point["reconstruction_error"] > 0 and domain["auc"] > 0.7, point
+
+
 def _counts(events):
     countries = [json.loads(event.value)["segment"]["country"] for event in events]
     return countries.count
@@ -118,6 +139,7 @@ def a_country_is_compared_with_itself_in_the_loaded_events(story):
     id = _load(daemon, file)
 
     _quiet_then_moved(story, daemon, receiver, start, "api", _counts(past))
+    _all_features_together_are_judged_for_the_whole_alone(daemon, start)
 
     # forgotten: nothing is compared, and the answer says so
     equal(_rest(daemon, DE, start, 3)["reference"]["id"], id)
@@ -137,6 +159,18 @@ def a_country_is_compared_with_itself_in_the_loaded_events(story):
     equal((lacks["reference"], lacks["reference_why"]), (None, "the reference holds no event of the segment"))
     equal([(point["why"], point["ks"], point["drifted"]) for point in lacks["features"][0]["points"]],
           [("the reference holds no event of the segment", None, False)] * 3)
+
+
+def a_rule_of_all_features_together_in_a_segment_is_refused_with_what_to_write(story):
+    daemon = story.daemon(configuration(models=[{"name": "credit", "task": "binary", "segments": ["country"]}]))
+    for feature in ("@multivariate", "@domain_classifier"):
+        rule = {"name": "together", "model": "credit", "drift": "feature", "feature": feature, "window": "1h"}
+        for segment, expected in ((None, 0), ({"country": "de"}, 65)):
+            daemon.settings["alerts"] = [{**rule, "segment": segment} if segment else rule]
+            daemon.write_configuration()
+            code, _, message = run_program("check", "assay.yaml", cwd=daemon.folder)
+            equal(code, expected, message)
+        assert f"alerts[0].segment: {feature} judges all features together, and those of the whole model only; leave the segment out" in message, message
 
 
 def a_country_is_compared_with_itself_in_a_stretch_of_stored_windows(story):

@@ -73,7 +73,10 @@ const times = (ratio) => (ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(ratio <
 const cuts = [0.5, 1, 2, 4];
 const level_of = (value, most, by_threshold) => (value === null ? null : (by_threshold ? cuts : [0.2, 0.4, 0.6, 0.8].map((c) => c * most)).filter((c) => value >= c).length);
 
-const domain_text = (d) => (d.auc === null ? `no domain classifier: ${d.why}` : `domain classifier: area ${format.value(d.auc, "number")}, threshold ${format.value(d.threshold, "number")}, ${d.drifted ? "drifted" : "not drifted"}`);
+const domain_text = (d) => (d.auc === null ? `no domain classifier: ${d.why}` : `domain classifier: area ${format.value(d.auc, "number")}${d.threshold === null ? "" : `, threshold ${format.value(d.threshold, "number")}, ${d.drifted ? "drifted" : "not drifted"}`}`);
+// Of all features together; a segment has numbers and no threshold.
+const error_text = (p) => (p.reconstruction_error === null ? "no value" : `reconstruction error ${format.value(p.reconstruction_error, "number")}`);
+const not_judged = (p) => (p.threshold === null && p.why ? `${error_text(p)}; ${domain_text(p.domain_classifier)}; not judged: ${p.why}` : null);
 
 function words(point, statistic) {
     if (!point || point.n === 0) return "no value in this window";
@@ -237,7 +240,7 @@ class Page {
         const last = this.answer.multivariate.findLast((p) => ratio(p) !== null);
         return { name: MULTIVARIATE, kind: "multivariate", total: true, note: last ? `${times(ratio(last))} ×` : "–", cells: columns.map((c) => {
             const p = at.get(c.start), now = ratio(p);
-            return { level: level_of(now, 1, true), empty: now === null, mark: p?.drifted || p?.domain_classifier.drifted, text: now === null ? (p?.why ?? "no value in this window") : `reconstruction error ${format.value(p.reconstruction_error, "number")}, ${times(now)} × its threshold, ${p.drifted ? "drifted" : "not drifted"}; ${domain_text(p.domain_classifier)}` };
+            return { level: level_of(now, 1, true), empty: now === null, mark: p?.drifted || p?.domain_classifier.drifted, text: now === null ? (p && not_judged(p)) ?? "no value in this window" : `reconstruction error ${format.value(p.reconstruction_error, "number")}, ${times(now)} × its threshold, ${p.drifted ? "drifted" : "not drifted"}; ${domain_text(p.domain_classifier)}` };
         }) };
     }
 
@@ -303,12 +306,11 @@ class Page {
 
     draw_multivariate(start) {
         const p = this.answer.multivariate.find((m) => m.start === start) ?? this.answer.multivariate.at(-1);
-        const drifted = p.drifted || p.domain_classifier.drifted;
-        const whole = p.segment ? ` ${p.segment} is compared with all events of the reference here: what always sets it apart counts, too.` : "";
+        const badge = p.drifted || p.domain_classifier.drifted ? ["bad", "drifted"] : p.n === 0 ? ["idle", "no value"] : p.threshold === null ? ["idle", "not judged"] : ["good", "as the reference"];
         replace(this.detail, h("section", { class: "block", "aria-label": "All features together" }, h("div", { class: "block-head" }, h("h2", {}, "All features together"),
-            h("span", { class: `badge ${drifted ? "bad" : "good"}` }, h("i", { "aria-hidden": "true" }), drifted ? "drifted" : "as the reference")),
-            h("p", { class: "what" }, "How badly a window is rebuilt from the main directions of the reference: it rises when features move in step otherwise than before, though each alone may look as ever. The area of the domain classifier says how well the window's events can be told from the reference's: 0.5 is not at all, 1 is every one." + whole),
-            h("p", {}, h("time", { title: format.utc(p.start) }, format.time(p.start)), `: reconstruction error ${format.value(p.reconstruction_error, "number")}, threshold ${format.value(p.threshold, "number")}; ${domain_text(p.domain_classifier)}`)));
+            h("span", { class: `badge ${badge[0]}` }, h("i", { "aria-hidden": "true" }), badge[1])),
+            h("p", { class: "what" }, "How badly a window is rebuilt from the main directions of the reference: it rises when features move in step otherwise than before, though each alone may look as ever. The area of the domain classifier says how well the window's events can be told from the reference's: 0.5 is not at all, 1 is every one."),
+            h("p", {}, h("time", { title: format.utc(p.start) }, format.time(p.start)), `: ${not_judged(p) ?? `${error_text(p)}, threshold ${format.value(p.threshold, "number")}; ${domain_text(p.domain_classifier)}`}`)));
     }
 
     step_range(by) {
