@@ -247,6 +247,41 @@ static int64_t end_before(const struct readings *readings, const struct alert_ru
     return before_ms - before_ms % MINUTE_MS;
 }
 
+static int is_cut(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
+                  bool *out, struct err *err)
+{
+    const struct series_points *points;
+    int rc = windows_read(readings->reader, rule, end_ms, 1, &points, err);
+    *out = !rc && window_is_cut(points, end_ms);
+    return rc;
+}
+
+/*
+ * Older events are only kept by the hour, then by the day. Where one of the two windows would cut
+ * through such a pane, and so lack what is in it, both become those that ended with the last whole
+ * hour (day): the same stretch of the clock, whole on either side. *whole: there are such.
+ */
+static int end_of_whole(const struct alert_rule *rule, struct readings *readings, int64_t *end_ms,
+                        bool *whole, struct err *err)
+{
+    static const int64_t lengths_ms[] = {MINUTE_MS, HOUR_MS, 24 * HOUR_MS};
+    int rc = 0;
+    *whole = rule->relative_to != RELATIVE_BACK && rule->relative_to != RELATIVE_PREVIOUS;
+    for (size_t i = 0; i < sizeof(lengths_ms) / sizeof(*lengths_ms) && !*whole && !rc; i++) {
+        const int64_t at_ms = *end_ms - *end_ms % lengths_ms[i];
+        bool cut = false;
+        if (rule->window_ms % lengths_ms[i])
+            break;
+        rc = is_cut(readings, rule, end_before(readings, rule, at_ms), &cut, err);
+        if (!rc && !cut)
+            rc = is_cut(readings, rule, at_ms, &cut, err);
+        *whole = !rc && !cut;
+        if (*whole)
+            *end_ms = at_ms;
+    }
+    return rc;
+}
+
 /* What came true of the estimate, as far as labels are in: of the same window. */
 static int read_realised(struct readings *readings, const struct alert_rule *rule,
                          const struct series_points *points, const struct reading *now,
@@ -374,9 +409,19 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
 static int read_metric(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                        struct reading *out, struct err *err)
 {
+    bool whole = true;
+    int rc = rule->kind == RULE_LEVEL ? end_of_whole(rule, readings, &end_ms, &whole, err) : 0;
     *out = no_reading(rule, end_ms);
-    return rule->kind == RULE_TREND ? read_trend(readings, rule, end_ms, out, err)
-                                    : read_level(readings, rule, end_ms, out, err);
+    if (rc)
+        return rc;
+    if (rule->kind == RULE_TREND)
+        return read_trend(readings, rule, end_ms, out, err);
+    if (whole)
+        return read_level(readings, rule, end_ms, out, err);
+    snprintf(out->why, sizeof(out->why),
+             "what it is compared with is only kept in longer panes; take a window of whole hours, "
+             "or days");
+    return 0;
 }
 
 /*

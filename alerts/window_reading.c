@@ -143,6 +143,14 @@ static int resolve(struct window_reader *reader, const char *name, const struct 
     return 0;
 }
 
+bool window_is_cut(const struct series_points *points, int64_t end_ms)
+{
+    for (size_t i = 0; i < points->n; i++)
+        if (points->points[i].end_ms == end_ms)
+            return points->points[i].partial;
+    return false;
+}
+
 int window_value(struct window_reader *reader, const struct alert_rule *rule,
                  const struct custom_set *customs, const struct series_points *points,
                  int64_t end_ms, struct metric_value *out, struct err *err)
@@ -150,6 +158,8 @@ int window_value(struct window_reader *reader, const struct alert_rule *rule,
     *out = (struct metric_value){.value = NAN, .lower = NAN, .upper = NAN};
     for (size_t i = 0; i < points->n; i++) {
         const struct series_point *point = &points->points[i];
+        if (point->end_ms == end_ms && !point->states && point->partial)
+            out->why = "its events are only kept in longer panes; take a longer window";
         if (point->end_ms != end_ms || !point->states)
             continue;
         int rc = resolve(reader, rule->metric, customs, points->setup.task, err);

@@ -36,6 +36,9 @@ int windows_read(struct window_reader *reader, const struct alert_rule *rule, in
 int windows_read_whole(struct window_reader *reader, const struct alert_rule *rule, int64_t end_ms,
                        const struct series_points **out, struct err *err);
 
+/* Does that window cut through an hour's or a day's pane, and lack its events (storage/series.h)? */
+bool window_is_cut(const struct series_points *points, int64_t end_ms);
+
 /* The value of the window that ends at end_ms; n 0 when nothing is in it. `customs`: the model's. */
 int window_value(struct window_reader *reader, const struct alert_rule *rule,
                  const struct custom_set *customs, const struct series_points *points,

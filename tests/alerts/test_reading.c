@@ -2,6 +2,7 @@
 #include "alerts/reading.h"
 
 #include "storage/commit.h"
+#include "storage/retention.h"
 #include "tests/alerts/world.h"
 
 struct place {
@@ -132,6 +133,49 @@ static void a_store_that_others_write_is_read_each_time(void **state)
     place_end(&place);
 }
 
+static const char against_yesterday[] =
+    "models: [{name: credit, task: binary, label_horizon: 1h}]\n"
+    "alerts:\n"
+    "  - {name: more, model: credit, metric: count, window: 2h, relative_to: 24h, above: 0.2}\n"
+    "  - {name: odd, model: credit, metric: count, window: 90m, relative_to: 24h, above: 0.2}\n"
+    "  - {name: soon, model: credit, metric: count, window: 10m, relative_to: 1h, above: 0.2}\n";
+
+/* Ten predictions a minute, as yesterday, whose minutes are hours by now. */
+static void what_is_kept_by_the_hour_is_compared_with_whole_hours(void **state)
+{
+    (void)state;
+    const int64_t keep_ms[3] = {4 * HOUR, 100 * HOUR, 1000 * HOUR};
+    const int64_t day = start - start % (24 * HOUR), now = day + 36 * HOUR + 30 * MINUTE;
+    struct place place = {0};
+    struct err err = {0};
+    struct retention_done done = {.more = true};
+    world_begin_with(&place.world, against_yesterday);
+    must(rule_set_parse(&place.rules, place.world.config, &err), &err);
+    must(readings_new(&place.readings, place.world.config, place.world.store, &err), &err);
+    for (int64_t at = day + 8 * HOUR; at < now; at += MINUTE)
+        if (at < day + 14 * HOUR || at > now - 4 * HOUR)
+            fill(&place.world, at, 10, 0, 10);
+    while (done.more)
+        must(retention_step(place.world.store, keep_ms, now, 1000, &done, &err), &err);
+
+    struct reading more = read_at(&place, "more", now - 1);
+    struct reading odd = read_at(&place, "odd", now - 1);
+    struct reading soon = read_at(&place, "soon", now - 1);
+
+    assert_int_equal(more.end_ms, day + 36 * HOUR); /* of half an hour ago, as yesterday's */
+    assert_int_equal(more.start_ms, day + 34 * HOUR);
+    assert_int_equal(more.compared_end_ms, day + 12 * HOUR);
+    assert_float_equal(more.value, 1200, 1e-12);
+    assert_float_equal(more.compared, 1200, 1e-12);
+    assert_int_equal(more.sight, SIGHT_CLEAR);
+    assert_int_equal(odd.sight, SIGHT_NO_DATA);
+    assert_non_null(strstr(odd.why, "only kept in longer panes"));
+    assert_int_equal(soon.end_ms, now); /* minutes are still there: nothing is rounded */
+    assert_float_equal(soon.compared, 100, 1e-12);
+    assert_int_equal(soon.sight, SIGHT_CLEAR);
+    place_end(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +183,7 @@ int main(void)
         cmocka_unit_test(new_events_and_the_next_minute_are_read),
         cmocka_unit_test(what_looks_write_down_themselves_changes_no_reading),
         cmocka_unit_test(what_a_commit_did_not_keep_is_not_kept_here),
+        cmocka_unit_test(what_is_kept_by_the_hour_is_compared_with_whole_hours),
         cmocka_unit_test(a_store_that_others_write_is_read_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
