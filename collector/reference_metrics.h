@@ -40,7 +40,7 @@ struct reference_slice_names reference_metrics_names(const struct reference_metr
 
 /* `sample` as metric states take it. */
 int reference_metrics_prediction(struct reference_metrics *metrics, const struct event *event,
-                                 const struct reference_slicing *slices,
+                                 const struct reference_slicing *slicing,
                                  const struct sample *sample, struct err *err);
 int reference_metrics_label(struct reference_metrics *metrics, const struct event *event,
                             const struct sample *sample, struct err *err);

@@ -297,8 +297,8 @@ static void a_part_calls_no_more_windows_drifted_than_promised(void **state)
     const int sizes[][2] = {{10, 300}, {100, 300}, {3000, 300}, {3000, 1000}};
     for (size_t k = 0; k < sizeof(methods) / sizeof(methods[0]); k++) {
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-            const struct play play = {sizes[i][0], sizes[i][1], most ? atoi(most) : 40, 10,
-                                      methods[k]};
+            const struct play play = {sizes[i][0], sizes[i][1],
+                                      most ? (int)strtol(most, NULL, 10) : 40, 10, methods[k]};
             const double n = play.references * play.windows;
             const double share = share_of_alarms(&play, PROFILE_MINUTE, 1000 * (i + 1));
             printf("%s: m %d, n %d: %.4f of %g windows at 0.05\n", drift_method_name(play.method),
