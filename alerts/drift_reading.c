@@ -12,6 +12,7 @@
 #include "storage/drift_components.h"
 #include "storage/drift_judged.h"
 #include "storage/drift_model.h"
+#include "storage/series.h"
 
 /* A rule's answer for a window, which does not change any more. */
 struct kept {
@@ -250,7 +251,7 @@ static int judge(void *context, const struct profile_point *point, struct err *e
     if (!any || (!quality && !judging->model->reference.reference)) {
         const char *lack = judging->model->no_reference;
         snprintf(out->why, sizeof(out->why), "%s",
-                 !any      ? "no event in the window"
+                 !any      ? (point->partial ? SERIES_KEPT_LONGER : "no event in the window")
                  : lack[0] ? lack
                            : "the model has no reference");
         return 0;

@@ -159,7 +159,7 @@ int window_value(struct window_reader *reader, const struct alert_rule *rule,
     for (size_t i = 0; i < points->n; i++) {
         const struct series_point *point = &points->points[i];
         if (point->end_ms == end_ms && !point->states && point->partial)
-            out->why = "its events are only kept in longer panes; take a longer window";
+            out->why = SERIES_KEPT_LONGER;
         if (point->end_ms != end_ms || !point->states)
             continue;
         int rc = resolve(reader, rule->metric, customs, points->setup.task, err);

@@ -69,7 +69,7 @@ static int judge(void *context, const struct series_point *from, struct err *err
         .partial = from->partial,
     };
     if (!from->states)
-        point.why = "no event in the window";
+        point.why = from->partial ? SERIES_KEPT_LONGER : "no event in the window";
     else if (point.n == 0)
         point.why = "no event came under this reference; it was loaded later";
     if (judging->of_slice)

@@ -85,14 +85,18 @@ static int read_panes(struct store *store, const struct config_model *known, con
     return profile_model_from_panes(store, out, &span, "trailing", err);
 }
 
-/* Why a slice has none though its model has. */
+/* Why there is none though one is named: a slice's, or of a time that is kept in longer panes now. */
 static void tell_lack(const struct config_model *known, struct profile_model *out)
 {
     const struct config_reference *from = &known->reference;
     const bool wanted = from->to_ms > from->from_ms || from->version || from->trailing_ms;
     const bool lacks = out->slice && wanted && !out->reference.reference;
     snprintf(out->no_reference, sizeof(out->no_reference), "%s",
-             lacks ? "nothing is stored of the segment in the reference's time" : "");
+             wanted && out->cut && !out->reference.reference
+                 ? "the reference's time is only kept in longer panes now; name whole hours (days) "
+                   "of UTC, or load a file"
+             : lacks ? "nothing is stored of the segment in the reference's time"
+                     : "");
 }
 
 /*

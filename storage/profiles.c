@@ -136,6 +136,7 @@ static void forget_reference(struct profile_model *model)
     model->whole = NULL;
     model->slice = NULL;
     model->no_reference[0] = '\0';
+    model->cut = false;
     for (uint32_t i = 0; i < model->n_features; i++)
         model->features[i].kind = PROFILE_AUTO;
     reference_layout(NULL, &model->layout, model->features);
@@ -413,6 +414,7 @@ static bool reference_known_by(void *context, uint64_t fingerprint)
 static int build_reference(void *context, const struct profile_point *point, struct err *err)
 {
     struct from_panes *from = context;
+    from->model->cut = point->partial;
     if (point->known || !point->profile)
         return 0;
     struct reference **out = &from->model->reference.reference;

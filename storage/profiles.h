@@ -50,6 +50,8 @@ struct profile_model {
     const char *rhythm; /* "day", "week"; NULL: none */
     struct profile_span *spans;
     size_t n_spans;
+    /* Of panes: its time cuts through an hour or a day that is kept as one, whose events it lacks. */
+    bool cut;
 };
 /* version NULL: the model's own reference. ERR_NOT_FOUND: no such model. */
 int profile_model_read(struct store *store, const char *model, const char *version,

@@ -28,6 +28,9 @@ enum {
     SERIES_MAX_WINDOW_STEPS = 10080 /* a week of minutes */
 };
 
+/* Why a `partial` window without any state has no value. */
+#define SERIES_KEPT_LONGER "its events are only kept in longer panes; take a longer window"
+
 struct series_query {
     const char *model;
     const char *version; /* NULL: all versions merged */

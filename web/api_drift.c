@@ -231,12 +231,12 @@ static void explain_gap(struct drifting *d)
         d->features[i].why = why;
 }
 
-static void no_window(struct drifting *d)
+static void no_window(struct drifting *d, bool partial)
 {
     d->summary = (struct drift_summary){.share = (double)NAN};
     for (uint32_t i = 0; i < d->model.n_features; i++)
         d->features[i] = (struct drift_feature){
-            .why = "no event in the window",
+            .why = partial ? SERIES_KEPT_LONGER : "no event in the window",
             .quality.kind = d->kinds[i],
             .verdict = {.statistic = (double)NAN,
                         .threshold = (double)NAN,
@@ -282,7 +282,7 @@ static int add_window(void *context, const struct profile_point *point, struct e
     if (point->profile)
         rc = drift_judged_make(&judging, point, d->features, &d->summary, err);
     else if (!point->known)
-        no_window(d);
+        no_window(d, point->partial);
     if (rc)
         return rc;
     if (point->profile || point->known)
@@ -499,7 +499,12 @@ static int write_answer(struct drifting *d, struct err *err)
     out_key_time(out, "complete_up_to", d->complete_ms);
     out_key_time(out, "labels_complete_up_to", d->labels_complete_ms);
     const struct completeness lacks = {
-        .what = "profiles", .n_damaged = d->n_damaged, .n_partial = d->n_partial};
+        .what = "profiles",
+        .n_damaged = d->n_damaged,
+        .n_partial = d->n_partial,
+        .reference = d->model.cut && d->model.reference.source &&
+                     strcmp(d->model.reference.source, "range") == 0,
+    };
     if (rc == 0)
         rc = completeness_write(&lacks, d->store, out, err);
     out_close(out, '}');

@@ -46,6 +46,13 @@ static void write_partial(const struct completeness *lacks, struct buf *reasons)
     out_string(reasons, text);
 }
 
+static void write_reference_cut(const struct completeness *lacks, struct buf *reasons)
+{
+    if (lacks->reference)
+        out_string(reasons, "the reference's span cuts through data that is only kept in longer "
+                            "panes now, and lacks it; name whole hours (days) of UTC");
+}
+
 int completeness_write(const struct completeness *lacks, struct store *store, struct buf *out,
                        struct err *err)
 {
@@ -54,6 +61,7 @@ int completeness_write(const struct completeness *lacks, struct store *store, st
     int rc = restore_offsets(store, write_lost, &reasons, err);
     write_damaged(lacks, &reasons);
     write_partial(lacks, &reasons);
+    write_reference_cut(lacks, &reasons);
     out_key_bool(out, "complete", reasons.size == 0);
     out_key(out, "incomplete_reasons");
     out_open(out, '[');

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buf.h"
@@ -16,6 +17,7 @@ struct completeness {
     const char *what; /* of n_damaged: "windows", "profiles" */
     size_t n_damaged; /* stored ones that were left out */
     size_t n_partial; /* windows that cut through data of longer panes */
+    bool reference;   /* so does the span of time that they are compared with */
 };
 
 /* Both members; messages that were deleted before they were read are looked up. */

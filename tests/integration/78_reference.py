@@ -165,6 +165,35 @@ def the_configuration_may_name_another_way_while_the_daemon_runs(story):
     equal(run_program("verify", daemon.database)[0], 0)
 
 
+def what_is_only_kept_in_longer_panes_is_said_to_be(story):
+    """A window, or a reference's span, that cuts through an hour lacks it: never "no event", never "no reference"."""
+    hour, minute = 1700006400000, 60000
+    lines = [json.dumps({"type": "prediction", "id": f"p{i}", "ts": hour + i * minute, "model": "credit", "version": "v1", "prediction": 1,
+                         "features": {"income": i * 37 % 50}}) for i in range(600)]
+    path = story.path("ten-hours.jsonl")
+    _write(path, lines)
+
+    def drift(name, start, end, window="1h"):
+        model = {"name": "credit", "task": "binary", "reference": {"from": hour + start * minute, "to": hour + end * minute}}
+        rule = {"name": "moved", "model": "credit", "drift": "any", "window": "1h"}
+        settings = configuration(models=[model], alerts=[rule], storage={"path": "assay.db", "retention": {"1m": "1h", "1h": "2d"}})
+        asked = ["--model", "credit", "--window", window, "--from", str(hour + 60 * minute), "--to", str(hour + 600 * minute)]
+        answer = Offline(story.replay(name, settings, [path])).query("drift", *asked)
+        return answer, next(f["points"] for f in answer["features"] if f["feature"] == "income")
+
+    whole, points = drift("whole", 0, 180)
+    equal((whole["reference"]["n"], whole["complete"], points[-1]["n"]), (180, True, 60))
+    cut, _ = drift("cut", 30, 210)
+    equal((cut["reference"]["n"], cut["complete"]), (120, False))
+    assert "the reference's span cuts through data" in cut["incomplete_reasons"][0], cut["incomplete_reasons"]
+    gone, points = drift("gone", 10, 50)
+    equal((gone["reference"], points[-1]["psi"]), (None, None))
+    assert "kept in longer panes now" in gone["reference_why"] and "kept in longer panes now" in points[-1]["why"], gone
+    short, points = drift("short", 0, 180, "15m")
+    equal({point["why"] for point in points[:8]}, {"its events are only kept in longer panes; take a longer window"})
+    equal((short["complete"], points[-1]["n"]), (False, 15))
+
+
 def a_reference_that_was_loaded_is_taken_away_again(story):
     """The one before it counts then, the configured file at last, which stays; each is named by who was compared with it."""
     hour = 1700006400000
