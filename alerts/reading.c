@@ -384,6 +384,7 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
     out->start_ms = end_ms - rule->points * rule->window_ms;
     bool falling = true;
     double last = NAN;
+    size_t n_known = 0;
     AUTO_FREE double *values = calloc((size_t)rule->points, sizeof(*values));
     AUTO_FREE struct metric_value *windows = calloc((size_t)rule->points, sizeof(*windows));
     if (!values || !windows)
@@ -391,8 +392,14 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
     int rc = read_values(readings, rule, end_ms, windows, err);
     for (int i = 0; i < rule->points && !rc; i++) {
         const struct metric_value *value = &windows[i];
-        if (too_little(rule, value, out))
+        values[i] = NAN;
+        /* A night without traffic ends no trend: Mann–Kendall's test does without such windows. */
+        if (too_little(rule, value, out)) {
+            if (rule->trend_rate > 0 && i < rule->points - 1)
+                continue;
             return 0;
+        }
+        n_known++;
         if (!isnan(last) && (rule->decreasing ? value->value >= last : value->value <= last))
             falling = false;
         last = values[i] = value->value;
@@ -401,7 +408,7 @@ static int read_trend(struct readings *readings, const struct alert_rule *rule, 
     }
     out->value = last;
     if (rc || rule->trend_rate > 0)
-        return rc ? rc : reading_judge_trend(rule, values, out, err);
+        return rc ? rc : reading_judge_trend(rule, values, n_known, out, err);
     reading_judge_declines(rule, falling, out);
     return rc;
 }

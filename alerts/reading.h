@@ -81,6 +81,7 @@ void reading_judge_change(const struct alert_rule *rule, const struct metric_val
                           const struct metric_value *compared, struct reading *out);
 /* Did each of the rule's `points` values lie below (above) the last? `value` is the newest. */
 void reading_judge_declines(const struct alert_rule *rule, bool each_time, struct reading *out);
-/* Mann–Kendall's test, one-sided, with Sen's slope, over the rule's `points` values. */
-int reading_judge_trend(const struct alert_rule *rule, const double *values, struct reading *out,
-                        struct err *err);
+/* Mann–Kendall's test, one-sided, with Sen's slope, over the rule's `points` values, NaN where a
+   window has none: n_known have. Too few of them for the rule's p: SIGHT_NO_DATA as it was. */
+int reading_judge_trend(const struct alert_rule *rule, const double *values, size_t n_known,
+                        struct reading *out, struct err *err);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "alerts/reading.h"
 #include "stats/interval.h"
@@ -78,10 +79,17 @@ void reading_judge_declines(const struct alert_rule *rule, bool each_time, struc
              tgamma(rule->points + 1.0));
 }
 
-int reading_judge_trend(const struct alert_rule *rule, const double *values, struct reading *out,
-                        struct err *err)
+int reading_judge_trend(const struct alert_rule *rule, const double *values, size_t n_known,
+                        struct reading *out, struct err *err)
 {
     struct trend trend;
+    /* Of 24 windows, the first six of a new model's life are none of what was asked for. */
+    if (n_known < 3 || 2 * n_known < (size_t)rule->points ||
+        trend_least_p(n_known) > rule->trend_rate) {
+        snprintf(out->why, sizeof(out->why), "%zu of %d windows have data, too few", n_known,
+                 rule->points);
+        return 0;
+    }
     AUTO_FREE double *times = calloc((size_t)rule->points, sizeof(*times));
     for (int i = 0; times && i < rule->points; i++)
         times[i] = i;
@@ -95,6 +103,10 @@ int reading_judge_trend(const struct alert_rule *rule, const double *values, str
              trend.slope < 0 ? "falls" : "rises", fabs(trend.slope),
              trend.slope < 0 ? -trend.upper : trend.lower,
              trend.slope < 0 ? -trend.lower : trend.upper, rule->points, out->value);
+    if (trend.n < (size_t)rule->points) {
+        const size_t n = strlen(out->why);
+        snprintf(out->why + n, sizeof(out->why) - n, " (%zu have data)", trend.n);
+    }
     snprintf(out->confidence, sizeof(out->confidence),
              "p %.2g (Mann–Kendall); of series without a trend %.3g are called so", p,
              rule->trend_rate);

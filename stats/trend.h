@@ -6,8 +6,9 @@
  * Errors   fewer than 3 values: p NaN, slope NaN · -ENOMEM
  * Threads  any
  * Source   Mann 1945, Kendall 1975 (variance with ties, continuity correction); Sen 1968 with
- *          Gilbert's 1987 interval. Values as pymannkendall's original_test and scipy.stats'
- *          theilslopes give them
+ *          Gilbert's 1987 interval, its ranks rounded outwards. Values as pymannkendall's original_test and
+ *          scipy.stats' theilslopes give them, but that scipy rounds the interval's ranks to the
+ *          nearest
  */
 #pragma once
 

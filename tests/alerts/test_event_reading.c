@@ -373,6 +373,52 @@ static void a_trend_that_falters_once_is_one_by_mann_kendall_alone(void **state)
     assert_int_equal(look(site, "trending", START + 15 * HOUR).sight, SIGHT_CLEAR);
 }
 
+static void half_of_a_trends_windows_have_data(void **state)
+{
+    (void)state;
+    const struct alert_rule rule = {
+        .points = 24, .trend_rate = 0.01, .decreasing = true, .metric = "error_rate"};
+    struct reading reading = {.sight = SIGHT_NO_DATA};
+    struct err err = {0};
+    double values[24];
+    for (int i = 0; i < 24; i++)
+        values[i] = i < 13 ? (double)NAN : i;
+
+    assert_int_equal(reading_judge_trend(&rule, values, 11, &reading, &err), 0);
+    assert_int_equal(reading.sight, SIGHT_NO_DATA);
+    assert_string_equal(reading.why, "11 of 24 windows have data, too few");
+
+    values[0] = 0;
+    assert_int_equal(reading_judge_trend(&rule, values, 12, &reading, &err), 0);
+    assert_int_equal(reading.sight, SIGHT_CLEAR); /* they rise */
+}
+
+/* As of a shop that is closed at night. */
+static void a_window_without_data_ends_no_trend(void **state)
+{
+    (void)state;
+    AUTO(site) struct site *site = site_new();
+    int64_t id = temp_series(site->store, "churn", "v1", "");
+    for (int i = 0; i < 8; i++)
+        if (i != 3)
+            fill(site, id, START + i * HOUR, 2 + 2 * i);
+
+    struct reading reading = look(site, "trending", START + 8 * HOUR);
+    assert_int_equal(reading.sight, SIGHT_BAD);
+    assert_string_equal(reading.why, "error_rate rises by 0.02 a window (0.02 to 0.02) over 8 "
+                                     "windows, now 0.16 (7 have data)");
+    assert_int_equal(reading.n, 700);
+    assert_int_equal(look(site, "each-time", START + 8 * HOUR).sight, SIGHT_NO_DATA);
+
+    reading = look(site, "trending", START + 9 * HOUR); /* the newest has none */
+    assert_int_equal(reading.sight, SIGHT_NO_DATA);
+    assert_string_equal(reading.why, "0 predictions in the window, 1 are needed");
+    fill(site, id, START + 12 * HOUR, 20);
+    reading = look(site, "trending", START + 13 * HOUR);
+    assert_int_equal(reading.sight, SIGHT_NO_DATA);
+    assert_string_equal(reading.why, "4 of 8 windows have data, too few");
+}
+
 static void last_week_is_the_same_hour_by_the_models_clock(void **state)
 {
     (void)state;
@@ -492,6 +538,8 @@ int main(void)
         cmocka_unit_test(a_relative_change_is_bad_once_its_whole_interval_is),
         cmocka_unit_test(a_change_against_the_time_just_before),
         cmocka_unit_test(a_trend_that_falters_once_is_one_by_mann_kendall_alone),
+        cmocka_unit_test(a_window_without_data_ends_no_trend),
+        cmocka_unit_test(half_of_a_trends_windows_have_data),
         cmocka_unit_test(last_week_is_the_same_hour_by_the_models_clock),
         cmocka_unit_test(a_change_by_the_event_is_an_alarm_for_the_length_of_its_window),
     };
