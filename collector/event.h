@@ -42,9 +42,11 @@ enum value_kind {
     VALUE_NULL,   /* missing on purpose */
     VALUE_NUMBER, /* finite */
     VALUE_TEXT,
-    VALUE_BOOL,    /* number is 0 or 1, text is "true" or "false" */
-    VALUE_ARRAY,   /* an embedding: norm, mean, n, projected */
-    VALUE_INVALID, /* "NaN", "Infinity", a text over 256 bytes, …: invalid in this feature only */
+    VALUE_BOOL,  /* number is 0 or 1, text is "true" or "false" */
+    VALUE_ARRAY, /* an embedding: norm, mean, n, projected */
+    /* "NaN", "Infinity", a text over 256 bytes, an array with such a part (n: how many parts) or
+       without any (n 0, projected), …: invalid in this feature only */
+    VALUE_INVALID,
 };
 
 struct value {

@@ -215,13 +215,13 @@ bool take_feature(values_walk *d, field at, view name, value *out)
         return false;
     *out = {};
     out->kind = VALUE_INVALID;
+    out->projected = sums.projected;
+    out->n = sums.n;
     if (!sums.valid || sums.n == 0 || !std::isfinite(sums.squares))
         return true;
     out->kind = VALUE_ARRAY;
     out->number = std::sqrt(sums.squares);
     out->mean = sums.sum / sums.n;
-    out->projected = sums.projected;
-    out->n = sums.n;
     return true;
 }
 

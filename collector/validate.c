@@ -236,10 +236,12 @@ static void check_categorical(struct feature_schema *schema, uint32_t number, st
         strike(feature, value, VIOLATION_CATEGORY);
 }
 
-/* What the decoder could not take as a value: NaN and the like, or a text beyond all categories. */
+/* What the decoder could not take as a value: NaN and the like, a text beyond all categories, or an
+   array without a number, which is no embedding. */
 static enum violation decoder_violation(const struct value *value)
 {
-    return value->text.size > EVENT_MAX_NAME_BYTES ? VIOLATION_TYPE : VIOLATION_NAN;
+    const bool is_empty = value->projected && value->n == 0;
+    return is_empty || value->text.size > EVENT_MAX_NAME_BYTES ? VIOLATION_TYPE : VIOLATION_NAN;
 }
 
 static void check_value(struct feature_schema *schema, uint32_t number, struct value *value,

@@ -28,10 +28,10 @@ enum {
 #define FEATURE_NONE UINT32_MAX /* no number: beyond max_features, or a reserved name */
 
 enum violation {
-    VIOLATION_TYPE,     /* type: a text for a number … */
+    VIOLATION_TYPE,     /* type: a text for a number, an array without any … */
     VIOLATION_RANGE,    /* range: below min or above max */
     VIOLATION_CATEGORY, /* category: none of the values that are allowed */
-    VIOLATION_NAN,      /* nan: "NaN", "Infinity", an embedding with such a part or none */
+    VIOLATION_NAN,      /* nan: "NaN", "Infinity", an embedding with such a part */
     VIOLATION_REQUIRED, /* required: absent or null */
     N_VIOLATIONS
 };

@@ -276,6 +276,25 @@ static void a_feature_that_is_no_number_spoils_only_itself(void **state)
     }
 }
 
+static void an_array_without_a_number_is_told_from_one_with_a_part_that_is_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *array;
+        uint32_t n;
+    } rows[] = {{"[]", 0}, {"[[],[]]", 0}, {"[null]", 1}, {"[[],[\"NaN\",1]]", 2}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char json[256];
+        snprintf(json, sizeof(json),
+                 "{\"type\":\"prediction\",\"id\":\"a\",\"model\":\"m\",\"features\":{\"x\":%s}}",
+                 rows[i].array);
+        const struct event e = decode(json);
+        assert_int_equal(e.features[0].value.kind, VALUE_INVALID);
+        assert_non_null(e.features[0].value.projected);
+        assert_int_equal(e.features[0].value.n, rows[i].n);
+    }
+}
+
 static void an_endless_text_is_an_invalid_value(void **state)
 {
     (void)state;
@@ -301,6 +320,7 @@ int main(void)
         cmocka_unit_test(features_named_as_before_are_still_looked_through_for_duplicates),
         cmocka_unit_test(times_are_milliseconds_or_rfc_3339),
         cmocka_unit_test(a_feature_that_is_no_number_spoils_only_itself),
+        cmocka_unit_test(an_array_without_a_number_is_told_from_one_with_a_part_that_is_none),
         cmocka_unit_test(an_endless_text_is_an_invalid_value),
     };
     return cmocka_run_group_tests(tests, decoding_setup, decoding_teardown);

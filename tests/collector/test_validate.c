@@ -45,6 +45,14 @@ static struct named_value of_kind(const char *name, enum value_kind kind)
     return (struct named_value){view_of(name), {.kind = kind}};
 }
 
+/* An array that is no embedding, as the decoder gives it. */
+static struct named_value of_parts(uint32_t n)
+{
+    static const double projected[1];
+    return (struct named_value){view_of("x"),
+                                {.kind = VALUE_INVALID, .n = n, .projected = projected}};
+}
+
 static uint32_t validate_one(struct feature_schema *schema, struct named_value *value)
 {
     uint32_t feature = 0;
@@ -86,6 +94,9 @@ static void each_rule_strikes_its_value_and_counts_its_reason(void **state)
         {"x: {}", text("x", "a"), -1},
         {"x: {}", {view_of("x"), {.kind = VALUE_INVALID, .text = view_of(nan)}}, VIOLATION_NAN},
         {"x: {}", of_kind("x", VALUE_INVALID), VIOLATION_NAN},
+        {"x: {}", of_parts(0), VIOLATION_TYPE},
+        {"x: {type: embedding}", of_parts(0), VIOLATION_TYPE},
+        {"x: {type: embedding}", of_parts(2), VIOLATION_NAN},
         {"x: {}",
          {view_of("x"), {.kind = VALUE_INVALID, .text = {endless, sizeof(endless)}}},
          VIOLATION_TYPE},
