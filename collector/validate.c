@@ -108,10 +108,12 @@ static int entry_put(struct feature_schema *schema, uint32_t scope, struct view 
     return 0;
 }
 
-/* What a model makes and its label are profiled under these names: a feature would be mixed in. */
+/* What a model makes and its label are profiled under these names: a feature would be mixed in. And
+   nobody could ask for one without a name, as the configuration cannot. */
 static bool is_reserved(struct view name)
 {
-    return view_is(name, "@score") || view_is(name, "@prediction") || view_is(name, "@label");
+    return name.size == 0 || view_is(name, "@score") || view_is(name, "@prediction") ||
+           view_is(name, "@label");
 }
 
 static uint32_t feature_add(struct feature_schema *schema, struct view name)

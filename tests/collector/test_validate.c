@@ -189,6 +189,22 @@ static void features_named_as_what_a_model_makes_are_unknown_fields(void **state
     assert_int_equal(event.n_unknown_fields, 6);
 }
 
+static void a_feature_without_a_name_is_an_unknown_field(void **state)
+{
+    (void)state;
+    AUTO(feature_schema) struct feature_schema *schema = NULL;
+    assert_int_equal(feature_schema_new(&schema, NULL, 10, NULL), 0);
+    struct named_value values[] = {number("", 1), number(" ", 2)};
+    uint32_t features[2];
+    struct event event = {.features = values, .n_features = 2};
+
+    event_validate(schema, &event, features);
+
+    assert_int_equal(features[0], FEATURE_NONE);
+    assert_int_equal(features[1], 0);
+    assert_int_equal(event.n_unknown_fields, 1);
+}
+
 static void many_features_in_any_order_keep_their_numbers(void **state)
 {
     (void)state;
@@ -245,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_missing_required_feature_is_counted_once_an_event),
         cmocka_unit_test(unknown_features_get_numbers_until_the_limit),
         cmocka_unit_test(features_named_as_what_a_model_makes_are_unknown_fields),
+        cmocka_unit_test(a_feature_without_a_name_is_an_unknown_field),
         cmocka_unit_test(many_features_in_any_order_keep_their_numbers),
         cmocka_unit_test(F25_a_time_beyond_its_message_is_refused),
         cmocka_unit_test(reasons_have_the_names_of_the_metrics),
