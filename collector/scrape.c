@@ -18,12 +18,13 @@
 
 enum {
     MAX_LINES = 16 << 20,
+    SHOWN_BYTES = 80, /* of an answer that is none */
     LONGEST_SLEEP_MS = 1000,
 };
 
 enum result {
     RESULT_OK,
-    RESULT_FAILED,    /* no answer in time, refused, not 200, … */
+    RESULT_FAILED,    /* no answer in time, refused, not 200, no line that is a sample, … */
     RESULT_TOO_LARGE, /* over SCRAPE_MAX_ANSWER */
     RESULT_LOST,      /* read, but the events were not taken */
     N_RESULTS
@@ -120,7 +121,8 @@ static void write_value(void *context, const char *version, const char *name, do
     atomic_fetch_add(&writing->target->told_values, 1);
 }
 
-static void read_answer(struct scrape *scrape, struct target *target)
+/* Whether it was one: without a line that is a sample there is nothing but blank ones and comments. */
+static bool read_answer(struct scrape *scrape, struct target *target)
 {
     struct writing writing = {
         .scrape = scrape, .target = target, .ts_ms = clock_wall_ms(scrape->options.clock)};
@@ -130,6 +132,24 @@ static void read_answer(struct scrape *scrape, struct target *target)
                        write_value, &writing, &counts);
     end_event(&writing);
     atomic_fetch_add(&target->malformed, counts.malformed);
+    return counts.samples > 0 || counts.malformed == 0;
+}
+
+static void take_answer(struct scrape *scrape, struct target *target)
+{
+    const struct buf *answer = &target->http.answer;
+    const int shown = answer->size < SHOWN_BYTES ? (int)answer->size : SHOWN_BYTES;
+    char begins[SHOWN_BYTES + 1], text[256];
+    snprintf(begins, sizeof(begins), "%.*s", shown, answer->size ? (const char *)answer->data : "");
+    if (!read_answer(scrape, target)) {
+        snprintf(text, sizeof(text),
+                 "no line of the answer is a sample of Prometheus' text; does url: lead to the "
+                 "metrics (often /metrics)? It begins with: %s",
+                 begins);
+        note(scrape, target, RESULT_FAILED, text);
+    } else if (!target->has_lines) { /* the first answer may hold counters alone */
+        note(scrape, target, RESULT_OK, NULL);
+    }
 }
 
 static void land(struct scrape *scrape, struct target *target, CURLcode result)
@@ -149,9 +169,7 @@ static void land(struct scrape *scrape, struct target *target, CURLcode result)
     } else if (result != CURLE_OK) {
         note(scrape, target, RESULT_FAILED, curl_easy_strerror(result));
     } else {
-        read_answer(scrape, target);
-        if (!target->has_lines) /* the first answer may hold counters alone */
-            note(scrape, target, RESULT_OK, NULL);
+        take_answer(scrape, target);
     }
     http_out_finish(&target->http);
 }

@@ -159,10 +159,12 @@ def exporters_are_scraped_and_their_values_become_metrics_of_the_version(story):
 
 
 def endpoints_that_hang_stream_or_break_are_counted_and_hurt_nobody(story):
-    exporter = Exporter({"/node": _node})
+    page = "<!DOCTYPE html>\n<html><body>Please log in</body></html>\n"
+    fine = {"/comments": "# HELP a b\n# EOF\n", "/empty": ""}
+    exporter = Exporter({"/node": _node, "/page": lambda _: page, **{p: lambda _, t=t: t for p, t in fine.items()}})
     story.at_end(exporter.close)
-    bad = ["/hang", "/stream", "/huge", "/redirect", "/broken"]
-    scrape = [_target(exporter, path, version="bad") for path in bad]
+    bad = ["/hang", "/stream", "/huge", "/redirect", "/broken", "/page"]
+    scrape = [_target(exporter, path, version="bad") for path in [*bad, *fine]]
     scrape += [_target(exporter, "/node", version="private", allow_private=False)]
     scrape += [{**_target(exporter, "/node", version="bad"), "url": "http://127.0.0.1:9/"}]
     scrape += [_target(exporter, "/node", version="good")]
@@ -175,12 +177,18 @@ def endpoints_that_hang_stream_or_break_are_counted_and_hurt_nobody(story):
 
     wait_until(lambda: all(results(p, "too_large" if p == "/huge" else "failed") >= 3 for p in bad), 60, "three failures each")
 
-    equal(results("/huge", "ok"), 0)
-    assert exporter.asked["/node"] >= 3, exporter.asked
+    equal([results(path, "ok") for path in ("/huge", "/page")], [0, 0])
+    for path in fine:
+        wait_until(lambda path=path: results(path, "ok") >= 1, 30, "an answer without samples")
+        equal(results(path, "failed"), 0)
+    wait_until(lambda: exporter.asked["/node"] >= 3, 30, "three scrapes of the good one")
     got = _values(daemon)
     equal({version for version, _ in got}, {"good"}, str(got))
     log = daemon.log()
     equal([log.count(f"{path}: ") for path in bad], [1] * len(bad), "each failure is told once: " + log)
+    equal([line for line in log.splitlines() if any(f"{path}: " in line for path in fine)], [])
+    told = [line for line in log.splitlines() if "/page: " in line]
+    assert "<!DOCTYPE html>" in told[0] and "does url: lead to the metrics" in told[0], told
     assert "the address is private or reserved; allow_private: true permits private ones" in log, log
     assert daemon.memory_bytes() < 150 << 20, daemon.memory_bytes()
     equal(daemon.request("GET", "/-/ready")[0], 200)
