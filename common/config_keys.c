@@ -60,7 +60,8 @@ static const struct key reference_keys[] = {
     {"trailing", KEY_DURATION, AT(config_reference, trailing_ms), .min = HOUR, .max = 400 * DAY,
      .help = "the time just before the first window asked for; with `rhythm`, before each window"},
     {"rhythm", KEY_WORD, AT(config_reference, rhythm), .fallback = "none", .words = WORDS("none", "day", "week"),
-     .help = "of `trailing`: only the window's own hours of the day or of the week, in the model's `timezone`"},
+     .help = "of `trailing`: only the window's own hours of the day or of the week, in the model's `timezone`, whose "
+             "clock has to move by whole hours (`Australia/Lord_Howe` moves by half a one)"},
 };
 static const struct key_section reference = {
     reference_keys, COUNT(reference_keys), sizeof(struct config_reference), NO_LINE, CHECK_REFERENCE};
