@@ -247,6 +247,11 @@ static int64_t end_before(const struct readings *readings, const struct alert_ru
     return before_ms - before_ms % MINUTE_MS;
 }
 
+static bool looks_back(const struct alert_rule *rule)
+{
+    return rule->relative_to == RELATIVE_BACK || rule->relative_to == RELATIVE_PREVIOUS;
+}
+
 static int is_cut(struct readings *readings, const struct alert_rule *rule, int64_t end_ms,
                   bool *out, struct err *err)
 {
@@ -257,24 +262,25 @@ static int is_cut(struct readings *readings, const struct alert_rule *rule, int6
 }
 
 /*
- * Older events are only kept by the hour, then by the day. Where one of the two windows would cut
- * through such a pane, and so lack what is in it, both become those that ended with the last whole
- * hour (day): the same stretch of the clock, whole on either side. *whole: there are such.
+ * Older events are only kept by the hour, then by the day. Where the window, or the one before that
+ * it is compared with, would cut through such a pane, and so lack what is in it, both become those
+ * that ended with the last whole hour (day): the same stretch of the clock, whole on either side.
+ * *whole: there are such.
  */
 static int end_of_whole(const struct alert_rule *rule, struct readings *readings, int64_t *end_ms,
                         bool *whole, struct err *err)
 {
     static const int64_t lengths_ms[] = {MINUTE_MS, HOUR_MS, 24 * HOUR_MS};
     int rc = 0;
-    *whole = rule->relative_to != RELATIVE_BACK && rule->relative_to != RELATIVE_PREVIOUS;
+    *whole = false;
     for (size_t i = 0; i < sizeof(lengths_ms) / sizeof(*lengths_ms) && !*whole && !rc; i++) {
         const int64_t at_ms = *end_ms - *end_ms % lengths_ms[i];
         bool cut = false;
         if (rule->window_ms % lengths_ms[i])
             break;
-        rc = is_cut(readings, rule, end_before(readings, rule, at_ms), &cut, err);
-        if (!rc && !cut)
-            rc = is_cut(readings, rule, at_ms, &cut, err);
+        rc = is_cut(readings, rule, at_ms, &cut, err);
+        if (!rc && !cut && looks_back(rule))
+            rc = is_cut(readings, rule, end_before(readings, rule, at_ms), &cut, err);
         *whole = !rc && !cut;
         if (*whole)
             *end_ms = at_ms;
@@ -423,7 +429,7 @@ static int read_metric(struct readings *readings, const struct alert_rule *rule,
         return rc;
     if (rule->kind == RULE_TREND)
         return read_trend(readings, rule, end_ms, out, err);
-    if (whole)
+    if (whole || !looks_back(rule))
         return read_level(readings, rule, end_ms, out, err);
     snprintf(out->why, sizeof(out->why),
              "what it is compared with is only kept in longer panes; take a window of whole hours, "

@@ -138,6 +138,7 @@ static const char against_yesterday[] =
     "alerts:\n"
     "  - {name: more, model: credit, metric: count, window: 2h, relative_to: 24h, above: 0.2}\n"
     "  - {name: odd, model: credit, metric: count, window: 90m, relative_to: 24h, above: 0.2}\n"
+    "  - {name: few, model: credit, metric: count, window: 6h, below: 3590}\n"
     "  - {name: soon, model: credit, metric: count, window: 10m, relative_to: 1h, above: 0.2}\n";
 
 /* Ten predictions a minute, as yesterday, whose minutes are hours by now. */
@@ -153,13 +154,14 @@ static void what_is_kept_by_the_hour_is_compared_with_whole_hours(void **state)
     must(rule_set_parse(&place.rules, place.world.config, &err), &err);
     must(readings_new(&place.readings, place.world.config, place.world.store, &err), &err);
     for (int64_t at = day + 8 * HOUR; at < now; at += MINUTE)
-        if (at < day + 14 * HOUR || at > now - 4 * HOUR)
+        if (at < day + 14 * HOUR || at > now - 7 * HOUR)
             fill(&place.world, at, 10, 0, 10);
     while (done.more)
         must(retention_step(place.world.store, keep_ms, now, 1000, &done, &err), &err);
 
     struct reading more = read_at(&place, "more", now - 1);
     struct reading odd = read_at(&place, "odd", now - 1);
+    struct reading few = read_at(&place, "few", now - 1);
     struct reading soon = read_at(&place, "soon", now - 1);
 
     assert_int_equal(more.end_ms, day + 36 * HOUR); /* of half an hour ago, as yesterday's */
@@ -170,6 +172,9 @@ static void what_is_kept_by_the_hour_is_compared_with_whole_hours(void **state)
     assert_int_equal(more.sight, SIGHT_CLEAR);
     assert_int_equal(odd.sight, SIGHT_NO_DATA);
     assert_non_null(strstr(odd.why, "only kept in longer panes"));
+    assert_float_equal(few.value, 3600, 1e-12); /* longer than minutes are kept: whole hours, too */
+    assert_int_equal(few.end_ms, day + 36 * HOUR);
+    assert_int_equal(few.sight, SIGHT_CLEAR);
     assert_int_equal(soon.end_ms, now); /* minutes are still there: nothing is rounded */
     assert_float_equal(soon.compared, 100, 1e-12);
     assert_int_equal(soon.sight, SIGHT_CLEAR);
