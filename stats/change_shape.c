@@ -91,13 +91,12 @@ unsigned change_shape_bin(const struct reference_feature *feature, double value,
 unsigned change_shape_bin_category(const struct reference_feature *feature, uint64_t category,
                                    uint64_t hash)
 {
-    const double *const ranks = feature->bin_ranks;
     int bin = category_bin(feature->bins, category);
     if (bin < 0 && !feature->partial)
-        return bin_between(ranks[REFERENCE_MAX_ROWS], 1, hash); /* never seen */
+        return bin_between(feature->seen_upto, 1, hash); /* never seen */
     if (bin < 0)
         bin = (int)category_bins_count(feature->bins); /* of the many that are not kept */
-    return bin_between(ranks[bin], ranks[bin + 1], hash);
+    return bin_between(feature->bin_ranks[bin].below, feature->bin_ranks[bin].upto, hash);
 }
 
 enum {

@@ -9,8 +9,8 @@
  * Ties     a value that the reference has more than once is put at a random place among its
  *          equals, from the event's own hash: so the ranks are even for every distribution, and
  *          one table of limits serves numbers and categories alike. Categories stand in the order
- *          of their shares, those the reference never saw behind them. Of more than 127 the largest
- *          have the shares that they would have once more (stats/expected_counts.h), and the unseen
+ *          of their ids, those the reference never saw behind them. Of more than 127 the largest
+ *          stand first and have the shares that they would have once more (stats/expected_counts.h), and the unseen
  *          what those foretell that came once
  * Limit    from a table of simulated run lengths (stats/change_shape_limits.h); the distance is
  *          scaled for the size of the reference, as the two-sample statistic is. Below 4,096

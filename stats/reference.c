@@ -174,21 +174,43 @@ static int expect_largest(struct reference_feature *feature, struct err *err)
     return 0;
 }
 
-/* Beside the largest there is what all others will bring, and the unseen: as much as came once. */
-static void rank_bins(struct reference_feature *feature)
+/* An order that the counts have no part in: by them, what came often by chance would stand together. */
+static void rank_few(struct reference_feature *feature)
 {
     const double all = (double)feature->valid;
     double below = 0;
-    for (uint32_t i = 0; i < CATEGORIES_TRACKED; i++) {
-        const double expected = feature->bin_expected[i];
-        below += expected > 0 ? expected : (double)feature->bin_counts[i];
-        feature->bin_ranks[i + 1] = below / all;
+    for (uint32_t i = 0; i < feature->n_categories; i++) {
+        const double upto = below + (double)feature->categories[i].count;
+        const int bin = category_bin(feature->bins, feature->categories[i].id);
+        feature->bin_ranks[bin] = (struct reference_rank){below / all, upto / all};
+        below = upto;
     }
-    if (feature->bin_expected[0] > 0) /* of many: the rest has what these do not bring */
-        below = fmax(all * (1 - feature->n_once / (all + 1)), below);
+    feature->seen_upto = 1;
+}
+
+/* Beside the largest there is what all others will bring, and the unseen: as much as came once. */
+static void rank_many(struct reference_feature *feature)
+{
+    const double all = (double)feature->valid;
+    const uint32_t n = category_bins_count(feature->bins);
+    double below = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const double expected = feature->bin_expected[i];
+        const double upto = below + (expected > 0 ? expected : (double)feature->bin_counts[i]);
+        feature->bin_ranks[i] = (struct reference_rank){below / all, upto / all};
+        below = upto;
+    }
+    feature->seen_upto =
+        feature->partial ? 1 : fmin(fmax(1 - feature->n_once / (all + 1), below / all), 1);
+    feature->bin_ranks[n] = (struct reference_rank){below / all, feature->seen_upto};
+}
+
+static void rank_bins(struct reference_feature *feature)
+{
+    if (feature->partial || feature->n_categories > CATEGORIES_TRACKED)
+        rank_many(feature);
     else
-        below += (double)feature->bin_counts[CATEGORIES_TRACKED];
-    feature->bin_ranks[REFERENCE_MAX_ROWS] = fmin(below / all, 1);
+        rank_few(feature);
 }
 
 static int derive_categories(struct reference_feature *feature, struct err *err)

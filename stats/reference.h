@@ -42,6 +42,10 @@ struct reference_vector {
     double variances[PROJECTION_BUCKETS];
 };
 
+struct reference_rank {
+    double below, upto; /* shares */
+};
+
 struct reference_feature {
     uint64_t name_id;
     enum profile_kind kind; /* never PROFILE_AUTO */
@@ -73,9 +77,10 @@ struct reference_feature {
        0: what they brought */
     double bin_expected[CATEGORIES_TRACKED];
     uint32_t n_once, n_twice; /* where there are more than the largest: categories seen so often */
-    /* share of the next events that is in the bins before it, of as many as come once more; the last:
-       in all. What is missing from 1 is of categories that it never saw */
-    double bin_ranks[REFERENCE_MAX_ROWS + 1];
+    /* where each bin stands among the next events, as shares of as many as come once more: the
+       largest of many in their order, few by id. What is missing from 1 was never seen */
+    struct reference_rank bin_ranks[REFERENCE_MAX_ROWS];
+    double seen_upto;
 
     /* embeddings */
     double mean;
@@ -139,7 +144,4 @@ double reference_quantile(const struct reference_feature *feature, double q);
 double reference_cdf(const struct reference_feature *feature, double x);
 double reference_cdf_below(const struct reference_feature *feature, double x);
 /* Both in one. */
-struct reference_rank {
-    double below, upto;
-};
 struct reference_rank reference_rank(const struct reference_feature *feature, double x);

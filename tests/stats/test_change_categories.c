@@ -108,10 +108,16 @@ static struct seen watch(const struct world *world, struct rng *rng)
     return seen;
 }
 
-static void of_many_categories_runs_are_as_long_as_asked(void **state)
+static void runs_of_categories_are_as_long_as_asked(void **state)
 {
     (void)state;
     static struct world worlds[] = {
+        {.name = "5 alike", .n = 5, .m = 5000},
+        {.name = "10 alike", .n = 10, .m = 5000},
+        {.name = "30 alike", .n = 30, .m = 5000},
+        {.name = "100 alike", .n = 100, .m = 5000},
+        {.name = "100 as 1 / rank", .n = 100, .fall = 1, .m = 5000},
+        {.name = "60 steep", .n = 60, .fall = 2, .m = 600},
         {.name = "300 alike", .n = 300, .m = 5000},
         {.name = "2,000 alike", .n = 2000, .m = 5000},
         {.name = "5,000 as 1 / rank", .n = 5000, .fall = 1, .m = 5000},
@@ -175,7 +181,7 @@ static void what_many_categories_get_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(of_many_categories_runs_are_as_long_as_asked),
+        cmocka_unit_test(runs_of_categories_are_as_long_as_asked),
         cmocka_unit_test(what_many_categories_get_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
