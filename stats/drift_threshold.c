@@ -255,8 +255,10 @@ static struct understated understated_by(enum drift_method method, double m, dou
 
 static double p_of_law(struct understated by, double p)
 {
-    p *= p < ORDINARY ? pow(ORDINARY / p, by.steeper) : 1;
-    return p > 0 || isnan(p) ? fmin(by.times * p, 1) : 0;
+    if (!(p > 0))
+        return p; /* NaN: want of memory */
+    const double more = by.times * p * (p < ORDINARY ? pow(ORDINARY / p, by.steeper) : 1);
+    return more > 1 ? 1 : more;
 }
 
 /* The law's p that counts as `level`. */

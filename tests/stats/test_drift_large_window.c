@@ -122,6 +122,12 @@ static void its_threshold_and_its_p_answer_each_other(void **state)
         assert_int_equal(drift_judge(nulls, &rule, &subject, 1, &at), 0);
         assert_close(at.p_value, drift_level(&rule, 1), 1e-3 * rates[i]);
     }
+
+    numeric.hellinger.value = 1; /* as far off as can be: its p may be too small for a double */
+    const struct drift_rule rule = {DRIFT_HELLINGER, 0.01, 0};
+    struct drift_verdict verdict;
+    assert_int_equal(drift_judge(nulls, &rule, &subject, 1, &verdict), 0);
+    assert_true(verdict.p_value < 1e-9);
 }
 
 int main(void)
