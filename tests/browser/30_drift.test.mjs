@@ -241,6 +241,14 @@ export async function without_a_reference_or_data_it_says_what_to_do({ page, ope
     await page.locator("h2", { hasText: "No predictions in this range" }).waitFor();
     await page.locator("button", { hasText: "Show the newest" }).click();
     await page.locator(".heat td[data-level='0']").first().waitFor();
+
+    const why = "the reference's time is only kept in longer panes now";
+    await page.route("**/models/bare/drift?**", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: { ...await response.json(), reference: null, reference_why: why } });
+    });
+    await open("/#/models/bare/drift");
+    await page.locator(".notes", { hasText: `There is nothing to compare with: ${why}.` }).waitFor();
     check();
 }
 

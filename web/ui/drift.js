@@ -247,7 +247,7 @@ class Page {
     about_reference() {
         const r = this.answer.reference;
         const { references, reference_why } = this.answer;
-        if (!r && reference_why) return h("p", { class: "warn-text" }, `${this.answer.segment} is compared with nothing: ${reference_why}. A segment is compared with itself only, never with all events. Rates of missing and invalid values are shown meanwhile.`);
+        if (!r && reference_why) return h("p", { class: "warn-text" }, this.answer.segment ? `${this.answer.segment} is compared with nothing: ${reference_why}. A segment is compared with itself only, never with all events.` : `There is nothing to compare with: ${reference_why}.`, " Rates of missing and invalid values are shown meanwhile.");
         if (references) return h("p", {}, `Each window is compared with its own hours ${r?.rhythm === "day" ? "of the days" : "of the weeks"} before`, r ? [", the newest with ", h("code", {}, r.id), `, ${format.count(r.n)} events`] : null, ".");
         if (!r) return h("p", { class: "warn-text" }, "There is no reference to compare with: put ", h("code", {}, "reference: {file: …}"), " into the model's configuration, or run ", h("code", {}, `assay reference load -c assay.yaml --model ${this.model_name} EVENTS.jsonl`), ". Rates of missing and invalid values are shown meanwhile.");
         const from = { file: "from a file", api: "set by the API", version: "another version", trailing: "what went before", range: "a range of time" }[r.source] ?? r.source;
