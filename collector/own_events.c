@@ -4,10 +4,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "collector/source_http.h"
+#include "common/deadline.h"
 
 enum {
     QUEUE_MAX_BYTES = 4 * 1024 * 1024,
@@ -90,11 +90,7 @@ int own_events_new(struct own_events **out, struct source *http, const struct lo
     buf_init(&own->gathered.text, QUEUE_MAX_BYTES);
     buf_init(&own->posted.text, QUEUE_MAX_BYTES);
     pthread_mutex_init(&own->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&own->moved, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    deadline_cond_init(&own->moved);
     own->runs = pthread_create(&own->thread, NULL, post_what_gathers, own) == 0;
     if (!own->runs) {
         own_events_free(own);
@@ -106,11 +102,9 @@ int own_events_new(struct own_events **out, struct source *http, const struct lo
 
 void own_events_flush(struct own_events *own)
 {
-    struct timespec until;
     if (!own)
         return;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += FLUSH_MS / 1000;
+    const struct timespec until = deadline_after(FLUSH_MS);
     pthread_mutex_lock(&own->lock);
     while (own->counts.waiting > 0 &&
            pthread_cond_timedwait(&own->moved, &own->lock, &until) == 0) {

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "collector/file_lines.h"
+#include "common/deadline.h"
 
 enum {
     BLOCK_LINES = 512, /* half a thousand decoded events stay in the second cache */
@@ -161,24 +162,11 @@ static void give_back(struct source_file *self, struct file *file)
     pthread_mutex_unlock(&self->lock);
 }
 
-static struct timespec time_after(int timeout_ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += timeout_ms / 1000;
-    at.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000L;
-    }
-    return at;
-}
-
 static bool wait_for_block(struct source_file *self, const struct file *file, int timeout_ms)
 {
     pthread_mutex_lock(&self->lock);
     if (file->n_full == 0 && timeout_ms > 0) {
-        const struct timespec until = time_after(timeout_ms);
+        const struct timespec until = deadline_after(timeout_ms);
         while (file->n_full == 0 &&
                pthread_cond_timedwait(&self->full, &self->lock, &until) != ETIMEDOUT)
             ;
@@ -406,12 +394,8 @@ int source_file_new(struct source **out, const char *const *paths, size_t n_path
     self->n_files = n_paths;
     self->here = reading->here;
     pthread_mutex_init(&self->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&self->full, &monotonic);
+    deadline_cond_init(&self->full);
     pthread_cond_init(&self->room, NULL);
-    pthread_condattr_destroy(&monotonic);
     AUTO(source) struct source *source = &self->source;
     rc = open_all(self, paths, reading, err);
     if (rc)

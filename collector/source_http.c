@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "collector/event.h"
+#include "common/deadline.h"
 #include "common/grow.h"
 #include "common/text.h"
 
@@ -22,7 +22,7 @@ enum {
     MAX_WAITING_BYTES = 32 << 20,
     MAX_ITEMS = 100000, /* of a body */
     SHOWN_BYTES = 256,  /* of an array without an end */
-    WAIT_SECONDS = 30,
+    WAIT_MS = 30000,
     DETAIL_BYTES = 64,
 };
 
@@ -351,11 +351,7 @@ int source_http_new(struct source **out, const struct clock *clock, struct err *
         .taken = http_taken,
     };
     pthread_mutex_init(&self->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&self->durable, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    deadline_cond_init(&self->durable);
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (self->wake_fd < 0) {
         int code = -errno;
@@ -410,9 +406,7 @@ static void write_answer(const struct request *request, struct buf *answer)
 /* Waits until the request is durable; the lock is held. */
 static int wait_durable(struct source_http *self, const struct request *request)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WAIT_SECONDS;
+    const struct timespec until = deadline_after(WAIT_MS);
     int rc = 0;
     self->n_waiters++;
     while (!request->done && !self->stopped && rc == 0)

@@ -6,7 +6,8 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
+
+#include "common/deadline.h"
 
 enum {
     MAX_WAKERS = 16
@@ -31,11 +32,7 @@ int changes_new(struct changes **out, struct err *err)
     if (!changes)
         return err_set(err, -ENOMEM, "changes: no memory");
 
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&changes->above, &attributes);
-    pthread_condattr_destroy(&attributes);
+    deadline_cond_init(&changes->above);
     pthread_mutex_init(&changes->mutex, NULL);
     *out = changes; /* the caller owns it now */
     return 0;
@@ -81,12 +78,7 @@ void changes_raise(struct changes *changes, uint64_t to)
 
 uint64_t changes_wait(struct changes *changes, uint64_t after, int timeout_ms)
 {
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    int64_t nanoseconds = end.tv_nsec + INT64_C(1000000) * (timeout_ms > 0 ? timeout_ms : 0);
-    end.tv_sec += nanoseconds / 1000000000;
-    end.tv_nsec = nanoseconds % 1000000000;
-
+    const struct timespec end = deadline_after(timeout_ms);
     pthread_mutex_lock(&changes->mutex);
     int rc = 0;
     while (changes->now <= after && rc != ETIMEDOUT)

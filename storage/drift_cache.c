@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "common/deadline.h"
 
 enum {
     MAX_ENTRIES = 4096,
@@ -59,11 +60,7 @@ int drift_cache_new(struct drift_cache **out, struct err *err)
         return err_set(err, -ENOMEM, "drift: no memory for a cache");
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->released, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&cache->answered, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    deadline_cond_init(&cache->answered);
     cache->references = (struct shelf){.most = MAX_REFERENCE_BYTES, .drop = drop_reference};
     cache->windows = (struct shelf){.most = MAX_WINDOW_BYTES, .drop = free};
     int rc = drift_nulls_new(&cache->nulls, err);
@@ -242,14 +239,7 @@ void drift_cache_question_end(struct drift_cache *cache)
 
 bool drift_cache_stand_aside(struct drift_cache *cache, int64_t most_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += most_ms / 1000;
-    until.tv_nsec += most_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = deadline_after(most_ms);
     pthread_mutex_lock(&cache->lock);
     while (cache->n_questions &&
            pthread_cond_timedwait(&cache->answered, &cache->lock, &until) != ETIMEDOUT)

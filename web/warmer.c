@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "common/deadline.h"
 #include "storage/catalog.h"
 #include "storage/changes.h"
 #include "web/handlers.h"
@@ -110,14 +111,7 @@ static bool ask_all(struct warmer *warmer)
 
 static void rest(struct warmer *warmer, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = deadline_after(ms);
     pthread_mutex_lock(&warmer->lock);
     while (!is_stopping(warmer) &&
            pthread_cond_timedwait(&warmer->wake, &warmer->lock, &until) != ETIMEDOUT)
@@ -155,12 +149,8 @@ int warmer_start(struct warmer **out, const struct api_options *options, struct 
     struct warmer *warmer = calloc(1, sizeof(*warmer));
     if (!warmer)
         return err_set(err, -ENOMEM, "web: no memory to make answers ready");
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&warmer->lock, NULL);
-    pthread_cond_init(&warmer->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    deadline_cond_init(&warmer->wake);
     warmer->changes = options->changes;
     int rc = api_open(&warmer->api, options, err);
     if (!rc) {
