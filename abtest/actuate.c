@@ -16,6 +16,7 @@
 #include "abtest/carry.h"
 #include "abtest/experiment.h"
 #include "abtest/run_item.h"
+#include "common/deadline.h"
 #include "common/rng.h"
 #include "storage/commit.h"
 #include "storage/transition.h"
@@ -302,12 +303,8 @@ static void *work(void *context)
     struct worker *worker = context;
     struct actuate *actuate = worker->actuate;
     while (!atomic_load(&actuate->stopping)) {
-        int64_t sleep_ms = do_round(worker);
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += (sleep_ms % 1000) * 1000000;
-        until.tv_sec += sleep_ms / 1000 + until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        const int64_t sleep_ms = do_round(worker);
+        const struct timespec until = deadline_after(sleep_ms);
         pthread_mutex_lock(&actuate->lock);
         if (sleep_ms > 0 && !is_overtaken(worker))
             pthread_cond_timedwait(&actuate->moved, &actuate->lock, &until);
@@ -345,7 +342,7 @@ int actuate_start(struct actuate **out, const struct actuate_options *options, s
     actuate->options = *options;
     actuate->n = n;
     pthread_mutex_init(&actuate->lock, NULL);
-    pthread_cond_init(&actuate->moved, NULL);
+    deadline_cond_init(&actuate->moved);
     int rc = 0;
     for (size_t i = 0; !rc && i < n; i++)
         rc = start_worker(actuate, i, err);
