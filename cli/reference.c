@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/reference_forget.h"
+#include "collector/gzip_failed.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "storage/audit.h"
@@ -344,14 +345,12 @@ static int read_packed(const char *path, struct buf *out, struct err *err)
         } while (code == Z_OK && stream.avail_out == 0);
     }
     deflateEnd(&stream);
-    int number = Z_OK;
-    const char *text = gzerror(file, &number); /* also of a file that ends too soon; names it */
-    int rc = number < 0        ? err_set(err, number == Z_ERRNO ? ERR_IO : ERR_DATA, "%s", text)
-             : buf_failed(out) ? err_set(err, ERR_DATA,
-                                         "%s: more than 64 MiB gzipped, which a daemon does not "
-                                         "take; stop it and load the file then",
-                                         path)
-                               : 0;
+    int rc = gzip_failed(file, path, err);
+    if (!rc && buf_failed(out))
+        rc = err_set(err, ERR_DATA,
+                     "%s: more than 64 MiB gzipped, which a daemon does not take; stop it and load "
+                     "the file then",
+                     path);
     gzclose(file);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "collector/gzip_failed.h"
 #include "collector/profiling.h"
 #include "collector/reference_metrics.h"
 #include "collector/reference_names.h"
@@ -313,17 +314,6 @@ static int finish(struct building *building, struct reference **out, struct err 
     *out = reference;
     reference = NULL; /* the caller owns it now */
     return 0;
-}
-
-/* What zlib says of a file that is no gzip file, or not a whole one, without its name for it. */
-static int gzip_failed(gzFile file, const char *path, struct err *err)
-{
-    int code;
-    const char *text = gzerror(file, &code), *words = strrchr(text, ':');
-    if (code == Z_OK || code == Z_STREAM_END)
-        return 0;
-    return err_set(err, code == Z_ERRNO || code == Z_MEM_ERROR ? ERR_IO : ERR_DATA, "%s: %s", path,
-                   words ? words + 2 : text);
 }
 
 static int take_file(struct building *building, gzFile file, const char *path, struct err *err)
