@@ -6,6 +6,7 @@
 
 #include "stats/distribution.h"
 #include "stats/drift_counts.h"
+#include "stats/drift_evidently.h"
 #include "stats/drift_weights.h"
 #include "stats/fdr.h"
 #include "stats/kolmogorov.h"
@@ -115,100 +116,6 @@ static struct drift_null null_of(enum drift_method method, const struct drift_su
     };
     return drift_weights_of(memory, statistics[method], subject->reference, subject->reference_id,
                             subject->categorical != NULL);
-}
-
-/* --- Evidently --- */
-
-static void fixed(struct drift_verdict *out, const char *method, double statistic, double threshold,
-                  double p)
-{
-    *out = (struct drift_verdict){.method = method,
-                                  .statistic = statistic,
-                                  .threshold = threshold,
-                                  .p_value = p,
-                                  .q_value = (double)NAN,
-                                  .fixed = true};
-    out->drifted = isnan(p) ? statistic >= threshold : p < threshold;
-}
-
-/* A numeric feature of few values as categories: one bin a value, the last for all others. */
-static size_t value_bins(const struct drift_subject *subject, struct drift_bin *bins)
-{
-    const struct reference_feature *ref = subject->reference;
-    const struct numbers *numbers = subject->numbers;
-    for (uint32_t i = 0; i <= ref->n_cells; i++)
-        bins[i] =
-            (struct drift_bin){i < ref->n_cells ? (double)reference_cell(ref, i).count : 0, 0};
-    for (uint32_t s = 0; s < numbers->cells.n_slots; s++) {
-        if (numbers->cells.keys[s] == 0)
-            continue;
-        double value = cells_value((numbers->cells.keys[s] - 1) << numbers->cells.shift);
-        uint32_t i = 0;
-        while (i < ref->n_cells && ref->low[i] != value)
-            i++;
-        bins[i].window += numbers->cells.counts[s];
-    }
-    return ref->n_cells + 1;
-}
-
-/* scipy.stats.chisquare of the window against the reference's shares; unseen: p 0. */
-static double goodness_p(const struct drift_bin *bins, size_t n_bins, double m, double n,
-                         double *statistic)
-{
-    double sum = 0, used = 0;
-    for (size_t i = 0; i < n_bins; i++) {
-        double expected = bins[i].reference / m * n, d = bins[i].window - expected;
-        if (bins[i].reference == 0 && bins[i].window == 0)
-            continue;
-        used++;
-        sum += d * d / expected; /* expected 0: infinite, as Evidently's */
-    }
-    *statistic = isfinite(sum) ? sum : (double)NAN;
-    return used < 2 ? 1 : isfinite(sum) ? chi2_sf(sum, used - 1) : 0;
-}
-
-static double proportions_p(const struct drift_bin *bins, double m, double n, double *statistic)
-{
-    double p = bins[0].reference / m, q = bins[0].window / n;
-    double both = (bins[0].reference + bins[0].window) / (m + n);
-    double z = (p - q) / sqrt(both * (1 - both) * (1 / m + 1 / n));
-    *statistic = z;
-    return isnan(z) ? 1 : 2 * normal_sf(fabs(z));
-}
-
-static void judge_evidently(const struct drift_subject *subject, struct drift_verdict *out)
-{
-    const struct reference_feature *ref = subject->reference;
-    double m = (double)ref->valid, statistic = 0;
-    bool small = ref->valid <= 1000;
-    struct drift_bin bins[DRIFT_MAX_ROWS] = {0};
-    size_t n_bins = 0;
-    double n = subject->numeric ? (double)subject->numeric->n : (double)subject->categorical->n;
-    bool few = subject->numeric && ref->exact && ref->n_cells <= 5 && subject->numbers;
-    if (subject->numeric && !few) {
-        const struct drift_numeric *d = subject->numeric;
-        if (small)
-            fixed(out, "ks", d->ks.value, 0.05, d->ks_p);
-        else
-            fixed(out, "wasserstein_norm", d->wasserstein.value / fmax(ref->moments.std, 0.001),
-                  0.1, (double)NAN);
-        return;
-    }
-    if (few)
-        n_bins = value_bins(subject, bins);
-    else if (subject->categories)
-        n_bins = drift_category_bins(ref, subject->reference_id, subject->categories, bins);
-    if (!small || n_bins == 0) {
-        double js = few ? drift_js(bins, n_bins, m, n) : out->statistic;
-        fixed(out, "js_distance", js * sqrt(log(2)), 0.1, (double)NAN);
-        return;
-    }
-    size_t known = 0;
-    for (size_t i = 0; i < n_bins; i++)
-        known += bins[i].reference + bins[i].window > 0;
-    double p = known == 2 ? proportions_p(bins, m, n, &statistic)
-                          : goodness_p(bins, n_bins, m, n, &statistic);
-    fixed(out, known == 2 ? "z" : "chi2", statistic, 0.05, p);
 }
 
 /* --- all of it --- */
@@ -365,10 +272,8 @@ int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
                                   .why = value.why};
     if (value.why)
         return 0;
-    if (method == DRIFT_EVIDENTLY) {
-        judge_evidently(subject, out);
-        return 0;
-    }
+    if (method == DRIFT_EVIDENTLY)
+        return drift_evidently_judge(subject, out);
     double level = drift_level(rule, n_features);
     if (method == DRIFT_KS) {
         judge_ks(subject, level, out);

@@ -22,7 +22,7 @@
  *          two samples of any same shares (stats/same_shares.h)
  * Errors   no value: p NaN, not drifted, `why` says why
  * Threads  any (the cache locks itself)
- * Source   Evidently 0.7.23's rules: shared notes, "Evidently"
+ * Source   Evidently's rules: stats/drift_evidently.h
  */
 #pragma once
 

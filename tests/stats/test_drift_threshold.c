@@ -489,6 +489,66 @@ static void evidentlys_choice_of_test_goes_by_rows_kind_and_values(void **state)
     assert_string_equal(evidently_of(six_more, few, 6, 1).method, "js_distance");
 }
 
+/* What is different counts on both sides: a window may bring what the reference does not have. */
+static void evidentlys_choice_counts_the_values_of_both_sides(void **state)
+{
+    (void)state;
+    static const int one[] = {200, 0, 0}, one_now[] = {400, 0, 0}, two_more[] = {398, 1, 1},
+                     another[] = {398, 2, 0};
+    static const int five[] = {40, 40, 40, 40, 40, 0}, six_now[] = {80, 80, 80, 80, 79, 1};
+    static const int five_many[] = {400, 400, 400, 400, 400, 0};
+
+    for (int feature = 0; feature < 2; feature++) {
+        struct drift_verdict chi2 = evidently_of(one, two_more, 3, feature);
+        assert_string_equal(chi2.method, "chi2"); /* three values, two of them never expected */
+        assert_true(chi2.p_value == 0 && chi2.drifted);
+        struct drift_verdict z = evidently_of(one, another, 3, feature);
+        assert_string_equal(z.method, "z");
+        assert_true(fabs(z.p_value - 2 * normal_sf(0.005 / sqrt(598.0 / 600 * 2 / 600 * 0.0075))) <
+                    1e-12);
+        z = evidently_of(one, one_now, 3, feature);
+        assert_string_equal(z.method, "z");
+        assert_true(z.p_value == 1 && z.statistic == 0 && !z.drifted);
+    }
+    struct drift_verdict ks = evidently_of(five, six_now, 6, 0);
+    assert_string_equal(ks.method, "ks"); /* a sixth number is one too many for categories */
+    assert_true(ks.p_value > 0.9 && !ks.drifted);
+    assert_string_equal(evidently_of(five_many, six_now, 6, 0).method, "wasserstein_norm");
+    assert_string_equal(evidently_of(five, six_now, 6, 1).method, "chi2");
+}
+
+/* More categories than a reference has bins for: they are not thrown together. */
+static void evidently_tests_each_of_many_categories(void **state)
+{
+    (void)state;
+    enum {
+        N = 200,
+        TWO_EACH = 73
+    };
+    int reference[N], window[N];
+    double chi2 = 0, both = 0, n_ref = 0, n = 0;
+    for (int i = 0; i < N; i++) {
+        reference[i] = i < TWO_EACH ? 2 : 3;
+        window[i] = i < 150 ? 4 : 0;
+        n_ref += reference[i];
+        n += window[i];
+    }
+    for (int i = 0; i < N; i++) {
+        const double expected = reference[i] / n_ref * n, d = window[i] - expected;
+        chi2 += d * d / expected;
+        const double p = reference[i] / n_ref, q = window[i] / n;
+        both += p * log(2 * p / (p + q)) + (q > 0 ? q * log(2 * q / (p + q)) : 0);
+    }
+    struct drift_verdict verdict = evidently_of(reference, window, N, 1);
+    assert_string_equal(verdict.method, "chi2");
+    assert_true(fabs(verdict.statistic - chi2) < 1e-9);
+    for (int i = 0; i < N; i++)
+        reference[i] *= 2;
+    verdict = evidently_of(reference, window, N, 1);
+    assert_string_equal(verdict.method, "js_distance");
+    assert_true(fabs(verdict.statistic - sqrt(both / 2)) < 1e-12);
+}
+
 /* Of two categories in 2,000 events; the third was never seen, and came once, alone or of ten. */
 static void a_single_unseen_event_is_as_probable_however_few_there_are(void **state)
 {
@@ -568,6 +628,8 @@ int main(void)
         cmocka_unit_test(thresholds_and_p_values_answer_each_other),
         cmocka_unit_test(evidentlys_rules_stay_available),
         cmocka_unit_test(evidentlys_choice_of_test_goes_by_rows_kind_and_values),
+        cmocka_unit_test(evidentlys_choice_counts_the_values_of_both_sides),
+        cmocka_unit_test(evidently_tests_each_of_many_categories),
         cmocka_unit_test(a_single_unseen_event_is_as_probable_however_few_there_are),
         cmocka_unit_test(no_two_features_take_each_others_law_away),
         cmocka_unit_test(a_law_that_was_forgotten_is_made_again),
