@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 enum {
-    PRECISE_FEATURES = 50 /* with more of them an answer is quick rather than exact */
+    PRECISE_FEATURES = 50, /* with more of them an answer is quick rather than exact */
+    KS_STEPS = 100000      /* a third of a millisecond for an exact p-value */
 };
 
 static const struct numbers *numbers_of(const struct feature_state *state, enum profile_kind kind)
@@ -25,7 +26,7 @@ static int compare(const struct reference *reference, const struct reference_fea
                                             .reference_id = reference->grids,
                                             .window = numbers_of(state, known->kind),
                                             .coarse = quick,
-                                            .ks_steps = quick ? 0 : 1};
+                                            .ks_steps = quick ? 0 : KS_STEPS};
         if (!input.window || input.window->n == 0) {
             out->why = "the window has no value of the reference's kind";
             return 0;
