@@ -25,6 +25,9 @@ static double bound_of(const struct drift_feature *feature)
     const struct drift_value *distance = &feature->embedding.mean_distance_norm;
     bool embedding = !feature->why && feature->quality.kind == PROFILE_EMBEDDING;
     double bound = embedding && !distance->why ? distance->error_bound : 0;
+    /* of a constant reference the distance has the feature's unit alone */
+    if (!feature->why && feature->is_numeric && n->wasserstein_norm.why && !n->wasserstein.why)
+        bound = fmax(bound, n->wasserstein.error_bound);
     for (int i = 0; !feature->why && i < 5; i++) {
         const struct drift_value *value = feature->is_numeric ? numeric[i] : categorical[i];
         if (!value->why)

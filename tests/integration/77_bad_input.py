@@ -70,6 +70,16 @@ def a_feature_that_is_always_null_is_missing_and_known(story):
           {"n": 100, "missing_rate": 1, "invalid_rate": 0})
 
 
+def a_distance_without_a_normalised_one_has_its_bound_all_the_same(story):
+    """1,400 different values in an hour are counted in cells; the reference has one value."""
+    values = [(i * 7919 % 1400) / 100 + 1 / 300 for i in range(1400)]
+    point = _points(_asked(story, _events("w", 1400, lambda i: {"constant": values[i]}, START), "spread"))["constant"]
+    equal(point["wasserstein_norm"], None)
+    true = sum(abs(value - 5.0) for value in values) / len(values)
+    off = abs(point["wasserstein"] - true)
+    assert 1e-9 < off <= point["error_bound"], (point, true)
+
+
 def odd_values_have_a_defined_answer_or_the_reason_why_not(story):
     points = _points(_asked(story, _events("w", 1500, _window, START)))
 
