@@ -1,7 +1,6 @@
 #include "abtest/actuate.h"
 
 #include <poll.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,9 +47,7 @@ static void F29_a_wall_clock_set_back_leaves_no_worker_asleep(void **state)
     assert_int_equal(pipe(lines), 0);
     must(config_parse(&config, "a.yaml", text, strlen(text), &err), &err);
     must(actuator_set_parse(&set, config, &err), &err);
-    assert_int_equal(sqlite3_exec(store_db(store), "ALTER TABLE actuations RENAME TO elsewhere",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    temp_run(store, "ALTER TABLE actuations RENAME TO elsewhere");
     const struct log log = {.fd = lines[1], .level = LEVEL_WARNING};
     const struct actuate_options options = {
         .set = set, .store_path = temp->path, .clock = clock_system(), .log = &log};

@@ -1,5 +1,4 @@
 /* Rules on experiments and on the audit log, and those relative to the reference. */
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -207,12 +206,7 @@ static void a_changed_row_of_the_audit_log_is_an_alarm_that_names_it(void **stat
     write_audit_rows(site, 3);
     assert_int_equal(look(site, "audit", START).sight, SIGHT_CLEAR);
 
-    sqlite3 *other = NULL;
-    assert_int_equal(sqlite3_open(site->temp->path, &other), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_exec(other, "UPDATE audit SET who = 'bob' WHERE seq = 2", NULL, NULL, NULL),
-        SQLITE_OK);
-    sqlite3_close(other);
+    temp_edit(site->temp->path, "UPDATE audit SET who = 'bob' WHERE seq = 2");
 
     struct reading reading = look(site, "audit", START);
     assert_int_equal(reading.sight, SIGHT_BAD);

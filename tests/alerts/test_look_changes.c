@@ -206,10 +206,8 @@ static void a_crowd_that_cannot_be_written_is_taken_back_with_all_that_is_shared
     struct err err = {0};
     crowd_begin(&w);
     fill(&w, start, 1000, 500, 10);
-    sqlite3_exec(store_db(w.store),
-                 "CREATE TRIGGER refuse AFTER INSERT ON alert_history WHEN new.id > 300 BEGIN "
-                 "SELECT raise(ABORT, 'no more of them'); END",
-                 NULL, NULL, NULL);
+    temp_run(w.store, "CREATE TRIGGER refuse AFTER INSERT ON alert_history WHEN new.id > 300 BEGIN "
+                      "SELECT raise(ABORT, 'no more of them'); END");
     must(commit_share(w.store, &err), &err);
 
     look(&w, start + 30000, WALL_MS);
@@ -220,7 +218,7 @@ static void a_crowd_that_cannot_be_written_is_taken_back_with_all_that_is_shared
     alerts_restore(w.alerts);
     assert_false(alerts_settle(w.alerts));
     assert_int_equal(temp_number(w.store, "SELECT count(*) FROM alert_history"), 0);
-    sqlite3_exec(store_db(w.store), "DROP TRIGGER refuse", NULL, NULL, NULL);
+    temp_run(w.store, "DROP TRIGGER refuse");
     look(&w, start + 30000, WALL_MS); /* again, by itself */
     assert_int_equal(flush(&w, WALL_MS), 10);
     assert_int_equal(temp_number(w.store, "SELECT count(*) FROM alert_history"), FIRE);

@@ -5,7 +5,6 @@
 #include "alerts/window_values.h"
 
 #include <math.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -164,10 +163,7 @@ static struct reading read_at(struct place *place, const char *rule, int64_t now
 /* As no process does that keeps the rules: the store does not know of it. */
 static void empty_behind_its_back(struct place *place)
 {
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(place->temp->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DELETE FROM panes", NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
+    temp_edit(place->temp->path, "DELETE FROM panes");
 }
 
 static void windows_that_have_ended_are_not_read_again(void **state)

@@ -74,3 +74,22 @@ int64_t temp_number(struct store *store, const char *sql)
     sqlite3_finalize(statement);
     return number;
 }
+
+static void run(sqlite3 *db, const char *sql)
+{
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+}
+
+void temp_run(struct store *store, const char *sql)
+{
+    run(store_db(store), sql);
+}
+
+void temp_edit(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    run(db, sql);
+    sqlite3_close(db);
+}

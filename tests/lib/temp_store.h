@@ -27,5 +27,10 @@ int64_t temp_series(struct store *store, const char *model, const char *version,
 /* The first column of the first row, which must be there. */
 int64_t temp_number(struct store *store, const char *sql);
 
+/* Runs statements that must succeed: on the store's own connection, or as another program would that
+   opens its file and keeps none of its rules. */
+void temp_run(struct store *store, const char *sql);
+void temp_edit(const char *path, const char *sql);
+
 /* Fails the test with the message unless rc is 0: `must(f(…, &err), &err)`. */
 void must(int rc, const struct err *err);

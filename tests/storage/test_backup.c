@@ -37,14 +37,6 @@ static int64_t integer(const char *path, const char *sql)
     return value;
 }
 
-static void run_sql(const char *path, const char *sql)
-{
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
-
 static void beside(char out[256], const struct temp *temp, const char *name)
 {
     snprintf(out, 256, "%s/%s", temp->directory, name);
@@ -196,7 +188,7 @@ static void verify_names_the_first_fault(void **state)
     store = NULL;
     must(store_verify(temp->path, &err), &err);
 
-    run_sql(temp->path, "UPDATE panes SET state = x'00' || substr(state, 2)");
+    temp_edit(temp->path, "UPDATE panes SET state = x'00' || substr(state, 2)");
     assert_int_equal(store_verify(temp->path, &err), ERR_CORRUPT);
     snprintf(expected, sizeof(expected),
              "%s: pane of model credit, version v0, slice \"\", level 3600000 ms, start "
@@ -205,10 +197,10 @@ static void verify_names_the_first_fault(void **state)
              temp->path);
     assert_string_equal(err.text, expected);
 
-    run_sql(temp->path, "UPDATE panes SET start_ms = 0");
+    temp_edit(temp->path, "UPDATE panes SET start_ms = 0");
     assert_int_equal(store_verify(temp->path, &err), ERR_CORRUPT);
     assert_non_null(strstr(err.text, "it is not where its key says"));
-    run_sql(temp->path, "DELETE FROM panes; CREATE TABLE mine(a)");
+    temp_edit(temp->path, "DELETE FROM panes; CREATE TABLE mine(a)");
     assert_int_equal(store_verify(temp->path, &err), ERR_CORRUPT);
     assert_non_null(strstr(err.text, "the definition of mine is not ours"));
 }
@@ -238,7 +230,7 @@ static void verify_finds_offsets_names_and_pending_rows_that_changed(void **stat
         store = NULL;
         must(store_verify(temp->path, &err), &err);
 
-        run_sql(temp->path, cases[i].damage);
+        temp_edit(temp->path, cases[i].damage);
 
         assert_int_equal(store_verify(temp->path, &err), ERR_CORRUPT);
         assert_non_null(strstr(err.text, cases[i].message));
@@ -337,7 +329,7 @@ static void F35_power_loss_in_a_migration_leaves_a_whole_number_of_steps(void **
         for (uint64_t k = 0; i >= before && k < 6; k++) {
             struct rng rng = rng_of(i * 100 + k);
             disk_crash(&disk, &rng, image->path);
-            run_sql(image->path, "SELECT count(*) FROM facts"); /* recovers */
+            temp_edit(image->path, "SELECT count(*) FROM facts"); /* recovers */
             int64_t taken = integer(image->path, "PRAGMA user_version") - n_migrations;
             assert_true(taken >= 0 && taken <= 2);
             seen[taken]++;
@@ -359,7 +351,7 @@ static void F35_a_reader_does_not_migrate(void **state)
     struct store *reader = NULL;
     struct err err = {0};
     store_free(temp_store(temp, STORE_WRITE));
-    run_sql(temp->path, "PRAGMA user_version = 0");
+    temp_edit(temp->path, "PRAGMA user_version = 0");
 
     assert_int_equal(store_open(&reader, temp->path, STORE_READ, &err), ERR_DATA);
     assert_non_null(strstr(err.text, "`assay serve` migrates it at its next start"));

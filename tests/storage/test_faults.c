@@ -213,7 +213,7 @@ static void F36_a_long_reader_holds_nobody_up_and_the_log_shrinks_when_it_ends(v
     temp_series(store, "credit", "v1", "");
     must(commit_number(store, 1, &err), &err);
     AUTO(store) struct store *reader = temp_store(temp, STORE_READ);
-    sqlite3_exec(store_db(reader), "BEGIN", NULL, NULL, NULL);
+    temp_run(reader, "BEGIN");
     assert_int_equal(temp_number(reader, "SELECT next FROM offsets"), 1);
 
     int64_t number = 1;
@@ -222,7 +222,7 @@ static void F36_a_long_reader_holds_nobody_up_and_the_log_shrinks_when_it_ends(v
         must(store_checkpoint(store, &err), &err);
     }
     assert_int_equal(temp_number(reader, "SELECT next FROM offsets"), 1); /* still its snapshot */
-    sqlite3_exec(store_db(reader), "COMMIT", NULL, NULL, NULL);
+    temp_run(reader, "COMMIT");
     assert_int_equal(temp_number(reader, "SELECT next FROM offsets"), number);
 
     must(store_checkpoint(store, &err), &err);

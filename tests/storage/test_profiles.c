@@ -7,62 +7,24 @@
 
 #include "storage/retention.h"
 #include "storage/series.h"
-#include "tests/lib/temp_store.h"
+#include "tests/lib/income.h"
 #include "tests/test.h"
 
 #define START (INT64_C(1700000000000) / HOUR * HOUR)
 
-struct fixture {
-    struct temp *temp;
-    struct store *store;
-    int64_t series;
-    struct profile_feature features[1];
-    struct profile_layout layout;
-};
-
-static struct fixture *fixture_new(void)
-{
-    struct err err = {0};
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-    fixture->temp = temp_new();
-    fixture->store = temp_store(fixture->temp, STORE_WRITE);
-    fixture->series = temp_series(fixture->store, "credit", "v1", "");
-    fixture->features[0] = (struct profile_feature){
-        .name_id = class_id("income", 6), .min = (double)NAN, .max = (double)NAN};
-    fixture->layout = (struct profile_layout){0, 1, fixture->features};
-    must(commit_begin(fixture->store, &err), &err);
-    must(commit_name(fixture->store, "credit", "feature", class_id("income", 6), view_of("income"),
-                     &err),
-         &err);
-    must(commit_end(fixture->store, &err), &err);
-    return fixture;
-}
-
-static void fixture_free(struct fixture *fixture)
-{
-    store_free(fixture->store);
-    temp_free(fixture->temp);
-    free(fixture);
-}
-DEFINE_FREEP(fixture)
-
 /* A pane of n values from `first` on, with its (empty) states. */
-static void write_minute(struct fixture *fixture, int64_t start_ms, double first, int n)
+static void write_minute(struct income *fixture, int64_t start_ms, double first, int n)
 {
     struct err err = {0};
     struct metric_setup setup = {
         .task = TASK_BINARY, .positive = class_id("1", 1), .threshold = 0.5};
-    AUTO(profile) struct profile *profile = NULL;
+    AUTO(profile)
+    struct profile *profile = income_profile(fixture, PROFILE_MINUTE, first, n);
     AUTO(states) struct states *states = NULL;
     struct buf bytes, state;
     buf_init(&bytes, 1 << 20);
     buf_init(&state, 1 << 20);
-    must(profile_new(&profile, &fixture->layout, PROFILE_MINUTE, &err), &err);
     must(states_new(&states, &setup, &err), &err);
-    for (int i = 0; i < n; i++) {
-        profile_event(profile, 1);
-        assert_int_equal(profile_number(profile, 0, first + i, 1), 0);
-    }
     profile_save(profile, &bytes);
     states_save(states, &state);
     must(commit_begin(fixture->store, &err), &err);
@@ -93,7 +55,7 @@ static int see(void *context, const struct profile_point *point, struct err *err
     return 0;
 }
 
-static size_t read_windows(struct fixture *fixture, int64_t from_ms, int64_t to_ms,
+static size_t read_windows(struct income *fixture, int64_t from_ms, int64_t to_ms,
                            int64_t window_ms, struct seen *seen)
 {
     struct err err = {0};
@@ -114,7 +76,7 @@ static size_t read_windows(struct fixture *fixture, int64_t from_ms, int64_t to_
 static void minutes_are_merged_into_the_windows_that_hold_them(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     struct seen seen;
     write_minute(fixture, START, 0, 10);
     write_minute(fixture, START + 59 * MINUTE, 5, 7);
@@ -151,31 +113,17 @@ static bool nothing_is_known(void *context, uint64_t fingerprint)
     return false;
 }
 
-static void set_reference(struct fixture *fixture, const char *version,
-                          const struct reference *reference)
-{
-    struct err err = {0};
-    must(commit_begin(fixture->store, &err), &err);
-    must(commit_reference(fixture->store, "credit", version, reference, "file", 7, &err), &err);
-    must(commit_end(fixture->store, &err), &err);
-}
-
 /* Panes that are put together need their whole sketches: the finest grid of both is found by them. */
 static void only_a_pane_alone_is_read_without_what_no_comparison_looks_at(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
-    AUTO(reference) struct reference *reference = NULL;
-    AUTO(profile) struct profile *known = NULL;
+    AUTO(income) struct income *fixture = income_new();
+    AUTO(reference) struct reference *reference = income_reference(fixture, 0, 1000);
     struct err err = {0};
     struct profile_model model;
     struct sketches seen = {0};
     size_t n_damaged;
-    must(profile_new(&known, &fixture->layout, PROFILE_REFERENCE, &err), &err);
-    for (int i = 0; i < 1000; i++)
-        assert_int_equal(profile_number(known, 0, i, 1), 0);
-    must(reference_build(&reference, known, 0, &err), &err);
-    set_reference(fixture, "", reference);
+    income_refer(fixture, "", reference);
     reference_layout(reference, &fixture->layout, fixture->features);
     write_minute(fixture, START, 100, 300);
     write_minute(fixture, START + HOUR, 100, 300);
@@ -200,7 +148,7 @@ static void only_a_pane_alone_is_read_without_what_no_comparison_looks_at(void *
 static void what_is_rolled_up_shows_the_same_by_the_hour_and_is_partial_by_the_minute(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     static const int64_t keep_ms[3] = {2 * HOUR, 48 * HOUR, 96 * HOUR};
     struct err err = {0};
     struct retention_done done;
@@ -227,15 +175,12 @@ static void what_is_rolled_up_shows_the_same_by_the_hour_and_is_partial_by_the_m
 static void a_damaged_profile_is_left_out_and_counted(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     struct seen seen;
     write_minute(fixture, START, 0, 10);
     write_minute(fixture, START + MINUTE, 5, 7);
-    assert_int_equal(sqlite3_exec(store_db(fixture->store),
-                                  "UPDATE profiles SET bytes = zeroblob(length(bytes)) WHERE "
-                                  "key = (SELECT min(key) FROM profiles)",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    temp_run(fixture->store, "UPDATE profiles SET bytes = zeroblob(length(bytes)) WHERE "
+                             "key = (SELECT min(key) FROM profiles)");
 
     size_t n_damaged = read_windows(fixture, START, START + HOUR, HOUR, &seen);
 
@@ -246,7 +191,7 @@ static void a_damaged_profile_is_left_out_and_counted(void **state)
 static void a_range_of_panes_serves_as_reference(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     struct err err = {0};
     struct profile_model model;
     struct profile_query span = {.model = "credit", .from_ms = START, .to_ms = START + 2 * MINUTE};
@@ -266,7 +211,7 @@ static void a_range_of_panes_serves_as_reference(void **state)
 }
 
 /* The id of the reference that the span's panes make; *same: it is the very one of `other`. */
-static uint64_t id_of_span(struct fixture *fixture, const struct profile_query *span,
+static uint64_t id_of_span(struct income *fixture, const struct profile_query *span,
                            const struct reference *other, bool *same)
 {
     struct err err = {0};
@@ -283,7 +228,7 @@ static uint64_t id_of_span(struct fixture *fixture, const struct profile_query *
 static void a_reference_of_panes_is_made_once_for_as_long_as_they_stay_the_same(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     struct err err = {0};
     struct profile_model first;
     struct profile_query span = {.model = "credit", .from_ms = START, .to_ms = START + 5 * MINUTE};
@@ -312,33 +257,19 @@ static void a_reference_of_panes_is_made_once_for_as_long_as_they_stay_the_same(
     profile_model_finish(&first);
 }
 
-static struct reference *reference_of(struct fixture *fixture, double first)
-{
-    struct err err = {0};
-    struct reference *reference = NULL;
-    AUTO(profile) struct profile *profile = NULL;
-    must(profile_new(&profile, &fixture->layout, PROFILE_REFERENCE, &err), &err);
-    for (int i = 0; i < 100; i++) {
-        profile_event(profile, 1);
-        assert_int_equal(profile_number(profile, 0, first + i, 1), 0);
-    }
-    must(reference_build(&reference, profile, 0, &err), &err);
-    return reference;
-}
-
 static void the_newest_reference_counts_and_a_versions_own_before_it(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
-    AUTO(reference) struct reference *first = reference_of(fixture, 0);
-    AUTO(reference) struct reference *second = reference_of(fixture, 10);
-    AUTO(reference) struct reference *own = reference_of(fixture, 20);
+    AUTO(income) struct income *fixture = income_new();
+    AUTO(reference) struct reference *first = income_reference(fixture, 0, 100);
+    AUTO(reference) struct reference *second = income_reference(fixture, 10, 100);
+    AUTO(reference) struct reference *own = income_reference(fixture, 20, 100);
     struct err err = {0};
     struct reference_row row;
     bool known;
-    set_reference(fixture, "", first);
-    set_reference(fixture, "", second);
-    set_reference(fixture, "v2", own);
+    income_refer(fixture, "", first);
+    income_refer(fixture, "", second);
+    income_refer(fixture, "v2", own);
 
     must(reference_row_read(fixture->store, "credit", "v1", &row, &err), &err);
     assert_int_equal(row.reference->id, second->id);
@@ -357,12 +288,12 @@ static void the_newest_reference_counts_and_a_versions_own_before_it(void **stat
 static void a_reference_just_set_is_not_read_back(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
-    AUTO(reference) struct reference *reference = reference_of(fixture, 0);
+    AUTO(income) struct income *fixture = income_new();
+    AUTO(reference) struct reference *reference = income_reference(fixture, 0, 100);
     struct err err = {0};
     struct reference_row row;
 
-    set_reference(fixture, "", reference);
+    income_refer(fixture, "", reference);
 
     must(reference_row_read(fixture->store, "credit", "v1", &row, &err), &err);
     assert_ptr_equal(row.reference, reference);
@@ -386,15 +317,12 @@ static int pages_read(struct store *store)
 static void the_bytes_of_a_reference_in_memory_are_not_read(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
-    AUTO(reference) struct reference *reference = reference_of(fixture, 0);
+    AUTO(income) struct income *fixture = income_new();
+    AUTO(reference) struct reference *reference = income_reference(fixture, 0, 100);
     struct err err = {0};
     struct reference_row row;
-    set_reference(fixture, "", reference);
-    assert_int_equal(sqlite3_exec(store_db(fixture->store),
-                                  "UPDATE reference_states SET bytes = zeroblob(4000000)", NULL,
-                                  NULL, NULL),
-                     SQLITE_OK);
+    income_refer(fixture, "", reference);
+    temp_run(fixture->store, "UPDATE reference_states SET bytes = zeroblob(4000000)");
     (void)pages_read(fixture->store);
 
     must(reference_row_read(fixture->store, "credit", NULL, &row, &err), &err);
@@ -407,15 +335,12 @@ static void the_bytes_of_a_reference_in_memory_are_not_read(void **state)
 static void a_damaged_reference_is_refused_by_name(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
-    AUTO(reference) struct reference *reference = reference_of(fixture, 0);
+    AUTO(income) struct income *fixture = income_new();
+    AUTO(reference) struct reference *reference = income_reference(fixture, 0, 100);
     struct err err = {0};
     struct reference_row row;
-    set_reference(fixture, "", reference);
-    assert_int_equal(sqlite3_exec(store_db(fixture->store),
-                                  "UPDATE reference_states SET bytes = zeroblob(100)", NULL, NULL,
-                                  NULL),
-                     SQLITE_OK);
+    income_refer(fixture, "", reference);
+    temp_run(fixture->store, "UPDATE reference_states SET bytes = zeroblob(100)");
     AUTO(store) struct store *reader = temp_store(fixture->temp, STORE_READ);
 
     int rc = reference_row_read(reader, "credit", NULL, &row, &err);

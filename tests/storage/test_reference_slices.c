@@ -1,68 +1,21 @@
 /* Parts of references as rows: read one by one, each with its reference, and why there is none. */
 #include "storage/reference_slices.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "stats/sample.h"
 #include "storage/drift_model.h"
-#include "tests/lib/temp_store.h"
+#include "tests/lib/income.h"
 #include "tests/test.h"
 
-struct fixture {
-    struct temp *temp;
-    struct store *store;
-    struct profile_feature features[1];
-    struct profile_layout layout;
-};
-
-static struct fixture *fixture_new(void)
-{
-    struct err err = {0};
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-    fixture->temp = temp_new();
-    fixture->store = temp_store(fixture->temp, STORE_WRITE);
-    temp_series(fixture->store, "credit", "v1", "");
-    fixture->features[0] = (struct profile_feature){
-        .name_id = class_id("income", 6), .min = (double)NAN, .max = (double)NAN};
-    fixture->layout = (struct profile_layout){0, 1, fixture->features};
-    must(commit_begin(fixture->store, &err), &err);
-    must(commit_name(fixture->store, "credit", "feature", class_id("income", 6), view_of("income"),
-                     &err),
-         &err);
-    must(commit_end(fixture->store, &err), &err);
-    return fixture;
-}
-
-static void fixture_free(struct fixture *fixture)
-{
-    store_free(fixture->store);
-    temp_free(fixture->temp);
-    free(fixture);
-}
-DEFINE_FREEP(fixture)
-
-static struct profile *values(struct fixture *fixture, double first, int n)
-{
-    struct profile *profile = NULL;
-    assert_int_equal(profile_new(&profile, &fixture->layout, PROFILE_REFERENCE, NULL), 0);
-    for (int i = 0; i < n; i++) {
-        profile_event(profile, 1);
-        assert_int_equal(profile_number(profile, 0, first + i, 1), 0);
-    }
-    return profile;
-}
-
 /* A reference of 1000 values, of which `de` has the first 100 from `first` on; `fr` has no room. */
-static struct reference *reference_of(struct fixture *fixture, double first)
+static struct reference *reference_of(struct income *fixture, double first)
 {
-    struct reference *reference = NULL;
+    struct reference *reference = income_reference(fixture, 0, 1000);
     struct err err = {0};
-    AUTO(profile) struct profile *all = values(fixture, 0, 1000);
-    AUTO(profile) struct profile *de = values(fixture, first, 100);
-    must(reference_build(&reference, all, 0, &err), &err);
+    AUTO(profile) struct profile *de = income_profile(fixture, PROFILE_REFERENCE, first, 100);
     struct fitted *fitted = reference->fitted = calloc(1, sizeof(*fitted));
     fitted->estimator = calloc(1, sizeof(*fitted->estimator));
     fitted->slices = calloc(2, sizeof(*fitted->slices));
@@ -74,19 +27,6 @@ static struct reference *reference_of(struct fixture *fixture, double first)
     fitted->slice_keys[0] = strdup("country");
     fitted->n_slice_keys = 1;
     return reference;
-}
-
-static void set(struct fixture *fixture, const char *version, const struct reference *reference)
-{
-    struct err err = {0};
-    must(commit_begin(fixture->store, &err), &err);
-    must(commit_reference(fixture->store, "credit", version, reference, "file", 7, &err), &err);
-    must(commit_end(fixture->store, &err), &err);
-}
-
-static void run(struct fixture *fixture, const char *sql)
-{
-    assert_int_equal(sqlite3_exec(store_db(fixture->store), sql, NULL, NULL, NULL), SQLITE_OK);
 }
 
 static struct profile_model model_of(struct store *store, const char *version, const char *slice)
@@ -102,9 +42,9 @@ static struct profile_model model_of(struct store *store, const char *version, c
 static void a_slice_has_its_part_and_the_grids_of_the_whole(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     AUTO(reference) struct reference *reference = reference_of(fixture, 50);
-    set(fixture, "", reference);
+    income_refer(fixture, "", reference);
     AUTO(store) struct store *reader = temp_store(fixture->temp, STORE_READ);
     for (int i = 0; i < 2; i++) { /* the second time from the cache */
         struct profile_model model = model_of(reader, NULL, "country=de");
@@ -130,23 +70,23 @@ static void expect_why(struct store *store, const char *slice, const char *why)
 static void a_slice_without_a_part_says_why(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     AUTO(reference) struct reference *reference = reference_of(fixture, 50);
-    set(fixture, "", reference);
+    income_refer(fixture, "", reference);
 
     expect_why(fixture->store, "country=it", "the reference holds no event of the segment");
     expect_why(fixture->store, "channel=web",
                "the reference keeps no slices of channel; load its events again");
     expect_why(fixture->store, "country=fr",
                "the reference had no room left for the segment: too many slices");
-    run(fixture,
-        "UPDATE reference_models SET bytes = zeroblob(50) WHERE part = 'slice/country=de'");
+    temp_run(fixture->store,
+             "UPDATE reference_models SET bytes = zeroblob(50) WHERE part = 'slice/country=de'");
     expect_why(fixture->store, "country=de",
                "what the reference keeps of the segment is damaged; load its events again");
     struct err err = {0};
     assert_int_equal(reference_slices_verify(fixture->store, &err), ERR_CORRUPT);
     assert_non_null(strstr(err.text, "slice/country=de is damaged"));
-    run(fixture, "DELETE FROM reference_models WHERE part GLOB 'slice*'");
+    temp_run(fixture->store, "DELETE FROM reference_models WHERE part GLOB 'slice*'");
     expect_why(fixture->store, "country=de",
                "the reference was loaded before slices were kept; load its events again");
     must(reference_slices_verify(fixture->store, &err), &err);
@@ -168,10 +108,11 @@ static void a_part_of_few_events_is_compared_with_nothing(void **state)
         {"evidently", 1, NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        AUTO(fixture) struct fixture *fixture = fixture_new();
+        AUTO(income) struct income *fixture = income_new();
         AUTO(config) struct config *config = NULL;
         AUTO(reference) struct reference *reference = reference_of(fixture, 0);
-        AUTO(profile) struct profile *few = values(fixture, 0, cases[i].n);
+        AUTO(profile)
+        struct profile *few = income_profile(fixture, PROFILE_REFERENCE, 0, cases[i].n);
         const struct drift_slice of = {"credit", NULL, "country=de"};
         const struct profile_span window = {0, HOUR};
         struct profile_model model;
@@ -185,7 +126,7 @@ static void a_part_of_few_events_is_compared_with_nothing(void **state)
         reference_free(de->reference);
         de->reference = NULL;
         must(reference_build_part(&de->reference, few, 0, reference, &err), &err);
-        set(fixture, "", reference);
+        income_refer(fixture, "", reference);
 
         must(drift_model_read(fixture->store, config, &of, &window, &model, &err), &err);
 
@@ -198,15 +139,15 @@ static void a_part_of_few_events_is_compared_with_nothing(void **state)
 static void parts_come_and_go_with_their_reference(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     AUTO(reference) struct reference *first = reference_of(fixture, 0);
     AUTO(reference) struct reference *second = reference_of(fixture, 500); /* of the same whole */
     AUTO(reference) struct reference *own = reference_of(fixture, 800);
     struct err err = {0};
     assert_true(first->id == second->id);
-    set(fixture, "", first);
-    set(fixture, "", second);
-    set(fixture, "v2", own);
+    income_refer(fixture, "", first);
+    income_refer(fixture, "", second);
+    income_refer(fixture, "v2", own);
     const struct {
         const char *version;
         double mean;
@@ -228,13 +169,13 @@ static void parts_come_and_go_with_their_reference(void **state)
 static void a_model_turns_from_slice_to_slice_and_back(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     AUTO(reference) struct reference *reference = reference_of(fixture, 50);
     const struct profile_span window = {0, HOUR};
     const char *const slices[] = {"country=it", "country=de", ""};
     const uint64_t events[] = {0, 100, 1000};
     struct err err = {0};
-    set(fixture, "", reference);
+    income_refer(fixture, "", reference);
     struct profile_model model = model_of(fixture->store, NULL, NULL);
     const struct profile_feature *features = model.features;
     for (int i = 0; i < 3; i++) {
@@ -249,7 +190,7 @@ static void a_model_turns_from_slice_to_slice_and_back(void **state)
     profile_model_finish(&model);
 }
 
-static bool differs(struct fixture *fixture, const struct reference *reference)
+static bool differs(struct income *fixture, const struct reference *reference)
 {
     struct err err = {0};
     bool out = false;
@@ -262,15 +203,15 @@ static bool differs(struct fixture *fixture, const struct reference *reference)
 static void what_was_kept_is_told_from_what_a_file_has_now(void **state)
 {
     (void)state;
-    AUTO(fixture) struct fixture *fixture = fixture_new();
+    AUTO(income) struct income *fixture = income_new();
     AUTO(reference) struct reference *reference = reference_of(fixture, 0);
     AUTO(reference)
     struct reference *other = reference_of(fixture, 1); /* another de, the same id */
     assert_false(differs(fixture, reference));          /* there is none of that id */
-    set(fixture, "", reference);
+    income_refer(fixture, "", reference);
     assert_false(differs(fixture, reference));
     assert_true(differs(fixture, other));
-    run(fixture, "DELETE FROM reference_models WHERE part GLOB 'slice*'");
+    temp_run(fixture->store, "DELETE FROM reference_models WHERE part GLOB 'slice*'");
     assert_true(differs(fixture, reference));
     fitted_forget_slices(other->fitted);
     assert_false(differs(fixture, other)); /* no segments then, none now */

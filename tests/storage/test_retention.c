@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -205,7 +204,7 @@ static void days_beyond_the_last_retention_go_with_their_values(void **state)
     assert_int_equal(done.n_deleted, 4); /* days 0 to 3; days 4 and 5 are kept */
     assert_int_equal(count_panes(store, DAY), 2);
     assert_int_equal(retention_boundary(store, DAY), 4 * DAY);
-    assert_int_equal(sqlite3_exec(store_db(store), "SELECT 1", NULL, NULL, NULL), SQLITE_OK);
+    temp_run(store, "SELECT 1");
     run_retention(store, 8 * DAY + 2 * HOUR, 1, &done);
     assert_int_equal(done.n_deleted, 0);
 }
@@ -220,8 +219,7 @@ static void F34_an_hour_with_a_damaged_minute_stays_as_it_is_and_the_rest_goes_o
     struct retention_done done;
     scored_draw(events, N_EVENTS, &rng, 0, 3 * HOUR, 1);
     scored_commit(store, events, N_EVENTS, 1, MINUTE);
-    sqlite3_exec(store_db(store), "UPDATE panes SET hash = hash + 1 WHERE start_ms = 3660000", NULL,
-                 NULL, NULL);
+    temp_run(store, "UPDATE panes SET hash = hash + 1 WHERE start_ms = 3660000");
 
     run_retention(store, 5 * HOUR, 20, &done);
 

@@ -1,7 +1,6 @@
 #include "storage/series.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -183,11 +182,8 @@ static void F34_a_damaged_pane_is_left_out_and_the_rest_lives(void **state)
     void *bytes;
     size_t n;
     scored_commit(store, events, 2, 1, MINUTE);
-    assert_int_equal(sqlite3_exec(store_db(store),
-                                  "UPDATE panes SET state = substr(state, 1, length(state) - 1) || "
-                                  "x'00' WHERE start_ms = 0",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    temp_run(store, "UPDATE panes SET state = substr(state, 1, length(state) - 1) || "
+                    "x'00' WHERE start_ms = 0");
 
     must(series_read(store, &query, &points, &err), &err);
 
@@ -313,11 +309,8 @@ static void a_block_is_kept_whole_or_not_at_all(void **state)
 
     store_lend_memo(store, before);
     check_damaged_hour(store, 0, 20);
-    assert_int_equal(sqlite3_exec(store_db(store),
-                                  "UPDATE panes SET state = substr(state, 1, length(state) - 1) || "
-                                  "x'00' WHERE start_ms = 0",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    temp_run(store, "UPDATE panes SET state = substr(state, 1, length(state) - 1) || "
+                    "x'00' WHERE start_ms = 0");
     check_damaged_hour(store, 0, 20); /* recalled: the damaged bytes are not needed */
     store_lend_memo(store, after);
     check_damaged_hour(store, 1, 19);

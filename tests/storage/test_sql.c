@@ -167,7 +167,7 @@ static void a_changed_pane_is_computed_anew_and_a_damaged_one_loses_its_values(v
     ask(store_db(store), sql, sizeof(sql), first, sizeof(first));
     assert_string_equal(first, "2|2|1");
 
-    sqlite3_exec(store_db(store), "UPDATE panes SET hash = hash + 1, stale = 1", NULL, NULL, NULL);
+    temp_run(store, "UPDATE panes SET hash = hash + 1, stale = 1");
     bool more = true;
     must(values_refresh(store, 10, &more, &err), &err);
     assert_false(more);

@@ -107,14 +107,6 @@ static void F08_the_lock_goes_with_its_owner(void **state)
     assert_non_null(again);
 }
 
-static void run_sql(const char *path, const char *sql)
-{
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
-
 static void F35_a_newer_schema_is_refused_by_name(void **state)
 {
     (void)state;
@@ -123,7 +115,7 @@ static void F35_a_newer_schema_is_refused_by_name(void **state)
     struct err err = {0};
     char expected[512];
     store_free(temp_store(temp, STORE_WRITE));
-    run_sql(temp->path, "PRAGMA user_version = 99");
+    temp_edit(temp->path, "PRAGMA user_version = 99");
 
     snprintf(
         expected, sizeof(expected),
@@ -142,7 +134,7 @@ static void a_database_of_another_program_is_left_alone(void **state)
     AUTO(temp) struct temp *temp = temp_new();
     struct store *store = NULL;
     struct err err = {0};
-    run_sql(temp->path, "CREATE TABLE songs(title)");
+    temp_edit(temp->path, "CREATE TABLE songs(title)");
 
     assert_int_equal(store_open(&store, temp->path, STORE_WRITE, &err), ERR_DATA);
     assert_non_null(strstr(err.text, "an SQLite database of another program"));

@@ -1,7 +1,6 @@
 #include "storage/transition.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,14 +145,6 @@ static void write_audit(struct store *store, int n)
     must(commit_end(store, &err), &err);
 }
 
-static void edit(struct temp *temp, const char *sql)
-{
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(temp->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
-
 static void F45_each_edit_of_the_audit_log_is_found_and_named(void **state)
 {
     (void)state;
@@ -181,7 +172,7 @@ static void F45_each_edit_of_the_audit_log_is_found_and_named(void **state)
         assert_int_equal(audit_verify(store, &err), 0);
         store_free(store);
 
-        edit(temp, edits[i].sql);
+        temp_edit(temp->path, edits[i].sql);
 
         store = temp_store(temp, STORE_READ);
         assert_int_equal(audit_verify(store, &err), ERR_CORRUPT);

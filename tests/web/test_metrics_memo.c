@@ -3,7 +3,6 @@
  */
 #include "web/metrics_memo.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,11 +77,8 @@ static void windows_that_have_not_changed_are_not_read_again(void **state)
     __attribute__((cleanup(site_freep))) struct site *site = filled();
     must(memo_new(&site->memo, NULL), &(struct err){0});
     json_decref(get(site, by_minute));
-    assert_int_equal(sqlite3_exec(store_db(site->store),
-                                  "UPDATE panes SET state = x'00', revision = revision + "
-                                  "(start_ms = 1700006460000)",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    temp_run(site->store, "UPDATE panes SET state = x'00', revision = revision + "
+                          "(start_ms = 1700006460000)");
 
     json_t *series = get(site, by_minute);
 
