@@ -2,82 +2,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/rng.h"
 #include "stats/change_shape.h"
-#include "stats/profile.h"
-#include "tests/test.h"
+#include "tests/stats/category_world.h"
 
 enum {
-    MOST = 100000,
-    FEATURE = 0,
     ASKED = 20000,
     SPAN = 2 /* × asked: events of each reference */
 };
 
-/* Categories of shares i to the power -fall. n 0: each comes once. */
-struct world {
-    const char *name;
-    int n;
-    double fall;
-    int m;              /* events of a reference */
-    double up_to[MOST]; /* cumulated shares */
-};
-
-static void lay_out(struct world *world)
-{
-    double sum = 0;
-    for (int i = 0; i < world->n; i++)
-        world->up_to[i] = sum += pow(i + 1, -world->fall);
-    for (int i = 0; i < world->n; i++)
-        world->up_to[i] /= sum;
-}
-
-static uint64_t id_of(int i)
-{
-    return ((uint64_t)i + 1) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-static uint64_t draw(const struct world *world, struct rng *rng)
-{
-    const double u = rng_uniform(rng);
-    int low = 0, high = world->n - 1;
-    if (world->n == 0)
-        return rng_u64(rng) | 1;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        if (world->up_to[middle] < u)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return id_of(low);
-}
-
-static struct reference *draw_reference(const struct world *world, struct rng *rng)
-{
-    struct profile_feature feature = {.name_id = 1, .kind = PROFILE_CATEGORICAL};
-    const struct profile_layout layout = {0, 1, &feature};
-    AUTO(profile) struct profile *profile = NULL;
-    struct reference *reference = NULL;
-    assert_int_equal(profile_new(&profile, &layout, PROFILE_REFERENCE, NULL), 0);
-    for (int i = 0; i < world->m; i++) {
-        profile_event(profile, 1);
-        assert_int_equal(profile_category(profile, FEATURE, draw(world, rng), 1), 0);
-    }
-    assert_int_equal(reference_build(&reference, profile, 0, NULL), 0);
-    return reference;
-}
-
 /* Events until the first alarm, `most` if there is none: a share of them is of `category`. */
-static double run_of(const struct world *world, const struct reference *reference, struct rng *rng,
-                     double share, uint64_t category, double most)
+static double run_of(const struct category_world *world, const struct reference *reference,
+                     struct rng *rng, double share, uint64_t category, double most)
 {
-    const struct reference_feature *feature = &reference->features[FEATURE];
+    const struct reference_feature *feature = &reference->features[CATEGORY_WORLD_FEATURE];
     struct change_shape shape;
     struct change_found found;
     change_shape_init(&shape, ASKED, (double)feature->valid, (double)NAN);
     for (double n = 1; n < most; n++) {
-        const uint64_t id = rng_uniform(rng) < share ? category : draw(world, rng);
+        const uint64_t id = rng_uniform(rng) < share ? category : category_world_draw(world, rng);
         const unsigned bin = change_shape_bin_category(feature, id, rng_u64(rng));
         if (change_shape_update(&shape, 0, bin, (double)NAN, &found))
             return n;
@@ -90,16 +32,17 @@ struct seen {
     bool soon; /* the first within a tenth of what was asked */
 };
 
-static struct seen watch(const struct world *world, struct rng *rng)
+static struct seen watch(const struct category_world *world, struct rng *rng)
 {
-    struct reference *reference = draw_reference(world, rng);
-    const struct reference_feature *feature = &reference->features[FEATURE];
+    struct reference *reference = category_world_reference(world, rng);
+    const struct reference_feature *feature = &reference->features[CATEGORY_WORLD_FEATURE];
     struct change_shape shape;
     struct change_found found;
     struct seen seen = {0};
     change_shape_init(&shape, ASKED, (double)feature->valid, (double)NAN);
     for (int i = 0; i < SPAN * ASKED; i++) {
-        const unsigned bin = change_shape_bin_category(feature, draw(world, rng), rng_u64(rng));
+        const unsigned bin =
+            change_shape_bin_category(feature, category_world_draw(world, rng), rng_u64(rng));
         const int alarm = change_shape_update(&shape, 0, bin, (double)NAN, &found);
         seen.soon |= alarm && i < ASKED / 10;
         seen.alarms += alarm;
@@ -111,7 +54,7 @@ static struct seen watch(const struct world *world, struct rng *rng)
 static void runs_of_categories_are_as_long_as_asked(void **state)
 {
     (void)state;
-    static struct world worlds[] = {
+    static struct category_world worlds[] = {
         {.name = "5 alike", .n = 5, .m = 5000},
         {.name = "10 alike", .n = 10, .m = 5000},
         {.name = "30 alike", .n = 30, .m = 5000},
@@ -122,12 +65,12 @@ static void runs_of_categories_are_as_long_as_asked(void **state)
         {.name = "2,000 alike", .n = 2000, .m = 5000},
         {.name = "5,000 as 1 / rank", .n = 5000, .fall = 1, .m = 5000},
         {.name = "5,000 as 1 / root of rank", .n = 5000, .fall = 0.5, .m = 5000},
-        {.name = "100,000 alike", .n = MOST, .m = 5000},
+        {.name = "100,000 alike", .n = CATEGORY_WORLD_MOST, .m = 5000},
         {.name = "each once", .m = 5000},
         {.name = "2,000 alike", .n = 2000, .m = 1000},
         {.name = "5,000 as 1 / rank", .n = 5000, .fall = 1, .m = 20000},
         {.name = "each once, beyond all that are kept", .m = 80000},
-        {.name = "100,000 as 1 / rank, beyond", .n = MOST, .fall = 1, .m = 600000},
+        {.name = "100,000 as 1 / rank, beyond", .n = CATEGORY_WORLD_MOST, .fall = 1, .m = 600000},
     };
     const char *more = getenv("ASSAY_REFERENCES"); /* for figures */
     const int references = more ? atoi(more) : 5;
@@ -136,7 +79,7 @@ static void runs_of_categories_are_as_long_as_asked(void **state)
     for (size_t k = 0; k < sizeof(worlds) / sizeof(worlds[0]); k++) {
         double alarms = 0, squares = 0, soon = 0;
         const int n = worlds[k].m > 20000 ? (references + 9) / 10 : references;
-        lay_out(&worlds[k]);
+        category_world_lay_out(&worlds[k]);
         for (int r = 0; r < n; r++) {
             const struct seen seen = watch(&worlds[k], &rng);
             alarms += seen.alarms;
@@ -160,18 +103,18 @@ static void runs_of_categories_are_as_long_as_asked(void **state)
 static void what_many_categories_get_is_found(void **state)
 {
     (void)state;
-    static struct world falling = {.n = 5000, .fall = 1, .m = 5000}, ids = {.m = 5000};
+    static struct category_world falling = {.n = 5000, .fall = 1, .m = 5000}, ids = {.m = 5000};
     struct rng rng = rng_of(12);
-    lay_out(&falling);
-    struct reference *reference = draw_reference(&falling, &rng);
-    const double one = run_of(&falling, reference, &rng, 0.5, id_of(0), ASKED);
+    category_world_lay_out(&falling);
+    struct reference *reference = category_world_reference(&falling, &rng);
+    const double one = run_of(&falling, reference, &rng, 0.5, category_world_id(0), ASKED);
     const double unseen = run_of(&falling, reference, &rng, 0.5, 3, ASKED);
     printf("half of one: after %.0f, of an unseen one: after %.0f\n", one, unseen);
     assert_true(one < 512 && unseen < 512);
     reference_free(reference);
 
-    reference = draw_reference(&ids, &rng);
-    const struct reference_feature *feature = &reference->features[FEATURE];
+    reference = category_world_reference(&ids, &rng);
+    const struct reference_feature *feature = &reference->features[CATEGORY_WORLD_FEATURE];
     const double known = run_of(&ids, reference, &rng, 0.5, feature->categories[0].id, ASKED);
     printf("half of a known id: after %.0f\n", known);
     assert_true(known < 512);

@@ -4,15 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/rng.h"
 #include "stats/drift_threshold.h"
-#include "stats/profile.h"
-#include "tests/test.h"
-
-enum {
-    MOST = 100000,
-    FEATURE = 0
-};
+#include "tests/stats/category_world.h"
 
 /* --- what the largest would bring once more --- */
 
@@ -58,51 +51,6 @@ static void what_stands_apart_keeps_what_it_brought(void **state)
 
 /* --- alarms --- */
 
-/* Categories of shares i to the power -fall. */
-struct world {
-    const char *name;
-    int n;
-    double fall;
-    double up_to[MOST]; /* cumulated shares */
-    struct reference *reference;
-};
-
-static void lay_out(struct world *world)
-{
-    double sum = 0;
-    for (int i = 0; i < world->n; i++)
-        world->up_to[i] = sum += pow(i + 1, -world->fall);
-    for (int i = 0; i < world->n; i++)
-        world->up_to[i] /= sum;
-}
-
-static uint64_t draw(const struct world *world, struct rng *rng)
-{
-    const double u = rng_uniform(rng);
-    int low = 0, high = world->n - 1;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        if (world->up_to[middle] < u)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return ((uint64_t)low + 1) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-static void draw_reference(struct world *world, struct rng *rng, int m)
-{
-    struct profile_feature feature = {.name_id = 1, .kind = PROFILE_CATEGORICAL};
-    const struct profile_layout layout = {0, 1, &feature};
-    AUTO(profile) struct profile *profile = NULL;
-    assert_int_equal(profile_new(&profile, &layout, PROFILE_REFERENCE, NULL), 0);
-    for (int i = 0; i < m; i++) {
-        profile_event(profile, 1);
-        assert_int_equal(profile_category(profile, FEATURE, draw(world, rng), 1), 0);
-    }
-    assert_int_equal(reference_build(&world->reference, profile, 0, NULL), 0);
-}
-
 /* What a window of n events has otherwise: so many of them are of one category. */
 struct change {
     int n;
@@ -115,27 +63,34 @@ enum {
     N_METHODS = sizeof(methods) / sizeof(methods[0])
 };
 
+struct playing {
+    const struct category_world *world;
+    const struct reference *reference;
+    struct drift_nulls *nulls;
+    struct rng *rng;
+};
+
 /* p of one window by each method. */
-static void play(const struct world *world, struct drift_nulls *nulls, struct rng *rng, int n,
-                 struct change change, double *p)
+static void play(const struct playing *playing, int n, struct change change, double *p)
 {
-    const struct reference_feature *known = &world->reference->features[FEATURE];
+    const struct reference *reference = playing->reference;
+    const struct reference_feature *known = &reference->features[CATEGORY_WORLD_FEATURE];
     struct categories window;
     struct drift_categorical categorical;
     categories_init(&window, 1024);
     for (int i = 0; i < n; i++) {
-        const uint64_t category = i < change.n ? change.category : draw(world, rng);
-        assert_int_equal(categories_update(&window, category, 1, known->bins, world->reference->id),
-                         0);
+        const uint64_t category =
+            i < change.n ? change.category : category_world_draw(playing->world, playing->rng);
+        assert_int_equal(categories_update(&window, category, 1, known->bins, reference->id), 0);
     }
-    assert_int_equal(drift_categorical(known, world->reference->id, &window, &categorical), 0);
+    assert_int_equal(drift_categorical(known, reference->id, &window, &categorical), 0);
     categories_finish(&window);
     for (size_t i = 0; i < N_METHODS; i++) {
         const struct drift_rule rule = {methods[i], 0.01, 0};
         const struct drift_subject subject = {
-            .reference = known, .reference_id = world->reference->id, .categorical = &categorical};
+            .reference = known, .reference_id = reference->id, .categorical = &categorical};
         struct drift_verdict verdict;
-        assert_int_equal(drift_judge(nulls, &rule, &subject, 1, &verdict), 0);
+        assert_int_equal(drift_judge(playing->nulls, &rule, &subject, 1, &verdict), 0);
         assert_true(verdict.threshold > 0);
         p[i] = verdict.p_value;
     }
@@ -144,11 +99,12 @@ static void play(const struct world *world, struct drift_nulls *nulls, struct rn
 static void of_many_categories_alarms_are_as_seldom_as_promised(void **state)
 {
     (void)state;
-    static struct world worlds[] = {{.name = "300 alike", .n = 300},
-                                    {.name = "2,000 alike", .n = 2000},
-                                    {.name = "100,000 alike", .n = MOST},
-                                    {.name = "5,000 falling", .n = 5000, .fall = 1},
-                                    {.name = "5,000 falling slowly", .n = 5000, .fall = 0.5}};
+    static struct category_world worlds[] = {
+        {.name = "300 alike", .n = 300},
+        {.name = "2,000 alike", .n = 2000},
+        {.name = "100,000 alike", .n = CATEGORY_WORLD_MOST},
+        {.name = "5,000 falling", .n = 5000, .fall = 1},
+        {.name = "5,000 falling slowly", .n = 5000, .fall = 0.5}};
     static const int sizes[][2] = {{3000, 300}, {5000, 5000}, {20000, 2000}};
     enum {
         N_WORLDS = sizeof(worlds) / sizeof(worlds[0]),
@@ -162,19 +118,21 @@ static void of_many_categories_alarms_are_as_seldom_as_promised(void **state)
     double all[N_METHODS] = {0};
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
     for (size_t row = 0; row < N_WORLDS * N_SIZES; row++) {
-        struct world *world = &worlds[row / N_SIZES];
+        struct category_world *world = &worlds[row / N_SIZES];
         const int *size = sizes[row % N_SIZES];
         double alarms[N_METHODS] = {0};
-        lay_out(world);
+        world->m = size[0];
+        category_world_lay_out(world);
         for (int r = 0; r < references; r++) {
-            draw_reference(world, &rng, size[0]);
+            struct reference *reference = category_world_reference(world, &rng);
+            const struct playing playing = {world, reference, nulls, &rng};
             for (int i = 0; i < WINDOWS; i++) {
                 double p[N_METHODS];
-                play(world, nulls, &rng, size[1], (struct change){0}, p);
+                play(&playing, size[1], (struct change){0}, p);
                 for (size_t k = 0; k < N_METHODS; k++)
                     alarms[k] += p[k] <= 0.0085;
             }
-            reference_free(world->reference);
+            reference_free(reference);
         }
         printf("%-22s %6d / %6d ", world->name, size[1], size[0]);
         for (size_t k = 0; k < N_METHODS; k++) {
@@ -192,23 +150,24 @@ static void of_many_categories_alarms_are_as_seldom_as_promised(void **state)
 static void what_many_categories_lose_or_get_is_called(void **state)
 {
     (void)state;
-    static struct world world = {.n = 5000, .fall = 1};
+    static struct category_world world = {.n = 5000, .fall = 1, .m = 20000};
     struct drift_nulls *nulls = NULL;
     struct rng rng = rng_of(8);
     double p[N_METHODS];
     assert_int_equal(drift_nulls_new(&nulls, NULL), 0);
-    lay_out(&world);
-    draw_reference(&world, &rng, 20000);
-    const uint64_t first = UINT64_C(0x9e3779b97f4a7c15), never = 1; /* see draw */
+    category_world_lay_out(&world);
+    struct reference *reference = category_world_reference(&world, &rng);
+    const struct playing playing = {&world, reference, nulls, &rng};
+    const uint64_t first = category_world_id(0), never = 1;
 
-    play(&world, nulls, &rng, 2000, (struct change){200, first}, p);
+    play(&playing, 2000, (struct change){200, first}, p);
     for (size_t k = 0; k < N_METHODS; k++)
         assert_true(p[k] < 0.0001);
-    play(&world, nulls, &rng, 2000, (struct change){200, never}, p);
+    play(&playing, 2000, (struct change){200, never}, p);
     for (size_t k = 0; k < N_METHODS; k++)
         assert_true(p[k] < 0.0001);
 
-    reference_free(world.reference);
+    reference_free(reference);
     drift_nulls_free(nulls);
 }
 
