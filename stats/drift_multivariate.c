@@ -27,6 +27,7 @@ typedef double block
 #define REFERENCE_PART 1.6
 
 #define EXPLAINED 0.65 /* NannyML's n_components */
+#define ROUNDED 1e-6   /* of an error that is rounding alone, on average */
 
 static int by_id(const void *a, const void *b)
 {
@@ -405,6 +406,7 @@ double multivariate_left(const struct multivariate *model, const double *room)
     double square = 0;
     for (uint32_t f = 0; f < n; f++)
         square += room[f] * room[f];
+    const double whole = square;
     for (uint32_t b = 0; b < n_blocks; b++) {
         block dots = {0};
         for (uint32_t f = 0; f < n; f++)
@@ -412,7 +414,7 @@ double multivariate_left(const struct multivariate *model, const double *room)
         for (int i = 0; i < MULTIVARIATE_BLOCK; i++)
             square -= dots[i] * dots[i];
     }
-    return isfinite(square) ? sqrt(fmax(square, 0)) : MULTIVARIATE_FARTHEST;
+    return isfinite(square) ? sqrt(multivariate_rest(square, whole)) : MULTIVARIATE_FARTHEST;
 }
 
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
@@ -479,6 +481,22 @@ static struct gamma_law law_of(const struct multivariate *model, double n)
                                           pow(both, 1.5)};
 }
 
+/* Where all the reference's errors are one and the same: how probable is it that the events of a window that have others
+   are all in the window, and none in the reference? As many as that makes its sums, at least (Cauchy–Schwarz). What
+   earlier versions rounded is no other error. */
+static double p_of_others(const struct multivariate *model,
+                          const struct multivariate_window *window)
+{
+    const double n = (double)window->n, mean = model->reference_mean;
+    const double sum = fixed_result(&window->sum, MULTIVARIATE_SCALE);
+    const double off = sum - n * mean;
+    const double square =
+        fixed_result(&window->square, MULTIVARIATE_SCALE) - 2 * mean * sum + n * mean * mean;
+    if (fabs(off) <= ROUNDED * n || square <= 0)
+        return 1;
+    return pow(n / (n + model->n_reference), fmin(fmax(off * off / square, 1), n));
+}
+
 struct multivariate_drift multivariate_result(const struct multivariate *model,
                                               const struct multivariate_window *window,
                                               double false_alarm_rate)
@@ -493,7 +511,7 @@ struct multivariate_drift multivariate_result(const struct multivariate *model,
     const double rate = false_alarm_rate * (KEPT - less);
     double p = 2 * fmin(gamma_law_cdf(&law, value), gamma_law_sf(&law, value));
     if (law.sd <= 0)
-        p = value == law.mean;
+        p = p_of_others(model, window);
     return (struct multivariate_drift){value, gamma_law_quantile(&law, rate / 2),
                                        gamma_law_quantile(&law, 1 - rate / 2), fmin(p, 1),
                                        p <= rate};

@@ -13,9 +13,8 @@
  * Source   NannyML 0.13 DataReconstructionDriftCalculator (its value, window by window). Its
  *          threshold, mean ± 3 std of reference chunks, is replaced by the law of a mean of n:
  *          gamma with (1/n + 1/m) × variance of the reference's errors and what a mean keeps of
- *          their skewness (stats/gamma_law.h), round their mean plus
- *          what its rows are rebuilt better than others because the components were made of them
- *          (cross-validation by halves)
+ *          their skewness (stats/gamma_law.h). The errors that the law is of are those of rows that
+ *          the components were not made of (stats/drift_crossed.h): their own are rebuilt better
  */
 #pragma once
 
@@ -64,6 +63,12 @@ enum {
     MULTIVARIATE_BLOCK = 4,
     MULTIVARIATE_MOST_FEATURES = 1024
 };
+
+/* What is left of a squared length; what rounding leaves where all is rebuilt is nothing. */
+static inline double multivariate_rest(double square, double whole)
+{
+    return square <= 1e-12 * whole ? 0 : square;
+}
 
 /* The error of one event. `room` has n_features doubles: its features, standardised. */
 double multivariate_error(const struct multivariate *model, const struct row_value *values,

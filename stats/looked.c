@@ -41,13 +41,15 @@ INLINED void errors_of(const struct multivariate *model, const double *columns, 
         load(&x, columns + f * stride, n);
         square += x * x;
     }
+    const lanes whole = square;
     for (uint32_t c = 0; c < model->n_components; c++) {
         scores(model, columns, stride, n, c, &dots);
         square -= dots * dots;
     }
     for (size_t i = 0; i < n; i++)
-        errors[i] = isfinite(square[i]) ? fmin(sqrt(fmax(square[i], 0)), MULTIVARIATE_FARTHEST)
-                                        : MULTIVARIATE_FARTHEST;
+        errors[i] = isfinite(square[i])
+                        ? fmin(sqrt(multivariate_rest(square[i], whole[i])), MULTIVARIATE_FARTHEST)
+                        : MULTIVARIATE_FARTHEST;
 }
 
 /* Where the classifier does not look at the features themselves: multivariate_coordinates of n
