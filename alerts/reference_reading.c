@@ -90,6 +90,9 @@ static int read_span(struct reference_readings *readings, const struct reference
         return rc;
     if (points.n && points.points[0].states)
         rc = evaluate(points.points[0].states, question, query.window_ms, out, err);
+    else if (points.n && points.points[0].partial)
+        *out = no_value("the reference's time is only kept in longer panes now; name whole hours "
+                        "(days) of UTC, or load a file");
     series_points_free(&points);
     return rc;
 }
@@ -130,14 +133,16 @@ static int read_hourly(struct reference_readings *readings,
 /* --- loaded events --- */
 
 static int read_loaded(struct reference_readings *readings,
-                       const struct reference_question *question, int64_t seq, struct kept *kept,
-                       struct err *err)
+                       const struct reference_question *question,
+                       const struct reference_mark *newest, struct kept *kept, struct err *err)
 {
     AUTO(states) struct states *states = NULL;
-    if (kept->of == seq)
+    const int64_t window_ms =
+        newest->span_ms ? newest->span_ms : question->end_ms - question->start_ms;
+    if (kept->of == newest->seq)
         return 0;
-    int rc = reference_states_read(readings->store, seq, question->rule->slice, question->setup,
-                                   &states, err);
+    int rc = reference_states_read(readings->store, newest->seq, question->rule->slice,
+                                   question->setup, &states, err);
     if (rc == ERR_CORRUPT) {
         kept->value = no_value("the metrics of the reference are damaged; load it again");
         rc = 0;
@@ -146,9 +151,9 @@ static int read_loaded(struct reference_readings *readings,
                                    ? "the reference holds no event of the segment"
                                    : "the reference holds no metrics; load its events again");
     } else if (!rc) {
-        rc = evaluate(states, question, question->end_ms - question->start_ms, &kept->value, err);
+        rc = evaluate(states, question, window_ms, &kept->value, err);
     }
-    kept->of = rc ? -1 : seq;
+    kept->of = rc ? -1 : newest->seq;
     return rc;
 }
 
@@ -185,7 +190,7 @@ static int read_newest(struct reference_readings *readings,
     struct kept *kept = kept_of(readings, question->rule);
     if (!kept)
         return err_set(err, -ENOMEM, "alerts: no memory");
-    int rc = read_loaded(readings, question, newest->seq, kept, err);
+    int rc = read_loaded(readings, question, newest, kept, err);
     *out = kept->value;
     return rc;
 }

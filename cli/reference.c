@@ -253,6 +253,21 @@ static int leave_named_file(struct store *store, const struct reference_load *lo
     return rc;
 }
 
+/* Those made of panes count while the configuration names their time. */
+static int turn_ranges(struct store *store, const struct config_model *model, struct err *err)
+{
+    const struct config_reference *from = &model->reference;
+    int rc = commit_begin(store, err);
+    if (!rc)
+        rc = commit_ranges_turned(store, model->name, from->from_ms, from->to_ms,
+                                  clock_wall_ms(clock_system()), err);
+    if (!rc)
+        rc = commit_end(store, err);
+    if (rc)
+        commit_rollback(store);
+    return rc;
+}
+
 int references_of_config(struct store *store, const struct config *config, struct err *err)
 {
     int rc = 0;
@@ -265,6 +280,8 @@ int references_of_config(struct store *store, const struct config *config, struc
                                             .of_config = true};
         rc = load.path ? load_named_file(store, &load, model->task, err)
                        : leave_named_file(store, &load, model, err);
+        if (!rc)
+            rc = turn_ranges(store, model, err);
     }
     return rc;
 }

@@ -117,6 +117,34 @@ static int refuse_file(struct store *store, const struct reference_forgetting *w
     return FORGET_OF_FILE;
 }
 
+struct range_sought {
+    const char *id;
+    bool found;
+};
+
+static int is_range(void *context, const struct reference_listed *row, struct err *err)
+{
+    struct range_sought *sought = context;
+    (void)err;
+    sought->found |= row->from_ms >= 0 && row->withdrawn_ms < 0 && strcmp(row->id, sought->id) == 0;
+    return 0;
+}
+
+/* The same of stored windows: it would be read from them again, or be made anew. */
+static int refuse_range(struct store *store, const struct reference_forgetting *wanted,
+                        struct err *err)
+{
+    struct range_sought sought = {.id = wanted->id};
+    const int rc = references_each(store, wanted->model, "", is_range, &sought, err);
+    if (rc || !sought.found)
+        return rc;
+    err_set(err, ERR_USAGE,
+            "model %.100s: reference %s is what the time holds that `reference: {from, to}` of the "
+            "configuration names: change that, or load another one",
+            wanted->model, wanted->id);
+    return FORGET_OF_FILE;
+}
+
 static int write_forgotten(struct store *store, const struct reference_forgetting *wanted,
                            struct err *err)
 {
@@ -141,6 +169,8 @@ int reference_forget(struct store *store, const struct reference_forgetting *wan
 {
     struct follows follows = {0};
     int rc = refuse_file(store, wanted, err);
+    if (!rc)
+        rc = refuse_range(store, wanted, err);
     if (!rc)
         rc = commit_begin(store, err);
     if (rc)

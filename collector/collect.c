@@ -47,6 +47,7 @@ int collector_new(struct collector **out, const struct collector_options *option
     if (!collector->links || !collector->scores || !collector->shown || !collector->content ||
         !collector->features || !collector->items)
         return err_set(err, -ENOMEM, "collector: no memory");
+    rc = ranges_new(&collector->ranges, options->store, options->config, options->log, err);
     if (!rc)
         rc = memory_load(collector, err);
     collector->last_commit_boot_ms = collector->came_boot_ms = clock_boot_ms(collector->clock);
@@ -68,6 +69,7 @@ void collector_free(struct collector *collector)
     if (!collector)
         return;
     calls_stop(collector);
+    ranges_free(collector->ranges);
     commit_share_undo(collector->options.store);
     memory_drop(collector);
     dead_letter_topic_free(collector->dead_topic);
@@ -341,11 +343,29 @@ static int step_blocked(struct collector *collector, int timeout_ms, struct err 
     return rc;
 }
 
-/* Other threads' calls find memory and database agreed, and nothing shared. */
+/* A replay waits for a reference that is due: the same events then give the same windows. */
+static bool range_ready(const struct collector *collector)
+{
+    bool bounded = true;
+    for (size_t i = 0; i < collector->options.n_sources; i++)
+        bounded &= collector->options.sources[i]->bounded;
+    return ranges_ready(collector->ranges, bounded);
+}
+
+static int adopt_range(struct collector *collector, struct err *err)
+{
+    bool changed = false;
+    int rc = ranges_adopt(collector->ranges, &changed, err);
+    return rc || !changed ? rc : collector_references_changed(collector, err);
+}
+
+/* Other threads' calls find memory and database agreed, and nothing shared; so does a reference
+   that was made of panes. */
 static int take_calls(struct collector *collector, struct err *err)
 {
     int rc = 0;
-    if (!calls_wait(collector) || store_is_lent(collector->options.store))
+    const bool ready = range_ready(collector);
+    if ((!calls_wait(collector) && !ready) || store_is_lent(collector->options.store))
         return 0;
     if (shares(collector) && !collector->reload)
         rc = commit_send(collector, err);
@@ -355,6 +375,8 @@ static int take_calls(struct collector *collector, struct err *err)
     rc = share_close(collector, err);
     if (!rc && collector->reload)
         rc = start_again(collector, err);
+    if (!rc && ready && !collector->degraded)
+        rc = adopt_range(collector, err);
     if (!rc)
         calls_run(collector);
     return rc;
@@ -444,6 +466,7 @@ int collector_reload(struct collector *collector, const struct config *config, s
         return rc;
     collector->options.config = config;
     changing_configure(collector->changing, config);
+    ranges_configure(collector->ranges, config);
     rc = formats_set(collector, err);
     for (size_t i = 0; i < collector->models->n_models; i++)
         join_longest_horizon(collector->join, collector->models->models[i]->label_horizon_ms);
@@ -476,6 +499,7 @@ int collector_references_changed(struct collector *collector, struct err *err)
 
 int collector_forget(struct collector *collector, const char *model, struct err *err)
 {
+    ranges_forget(collector->ranges, model);
     return changing_forget(collector->changing, model, err);
 }
 

@@ -18,6 +18,7 @@
 #include "collector/format.h"
 #include "collector/join.h"
 #include "collector/models.h"
+#include "collector/ranges.h"
 #include "collector/validate.h"
 #include "storage/commit.h"
 
@@ -149,6 +150,7 @@ struct collector {
     struct join *join;
     struct panes *fold;
     struct changing *changing;
+    struct ranges *ranges;
     struct decoded ring[INGEST_AHEAD];
     struct view id;             /* of the event at hand */
     int64_t event_ms;           /* of it: its ts */

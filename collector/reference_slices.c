@@ -137,32 +137,6 @@ static int build(const struct finishing *finishing, const struct part *part, str
     return rc;
 }
 
-/* Most events first, equal ones by name. */
-static int by_size(const void *a, const void *b)
-{
-    const struct slice_reference *x = a, *y = b;
-    if (x->reference->events != y->reference->events)
-        return x->reference->events > y->reference->events ? -1 : 1;
-    return strcmp(x->slice, y->slice);
-}
-
-static void keep_within(struct fitted *fitted)
-{
-    size_t sum = 0;
-    for (uint32_t i = 0; i < fitted->n_slices; i++) {
-        struct slice_reference *slice = &fitted->slices[i];
-        struct buf bytes;
-        buf_init(&bytes, SIZE_MAX / 2);
-        reference_save(slice->reference, &bytes);
-        sum += bytes.size;
-        if (buf_failed(&bytes) || sum > (size_t)FITTED_SLICE_BYTES) {
-            reference_free(slice->reference);
-            slice->reference = NULL;
-        }
-        buf_finish(&bytes);
-    }
-}
-
 int reference_slices_finish(struct reference_slices *slices, const struct reference *whole,
                             char *const *names, struct err *err)
 {
@@ -188,10 +162,5 @@ int reference_slices_finish(struct reference_slices *slices, const struct refere
         rc = out->slice ? 0 : no_memory(err);
     }
     free(finishing.features);
-    if (rc)
-        return rc;
-    if (fitted->n_slices)
-        qsort(fitted->slices, fitted->n_slices, sizeof(*fitted->slices), by_size);
-    keep_within(fitted);
-    return 0;
+    return rc ? rc : fitted_bound_slices(fitted, FITTED_SLICE_BYTES, err);
 }

@@ -52,6 +52,10 @@ static int age_panes(struct collector *collector, struct err *err)
     struct retention_done done = {0};
     if (watermark_ms == INT64_MIN || watermark_ms < collector->next_aging_ms)
         return 0;
+    if (ranges_hold(collector->ranges, watermark_ms)) {
+        collector->aging = true;
+        return 0;
+    }
     int rc = retention_step(collector->options.store, collector->options.config->retention_ms,
                             watermark_ms, RETENTION_PANES, &done, err);
     if (rc)

@@ -49,6 +49,9 @@ struct fitted {
     uint32_t n_names;
 };
 
+/* Slices by their events, and of those that are too much together, saved, nothing but the name. */
+int fitted_bound_slices(struct fitted *fitted, int64_t most, struct err *err);
+
 /* What storage has now. */
 static inline void fitted_forget_slices(struct fitted *fitted)
 {

@@ -204,10 +204,13 @@ static int build(struct reference **out, const struct profile *profile, uint64_t
         const uint64_t name_id = profile->layout->features[i].name_id;
         const bool label = name_id == only_present;
         const struct reference_feature *of = reference_find(whole, name_id);
-        if (profile_quality(profile, i, label).valid == 0)
+        const struct profile_quality quality = profile_quality(profile, i, label);
+        if (quality.valid == 0)
             continue; /* nothing to compare with: such a feature has no reference */
         if (whole && !of)
             return err_set(err, ERR_CORRUPT, "reference: a slice's feature that the whole lacks");
+        if (whole && of->kind != quality.kind)
+            continue; /* nor is a slice's text compared with the numbers of all others */
         int rc = build_feature(&reference->features[reference->n_features++], profile, i, label, of,
                                err);
         if (rc)

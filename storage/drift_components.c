@@ -6,6 +6,7 @@
 #include "stats/metric_domain.h"
 #include "stats/metric_estimated.h"
 #include "storage/estimates.h"
+#include "storage/reference_panes.h"
 
 enum {
     WHY_BYTES = 200
@@ -89,8 +90,7 @@ int components_each(struct store *store, const struct series_query *query, doubl
     why[0] = '\0';
     int rc = components_read(store, query->model, query->version, &model, why, WHY_BYTES, err);
     if (!rc && !model && !why[0])
-        snprintf(why, WHY_BYTES,
-                 "no reference of single events; load a file with `assay reference load`");
+        snprintf(why, WHY_BYTES, "%s", REFERENCE_WITHOUT_ROWS);
     if (rc || !model)
         return rc;
     const bool of_slice = query->slice && query->slice[0];

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/timezone.h"
+#include "storage/reference_panes.h"
 #include "storage/rhythm.h"
 
 struct drift_rule drift_rule_of(const struct config *config, const char *model)
@@ -57,7 +58,7 @@ static int read_rhythm(struct store *store, const struct config_model *known, co
         .spans = out->spans,
         .n_spans = out->n_spans,
     };
-    return profile_model_from_panes(store, out, &query, "trailing", err);
+    return reference_panes_read(store, out, &query, "trailing", err);
 }
 
 static int read_panes(struct store *store, const struct config_model *known, const char *slice,
@@ -68,11 +69,11 @@ static int read_panes(struct store *store, const struct config_model *known, con
     if (from->to_ms > from->from_ms) {
         span.from_ms = from->from_ms;
         span.to_ms = from->to_ms;
-        return profile_model_from_panes(store, out, &span, "range", err);
+        return reference_panes_read(store, out, &span, "range", err);
     }
     if (from->version) {
         span.version = from->version;
-        return profile_model_from_panes(store, out, &span, "version", err);
+        return reference_panes_read(store, out, &span, "version", err);
     }
     if (!from->trailing_ms)
         return 0;
@@ -82,7 +83,7 @@ static int read_panes(struct store *store, const struct config_model *known, con
     }
     if (window->from_ms > from->trailing_ms)
         span.from_ms = window->from_ms - from->trailing_ms;
-    return profile_model_from_panes(store, out, &span, "trailing", err);
+    return reference_panes_read(store, out, &span, "trailing", err);
 }
 
 /* Why there is none though one is named: a slice's, or of a time that is kept in longer panes now. */

@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "storage/connection.h"
+#include "storage/references.h"
 #include "storage/row_hash.h"
 #include "storage/rows.h"
 
 enum {
     MAX_PART_BYTES = 256 * 1024 * 1024,
-    MAX_PART_NAME = 640, /* a slice has up to 513 bytes */
     DAMAGED = 1,
     ABSENT = 2
 };
@@ -18,8 +18,8 @@ enum {
 static const char part_estimator[] = "estimator", part_loss[] = "loss",
                   part_components[] = "components";
 
-static int write_part(struct store *store, int64_t seq, const char *part, const struct buf *bytes,
-                      const char *why, struct err *err)
+int commit_reference_part(struct store *store, int64_t seq, const char *part,
+                          const struct buf *bytes, const char *why, struct err *err)
 {
     static const char sql[] = "INSERT INTO reference_models(reference, part, hash, bytes, why) "
                               "VALUES(?1, ?2, ?3, ?4, ?5)";
@@ -48,11 +48,11 @@ static int write_metrics(struct store *store, int64_t seq, const struct fitted *
 {
     int rc = 0;
     for (uint32_t i = 0; !rc && i < fitted->n_metrics; i++) {
-        char part[MAX_PART_NAME];
+        char part[REFERENCE_PART_NAME];
         metrics_part(part, sizeof(part), fitted->metrics[i].slice);
         buf_clear(bytes);
         states_save(fitted->metrics[i].states, bytes);
-        rc = write_part(store, seq, part, bytes, "", err);
+        rc = commit_reference_part(store, seq, part, bytes, "", err);
     }
     return rc;
 }
@@ -61,20 +61,24 @@ int commit_fitted(struct store *store, int64_t reference_seq, const struct fitte
                   struct err *err)
 {
     struct buf bytes;
+    int rc = 0;
     buf_init(&bytes, MAX_PART_BYTES);
-    estimator_save(fitted->estimator, &bytes);
-    int rc = write_part(store, reference_seq, part_estimator, &bytes, "", err);
+    if (fitted->estimator) {
+        estimator_save(fitted->estimator, &bytes);
+        rc = commit_reference_part(store, reference_seq, part_estimator, &bytes, "", err);
+    }
     if (!rc && (fitted->loss || fitted->no_loss[0])) {
         buf_clear(&bytes);
         if (fitted->loss)
             dle_save(fitted->loss, &bytes);
-        rc = write_part(store, reference_seq, part_loss, &bytes, fitted->no_loss, err);
+        rc = commit_reference_part(store, reference_seq, part_loss, &bytes, fitted->no_loss, err);
     }
     if (!rc) {
         buf_clear(&bytes);
         if (fitted->components)
             multivariate_save(fitted->components, &bytes);
-        rc = write_part(store, reference_seq, part_components, &bytes, fitted->no_components, err);
+        rc = commit_reference_part(store, reference_seq, part_components, &bytes,
+                                   fitted->no_components, err);
     }
     if (!rc)
         rc = write_metrics(store, reference_seq, fitted, &bytes, err);
@@ -89,8 +93,7 @@ static int find_part(struct store *store, const char *model, const char *version
 {
     static const char sql[] =
         "SELECT reference, hash, bytes, why FROM reference_models WHERE part = ?3 AND reference = "
-        "(SELECT seq FROM reference_states WHERE model = ?1 AND version IN ('', ?2) "
-        "AND withdrawn_ms IS NULL ORDER BY version = '', seq DESC LIMIT 1)";
+        "(" REFERENCE_THAT_COUNTS ")";
     int rc = statement_get(store, sql, row, err);
     if (rc)
         return rc;
@@ -197,9 +200,8 @@ int fitted_read(struct store *store, const char *model, const char *version, str
 int reference_newest(struct store *store, const char *model, const char *version,
                      struct reference_mark *out, struct err *err)
 {
-    static const char sql[] = "SELECT seq, id, source FROM reference_states WHERE model = ?1 AND "
-                              "version IN ('', ?2) AND withdrawn_ms IS NULL "
-                              "ORDER BY version = '', seq DESC LIMIT 1";
+    static const char sql[] = "SELECT seq, id, source, ifnull(to_ms - from_ms, 0) FROM "
+                              "reference_states WHERE seq = (" REFERENCE_THAT_COUNTS ")";
     AUTO_RESET sqlite3_stmt *row = NULL;
     *out = (struct reference_mark){0};
     int rc = statement_get(store, sql, &row, err);
@@ -212,6 +214,7 @@ int reference_newest(struct store *store, const char *model, const char *version
     const char *id = (const char *)sqlite3_column_text(row, 1);
     const char *source = (const char *)sqlite3_column_text(row, 2);
     out->seq = sqlite3_column_int64(row, 0);
+    out->span_ms = sqlite3_column_int64(row, 3);
     snprintf(out->id, sizeof(out->id), "%s", id ? id : "");
     snprintf(out->source, sizeof(out->source), "%s", source ? source : "");
     return 0;
@@ -222,7 +225,7 @@ int reference_states_read(struct store *store, int64_t seq, const char *slice,
 {
     static const char sql[] =
         "SELECT hash, bytes FROM reference_models WHERE reference = ?1 AND part = ?2";
-    char part[MAX_PART_NAME];
+    char part[REFERENCE_PART_NAME];
     AUTO_RESET sqlite3_stmt *row = NULL;
     *out = NULL;
     int rc = statement_get(store, sql, &row, err);

@@ -2,7 +2,8 @@
  * What was fitted on the rows of a reference, and its metrics, beside it in the database.
  *
  * Shape    it belongs to one row of reference_states, and is found as that is: the newest of the
- *          version, else of the model. References made of stored panes have none: rows are not kept
+ *          version, else of the model. One made of stored panes has no more than panes tell: the
+ *          calibration and the metrics (storage/reference_panes.h)
  * Owner    estimator_read, fitted_read and reference_states_read give; estimator_free, fitted_free
  *          and states_free take
  * Errors   as in storage/store.h. Damaged bytes are no error: the estimator then says so
@@ -29,8 +30,16 @@ int fitted_read(struct store *store, const char *model, const char *version, str
 int components_read(struct store *store, const char *model, const char *version,
                     struct multivariate **out, char *why, size_t n, struct err *err);
 
+enum {
+    REFERENCE_PART_NAME = 640 /* bytes; a slice has up to 513 */
+};
+/* One row of what belongs to a reference. */
+int commit_reference_part(struct store *store, int64_t seq, const char *part,
+                          const struct buf *bytes, const char *why, struct err *err);
+
 struct reference_mark {
-    int64_t seq; /* grows with each; 0: there is none */
+    int64_t seq;     /* grows with each; 0: there is none */
+    int64_t span_ms; /* of the panes that it was made of; 0: of events */
     char id[17], source[16];
 };
 /* Which reference was loaded last for the version, else for the model. */

@@ -397,65 +397,6 @@ int profiles_each(struct store *store, const struct profile_model *model,
     return rc;
 }
 
-struct from_panes {
-    struct profile_model *model;
-    struct drift_cache *cache;
-    uint64_t key;
-};
-
-static bool reference_known_by(void *context, uint64_t fingerprint)
-{
-    struct from_panes *from = context;
-    from->key = fingerprint ^ UINT64_C(0x6a09e667f3bcc908); /* another kind of key than an id */
-    from->model->reference.reference = drift_cache_reference(from->cache, from->key);
-    return from->model->reference.reference != NULL;
-}
-
-static int build_reference(void *context, const struct profile_point *point, struct err *err)
-{
-    struct from_panes *from = context;
-    from->model->cut = point->partial;
-    if (point->known || !point->profile)
-        return 0;
-    struct reference **out = &from->model->reference.reference;
-    AUTO(reference) struct reference *made = NULL;
-    int rc = reference_build(&made, point->profile, from->model->label_id, err);
-    if (rc || made->n_features == 0) /* panes without a value are no reference */
-        return rc;
-    drift_cache_keep_reference(from->cache, from->key, made);
-    *out = made;
-    made = NULL; /* the caller owns it now */
-    return 0;
-}
-
-int profile_model_from_panes(struct store *store, struct profile_model *model,
-                             const struct profile_query *span, const char *source, struct err *err)
-{
-    struct profile_query query = *span;
-    struct from_panes from = {.model = model};
-    size_t n_damaged;
-    query.from_ms = query.from_ms / level_lengths_ms[0] * level_lengths_ms[0];
-    query.to_ms = query.to_ms / level_lengths_ms[0] * level_lengths_ms[0];
-    query.window_ms = query.to_ms - query.from_ms;
-    query.level = PROFILE_REFERENCE;
-    query.known = reference_known_by;
-    if (query.window_ms <= 0)
-        return 0;
-    reference_row_finish(&model->reference);
-    reference_layout(NULL, &model->layout, model->features);
-    int rc = store_drift_cache(store, &from.cache, err);
-    if (!rc)
-        rc = profiles_each(store, model, &query, build_reference, &from, &n_damaged, err);
-    if (rc || !model->reference.reference)
-        return rc;
-    reference_layout(model->reference.reference, &model->layout, model->features);
-    snprintf(model->reference.id, sizeof(model->reference.id), "%016" PRIx64,
-             model->reference.reference->id);
-    model->reference.created_ms = query.to_ms;
-    model->reference.source = strdup(source);
-    return model->reference.source ? 0 : err_set(err, -ENOMEM, "profile: no memory");
-}
-
 /* --- ageing --- */
 
 static int model_of_series(struct store *store, int64_t series, struct profile_model *out,

@@ -93,11 +93,6 @@ int profiles_each(struct store *store, const struct profile_model *model,
                   int (*point)(void *context, const struct profile_point *point, struct err *err),
                   void *context, size_t *n_damaged, struct err *err);
 
-/* Takes what the panes of [from, to) or of the spans hold (span: model, version, slice, from, to,
-   spans) as the reference; none where they hold nothing. */
-int profile_model_from_panes(struct store *store, struct profile_model *model,
-                             const struct profile_query *span, const char *source, struct err *err);
-
 /* For retention: merges the rows of [from_key, to_key) into one at upper_key, and removes them.
    1: damaged bytes are among them, and nothing was done. */
 int profiles_roll_up(struct store *store, int64_t from_key, int64_t to_key, int64_t upper_key,

@@ -19,35 +19,15 @@
 #include "storage/rows.h"
 
 enum {
-    MAX_PART_NAME = 640, /* a slice has up to 513 bytes */
     MAX_INDEX_BYTES = 1024 * 1024,
     MAX_SLICE_BYTES = 300 * 1024 * 1024
 };
 
 static const char part_index[] = "slices";
 
-static void part_name(char out[MAX_PART_NAME], const char *slice)
+static void part_name(char out[REFERENCE_PART_NAME], const char *slice)
 {
-    snprintf(out, MAX_PART_NAME, "slice/%s", slice);
-}
-
-static int write_row(struct store *store, int64_t seq, const char *part, const struct buf *bytes,
-                     struct err *err)
-{
-    static const char sql[] = "INSERT INTO reference_models(reference, part, hash, bytes, why) "
-                              "VALUES(?1, ?2, ?3, ?4, '')";
-    sqlite3_stmt *statement;
-    if (buf_failed(bytes))
-        return err_set(err, -ENOMEM, "reference: no memory for its slices");
-    int rc = statement_get(store, sql, &statement, err);
-    if (rc)
-        return rc;
-    const void *data = bytes->size ? bytes->data : (const void *)"";
-    sqlite3_bind_int64(statement, 1, seq);
-    bind_text(statement, 2, part);
-    sqlite3_bind_int64(statement, 3, row_hash(seq, data, (int64_t)bytes->size));
-    sqlite3_bind_blob64(statement, 4, data, bytes->size, SQLITE_STATIC);
-    return statement_run(store, statement, err, "reference");
+    snprintf(out, REFERENCE_PART_NAME, "slice/%s", slice);
 }
 
 static uint64_t digest_of(const struct fitted *fitted)
@@ -81,14 +61,14 @@ int commit_reference_slices(struct store *store, int64_t reference_seq, const st
     struct buf bytes;
     buf_init(&bytes, MAX_SLICE_BYTES);
     index_save(fitted, &bytes);
-    int rc = write_row(store, reference_seq, part_index, &bytes, err);
+    int rc = commit_reference_part(store, reference_seq, part_index, &bytes, "", err);
     for (uint32_t i = 0; !rc && i < fitted->n_slices; i++) {
-        char part[MAX_PART_NAME];
+        char part[REFERENCE_PART_NAME];
         part_name(part, fitted->slices[i].slice);
         buf_clear(&bytes);
         if (fitted->slices[i].reference)
             reference_save(fitted->slices[i].reference, &bytes);
-        rc = write_row(store, reference_seq, part, &bytes, err);
+        rc = commit_reference_part(store, reference_seq, part, &bytes, "", err);
     }
     buf_finish(&bytes);
     return rc;
@@ -166,7 +146,7 @@ static uint64_t key_of(const struct reference_row *row, int64_t hash)
 int reference_slice_read(struct store *store, const struct reference_row *row, const char *slice,
                          struct reference **out, char *why, size_t n, struct err *err)
 {
-    char part[MAX_PART_NAME];
+    char part[REFERENCE_PART_NAME];
     AUTO_RESET sqlite3_stmt *found = NULL;
     struct drift_cache *cache;
     struct reader in;

@@ -9,6 +9,7 @@
 #include "storage/commit.h"
 #include "storage/drift_cache.h"
 #include "storage/estimates.h"
+#include "storage/profiles.h"
 #include "storage/reference_slices.h"
 #include "storage/row_hash.h"
 #include "storage/rows.h"
@@ -22,47 +23,127 @@ static void id_text(char out[17], uint64_t id)
     snprintf(out, 17, "%016" PRIx64, id);
 }
 
+struct row_of_reference {
+    const char *model, *version, *source;
+    const struct reference *reference;
+    const struct fitted *fitted; /* may be NULL */
+    int64_t created_ms;
+    const struct profile_span *panes; /* NULL: of events */
+};
+
+static int write_row(struct store *store, const struct row_of_reference *row, struct err *err)
+{
+    static const char sql[] = "INSERT INTO reference_states(model, version, id, source, "
+                              "created_ms, hash, bytes, from_ms, "
+                              "to_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    char id[17];
+    struct buf bytes;
+    sqlite3_stmt *statement;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    buf_init(&bytes, MAX_REFERENCE_BYTES);
+    reference_save(row->reference, &bytes);
+    if (buf_failed(&bytes)) {
+        buf_finish(&bytes);
+        return err_set(err, -ENOMEM, "model %s: no memory for its reference", row->model);
+    }
+    id_text(id, row->reference->id);
+    bind_text(statement, 1, row->model);
+    bind_text(statement, 2, row->version ? row->version : "");
+    bind_text(statement, 3, id);
+    bind_text(statement, 4, row->source);
+    sqlite3_bind_int64(statement, 5, row->created_ms);
+    sqlite3_bind_int64(statement, 6, row_hash(0, bytes.data, (int64_t)bytes.size));
+    sqlite3_bind_blob64(statement, 7, bytes.data, bytes.size, SQLITE_STATIC);
+    if (row->panes) {
+        sqlite3_bind_int64(statement, 8, row->panes->from_ms);
+        sqlite3_bind_int64(statement, 9, row->panes->to_ms);
+    }
+    rc = statement_run(store, statement, err, row->model);
+    buf_finish(&bytes);
+    return rc;
+}
+
+static int commit_row(struct store *store, const struct row_of_reference *row, struct err *err)
+{
+    struct drift_cache *cache;
+    int rc = write_row(store, row, err);
+    const int64_t seq = sqlite3_last_insert_rowid(store->db);
+    if (!rc && row->fitted)
+        rc = commit_fitted(store, seq, row->fitted, err);
+    if (!rc && row->fitted)
+        rc = commit_reference_slices(store, seq, row->fitted, err);
+    if (!rc)
+        rc = store_drift_cache(store, &cache, err);
+    if (!rc) /* by its contents: whether the transaction ends well or not, that is what it is */
+        drift_cache_keep_reference(cache, row->reference->id, row->reference);
+    return rc;
+}
+
 int commit_reference(struct store *store, const char *model, const char *version,
                      const struct reference *reference, const char *source, int64_t created_ms,
                      struct err *err)
 {
+    const struct row_of_reference row = {.model = model,
+                                         .version = version,
+                                         .source = source,
+                                         .reference = reference,
+                                         .fitted = reference->fitted,
+                                         .created_ms = created_ms};
+    const int rc = store_writing(store, err, "commit_reference");
+    return rc ? rc : commit_row(store, &row, err);
+}
+
+int commit_range_reference(struct store *store, const char *model,
+                           const struct reference *reference, const struct fitted *fitted,
+                           int64_t from_ms, int64_t to_ms, struct err *err)
+{
+    const struct profile_span panes = {from_ms, to_ms};
+    const struct row_of_reference row = {.model = model,
+                                         .source = "range",
+                                         .reference = reference,
+                                         .fitted = fitted,
+                                         .created_ms = to_ms, /* as while it is read from panes */
+                                         .panes = &panes};
+    const int rc = store_writing(store, err, "commit_range_reference");
+    return rc ? rc : commit_row(store, &row, err);
+}
+
+int commit_ranges_turned(struct store *store, const char *model, int64_t from_ms, int64_t to_ms,
+                         int64_t at_ms, struct err *err)
+{
     static const char sql[] =
-        "INSERT INTO reference_states(model, version, id, source, created_ms, hash, bytes) "
-        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    char id[17];
+        "UPDATE reference_states SET withdrawn_ms = CASE WHEN from_ms = ?2 AND to_ms = ?3 THEN "
+        "NULL "
+        "ELSE ?4 END WHERE model = ?1 AND version = '' AND from_ms IS NOT NULL AND "
+        "(withdrawn_ms IS NULL) <> (from_ms = ?2 AND to_ms = ?3)";
     sqlite3_stmt *statement;
-    int rc = store_writing(store, err, "commit_reference");
+    int rc = store_writing(store, err, "commit_ranges_turned");
     if (!rc)
         rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    struct buf bytes;
-    buf_init(&bytes, MAX_REFERENCE_BYTES);
-    reference_save(reference, &bytes);
-    if (buf_failed(&bytes)) {
-        buf_finish(&bytes);
-        return err_set(err, -ENOMEM, "model %s: no memory for its reference", model);
-    }
-    id_text(id, reference->id);
     bind_text(statement, 1, model);
-    bind_text(statement, 2, version ? version : "");
-    bind_text(statement, 3, id);
-    bind_text(statement, 4, source);
-    sqlite3_bind_int64(statement, 5, created_ms);
-    sqlite3_bind_int64(statement, 6, row_hash(0, bytes.data, (int64_t)bytes.size));
-    sqlite3_bind_blob64(statement, 7, bytes.data, bytes.size, SQLITE_STATIC);
-    rc = statement_run(store, statement, err, model);
-    buf_finish(&bytes);
-    const int64_t seq = sqlite3_last_insert_rowid(store->db);
-    if (!rc && reference->fitted)
-        rc = commit_fitted(store, seq, reference->fitted, err);
-    if (!rc && reference->fitted)
-        rc = commit_reference_slices(store, seq, reference->fitted, err);
-    struct drift_cache *cache;
-    if (!rc)
-        rc = store_drift_cache(store, &cache, err);
-    if (!rc) /* by its contents: whether the transaction ends well or not, that is what it is */
-        drift_cache_keep_reference(cache, reference->id, reference);
+    sqlite3_bind_int64(statement, 2, from_ms);
+    sqlite3_bind_int64(statement, 3, to_ms);
+    sqlite3_bind_int64(statement, 4, at_ms);
+    return statement_run(store, statement, err, model);
+}
+
+int reference_range_known(struct store *store, const char *model, int64_t from_ms, int64_t to_ms,
+                          bool *out, struct err *err)
+{
+    static const char sql[] =
+        "SELECT 1 FROM reference_states WHERE model = ?1 AND from_ms = ?2 AND to_ms = ?3";
+    AUTO_RESET sqlite3_stmt *statement = NULL;
+    int rc = statement_get(store, sql, &statement, err);
+    if (rc)
+        return rc;
+    bind_text(statement, 1, model);
+    sqlite3_bind_int64(statement, 2, from_ms);
+    sqlite3_bind_int64(statement, 3, to_ms);
+    *out = row_next(store, statement, "reference", &rc, err);
     return rc;
 }
 
@@ -121,9 +202,10 @@ int references_each(struct store *store, const char *model, const char *version,
 {
     static const char sql[] =
         "SELECT version, id, source, substr(bytes, 1, 16), created_ms, ifnull(withdrawn_ms, -1), "
-        "seq = (SELECT max(seq) FROM reference_states AS o WHERE o.model = ?1 AND "
-        "o.version = r.version AND o.withdrawn_ms IS NULL) FROM reference_states AS r "
-        "WHERE model = ?1 AND (?2 IS NULL OR version = ?2) ORDER BY seq DESC";
+        "seq = (SELECT seq FROM reference_states AS o WHERE o.model = ?1 AND o.version = r.version "
+        "AND o.withdrawn_ms IS NULL ORDER BY o.from_ms IS NOT NULL, o.seq DESC LIMIT 1), "
+        "ifnull(from_ms, -1), ifnull(to_ms, -1) FROM reference_states AS r WHERE model = ?1 AND "
+        "(?2 IS NULL OR version = ?2) ORDER BY seq DESC";
     AUTO_RESET sqlite3_stmt *row = NULL;
     int rc = statement_get(store, sql, &row, err);
     if (rc)
@@ -141,6 +223,8 @@ int references_each(struct store *store, const char *model, const char *version,
             .created_ms = sqlite3_column_int64(row, 4),
             .withdrawn_ms = sqlite3_column_int64(row, 5),
             .counts = sqlite3_column_int(row, 6) == 1,
+            .from_ms = sqlite3_column_int64(row, 7),
+            .to_ms = sqlite3_column_int64(row, 8),
         };
         rc = each(context, &listed, err);
     }
@@ -220,8 +304,7 @@ int reference_row_read(struct store *store, const char *model, const char *versi
 {
     static const char sql[] =
         "SELECT id, source, created_ms, hash, seq FROM reference_states WHERE seq = "
-        "(SELECT seq FROM reference_states WHERE model = ?1 AND version IN ('', ?2) "
-        "AND withdrawn_ms IS NULL ORDER BY version = '', seq DESC LIMIT 1)";
+        "(" REFERENCE_THAT_COUNTS ")";
     *out = (struct reference_row){0};
     AUTO_RESET sqlite3_stmt *statement = NULL;
     int rc = statement_get(store, sql, &statement, err);

@@ -2,6 +2,8 @@
  * The references of models, as rows: the newest of a (model, version) counts, unless withdrawn. What
  * is withdrawn keeps its row: history names it by its id.
  *
+ * Ranges   one made of the panes that `reference: {from, to}` names counts while the configuration
+ *          names that span, and after whatever was loaded (storage/reference_panes.h)
  * Owner    reference_row_read gives, reference_row_finish takes
  * Errors   as in storage/store.h · ERR_CORRUPT: the bytes are not those that were written
  * Threads  commit_reference: the writer's, in a commit · the others: that of the store
@@ -10,6 +12,11 @@
 
 #include "stats/reference.h"
 #include "storage/store.h"
+
+/* seq of the reference that counts for the model (?1) and version (?2), for those who join it. */
+#define REFERENCE_THAT_COUNTS                                                    \
+    "SELECT seq FROM reference_states WHERE model = ?1 AND version IN ('', ?2) " \
+    "AND withdrawn_ms IS NULL ORDER BY version = '', from_ms IS NOT NULL, seq DESC LIMIT 1"
 
 struct reference_row {
     struct reference *reference; /* NULL: there is none */
@@ -23,6 +30,16 @@ struct reference_row {
 int commit_reference(struct store *store, const char *model, const char *version,
                      const struct reference *reference, const char *source, int64_t created_ms,
                      struct err *err);
+/* The same, of the model's panes in [from, to); `fitted` may be NULL. */
+int commit_range_reference(struct store *store, const char *model,
+                           const struct reference *reference, const struct fitted *fitted,
+                           int64_t from_ms, int64_t to_ms, struct err *err);
+/* The one of [from, to) counts again, every other range's no longer; to_ms 0: none does. */
+int commit_ranges_turned(struct store *store, const char *model, int64_t from_ms, int64_t to_ms,
+                         int64_t at_ms, struct err *err);
+/* Whether there is one of exactly [from, to), withdrawn or not. */
+int reference_range_known(struct store *store, const char *model, int64_t from_ms, int64_t to_ms,
+                          bool *out, struct err *err);
 /* What the categories of a reference just made from events are called, whether the stream knows them or not. */
 int commit_reference_names(struct store *store, const char *model,
                            const struct reference *reference, struct err *err);
@@ -48,8 +65,9 @@ struct reference_listed {
     const char *id, *source;
     int64_t n; /* events */
     int64_t created_ms;
-    int64_t withdrawn_ms; /* -1: it is not */
-    bool counts;          /* for its version, or, as the model's, for those without one */
+    int64_t withdrawn_ms;   /* -1: it is not */
+    int64_t from_ms, to_ms; /* of panes: their time; -1: it was made of events */
+    bool counts;            /* for its version, or, as the model's, for those without one */
 };
 /* All that were ever loaded, newest first; version NULL: of each. */
 int references_each(struct store *store, const char *model, const char *version,

@@ -33,6 +33,8 @@ static int write_listed(void *context, const struct reference_listed *row, struc
     out_key_string(out, "version", row->version[0] ? row->version : NULL);
     out_key_int(out, "n", row->n);
     out_key_string(out, "source", row->source);
+    out_key_time(out, "from", row->from_ms);
+    out_key_time(out, "to", row->to_ms);
     out_key_time(out, "created", row->created_ms);
     out_key_time(out, "forgotten", row->withdrawn_ms);
     out_key_bool(out, "counts", row->counts);

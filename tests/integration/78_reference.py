@@ -3,9 +3,11 @@
 car_loan's reference (../shared/reference/monitoring) has 12,500 predictions.
 """
 
+import contextlib
 import gzip
 import json
 import os
+import random
 import shutil
 import sqlite3
 
@@ -173,25 +175,132 @@ def what_is_only_kept_in_longer_panes_is_said_to_be(story):
     path = story.path("ten-hours.jsonl")
     _write(path, lines)
 
-    def drift(name, start, end, window="1h"):
-        model = {"name": "credit", "task": "binary", "reference": {"from": hour + start * minute, "to": hour + end * minute}}
+    last = story.path("one-more.jsonl")
+    _write(last, [lines[-1].replace('"p599"', '"p600"')])
+
+    def drift(name, start, end, window="1h", later=False):
+        """later: the time is named when its minutes are hours already; else it is kept before."""
+        model = {"name": "credit", "task": "binary"}
         rule = {"name": "moved", "model": "credit", "drift": "any", "window": "1h"}
         settings = configuration(models=[model], alerts=[rule], storage={"path": "assay.db", "retention": {"1m": "1h", "1h": "2d"}})
+        if later:
+            story.replay(name, settings, [path])
+        model["reference"] = {"from": hour + start * minute, "to": hour + end * minute}
         asked = ["--model", "credit", "--window", window, "--from", str(hour + 60 * minute), "--to", str(hour + 600 * minute)]
-        answer = Offline(story.replay(name, settings, [path])).query("drift", *asked)
+        answer = Offline(story.replay(name, settings, [last if later else path])).query("drift", *asked)
         return answer, next(f["points"] for f in answer["features"] if f["feature"] == "income")
 
     whole, points = drift("whole", 0, 180)
     equal((whole["reference"]["n"], whole["complete"], points[-1]["n"]), (180, True, 60))
-    cut, _ = drift("cut", 30, 210)
+    cut, _ = drift("cut", 30, 210, later=True)
     equal((cut["reference"]["n"], cut["complete"]), (120, False))
     assert "the reference's span cuts through data" in cut["incomplete_reasons"][0], cut["incomplete_reasons"]
-    gone, points = drift("gone", 10, 50)
+    kept, points = drift("kept", 10, 50)
+    equal((kept["reference"]["n"], kept["complete"], points[-1]["psi"] is None), (40, True, False))
+    gone, points = drift("gone", 10, 50, later=True)
     equal((gone["reference"], points[-1]["psi"]), (None, None))
     assert "kept in longer panes now" in gone["reference_why"] and "kept in longer panes now" in points[-1]["why"], gone
     short, points = drift("short", 0, 180, "15m")
     equal({point["why"] for point in points[:8]}, {"its events are only kept in longer panes; take a longer window"})
     equal((short["complete"], points[-1]["n"]), (False, 15))
+
+
+def what_a_named_time_held_outlives_its_panes(story):
+    """An odd time, kept whole when its minutes become hours; the days after it are gone, too, when it is asked for."""
+    hour, minute = 1700006400000, 60000
+    rng = random.Random(7)
+    lines = []
+    for i in range(60 * 60):
+        score, country = round(rng.random(), 3), rng.choice(["de", "de", "fr"])
+        lines.append(json.dumps({"type": "prediction", "id": f"p{i}", "ts": hour + i * minute, "model": "credit", "version": "v1", "score": score,
+                                 "prediction": int(score >= 0.5), "features": {"income": round(rng.gauss(0, 1), 4), "country": country}}))
+        lines.append(json.dumps({"type": "label", "id": f"p{i}", "ts": hour + i * minute + 1, "label": int(rng.random() < score)}))
+    model = {"name": "credit", "task": "binary", "label_horizon": "1h", "segments": ["country"],
+             "reference": {"from": hour + 30 * minute, "to": hour + 210 * minute}}
+    rule = {"name": "worse", "model": "credit", "metric": "accuracy", "window": "1h", "relative_to": "reference", "below": 2, "every": "10m"}
+    settings = configuration(models=[model], alerts=[rule], storage={"path": "assay.db", "retention": {"1m": "8h", "1h": "1d", "1d": "2d"}})
+    first, rest = story.path("first.jsonl"), story.path("rest.jsonl")
+    _write(first, lines[: 2 * 240])
+    _write(rest, lines[2 * 240 :])
+    database = story.replay("named", settings, [first])
+    offline = Offline(database)
+
+    def stored():
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            return [row[0] for row in connection.execute("SELECT id FROM reference_states")]
+
+    def answers(start):
+        asked = ["--model", "credit", "--window", "1h", "--from", str(start), "--to", str(start + 60 * minute)]
+        whole = offline.query("drift", *asked)
+        slices = [offline.query("drift", *asked, "--segment", f"country:{country}")["reference"]["n"] for country in ("de", "fr")]
+        (series,) = offline.query("metrics", *asked, "--metric", "estimated_accuracy")["series"]
+        (alert,) = offline.query("alerts")["items"]
+        return whole["reference"], slices, series["points"][0]["value"] is None, round(alert["data"]["compared"], 9)
+
+    before = answers(hour + 180 * minute)
+    equal((before[0]["n"], before[0]["source"], stored()), (180, "range", []))
+    equal((sum(before[1]), before[2]), (180, False))
+    story.replay("named", settings, [rest])
+    equal(stored(), [before[0]["id"]])
+    equal(answers(hour + 58 * 60 * minute), before)
+    equal(run_program("verify", database)[0], 0)
+
+
+def a_named_time_is_kept_while_the_daemon_runs(story):
+    """Named anew it counts again; it is no one's to take away; what somebody loads counts first."""
+    hour, minute = 1700006400000, 60000
+
+    def loans(prefix, at, n, income):
+        return [json.dumps({"type": "prediction", "id": f"{prefix}{i}", "ts": at + i * minute, "model": "credit", "version": "v1",
+                            "prediction": 1, "features": {"income": income + i * 37 % 50}}) for i in range(n)]
+
+    first, second = ({"from": hour + start * minute, "to": hour + (start + 40) * minute} for start in (10, 70))
+    model = {"name": "credit", "task": "binary", "label_horizon": "1h", "reference": first}
+    daemon = story.daemon(configuration(models=[model], storage={"path": "assay.db", "retention": {"1m": "8h", "1h": "1d", "1d": "2d"}})).start()
+    daemon.post("/api/v1/events", "\n".join(loans("a", hour, 240, 1000)).encode())
+
+    def items():
+        return [(item["source"], item["from"], item["counts"], item["forgotten"] is None)
+                for item in daemon.get("/api/v1/models/credit/references")["items"]]
+
+    def reference():
+        return daemon.get(f"/api/v1/models/credit/drift?window=1h&from={hour}&to={hour + 60 * minute}")["reference"]
+
+    def named(way, times):
+        daemon.settings["models"][0]["reference"] = way
+        daemon.write_configuration()
+        daemon.hangup()
+        wait_until(lambda: daemon.log().count("configuration read again") == times, 20, "the hangup")
+
+    wait_until(items, 20, "the reference to be kept")
+    equal(items(), [("range", first["from"], True, True)])
+    kept = reference()
+    equal((kept["n"], "is kept: the windows that it was made of may go" in daemon.log()), (40, True))
+    code, _, errors = run_program("reference", "forget", kept["id"], "-c", "assay.yaml", "--model", "credit", cwd=daemon.folder)
+    equal((code, "`reference: {from, to}` of the configuration names" in errors), (65, True), errors)
+
+    named(second, 1)
+    equal((items(), reference()["n"]), ([("range", first["from"], False, False)], 40))
+    daemon.post("/api/v1/events", "\n".join(loans("b", hour + 240 * minute, 1, 1000)).encode())
+    wait_until(lambda: len(items()) == 2, 20, "the second to be kept")
+    equal(items(), [("range", second["from"], True, True), ("range", first["from"], False, False)])
+    daemon.kill9()
+    daemon.start()
+    named(first, 2)
+    equal(items(), [("range", second["from"], False, False), ("range", first["from"], True, True)])
+    # days later nothing else knows that time
+    daemon.post("/api/v1/events", "\n".join(loans("c", hour + 4 * 1440 * minute, 2, 1000)).encode())
+    with_nothing = f"/api/v1/models/credit/metrics?metric=accuracy&window=1d&from={hour // 86400000 * 86400000}&to={hour + 1440 * minute}"
+    wait_until(lambda: not any(point["n"] for point in daemon.get(with_nothing)["series"][0]["points"]), 20, "the panes to go")
+    equal(reference(), kept)
+
+    status, answer = daemon.request("PUT", "/api/v1/models/credit/reference", "\n".join(loans("p", 1000, 300, 5)).encode())
+    equal(status, 200, answer)
+    equal((reference()["id"], [item[2] for item in items()]), (json.loads(answer)["id"], [True, False, False]))
+    code, out, errors = run_program("reference", "forget", json.loads(answer)["id"], "-c", "assay.yaml", "--model", "credit", cwd=daemon.folder)
+    equal((code, json.loads(out)["follows"]), (0, {"id": kept["id"], "source": "range"}), errors)
+    equal(reference(), kept)
+    equal(run_program("verify", daemon.database)[0], 0)
 
 
 def a_reference_that_was_loaded_is_taken_away_again(story):

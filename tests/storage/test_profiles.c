@@ -1,5 +1,6 @@
 /* Profiles and references as rows: written, merged over windows, rolled up, and damaged. */
 #include "storage/profiles.h"
+#include "storage/reference_panes.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -201,7 +202,7 @@ static void a_range_of_panes_serves_as_reference(void **state)
     must(profile_model_read(fixture->store, "credit", NULL, &model, &err), &err);
     assert_null(model.reference.reference);
 
-    must(profile_model_from_panes(fixture->store, &model, &span, "range", &err), &err);
+    must(reference_panes_read(fixture->store, &model, &span, "range", &err), &err);
 
     assert_non_null(model.reference.reference);
     assert_int_equal(model.reference.reference->events, 17);
@@ -217,7 +218,7 @@ static uint64_t id_of_span(struct income *fixture, const struct profile_query *s
     struct err err = {0};
     struct profile_model model;
     must(profile_model_read(fixture->store, "credit", NULL, &model, &err), &err);
-    must(profile_model_from_panes(fixture->store, &model, span, "range", &err), &err);
+    must(reference_panes_read(fixture->store, &model, span, "range", &err), &err);
     assert_non_null(model.reference.reference);
     uint64_t id = model.reference.reference->id;
     *same = model.reference.reference == other;
@@ -238,7 +239,7 @@ static void a_reference_of_panes_is_made_once_for_as_long_as_they_stay_the_same(
     write_minute(fixture, START, 0, 10);
     write_minute(fixture, START + MINUTE, 5, 7);
     must(profile_model_read(fixture->store, "credit", NULL, &first, &err), &err);
-    must(profile_model_from_panes(fixture->store, &first, &span, "range", &err), &err);
+    must(reference_panes_read(fixture->store, &first, &span, "range", &err), &err);
     uint64_t before = first.reference.reference->id;
 
     assert_int_equal(id_of_span(fixture, &span, first.reference.reference, &same), before);

@@ -35,7 +35,7 @@ static void a_new_database_has_the_settings_that_keep_the_promises(void **state)
     pragma_is(store, "wal_autocheckpoint", "0");
     pragma_is(store, "trusted_schema", "0");
     pragma_is(store, "application_id", "1098085241");
-    pragma_is(store, "user_version", "16");
+    pragma_is(store, "user_version", "17");
     assert_int_equal(stat(temp->path, &file), 0);
     assert_int_equal(file.st_mode & 0777, 0600);
 
@@ -119,7 +119,7 @@ static void F35_a_newer_schema_is_refused_by_name(void **state)
 
     snprintf(
         expected, sizeof(expected),
-        "%s: written by a newer version of assay (schema 99, this one knows up to 16); use that "
+        "%s: written by a newer version of assay (schema 99, this one knows up to 17); use that "
         "version, or restore a backup",
         temp->path);
     assert_int_equal(store_open(&store, temp->path, STORE_WRITE, &err), ERR_NEWER);
