@@ -1,10 +1,13 @@
 /*
  * GET /models/M/distribution: one feature's reference and window on the same edges, so that a chart
  * can lay them over each other. Numbers: the reference's Doane bins and what lies outside them;
- * without a reference the window's own. Categories: by name, the largest first.
+ * without a reference the window's own. Categories: by name, the largest first
+ * (by their shares); of a window with too many to count each, those that the reference counts for
+ * itself and few others. What stands in no bar is outside.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,19 +169,22 @@ static void write_mean_vector(struct picture *p, const struct mean_vector *windo
 struct bar {
     uint64_t id;
     double reference, current;
+    double share; /* the larger of both */
 };
 
-static int by_id(const void *a, const void *b)
-{
-    const struct bar *x = a, *y = b;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
+/* Bars, and what stands in none of them. */
+struct bars {
+    struct bar *items;
+    size_t n;
+    double reference, current; /* all events of each */
+};
 
 static int by_size(const void *a, const void *b)
 {
     const struct bar *x = a, *y = b;
-    double first = fmax(x->reference, x->current), second = fmax(y->reference, y->current);
-    return first > second ? -1 : first < second ? 1 : by_id(a, b);
+    if (x->share != y->share)
+        return x->share > y->share ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
 }
 
 /* Truths are not kept by name: there are two. */
@@ -201,24 +207,27 @@ static int write_name(struct picture *p, uint64_t id, struct err *err)
     return rc;
 }
 
-static int write_bars(struct picture *p, struct bar *bars, size_t n, struct err *err)
+static int write_bars(struct picture *p, struct bars *bars, struct err *err)
 {
     struct buf *out = p->out;
-    double rest[2] = {0, 0};
+    double rest[2] = {bars->reference, bars->current};
     int rc = 0;
-    qsort(bars, n, sizeof(*bars), by_size);
+    for (size_t i = 0; i < bars->n; i++) {
+        struct bar *bar = &bars->items[i];
+        bar->share = fmax(bars->reference > 0 ? bar->reference / bars->reference : 0,
+                          bars->current > 0 ? bar->current / bars->current : 0);
+    }
+    qsort(bars->items, bars->n, sizeof(*bars->items), by_size);
     out_key(out, "bins");
     out_open(out, '[');
-    for (size_t i = 0; !rc && i < n; i++) {
-        if (i >= MAX_CATEGORIES) {
-            rest[0] += bars[i].reference;
-            rest[1] += bars[i].current;
-            continue;
-        }
+    for (size_t i = 0; !rc && i < bars->n && i < MAX_CATEGORIES; i++) {
+        const struct bar *bar = &bars->items[i];
+        rest[0] -= bar->reference;
+        rest[1] -= bar->current;
         out_open(out, '{');
-        rc = write_name(p, bars[i].id, err);
-        out_key_double(out, "reference", p->known ? bars[i].reference : (double)NAN);
-        out_key_double(out, "current", bars[i].current);
+        rc = write_name(p, bar->id, err);
+        out_key_double(out, "reference", p->known ? bar->reference : (double)NAN);
+        out_key_double(out, "current", bar->current);
         out_close(out, '}');
     }
     out_close(out, ']');
@@ -229,31 +238,50 @@ static int write_bars(struct picture *p, struct bar *bars, size_t n, struct err 
     return rc;
 }
 
+/* Of a category that the window does not have by name: NaN where it is not known how often it came,
+   because the window had too many to count each of them. */
+static double count_of_others(const struct picture *p, const struct categories *window, uint64_t id)
+{
+    const struct reference *reference = p->model.reference.reference;
+    const struct categories_many *many = window ? window->many : NULL;
+    if (!many)
+        return 0;
+    int bin = category_bin(p->known->bins, id);
+    bool counted = many->reference == reference->id && bin >= 0 &&
+                   (uint32_t)bin < category_bins_count(p->known->bins);
+    return counted ? (double)many->tracked[bin] : (double)NAN;
+}
+
 static int write_categories(struct picture *p, const struct categories *categories, struct err *err)
 {
     size_t n_window = categories ? categories_known(categories) : 0;
     size_t n_reference = p->known ? p->known->n_categories : 0;
     AUTO_FREE struct category *window = calloc(n_window + 1, sizeof(*window));
-    AUTO_FREE struct bar *bars = calloc(n_window + n_reference + 1, sizeof(*bars));
-    if (!window || !bars)
+    AUTO_FREE struct bar *items = calloc(n_window + n_reference + 1, sizeof(*items));
+    if (!window || !items)
         return err_set(err, -ENOMEM, "no memory for a distribution");
+    struct bars bars = {.items = items,
+                        .reference = p->known ? (double)p->known->valid : 0,
+                        .current = categories ? (double)categories->n : 0};
     if (categories)
         n_window = categories_read(categories, window);
-    size_t n = 0, k = 0;
-    for (size_t i = 0; i < n_reference || k < n_window;) { /* both are sorted by id */
+    for (size_t i = 0, k = 0; i < n_reference || k < n_window;) { /* both are sorted by id */
         bool has_reference = i < n_reference;
         bool has_window = k < n_window;
         uint64_t id = has_reference ? p->known->categories[i].id : window[k].id;
         if (has_window && window[k].id < id)
             id = window[k].id;
-        bars[n] = (struct bar){.id = id};
+        struct bar bar = {.id = id};
         if (has_reference && p->known->categories[i].id == id)
-            bars[n].reference = (double)p->known->categories[i++].count;
+            bar.reference = (double)p->known->categories[i++].count;
         if (has_window && window[k].id == id)
-            bars[n].current = (double)window[k++].count;
-        n++;
+            bar.current = (double)window[k++].count;
+        else
+            bar.current = count_of_others(p, categories, id);
+        if (!isnan(bar.current))
+            bars.items[bars.n++] = bar;
     }
-    return write_bars(p, bars, n, err);
+    return write_bars(p, &bars, err);
 }
 
 static void write_rates(struct buf *out, const char *key, uint64_t n, uint64_t missing,

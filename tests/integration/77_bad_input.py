@@ -1,5 +1,6 @@
 """Drift answers of bad input: a defined value, or null with the reason; never NaN, never a crash."""
 
+import collections
 import json
 import os
 
@@ -141,3 +142,28 @@ def a_hundred_thousand_categories_are_bounded_and_compared(story):
     equal(points["city"]["drifted"], True, "three cities were known")
     equal(points["many"]["drifted"], False, "none of the reference's came twice, and none of these does")
     assert os.path.getsize(os.path.join(story.folder, "replayed", "assay.db")) < 60_000_000
+
+
+def a_distribution_of_many_categories_counts_each_it_shows(story):
+    """200 cities in a minute are more than are counted by name; the reference's largest are, all the same."""
+    cities = [f"c{i * 7919 % 200 * (i * 104729 % 200) // 200}" for i in range(60_000)]
+    _check_cities(story, "busy", cities, cities[:9000] + ["new"] * 500)
+    bins = _check_cities(story, "quiet", cities, cities[:40] + ["new"] * 20)
+    assert any(bin["category"] == "new" for bin in bins), "a third of the window, however few beside the reference"
+
+
+def _check_cities(story, name, loaded, window):
+    def file(kind, at, cities):
+        events = (prediction(f"{kind}{i}", at + i * 50_000 // len(cities), features={"city": c}) for i, c in enumerate(cities))
+        return write_jsonl(story.path(f"{name}-{kind}.jsonl"), events)
+
+    model = {"name": "credit", "task": "binary", "positive": 1, "label_horizon": "1d",
+             "reference": {"file": file("r", START - 48 * HOUR, loaded)}}
+    database = story.replay(name, configuration(models=[model]), [file("w", START, window)])
+    answer = _strict(database, "distribution", "--feature", "city")
+    equal(len(answer["bins"]), 50)
+    for side, of in (("reference", loaded), ("current", window)):
+        counts = collections.Counter(of)
+        equal({bin["category"]: bin[side] for bin in answer["bins"]}, {bin["category"]: counts[bin["category"]] for bin in answer["bins"]})
+        equal(sum(bin[side] for bin in answer["bins"]) + answer["outside"][side], len(of))
+    return answer["bins"]
