@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "common/text.h"
+#include "web/http_library.h"
 #include "web/problem.h"
 #include "web/prometheus_text.h"
 #include "web/server.h"
@@ -32,17 +33,7 @@ void exchange_connection(void *context, struct MHD_Connection *connection, void 
                          enum MHD_ConnectionNotificationCode code)
 {
     struct web *web = context;
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        guard_close(web->guard, *socket_context);
-        *socket_context = NULL;
-        return;
-    }
-    const union MHD_ConnectionInfo *fd =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    const union MHD_ConnectionInfo *address =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (fd && address)
-        *socket_context = guard_open(web->guard, fd->connect_fd, address->client_addr);
+    http_library_guard(web->guard, connection, socket_context, code);
 }
 
 void *exchange_begin(void *context, const char *uri, struct MHD_Connection *connection)

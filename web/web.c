@@ -19,6 +19,7 @@
 
 #include "storage/drift_cache.h"
 #include "storage/memo.h"
+#include "web/http_library.h"
 #include "web/pem.h"
 #include "web/server.h"
 #include "web/shared_answer.h"
@@ -113,38 +114,21 @@ static enum MHD_Result admit(void *context, const struct sockaddr *address, sock
     return exchange_admit(context, address) ? MHD_YES : MHD_NO;
 }
 
-/* The library's messages repeat what clients did wrong; counts of that are in /metrics. */
-static void be_silent(void *context, const char *format, va_list arguments)
-    __attribute__((format(printf, 2, 0)));
-static void be_silent(void *context, const char *format, va_list arguments)
-{
-    (void)context;
-    (void)format;
-    (void)arguments;
-}
-
 int server_listen(struct web *web, const struct config_http *http, int fd, struct MHD_Daemon **out,
                   struct err *err)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    char versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
-    struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, web->certificate},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, web->key},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, versions},
-        {MHD_OPTION_END, 0, NULL},
-    };
-    if (web->certificate)
-        flags |= MHD_USE_TLS;
-    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    struct http_library_tls tls;
+    const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                           MHD_USE_ERROR_LOG | http_library_tls(&tls, web->certificate, web->key);
     unsigned most = (unsigned)(http->max_connections > 0 ? http->max_connections : 200);
     *out = MHD_start_daemon(
-        flags, 0, admit, web, exchange_step, web, MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, most + LIBRARY_SLACK,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        60u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, web,
-        MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_NOTIFY_CONNECTION,
-        exchange_connection, web, MHD_OPTION_ARRAY, web->certificate ? tls : none, MHD_OPTION_END);
+        flags, 0, admit, web, exchange_step, web, MHD_OPTION_EXTERNAL_LOGGER,
+        http_library_be_silent, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        most + LIBRARY_SLACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, 60u, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, web, MHD_OPTION_NOTIFY_COMPLETED, exchange_end,
+        web, MHD_OPTION_NOTIFY_CONNECTION, exchange_connection, web, MHD_OPTION_ARRAY, tls.items,
+        MHD_OPTION_END);
     if (!*out)
         return err_set(err, ERR_USAGE, "http.listen: %s: the server does not start%s", web->url,
                        web->certificate ? "; do http.tls.cert and http.tls.key belong together?"

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "web/gateway/inside.h"
+#include "web/http_library.h"
 
 enum {
     TURN_MS = 250, /* at least this often, for deadlines */
@@ -57,15 +58,6 @@ static int on_timer(CURLM *multi, long timeout_ms, void *context)
     return 0;
 }
 
-static void be_silent(void *context, const char *format, va_list arguments)
-    __attribute__((format(printf, 2, 0)));
-static void be_silent(void *context, const char *format, va_list arguments)
-{
-    (void)context;
-    (void)format;
-    (void)arguments;
-}
-
 static enum MHD_Result admit(void *context, const struct sockaddr *address, socklen_t size)
 {
     struct loop *loop = context;
@@ -79,42 +71,24 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
                           enum MHD_ConnectionNotificationCode code)
 {
     struct loop *loop = context;
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        guard_close(loop->gateway->guard, *socket_context);
-        *socket_context = NULL;
-        return;
-    }
-    const union MHD_ConnectionInfo *fd =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    const union MHD_ConnectionInfo *address =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (fd && address)
-        *socket_context = guard_open(loop->gateway->guard, fd->connect_fd, address->client_addr);
+    http_library_guard(loop->gateway->guard, connection, socket_context, code);
 }
 
 static int start_library(struct loop *loop, int fd, struct err *err)
 {
     struct gateway *gateway = loop->gateway;
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    char versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
-    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-    struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, gateway->certificate},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, gateway->key},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, versions},
-        {MHD_OPTION_END, 0, NULL},
-    };
-    if (gateway->certificate)
-        flags |= MHD_USE_TLS;
+    struct http_library_tls tls;
+    const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                           http_library_tls(&tls, gateway->certificate, gateway->key);
     loop->daemon = MHD_start_daemon(
-        flags, 0, admit, loop, passage_step, loop, MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        flags, 0, admit, loop, passage_step, loop, MHD_OPTION_EXTERNAL_LOGGER,
+        http_library_be_silent, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)gateway->settings->connections + LIBRARY_SLACK,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_URI_LOG_CALLBACK, passage_begin, loop, MHD_OPTION_NOTIFY_COMPLETED, passage_end,
-        loop, MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_ARRAY,
-        gateway->certificate ? tls : none, MHD_OPTION_END);
+        loop, MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_ARRAY, tls.items,
+        MHD_OPTION_END);
     if (!loop->daemon)
         return err_set(err, ERR_USAGE, "gateway: %s: the server does not start%s",
                        gateway->settings->listen,
