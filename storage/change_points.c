@@ -7,19 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/connection.h"
 #include "storage/row_hash.h"
+#include "storage/rows.h"
 
 /* Of the parameter ?3 as in struct change_query. */
 #define SLICE_MATCHES                                          \
     "(?3 IS NULL OR slice = ?3 OR (substr(?3, -2) = '=*' AND " \
     "substr(slice, 1, length(?3) - 1) = substr(?3, 1, length(?3) - 1))) "
-
-static const char *text_at(sqlite3_stmt *s, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(s, column);
-    return text ? text : "";
-}
 
 static int start(struct store *store, const char *sql, sqlite3_stmt **s, struct err *err)
 {
@@ -117,17 +111,15 @@ int change_detectors_each(struct store *store, const char *model, const char *ve
     bind_text(s, 1, model);
     bind_any(s, 2, version);
     bind_any(s, 3, slice);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
-        struct change_key key = {model, text_at(s, 0), text_at(s, 1), text_at(s, 2), text_at(s, 3)};
+    while (row_next(store, s, "change detectors", &rc, err)) {
+        struct change_key key = {model, row_text(s, 0), row_text(s, 1), row_text(s, 2),
+                                 row_text(s, 3)};
         rc = check_bytes(s, 4, key.name, err);
         if (!rc)
             rc = each(context, &key, sqlite3_column_blob(s, 5), (size_t)sqlite3_column_bytes(s, 5),
                       err);
-        if (rc)
-            return rc;
     }
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "change detectors");
+    return rc;
 }
 
 static const char waiting[] = "events that wait for a look";
@@ -159,13 +151,12 @@ int change_waiting_each(struct store *store,
     static const char sql[] = "SELECT hash, bytes FROM change_waiting ORDER BY seq";
     AUTO_RESET sqlite3_stmt *s = NULL;
     int rc = statement_get(store, sql, &s, err);
-    int step = SQLITE_DONE;
-    while (!rc && (step = sqlite3_step(s)) == SQLITE_ROW) {
+    while (row_next(store, s, waiting, &rc, err)) {
         rc = check_bytes(s, 0, waiting, err);
         if (!rc)
             rc = each(context, sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1), err);
     }
-    return rc || step == SQLITE_DONE ? rc : store_fail(store, step, err, waiting);
+    return rc;
 }
 
 static void bind_mean(sqlite3_stmt *s, int at, double mean)
@@ -215,8 +206,8 @@ static struct change_reference reference_at(sqlite3_stmt *s, int column)
         .from_ms = time_at(s, column + 4),
         .to_ms = time_at(s, column + 5),
     };
-    snprintf(reference.id, sizeof(reference.id), "%s", text_at(s, column));
-    snprintf(reference.source, sizeof(reference.source), "%s", text_at(s, column + 1));
+    snprintf(reference.id, sizeof(reference.id), "%s", row_text(s, column));
+    snprintf(reference.source, sizeof(reference.source), "%s", row_text(s, column + 1));
     return reference;
 }
 
@@ -290,14 +281,13 @@ int change_points_each(struct store *store, const struct change_query *query,
     if (rc)
         return rc;
     bind_query(s, query);
-    int step;
-    while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+    while (row_next(store, s, "changes", &rc, err)) {
         struct change_row row = {
             .seq = sqlite3_column_int64(s, 0),
-            .key = {query->model, text_at(s, 1), text_at(s, 2), text_at(s, 3), text_at(s, 4)},
+            .key = {query->model, row_text(s, 1), row_text(s, 2), row_text(s, 3), row_text(s, 4)},
             .at_ms = sqlite3_column_int64(s, 5),
             .began_ms = sqlite3_column_int64(s, 6),
-            .direction = text_at(s, 7),
+            .direction = row_text(s, 7),
             .mean_before = mean_at(s, 8),
             .mean_after = mean_at(s, 9),
             .run = sqlite3_column_int64(s, 10),
@@ -308,8 +298,6 @@ int change_points_each(struct store *store, const struct change_query *query,
             .reference = reference_at(s, 15),
         };
         rc = each(context, &row, err);
-        if (rc)
-            return rc;
     }
-    return step == SQLITE_DONE ? 0 : store_fail(store, step, err, "changes");
+    return rc;
 }

@@ -11,6 +11,7 @@
 #include "storage/connection.h"
 #include "storage/restore.h"
 #include "storage/row_hash.h"
+#include "storage/rows.h"
 
 enum {
     N_REJECT_COUNTS = sizeof(((struct partition_counts *)0)->rejects) / sizeof(int64_t),
@@ -175,13 +176,11 @@ int restore_offsets(struct store *store,
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "offsets", &rc, err)) {
         struct restored_offset row = {0};
-        int result = read_row(store, statement, &row, err);
-        if (!result)
-            result = each(context, &row, err);
-        if (result)
-            return result;
+        rc = read_row(store, statement, &row, err);
+        if (!rc)
+            rc = each(context, &row, err);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "offsets");
+    return rc;
 }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "storage/connection.h"
+#include "storage/rows.h"
 
 int restore_models(struct store *store,
                    int (*each)(void *context, const struct model_row *row, struct err *err),
@@ -14,7 +14,7 @@ int restore_models(struct store *store,
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "models", &rc, err)) {
         struct model_row row = {.name = (const char *)sqlite3_column_text(statement, 0),
                                 .task = (const char *)sqlite3_column_text(statement, 1),
                                 .positive = (const char *)sqlite3_column_text(statement, 2),
@@ -22,11 +22,9 @@ int restore_models(struct store *store,
                                 .label_horizon_ms = sqlite3_column_int64(statement, 4)};
         if (!row.name || !row.task || !row.positive)
             return store_fail(store, SQLITE_NOMEM, err, "models");
-        int result = each(context, &row, err);
-        if (result)
-            return result;
+        rc = each(context, &row, err);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "models");
+    return rc;
 }
 
 int restore_series(struct store *store,
@@ -38,18 +36,16 @@ int restore_series(struct store *store,
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "series", &rc, err)) {
         struct restored_series row = {.series_id = sqlite3_column_int64(statement, 0),
                                       .model = (const char *)sqlite3_column_text(statement, 1),
                                       .version = (const char *)sqlite3_column_text(statement, 2),
                                       .slice = (const char *)sqlite3_column_text(statement, 3)};
         if (!row.model || !row.version || !row.slice)
             return store_fail(store, SQLITE_NOMEM, err, "series");
-        int result = each(context, &row, err);
-        if (result)
-            return result;
+        rc = each(context, &row, err);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "series");
+    return rc;
 }
 
 int restore_model_counts(struct store *store, const char *model, char **json, struct err *err)

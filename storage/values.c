@@ -13,6 +13,7 @@
 #include "storage/model_settings.h"
 #include "storage/pane_key.h"
 #include "storage/pane_row.h"
+#include "storage/rows.h"
 
 enum {
     MAX_FAMILY_NAMES = 32,
@@ -80,14 +81,12 @@ static int add_family(struct store *store, struct columns *columns, const char *
               : strncmp(family, "system{", 7) == 0 ? "system"
                                                    : "outcome");
     sqlite3_bind_int(statement, 3, MAX_FAMILY_NAMES);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "names", &rc, err)) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
-        int result = text ? add_member(columns, family, text, err)
-                          : store_fail(store, SQLITE_NOMEM, err, "names");
-        if (result)
-            return result;
+        rc = text ? add_member(columns, family, text, err)
+                  : store_fail(store, SQLITE_NOMEM, err, "names");
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "names");
+    return rc;
 }
 
 /* `ndcg_k` makes `ndcg_10`. */

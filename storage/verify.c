@@ -15,6 +15,7 @@
 #include "storage/profiles.h"
 #include "storage/reference_slices.h"
 #include "storage/restore.h"
+#include "storage/rows.h"
 
 static int fault(struct store *store, struct err *err, const char *what)
 {
@@ -139,12 +140,9 @@ static int verify_panes(struct store *store, struct err *err)
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        int result = verify_pane(store, statement, err);
-        if (result)
-            return result;
-    }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "panes");
+    while (row_next(store, statement, "panes", &rc, err))
+        rc = verify_pane(store, statement, err);
+    return rc;
 }
 
 static int seen_offset(void *context, const struct restored_offset *row, struct err *err)
@@ -188,7 +186,7 @@ static int verify_names(struct store *store, struct err *err)
     int rc = statement_get(store, sql, &statement, err);
     if (rc)
         return rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (row_next(store, statement, "names", &rc, err)) {
         const char *text = (const char *)sqlite3_column_text(statement, 3);
         size_t n = (size_t)sqlite3_column_bytes(statement, 3);
         if (!text)
@@ -197,7 +195,7 @@ static int verify_names(struct store *store, struct err *err)
             return err_set(err, ERR_CORRUPT, "%s: the name \"%.60s\" has another id than its own",
                            store->path, text);
     }
-    return rc == SQLITE_DONE ? 0 : store_fail(store, rc, err, "names");
+    return rc;
 }
 
 int store_verify(const char *path, struct err *err)
