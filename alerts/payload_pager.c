@@ -157,19 +157,25 @@ static void set_label(json_t *labels, const char *name, const char *value)
         json_object_set_new(labels, plain, json_string(value));
 }
 
+/* All texts of `from`. */
+static void set_labels(json_t *labels, json_t *from)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(from, name, value)
+    {
+        if (json_is_string(value))
+            set_label(labels, name, json_string_value(value));
+    }
+}
+
 static json_t *alertmanager_labels(const json_t *alert)
 {
     static const char *const identity[][2] = {{"alertname", "name"},    {"model", "model"},
                                               {"version", "version"},   {"segment", "segment"},
                                               {"severity", "severity"}, {"metric", "metric"}};
     json_t *labels = json_object();
-    const char *name;
-    json_t *value;
-    json_object_foreach(json_object_get(alert, "labels"), name, value)
-    {
-        if (json_is_string(value))
-            set_label(labels, name, json_string_value(value));
-    }
+    set_labels(labels, json_object_get(alert, "labels"));
     for (size_t i = 0; i < sizeof(identity) / sizeof(identity[0]); i++)
         set_label(labels, identity[i][0], form_text(alert, identity[i][1]));
     return labels;
@@ -180,13 +186,7 @@ static json_t *alertmanager_annotations(const json_t *alert)
 {
     static const char *const keys[] = {"summary", "cause", "action", "confidence"};
     json_t *annotations = json_object();
-    const char *name;
-    json_t *value;
-    json_object_foreach(json_object_get(alert, "annotations"), name, value)
-    {
-        if (json_is_string(value))
-            set_label(annotations, name, json_string_value(value));
-    }
+    set_labels(annotations, json_object_get(alert, "annotations"));
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         set_label(annotations, keys[i], form_text(alert, keys[i]));
     json_object_set_new(annotations, "description",
