@@ -347,6 +347,8 @@ static int step_blocked(struct collector *collector, int timeout_ms, struct err 
 static bool range_ready(const struct collector *collector)
 {
     bool bounded = true;
+    if (clock_boot_ms(collector->clock) < collector->range_retry_boot_ms)
+        return false;
     for (size_t i = 0; i < collector->options.n_sources; i++)
         bounded &= collector->options.sources[i]->bounded;
     return ranges_ready(collector->ranges, bounded);
@@ -356,6 +358,10 @@ static int adopt_range(struct collector *collector, struct err *err)
 {
     bool changed = false;
     int rc = ranges_adopt(collector->ranges, &changed, err);
+    if (rc == ERR_FULL) {
+        collector->range_retry_boot_ms = clock_boot_ms(collector->clock) + RETRY_FULL_MS;
+        rc = 0;
+    }
     return rc || !changed ? rc : collector_references_changed(collector, err);
 }
 

@@ -186,8 +186,9 @@ struct collector {
     int64_t untrimmed;    /* durable events since memory was given back to the system */
     int64_t commit_after; /* events: fewer where commits take long */
     int64_t last_commit_boot_ms;
-    int64_t came_boot_ms;  /* the last message, or the start */
-    int64_t retry_boot_ms; /* degraded: not before */
+    int64_t came_boot_ms;        /* the last message, or the start */
+    int64_t retry_boot_ms;       /* degraded: not before */
+    int64_t range_retry_boot_ms; /* the disk had no room for a reference made of panes: likewise */
     bool degraded;
     int blocked_by;           /* ERR_FULL or -EBUSY */
     int64_t degraded_boot_ms; /* since then */

@@ -30,6 +30,7 @@ struct making {
     struct err err;
     int rc;
     atomic_bool stop, done;
+    bool joined;
 };
 
 struct ranges {
@@ -85,11 +86,18 @@ int ranges_new(struct ranges **out, struct store *store, const struct config *co
     return 0;
 }
 
+static void join(struct making *making)
+{
+    if (!making->joined)
+        pthread_join(making->thread, NULL);
+    making->joined = true;
+}
+
 static void end_making(struct ranges *ranges)
 {
     if (!ranges->making)
         return;
-    pthread_join(ranges->making->thread, NULL);
+    join(ranges->making);
     making_free(ranges->making);
     ranges->making = NULL;
 }
@@ -264,18 +272,19 @@ static void tell(const struct ranges *ranges, const struct making *making)
 int ranges_adopt(struct ranges *ranges, bool *changed, struct err *err)
 {
     struct making *making = ranges->making;
-    pthread_join(making->thread, NULL);
-    ranges->making = NULL;
+    *changed = false;
+    join(making);
     struct range *range = range_of(ranges, &making->wanted);
     const bool made = range && making->made.reference;
-    int rc = made ? store_it(ranges, making, err) : 0;
-    if (range) /* a full disk is tried again; what is cut, failed or stored is settled */
-        range->next_ms = rc || (!making->rc && !made && !making->made.cut)
-                             ? ranges->watermark_ms + HOUR_MS
-                             : NEVER;
+    const int rc = made ? store_it(ranges, making, err) : 0;
+    if (rc == ERR_FULL)
+        return rc; /* it stays as it is made, and panes wait */
+    if (range)     /* what is cut, failed or stored is settled */
+        range->next_ms =
+            !making->rc && !made && !making->made.cut ? ranges->watermark_ms + HOUR_MS : NEVER;
     if (range && !rc)
         tell(ranges, making);
     *changed = made && !rc;
-    making_free(making);
-    return rc == ERR_FULL ? 0 : rc;
+    end_making(ranges);
+    return rc;
 }

@@ -35,5 +35,6 @@ void ranges_forget(struct ranges *ranges, const char *model);
 bool ranges_hold(struct ranges *ranges, int64_t watermark_ms);
 /* Is one made, and waits for ranges_adopt? `wait`: also one that is still being made. */
 bool ranges_ready(const struct ranges *ranges, bool wait);
-/* Outside a transaction: stores what was made. *changed: a model may have another reference now. */
+/* Outside a transaction: stores what was made. *changed: a model may have another reference now.
+   ERR_FULL: it is still there to be stored, once there is room. */
 int ranges_adopt(struct ranges *ranges, bool *changed, struct err *err);

@@ -1,6 +1,7 @@
 /* When a reference of stored panes is kept: not before it is complete, not after its panes go. */
 #include "collector/ranges.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,7 +44,7 @@ static void write_minute(struct store *store, int64_t start_ms)
     must(states_new(&states, &setup, &err), &err);
     for (int i = 0; i < 50; i++) {
         profile_event(profile, 1);
-        assert_int_equal(profile_number(profile, 0, i, 1), 0);
+        assert_int_equal(profile_number(profile, 0, (double)(start_ms % HOUR) + i, 1), 0);
     }
     stored_minute(store, "", start_ms, states, profile);
     must(commit_begin(store, &err), &err);
@@ -169,6 +170,33 @@ static void what_is_made_of_an_erased_model_or_of_an_older_configuration_is_drop
     assert_int_equal(rows(fixture), 0);
 }
 
+static void a_full_disk_neither_loses_it_nor_lets_its_panes_go(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    bool changed = true;
+    char sql[80];
+    AUTO(fixture) struct fixture *fixture = fixture_new("1h", START, START + HOUR);
+    struct sqlite3 *db = store_db(fixture->store);
+    for (int i = 0; i < 30; i++) /* some pages of values */
+        write_minute(fixture->store, START + i * MINUTE);
+    const int64_t pages = temp_number(fixture->store, "PRAGMA page_count");
+    snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %lld", (long long)pages);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_true(ranges_hold(fixture->ranges, START + DAY));
+    assert_int_equal(ranges_adopt(fixture->ranges, &changed, &err), ERR_FULL);
+    assert_false(changed);
+    assert_true(ranges_hold(fixture->ranges, START + 2 * DAY));
+    assert_int_equal(rows(fixture), 0);
+
+    assert_int_equal(sqlite3_exec(db, "PRAGMA max_page_count = 1000000", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_true(ranges_ready(fixture->ranges, false));
+    assert_true(adopt(fixture));
+    assert_int_equal(rows(fixture), 1);
+    assert_false(ranges_hold(fixture->ranges, START + 2 * DAY));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +204,7 @@ int main(void)
         cmocka_unit_test(one_that_is_stored_is_not_made_again_by_the_next_process),
         cmocka_unit_test(a_span_without_events_is_looked_at_again_an_hour_later),
         cmocka_unit_test(what_is_made_of_an_erased_model_or_of_an_older_configuration_is_dropped),
+        cmocka_unit_test(a_full_disk_neither_loses_it_nor_lets_its_panes_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
