@@ -249,15 +249,19 @@ int64_t timezone_offset(const struct timezone_rules *r, int64_t at_ms)
     return (int64_t)offset * 1000;
 }
 
+int64_t timezone_of_wall(const struct timezone_rules *r, int64_t wall_ms)
+{
+    /* A day away from any switch that is near: the offsets before and after it. */
+    int64_t before = timezone_offset(r, wall_ms - DAY_MS);
+    int64_t after = timezone_offset(r, wall_ms + DAY_MS);
+    if (timezone_offset(r, wall_ms - before) == before)
+        return wall_ms - before; /* also the first of an hour that comes twice */
+    if (timezone_offset(r, wall_ms - after) == after)
+        return wall_ms - after;
+    return wall_ms - before; /* left out: the clock then shows the hour after it */
+}
+
 int64_t timezone_days_before(const struct timezone_rules *r, int64_t at_ms, int64_t days)
 {
-    int64_t local_ms = at_ms + timezone_offset(r, at_ms) - days * DAY_MS;
-    /* A day away from any switch that is near: the offsets before and after it. */
-    int64_t before = timezone_offset(r, local_ms - DAY_MS);
-    int64_t after = timezone_offset(r, local_ms + DAY_MS);
-    if (timezone_offset(r, local_ms - before) == before)
-        return local_ms - before; /* also the first of an hour that comes twice */
-    if (timezone_offset(r, local_ms - after) == after)
-        return local_ms - after;
-    return local_ms - before; /* left out: the clock then shows the hour after it */
+    return timezone_of_wall(r, at_ms + timezone_offset(r, at_ms) - days * DAY_MS);
 }

@@ -29,6 +29,8 @@ static inline void timezone_freep(struct timezone_rules **p)
 
 int64_t timezone_offset(const struct timezone_rules *rules, int64_t at_ms);
 
-/* When the clock on the wall showed the same, `days` days before. An hour that was left out counts
+/* When the clock on the wall shows `wall_ms` (as if it were UTC). An hour that was left out counts
    as the one after it; one that came twice is the first. */
+int64_t timezone_of_wall(const struct timezone_rules *rules, int64_t wall_ms);
+/* When it showed the same, `days` days before. */
 int64_t timezone_days_before(const struct timezone_rules *rules, int64_t at_ms, int64_t days);

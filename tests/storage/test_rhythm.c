@@ -77,6 +77,37 @@ static void where_clocks_were_put_back_the_hour_is_that_of_the_wall(void **state
     assert_span(spans[1], "2023-10-19T07:00:00Z", "2023-10-19T08:00:00Z");
 }
 
+static void an_hour_beside_the_move_of_the_clock_is_one_hour(void **state)
+{
+    (void)state;
+    struct profile_span spans[64];
+
+    /* Berlin: two becomes three on 26 March; from one to two is an hour all the same */
+    size_t n = spans_of("Europe/Berlin", 1, 7 * DAY, "2023-03-26T00:00:00Z", "2023-03-26T01:00:00Z",
+                        spans);
+    assert_int_equal(n, 7);
+    assert_span(spans[0], "2023-03-25T00:00:00Z", "2023-03-25T01:00:00Z");
+    /* what was left out that day has no hours there */
+    n = spans_of("Europe/Berlin", 1, 2 * DAY, "2023-03-27T00:00:00Z", "2023-03-27T01:00:00Z",
+                 spans);
+    assert_int_equal(n, 1);
+    assert_span(spans[0], "2023-03-25T01:00:00Z", "2023-03-25T02:00:00Z");
+
+    /* three becomes two on 29 October: both hours that begin at two are that hour of the wall */
+    for (int second = 0; second < 2; second++) {
+        n = spans_of("Europe/Berlin", 7, 14 * DAY,
+                     second ? "2023-10-29T01:00:00Z" : "2023-10-29T00:00:00Z",
+                     second ? "2023-10-29T02:00:00Z" : "2023-10-29T01:00:00Z", spans);
+        assert_int_equal(n, 2);
+        assert_span(spans[0], "2023-10-22T00:00:00Z", "2023-10-22T01:00:00Z");
+    }
+    /* and a day later it has the two of them */
+    n = spans_of("Europe/Berlin", 1, 1 * DAY, "2023-10-30T01:00:00Z", "2023-10-30T02:00:00Z",
+                 spans);
+    assert_int_equal(n, 1);
+    assert_span(spans[0], "2023-10-29T00:00:00Z", "2023-10-29T02:00:00Z");
+}
+
 static void where_they_move_by_half_an_hour_both_hours_count(void **state)
 {
     (void)state;
@@ -122,6 +153,7 @@ int main(void)
         cmocka_unit_test(an_hour_is_compared_with_that_hour_of_the_weeks_before),
         cmocka_unit_test(a_quarter_of_an_hour_takes_its_whole_hour_and_a_day_its_day),
         cmocka_unit_test(where_clocks_were_put_back_the_hour_is_that_of_the_wall),
+        cmocka_unit_test(an_hour_beside_the_move_of_the_clock_is_one_hour),
         cmocka_unit_test(where_they_move_by_half_an_hour_both_hours_count),
         cmocka_unit_test(a_window_as_long_as_the_rhythm_has_no_hours_of_its_own),
         cmocka_unit_test(spans_do_not_overlap_nor_begin_before_time_does),
