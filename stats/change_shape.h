@@ -15,7 +15,8 @@
  * Limit    from a table of simulated run lengths (stats/change_shape_limits.h); the distance is
  *          scaled for the size of the reference, as the two-sample statistic is. Below 4,096
  *          reference values only the short window is looked at, below 512 nothing is
- * After an alarm  nothing is told until a whole window is within half its limit again
+ * After an alarm  nothing is told until a whole long window is within half its limit again, also
+ *          where that is not looked at otherwise
  * Units    events; values of the feature
  * Errors   ERR_CORRUPT from load
  * Threads  one at a time

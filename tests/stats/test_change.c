@@ -5,6 +5,7 @@
 
 #include "common/rng.h"
 #include "stats/change_stream.h"
+#include "stats/distribution.h"
 #include "stats/run_length.h"
 #include "tests/test.h"
 
@@ -147,6 +148,32 @@ static void a_shift_of_a_distribution_is_found_and_dated(void **state)
     assert_float_equal(found.before, 0.5, 0.03);
     assert_float_equal(found.after, 0.65, 0.08);
     assert_int_equal(shape.n, 0);
+}
+
+/* A mean that moves by half a standard deviation and stays there is told once, whether or not the
+   reference is large enough for the long window; and once more when it has been back and goes again. */
+static void a_change_that_stays_is_told_once(void **state)
+{
+    (void)state;
+    static const double references[] = {1000, 4000, 10000};
+    struct rng rng = rng_of(31);
+    for (int r = 0; r < 3; r++) {
+        struct change_shape shape;
+        struct change_found found;
+        int64_t ts = 0;
+        change_shape_init(&shape, 100000, references[r], (double)NAN);
+        for (int phase = 0; phase < 4; phase++) {
+            const double moved = phase % 2 ? 0.5 : 0;
+            int told = 0;
+            for (int i = 0; i < 10000; i++) {
+                const double below = 1 - normal_sf(rng_normal(&rng) + moved);
+                const unsigned bin = below >= 1 ? SHAPE_BINS - 1 : (unsigned)(below * SHAPE_BINS);
+                told += change_shape_update(&shape, ts++, bin, 0, &found);
+            }
+            assert_int_equal(told, phase % 2);
+            assert_int_equal(shape.changed, phase % 2);
+        }
+    }
 }
 
 /* The distance of the last `size` of n bins, counted anew; 0 before there are so many. */
@@ -410,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_rate_that_falls_to_nothing_is_found_too),
         cmocka_unit_test(a_rate_that_was_never_seen_has_a_chart_all_the_same),
         cmocka_unit_test(a_shift_of_a_distribution_is_found_and_dated),
+        cmocka_unit_test(a_change_that_stays_is_told_once),
         cmocka_unit_test(an_alarm_falls_on_the_first_event_at_which_a_window_is_at_its_limit),
         cmocka_unit_test(a_spread_that_grows_keeps_its_mean_and_is_found),
         cmocka_unit_test(a_mean_that_stays_alarms_as_seldom_as_asked_whatever_its_law),
