@@ -5,29 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stats/distribution.h"
+#include "stats/drift_crossed.h"
 #include "stats/eigen.h"
-#include "stats/gamma_law.h"
-
-enum {
-    FEW_ROWS = 20 /* below, halves of them are no samples */
-};
 
 /* A block of components at once; they need not lie on a boundary. */
 typedef double block
     __attribute__((vector_size(MULTIVARIATE_BLOCK * sizeof(double)), aligned(8), may_alias));
 
-/* The rest of the promise is kept back for what the approximation leaves open, as for features. */
-#define KEPT 0.8
-/* … and as much less of a skewness of 1: heavy tails are more than skewed, as windows of 50 see. */
-#define KEPT_BACK_SKEWNESS 0.7
-/* A reference's mean error varies more than that of as many independent rows, because components, scales and categories'
-   counts were made of them (1.2 to 1.5 times, bench_estimates, four kinds of streams), and what is left of how much better
-   they are rebuilt is 0.5% of a standard deviation. */
-#define REFERENCE_PART 1.6
-
 #define EXPLAINED 0.65 /* NannyML's n_components */
-#define ROUNDED 1e-6   /* of an error that is rounding alone, on average */
 
 static int by_id(const void *a, const void *b)
 {
@@ -74,6 +59,7 @@ void multivariate_free(struct multivariate *model)
     free(model->components);
     free(model->blocks);
     free(model->unknown);
+    free(model->directions);
     domain_free(model->domain);
     free(model);
 }
@@ -96,6 +82,8 @@ static int prepare(struct multivariate *model)
 }
 
 /* --- fit --- */
+
+static void leave_out(const struct multivariate *model, const struct row_value *row, double *room);
 
 /* Counts of a column's categories; the most frequent (ties: the smaller id) fills. */
 static int count_column(struct multivariate_feature *feature, uint32_t n_features,
@@ -174,8 +162,8 @@ static int fit_column(struct multivariate_feature *feature, uint32_t n_features,
     return 0;
 }
 
-/* The largest components until they explain more than 65%. */
-static int choose(struct multivariate *model, const double *a, const double *v)
+/* The largest components: so many, or (0) until they explain more than 65%. */
+static int choose(struct multivariate *model, const double *a, const double *v, uint32_t n)
 {
     uint32_t k = model->n_features;
     AUTO_FREE bool *taken = calloc(k, sizeof(*taken));
@@ -185,7 +173,8 @@ static int choose(struct multivariate *model, const double *a, const double *v)
     double total = 0, explained = 0;
     for (uint32_t i = 0; i < k; i++)
         total += a[i * k + i];
-    while (model->n_components < k && explained <= EXPLAINED * total) {
+    while (model->n_components < k &&
+           (n ? model->n_components < n : explained <= EXPLAINED * total)) {
         uint32_t best = k;
         for (uint32_t i = 0; i < k; i++) {
             if (!taken[i] && (best == k || a[i * k + i] > a[best * k + best]))
@@ -204,7 +193,8 @@ static int choose(struct multivariate *model, const double *a, const double *v)
     return 0;
 }
 
-static int fit_components(struct multivariate *model, const struct row_value *rows, size_t n)
+static int fit_components(struct multivariate *model, uint32_t n_components,
+                          const struct row_value *rows, size_t n)
 {
     uint32_t k = model->n_features;
     AUTO_FREE double *a = calloc((size_t)k * k, sizeof(double));
@@ -225,12 +215,12 @@ static int fit_components(struct multivariate *model, const struct row_value *ro
             a[f * k + g] = a[g * k + f];
     }
     eigen_symmetric(a, v, k);
-    return choose(model, a, v);
+    return choose(model, a, v, n_components);
 }
 
-/* Columns and components of the rows; the errors' law is left to the caller. */
-static int fit_rows(struct multivariate **out, const struct multivariate_feature *features,
-                    uint32_t n_features, const struct row_value *rows, size_t n, struct err *err)
+int multivariate_fit_rows(struct multivariate **out, const struct multivariate_feature *features,
+                          uint32_t n_features, uint32_t n_components, const struct row_value *rows,
+                          size_t n, struct err *err)
 {
     AUTO(multivariate) struct multivariate *model = calloc(1, sizeof(*model));
     if (!model || !(model->features = calloc(n_features, sizeof(*model->features))))
@@ -246,90 +236,97 @@ static int fit_rows(struct multivariate **out, const struct multivariate_feature
     }
     if (!varies)
         return err_set(err, ERR_DATA, "multivariate drift: no feature varies in %zu rows", n);
-    if (fit_components(model, rows, n) || prepare(model))
+    if (fit_components(model, n_components, rows, n) || prepare(model))
         return err_set(err, -ENOMEM, "multivariate drift: no memory");
     *out = model;
     model = NULL; /* the caller owns it now */
     return 0;
 }
 
-static struct multivariate_window errors_of(const struct multivariate *model,
-                                            const struct row_value *rows, size_t n, double *room)
+/* The law of errors; rows that the components were made of are rebuilt better than others. errors: of each row, as if it
+   had not been among them. */
+static int fit_law(struct multivariate *model, const struct row_value *rows, size_t n, double *room,
+                   double *errors, struct err *err)
 {
-    struct multivariate_window window = {0};
-    for (size_t i = 0; i < n; i++)
-        multivariate_update(&window, multivariate_error(model, &rows[i * model->n_features], room),
-                            1);
-    return window;
-}
-
-static double mean_of(const struct multivariate_window *window)
-{
-    return fixed_result(&window->sum, MULTIVARIATE_SCALE) / (double)window->n;
-}
-
-/* Of the errors, whose mean and variance are known. */
-static double skewness_of(const struct multivariate *model, const struct row_value *rows, size_t n,
-                          double *room)
-{
-    const double sd = sqrt(model->reference_variance);
-    double cubes = 0;
-    for (size_t i = 0; sd > 0 && i < n; i++) {
-        const double error = multivariate_error(model, &rows[i * model->n_features], room);
-        cubes += pow((fmin(error, MULTIVARIATE_FARTHEST) - model->reference_mean) / sd, 3);
-    }
-    return cubes / (double)n;
-}
-
-/*
- * Rows that a model was fitted on are rebuilt better than others. How much better: by halves, each
- * fitted and rebuilt by the other's model; that one half is an easier one cancels. A model of all
- * rows has half of that left. Rows are dealt out like cards, `deal` at a time: neighbours may be
- * alike.
- */
-static int optimism(const struct multivariate_feature *features, uint32_t n_features,
-                    const struct row_value *rows, size_t n, size_t deal, double *out,
-                    struct err *err)
-{
-    AUTO_FREE struct row_value *halves = malloc(n * n_features * sizeof(*halves));
-    AUTO_FREE double *room = malloc((size_t)n_features * sizeof(*room));
-    if (!halves || !room)
+    AUTO_FREE double *own = malloc(n * sizeof(*own));
+    struct crossed crossed = {.worse = 0, .wider = 1};
+    double mean = 0, square = 0, cube = 0, mean_left = 0;
+    if (!own)
         return err_set(err, -ENOMEM, "multivariate drift: no memory");
-    struct row_value *half[2] = {halves, halves + n / 2 * n_features};
-    size_t held[2] = {0, 0};
-    for (size_t i = 0; i < n / 2 * 2; i++) {
-        size_t to = i / deal % 2;
-        to = held[to] < n / 2 ? to : 1 - to;
-        memcpy(half[to] + held[to]++ * n_features, rows + i * n_features,
-               n_features * sizeof(*rows));
+    for (size_t i = 0; i < n; i++)
+        own[i] = multivariate_own_error(model, &rows[i * model->n_features], room);
+    memcpy(errors, own, n * sizeof(*errors));
+    const int rc = n < CROSSED_FEWEST ? 0 : crossed_errors(model, rows, n, errors, &crossed, err);
+    if (rc && rc != ERR_DATA) /* a part in which nothing varies tells nothing */
+        return rc;
+    if (rc)
+        memcpy(errors, own, n * sizeof(*errors));
+    for (size_t i = 0; i < n; i++) {
+        mean += own[i] / (double)n;
+        mean_left += errors[i] / (double)n;
     }
-    double gap = 0;
-    for (int h = 0; h < 2; h++) {
-        AUTO(multivariate) struct multivariate *model = NULL;
-        int rc = fit_rows(&model, features, n_features, half[h], n / 2, err);
-        if (rc)
-            return rc;
-        const struct multivariate_window own = errors_of(model, half[h], n / 2, room);
-        const struct multivariate_window other = errors_of(model, half[1 - h], n / 2, room);
-        gap += mean_of(&other) - mean_of(&own);
+    for (size_t i = 0; i < n; i++) {
+        const double off = own[i] - mean;
+        square += off * off / (double)n;
+        cube += off * off * off / (double)n;
     }
-    *out = gap / 4; /* two gaps, of models on half the rows */
+    model->n_reference = (double)n;
+    model->reference_mean = mean + crossed.worse;
+    model->reference_variance = square * crossed.wider;
+    model->reference_skewness = square > 0 ? cube / pow(square, 1.5) : 0;
+    for (size_t i = 0; i < n; i++)
+        errors[i] = fmax(errors[i] - mean_left + model->reference_mean, 0);
+    return 0;
+}
+
+/* The components of a part of the rows, which then have no part in the law; part: of each row. */
+static int fit_directions(struct multivariate *model, const struct row_value *rows, size_t n,
+                          const uint32_t *part, struct err *err)
+{
+    const uint32_t k = model->n_features;
+    AUTO(multivariate) struct multivariate *looked = NULL;
+    AUTO_FREE struct row_value *some = malloc((n / CROSSED_PARTS + 1) * k * sizeof(*some));
+    size_t n_some = 0;
+    for (size_t i = 0; some && i < n; i++)
+        if (part[i] == 0)
+            memcpy(some + n_some++ * k, rows + i * k, k * sizeof(*some));
+    int rc = some ? multivariate_fit_rows(&looked, model->features, k, 0, some, n_some, err)
+                  : err_set(err, -ENOMEM, "multivariate drift: no memory");
+    if (rc)
+        return rc;
+    const uint32_t all = looked->n_components,
+                   m = all < DOMAIN_COORDINATES ? all : DOMAIN_COORDINATES - 1;
+    model->directions = malloc((size_t)k * m * sizeof(double));
+    if (!model->directions)
+        return err_set(err, -ENOMEM, "multivariate drift: no memory");
+    model->n_directions = m;
+    for (uint32_t f = 0; f < k; f++)
+        memcpy(model->directions + (size_t)f * m, looked->components + (size_t)f * all,
+               m * sizeof(double));
     return 0;
 }
 
 static int fit_domain(struct multivariate *model, const struct row_value *rows, size_t n,
-                      double *room, struct err *err)
+                      const double *errors, double *room, struct err *err)
 {
     double coordinates[DOMAIN_COORDINATES];
-    uint32_t k = multivariate_coordinates(model, room, 0, coordinates);
+    const bool wide = model->n_features > DOMAIN_COORDINATES;
+    AUTO_FREE uint32_t *part = malloc(n * sizeof(*part));
     AUTO_FREE double *all = calloc(n, sizeof(coordinates));
-    if (!all)
+    if (!part || !all)
         return err_set(err, -ENOMEM, "multivariate drift: no memory");
-    for (size_t i = 0; i < n; i++) {
-        const double error = multivariate_error(model, &rows[i * model->n_features], room);
-        multivariate_coordinates(model, room, fmin(error, MULTIVARIATE_FARTHEST), all + i * k);
+    crossed_deal(n, CROSSED_PARTS, part);
+    int rc = wide ? fit_directions(model, rows, n, part, err) : 0;
+    const uint32_t k = rc ? 0 : multivariate_coordinates(model, room, 0, coordinates);
+    size_t used = 0;
+    for (size_t i = 0; !rc && i < n; i++) {
+        if (wide && part[i] == 0)
+            continue;
+        leave_out(model, &rows[i * model->n_features], room);
+        multivariate_coordinates(model, room, errors[i], all + used++ * k);
     }
-    const int rc = domain_fit(&model->domain, all, n, k, err);
+    if (!rc)
+        rc = domain_fit(&model->domain, all, used, k, err);
     return rc == ERR_DATA ? 0 : rc; /* the error of rebuilding stands without it */
 }
 
@@ -342,25 +339,13 @@ int multivariate_fit(struct multivariate **out, const struct multivariate_featur
                        n_features);
     AUTO(multivariate) struct multivariate *model = NULL;
     AUTO_FREE double *room = calloc(n_features, sizeof(*room));
-    int rc = room ? fit_rows(&model, features, n_features, rows, n, err)
-                  : err_set(err, -ENOMEM, "multivariate drift: no memory");
-    if (rc)
-        return rc;
-    const struct multivariate_window all = errors_of(model, rows, n, room);
-    const double mean = mean_of(&all);
-    model->n_reference = (double)n;
-    model->reference_variance =
-        fmax(fixed_result(&all.square, MULTIVARIATE_SCALE) / (double)n - mean * mean, 0);
-    model->reference_mean = mean;
-    model->reference_skewness = skewness_of(model, rows, n, room);
-    for (size_t deal = 1; n >= FEW_ROWS && deal <= 2; deal++) {
-        double better = 0;
-        rc = optimism(features, n_features, rows, n, deal, &better, err);
-        if (rc && rc != ERR_DATA) /* a half in which nothing varies tells nothing */
-            return rc;
-        model->reference_mean += rc ? 0 : fmax(better, 0) / 2;
-    }
-    rc = fit_domain(model, rows, n, room, err);
+    AUTO_FREE double *errors = malloc(n * sizeof(*errors));
+    int rc = room && errors ? multivariate_fit_rows(&model, features, n_features, 0, rows, n, err)
+                            : err_set(err, -ENOMEM, "multivariate drift: no memory");
+    if (!rc)
+        rc = fit_law(model, rows, n, room, errors, err);
+    if (!rc)
+        rc = fit_domain(model, rows, n, errors, room, err);
     if (rc)
         return rc;
     *out = model;
@@ -425,21 +410,39 @@ double multivariate_error(const struct multivariate *model, const struct row_val
     return multivariate_left(model, room);
 }
 
+/* A row as one that is not among the reference's: what stands for its category does not count it. */
+static void leave_out(const struct multivariate *model, const struct row_value *row, double *room)
+{
+    for (uint32_t f = 0; f < model->n_features; f++) {
+        const struct multivariate_feature *feature = &model->features[f];
+        room[f] = encode(feature, &row[f]);
+        if (feature->categorical && row[f].category)
+            room[f] -= feature->per_std;
+    }
+}
+
+double multivariate_own_error(const struct multivariate *model, const struct row_value *values,
+                              double *room)
+{
+    leave_out(model, values, room);
+    return multivariate_left(model, room);
+}
+
 uint32_t multivariate_coordinates(const struct multivariate *model, const double *room,
                                   double error, double coordinates[DOMAIN_COORDINATES])
 {
-    const uint32_t k = model->n_features, m = model->n_components;
+    const uint32_t k = model->n_features;
     if (k <= DOMAIN_COORDINATES) {
         memcpy(coordinates, room, k * sizeof(*coordinates));
         return k;
     }
-    const uint32_t n = m < DOMAIN_COORDINATES ? m : DOMAIN_COORDINATES - 1;
-    memset(coordinates, 0, n * sizeof(*coordinates));
+    const struct multivariate_directions along = multivariate_directions(model);
+    memset(coordinates, 0, along.n * sizeof(*coordinates));
     for (uint32_t f = 0; f < k; f++)
-        for (uint32_t c = 0; c < n; c++)
-            coordinates[c] += room[f] * model->components[(size_t)f * m + c];
-    coordinates[n] = error;
-    return n + 1;
+        for (uint32_t c = 0; c < along.n; c++)
+            coordinates[c] += room[f] * along.of[(size_t)f * along.stride + c];
+    coordinates[along.n] = error;
+    return along.n + 1;
 }
 
 void multivariate_update(struct multivariate_window *window, double error, int sign)
@@ -471,52 +474,6 @@ void multivariate_window_load(struct multivariate_window *window, struct reader 
     fixed_load(&window->square, in);
 }
 
-/* Of the mean of n errors, the reference's own mean being one of as many as it has. */
-static struct gamma_law law_of(const struct multivariate *model, double n)
-{
-    const double m = model->n_reference, both = 1 / n + REFERENCE_PART / m;
-    return (struct gamma_law){.mean = model->reference_mean,
-                              .sd = sqrt(model->reference_variance * both),
-                              .skewness = model->reference_skewness * (1 / (n * n) - 1 / (m * m)) /
-                                          pow(both, 1.5)};
-}
-
-/* Where all the reference's errors are one and the same: how probable is it that the events of a window that have others
-   are all in the window, and none in the reference? As many as that makes its sums, at least (Cauchy–Schwarz). What
-   earlier versions rounded is no other error. */
-static double p_of_others(const struct multivariate *model,
-                          const struct multivariate_window *window)
-{
-    const double n = (double)window->n, mean = model->reference_mean;
-    const double sum = fixed_result(&window->sum, MULTIVARIATE_SCALE);
-    const double off = sum - n * mean;
-    const double square =
-        fixed_result(&window->square, MULTIVARIATE_SCALE) - 2 * mean * sum + n * mean * mean;
-    if (fabs(off) <= ROUNDED * n || square <= 0)
-        return 1;
-    return pow(n / (n + model->n_reference), fmin(fmax(off * off / square, 1), n));
-}
-
-struct multivariate_drift multivariate_result(const struct multivariate *model,
-                                              const struct multivariate_window *window,
-                                              double false_alarm_rate)
-{
-    double none = (double)NAN;
-    if (window->n <= 0)
-        return (struct multivariate_drift){none, none, none, none, false};
-    const double n = (double)window->n;
-    const double value = fixed_result(&window->sum, MULTIVARIATE_SCALE) / n;
-    const struct gamma_law law = law_of(model, n);
-    const double less = KEPT_BACK_SKEWNESS * fmin(fabs(law.skewness), 1);
-    const double rate = false_alarm_rate * (KEPT - less);
-    double p = 2 * fmin(gamma_law_cdf(&law, value), gamma_law_sf(&law, value));
-    if (law.sd <= 0)
-        p = p_of_others(model, window);
-    return (struct multivariate_drift){value, gamma_law_quantile(&law, rate / 2),
-                                       gamma_law_quantile(&law, 1 - rate / 2), fmin(p, 1),
-                                       p <= rate};
-}
-
 /* --- bytes --- */
 
 void multivariate_save(const struct multivariate *model, struct buf *out)
@@ -545,6 +502,11 @@ void multivariate_save(const struct multivariate *model, struct buf *out)
     buf_u8(out, model->domain != NULL);
     if (model->domain)
         domain_save(model->domain, out);
+    if (model->domain && model->directions) {
+        buf_varint(out, model->n_directions);
+        for (uint32_t i = 0; i < model->n_directions * model->n_features; i++)
+            buf_double(out, model->directions[i]);
+    }
 }
 
 static int load_feature(struct multivariate_feature *feature, struct reader *in)
@@ -566,6 +528,21 @@ static int load_feature(struct multivariate_feature *feature, struct reader *in)
     return 0;
 }
 
+static int load_directions(struct multivariate *model, struct reader *in, struct err *err)
+{
+    const uint64_t n = reader_varint(in);
+    if (n == 0 || n >= DOMAIN_COORDINATES || n + 1 != model->domain->n_coordinates ||
+        reader_left(in) < n * model->n_features * sizeof(double))
+        return err_set(err, ERR_CORRUPT, "multivariate drift: its directions are damaged");
+    model->directions = malloc(n * model->n_features * sizeof(double));
+    if (!model->directions)
+        return err_set(err, -ENOMEM, "multivariate drift: no memory");
+    model->n_directions = (uint32_t)n;
+    for (uint64_t i = 0; i < n * model->n_features; i++)
+        model->directions[i] = reader_double(in);
+    return 0;
+}
+
 /* What earlier versions did not save. */
 static int load_later(struct multivariate *model, struct reader *in, struct err *err)
 {
@@ -573,7 +550,10 @@ static int load_later(struct multivariate *model, struct reader *in, struct err 
     const bool has_domain = reader_u8(in) != 0;
     if (reader_failed(in))
         return err_set(err, ERR_CORRUPT, "multivariate drift: the bytes end early");
-    return has_domain ? domain_load(&model->domain, in, err) : 0;
+    int rc = has_domain ? domain_load(&model->domain, in, err) : 0;
+    if (!rc && has_domain && model->n_features > DOMAIN_COORDINATES && reader_left(in))
+        rc = load_directions(model, in, err);
+    return rc;
 }
 
 int multivariate_load(struct multivariate **out, struct reader *in, struct err *err)

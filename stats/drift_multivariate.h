@@ -48,11 +48,19 @@ struct multivariate {
     double n_reference, reference_mean, reference_variance; /* of the errors */
     double reference_skewness; /* of the errors; 0: fitted before it was kept */
     struct domain *domain;     /* NULL: too few rows, or fitted before there was one */
+    /* Beyond DOMAIN_COORDINATES features the classifier looks along directions of their own, which its law's rows had no
+       part in: n_features rows of n_directions. NULL: along the first components, as before there were any. */
+    uint32_t n_directions;
+    double *directions;
 };
 
 /* rows: n × n_features values; `features` gives name_id and categorical of each. */
 int multivariate_fit(struct multivariate **out, const struct multivariate_feature *features,
                      uint32_t n_features, const struct row_value *rows, size_t n, struct err *err);
+/* Of that only columns and components, so many (0: as the variance asks): no law, no classifier. */
+int multivariate_fit_rows(struct multivariate **out, const struct multivariate_feature *features,
+                          uint32_t n_features, uint32_t n_components, const struct row_value *rows,
+                          size_t n, struct err *err);
 void multivariate_free(struct multivariate *model);
 DEFINE_FREEP(multivariate)
 
@@ -73,6 +81,9 @@ static inline double multivariate_rest(double square, double whole)
 /* The error of one event. `room` has n_features doubles: its features, standardised. */
 double multivariate_error(const struct multivariate *model, const struct row_value *values,
                           double *room);
+/* That of a row that the model was made of, as if what stands for its category did not count it. */
+double multivariate_own_error(const struct multivariate *model, const struct row_value *values,
+                              double *room);
 /* The same in steps, for who has the values one by one: start, put what is there as it came, then
    standardise each feature of many events at once, and ask. */
 void multivariate_start(const struct multivariate *model, double *room);
@@ -88,8 +99,30 @@ void multivariate_standardise(const struct multivariate *model, uint32_t feature
                               size_t n);
 double multivariate_left(const struct multivariate *model, const double *room);
 
+/* What a domain classifier looks along: n columns of rows of `stride`. */
+struct multivariate_directions {
+    const double *of;
+    uint32_t n, stride;
+};
+static inline struct multivariate_directions
+multivariate_directions(const struct multivariate *model)
+{
+    const uint32_t m = model->n_components;
+    return model->directions
+               ? (struct multivariate_directions){model->directions, model->n_directions,
+                                                  model->n_directions}
+               : (struct multivariate_directions){
+                     model->components, m < DOMAIN_COORDINATES ? m : DOMAIN_COORDINATES - 1, m};
+}
+
+/* What a domain classifier's sums of a window go by: those along other directions are no part of them. */
+static inline uint64_t multivariate_domain_id(const struct multivariate *model, uint64_t reference)
+{
+    return model->directions ? reference ^ 1 : reference;
+}
+
 /* What the domain classifier looks at: the features where there are at most DOMAIN_COORDINATES,
-   else the scores of the first components, and the error. Returns how many. */
+   else the scores along its directions, and the error. Returns how many. */
 uint32_t multivariate_coordinates(const struct multivariate *model, const double *room,
                                   double error, double coordinates[DOMAIN_COORDINATES]);
 

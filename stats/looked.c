@@ -20,14 +20,14 @@ INLINED void load(lanes *out, const double *from, size_t n)
     memcpy(out, from, n * sizeof(double));
 }
 
-/* What the features of n events come to along component c. */
-INLINED void scores(const struct multivariate *model, const double *columns, size_t stride,
-                    size_t n, uint32_t c, lanes *out)
+/* What the features of n events come to along a direction, whose parts lie so far from each other. */
+INLINED void scores(uint32_t n_features, const double *columns, size_t stride, size_t n,
+                    const double *direction, uint32_t apart, lanes *out)
 {
     lanes x, sum = {0};
-    for (uint32_t f = 0; f < model->n_features; f++) {
+    for (uint32_t f = 0; f < n_features; f++) {
         load(&x, columns + f * stride, n);
-        sum += x * model->components[(size_t)f * model->n_components + c];
+        sum += x * direction[(size_t)f * apart];
     }
     *out = sum;
 }
@@ -43,7 +43,8 @@ INLINED void errors_of(const struct multivariate *model, const double *columns, 
     }
     const lanes whole = square;
     for (uint32_t c = 0; c < model->n_components; c++) {
-        scores(model, columns, stride, n, c, &dots);
+        scores(model->n_features, columns, stride, n, model->components + c, model->n_components,
+               &dots);
         square -= dots * dots;
     }
     for (size_t i = 0; i < n; i++)
@@ -58,11 +59,12 @@ static void coordinates_of(const struct multivariate *model, const double *colum
                            size_t n, const double *errors, double *out)
 {
     const uint32_t last = model->domain->n_coordinates - 1; /* the error */
+    const struct multivariate_directions along = multivariate_directions(model);
     for (uint32_t c = 0; c < last; c++) {
         for (size_t i = 0; i < n; i += LANES) {
             const size_t some = n - i < LANES ? n - i : LANES;
             lanes sum;
-            scores(model, columns + i, stride, some, c, &sum);
+            scores(model->n_features, columns + i, stride, some, along.of + c, along.stride, &sum);
             memcpy(out + c * BLOCK + i, &sum, some * sizeof(double));
         }
     }
@@ -83,6 +85,7 @@ static void add_block(struct looked *looked, const struct multivariate *model,
     if (!model->domain)
         return;
     looked->n_terms = model->domain->n_terms;
+    looked->domain = multivariate_domain_id(model, looked->reference);
     if (model->n_features <= DOMAIN_COORDINATES) {
         domain_add(model->domain, columns, stride, n, looked->terms);
         return;

@@ -16,6 +16,7 @@ struct looked {
     uint64_t reference;                /* its id */
     struct multivariate_window errors; /* of errors.n events */
     uint32_t n_terms;                  /* 0: the reference has no domain classifier */
+    uint64_t domain;                   /* what its sums go by */
     int64_t terms[DOMAIN_TERMS];       /* their sums */
 };
 

@@ -40,7 +40,7 @@ static int make_spare(struct domain_state *s, uint32_t n)
 
 static int domain_room(void *state, const struct looked *looked)
 {
-    return looked->n_terms && !domain_sums_of(state, looked->reference) ? make_spare(state, 1) : 0;
+    return looked->n_terms && !domain_sums_of(state, looked->domain) ? make_spare(state, 1) : 0;
 }
 
 /* The place of a model, made of spare memory when new; NULL: it is beyond the lowest ids. */
@@ -62,7 +62,7 @@ static struct domain_sums *place_of(struct domain_state *s, uint64_t model)
 
 static void domain_looked(void *state, const struct looked *looked)
 {
-    struct domain_sums *place = looked->n_terms ? place_of(state, looked->reference) : NULL;
+    struct domain_sums *place = looked->n_terms ? place_of(state, looked->domain) : NULL;
     if (!place)
         return;
     place->n += looked->errors.n;

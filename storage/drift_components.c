@@ -26,7 +26,9 @@ static struct domain_drift judge_domain(const struct judging *judging, const str
     const double none = (double)NAN;
     const struct domain *domain = judging->model->domain;
     const struct domain_sums *sums =
-        states ? domain_sums_of(states_get(states, &domain_kind), reference) : NULL;
+        states ? domain_sums_of(states_get(states, &domain_kind),
+                                multivariate_domain_id(judging->model, reference))
+               : NULL;
     if (domain && sums && sums->n_terms == domain->n_terms)
         return domain_result(domain, sums->sums, sums->n, judging->false_alarm_rate);
     return (struct domain_drift){

@@ -209,15 +209,37 @@ static void many_features_are_told_apart_by_their_components(void **state)
     const double error = multivariate_error(model, rows, room);
     const uint32_t k = multivariate_coordinates(model, room, error, coordinates);
 
-    assert_int_equal(k, model->n_components + 1);
+    assert_int_equal(k, model->n_directions + 1);
     assert_int_equal(model->domain->n_coordinates, k);
     double whole = 0, of_scores = 0;
     for (int f = 0; f < K; f++)
         whole += room[f] * room[f];
     for (uint32_t c = 0; c < k; c++)
         of_scores += coordinates[c] * coordinates[c];
-    assert_close(of_scores, whole, 1e-9); /* the scores and the error are all of it */
+    assert_true(of_scores > 0 &&
+                of_scores < 2 * whole); /* directions of other rows overlap the error */
     assert_true(coordinates[k - 1] == error);
+
+    AUTO(multivariate) struct multivariate *loaded = NULL, *old = NULL, *cut = NULL;
+    struct buf bytes;
+    buf_init(&bytes, 1 << 20);
+    multivariate_save(model, &bytes);
+    struct reader in = reader_of(bytes.data, bytes.size);
+    assert_int_equal(multivariate_load(&loaded, &in, NULL), 0);
+    assert_memory_equal(loaded->directions, model->directions, K * (k - 1) * sizeof(double));
+    in = reader_of(bytes.data, bytes.size - 1);
+    assert_int_equal(multivariate_load(&cut, &in, NULL), ERR_CORRUPT);
+    /* One from before there were directions looks along its components, and its sums are others. */
+    in = reader_of(bytes.data, bytes.size - K * (k - 1) * sizeof(double) - 1);
+    assert_int_equal(multivariate_load(&old, &in, NULL), 0);
+    assert_int_equal(multivariate_coordinates(old, room, error, coordinates),
+                     model->n_components + 1);
+    of_scores = 0;
+    for (uint32_t c = 0; c <= old->n_components; c++)
+        of_scores += coordinates[c] * coordinates[c];
+    assert_close(of_scores, whole, 1e-9); /* the scores and the error are all of it */
+    assert_true(multivariate_domain_id(model, 6) != multivariate_domain_id(old, 6));
+    buf_finish(&bytes);
     free(rows);
 }
 
@@ -263,6 +285,121 @@ static void windows_like_the_reference_are_rarely_called_drifted(void **state)
     }
     print_message("%d of %d windows called drifted, 10 promised\n", alarms, WINDOWS);
     assert_true(alarms <= 20);
+}
+
+/* What a stream of its own law is called, of windows of which nothing drifted; the last of them is moved. */
+struct calls {
+    int windows, rebuilt, classified, lower, found_rebuilt, found_classified;
+};
+
+typedef void draw_row(struct rng *rng, struct row_value *row, uint32_t k);
+
+enum {
+    MOST_FEATURES = 40
+};
+
+static void take_window(const struct multivariate *model, struct rng *rng, draw_row *draw, int n,
+                        double shift, struct calls *calls)
+{
+    struct multivariate_window window = {0};
+    int64_t sums[DOMAIN_TERMS] = {0};
+    for (int i = 0; i < n; i++) {
+        struct row_value row[MOST_FEATURES];
+        double room[MOST_FEATURES], coordinates[DOMAIN_COORDINATES];
+        int32_t terms[DOMAIN_TERMS];
+        draw(rng, row, model->n_features);
+        for (uint32_t f = 0; f < model->n_features; f++)
+            row[f].number += shift;
+        const double error = multivariate_error(model, row, room);
+        multivariate_update(&window, error, 1);
+        multivariate_coordinates(model, room, error, coordinates);
+        domain_terms(model->domain, coordinates, terms);
+        for (uint32_t t = 0; t < model->domain->n_terms; t++)
+            sums[t] += terms[t];
+    }
+    const struct multivariate_drift drift = multivariate_result(model, &window, 0.05);
+    const bool classified = domain_result(model->domain, sums, n, 0.05).drifted;
+    calls->windows += shift == 0;
+    calls->rebuilt += shift == 0 && drift.drifted;
+    calls->classified += shift == 0 && classified;
+    calls->lower += drift.reconstruction_error < drift.lower;
+    calls->found_rebuilt += shift != 0 && drift.drifted;
+    calls->found_classified += shift != 0 && classified;
+}
+
+static struct calls play(uint64_t seed, draw_row *draw, const struct multivariate_feature *features,
+                         uint32_t k, int n_rows, int references)
+{
+    struct calls calls = {0};
+    struct row_value *rows = calloc((size_t)n_rows * k, sizeof(*rows));
+    assert_non_null(rows);
+    for (int r = 0; r < references; r++) {
+        struct rng rng = rng_of(seed + (uint64_t)r);
+        AUTO(multivariate) struct multivariate *model = NULL;
+        for (int i = 0; i < n_rows; i++)
+            draw(&rng, rows + (size_t)i * k, k);
+        assert_int_equal(multivariate_fit(&model, features, k, rows, (size_t)n_rows, NULL), 0);
+        for (int w = 0; w < 20; w++)
+            take_window(model, &rng, draw, 300, 0, &calls);
+        take_window(model, &rng, draw, 300, 0.6, &calls);
+    }
+    free(rows);
+    print_message("of %d windows %d rebuilt otherwise, %d told apart; moved: %d and %d\n",
+                  calls.windows, calls.rebuilt, calls.classified, calls.found_rebuilt,
+                  calls.found_classified);
+    return calls;
+}
+
+static void draw_numbers(struct rng *rng, struct row_value *row, uint32_t k)
+{
+    for (uint32_t f = 0; f < k; f++)
+        row[f] = (struct row_value){.number = rng_normal(rng)};
+}
+
+static void draw_places(struct rng *rng, struct row_value *row, uint32_t k)
+{
+    draw_numbers(rng, row, k);
+    row[0] = (struct row_value){.category = 1 + rng_below(rng, 500)};
+}
+
+static void draw_money(struct rng *rng, struct row_value *row, uint32_t k)
+{
+    for (uint32_t f = 0; f < k; f++) /* Pareto's law, of no variance */
+        row[f] = (struct row_value){.number = pow(1 - rng_uniform(rng), -1 / 1.5)};
+}
+
+/* Which directions their components are is chance, and fits the rows that they were made of alone. */
+static void many_features_of_nothing_in_common_are_rarely_called_drifted(void **state)
+{
+    (void)state;
+    struct multivariate_feature features[MOST_FEATURES];
+    for (uint32_t f = 0; f < MOST_FEATURES; f++)
+        features[f] = (struct multivariate_feature){.name_id = f + 1};
+    const struct calls calls = play(31, draw_numbers, features, MOST_FEATURES, 800, 5);
+    assert_true(calls.rebuilt <= 10 && calls.classified <= 10); /* of 100, 5 promised */
+    assert_true(calls.found_rebuilt == 5 && calls.found_classified == 5);
+}
+
+/* Of rows that stand for their category themselves none is rare. */
+static void categories_that_few_rows_have_are_rarely_called_drifted(void **state)
+{
+    (void)state;
+    struct multivariate_feature features[4] = {{.name_id = 1, .categorical = true}};
+    for (uint32_t f = 1; f < 4; f++)
+        features[f] = (struct multivariate_feature){.name_id = f + 1};
+    const struct calls calls = play(32, draw_places, features, 4, 3000, 15);
+    assert_true(calls.rebuilt <= 30 && calls.classified <= 30); /* of 300, 15 promised */
+    assert_int_equal(calls.found_classified, 15);
+}
+
+static void a_window_without_the_largest_values_is_no_drift(void **state)
+{
+    (void)state;
+    struct multivariate_feature features[3];
+    for (uint32_t f = 0; f < 3; f++)
+        features[f] = (struct multivariate_feature){.name_id = f + 1};
+    const struct calls calls = play(33, draw_money, features, 3, 3000, 10);
+    assert_true(calls.rebuilt <= 20 && calls.lower <= 5); /* of 200 */
 }
 
 /* Two features that have nothing to do with each other: both components are needed, and nothing is left. */
@@ -355,6 +492,9 @@ int main(void)
         cmocka_unit_test(values_put_one_by_one_give_the_error_of_the_row),
         cmocka_unit_test(many_features_are_told_apart_by_their_components),
         cmocka_unit_test(windows_like_the_reference_are_rarely_called_drifted),
+        cmocka_unit_test(many_features_of_nothing_in_common_are_rarely_called_drifted),
+        cmocka_unit_test(categories_that_few_rows_have_are_rarely_called_drifted),
+        cmocka_unit_test(a_window_without_the_largest_values_is_no_drift),
         cmocka_unit_test(where_components_rebuild_all_nothing_drifts),
         cmocka_unit_test(nothing_that_comes_gives_no_number),
         cmocka_unit_test(what_cannot_be_fitted_is_refused),

@@ -16,6 +16,7 @@ static struct states *states_of(void)
 static void fold(struct states *states, uint64_t reference, int32_t value)
 {
     const struct looked looked = {.reference = reference,
+                                  .domain = reference,
                                   .errors = {.n = 1},
                                   .n_terms = 3,
                                   .terms = {value, -value, (int64_t)value * value}};
@@ -110,7 +111,7 @@ static void a_reference_without_a_classifier_leaves_no_sums(void **state)
 {
     (void)state;
     AUTO(states) struct states *states = states_of();
-    const struct looked looked = {.reference = 5, .errors = {.n = 3}};
+    const struct looked looked = {.reference = 5, .domain = 5, .errors = {.n = 3}};
 
     assert_int_equal(states_looked(states, &looked), 0);
 

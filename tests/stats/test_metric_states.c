@@ -108,6 +108,7 @@ static void fill(struct rng *rng, enum task task, struct event *event, uint64_t 
                                       (double)(rng_u64(rng) % 1000) / 7};
     if (rng_u64(rng) % 3) { /* seven references: more than a state keeps apart */
         event->looked = (struct looked){.reference = 1 + rng_u64(rng) % 7};
+        event->looked.domain = event->looked.reference;
         multivariate_update(&event->looked.errors, 3 * rng_uniform(rng), 1);
     }
     if (task == TASK_REGRESSION && rng_u64(rng) % 5) {
