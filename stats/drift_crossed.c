@@ -7,10 +7,6 @@
 
 #include "common/rng.h"
 
-/* Of the way from halves to three quarters, what lies from there to all rows: 0.5 where the excess goes as 1 / rows
-   (directions that stand apart), 0.6 where it goes as 1 / √rows (directions alike). */
-#define FROM_THERE_ON 0.55
-
 void crossed_deal(size_t n, uint32_t parts, uint32_t *part)
 {
     struct rng rng = rng_of(7);
@@ -109,6 +105,16 @@ static int cross(const struct crossing *crossing, uint32_t parts, double *errors
     return 0;
 }
 
+/* What is worse by models of half and of three quarters of the rows, by one of all: as 1 / rows where directions stand
+   apart, as 1 / √rows where they are alike, the same where rows are too few for any. */
+static double of_all_rows(double halves, double quarters)
+{
+    const double power = log(halves / quarters) / log(1.5);
+    if (!(quarters > 0))
+        return 0;
+    return quarters * pow(0.75, isnan(power) ? 1 : fmin(fmax(power, 0), 1));
+}
+
 int crossed_errors(const struct multivariate *whole, const struct row_value *rows, size_t n,
                    double *errors, struct crossed *out, struct err *err)
 {
@@ -125,7 +131,6 @@ int crossed_errors(const struct multivariate *whole, const struct row_value *row
         rc = cross(&crossing, CROSSED_PARTS, errors, out, err);
     if (rc)
         return rc;
-    out->worse -= FROM_THERE_ON * fmax(halves.worse - out->worse, 0);
-    out->worse = fmax(out->worse, 0);
+    out->worse = of_all_rows(halves.worse, out->worse);
     return 0;
 }

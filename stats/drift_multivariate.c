@@ -13,6 +13,7 @@ typedef double block
     __attribute__((vector_size(MULTIVARIATE_BLOCK * sizeof(double)), aligned(8), may_alias));
 
 #define EXPLAINED 0.65 /* NannyML's n_components */
+#define WELL_KNOWN 10  /* rows a category, on average: none is missing among them */
 
 static int by_id(const void *a, const void *b)
 {
@@ -121,6 +122,18 @@ static int count_column(struct multivariate_feature *feature, uint32_t n_feature
     return 0;
 }
 
+/* A row's category has itself among its rows, so it is by one more than another event's would be: less where the
+   categories are so alike that their counts differ by chance alone, and what is common is all there is. */
+static double own_part(const struct multivariate_feature *feature, size_t n)
+{
+    const double k = feature->n_counts, mean = (double)n / k;
+    double square = 0;
+    for (uint32_t i = 0; i < feature->n_counts; i++)
+        square +=
+            ((double)feature->counts[i].count - mean) * ((double)feature->counts[i].count - mean);
+    return mean >= WELL_KNOWN ? fmin(square, (k - 1) * mean) / (double)n : 1;
+}
+
 static void mean_column(struct multivariate_feature *feature, uint32_t n_features,
                         const struct row_value *column, size_t n)
 {
@@ -142,6 +155,7 @@ static int fit_column(struct multivariate_feature *feature, uint32_t n_features,
         int rc = count_column(feature, n_features, column, n);
         if (rc)
             return rc;
+        feature->own = own_part(feature, n);
     } else {
         mean_column(feature, n_features, column, n);
     }
@@ -417,7 +431,7 @@ static void leave_out(const struct multivariate *model, const struct row_value *
         const struct multivariate_feature *feature = &model->features[f];
         room[f] = encode(feature, &row[f]);
         if (feature->categorical && row[f].category)
-            room[f] -= feature->per_std;
+            room[f] -= feature->own * feature->per_std;
     }
 }
 

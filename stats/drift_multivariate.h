@@ -35,6 +35,8 @@ struct multivariate_feature {
     double per_std;          /* 1 / std; 0: the feature says nothing */
     struct category *counts; /* sorted by id */
     uint32_t n_counts;
+    double
+        own; /* while it is fitted: what a row adds to what stands for its category, on average */
 };
 
 struct multivariate {
