@@ -274,6 +274,18 @@ const struct state_kind ranking_kind = {
 static const char *const no_labels = "no labelled predictions";
 static const char *const too_deep = "k above 100 is not kept";
 
+/* A mean over lists of what their first k places add. */
+static void mean_to_k(const struct metric_input *in, const struct fixed_sum *sum,
+                      const struct fixed_sum *squares, struct metric_value *out)
+{
+    const struct ranking_state *s = in->state;
+    if (in->argument > RANKING_MAX_K)
+        result_none(out, too_deep);
+    else
+        result_mean(out, fixed_result(sum, SCALE), fixed_result(squares, SCALE), s->judged,
+                    no_labels);
+}
+
 void ranking_ndcg(const struct metric_input *in, struct metric_value *out)
 {
     const struct ranking_state *s = in->state;
@@ -282,11 +294,7 @@ void ranking_ndcg(const struct metric_input *in, struct metric_value *out)
         fixed_merge(&sum, &s->steps[i].ndcg);
         fixed_merge(&squares, &s->steps[i].ndcg_squares);
     }
-    if (in->argument > RANKING_MAX_K)
-        result_none(out, too_deep);
-    else
-        result_mean(out, fixed_result(&sum, SCALE), fixed_result(&squares, SCALE), s->judged,
-                    no_labels);
+    mean_to_k(in, &sum, &squares, out);
 }
 
 void ranking_map(const struct metric_input *in, struct metric_value *out)
@@ -297,11 +305,7 @@ void ranking_map(const struct metric_input *in, struct metric_value *out)
         fixed_merge(&sum, &s->steps[i].map);
         fixed_merge(&squares, &s->steps[i].map_squares);
     }
-    if (in->argument > RANKING_MAX_K)
-        result_none(out, too_deep);
-    else
-        result_mean(out, fixed_result(&sum, SCALE), fixed_result(&squares, SCALE), s->judged,
-                    no_labels);
+    mean_to_k(in, &sum, &squares, out);
 }
 
 void ranking_mrr(const struct metric_input *in, struct metric_value *out)
