@@ -65,6 +65,11 @@ int context_store(struct api_context *context, struct store **out, struct err *e
     return 0;
 }
 
+int64_t context_newest_ms(const struct api_context *context, int64_t complete_ms)
+{
+    return complete_ms < 0 ? clock_wall_ms(context->clock) : complete_ms;
+}
+
 void api_answer_init(struct api_answer *answer)
 {
     *answer = (struct api_answer){.content_type = "application/json"};

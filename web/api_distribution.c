@@ -392,7 +392,7 @@ int api_distribution(struct api_context *context, const struct api_input *input,
         rc = series_complete(p.store, p.name, &complete_ms, &labels_ms, err);
     if (rc)
         return rc;
-    int64_t newest = complete_ms < 0 ? clock_wall_ms(context->clock) : complete_ms;
+    const int64_t newest = context_newest_ms(context, complete_ms);
     int64_t to = input_time(input, "to", newest / 60000 * 60000 + 60000) / 60000 * 60000;
     int64_t from = input_time(input, "from", to > HOUR_MS ? to - HOUR_MS : 0) / 60000 * 60000;
     if (from >= to)

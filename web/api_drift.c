@@ -381,7 +381,7 @@ static int write_answer(struct drifting *d, struct err *err)
 static int find_range(struct drifting *d, struct err *err)
 {
     int64_t window = input_duration(d->input, "window", INT64_C(3600000));
-    int64_t newest = d->complete_ms < 0 ? clock_wall_ms(d->context->clock) : d->complete_ms;
+    const int64_t newest = context_newest_ms(d->context, d->complete_ms);
     int64_t to = input_time(d->input, "to", newest / window * window + window);
     int64_t span = DEFAULT_WINDOWS * window;
     int64_t from = input_time(d->input, "from", to > span ? to - span : 0);

@@ -357,14 +357,22 @@ static int take_transition(void *context, const struct transition_row *row, stru
                : 0;
 }
 
+/* The store, where the experiment that is asked for is there and whole. */
+static int store_asked(struct api_context *context, const struct api_input *input,
+                       struct store **store, struct err *err)
+{
+    struct stored_experiment experiment;
+    int rc = stored_asked(context, input, store, &experiment, err);
+    stored_finish(&experiment);
+    return rc;
+}
+
 int api_experiment_history(struct api_context *context, const struct api_input *input,
                            struct api_answer *answer, struct err *err)
 {
     const char *name = input_capture(input, "experiment");
-    struct stored_experiment experiment;
     struct store *store;
-    int rc = stored_asked(context, input, &store, &experiment, err);
-    stored_finish(&experiment);
+    int rc = store_asked(context, input, &store, err);
     if (rc)
         return rc;
     struct history history = {json_array(), input_integer(input, "full", 0) == 1, 0};
@@ -403,10 +411,8 @@ int api_experiment_looks(struct api_context *context, const struct api_input *in
 {
     const char *name = input_capture(input, "experiment");
     int64_t limit = input_integer(input, "limit", 2000);
-    struct stored_experiment experiment;
     struct store *store;
-    int rc = stored_asked(context, input, &store, &experiment, err);
-    stored_finish(&experiment);
+    int rc = store_asked(context, input, &store, err);
     if (rc)
         return rc;
     struct look_list list = {.items = json_array()};

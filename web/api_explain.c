@@ -167,7 +167,7 @@ static int find_windows(struct api_context *context, const struct api_input *inp
                         struct api_answer *answer, int64_t complete_ms, struct explain_query *query,
                         struct err *err)
 {
-    int64_t newest = complete_ms < 0 ? clock_wall_ms(context->clock) : complete_ms;
+    const int64_t newest = context_newest_ms(context, complete_ms);
     query->to_ms = input_time(input, "to", newest / 60000 * 60000 + 60000);
     query->from_ms = input_time(input, "from", query->to_ms > HOUR_MS ? query->to_ms - HOUR_MS : 0);
     if (query->from_ms >= query->to_ms)

@@ -79,7 +79,7 @@ static int find_range(struct question *q, struct err *err)
         return api_refuse(q->answer, err, "step", "at least 1/10080 of window",
                           "is too short for this window; at most %d steps a window",
                           MAX_WINDOW_STEPS);
-    int64_t newest = q->complete_ms < 0 ? clock_wall_ms(q->context->clock) : q->complete_ms;
+    const int64_t newest = context_newest_ms(q->context, q->complete_ms);
     int64_t to = input_time(q->input, "to", align_up(newest + 1, query->step_ms));
     int64_t span = query->window_ms + (DEFAULT_WINDOWS - 1) * query->step_ms;
     int64_t from = input_time(q->input, "from", to > span ? to - span : 0);

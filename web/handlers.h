@@ -37,6 +37,9 @@ struct api_context {
 
 /* The store, opened for reading. */
 int context_store(struct api_context *context, struct store **out, struct err *err);
+/* What the last window of an answer holds unless the question says: up to where events are complete,
+   now before there are any. */
+int64_t context_newest_ms(const struct api_context *context, int64_t complete_ms);
 
 route_handler api_models, api_model, api_versions, api_put_version, api_delete_model, api_slices;
 route_handler api_metrics, api_curves;
