@@ -15,11 +15,15 @@
 
 enum {
     MAX_PARTS = 1000, /* of one key */
-    MAX_KEYS = 64
+    MAX_KEYS = 64,
+    MOST_TIMES = 16,   /* of the smaller number of a proportion */
+    MOST_COPIES = 4096 /* of the larger */
 };
 #define MINUTE_MS INT64_C(60000)
 #define HOUR_MS INT64_C(3600000)
-#define NOT_OFF 1e-9 /* sums are exact, quotients are rounded */
+#define NOT_OFF 1e-9       /* sums are exact, quotients are rounded */
+#define ABOUT_THE_SAME 0.1 /* quantiles of the same values twice over move a little, sums by half */
+#define ABOUT_AS_MANY 0.05
 
 struct part {
     char *version, *slice; /* as in explained_slice */
@@ -172,11 +176,13 @@ static int read_part(struct splitting *splitting, struct part *part, struct err 
     struct metric_value none = {.value = NAN, .lower = NAN, .upper = NAN};
     struct metric_value *values[] = {&part->v0, &part->v1};
     const struct states *states[] = {part->before.states, part->now.states};
+    const int64_t lengths[] = {query->before_to_ms - query->before_from_ms,
+                               query->to_ms - query->from_ms};
     for (int i = 0; i < 2; i++) {
         *values[i] = none;
         if (!states[i])
             continue;
-        metric_evaluate(states[i], splitting->metric, window.to_ms - window.from_ms, values[i]);
+        metric_evaluate(states[i], splitting->metric, lengths[i], values[i]);
         values[i]->n = states_count(states[i]);
         values[i]->labelled = states_labelled(states[i]);
     }
@@ -294,12 +300,86 @@ static int merge_all(struct states **into, const struct metric_setup *setup,
     return rc;
 }
 
-/* As now, but the one part as before: the parts ahead of it, those after it, and its own past. */
+/* The states so many times over, by doubling. */
+static int merge_times(struct states **into, const struct metric_setup *setup,
+                       const struct states *from, unsigned times, struct err *err)
+{
+    AUTO(states) struct states *power = NULL;
+    int rc = merge_all(into, setup, &from, times & 1, err);
+    if (!rc && times > 1)
+        rc = merge_all(&power, setup, (const struct states *[]){from, from}, 2, err);
+    for (unsigned left = times / 2; !rc && left; left /= 2) {
+        AUTO(states) struct states *twice = NULL;
+        const struct states *const both[] = {power, power};
+        if (left & 1)
+            rc = merge_all(into, setup, both, 1, err);
+        if (!rc && left > 1)
+            rc = merge_all(&twice, setup, both, 2, err);
+        if (!rc && left > 1) {
+            states_free(power);
+            power = twice;
+            twice = NULL; /* power is its owner now */
+        }
+    }
+    return rc;
+}
+
+/* Does the metric only know shares of events, not how many there are? */
+static int is_of_shares(const struct splitting *splitting, const struct metric_setup *setup,
+                        const struct states *states, bool *out, struct err *err)
+{
+    AUTO(states) struct states *twice = NULL;
+    const struct explanation *about = splitting->about;
+    struct metric_value value = {.value = NAN};
+    const int rc = merge_times(&twice, setup, states, 2, err);
+    if (rc)
+        return rc;
+    metric_evaluate(twice, splitting->metric, about->to_ms - about->from_ms, &value);
+    *out = fabs(value.value - about->now.value) <= ABOUT_THE_SAME * fabs(about->now.value);
+    return 0;
+}
+
+/* How many events of before stand for one of now: the window before may be longer, and of the newest predictions fewer
+   labels are in. In small whole numbers, 1 : 1 where they are about as many. */
+struct proportion {
+    unsigned before, now;
+};
+
+static struct proportion proportion_of(const struct explanation *about, const struct part *part)
+{
+    const struct metric_value *was = &part->v0, *is = &part->v1;
+    double times = (double)about->now.n / (double)about->before.n;
+    if (about->of_labels && was->labelled > 0) {
+        const struct metric_value *rate = is->n > 0 ? is : &about->now;
+        times *= (double)rate->labelled / (double)rate->n * (double)was->n / (double)was->labelled;
+    }
+    struct proportion best = {1, 1};
+    if (!(times > 0) || !isfinite(times) || fabs(log(times)) < log1p(ABOUT_AS_MANY))
+        return best;
+    for (unsigned one = 1; one <= MOST_TIMES; one++) {
+        const double other = times < 1 ? one / times : one * times;
+        if (other > MOST_COPIES)
+            break;
+        const struct proportion next = {times < 1 ? one : (unsigned)lround(other),
+                                        times < 1 ? (unsigned)lround(other) : one};
+        if (one == 1 || fabs(log((double)next.before / next.now / times)) <
+                            fabs(log((double)best.before / best.now / times)) - 1e-9)
+            best = next;
+    }
+    if (best.before == 1 && best.now == 1) /* beyond all copies: as near as they come */
+        best =
+            times < 1 ? (struct proportion){1, MOST_COPIES} : (struct proportion){MOST_COPIES, 1};
+    return best;
+}
+
+/* As now, but the one part as before: the parts ahead of it, those after it, and its own past, as many as there would be of
+   it now. */
 static int split_replace(struct splitting *splitting, struct partition *partition, struct err *err)
 {
     struct explanation *about = splitting->about;
     const struct metric_setup *setup = NULL;
     size_t n = partition->n;
+    bool of_shares = false;
     for (size_t i = 0; i < n && !setup; i++)
         setup =
             partition->parts[i].now.states ? states_setup(partition->parts[i].now.states) : NULL;
@@ -313,13 +393,26 @@ static int split_replace(struct splitting *splitting, struct partition *partitio
                                        i ? partition->parts[i - 1].now.states : NULL};
         rc = merge_all(&ahead[i], setup, both, 2, err);
     }
+    if (setup && !rc) {
+        AUTO(states) struct states *all = NULL;
+        const struct states *both[] = {ahead[n - 1], partition->parts[n - 1].now.states};
+        rc = merge_all(&all, setup, both, 2, err);
+        if (!rc)
+            rc = is_of_shares(splitting, setup, all, &of_shares, err);
+    }
     for (size_t i = n; setup && !rc && i-- > 0;) {
         struct part *part = &partition->parts[i];
-        const struct states *three[] = {ahead[i], after, part->before.states};
-        AUTO(states) struct states *rest = NULL;
+        const struct states *others[] = {ahead[i], after};
+        AUTO(states) struct states *rest = NULL, *as_now = NULL;
         struct metric_value value = {.value = NAN};
         struct explained_slice *row;
-        rc = merge_all(&rest, setup, three, 3, err);
+        const struct proportion times =
+            of_shares ? proportion_of(about, part) : (struct proportion){1, 1};
+        rc = merge_all(&as_now, setup, others, 2, err);
+        if (!rc)
+            rc = merge_times(&rest, setup, as_now, times.now, err);
+        if (!rc)
+            rc = merge_times(&rest, setup, part->before.states, times.before, err);
         if (!rc)
             rc = merge_all(&after, setup, &part->now.states, 1, err);
         if (!rc)

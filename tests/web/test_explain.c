@@ -179,6 +179,77 @@ static void an_auc_is_explained_by_what_it_were_with_a_slice_as_before(void **st
     json_decref(count);
 }
 
+/* Nine minutes before instead of one, each the same: what a slice contributes is the same. */
+static void a_longer_window_before_weighs_no_slice_more(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *one = worse_in_de(20), *nine = site_new();
+    const struct minute minutes[] = {
+        {"credit", "v3", "", 0, 180, 20, 180, 20, 0, 0},
+        {"credit", "v3", "country=de", 0, 100, 0, 100, 0, 0, 0},
+        {"credit", "v3", "country=fr", 0, 80, 20, 80, 20, 0, 0},
+        {"credit", "v3", "", MINUTE, 120, 80, 160, 40, 0, 0},
+        {"credit", "v3", "country=de", MINUTE, 40, 60, 60, 20, 0, 0},
+        {"credit", "v3", "country=fr", MINUTE, 80, 20, 100, 20, 0, 0},
+    };
+    for (int m = -8; m <= 0; m++)
+        for (size_t i = 0; i < 6; i++) {
+            struct minute minute = minutes[i];
+            minute.start_ms += SITE_START + (i < 3 ? m * MINUTE : 0);
+            if (i < 3 || m == 0)
+                site_minute(nine, &minute);
+        }
+    for (int i = 0; i < 2; i++) {
+        const char *metric =
+            i ? EXPLAIN "&version=v3&metric=f1" : EXPLAIN "&version=v3&metric=roc_auc";
+        char longer[256];
+        snprintf(longer, sizeof(longer), "%s&before_from=1700005920000&before_to=1700006460000",
+                 metric);
+        json_t *short_before = get(one, metric), *long_before = get(nine, longer);
+        assert_string_equal(text(long_before, "slices.0.segment"), "country:de");
+        assert_string_equal(text(long_before, "slices.0.split"), "replace");
+        assert_close(number(long_before, "slices.0.contribution"),
+                     number(short_before, "slices.0.contribution"), 1e-12);
+        assert_close(number(long_before, "slices.1.contribution"),
+                     number(short_before, "slices.1.contribution"), 1e-12);
+        json_decref(short_before);
+        json_decref(long_before);
+    }
+
+    json_t *answer =
+        get(nine, EXPLAIN "&version=v3&metric=throughput&before_from=1700005920000&before_to="
+                          "1700006460000");
+    assert_close(number(answer, "change"), 0, 1e-12);
+    assert_close(number(answer, "slices.0.before.value"), 200.0 / 60, 1e-12);
+    assert_close(contributions(answer, "country:"), 0, 1e-12);
+    json_decref(answer);
+}
+
+/* Of the newest predictions one label in five is in, and nothing is worse than it was. */
+static void labels_that_are_yet_to_come_are_no_slices_fault(void **state)
+{
+    (void)state;
+    __attribute__((cleanup(site_freep))) struct site *site = site_new();
+    const struct minute minutes[] = {
+        {"credit", "v3", "", SITE_START, 90, 10, 90, 10, 0, 0},
+        {"credit", "v3", "country=de", SITE_START, 50, 0, 50, 0, 0, 0},
+        {"credit", "v3", "country=fr", SITE_START, 40, 10, 40, 10, 0, 0},
+        {"credit", "v3", "", SITE_START + MINUTE, 18, 2, 18, 2, 160, 0},
+        {"credit", "v3", "country=de", SITE_START + MINUTE, 10, 0, 10, 0, 80, 0},
+        {"credit", "v3", "country=fr", SITE_START + MINUTE, 8, 2, 8, 2, 80, 0},
+    };
+    for (size_t i = 0; i < sizeof(minutes) / sizeof(minutes[0]); i++)
+        site_minute(site, &minutes[i]);
+
+    json_t *answer = get(site, EXPLAIN "&version=v3&metric=roc_auc");
+
+    assert_close(number(answer, "change"), 0, 1e-12);
+    assert_string_equal(text(answer, "slices.0.split"), "replace");
+    assert_close(number(answer, "slices.0.contribution"), 0, 1e-12);
+    assert_close(number(answer, "slices.1.contribution"), 0, 1e-12);
+    json_decref(answer);
+}
+
 static void what_cannot_be_explained_is_null_and_never_a_number(void **state)
 {
     (void)state;
@@ -295,6 +366,8 @@ int main(void)
         cmocka_unit_test(an_auc_is_explained_by_what_it_were_with_a_slice_as_before),
         cmocka_unit_test(changes_by_the_event_lead_the_sentence_the_first_mover_first),
         cmocka_unit_test(an_input_comes_before_what_was_made_of_it),
+        cmocka_unit_test(a_longer_window_before_weighs_no_slice_more),
+        cmocka_unit_test(labels_that_are_yet_to_come_are_no_slices_fault),
         cmocka_unit_test(what_cannot_be_explained_is_null_and_never_a_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
