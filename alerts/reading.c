@@ -296,7 +296,7 @@ static int read_realised(struct readings *readings, const struct alert_rule *rul
     struct alert_rule realised = *rule;
     realised.metric = metric_estimated(rule->metric);
     int rc = value_at(readings, &realised, points, now->end_ms, out, err);
-    if (!rc && strcmp(window_unit(readings->reader), "count") == 0 && out->labelled < out->n) {
+    if (!rc && window_awaits_labels(readings->reader, points, now->end_ms)) {
         out->value = NAN;
         out->why = "numbers of events are compared once all labels are in";
     }

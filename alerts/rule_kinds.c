@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/text.h"
-#include "stats/custom.h"
+#include "stats/custom_config.h"
 #include "stats/trend.h"
 #include "storage/drift_components.h"
 
@@ -27,6 +27,18 @@ static int check_model(struct part *part, const struct config *config,
                 : part_refuse(part, "model", "\"%s\" is not configured", rule->model);
 }
 
+/* What the model's own formulas come to before the labels do. */
+static int check_own_estimate(struct part *part, const struct config_model *model, enum task task,
+                              const char *name)
+{
+    AUTO(custom_set) struct custom_set *set = NULL;
+    struct metric_query metric;
+    struct err why = {0};
+    if (custom_set_of(&set, model, task, &why) || metric_resolve(&metric, set, task, name, &why))
+        return part_refuse(part, "metric", "%s", why.text);
+    return 0;
+}
+
 /* The metric must exist for the model's task, be it built-in or the model's own. */
 static int check_metric(struct part *part, const struct config *config,
                         const struct alert_rule *rule)
@@ -38,6 +50,9 @@ static int check_metric(struct part *part, const struct config *config,
     for (size_t i = 0; model && i < model->n_metrics; i++) {
         if (strcmp(model->metrics[i].name, rule->metric) == 0)
             return 0;
+        const char *of = metric_estimated(rule->metric);
+        if (of && model->metrics[i].expr && strcmp(model->metrics[i].name, of) == 0)
+            return check_own_estimate(part, model, (enum task)task_parse(task), rule->metric);
     }
     struct metric_ref metric;
     struct err why = {0};

@@ -174,7 +174,13 @@ int window_value(struct window_reader *reader, const struct alert_rule *rule,
     return 0;
 }
 
-const char *window_unit(const struct window_reader *reader)
+bool window_awaits_labels(const struct window_reader *reader, const struct series_points *points,
+                          int64_t end_ms)
 {
-    return reader->name ? reader->metric.unit : "";
+    if (!reader->name || (reader->metric.custom < 0 && strcmp(reader->metric.unit, "count") != 0))
+        return false;
+    for (size_t i = 0; i < points->n; i++)
+        if (points->points[i].end_ms == end_ms && points->points[i].states)
+            return states_unlabelled(points->points[i].states) > 0;
+    return false;
 }

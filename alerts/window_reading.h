@@ -44,5 +44,7 @@ int window_value(struct window_reader *reader, const struct alert_rule *rule,
                  const struct custom_set *customs, const struct series_points *points,
                  int64_t end_ms, struct metric_value *out, struct err *err);
 
-/* Of the metric whose value was asked for last. */
-const char *window_unit(const struct window_reader *reader);
+/* Is the metric whose value was asked for last a number of events, or a formula of such, and are labels of that window yet to
+   come? */
+bool window_awaits_labels(const struct window_reader *reader, const struct series_points *points,
+                          int64_t end_ms);

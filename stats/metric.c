@@ -285,6 +285,12 @@ int64_t states_count(const struct states *states)
     return ((const struct common_state *)states->parts[0].state)->count;
 }
 
+int64_t states_unlabelled(const struct states *states)
+{
+    const struct common_state *common = states->parts[0].state;
+    return common->count - common->failed - common->labelled;
+}
+
 int64_t states_labelled(const struct states *states)
 {
     return ((const struct common_state *)states->parts[0].state)->labelled;

@@ -98,6 +98,8 @@ const struct metric_setup *states_setup(const struct states *states);
 /* Predictions in it, and how many of them have a label: what every point carries. */
 int64_t states_count(const struct states *states);
 int64_t states_labelled(const struct states *states);
+/* … and how many have none, not counting those that failed: no label comes for them. */
+int64_t states_unlabelled(const struct states *states);
 
 enum better {
     BETTER_NONE,

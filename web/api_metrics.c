@@ -117,7 +117,7 @@ static void write_realised(struct question *q, size_t metric, const struct serie
     struct metric_value value = {.value = NAN};
     if (point->states && states_labelled(point->states) > 0)
         metric_evaluate(point->states, query, q->query.window_ms, &value);
-    const bool comparable = !of_events || value.n == value.labelled;
+    const bool comparable = !of_events || (point->states && states_unlabelled(point->states) <= 0);
     out_key_double(&q->points[metric], "realised", value.value);
     out_key_double(&q->points[metric], "difference",
                    comparable ? estimate->value - value.value : (double)NAN);
