@@ -52,23 +52,6 @@ static struct series_query span_of(const struct config_model *model, int64_t bef
     return query;
 }
 
-static int merge_step(void *context, const struct series_point *point, struct err *err)
-{
-    struct states **merged = context;
-    if (!point->states)
-        return 0;
-    if (!*merged) {
-        struct metric_setup setup = *states_setup(point->states);
-        setup.estimator = NULL; /* the walk's, which ends before the states do */
-        const int rc = states_new(merged, &setup, err);
-        if (rc)
-            return rc;
-    }
-    return states_merge(*merged, point->states)
-               ? err_set(err, -ENOMEM, "reference: no memory to merge panes")
-               : 0;
-}
-
 static int fit(struct store *store, const struct series_query *whole, uint64_t fingerprint,
                struct estimator **out, struct err *err)
 {
@@ -76,7 +59,7 @@ static int fit(struct store *store, const struct series_query *whole, uint64_t f
     struct series_points about;
     AUTO(states) struct states *merged = NULL;
     query.window_ms = query.step_ms;
-    int rc = series_each(store, &query, merge_step, &merged, &about, err);
+    int rc = series_each(store, &query, series_merge, &merged, &about, err);
     return rc || !merged ? rc : estimator_of_states(out, merged, fingerprint, err);
 }
 

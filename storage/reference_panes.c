@@ -109,23 +109,6 @@ static void leave_grids(struct profile_model *model)
     model->layout.reference = 0;
 }
 
-static int merge_point(void *context, const struct series_point *point, struct err *err)
-{
-    struct states **merged = context;
-    if (!point->states)
-        return 0;
-    if (!*merged) {
-        struct metric_setup setup = *states_setup(point->states);
-        setup.estimator = NULL; /* the walk's, which ends before the states do */
-        const int rc = states_new(merged, &setup, err);
-        if (rc)
-            return rc;
-    }
-    return states_merge(*merged, point->states)
-               ? err_set(err, -ENOMEM, "reference: no memory to merge panes")
-               : 0;
-}
-
 static int merge_stretch(const struct making *making, const char *slice, struct profile_span span,
                          int64_t step_ms, struct states **merged, struct err *err)
 {
@@ -137,7 +120,7 @@ static int merge_stretch(const struct making *making, const char *slice, struct 
                                        .step_ms = step_ms};
     struct series_points about;
     return span.from_ms < span.to_ms
-               ? series_each(making->store, &query, merge_point, merged, &about, err)
+               ? series_each(making->store, &query, series_merge, merged, &about, err)
                : 0;
 }
 

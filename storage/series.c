@@ -343,6 +343,23 @@ int series_each(struct store *store, const struct series_query *query,
     return rc;
 }
 
+int series_merge(void *context, const struct series_point *point, struct err *err)
+{
+    struct states **merged = context;
+    if (!point->states)
+        return 0;
+    if (!*merged) {
+        struct metric_setup setup = *states_setup(point->states);
+        setup.estimator = NULL; /* the walk's, which ends before the states do */
+        const int rc = states_new(merged, &setup, err);
+        if (rc)
+            return rc;
+    }
+    return states_merge(*merged, point->states)
+               ? err_set(err, -ENOMEM, "series: no memory to merge panes")
+               : 0;
+}
+
 static int keep_point(void *context, const struct series_point *point, struct err *err)
 {
     struct series_points *out = (struct series_points *)context;

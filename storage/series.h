@@ -71,6 +71,11 @@ int series_each(struct store *store, const struct series_query *query,
                 int (*point)(void *context, const struct series_point *point, struct err *err),
                 void *context, struct series_points *about, struct err *err);
 
+/* A `point` of series_each: merges all of them into the states that its context, a struct states **,
+   points at; the first one makes them. They have no estimator, and are the caller's, also after a
+   failure. */
+int series_merge(void *context, const struct series_point *point, struct err *err);
+
 /*
  * A fingerprint of what lies in each tumbling window (step_ms = window_ms), overlapping panes
  * included, without reading any state: windows of equal fingerprints have equal points. 0: nothing.
