@@ -95,6 +95,8 @@ BINARY_COUNT(fn)
 
 /* --- multiclass --- */
 
+static const char *const not_scored = "a class of the reference has no scores in the window";
+
 /* NULL, or why there is none. */
 static const char *estimate_class(const struct metric_input *in,
                                   const struct estimator_class *class, struct cbpe_estimate *e)
@@ -103,10 +105,30 @@ static const char *estimate_class(const struct metric_input *in,
     AUTO_FREE struct score_bin *bins = NULL;
     size_t n = 0;
     if (!counts || counts->id == MULTICLASS_OTHER)
-        return "a class of the reference has no scores in the window";
+        return not_scored;
     if (score_bins_list(&counts->scores, &bins, &n) || cbpe_estimate(&class->cbpe, bins, n, e))
         return "out of memory";
-    return e->n > 0 ? NULL : "a class of the reference has no scores in the window";
+    return e->n > 0 ? NULL : not_scored;
+}
+
+/* How many classes were predicted that the reference has no labels of, or no others. */
+static uint32_t strangers(const struct metric_input *in, struct metric_value *out)
+{
+    const struct multiclass_state *s = in->state;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        AUTO_FREE struct score_bin *bins = NULL;
+        size_t n_bins = 0;
+        int64_t flagged = 0;
+        if (estimator_class(in->setup->estimator, s->classes[i].id))
+            continue;
+        if (score_bins_list(&s->classes[i].scores, &bins, &n_bins))
+            out->why = "out of memory";
+        for (size_t b = 0; b < n_bins; b++)
+            flagged += bins[b].flagged;
+        n += flagged > 0;
+    }
+    return n;
 }
 
 enum average {
@@ -175,6 +197,12 @@ static void average_of(const struct metric_input *in, enum average average,
                  isfinite(variance) ? interval_normal(sum / weight, variance, 0, 1)
                                     : interval_none);
     out->error_bound = average == OF_ROC_AUC_WEIGHTED && bound > 0 ? (double)NAN : bound / weight;
+    /* A class that was predicted is one of the average, wherever between 0 and 1 it lies. */
+    const double others = strangers(in, out), value = out->value;
+    if (others > 0)
+        out->error_bound = average == OF_ROC_AUC_WEIGHTED
+                               ? (double)NAN
+                               : (bound + others * fmax(value, 1 - value)) / (weight + others);
 }
 
 void estimated_multiclass_roc_auc_macro(const struct metric_input *in, struct metric_value *out)
@@ -202,29 +230,41 @@ void estimated_multiclass_f1_macro(const struct metric_input *in, struct metric_
     average_of(in, OF_F1, out);
 }
 
+/* Of the predictions of classes that the reference has labels of; what comes true of the others it cannot tell, and may be
+   anything. */
 void estimated_multiclass_accuracy(const struct metric_input *in, struct metric_value *out)
 {
     const struct multiclass_state *s = in->state;
     const struct estimator *estimator = in->setup->estimator;
     const char *why = obstacle(in);
-    double hits = 0, bound = 0;
+    double hits = 0, bound = 0, known = 0;
     if (!why && s->scored == 0)
         why = no_scores;
     for (uint32_t i = 0; !why && i < estimator->n_classes; i++) {
         struct cbpe_estimate e;
-        if (!estimator->classes[i].usable || (why = estimate_class(in, &estimator->classes[i], &e)))
+        if (!estimator->classes[i].usable)
             continue;
+        why = estimate_class(in, &estimator->classes[i], &e);
+        if (why == not_scored) { /* so nothing was predicted as it by a score */
+            why = NULL;
+            continue;
+        }
         hits += e.tp;
+        known += e.tp + e.fp;
         bound += e.count_bound;
     }
+    known = nearbyint(known); /* a number of events */
+    if (!why && known <= 0)
+        why = "nothing was predicted that the reference has labels of";
     if (why) {
         result_none(out, why);
         return;
     }
     /* Calibrated one by one, the probabilities of an event may add up to a little more than 1. */
-    const double n = (double)s->scored, value = fmin(hits / n, 1);
-    result_exact(out, value, interval_of(value, &estimator->accuracy, n));
-    out->error_bound = bound / n;
+    const double value = fmin(hits / known, 1),
+                 unknown = ((double)s->scored - known) / (double)s->scored;
+    result_exact(out, value, interval_of(value, &estimator->accuracy, known));
+    out->error_bound = bound / known + unknown * fmax(value, 1 - value);
 }
 
 static bool of_class(const struct metric_input *in, struct cbpe_estimate *e,

@@ -335,6 +335,70 @@ static void panes_of_three_classes_calibrate_each(void **state)
     assert_close(estimator->accuracy.variance, 0.09, 0.01);
 }
 
+/* Three classes of 0.9; `scored` classes of the events have scores. */
+static struct states *drawn_states(const struct estimator *estimator, uint32_t scored,
+                                   uint64_t seed)
+{
+    const struct metric_setup setup = {TASK_MULTICLASS, 0, 0.5, estimator};
+    struct states *states = NULL;
+    struct rng rng = rng_of(seed);
+    assert_int_equal(states_new(&states, &setup, NULL), 0);
+    for (int i = 0; i < 3000; i++) {
+        const double rest = 0.4 / (scored - 1);
+        struct class_score scores[4] = {{21, rest}, {22, rest}, {23, rest}, {24, rest}};
+        const uint64_t guess = rng_below(&rng, scored);
+        const bool right = rng_uniform(&rng) < 0.9;
+        scores[guess].score = 0.6;
+        const struct sample sample = {.latency_ms = (double)NAN,
+                                      .score = (double)NAN,
+                                      .value = (double)NAN,
+                                      .label_value = (double)NAN,
+                                      .predicted = scores[guess].class_id,
+                                      .label_class =
+                                          scores[right ? guess : (guess + 1) % scored].class_id,
+                                      .scores = scores,
+                                      .n_scores = scored};
+        assert_int_equal(states_predict(states, &sample), 0);
+        assert_int_equal(states_label(states, &sample, 1), 0);
+    }
+    return states;
+}
+
+static struct metric_value of_states(const struct states *states, const char *name)
+{
+    struct metric_ref ref;
+    struct metric_value value;
+    assert_int_equal(metric_find(&ref, name, TASK_MULTICLASS, NULL), 0);
+    metric_result(states, &ref, 60000, &value);
+    return value;
+}
+
+static void classes_that_the_reference_does_not_know_are_not_taken_for_wrong(void **state)
+{
+    (void)state;
+    AUTO(states) struct states *reference = drawn_states(NULL, 3, 31);
+    AUTO(estimator) struct estimator *estimator = NULL;
+    assert_int_equal(estimator_of_states(&estimator, reference, 1, NULL), 0);
+    AUTO(states) struct states *as_ever = drawn_states(estimator, 3, 32);
+    AUTO(states) struct states *one_more = drawn_states(estimator, 4, 33);
+    AUTO(states) struct states *one_less = drawn_states(estimator, 2, 34);
+
+    struct metric_value value = of_states(as_ever, "estimated_accuracy");
+    assert_close(value.value, 0.9, 0.03);
+    assert_true(value.error_bound == 0);
+
+    /* Every fourth prediction is of the new class: of that the estimate knows nothing, and says so. */
+    value = of_states(one_more, "estimated_accuracy");
+    const double realised = of_states(one_more, "accuracy").value;
+    assert_true(fabs(value.value - realised) <= value.error_bound);
+    assert_true(value.error_bound > 0.1 && value.error_bound < 0.3);
+    value = of_states(one_more, "estimated_f1_macro");
+    assert_true(fabs(value.value - of_states(one_more, "f1_macro").value) <= value.error_bound);
+
+    value = of_states(one_less, "estimated_accuracy"); /* a class less is no obstacle */
+    assert_true(isfinite(value.value) && value.error_bound == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +409,7 @@ int main(void)
         cmocka_unit_test(panes_teach_what_their_rows_would),
         cmocka_unit_test(panes_that_teach_nothing_say_why),
         cmocka_unit_test(panes_of_three_classes_calibrate_each),
+        cmocka_unit_test(classes_that_the_reference_does_not_know_are_not_taken_for_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
