@@ -30,7 +30,7 @@ struct building {
     struct rows *rows; /* what is fitted on */
     struct reference_metrics *metrics;
     struct reference_slices *slices;
-    struct reference_names names;
+    struct reference_names names, feature_names;
     uint32_t features[EVENT_MAX_KEYS];
     struct profile_item items[EVENT_MAX_KEYS + N_OWN_SLOTS];
     struct class_score scores[EVENT_MAX_KEYS];
@@ -49,6 +49,7 @@ static void building_free(struct building *building)
     reference_metrics_free(building->metrics);
     reference_slices_free(building->slices);
     reference_names_finish(&building->names);
+    reference_names_finish(&building->feature_names);
     profiling_finish(&building->profiling);
     free(building);
 }
@@ -160,6 +161,19 @@ static void sample_of(struct building *building, const struct event *event, stru
     sample->n_items = event->n_ranking;
 }
 
+/* What the stream lacks is known all the same, as missing. With what the model makes: the stream
+   gives those names to a model without any. */
+static int take_feature_name(struct building *building, uint32_t feature, struct err *err)
+{
+    const struct view names[] = {view_of("@score"), view_of("@prediction"), view_of("@label"),
+                                 feature_name(building->schema, feature)};
+    int rc = 0;
+    for (size_t i = 0; !rc && i < sizeof(names) / sizeof(names[0]); i++)
+        rc = reference_names_add(&building->feature_names, names[i],
+                                 class_id(names[i].data, names[i].size), err);
+    return rc;
+}
+
 static int take_prediction(struct building *building, struct event *event,
                            const struct sample *sample, struct err *err)
 {
@@ -173,6 +187,8 @@ static int take_prediction(struct building *building, struct event *event,
             continue;
         rc = profiling_slot(&building->profiling, building->schema, building->features[i], &slot,
                             &is_new, err);
+        if (!rc && is_new)
+            rc = take_feature_name(building, building->features[i], err);
         const struct value *value = &event->features[i].value;
         const uint64_t category = value_category(value);
         if (!rc && value->kind == VALUE_TEXT)
@@ -310,7 +326,9 @@ static int finish(struct building *building, struct reference **out, struct err 
         rc = refuse_nothing(reference, err);
     if (rc)
         return rc;
-    reference_names_give(&building->names, reference->fitted);
+    reference_names_give(&building->names, &reference->fitted->names, &reference->fitted->n_names);
+    reference_names_give(&building->feature_names, &reference->fitted->features,
+                         &reference->fitted->n_features);
     *out = reference;
     reference = NULL; /* the caller owns it now */
     return 0;

@@ -16,10 +16,10 @@ int reference_names_add(struct reference_names *names, struct view text, uint64_
     return id_set_put(&names->known, id, 0, err);
 }
 
-void reference_names_give(struct reference_names *names, struct fitted *fitted)
+void reference_names_give(struct reference_names *names, struct category_name **out, uint32_t *n)
 {
-    fitted->names = names->names; /* the fitted owns them now */
-    fitted->n_names = names->n;
+    *out = names->names;
+    *n = names->n;
     names->names = NULL;
     names->n = 0;
 }

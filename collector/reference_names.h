@@ -1,6 +1,6 @@
 /*
- * What the categories of a reference are called, while its events are read: the page would not know those that the stream
- * never brings.
+ * What the categories and features of a reference are called, while its events are read: the page would not know those
+ * that the stream never brings.
  *
  * Shape    the first REFERENCE_NAMES texts: a model's stream has room for `limits.categories` of them, and most are the same
  * Owner    zero it; reference_names_finish takes what is in it
@@ -14,7 +14,7 @@
 #include "stats/fitted.h"
 
 enum {
-    REFERENCE_NAMES = 500
+    REFERENCE_NAMES = 1000
 };
 
 struct reference_names {
@@ -25,6 +25,6 @@ struct reference_names {
 
 int reference_names_add(struct reference_names *names, struct view text, uint64_t id,
                         struct err *err);
-/* They are the fitted's now. */
-void reference_names_give(struct reference_names *names, struct fitted *fitted);
+/* They are the caller's now. */
+void reference_names_give(struct reference_names *names, struct category_name **out, uint32_t *n);
 void reference_names_finish(struct reference_names *names);

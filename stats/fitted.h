@@ -47,6 +47,8 @@ struct fitted {
     uint32_t n_slice_keys;
     struct category_name *names; /* what its categories are called; of the same */
     uint32_t n_names;
+    struct category_name *features; /* and its features */
+    uint32_t n_features;
 };
 
 /* Slices by their events, and of those that are too much together, saved, nothing but the name. */
@@ -84,6 +86,9 @@ static inline void fitted_free(struct fitted *fitted)
     for (uint32_t i = 0; i < fitted->n_names; i++)
         free(fitted->names[i].text);
     free(fitted->names);
+    for (uint32_t i = 0; i < fitted->n_features; i++)
+        free(fitted->features[i].text);
+    free(fitted->features);
     free(fitted);
 }
 DEFINE_FREEP(fitted)

@@ -155,6 +155,9 @@ int commit_reference_names(struct store *store, const char *model,
     for (uint32_t i = 0; !rc && fitted && i < fitted->n_names; i++)
         rc = commit_name(store, model, "category", fitted->names[i].id,
                          view_of(fitted->names[i].text), err);
+    for (uint32_t i = 0; !rc && fitted && i < fitted->n_features; i++)
+        rc = commit_name(store, model, "feature", fitted->features[i].id,
+                         view_of(fitted->features[i].text), err);
     return rc;
 }
 

@@ -22,7 +22,7 @@ static void a_text_is_kept_once_and_given_to_the_reference(void **state)
     add(&names, "paris");
     add(&names, "berlin");
 
-    reference_names_give(&names, fitted);
+    reference_names_give(&names, &fitted->names, &fitted->n_names);
     reference_names_finish(&names);
 
     assert_int_equal(fitted->n_names, 2);

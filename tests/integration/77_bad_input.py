@@ -71,6 +71,20 @@ def a_feature_that_is_always_null_is_missing_and_known(story):
           {"n": 100, "missing_rate": 1, "invalid_rate": 0})
 
 
+def a_feature_that_only_the_reference_has_is_missing(story):
+    """What a release forgets, or calls by another name, never comes."""
+    loaded = write_jsonl(story.path("forgotten-reference.jsonl"), _events("r", 400, lambda i: {"income": i, "age": i % 90}, START - 48 * HOUR))
+    window = write_jsonl(story.path("forgotten.jsonl"), _events("w", 100, lambda i: {"incme": i, "age": i % 90}, START))
+    model = {"name": "credit", "task": "binary", "positive": 1, "label_horizon": "1d", "reference": {"file": loaded}}
+    database = story.replay("forgotten", configuration(models=[model]), [window])
+    answer = _strict(database, "drift", "--window", "1h")
+    point = _points(answer)["income"]
+    equal((point["n"], point["missing_rate"], point["drifted"], point["changes"]["missing"]["before"]), (0, 1, False, 0))
+    equal(_strict(database, "drift", "--window", "1h", "--feature", "income")["features"][0]["points"], [point])
+    [found] = [f for f in _strict(database, "explain")["features"] if f["feature"] == "income"]
+    equal((found["by"], found["missing"]["now"]), ("missing", 1))
+
+
 def a_distance_without_a_normalised_one_has_its_bound_all_the_same(story):
     """1,400 different values in an hour are counted in cells; the reference has one value."""
     values = [(i * 7919 % 1400) / 100 + 1 / 300 for i in range(1400)]
