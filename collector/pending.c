@@ -154,7 +154,7 @@ static int record_at(struct pending *pending, struct id_hash id, uint32_t addres
 {
     struct segment *segment = pending->slots[address >> UNIT_BITS];
     uint32_t unit = address & (SEGMENT_UNITS - 1);
-    if (!segment || segment->going || unit >= segment->used)
+    if (!segment || segment->going || unit + sizeof(struct record) / 8 > segment->used)
         return PENDING_NONE;
     if (!segment->bytes) {
         int rc = segment_load(pending, segment, err);

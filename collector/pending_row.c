@@ -392,9 +392,16 @@ static int read_record(struct pending *pending, struct segment *segment, struct 
         read_waiting(segment, row, record, tag);
     if (rc || row->in.failed)
         return rc;
+    pending->starts[segment->used / 64] |= UINT64_C(1) << segment->used % 64;
     segment->used += record_units(record);
     segment->n_records++;
     return 0;
+}
+
+/* Units are patched that begin a record: elsewhere a patch would be another record's bytes. */
+static bool is_start(const struct pending *pending, const struct segment *segment, uint64_t unit)
+{
+    return unit < segment->used && (pending->starts[unit / 64] >> unit % 64 & 1);
 }
 
 static int read_patch(struct pending *pending, struct segment *segment, struct row_reader *row,
@@ -403,7 +410,7 @@ static int read_patch(struct pending *pending, struct segment *segment, struct r
     uint64_t unit = reader_varint(&row->in);
     uint8_t flags = reader_u8(&row->in);
     uint32_t chain = (uint32_t)reader_varint(&row->in);
-    if (unit == 0 || unit >= segment->used || row->in.failed) {
+    if (row->in.failed || !is_start(pending, segment, unit)) {
         row->in.failed = true;
         return 0;
     }
@@ -490,6 +497,8 @@ static int read_row(struct pending *pending, struct segment *segment, const void
     uint64_t from = reader_varint(&row.in);
     bool good = format == ROW_FORMAT && life < LIFE_CLASSES && from == segment->used;
     int rc = 0;
+    if (segment->used == 1) /* its first row */
+        memset(pending->starts, 0, sizeof(pending->starts));
     while (!rc && good && !row.in.failed && reader_left(&row.in) > 0) {
         unsigned tag = reader_u8(&row.in);
         rc = (tag & KIND_MASK) == KIND_PATCH ? read_patch(pending, segment, &row, err)

@@ -62,9 +62,10 @@ struct pending {
     size_t n_arenas, arenas_capacity;
     uint32_t *dropped; /* segments whose rows are to go with the next save */
     size_t n_dropped, dropped_capacity;
-    size_t in_memory;        /* segments */
-    size_t evict_at;         /* index in live */
-    struct segment *reading; /* whose rows pending_read is being given */
+    size_t in_memory;                    /* segments */
+    size_t evict_at;                     /* index in live */
+    struct segment *reading;             /* whose rows pending_read is being given */
+    uint64_t starts[SEGMENT_UNITS / 64]; /* bits: the units of it that begin a record */
     int64_t predictions, waiting, unsaved;
     struct buf row;
     uint32_t epoch; /* of the row being written */

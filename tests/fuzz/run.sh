@@ -2,7 +2,7 @@
 # Fuzzes every target of tests/fuzz/meson.build, or those named.
 # usage: tests/fuzz/run.sh SECONDS_EACH [COUNTS_FILE] [NAME…]
 # New inputs go to .cache/fuzz/NAME, crashes to .cache/fuzz/crash-*; keep a crash's input as
-# tests/fuzz/corpus/NAME/issue-N so that it is tried first for ever.
+# tests/fuzz/corpus/NAME/WHAT-IT-WAS so that it is tried first for ever.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:?seconds for each target}
