@@ -77,6 +77,11 @@ static int tabulate(struct dle *dle)
                 dle->answers[at][bin].words[bit / 64] |= UINT64_C(1) << bit % 64;
         }
     }
+    for (uint32_t at = 0; at < dle->n_asked; at++) {
+        const struct dle_feature *feature = &dle->features[dle->asked[at]];
+        if (feature->complete)
+            dle->answers[at][DLE_BINS] = dle->answers[at][feature->n_cuts / 2];
+    }
     return 0;
 }
 
@@ -285,8 +290,11 @@ static int bin_rows(struct dle *dle, const struct dle_feature *features,
             return rc;
         if (feature->categorical)
             rank_categories(feature, rows + f, k, losses, n);
-        for (size_t i = 0; i < n; i++)
+        feature->complete = true;
+        for (size_t i = 0; i < n; i++) {
             bins[i * k + f] = (uint8_t)bin_of(feature, &rows[i * k + f]);
+            feature->complete &= bins[i * k + f] != DLE_BINS;
+        }
     }
     return 0;
 }
@@ -363,7 +371,7 @@ void dle_save(const struct dle *dle, struct buf *out)
     for (uint32_t f = 0; f < dle->n_features; f++) {
         const struct dle_feature *feature = &dle->features[f];
         buf_u64(out, feature->name_id);
-        buf_u8(out, feature->categorical);
+        buf_u8(out, (uint8_t)(feature->categorical | feature->complete << 1));
         buf_varint(out, feature->n_cuts);
         for (uint32_t i = 0; i < feature->n_cuts; i++) {
             if (!feature->categorical) {
@@ -389,7 +397,9 @@ void dle_save(const struct dle *dle, struct buf *out)
 static int load_feature(struct dle_feature *feature, struct reader *in)
 {
     feature->name_id = reader_u64(in);
-    feature->categorical = reader_u8(in) != 0;
+    const uint8_t flags = reader_u8(in);
+    feature->categorical = flags & 1;
+    feature->complete = flags >> 1 & 1; /* 0: saved before it was known */
     uint64_t n = reader_varint(in);
     if (n > (feature->categorical ? DLE_BINS : DLE_BINS - 1))
         return ERR_CORRUPT;

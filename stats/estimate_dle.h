@@ -3,7 +3,8 @@
  *
  * Shape    boosted trees for |error| and for error², fitted once on a labelled reference: values
  *          in at most 32 bins (quantiles; the largest categories in the order of their mean error;
- *          missing has its own), the prediction being one of the features. Trees are oblivious
+ *          missing has its own; where the reference never missed it, it counts as the middle one,
+ *          of which more is known than of the largest), the prediction being one of the features. Trees are oblivious
  *          (each level asks one question of all nodes) and serve both losses with two sets of
  *          leaves. A window keeps count and the sums of both estimates (stats/metric_estimated.h)
  * Why      NannyML boosts LightGBM's trees. Oblivious ones answer in 4 comparisons of bytes a
@@ -38,6 +39,7 @@ enum {
 struct dle_feature {
     uint64_t name_id;
     bool categorical;
+    bool complete;             /* no row of the reference was without it, or of another category */
     uint32_t n_cuts;           /* numbers: bin = cuts at or below x; categories: how many ids */
     double cuts[DLE_BINS - 1]; /* +Infinity behind the last */
     uint64_t ids[DLE_BINS];    /* sorted */

@@ -131,6 +131,39 @@ static void an_error_that_grows_with_a_feature_is_learned(void **state)
     buf_finish(&bytes);
 }
 
+/* A feature that never missed in the reference is no more than ordinarily wrong where it does. */
+static void a_value_that_never_missed_counts_as_the_middle_one(void **state)
+{
+    (void)state;
+    enum {
+        N = 4000
+    };
+    static struct row_value rows[2 * N];
+    static double errors[N];
+    for (int i = 0; i < N; i++) {
+        const double x = i % 100;
+        rows[2 * i] = (struct row_value){x, 0};
+        rows[2 * i + 1] = (struct row_value){0, (uint64_t)(i % 3) + 1};
+        errors[i] = (i % 2 ? 1 : -1) * x / 10; /* 0 to 9.9, 4.95 on average */
+    }
+    struct dle_feature features[] = {{.name_id = 1}, {.name_id = 2, .categorical = true}};
+    AUTO(dle) struct dle *dle = NULL, *loaded = NULL;
+    assert_int_equal(dle_fit(&dle, features, 2, rows, errors, N, NULL), 0);
+    struct buf bytes;
+    buf_init(&bytes, 1 << 20);
+    dle_save(dle, &bytes);
+    struct reader in = reader_of(bytes.data, bytes.size);
+    assert_int_equal(dle_load(&loaded, &in, NULL), 0);
+    buf_finish(&bytes);
+
+    const struct row_value missing[] = {{(double)NAN, 0}, {0, 99}};
+    double absolute, again, square;
+    dle_expect(dle, missing, &absolute, &square);
+    assert_close(absolute, 4.95, 0.7);
+    dle_expect(loaded, missing, &again, &square);
+    assert_true(again == absolute);
+}
+
 static void too_few_rows_are_refused(void **state)
 {
     (void)state;
@@ -148,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(estimates_follow_what_came_true),
         cmocka_unit_test(an_error_that_grows_with_a_feature_is_learned),
+        cmocka_unit_test(a_value_that_never_missed_counts_as_the_middle_one),
         cmocka_unit_test(too_few_rows_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
