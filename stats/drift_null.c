@@ -13,6 +13,7 @@ enum {
     SETS = 1 << 11,       /* of laws kept at once, … */
     WAYS = 8,             /* … this many each: 200 features × 5 statistics × 16 sizes */
     STEPS_A_DOUBLING = 4, /* of n */
+    FEW_EVENTS = 16,      /* up to there a law is of their number itself */
     MANY_EVENTS = 1024    /* from there on lumps lie close */
 };
 /* Window to reference, n / m. */
@@ -114,6 +115,17 @@ static uint64_t mix(uint64_t x)
 static bool serves_all_sizes(const struct drift_null *null, double n)
 {
     return null->statistic == LAW_WASSERSTEIN && n > LAW_EXACT_EVENTS;
+}
+
+/*
+ * Where categories are alike their sums come in the same lumps, which for 9 events lie where neither 8
+ * nor 10 have any. The largest difference has nothing but lumps: those of 50 events by the larger p
+ * of 46 and 54 called 1.4 times as many windows as promised (20 categories alike, 0.01), of 30 events
+ * and ten categories 1.5 times.
+ */
+static bool has_own_law(const struct drift_null *null, double n)
+{
+    return n <= (null->statistic == LAW_L_INFINITY ? LAW_EXACT_EVENTS : FEW_EVENTS);
 }
 
 /* The sizes that laws are made for: the one at or below n and the one above it. */
@@ -239,18 +251,18 @@ static double together(const struct laws *laws, double first, double second)
 static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, double n,
                    struct laws *out)
 {
-    bool one = serves_all_sizes(null, n);
+    bool one = serves_all_sizes(null, n), own = has_own_law(null, n);
     out->m = total_of(null);
     out->n = n;
     out->skew = null->skew;
     out->within = null->within;
     out->peaked = null->peaked;
     out->skewed = one;
-    out->n_laws = one || n == step_of(n, 0) ? 1 : 2;
+    out->n_laws = one || own || n == step_of(n, 0) ? 1 : 2;
     if (!(out->m > 0) || !(n > 0))
         return -EINVAL;
     for (int i = 0; i < out->n_laws; i++) {
-        double at = one ? LAW_EXACT_EVENTS + 1 : step_of(n, i);
+        double at = one ? LAW_EXACT_EVENTS + 1 : own ? n : step_of(n, i);
         int rc = law_of(nulls, null, out->m, at, &out->laws[i]);
         if (rc)
             return rc;

@@ -6,7 +6,8 @@
  *          reference. Scaled (stats/drift_law.h) one law serves near sizes: it is made at the next
  *          smaller and the next larger step of ratio 2^(1/4); ln p goes from one to the other as
  *          ln n does, but where counts come in lumps (few events in few bins; fewer than 1,024 of
- *          two bins) the larger p counts. wasserstein beyond 128 events has one law for all sizes,
+ *          two bins) the larger p counts; up to 16 events, of l_infinity up to 128, it is made at n
+ *          itself. wasserstein beyond 128 events has one law for all sizes,
  *          and a factor for the feature's skewness
  * Unseen   a window may leave the reference's range, or show new categories, though nothing
  *          drifted: weight 2 for numbers (the spacings beyond the smallest and the largest), one

@@ -365,17 +365,22 @@ void law_rows_add_split(struct law_rows *rows, const struct law_rows *from, int 
     add_source(rows, &parts[1]);
 }
 
-void law_rows_survival(struct law_rows *rows, int row, enum row_reading reading,
-                       struct drift_law *out)
+void law_rows_survival(struct law_rows *rows, int row, int off, struct drift_law *out)
 {
     const float *points = law_rows_at(rows, row);
-    double all = 0, above = 0;
+    double all = 0, above = 0, below = 0; /* `below`: of the `off` points under this one */
     for (int i = 0; i < LAW_POINTS; i++)
         all += (double)points[i];
+    for (int i = LAW_POINTS - 2; i >= 0 && i > LAW_POINTS - 2 - off; i--)
+        below += (double)points[i];
     for (int i = LAW_POINTS - 1; i >= 0; i--) {
-        double here = (double)points[i], below = i > 0 ? (double)points[i - 1] : 0;
-        double p = (above + (reading == ROW_LUMPS ? here + below : here / 2)) / all;
+        const double here = (double)points[i];
+        const double p = (above + (off ? here + below : here / 2)) / all;
         out->log_survival[i] = (float)(p > 0 ? fmin(log(p), 0) : SHORTEST_LOG);
         above += here;
+        if (off) {
+            below -= i >= 1 ? (double)points[i - 1] : 0;
+            below += i > off ? (double)points[i - 1 - off] : 0;
+        }
     }
 }

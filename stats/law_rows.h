@@ -73,12 +73,12 @@ void law_rows_pass_moved(struct law_rows *into, const struct law_rows *from,
 
 /*
  * What the row says: P(sum >= point). A point stands for the sums that were put on it: half of them
- * are counted, or, where sums come in lumps, all of them and of the point below: then p is rather
- * too large than too small.
+ * are counted (`off` 0), or, where sums come in lumps that rounding may have put up to `off` points
+ * below where they are, all of them and of so many points below: then p is rather too large than too
+ * small.
  */
-enum row_reading {
-    ROW_SMOOTH,
-    ROW_LUMPS
+enum {
+    ROW_SMOOTH = 0,
+    ROW_LUMPS = 1
 };
-void law_rows_survival(struct law_rows *rows, int row, enum row_reading reading,
-                       struct drift_law *out);
+void law_rows_survival(struct law_rows *rows, int row, int off, struct drift_law *out);
