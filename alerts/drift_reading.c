@@ -212,6 +212,26 @@ static bool too_few(const struct judging *judging, uint64_t events)
     return true;
 }
 
+/* Why the first of the features that the rule looks at has no verdict. */
+static void tell_none(const struct judging *judging)
+{
+    const char *wanted = judging->rule->feature;
+    char text[DRIFT_WHY_BYTES];
+    for (uint32_t i = 0; i < judging->model->n_features; i++) {
+        const struct drift_feature *feature = &judging->features[i];
+        const char *name = judging->model->names[i];
+        const char *why = feature->why ? feature->why : drift_why(&feature->verdict, text);
+        if (!why || (wanted && strcmp(name, wanted) != 0))
+            continue;
+        snprintf(judging->out->why, sizeof(judging->out->why),
+                 "no feature of the window can be judged; %.*s: %s", (int)text_fit(name, 80), name,
+                 why);
+        return;
+    }
+    snprintf(judging->out->why, sizeof(judging->out->why),
+             "no feature of the window can be compared");
+}
+
 static int judge_drift(struct judging *judging, const struct profile_point *point, struct err *err)
 {
     const struct drift_judging asked = judging_of(judging);
@@ -224,8 +244,7 @@ static int judge_drift(struct judging *judging, const struct profile_point *poin
         return rc;
     int best = strongest(judging);
     if (best < 0)
-        snprintf(judging->out->why, sizeof(judging->out->why),
-                 "no feature of the window can be compared");
+        tell_none(judging);
     else
         tell(judging, best);
     return 0;

@@ -10,10 +10,11 @@
  * References are drawn value by value, windows up to 1,300 too; beyond, as counts on the
  * reference's grid, as a pane holds them. Counted by bench/small_p.h.
  *
- *     bench_calibration DIST N REFERENCE_SIZE REFERENCES [WINDOWS [SEED]]
+ *     bench_calibration DIST N REFERENCE_SIZE REFERENCES [WINDOWS [SEED [OTHERS]]]
  *
  * DIST: bench/value_law.h; N events a window; WINDOWS a reference (default: as many as it has
- * values for, at most 20).
+ * values for, at most 20). With OTHERS the reference is a slice's part of a whole, which has so many
+ * values beside: of three slices more that lie SHIFT further each.
  */
 #include <math.h>
 #include <stdio.h>
@@ -26,11 +27,13 @@
 enum {
     SINGLE = 1300, /* values that a pane keeps */
     MOST_WINDOWS = 20,
-    ENOUGH_CELLS = 128 /* of what lies beyond the grid's ends */
+    ENOUGH_CELLS = 128, /* of what lies beyond the grid's ends */
+    SHIFT = 3,
+    FEW = 500 /* values of a reference: thresholds differ too much to screen by some */
 };
 static const struct small_p counted = {
     .methods = {DRIFT_KS, DRIFT_WASSERSTEIN_NORM, DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER},
-    .levels = {0.01, 0.001, 0.0002},
+    .levels = {0.05, 0.01, 0.001, 0.0002},
     .counted = 0.85, /* what of a promise is handed on to Benjamini–Hochberg */
 };
 
@@ -40,26 +43,46 @@ struct bench {
     struct rng rng;
     struct profile_feature feature;
     struct profile_layout layout;
-    struct reference *reference;
+    int others; /* values of the whole beside the slice's; 0: there is no slice */
+    struct reference *whole, *reference;
     double shares[GRID_MAX_CELLS + 1]; /* the grid's cells' true ones */
     struct small_p small;
 };
 
-static void draw_reference(struct bench *b)
+static struct profile *empty_profile(struct bench *b)
 {
-    reference_free(b->reference);
-    b->reference = NULL;
+    struct profile *profile = NULL;
     b->feature = (struct profile_feature){
         .name_id = 1, .kind = PROFILE_NUMERIC, .min = (double)NAN, .max = (double)NAN};
     b->layout = (struct profile_layout){.n_features = 1, .features = &b->feature};
-    AUTO(profile) struct profile *profile = NULL;
     if (profile_new(&profile, &b->layout, PROFILE_REFERENCE, NULL))
         exit(1);
+    return profile;
+}
+
+static void fold(struct profile *profile, double value)
+{
+    profile_event(profile, 1);
+    profile_number(profile, 0, value, 1);
+}
+
+static void draw_reference(struct bench *b)
+{
+    reference_free(b->reference);
+    reference_free(b->whole);
+    b->reference = b->whole = NULL;
+    AUTO(profile) struct profile *profile = empty_profile(b), *all = empty_profile(b);
     for (int i = 0; i < b->m; i++) {
-        profile_event(profile, 1);
-        profile_number(profile, 0, value_law_draw(b->law, &b->rng), 1);
+        const double value = value_law_draw(b->law, &b->rng);
+        fold(profile, value);
+        fold(all, value);
     }
-    if (reference_build(&b->reference, profile, 0, NULL))
+    for (int i = 0; i < b->others; i++)
+        fold(all, value_law_draw(b->law, &b->rng) + SHIFT * (1 + i % 3));
+    if (b->others && reference_build(&b->whole, all, 0, NULL))
+        exit(1);
+    if (b->whole ? reference_build_part(&b->reference, profile, 0, b->whole, NULL)
+                 : reference_build(&b->reference, profile, 0, NULL))
         exit(1);
     const struct grid *grid = b->reference->features[0].grid;
     double before = 0;
@@ -79,7 +102,7 @@ static void draw_counts(struct bench *b, struct numbers *out, uint32_t *counts)
     for (uint32_t i = 0; i <= grid->n_cuts; i++)
         counts[i] = (uint32_t)drawn[i];
     *out = (struct numbers){.n = (uint64_t)b->n,
-                            .reference = b->reference->id,
+                            .reference = b->reference->grids,
                             .wide = counts,
                             .n_counts = grid->n_cuts + 1,
                             .overflowed = true};
@@ -105,7 +128,7 @@ static void draw_window(struct bench *b, struct drift_numeric *out)
         }
     }
     struct drift_numeric_input in = {
-        b->reference->features, b->reference->id, &window, NULL, 0, false};
+        b->reference->features, b->reference->grids, &window, NULL, 0, false};
     if (drift_numeric(&in, out))
         exit(1);
     cells_finish(&window.cells);
@@ -120,8 +143,9 @@ static void play_reference(struct bench *b)
         draw_window(b, &numeric);
         struct drift_subject subject = {.reference = b->reference->features,
                                         .reference_id = b->reference->id,
-                                        .numeric = &numeric};
-        small_p_window(&b->small, &subject, false);
+                                        .numeric = &numeric,
+                                        .however_few = true};
+        small_p_window(&b->small, &subject, b->m < FEW);
     }
     small_p_reference_ends(&b->small);
 }
@@ -130,10 +154,10 @@ static int usage(void)
 {
     char names[256];
     value_law_names(names, sizeof(names));
-    fprintf(
-        stderr,
-        "usage: bench_calibration DIST N REFERENCE_SIZE REFERENCES [WINDOWS [SEED]]\nDIST: %s\n",
-        names);
+    fprintf(stderr,
+            "usage: bench_calibration DIST N REFERENCE_SIZE REFERENCES [WINDOWS [SEED "
+            "[OTHERS]]]\nDIST: %s\n",
+            names);
     return 64;
 }
 
@@ -152,6 +176,7 @@ int main(int argc, char **argv)
         return usage();
     struct rng seed = rng_of(argc > 6 ? strtoull(argv[6], NULL, 10) : 1);
     b.rng = rng_of(rng_u64(&seed));
+    b.others = argc > 7 ? atoi(argv[7]) : 0;
     b.small = counted;
     small_p_init(&b.small);
     while (b.small.references < references)
@@ -159,5 +184,6 @@ int main(int argc, char **argv)
     small_p_report(&b.small, b.law->name, b.n, b.m, references * b.windows);
     small_p_finish(&b.small);
     reference_free(b.reference);
+    reference_free(b.whole);
     return 0;
 }

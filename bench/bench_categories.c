@@ -22,11 +22,12 @@
 #include "stats/same_shares.h"
 
 enum {
-    MOST = 120 /* categories: fewer than a reference tracks by their own count */
+    MOST = 120, /* categories: fewer than a reference tracks by their own count */
+    FEW = 500   /* values of a reference: thresholds differ too much to screen by some */
 };
 static const struct small_p counted = {
     .methods = {DRIFT_PSI, DRIFT_JS, DRIFT_HELLINGER, DRIFT_CHI2, DRIFT_L_INFINITY},
-    .levels = {0.05, 0.01, 0.001},
+    .levels = {0.05, 0.01, 0.001, 0.0002},
     .counted = 1,
 };
 
@@ -118,9 +119,11 @@ static void play_reference(struct bench *b)
     draw_reference(b);
     for (int w = 0; w < b->windows; w++) {
         struct drift_categorical window = draw_window(b);
-        struct drift_subject subject = {
-            .reference = &b->reference, .reference_id = b->id, .categorical = &window};
-        small_p_window(&b->small, &subject, window.unseen_rate.value > 0);
+        struct drift_subject subject = {.reference = &b->reference,
+                                        .reference_id = b->id,
+                                        .categorical = &window,
+                                        .however_few = true};
+        small_p_window(&b->small, &subject, b->m < FEW || window.unseen_rate.value > 0);
     }
     small_p_reference_ends(&b->small);
 }

@@ -82,7 +82,7 @@ void small_p_report(const struct small_p *s, const char *name, int n, int m, lon
     printf("| | n | m | windows | statistic |");
     for (int k = 0; k < SMALL_P_LEVELS; k++)
         printf(" of %g |", s->levels[k]);
-    printf("\n|---|---|---|---|---|---|---|---|\n");
+    printf("\n|---|---|---|---|---|---|---|---|---|\n");
     for (int i = 0; i < SMALL_P_METHODS; i++) {
         printf("| %s | %d | %d | %ld | %s |", name, n, m, windows,
                drift_method_name(s->methods[i]));

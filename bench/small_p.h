@@ -17,7 +17,7 @@
 
 enum {
     SMALL_P_METHODS = 5,
-    SMALL_P_LEVELS = 3,
+    SMALL_P_LEVELS = 4,
     SMALL_P_SCREENING = 30 /* references */
 };
 

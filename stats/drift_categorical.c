@@ -42,16 +42,12 @@ size_t drift_category_bins(const struct reference_feature *reference, uint64_t r
     return n_bins + 2;
 }
 
-static const struct drift_known nothing_known = {(double)NAN, (double)NAN, (double)NAN, (double)NAN,
-                                                 (double)NAN};
-
 static void all_none(struct drift_categorical *out, const char *why)
 {
     out->psi = out->js_distance = out->hellinger = drift_none(why);
     out->chi2 = out->l_infinity = out->unseen_rate = drift_none(why);
     out->chi2_p = out->chi2_dof = (double)NAN;
     out->same_shares_p = 0;
-    out->known = nothing_known;
 }
 
 /* Bins with every unseen id for itself; returns how many. */
@@ -88,7 +84,7 @@ static struct drift_known known_of(const struct reference_feature *reference,
     struct drift_bin known[DRIFT_MAX_ROWS];
     double n_ref = (double)reference->valid, dof;
     if (bins[category_bins_count(reference->bins)].reference == 0)
-        return nothing_known;
+        return (struct drift_known){0};
     memcpy(known, bins, (others + 1) * sizeof(*bins));
     for (size_t i = others + 1; i < n_bins; i++) {
         known[others].reference += bins[i].reference;
@@ -96,6 +92,7 @@ static struct drift_known known_of(const struct reference_feature *reference,
     }
     n_bins = others + 1;
     return (struct drift_known){
+        .judged = true,
         .psi = drift_psi(known, n_bins, n_ref, n),
         .js_distance = drift_js(known, n_bins, n_ref, n),
         .hellinger = drift_hellinger(known, n_bins, n_ref, n),

@@ -25,8 +25,9 @@ struct drift_categorical {
     double chi2_p, chi2_dof; /* NaN where chi2 is not defined */
     double same_shares_p;    /* stats/same_shares.h; 0: it is not asked */
     /* Of the reference's categories that drift_judged_bins counts, all others and unseen ones
-       together. NaN where each of its categories has a bin. */
+       together. Not judged where each of its categories has a bin. */
     struct drift_known {
+        bool judged;
         double psi, js_distance, hellinger, chi2, l_infinity;
     } known;
 };

@@ -53,19 +53,25 @@ void drift_embedding(const struct reference_feature *reference, const struct mea
                                       : drift_none("all vectors of the reference are equal");
 }
 
-void drift_embedding_judge(const struct drift_rule *rule, const struct reference_feature *reference,
-                           const struct drift_embedding *values, size_t n_features,
-                           struct drift_verdict *out)
+void drift_embedding_begin(const struct reference_feature *reference,
+                           const struct drift_embedding *values, struct drift_verdict *out)
 {
-    const struct reference_vector *known = &reference->vector;
     *out = (struct drift_verdict){.method = "mean_distance_norm",
                                   .statistic = values->mean_distance_norm.value,
                                   .threshold = (double)NAN,
                                   .p_value = (double)NAN,
                                   .q_value = (double)NAN,
                                   .why = values->mean_distance_norm.why};
-    if (!out->why && (values->n < FEWEST_VECTORS || known->n < FEWEST_VECTORS))
+    if (!out->why && (values->n < FEWEST_VECTORS || reference->vector.n < FEWEST_VECTORS))
         out->why = "fewer than 30 vectors: the law of their mean is not known";
+}
+
+void drift_embedding_judge(const struct drift_rule *rule, const struct reference_feature *reference,
+                           const struct drift_embedding *values, size_t n_features,
+                           struct drift_verdict *out)
+{
+    const struct reference_vector *known = &reference->vector;
+    drift_embedding_begin(reference, values, out);
     if (out->why)
         return;
     double scale = (1 / (double)values->n + 1 / (double)known->n) / total_of(known);

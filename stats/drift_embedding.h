@@ -30,6 +30,10 @@ struct drift_embedding {
 void drift_embedding(const struct reference_feature *reference, const struct mean_vector *window,
                      struct drift_embedding *out);
 
+/* As drift_begin. */
+void drift_embedding_begin(const struct reference_feature *reference,
+                           const struct drift_embedding *values, struct drift_verdict *out);
+
 /* As drift_judge: one verdict of n_features; method "mean_distance_norm". */
 void drift_embedding_judge(const struct drift_rule *rule, const struct reference_feature *reference,
                            const struct drift_embedding *values, size_t n_features,

@@ -20,6 +20,8 @@
  *          p: of what no reference value tells there is no law · unseen categories and the others
  *          are two tests, which share the level 1 : 9 (l_infinity: one), and p is not below that of
  *          two samples of any same shares (stats/same_shares.h)
+ * Few      of a reference with fewer values than drift_least_values no law holds: the statistic
+ *          stays, and there is no verdict
  * Errors   no value: p NaN, not drifted, `why` says why
  * Threads  any (the cache locks itself)
  * Source   Evidently's rules: stats/drift_evidently.h
@@ -63,6 +65,7 @@ struct drift_subject {
     /* the window itself, which only evidently's rules look into */
     const struct numbers *numbers;
     const struct categories *categories;
+    bool however_few; /* simulations: judged where no law holds, too */
 };
 
 struct drift_verdict {
@@ -71,13 +74,30 @@ struct drift_verdict {
     double p_value, q_value; /* NaN: none */
     bool fixed;              /* evidently: `drifted` was decided by its fixed threshold */
     bool drifted;
-    const char *why; /* why there is no p; NULL */
+    const char *why;       /* why there is no p; NULL */
+    uint64_t held, needed; /* values of the reference, where they are too few; else 0 */
 };
+enum {
+    DRIFT_WHY_BYTES = 128
+};
+/* `why` with its numbers; NULL: there is a verdict. Lies in `out` or is static. */
+const char *drift_why(const struct drift_verdict *verdict, char out[DRIFT_WHY_BYTES]);
 
 /* Some of Evidently's tests have a threshold of p, not of the statistic. */
 bool drift_by_p(const struct drift_verdict *verdict);
 /* 1 is just an alarm: statistic / threshold, of a threshold of p the logarithms'. NaN: none. */
 double drift_effect(const struct drift_verdict *verdict);
+
+/*
+ * How many values of a feature a reference must hold for a verdict: from there on the promise was
+ * measured to hold (docs/false-alarms.md, "Few values"). `part`: bins of a slice's part lie on the
+ * cells of the whole, which may itself be small.
+ */
+uint64_t drift_least_values(enum drift_method method, bool numeric, bool part);
+
+/* A verdict's method and statistic, and why there will be no other: what drift_judge begins with. */
+void drift_begin(const struct drift_rule *rule, const struct drift_subject *subject,
+                 struct drift_verdict *out);
 
 int drift_judge(struct drift_nulls *nulls, const struct drift_rule *rule,
                 const struct drift_subject *subject, size_t n_features, struct drift_verdict *out);

@@ -70,10 +70,12 @@ static int judge_embedding(struct drift_nulls *nulls, const struct drift_rule *r
     return 0;
 }
 
-static int judge(const struct drift_question *q, const struct reference_feature *known,
-                 const struct feature_state *state, size_t n_judged, struct drift_feature *out)
+static struct drift_subject subject_of(const struct drift_question *q,
+                                       const struct reference_feature *known,
+                                       const struct feature_state *state,
+                                       const struct drift_feature *out)
 {
-    struct drift_subject subject = {
+    return (struct drift_subject){
         .reference = known,
         .reference_id = q->reference->id,
         .numeric = out->is_numeric ? &out->numeric : NULL,
@@ -81,9 +83,39 @@ static int judge(const struct drift_question *q, const struct reference_feature 
         .numbers = out->is_numeric ? numbers_of(state, known->kind) : NULL,
         .categories = out->is_numeric ? NULL : state->categories,
     };
-    if (known->kind == PROFILE_EMBEDDING && q->rule->method != DRIFT_EVIDENTLY)
+}
+
+static bool has_two_tests(const struct drift_question *q, const struct reference_feature *known)
+{
+    return known->kind == PROFILE_EMBEDDING && q->rule->method != DRIFT_EVIDENTLY;
+}
+
+/* Whether there will be a verdict is known before any: the others share the level among them. */
+static void begin(const struct drift_question *q, const struct reference_feature *known,
+                  const struct feature_state *state, struct drift_feature *out)
+{
+    const struct drift_subject subject = subject_of(q, known, state, out);
+    drift_begin(q->rule, &subject, &out->verdict);
+    if (!out->verdict.why || !has_two_tests(q, known))
+        return;
+    struct drift_verdict mean;
+    drift_embedding_begin(known, &out->embedding, &mean);
+    if (!mean.why)
+        out->verdict = mean;
+}
+
+static int judge(const struct drift_question *q, const struct reference_feature *known,
+                 const struct feature_state *state, size_t n_judged, struct drift_feature *out)
+{
+    const struct drift_subject subject = subject_of(q, known, state, out);
+    if (has_two_tests(q, known))
         return judge_embedding(q->nulls, q->rule, &subject, n_judged, out);
     return drift_judge(q->nulls, q->rule, &subject, n_judged, &out->verdict);
+}
+
+static bool is_judged(const struct drift_feature *feature)
+{
+    return !feature->why && !feature->verdict.why;
 }
 
 struct answering {
@@ -115,8 +147,12 @@ static int compare_one(void *context, size_t i, struct err *err)
                                 : "the model has no reference";
         return 0;
     }
-    return compare(q->reference, known, &q->window->features[i],
-                   q->window->n_features > PRECISE_FEATURES, out);
+    const struct feature_state *state = &q->window->features[i];
+    const int rc =
+        compare(q->reference, known, state, q->window->n_features > PRECISE_FEATURES, out);
+    if (!rc && !out->why)
+        begin(q, known, state, out);
+    return rc;
 }
 
 static int judge_one(void *context, size_t i, struct err *err)
@@ -126,7 +162,7 @@ static int judge_one(void *context, size_t i, struct err *err)
     (void)err;
     if (q->stopping && q->stopping(q->context))
         return -ECANCELED;
-    if (answering->out[i].why)
+    if (!is_judged(&answering->out[i]))
         return 0;
     return judge(q, reference_find(q->reference, q->window->layout->features[i].name_id),
                  &q->window->features[i], answering->n_judged, &answering->out[i]);
@@ -139,15 +175,16 @@ static int judge_family(const struct drift_question *q, struct drift_feature *ou
     AUTO_FREE struct drift_verdict *verdicts = calloc(summary->n_judged + 1, sizeof(*verdicts));
     size_t n = 0;
     for (uint32_t i = 0; verdicts && i < q->window->n_features; i++)
-        if (!out[i].why)
+        if (is_judged(&out[i]))
             verdicts[n++] = out[i].verdict;
+    summary->n_judged = n;
     int rc = verdicts ? drift_family(verdicts, n, q->rule) : -ENOMEM;
     if (rc || !n)
         return rc;
     summary->share = drift_share(verdicts, n);
     n = 0;
     for (uint32_t i = 0; i < q->window->n_features; i++) {
-        if (out[i].why)
+        if (!is_judged(&out[i]))
             continue;
         out[i].verdict = verdicts[n++];
         summary->n_drifted += out[i].verdict.drifted;
@@ -163,7 +200,7 @@ int drift_window(const struct drift_question *question, struct drift_feature *ou
     *summary = (struct drift_summary){.share = (double)NAN, .events = question->window->events};
     int rc = crew_each(question->crew, n, compare_one, &answering, NULL);
     for (uint32_t i = 0; !rc && i < n; i++)
-        summary->n_judged += !out[i].why;
+        summary->n_judged += is_judged(&out[i]);
     if (rc || !question->reference)
         return rc;
     answering.n_judged = summary->n_judged;

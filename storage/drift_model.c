@@ -100,23 +100,12 @@ static void tell_lack(const struct config_model *known, struct profile_model *ou
                      : "");
 }
 
-/*
- * Of fewer events the laws do not hold: with 10 to 70 of them Doane's bins (and deciles) called up to
- * 1.8 times as many windows drifted as promised, ks, categories, l_infinity and wasserstein_norm
- * never too many from 10 on, but nor could they see much.
- */
+/* A feature has no more values than there are events: of fewer none would be judged. */
 static uint64_t least_events(enum drift_method method)
 {
-    switch (method) {
-    case DRIFT_EVIDENTLY: /* promises nothing */
-        return 1;
-    case DRIFT_PSI:
-    case DRIFT_JS:
-    case DRIFT_HELLINGER:
-        return 100;
-    default:
-        return 30;
-    }
+    const uint64_t numbers = drift_least_values(method, true, false);
+    const uint64_t categories = drift_least_values(method, false, false);
+    return numbers < categories ? numbers : categories;
 }
 
 static void refuse_few(const struct config *config, const char *name, struct profile_model *model)

@@ -61,6 +61,7 @@ static void write_slice(struct buf *out, const struct explained_slice *slice)
 static void write_feature(struct buf *out, const struct explained_feature *feature)
 {
     const struct drift_verdict *verdict = &feature->drift.verdict;
+    char why[DRIFT_WHY_BYTES];
     const struct drift_numeric *numeric = &feature->drift.numeric;
     bool number = !feature->drift.why && feature->drift.is_numeric;
     out_open(out, '{');
@@ -81,7 +82,8 @@ static void write_feature(struct buf *out, const struct explained_feature *featu
     write_rate_change(out, "missing", &feature->missing);
     write_rate_change(out, "invalid", &feature->invalid);
     if (feature->drift.why || verdict->why)
-        out_key_string(out, "why", feature->drift.why ? feature->drift.why : verdict->why);
+        out_key_string(out, "why",
+                       feature->drift.why ? feature->drift.why : drift_why(verdict, why));
     out_close(out, '}');
 }
 

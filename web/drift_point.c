@@ -115,6 +115,7 @@ void drift_point_write(struct buf *out, const struct profile_point *point,
 {
     const struct profile_quality *quality = &feature->quality;
     const struct drift_verdict *verdict = &feature->verdict;
+    char why[DRIFT_WHY_BYTES];
     out_open(out, '{');
     out_key_int(out, "start", point->start_ms);
     out_key_int(out, "end", point->end_ms);
@@ -140,6 +141,6 @@ void drift_point_write(struct buf *out, const struct profile_point *point,
     if (point->partial)
         out_key_bool(out, "partial", true);
     if (feature->why || verdict->why)
-        out_key_string(out, "why", feature->why ? feature->why : verdict->why);
+        out_key_string(out, "why", feature->why ? feature->why : drift_why(verdict, why));
     out_close(out, '}');
 }

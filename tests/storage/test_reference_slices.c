@@ -100,11 +100,10 @@ static void a_part_of_few_events_is_compared_with_nothing(void **state)
         int n;
         const char *why; /* NULL: enough */
     } cases[] = {
-        {"auto", 29, "the reference holds 29 events of the segment, 30 are needed"},
-        {"auto", 30, NULL},
-        {"wasserstein_norm", 30, NULL},
-        {"hellinger", 99, "the reference holds 99 events of the segment, 100 are needed"},
-        {"psi", 100, NULL},
+        {"auto", 9, "the reference holds 9 events of the segment, 10 are needed"},
+        {"auto", 10, NULL},
+        {"hellinger", 19, "the reference holds 19 events of the segment, 20 are needed"},
+        {"psi", 20, NULL}, /* for its categories: a feature of numbers says that it needs more */
         {"evidently", 1, NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -172,7 +172,7 @@ const statistics_known = [
 ];
 
 export function statistics(point) {
-    const why = (name, what) => (name === point.method ? [h("b", {}, "decides"), `, threshold ${point.threshold_of === "p_value" ? "p " : ""}${short(point.threshold)}: ${what}`] : what);
+    const why = (name, what) => (name === point.method && point.threshold !== null ? [h("b", {}, "decides"), `, threshold ${point.threshold_of === "p_value" ? "p " : ""}${short(point.threshold)}: ${what}`] : what);
     const lines = statistics_known.filter(([name]) => point?.[name] !== null && point?.[name] !== undefined).map(([name, p, what]) => h("tr", { class: name === point.method ? "total" : null },
         h("th", { scope: "row" }, h("code", {}, name)), h("td", { class: "what" }, why(name, what)),
         h("td", { class: "number" }, short(point[name])), h("td", { class: "number" }, p && point[p] !== null ? p_text(point[p]) : "")));

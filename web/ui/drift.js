@@ -293,8 +293,8 @@ class Page {
 
     draw_detail(d) {
         const { shown } = this, { point } = shown, focus = document.activeElement?.id;
-        const verdict = point.n === 0 ? ["idle", "no value"] : point.drifted ? ["bad", "drifted"] : point.statistic === null ? ["idle", "not judged"] : ["good", "as the reference"];
-        const said = point.n > 0 && point.statistic !== null && point.method ? `${statistic_text(point)}${point.q_value !== null ? `, q ${p_text(point.q_value)}` : ""}` : point.why ?? "";
+        const verdict = point.n === 0 ? ["idle", "no value"] : point.drifted ? ["bad", "drifted"] : point.threshold === null ? ["idle", "not judged"] : ["good", "as the reference"];
+        const said = point.n > 0 && point.statistic !== null && point.method ? `${statistic_text(point)}${point.q_value !== null ? `, q ${p_text(point.q_value)}` : ""}${point.why ? `; not judged: ${point.why}` : ""}` : point.why ?? "";
         const table = quantiles(d);
         const log = () => { this.log = !this.log; this.draw_detail(d); document.getElementById("log-y")?.focus(); };
         replace(this.detail,
