@@ -60,6 +60,18 @@ async function open_drift(page, open, params = "", model = "credit") {
     await page.locator(".detail-grid").waitFor();
 }
 
+export async function times_over_the_columns_are_read_whole({ page, open }) {
+    await open_drift(page, open);
+
+    const hidden = await page.evaluate(() => [...document.querySelectorAll(".heat thead .tick span")].filter((tick) => {
+        const box = tick.getBoundingClientRect();
+        return document.elementFromPoint(box.right - 2, (box.top + box.bottom) / 2) !== tick;
+    }).map((tick) => tick.textContent));
+
+    assert.ok(await page.locator(".heat thead .tick span", { hasText: /^\d+ [A-Z]/ }).count() > 0, "a day among them");
+    assert.deepEqual(hidden, []);
+}
+
 export async function one_of_many_features_is_found_by_part_of_its_name({ page, open, axe }) {
     const check = strict(page), names = page.locator(".heat tbody th");
     await open_drift(page, open, "", "wide");
