@@ -251,6 +251,15 @@ int64_t reader_zigzag(struct reader *r)
     return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
 }
 
+int64_t reader_count(struct reader *r)
+{
+    const int64_t most = INT64_C(1) << 53, count = reader_zigzag(r);
+    if (count >= -most && count <= most)
+        return count;
+    r->failed = true;
+    return 0;
+}
+
 __int128 reader_int128(struct reader *r)
 {
     unsigned __int128 value = reader_varint128(r, 19);

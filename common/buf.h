@@ -104,6 +104,9 @@ static inline uint64_t reader_varint(struct reader *r)
 }
 void reader_skip_varints(struct reader *r, uint64_t n); /* without a look at what they are */
 int64_t reader_zigzag(struct reader *r);
+/* A zigzag that counts something, 2^53 at most on either side of 0, so that sums of many stay whole:
+   else the reader has failed, and it is 0. */
+int64_t reader_count(struct reader *r);
 __int128 reader_int128(struct reader *r);
 double reader_double(struct reader *r);
 const char *reader_string(struct reader *r, size_t *n); /* not NUL-terminated; lives as the bytes */

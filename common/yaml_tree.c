@@ -342,7 +342,8 @@ static const char *line_of(const char *yaml, size_t n, size_t line)
     const char *at = yaml, *end = yaml + n;
     while (line && at) {
         at = memchr(at, '\n', (size_t)(end - at));
-        at += at != NULL;
+        if (at)
+            at++;
         line--;
     }
     return at;

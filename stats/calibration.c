@@ -58,8 +58,8 @@ int calibration_load(struct calibration *c, struct reader *in, struct err *err)
     for (int i = 0; i < CALIBRATION_BINS; i++)
         if (used >> i & 1) {
             fixed_load(&c->bins[i].p, in);
-            c->bins[i].n = reader_zigzag(in);
-            c->bins[i].positives = reader_zigzag(in);
+            c->bins[i].n = reader_count(in);
+            c->bins[i].positives = reader_count(in);
         }
     return 0;
 }

@@ -483,7 +483,7 @@ void multivariate_window_save(const struct multivariate_window *window, struct b
 
 void multivariate_window_load(struct multivariate_window *window, struct reader *in)
 {
-    window->n = reader_zigzag(in);
+    window->n = reader_count(in);
     fixed_load(&window->sum, in);
     fixed_load(&window->square, in);
 }

@@ -274,7 +274,7 @@ int estimator_load(struct estimator **out, const void *bytes, size_t n, struct e
     estimator->task = (enum task)task;
     estimator->state = (enum estimator_state)state;
     estimator->reference = reader_u64(&in);
-    estimator->labelled = reader_zigzag(&in);
+    estimator->labelled = reader_count(&in);
     load_spread(&estimator->accuracy, &in);
     load_spread(&estimator->absolute, &in);
     load_spread(&estimator->square, &in);

@@ -278,7 +278,7 @@ int wide_load(struct wide_sum *sum, struct reader *in, struct err *err)
     const uint64_t head = reader_varint(in);
     const uint64_t n = head >> 2;
     if (head & 2)
-        sum->n_infinite = reader_zigzag(in);
+        sum->n_infinite = reader_count(in);
     if (n == 0)
         return reader_failed(in) ? err_set(err, ERR_CORRUPT, "state: a sum is cut short") : 0;
     const uint32_t low = reader_u8(in);

@@ -168,7 +168,7 @@ static int binary_load(void *state, struct reader *in, struct err *err)
     int64_t *const counts[] = {&s->scored, &s->classified, &s->flagged, &s->tp,
                                &s->fp,     &s->tn,         &s->fn};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
-        *counts[i] = reader_zigzag(in);
+        *counts[i] = reader_count(in);
     if (s->scored) {
         fixed_load(&s->score, in);
         fixed_load(&s->score_squares, in);

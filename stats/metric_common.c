@@ -104,10 +104,10 @@ static void common_save(const void *state, struct buf *out)
 static int common_load(void *state, struct reader *in, struct err *err)
 {
     struct common_state *s = state;
-    s->count = reader_zigzag(in);
-    s->failed = reader_zigzag(in);
-    s->labelled = reader_zigzag(in);
-    s->timed = reader_zigzag(in);
+    s->count = reader_count(in);
+    s->failed = reader_count(in);
+    s->labelled = reader_count(in);
+    s->timed = reader_count(in);
     const int rc = distinct_load(&s->units, in, err);
     if (rc || !s->timed)
         return rc;

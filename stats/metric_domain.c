@@ -91,7 +91,7 @@ static void domain_merge(void *into, const void *from)
         if (b->models[i].n_terms > place->n_terms)
             place->n_terms = b->models[i].n_terms;
         for (uint32_t t = 0; t < b->models[i].n_terms; t++)
-            place->sums[t] += b->models[i].sums[t];
+            place->sums[t] = (int64_t)((uint64_t)place->sums[t] + (uint64_t)b->models[i].sums[t]);
     }
 }
 
@@ -117,7 +117,7 @@ static int domain_state_load(void *state, struct reader *in, struct err *err)
             return err_set(err, ERR_CORRUPT, "state: more than %d references", DOMAIN_MODELS);
         struct domain_sums *sums = &s->models[i];
         const uint64_t model = reader_u64(in);
-        const int64_t n = reader_zigzag(in);
+        const int64_t n = reader_count(in);
         const uint64_t n_terms = reader_varint(in);
         if (model == 0 || (i > 0 && model <= s->models[i - 1].model))
             return err_set(err, ERR_CORRUPT, "state: its references do not ascend");

@@ -116,12 +116,12 @@ static int expected_load(void *state, struct reader *in, struct err *err)
 {
     struct expected_state *s = state;
     int rc = 0;
-    s->n = reader_zigzag(in);
+    s->n = reader_count(in);
     if (s->n)
         rc = wide_load(&s->absolute, in, err);
     if (!rc && s->n)
         rc = wide_load(&s->square, in, err);
-    s->others = reader_zigzag(in);
+    s->others = reader_count(in);
     for (int i = 0; !rc && reader_left(in); i++) {
         if (i == EXPECTED_MODELS)
             return err_set(err, ERR_CORRUPT, "state: more than %d references", EXPECTED_MODELS);

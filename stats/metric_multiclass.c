@@ -407,9 +407,9 @@ static int load_class(struct multiclass_state *s, uint64_t id, struct reader *in
     if (insert(s, id))
         return err_set(err, -ENOMEM, "state: no memory for a class");
     struct class_counts *class = &s->classes[s->n - 1];
-    class->truth = reader_zigzag(in);
-    class->predicted = reader_zigzag(in);
-    class->hit = reader_zigzag(in);
+    class->truth = reader_count(in);
+    class->predicted = reader_count(in);
+    class->hit = reader_count(in);
     return score_bins_load(&class->scores, in, err);
 }
 
@@ -417,10 +417,10 @@ static int multiclass_load(void *state, struct reader *in, struct err *err)
 {
     struct multiclass_state *s = state;
     int rc = 0;
-    s->scored = reader_zigzag(in);
-    s->judged = reader_zigzag(in);
-    s->judged_scored = reader_zigzag(in);
-    s->top_3 = reader_zigzag(in);
+    s->scored = reader_count(in);
+    s->judged = reader_count(in);
+    s->judged_scored = reader_count(in);
+    s->top_3 = reader_count(in);
     if (s->scored || s->judged_scored) {
         struct fixed_sum *sums[] = SUMS_OF(s);
         for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)

@@ -238,7 +238,7 @@ static void ranking_save(const void *state, struct buf *out)
 static int ranking_load(void *state, struct reader *in, struct err *err)
 {
     struct ranking_state *s = state;
-    s->judged = reader_zigzag(in);
+    s->judged = reader_count(in);
     const int rc = bins_load(&s->first_hits, 1, in, err);
     if (rc)
         return rc;

@@ -157,8 +157,8 @@ static void regression_save(const void *state, struct buf *out)
 static int regression_load(void *state, struct reader *in, struct err *err)
 {
     struct regression_state *s = state;
-    s->valued = reader_zigzag(in);
-    s->judged = reader_zigzag(in);
+    s->valued = reader_count(in);
+    s->judged = reader_count(in);
     int rc = wide_load(&s->value, in, err);
     if (rc == 0)
         rc = wide_load(&s->value_squares, in, err);

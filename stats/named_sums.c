@@ -172,8 +172,8 @@ int named_sums_load(void *state, struct reader *in, struct err *err)
             return err_set(err, -ENOMEM, "state: no memory for named sums");
         if (!sums)
             return err_set(err, ERR_CORRUPT, "state: a name that should be left out");
-        sums->n = reader_zigzag(in);
-        sums->n_not_zero = reader_zigzag(in);
+        sums->n = reader_count(in);
+        sums->n_not_zero = reader_count(in);
         int rc = wide_load(&sums->sum, in, err);
         if (rc == 0)
             rc = wide_load(&sums->squares, in, err);

@@ -282,7 +282,7 @@ static int load_runs(struct score_bins *s, struct reader *in, struct err *err)
         for (uint64_t i = 0; i < length; i++, at++) {
             int64_t *columns = s->bins.rows + at * (size_t)STRIDE + 1;
             if (kind != RUN_NONE)
-                columns[SAYS_POSITIVE] = kind == RUN_ALL ? columns[PREDICTIONS] : reader_zigzag(in);
+                columns[SAYS_POSITIVE] = kind == RUN_ALL ? columns[PREDICTIONS] : reader_count(in);
         }
     }
     return 0;

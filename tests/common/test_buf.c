@@ -143,9 +143,26 @@ static void what_is_printed_is_whole_wherever_the_room_ends(void **state)
     buf_finish(&full);
 }
 
+static void counts_that_no_stream_reaches_are_damage(void **state)
+{
+    (void)state;
+    const int64_t most = INT64_C(1) << 53;
+    const int64_t counts[] = {0, 7, -7, most, -most, most + 1, -most - 1, INT64_MIN, INT64_MAX};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct buf buf;
+        buf_init(&buf, 100);
+        buf_zigzag(&buf, counts[i]);
+        struct reader r = reader_of(buf.data, buf.size);
+        assert_true(reader_count(&r) == (i < 5 ? counts[i] : 0));
+        assert_int_equal(reader_failed(&r), i >= 5);
+        buf_finish(&buf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_that_no_stream_reaches_are_damage),
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(whole_numbers_of_every_length_are_read_back),
         cmocka_unit_test(what_is_skipped_is_as_long_as_what_is_read),

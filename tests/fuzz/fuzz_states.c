@@ -1,7 +1,8 @@
 /*
  * Any bytes as the saved states of a pane, with the checksum that they should end with put right.
  * What is taken must be sound: it saves to bytes that load again to the same bytes, merges with
- * itself, grows coarser, and every metric gives a result.
+ * itself (then it may count more than is taken: reader_count), grows coarser, and every metric gives
+ * a result.
  */
 #include <assert.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-static void saves_to_the_same_bytes(const struct states *states, const struct metric_setup *setup)
+static void saves_to_the_same_bytes(const struct states *states, const struct metric_setup *setup,
+                                    bool merged)
 {
     AUTO(states) struct states *again = NULL;
     struct buf first, second;
@@ -20,10 +22,12 @@ static void saves_to_the_same_bytes(const struct states *states, const struct me
 
     states_save(states, &first);
     assert(!buf_failed(&first));
-    assert(states_load(&again, setup, first.data, first.size, NULL) == 0);
-    states_save(again, &second);
-    assert(first.size == second.size);
-    assert(first.size == 0 || memcmp(first.data, second.data, first.size) == 0);
+    const bool loads = states_load(&again, setup, first.data, first.size, NULL) == 0;
+    assert(loads || merged);
+    if (loads)
+        states_save(again, &second);
+    assert(!loads || first.size == second.size);
+    assert(!loads || first.size == 0 || memcmp(first.data, second.data, first.size) == 0);
 
     buf_finish(&first);
     buf_finish(&second);
@@ -59,11 +63,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     buf_u64(&saved, XXH64(bytes + 1, n - 1, 0));
 
     if (!buf_failed(&saved) && states_load(&states, &setup, saved.data, saved.size, NULL) == 0) {
-        saves_to_the_same_bytes(states, &setup);
+        saves_to_the_same_bytes(states, &setup, false);
         gives_results(states, setup.task);
         assert(states_load(&more, &setup, saved.data, saved.size, NULL) == 0);
         if (states_merge(states, more) == 0)
-            saves_to_the_same_bytes(states, &setup);
+            saves_to_the_same_bytes(states, &setup, true);
         states_coarsen(states);
         gives_results(states, setup.task);
     }
