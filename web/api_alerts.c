@@ -205,18 +205,38 @@ int api_deliveries(struct api_context *context, const struct api_input *input,
     return write_list(&list, read_deliveries, err);
 }
 
+/* Commands take the body as text: that ends at a NUL, wherever it stands. Who only asks for a test
+   need not send one, but no other than an object. */
+static int refuse_body(const struct api_request *request, const char *action,
+                       struct api_answer *answer, struct err *err)
+{
+    if (request->body_size == 0)
+        return 0;
+    bool good = !memchr(request->body, '\0', request->body_size);
+    if (good && strcmp(action, "test") == 0) {
+        json_t *body = json_loadb(request->body, request->body_size, 0, NULL);
+        good = json_is_object(body);
+        json_decref(body);
+    }
+    return good ? 0
+                : api_refuse(answer, err, "body", "a JSON object", "the body is no JSON object");
+}
+
 int alert_operate(struct api_context *context, const struct api_input *input, const char *action,
                   const char *subject, struct api_answer *answer, struct err *err)
 {
     if (!context->commands.alert)
         return err_set(err, ERR_NOT_FOUND, "rules and changes of alerts need a running daemon");
     const struct api_request *request = input->request;
+    int rc = refuse_body(request, action, answer, err);
+    if (rc)
+        return rc;
     AUTO_FREE char *body = strndup(request->body_size ? request->body : "{}",
                                    request->body_size ? request->body_size : 2);
     if (!body)
         return err_set(err, -ENOMEM, "alerts: no memory");
-    int rc = context->commands.alert(context->commands.context, action, subject, body,
-                                     request->who ? request->who : "operator", &answer->body, err);
+    rc = context->commands.alert(context->commands.context, action, subject, body,
+                                 request->who ? request->who : "operator", &answer->body, err);
     if (!rc && answer->body.size == 0)
         buf_printf(&answer->body, "{}");
     return rc;

@@ -44,6 +44,20 @@ def metadata_and_private_addresses_are_refused_in_every_spelling(story):
     equal(receiver.attempts, [])
 
 
+def a_body_that_is_no_object_asks_for_no_test(story):
+    receiver = alerting.receiver(story)
+    hook = {"name": "oncall", "type": "webhook", "url": receiver.url, "allow_private": True}
+    daemon = story.daemon(configuration(models=[{"name": "credit", "task": "binary"}], receivers=[hook])).start()
+
+    for body in (b"\0", b"{}\0{}", b"nonsense", b"[]"):
+        status, text = daemon.request("POST", "/api/v1/receivers/oncall/test", body)
+        equal((status, "the body is no JSON object" in text), (400, True), (body, text))
+    equal(receiver.attempts, [])
+    for body in (b"", b"{}"):
+        equal(daemon.request("POST", "/api/v1/receivers/oncall/test", body)[0], 200)
+    equal(len(receiver.attempts), 2)
+
+
 def a_redirect_is_a_failure_and_is_not_followed(story):
     inside = alerting.receiver(story)
 
