@@ -105,6 +105,7 @@ static void draw_counts(struct bench *b, struct numbers *out, uint32_t *counts)
                             .reference = b->reference->grids,
                             .wide = counts,
                             .n_counts = grid->n_cuts + 1,
+                            .n_far = (uint64_t)b->n, /* there are no sums */
                             .overflowed = true};
     cells_init(&out->cells, ENOUGH_CELLS);
     for (uint32_t i = 0; i < counts[0]; i++)

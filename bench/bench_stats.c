@@ -138,6 +138,7 @@ static void draw_counts(struct bench *b, int r, int n, struct profile *window)
     numbers->reference = b->references[r]->id;
     numbers->overflowed = true;
     numbers->n = (uint64_t)n;
+    numbers->n_far = (uint64_t)n; /* there are no sums */
     numbers->wide = calloc(numbers->n_counts, sizeof(uint32_t));
     double left = n, rest = 1;
     for (uint32_t i = 0; i < numbers->n_counts; i++) {

@@ -212,6 +212,7 @@ static double area_of_cells(struct area_play *play, struct rng *rng,
                                     .reference = 1,
                                     .wide = play->window_counts,
                                     .n_counts = grid->n_cuts + 1,
+                                    .n_far = (uint64_t)play->n, /* there are no sums */
                                     .overflowed = true};
     cells_init(&play->window.cells, 128);
     /* how far beyond the ends they lie is no evidence */

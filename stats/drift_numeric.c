@@ -189,18 +189,28 @@ static struct sizes sizes_of(double reference, double window)
     return (struct sizes){reference, window, 1 / reference, 1 / window, 1 / (reference * window)};
 }
 
-/* The area between F and G over one cell; a: F - G at its start, e: at its end. */
-FOUR_INLINE struct pair area_of(double a, double e, double f, double g, double width, double area)
+/* The area between F and G, and how far off it may be. */
+struct area {
+    double value, bound;
+    double net;         /* ∫ F - G: where F is above, less where G is */
+    double over, under; /* how far off what lies where F is above, and where G is, may be */
+};
+
+/*
+ * Over one cell; a: F - G at its start, e: at its end. The window is taken to lie in the cell as the
+ * reference does, or evenly. F - G has one sign in all of the cell where it starts above all that G
+ * can rise by, or below what F does.
+ */
+FOUR_INLINE struct area area_of(double a, double e, double f, double g, double width, double area)
 {
-    if ((a >= 0 && e >= 0) || (a <= 0 && e <= 0)) {
-        /* the window is taken to lie in the cell as the reference does, or evenly */
-        double inside = f > 0 ? (1 - g / f) * area : -g * width / 2;
-        double mean_from_end = f > 0 ? area / f : width / 2;
-        double far = larger(mean_from_end, width - mean_from_end);
-        return (struct pair){fabs(a * width + inside), g * far};
-    }
-    double value = width * (a * a + e * e) / (2 * (fabs(a) + fabs(e)));
-    return (struct pair){value, (f + g) * width / 2};
+    const double inside = f > 0 ? (1 - g / f) * area : -g * width / 2;
+    const double mean_from_end = f > 0 ? area / f : width / 2;
+    const double net = a * width + inside, off = g * larger(mean_from_end, width - mean_from_end);
+    if ((a >= 0 && e >= 0) || (a <= 0 && e <= 0))
+        return (struct area){fabs(net), off, net, a <= -f ? 0 : off, a >= g ? 0 : off};
+    const double value = width * (a * a + e * e) / (2 * (fabs(a) + fabs(e)));
+    const double bound = (f + g) * width / 2, half = (bound + off) / 2;
+    return (struct area){value, bound, net, half, half};
 }
 
 /* Σ distance of the window's events beyond an end of the reference from that end. */
@@ -223,7 +233,7 @@ static struct pair beyond(const struct cell *cells, size_t n, double end, double
 /* What a walk over the grid's cells finds. */
 struct walked {
     double ks, most; /* largest gap at the cells' ends; … that there could be inside them */
-    struct pair area;
+    struct area area;
 };
 
 FOUR_INLINE four of_both(four a, four b)
@@ -237,19 +247,27 @@ FOUR_INLINE four without_sign(four x)
     return of_both(x, -x);
 }
 
+/* As struct area, of every fourth cell. */
+struct areas {
+    four value, bound, net, over, under;
+};
+
 /* Four cells with cuts on both sides: as area_of. */
-FOUR_INLINE void add_areas(four *value, four *bound, four a, four e, four f, four g, four width,
-                           four area)
+FOUR_INLINE void add_areas(struct areas *sum, four a, four e, four f, four g, four width, four area)
 {
-    const four_signs both = ((a >= 0) & (e >= 0)) | ((a <= 0) & (e <= 0)), some = f > 0;
-    const four by = 1.0 / four_choose(some, f, four_of(1)), half = width / 2;
+    const four_signs same = ((a >= 0) & (e >= 0)) | ((a <= 0) & (e <= 0)), some = f > 0;
+    const four none = {0}, by = 1.0 / four_choose(some, f, four_of(1)), half = width / 2;
     const four inside = four_choose(some, (1 - g * by) * area, -g * half);
     const four mean_from_end = four_choose(some, area * by, half);
-    const four far = of_both(mean_from_end, width - mean_from_end);
+    const four net = a * width + inside, off = g * of_both(mean_from_end, width - mean_from_end);
     const four ends = without_sign(a) + without_sign(e);
-    const four crossing = width * (a * a + e * e) / (2 * four_choose(both, four_of(1), ends));
-    *value += four_choose(both, without_sign(a * width + inside), crossing);
-    *bound += four_choose(both, g * far, (f + g) * half);
+    const four crossing = width * (a * a + e * e) / (2 * four_choose(same, four_of(1), ends));
+    const four bound = four_choose(same, off, (f + g) * half), sides = (bound + off) / 2;
+    sum->value += four_choose(same, without_sign(net), crossing);
+    sum->bound += bound;
+    sum->net += net;
+    sum->over += four_choose(a <= -f, none, sides);
+    sum->under += four_choose(a >= g, none, sides);
 }
 
 /*
@@ -270,17 +288,21 @@ FOUR_INLINE void walk_one(struct walked *out, const struct reference_feature *re
         out->most = larger(out->most, larger(fabs(a + f), fabs(a - g)));
     if (i == 0 || i >= grid->n_cuts)
         return;
-    const struct pair area =
+    const struct area area =
         area_of(a, e, f, g, grid->cuts[i] - grid->cuts[i - 1], ref->grid_areas[i]);
     out->area.value += area.value;
     out->area.bound += area.bound;
+    out->area.net += area.net;
+    out->area.over += area.over;
+    out->area.under += area.under;
 }
 
 FOUR_INLINE void walk_by(struct walked *out, const struct reference_feature *ref,
                          const struct cumulated *below, const struct sizes *of)
 {
     const struct grid *grid = ref->grid;
-    four ks = {0}, most = {0}, value = {0}, bound = {0};
+    four ks = {0}, most = {0};
+    struct areas areas = {0};
     uint32_t i = 1;
     *out = (struct walked){0};
     walk_one(out, ref, below, 0, of);
@@ -298,15 +320,15 @@ FOUR_INLINE void walk_by(struct walked *out, const struct reference_feature *ref
             several[lane] = grid->one_value[i + (uint32_t)lane] ? 0 : -1;
         ks = of_both(ks, without_sign(e));
         most = of_both(most, four_choose(several, inside, four_of(0)));
-        add_areas(&value, &bound, a, e, f, g,
-                  four_read(grid->cuts + i) - four_read(grid->cuts + i - 1),
+        add_areas(&areas, a, e, f, g, four_read(grid->cuts + i) - four_read(grid->cuts + i - 1),
                   four_read(ref->grid_areas + i));
     }
     for (int lane = 0; lane < LANES; lane++) {
         out->ks = larger(out->ks, ks[lane]);
         out->most = larger(out->most, most[lane]);
     }
-    out->area = (struct pair){four_sum(value), four_sum(bound)};
+    out->area = (struct area){four_sum(areas.value), four_sum(areas.bound), four_sum(areas.net),
+                              four_sum(areas.over), four_sum(areas.under)};
     for (; i <= grid->n_cuts; i++)
         walk_one(out, ref, below, i, of);
 }
@@ -354,6 +376,37 @@ static double beyond_part(const struct reference_feature *ref, const struct cumu
     return sum;
 }
 
+/*
+ * The window's mean is known exactly, and so is what lies where F is above less what lies where G is:
+ * it is how far the means are apart. Where nearly all of a window lies to one side, that is the area.
+ * `low`, `high`: beyond the ends; what they are found to be off by is told of *beyond, too.
+ */
+static struct pair by_means(const struct area *inside, const struct pair *low,
+                            const struct pair *high, double apart, double rounding, double *beyond)
+{
+    struct pair out = {inside->value + low->value + high->value,
+                       inside->bound + low->bound + high->bound};
+    const double over = (inside->value + inside->net) / 2 + high->value;
+    const double under = (inside->value - inside->net) / 2 + low->value;
+    const double over_off = inside->over + high->bound, under_off = inside->under + low->bound;
+    double least = out.value - out.bound, most = out.value + out.bound;
+    least = fmax(least, 2 * (over - over_off) - apart - rounding);
+    least = fmax(least, 2 * (under - under_off) + apart - rounding);
+    most = fmin(most, 2 * (over + over_off) - apart + rounding);
+    most = fmin(most, 2 * (under + under_off) + apart + rounding);
+    if (!(least <= most) || !(over_off + under_off > 0))
+        return out; /* nothing is unknown, or what only rounding is left of */
+    const double off = apart - (over - under);
+    double value = out.value + off * (over_off - under_off) / (over_off + under_off);
+    value = fmin(fmax(value, least), most);
+    if (over_off > 0)
+        *beyond += ((value + apart) / 2 - over) * high->bound / over_off;
+    if (under_off > 0)
+        *beyond += ((value - apart) / 2 - under) * low->bound / under_off;
+    *beyond = fmin(fmax(*beyond, 0), value);
+    return (struct pair){value, fmax(most - value, value - least)};
+}
+
 /* `ends`: the window's events beyond the grid, n_low of them below it. */
 static void on_own_grid(const struct drift_numeric_input *in, const struct cumulated *below,
                         const struct cell *ends, size_t n_low, size_t n_ends,
@@ -365,12 +418,18 @@ static void on_own_grid(const struct drift_numeric_input *in, const struct cumul
     struct walked walked;
     const struct sizes sizes = sizes_of((double)ref->valid, n);
     walk(&walked, ref, below, &sizes);
-    out->ks = drift_defined(walked.ks, fmax(walked.most - walked.ks, 0));
+    out->ks = drift_defined(walked.ks, fmax(walked.most - walked.ks, 0) + ref->slack);
     struct pair low = beyond(ends, n_low, grid->cuts[0], n);
     struct pair high = beyond(ends + n_low, n_ends - n_low, grid->cuts[grid->n_cuts - 1], n);
     out->wasserstein_beyond = low.value + high.value;
-    out->wasserstein = drift_defined(walked.area.value + out->wasserstein_beyond,
-                                     walked.area.bound + low.bound + high.bound);
+    struct pair area = {walked.area.value + out->wasserstein_beyond,
+                        walked.area.bound + low.bound + high.bound};
+    if (in->window->n_far == 0 && grid->unit > 0) {
+        const double mean = (double)in->window->sum / n * grid->unit; /* from the origin */
+        area = by_means(&walked.area, &low, &high, mean + (grid->origin - ref->moments.mean),
+                        grid->unit, &out->wasserstein_beyond);
+    }
+    out->wasserstein = drift_defined(area.value, area.bound + ref->spread);
     if (ref->part) /* it is within the walk's area already */
         out->wasserstein_beyond += beyond_part(ref, below, n);
 }
@@ -456,6 +515,20 @@ static void moments_of(const struct drift_numeric_input *in, const struct cell *
     out->moments_bound = spread_of(cells, n);
 }
 
+/* A distance in standard deviations of the reference, which a sketch of it does not know exactly. */
+static struct drift_value normalised(const struct drift_value *distance,
+                                     const struct reference_feature *ref)
+{
+    const double std = ref->moments.std, least = std - ref->std_off;
+    if (!(std > 0) || !isfinite(std))
+        return drift_none("the reference is constant");
+    if (distance->why)
+        return *distance;
+    const double value = distance->value / std;
+    return drift_defined(value, least > 0 ? (distance->error_bound + value * ref->std_off) / least
+                                          : distance->error_bound / std + value);
+}
+
 static void all_none(struct drift_numeric *out, const char *why)
 {
     out->psi = out->js_distance = out->ks = out->wasserstein = drift_none(why);
@@ -513,14 +586,7 @@ int drift_numeric(const struct drift_numeric_input *in, struct drift_numeric *ou
         wasserstein_by_cells(in->reference, cells, n_cells, (double)out->n, out);
     }
     out->ks_p = ks_two_sample_p_auto(out->ks.value, in->reference->valid, out->n, in->ks_steps);
-    double std = in->reference->moments.std;
-    if (!(std > 0) || !isfinite(std))
-        out->wasserstein_norm = drift_none("the reference is constant");
-    else
-        out->wasserstein_norm =
-            out->wasserstein.why
-                ? out->wasserstein
-                : drift_defined(out->wasserstein.value / std, out->wasserstein.error_bound / std);
+    out->wasserstein_norm = normalised(&out->wasserstein, in->reference);
     moments_of(in, cells, n_cells, out);
     return 0;
 }

@@ -4,7 +4,8 @@
  *
  * Shape    exact where the window holds single values (and the reference too); PSI, JS and
  *          Hellinger are also exact where it was counted on the reference's grid. Otherwise each
- *          value has the bound that its cells prove
+ *          value has the bound that its cells prove, and the window's exact mean: what lies to
+ *          one side of the reference is the difference of the means
  * Units    wasserstein: those of the feature; wasserstein_norm: standard deviations of the
  *          reference (ddof 0)
  * Errors   a reference without values, a window without values, a constant reference (for

@@ -127,47 +127,134 @@ static void cut_at(struct cut_list *list, double x)
         list->cuts[list->n++] = x + 0.0;
 }
 
-/*
- * Blocks of points of about equal mass; a block's share of the cuts grows 0.3 with its mass and
- * 0.7 with sqrt(mass × width). Cuts fall on block ends.
- */
-static int cut_by_mass(struct cut_list *list, const struct cell *cells, size_t n, uint32_t n_cuts,
-                       double total)
+/* The cells' values as points of a line, of about equal mass: all from `start` to `end`. */
+struct block {
+    double start, end, mass, root; /* root: of mass × width */
+};
+
+enum {
+    N_BLOCKS = 4096,
+    BY_MASS = 250, /* a cell's mass is at most 1 in so many, as far as there are cuts for it */
+    HALVINGS = 60
+};
+
+static size_t blocks_of(struct block *blocks, const struct cell *cells, size_t n, double total)
 {
-    enum {
-        N_BLOCKS = 4096
-    };
-    struct block {
-        double end, mass, root;
-    };
-    AUTO_FREE struct block *blocks = malloc(N_BLOCKS * 2 * sizeof(*blocks));
-    if (!blocks)
-        return -ENOMEM;
     size_t n_blocks = 0;
-    double mass = 0, roots = 0, start = cells[0].low;
+    double mass = 0, start = cells[0].low;
     for (size_t i = 0; i < n; i++) {
         mass += (double)cells[i].count;
         if (mass * N_BLOCKS < total && i + 1 < n)
             continue;
-        double width = cells[i].high / 2 - start / 2;
-        double root = sqrt(mass / total) * sqrt(width > 0 ? width : 0);
-        blocks[n_blocks++] = (struct block){cells[i].high, mass / total, root};
-        roots += root;
+        const double width = cells[i].high / 2 - start / 2;
+        const double root = sqrt(mass / total) * sqrt(width > 0 ? width : 0);
+        blocks[n_blocks++] = (struct block){start, cells[i].high, mass / total, root};
         mass = 0;
         start = cells[i].high;
     }
-    double cumulated = 0, next = 1.0 / (n_cuts + 1);
-    for (size_t i = 0; i + 1 < n_blocks; i++) {
-        cumulated += roots > 0 && isfinite(roots)
-                         ? 0.3 * blocks[i].mass + 0.7 * blocks[i].root / roots
-                         : blocks[i].mass;
-        if (cumulated < next)
-            continue;
-        cut_at(list, after(blocks[i].end));
-        while (next <= cumulated)
-            next += 1.0 / (n_cuts + 1);
+    return n_blocks;
+}
+
+/* Whether single values come twice, or more often, on average. */
+static bool come_again(const struct cell *cells, size_t n, double total)
+{
+    bool again = total >= 2 * (double)n;
+    for (size_t i = 0; again && i < n; i++)
+        again = cells[i].low == cells[i].high;
+    return again;
+}
+
+/* How many cuts a block gets: enough for its mass, and what its root asks for. */
+static double cuts_of(const struct block *block, double by_mass, double by_root)
+{
+    return fmax(by_mass * block->mass, by_root * block->root);
+}
+
+/* As many cuts for each root as there are in all. 0 where the roots say nothing. */
+static double by_root_for(const struct block *blocks, size_t n, double by_mass, double n_cuts)
+{
+    double roots = 0;
+    for (size_t i = 0; i < n; i++)
+        roots += blocks[i].root;
+    if (!(roots > 0) || !isfinite(roots))
+        return 0;
+    double low = 0, high = n_cuts / roots; /* at `high` the roots alone take all */
+    for (int step = 0; step < HALVINGS; step++) {
+        const double middle = (low + high) / 2;
+        double sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += cuts_of(&blocks[i], by_mass, middle);
+        *(sum > n_cuts ? &high : &low) = middle;
+    }
+    return low;
+}
+
+/*
+ * k cuts within a block: the last behind its end, the others evenly before. Values that come again
+ * are steps of what is counted or rounded: nothing lies between them, so that one gets its own cell.
+ */
+static void cut_block(struct cut_list *list, const struct block *block, uint32_t k, bool again)
+{
+    if (again && k > 1)
+        cut_at(list, block->end);
+    for (uint32_t i = 1; !again && i < k; i++) {
+        const double part = (double)i / k;
+        cut_at(list, block->start * (1 - part) + block->end * part);
+    }
+    if (k)
+        cut_at(list, after(block->end));
+}
+
+/*
+ * A cell hides at most its mass from KS and half its width times its mass from Wasserstein. The sum
+ * of these is least where the cuts are as sqrt(mass × width); what that leaves with too much mass for
+ * KS gets its cuts by mass, and all others share what is left.
+ */
+static int cut_by_mass(struct cut_list *list, const struct cell *cells, size_t n, uint32_t n_cuts,
+                       double total)
+{
+    AUTO_FREE struct block *blocks = malloc(N_BLOCKS * 2 * sizeof(*blocks));
+    if (!blocks)
+        return -ENOMEM;
+    const size_t n_blocks = blocks_of(blocks, cells, n, total);
+    double by_mass = fmin(BY_MASS, 0.4 * n_cuts);
+    const double by_root = by_root_for(blocks, n_blocks, by_mass, n_cuts);
+    const bool again = come_again(cells, n, total);
+    by_mass = by_root > 0 ? by_mass : n_cuts;
+    double cumulated = 0, cut = 0;
+    for (size_t i = 0; i < n_blocks; i++) {
+        cumulated += cuts_of(&blocks[i], by_mass, by_root);
+        const double upto = floor(cumulated);
+        cut_block(list, &blocks[i], (uint32_t)(upto - cut), again);
+        cut = upto;
     }
     return 0;
+}
+
+/* Few values: each one a cell, and the gaps between them, of which the wide ones are cut. */
+static void cut_gaps(struct cut_list *list, const struct cell *cells, size_t n, uint32_t n_cuts,
+                     double total)
+{
+    double roots = 0, cumulated = 0, cut = 0;
+    for (size_t i = 0; i < n; i++) {
+        cut_at(list, cells[i].low);
+        cut_at(list, after(cells[i].high));
+        const double gap = i ? cells[i].low / 2 - cells[i - 1].high / 2 : 0;
+        roots += sqrt(gap);
+    }
+    const double by_root = roots > 0 && isfinite(roots) && !come_again(cells, n, total)
+                               ? (n_cuts - 2 * (double)n) / roots
+                               : 0;
+    for (size_t i = 1; i < n; i++) {
+        cumulated += by_root * sqrt(cells[i].low / 2 - cells[i - 1].high / 2);
+        const double upto = floor(cumulated);
+        const uint32_t k = (uint32_t)(upto - cut);
+        for (uint32_t j = 1; j <= k; j++) {
+            const double part = (double)j / (k + 1);
+            cut_at(list, cells[i - 1].high * (1 - part) + cells[i].low * part);
+        }
+        cut = upto;
+    }
 }
 
 static uint32_t doane_bin_of(const struct grid *grid, double x)
@@ -257,14 +344,10 @@ int grid_build(struct grid **out, const struct cell *cells, size_t n, uint32_t m
     for (size_t i = 0; i < n; i++)
         total += (double)cells[i].count;
     uint32_t room = max_cells - 1 - list->n;
-    if (n * 2 <= room) { /* few values: each one a cell, and the gaps between them */
-        for (size_t i = 0; i < n; i++) {
-            cut_at(list, cells[i].low);
-            cut_at(list, after(cells[i].high));
-        }
-    } else if (cut_by_mass(list, cells, n, room, total)) {
+    if (n * 2 <= room)
+        cut_gaps(list, cells, n, room, total);
+    else if (cut_by_mass(list, cells, n, room, total))
         return err_set(err, -ENOMEM, "grid: no memory");
-    }
     qsort(list->cuts, list->n, sizeof(double), by_value);
     for (uint32_t i = 0; i < list->n; i++) {
         if (grid->n_cuts == 0 || list->cuts[i] > grid->cuts[grid->n_cuts - 1])

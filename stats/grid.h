@@ -4,8 +4,9 @@
  *
  * Shape    sorted cuts c_0 < c_1 < …; cell i holds c_{i-1} <= x < c_i, the first and the last
  *          cell are open. Every Doane edge and every decile is a cut, so that PSI, JS and
- *          Hellinger are exact. The others are laid 0.3 by mass and 0.7 by sqrt(mass × width),
- *          which keeps the bounds of KS and of Wasserstein small together
+ *          Hellinger are exact. The others go where Wasserstein's bound is least, by sqrt(mass × width),
+ *          with enough by mass alone that no cell hides more than 1/250 of it from KS. The gaps
+ *          between few values are cut, too, but where values come again (whole numbers, decimals)
  * Units    those of the feature
  * Owner    grid_build and grid_load give, grid_free takes; a grid may be shared by many profiles
  * Threads  read-only once built

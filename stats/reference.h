@@ -58,6 +58,7 @@ struct reference_feature {
     uint32_t n_cells;
     bool exact;           /* every cell is a single value */
     double slack, spread; /* largest share of an inexact cell; mean half width of all */
+    double std_off;       /* root of the mean squared half width: how far off the std may be */
     double cell_share;    /* Σ share² of the grid's cells that hold more than one value */
     struct cell_moments moments;
     struct grid *grid;

@@ -73,10 +73,13 @@ int reference_derive_numbers(struct reference_feature *feature, const struct cel
     for (uint32_t i = 0; i < feature->n_cells && !feature->exact; i++) {
         const struct cell *cell = &cells[i];
         double share = (double)cell->count / (double)feature->valid;
-        feature->spread += share * (cell->high / 2 - cell->low / 2);
+        const double half = cell->high / 2 - cell->low / 2;
+        feature->spread += share * half;
+        feature->std_off += share * half * half;
         if (cell->low < cell->high && share > feature->slack)
             feature->slack = share;
     }
+    feature->std_off = sqrt(feature->std_off);
     feature->moments = cells_moments(cells, feature->n_cells);
     measure_grid(feature, cells);
     const struct grid *grid = feature->grid;
