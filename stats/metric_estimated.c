@@ -122,8 +122,10 @@ static uint32_t strangers(const struct metric_input *in, struct metric_value *ou
         int64_t flagged = 0;
         if (estimator_class(in->setup->estimator, s->classes[i].id))
             continue;
-        if (score_bins_list(&s->classes[i].scores, &bins, &n_bins))
-            out->why = "out of memory";
+        if (score_bins_list(&s->classes[i].scores, &bins, &n_bins)) {
+            result_none(out, "out of memory");
+            return 0;
+        }
         for (size_t b = 0; b < n_bins; b++)
             flagged += bins[b].flagged;
         n += flagged > 0;

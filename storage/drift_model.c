@@ -4,10 +4,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/timezone.h"
 #include "storage/reference_panes.h"
 #include "storage/rhythm.h"
+
+enum {
+    MOST_OF_A_NAME = 96 /* bytes of a version, in a reason */
+};
 
 struct drift_rule drift_rule_of(const struct config *config, const char *model)
 {
@@ -86,18 +91,31 @@ static int read_panes(struct store *store, const struct config_model *known, con
     return reference_panes_read(store, out, &span, "trailing", err);
 }
 
-/* Why there is none though one is named: a slice's, or of a time that is kept in longer panes now. */
+/* Why there is none though one is named. */
 static void tell_lack(const struct config_model *known, struct profile_model *out)
 {
     const struct config_reference *from = &known->reference;
-    const bool wanted = from->to_ms > from->from_ms || from->version || from->trailing_ms;
-    const bool lacks = out->slice && wanted && !out->reference.reference;
-    snprintf(out->no_reference, sizeof(out->no_reference), "%s",
-             wanted && out->cut && !out->reference.reference
-                 ? "the reference's time is only kept in longer panes now; name whole hours (days) "
-                   "of UTC, or load a file"
-             : lacks ? "nothing is stored of the segment in the reference's time"
-                     : "");
+    const bool range = from->to_ms > from->from_ms;
+    const size_t n = sizeof(out->no_reference);
+    char *why = out->no_reference;
+    why[0] = '\0';
+    if (out->reference.reference || (!range && !from->version && !from->trailing_ms))
+        return;
+    if (out->cut)
+        snprintf(why, n,
+                 "the reference's time is only kept in longer panes now; name whole hours (days) "
+                 "of UTC, or load a file");
+    else if (out->slice)
+        snprintf(why, n, "nothing is stored of the segment in the reference's time");
+    else if (range)
+        snprintf(why, n, "nothing is stored of the reference's time");
+    else if (from->version && strlen(from->version) <= MOST_OF_A_NAME)
+        snprintf(why, n, "version %s, the reference, has nothing stored before the window",
+                 from->version);
+    else if (from->version)
+        snprintf(why, n, "the reference's version has nothing stored before the window");
+    else
+        snprintf(why, n, "nothing is stored of the time before the window");
 }
 
 /* A feature has no more values than there are events: of fewer none would be judged. */

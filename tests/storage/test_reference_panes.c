@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "stats/sample.h"
+#include "storage/drift_model.h"
 #include "storage/estimates.h"
 #include "storage/reference_slices.h"
 #include "storage/retention.h"
@@ -237,12 +238,49 @@ static void a_range_counts_while_it_is_named_and_after_what_was_loaded(void **st
     range_made_finish(&second);
 }
 
+static void a_named_reference_of_nothing_says_what_is_lacking(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reference, *slice, *why;
+    } cases[] = {
+        {"{version: nope}", NULL,
+         "version nope, the reference, has nothing stored before the window"},
+        {"{from: 2023-01-01T00:00:00Z, to: 2023-01-02T00:00:00Z}", NULL,
+         "nothing is stored of the reference's time"},
+        {"{trailing: 1h}", NULL, "nothing is stored of the time before the window"},
+        {"{version: nope}", "note=x", "nothing is stored of the segment in the reference's time"},
+        {"{file: reference.jsonl}", NULL, ""},
+        {"{version: v1}", NULL, ""},
+    };
+    AUTO(fixture) struct fixture *fixture = fixture_new();
+    write_minute(fixture, "", START, 0, 100, false);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        AUTO(config) struct config *config = NULL;
+        const struct drift_slice of = {"credit", NULL, cases[i].slice};
+        const struct profile_span window = {START + 2 * HOUR, START + 3 * HOUR};
+        struct profile_model model;
+        struct err err = {0};
+        char yaml[200];
+        snprintf(yaml, sizeof(yaml), "models:\n  - {name: credit, task: binary, reference: %s}\n",
+                 cases[i].reference);
+        must(config_parse(&config, "assay.yaml", yaml, strlen(yaml), &err), &err);
+
+        must(drift_model_read(fixture->store, config, &of, &window, &model, &err), &err);
+
+        assert_string_equal(model.no_reference, cases[i].why);
+        assert_true((model.reference.reference != NULL) == (i == 5));
+        profile_model_finish(&model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_span_of_odd_minutes_holds_what_its_panes_of_every_length_do),
         cmocka_unit_test(a_slices_words_are_no_part_of_what_are_numbers_for_all),
         cmocka_unit_test(a_range_counts_while_it_is_named_and_after_what_was_loaded),
+        cmocka_unit_test(a_named_reference_of_nothing_says_what_is_lacking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
