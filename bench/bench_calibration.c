@@ -123,8 +123,8 @@ static void draw_window(struct bench *b, struct drift_numeric *out)
     } else {
         numbers_init(&window, PROFILE_HOUR);
         for (int i = 0; i < b->n; i++) {
-            if (numbers_update(&window, (struct numbers_grid){0}, PROFILE_HOUR,
-                               value_law_draw(b->law, &b->rng), 1))
+            if (numbers_update(&window, (struct numbers_grid){0}, value_law_draw(b->law, &b->rng),
+                               1))
                 exit(1);
         }
     }

@@ -102,11 +102,64 @@ void categories_init(struct categories *categories, uint32_t limit)
     *categories = (struct categories){.limit = limit};
 }
 
+static void many_free(struct categories_many *many)
+{
+    if (many)
+        free(many->tracked);
+    free(many);
+}
+
 void categories_finish(struct categories *categories)
 {
     free(categories->ids);
-    free(categories->many);
+    many_free(categories->many);
     *categories = (struct categories){.limit = categories->limit};
+}
+
+/* Counted on the bins of that reference; 0: on none. NULL: no memory. */
+static struct categories_many *many_new(uint64_t reference)
+{
+    struct categories_many *many = calloc(1, sizeof(*many));
+    if (!many || reference == 0)
+        return many;
+    many->reference = reference;
+    many->tracked = calloc(CATEGORIES_TRACKED + 1, sizeof(*many->tracked));
+    if (many->tracked)
+        return many;
+    many_free(many);
+    return NULL;
+}
+
+static struct categories_many *many_copy(const struct categories_many *many)
+{
+    struct categories_many *copy = many_new(many->reference);
+    if (!copy)
+        return NULL;
+    uint32_t *tracked = copy->tracked;
+    if (tracked)
+        memcpy(tracked, many->tracked, (CATEGORIES_TRACKED + 1) * sizeof(*tracked));
+    *copy = *many;
+    copy->tracked = tracked;
+    return copy;
+}
+
+static void many_untrack(struct categories_many *many)
+{
+    free(many->tracked);
+    many->tracked = NULL;
+    many->reference = many->unseen = 0;
+}
+
+void categories_untrack(struct categories *categories)
+{
+    if (categories->many)
+        many_untrack(categories->many);
+}
+
+bool categories_has(const struct categories *categories, uint64_t id)
+{
+    return categories->n_slots &&
+           categories->ids[find_slot(categories->ids, categories->n_slots, id)] == id;
 }
 
 static int resize(struct categories *categories, uint32_t n_slots)
@@ -177,10 +230,9 @@ static void many_add(struct categories_many *many, uint64_t id, uint64_t by, int
 static int overflow(struct categories *categories, const struct category_bins *bins,
                     uint64_t reference)
 {
-    struct categories_many *many = calloc(1, sizeof(*many));
+    struct categories_many *many = many_new(bins ? reference : 0);
     if (!many)
         return -ENOMEM;
-    many->reference = bins ? reference : 0;
     for (uint32_t i = 0; i < categories->n_slots; i++) {
         if (categories->ids[i])
             many_add(many, categories->ids[i], categories->counts[i], 1, bins);
@@ -214,7 +266,7 @@ static int add(struct categories *categories, uint64_t id, uint64_t by, int sign
     if (categories->many) {
         /* counted on another reference's bins: those can no longer be told */
         if (categories->many->reference && (!bins || categories->many->reference != reference))
-            categories->many->reference = 0;
+            many_untrack(categories->many);
         many_add(categories->many, id, by, sign, bins);
         return 0;
     }
@@ -237,9 +289,10 @@ int categories_update(struct categories *categories, uint64_t id, int sign,
 static void merge_many(struct categories_many *into, const struct categories_many *from)
 {
     if (into->reference != from->reference)
-        into->reference = 0;
-    into->unseen += from->unseen;
-    for (int i = 0; i <= CATEGORIES_TRACKED; i++)
+        many_untrack(into);
+    else
+        into->unseen += from->unseen;
+    for (int i = 0; into->tracked && i <= CATEGORIES_TRACKED; i++)
         count(&into->tracked[i], from->tracked[i], 1);
     for (int b = 0; b < CATEGORIES_BUCKETS; b++) {
         for (int i = 0; i <= CATEGORIES_BITS; i++)
@@ -259,10 +312,8 @@ int categories_merge(struct categories *into, const struct categories *from,
     copy.n_slots = copy.n_ids = 0;
     int rc = 0;
     if (into->many) {
-        copy.many = malloc(sizeof(*copy.many));
+        copy.many = many_copy(into->many);
         rc = copy.many ? 0 : -ENOMEM;
-        if (rc == 0)
-            *copy.many = *into->many;
     }
     for (uint32_t i = 0; rc == 0 && i < into->n_slots; i++) {
         if (into->ids[i])
@@ -373,7 +424,7 @@ void categories_save(const struct categories *categories, struct buf *out)
         buf_varint(out, many->tracked[i]);
 }
 
-static void load_many(struct categories_many *many, struct reader *in)
+static int load_many(struct categories_many *many, struct reader *in)
 {
     for (int b = 0; b < CATEGORIES_BUCKETS; b++) {
         for (int i = 0; i <= CATEGORIES_BITS; i++)
@@ -381,10 +432,14 @@ static void load_many(struct categories_many *many, struct reader *in)
     }
     many->reference = reader_u64(in);
     if (many->reference == 0)
-        return;
+        return 0;
+    many->tracked = calloc(CATEGORIES_TRACKED + 1, sizeof(*many->tracked));
+    if (!many->tracked)
+        return -ENOMEM;
     many->unseen = reader_varint(in);
     for (int i = 0; i <= CATEGORIES_TRACKED; i++)
         many->tracked[i] = (uint32_t)reader_varint(in);
+    return 0;
 }
 
 int categories_load(struct categories *categories, struct reader *in, struct err *err)
@@ -410,8 +465,8 @@ int categories_load(struct categories *categories, struct reader *in, struct err
         else if (id)
             rc = add(&loaded, id, events_of_id, 1, NULL, 0);
     }
-    if (many)
-        load_many(loaded.many, in);
+    if (many && rc == 0)
+        rc = load_many(loaded.many, in);
     if (rc == 0 && reader_failed(in))
         rc = err_set(err, ERR_CORRUPT, "categories: the bytes end early");
     else if (rc)
@@ -429,6 +484,8 @@ int categories_load(struct categories *categories, struct reader *in, struct err
 
 size_t categories_bytes(const struct categories *categories)
 {
+    const struct categories_many *many = categories->many;
     return categories->n_slots * (sizeof(uint64_t) + sizeof(uint32_t)) +
-           (categories->many ? sizeof(*categories->many) : 0);
+           (many ? sizeof(*many) : 0) +
+           (many && many->tracked ? (CATEGORIES_TRACKED + 1) * sizeof(*many->tracked) : 0);
 }

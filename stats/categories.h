@@ -2,8 +2,8 @@
  * Counts of categories by id, exact up to a limit; beyond it what a bounded memory can say without
  * depending on the order of events.
  *
- * Shape    up to `limit` different ids: every count exact. Beyond (overflowed): exact counts of
- *          the reference's categories (`tracked`, the largest first, the rest of them together,
+ * Shape    up to `limit` different ids: every count exact. Beyond (overflowed): where there is a
+ *          reference exact counts of its categories (`tracked`, the largest first, the rest of them together,
  *          and what the reference never saw), exact counts of the 32 smallest ids (ids are hashes,
  *          so that is a fair sample of the categories, and their spread estimates how many there
  *          are), and a heavy-hitters sketch: 8 buckets, each with its total and one counter for
@@ -63,7 +63,7 @@ struct categories {
 struct categories_many {
     uint64_t reference; /* the id of the bins that `tracked` counts on; 0: none */
     uint64_t unseen;    /* events of ids that the reference never saw */
-    uint32_t tracked[CATEGORIES_TRACKED + 1];
+    uint32_t *tracked;  /* by bin, the rest behind them; NULL: no reference */
     uint32_t heavy[CATEGORIES_BUCKETS][CATEGORIES_BITS + 1]; /* [0]: total of the bucket */
     uint32_t n_kept;
     uint32_t kept_counts[CATEGORIES_KEPT];
@@ -78,6 +78,10 @@ int categories_update(struct categories *categories, uint64_t id, int sign,
                       const struct category_bins *bins, uint64_t reference);
 int categories_merge(struct categories *into, const struct categories *from,
                      const struct category_bins *bins, uint64_t reference);
+
+bool categories_has(const struct categories *categories, uint64_t id); /* known, with count 0 too */
+/* The counts of the reference's categories are given up, with their memory. */
+void categories_untrack(struct categories *categories);
 
 /* Known ids with their counts (0 too), sorted by id; `out` has room for categories_known. */
 size_t categories_known(const struct categories *categories);

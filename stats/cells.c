@@ -235,13 +235,15 @@ uint32_t cells_union(const struct cells *a, const struct cells *b)
 
 int cells_limit(struct cells *cells, uint32_t limit)
 {
-    if (cells->n_cells > limit) {
-        int rc = coarsen(cells, 0, limit);
-        if (rc)
-            return rc;
-    }
-    cells->limit = limit;
-    return 0;
+    const uint32_t most = slots_for(limit, limit);
+    int rc = 0;
+    if (cells->n_cells > limit)
+        rc = coarsen(cells, 0, limit);
+    else if (cells->n_slots > most)
+        rc = rehash(cells, most, 0);
+    if (rc == 0)
+        cells->limit = limit;
+    return rc;
 }
 
 static int by_low(const void *a, const void *b)
@@ -312,6 +314,13 @@ static int damaged(struct cells *loaded, uint64_t i, struct err *err)
 {
     cells_finish(loaded);
     return err_set(err, ERR_CORRUPT, "cells: cell %llu is damaged", (unsigned long long)i);
+}
+
+uint32_t cells_saved(struct reader in)
+{
+    uint32_t shift;
+    uint64_t n;
+    return read_head(&in, &shift, &n, NULL) || n > UINT32_MAX / 2 ? 0 : (uint32_t)n;
 }
 
 void cells_skip(struct reader *in)

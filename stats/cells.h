@@ -101,7 +101,7 @@ int cells_merge(struct cells *into, const struct cells *from);
 bool cells_full_for(const struct cells *cells, double value);
 /* Touched cells of both together, as long as both hold single values. */
 uint32_t cells_union(const struct cells *a, const struct cells *b);
-/* A new limit; a smaller one coarsens at once. */
+/* A new limit; a smaller one coarsens at once, and gives back what memory it can. */
 int cells_limit(struct cells *cells, uint32_t limit);
 
 /* Touched cells with a count, sorted; `out` has room for n_cells. Returns how many. */
@@ -109,7 +109,8 @@ uint32_t cells_read(const struct cells *cells, struct cell *out);
 
 void cells_save(const struct cells *cells, struct buf *out);
 int cells_load(struct cells *cells, struct reader *in, struct err *err);
-void cells_skip(struct reader *in); /* past saved cells */
+uint32_t cells_saved(struct reader in); /* how many are saved there; 0: they are damaged */
+void cells_skip(struct reader *in);     /* past saved cells */
 /* The same for those cells alone that do not lie in [from, to) whole. */
 int cells_load_outside(struct cells *cells, double from, double to, struct reader *in,
                        struct err *err);

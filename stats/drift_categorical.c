@@ -21,7 +21,7 @@ size_t drift_category_bins(const struct reference_feature *reference, uint64_t r
 {
     size_t n_bins = category_bins_count(reference->bins), unseen = unseen_row(reference);
     const struct categories_many *many = window->many;
-    if (many && many->reference != reference_id)
+    if (many && (many->reference != reference_id || !many->tracked))
         return 0;
     for (size_t i = 0; i < DRIFT_MAX_ROWS; i++)
         bins[i] = (struct drift_bin){0};

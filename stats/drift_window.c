@@ -31,8 +31,10 @@ static int compare(const struct reference *reference, const struct reference_fea
             out->why = "the window has no value of the reference's kind";
             return 0;
         }
+        const struct mean_vector nothing = {0};
         if (known->kind == PROFILE_EMBEDDING)
-            drift_embedding(known, &state->embedding->vector, &out->embedding);
+            drift_embedding(known, state->embedding->vector ? state->embedding->vector : &nothing,
+                            &out->embedding);
         return drift_numeric(&input, &out->numeric);
     }
     if (!state->categories || state->categories->n == 0) {

@@ -18,13 +18,10 @@ enum {
     MANY = 4096      /* values that are added at once */
 };
 
-/* How many different values are kept singly, and how many cells after that (grid or none). */
-static const struct limits {
-    uint32_t single, cells_grid, cells_alone;
-} limits[] = {
-    [PROFILE_MINUTE] = {96, 32, 96},
-    [PROFILE_HOUR] = {1300, 1300, 1300},
-    [PROFILE_REFERENCE] = {16384, 16384, 16384},
+static const struct numbers_limits limits[] = {
+    [PROFILE_MINUTE] = {96, 32},
+    [PROFILE_HOUR] = {1300, 1300},
+    [PROFILE_REFERENCE] = {16384, 16384},
 };
 
 /* 2^47: squares of so many units fit 2^32 times in 128 bits */
@@ -32,8 +29,8 @@ static const struct limits {
 
 void numbers_init(struct numbers *numbers, enum profile_level level)
 {
-    *numbers = (struct numbers){0};
-    cells_init(&numbers->cells, limits[level].single);
+    *numbers = (struct numbers){.beside_grid = limits[level].beside_grid};
+    cells_init(&numbers->cells, limits[level].alone);
 }
 
 void numbers_finish(struct numbers *numbers)
@@ -122,8 +119,10 @@ static void drop_grid(struct numbers *state)
 
 /* Single values are given up: what they were goes onto the grid, exactly. */
 static int overflow(struct numbers *state, const struct grid *grid, uint64_t reference,
-                    enum profile_level level)
+                    struct numbers_limits within)
 {
+    if (!within.beside_grid)
+        grid = NULL;
     if (grid) {
         state->n_counts = grid->n_cuts + 1;
         state->reference = reference;
@@ -142,13 +141,43 @@ static int overflow(struct numbers *state, const struct grid *grid, uint64_t ref
             return rc;
         }
     }
-    int rc =
-        cells_limit(&state->cells, grid ? limits[level].cells_grid : limits[level].cells_alone);
+    int rc = cells_limit(&state->cells, grid ? within.beside_grid : within.alone);
     if (rc) {
         drop_grid(state);
         return rc;
     }
     state->overflowed = true;
+    return 0;
+}
+
+/* What holds now. Single values and the sketch without a grid have the same limit. */
+static struct numbers_limits limits_of(const struct numbers *state)
+{
+    return (struct numbers_limits){state->cells.limit, state->beside_grid};
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+int numbers_limit(struct numbers *state, struct numbers_grid on, struct numbers_limits to)
+{
+    const struct numbers_limits within = {smaller(state->cells.limit, to.alone),
+                                          smaller(state->beside_grid, to.beside_grid)};
+    const bool grid_goes = state->n_counts && !within.beside_grid;
+    int rc = 0;
+    if (!state->overflowed && state->cells.n_cells > within.alone)
+        rc = overflow(state, on.grid, on.reference, within);
+    else if (state->n_counts && !grid_goes)
+        rc = cells_limit(&state->cells, smaller(state->cells.limit, within.beside_grid));
+    else
+        rc = cells_limit(&state->cells, within.alone);
+    if (rc)
+        return rc;
+    if (grid_goes)
+        drop_grid(state);
+    state->beside_grid = (uint16_t)within.beside_grid;
     return 0;
 }
 
@@ -174,12 +203,11 @@ static inline bool is_on(const struct numbers *state, struct numbers_grid on)
     return state->n_counts && on.grid && state->reference == on.reference;
 }
 
-int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_level level,
-                   double value, int sign)
+int numbers_update(struct numbers *state, struct numbers_grid on, double value, int sign)
 {
     if (!state->overflowed && state->cells.n_cells >= state->cells.limit &&
         cells_full_for(&state->cells, value)) {
-        int rc = overflow(state, on.grid, on.reference, level);
+        int rc = overflow(state, on.grid, on.reference, limits_of(state));
         if (rc)
             return rc;
     }
@@ -243,13 +271,12 @@ static int add_on_grid(struct numbers *state, const struct grid *grid, const dou
     return rc ? rc : counted;
 }
 
-int numbers_add(struct numbers *state, struct numbers_grid on, enum profile_level level,
-                const double *values, size_t n)
+int numbers_add(struct numbers *state, struct numbers_grid on, const double *values, size_t n)
 {
     size_t i = 0;
     int rc = 0;
     for (; !rc && i < n && !is_on(state, on); i++)
-        rc = numbers_update(state, on, level, values[i], 1);
+        rc = numbers_update(state, on, values[i], 1);
     for (size_t many; !rc && i < n; i += many) {
         many = n - i < MANY ? n - i : MANY;
         rc = add_on_grid(state, on.grid, values + i, many);
@@ -303,8 +330,7 @@ static int add_singles(struct numbers *into, const struct numbers *from, const s
     return 0;
 }
 
-int numbers_merge(struct numbers *into, const struct numbers *from, struct numbers_grid on,
-                  enum profile_level level)
+int numbers_merge(struct numbers *into, const struct numbers *from, struct numbers_grid on)
 {
     const struct grid *grid = on.grid;
     int rc = 0;
@@ -321,8 +347,10 @@ int numbers_merge(struct numbers *into, const struct numbers *from, struct numbe
                      (!from->n_counts || from->n_counts == grid->n_cuts + 1);
         if (!(into->overflowed && from->overflowed) && !known)
             same = false;
+        if (!into->beside_grid) /* beside other parts there is no room for it */
+            same = false;
         if (!into->overflowed)
-            rc = overflow(into, same ? grid : NULL, reference, level);
+            rc = overflow(into, same ? grid : NULL, reference, limits_of(into));
         if (rc == 0 && !same)
             drop_grid(into);
         else if (rc == 0 && from->overflowed && from->n_counts == into->n_counts)
@@ -403,31 +431,30 @@ static int load_ends(struct numbers *state, const struct grid *grid, struct read
     return cells_load_outside(&state->cells, grid->cuts[0], grid->cuts[grid->n_cuts - 1], in, err);
 }
 
-int numbers_load_compared(struct numbers *state, struct numbers_grid with, enum profile_level level,
-                          struct reader *in, struct err *err)
+int numbers_load_compared(struct numbers *state, struct numbers_grid with, struct reader *in,
+                          struct err *err)
 {
     state->n = reader_varint(in);
     const unsigned flags = reader_u8(in);
     const bool gridded = flags & FLAG_GRID;
     struct reader sketch = *in;
     state->overflowed = flags & FLAG_OVERFLOWED;
-    cells_init(&state->cells, UINT32_MAX / 2);
+    const uint32_t limit = state->overflowed && gridded ? state->beside_grid : state->cells.limit;
+    const uint32_t n_saved = cells_saved(sketch);
+    cells_init(&state->cells, n_saved > limit ? n_saved : limit); /* as fine as they were */
     cells_skip(in);
     int rc = gridded ? load_counts(state, in, err) : 0;
     if (!rc && is_counted_on(state, with))
         rc = load_ends(state, with.grid, &sketch, err);
     else if (!rc)
         rc = cells_load(&state->cells, &sketch, err);
-    state->cells.limit = state->overflowed
-                             ? (gridded ? limits[level].cells_grid : limits[level].cells_alone)
-                             : limits[level].single;
+    state->cells.limit = limit;
     return rc;
 }
 
-int numbers_load(struct numbers *state, enum profile_level level, struct reader *in,
-                 struct err *err)
+int numbers_load(struct numbers *state, struct reader *in, struct err *err)
 {
-    return numbers_load_compared(state, (struct numbers_grid){0}, level, in, err);
+    return numbers_load_compared(state, (struct numbers_grid){0}, in, err);
 }
 
 size_t numbers_bytes(const struct numbers *state)

@@ -26,6 +26,11 @@ enum profile_level {
     PROFILE_REFERENCE /* what a reference is built from: 16,384 values or cells */
 };
 
+struct numbers_limits {
+    uint32_t alone;       /* different values that are kept singly, and then the sketch's cells */
+    uint32_t beside_grid; /* the sketch's cells once a grid counts, too; 0: no grid may */
+};
+
 struct numbers {
     uint64_t n;
     uint64_t reference; /* of `counts`; 0: no grid */
@@ -34,6 +39,7 @@ struct numbers {
     uint32_t *wide;
     uint32_t n_counts;
     bool overflowed;      /* single values were given up */
+    uint16_t beside_grid; /* numbers_limits */
     uint64_t n_far;       /* values too far out for the fixed-point sums */
     __int128 sum, square; /* of u = (x - origin) / unit, only when overflowed on a grid */
 };
@@ -47,21 +53,22 @@ struct numbers_grid {
     uint64_t reference;
 };
 
-int numbers_update(struct numbers *state, struct numbers_grid on, enum profile_level level,
-                   double value, int sign);
-/* Many values, as one by one with sign 1. -ENOMEM: some of them are in. */
-int numbers_add(struct numbers *state, struct numbers_grid on, enum profile_level level,
-                const double *values, size_t n);
+/* Tighter limits than the level's, from here on; looser ones change nothing. What goes beyond them is
+   given up at once, as if they had always held. */
+int numbers_limit(struct numbers *state, struct numbers_grid on, struct numbers_limits to);
 
-int numbers_merge(struct numbers *into, const struct numbers *from, struct numbers_grid on,
-                  enum profile_level level);
+int numbers_update(struct numbers *state, struct numbers_grid on, double value, int sign);
+/* Many values, as one by one with sign 1. -ENOMEM: some of them are in. */
+int numbers_add(struct numbers *state, struct numbers_grid on, const double *values, size_t n);
+
+int numbers_merge(struct numbers *into, const struct numbers *from, struct numbers_grid on);
 void numbers_save(const struct numbers *state, struct buf *out);
-int numbers_load(struct numbers *state, enum profile_level level, struct reader *in,
-                 struct err *err);
+/* Into an empty one. More than its limits allow stay until numbers_limit or a new value. */
+int numbers_load(struct numbers *state, struct reader *in, struct err *err);
 /* As much of them as is compared with that grid's reference: of the sketch of what was counted on
    it only the cells beyond its ends. They may not be merged. */
-int numbers_load_compared(struct numbers *state, struct numbers_grid with, enum profile_level level,
-                          struct reader *in, struct err *err);
+int numbers_load_compared(struct numbers *state, struct numbers_grid with, struct reader *in,
+                          struct err *err);
 size_t numbers_bytes(const struct numbers *state);
 
 /*

@@ -22,6 +22,17 @@ const char *profile_invalid_name(enum profile_invalid reason)
     return names[reason];
 }
 
+static void embedding_free(struct embedding_state *state)
+{
+    if (!state)
+        return;
+    numbers_finish(&state->norm);
+    if (state->vector)
+        mean_vector_finish(state->vector);
+    free(state->vector);
+    free(state);
+}
+
 static void feature_finish(struct feature_state *feature)
 {
     if (feature->numeric) {
@@ -32,11 +43,7 @@ static void feature_finish(struct feature_state *feature)
         categories_finish(feature->categories);
         free(feature->categories);
     }
-    if (feature->embedding) {
-        numbers_finish(&feature->embedding->norm);
-        mean_vector_finish(&feature->embedding->vector);
-        free(feature->embedding);
-    }
+    embedding_free(feature->embedding);
     *feature = (struct feature_state){0};
 }
 
@@ -120,12 +127,76 @@ struct embedding_state *profile_embedding_part(const struct profile *profile,
     if (!state)
         return NULL;
     numbers_init(&state->norm, profile->level);
-    if (profile->level == PROFILE_REFERENCE && mean_vector_scatter(&state->vector)) {
-        free(state);
+    /* aligned for 128-bit numbers, as calloc's memory is */
+    state->vector = calloc(1, sizeof(*state->vector));
+    if (!state->vector ||
+        (profile->level == PROFILE_REFERENCE && mean_vector_scatter(state->vector))) {
+        embedding_free(state);
         return NULL;
     }
     feature->embedding = state;
     return state;
+}
+
+/* The same for a value that comes: a part that is new takes room from those that were there. */
+static struct numbers *numbers_for(struct profile *profile, uint32_t index)
+{
+    struct feature_state *feature = &profile->features[index];
+    if (feature->numeric || !profile_numeric_part(profile, feature))
+        return feature->numeric;
+    if (profile_squeeze(profile, index, profile_ids(feature))) {
+        free(feature->numeric);
+        feature->numeric = NULL;
+    }
+    return feature->numeric;
+}
+
+static struct categories *categories_for(struct profile *profile, uint32_t index)
+{
+    struct feature_state *feature = &profile->features[index];
+    if (feature->categories || !profile_categories_part(profile, feature))
+        return feature->categories;
+    if (profile_squeeze(profile, index, 0)) {
+        free(feature->categories);
+        feature->categories = NULL;
+    }
+    return feature->categories;
+}
+
+static struct embedding_state *embedding_for(struct profile *profile, uint32_t index)
+{
+    struct feature_state *feature = &profile->features[index];
+    if (feature->embedding || !profile_embedding_part(profile, feature))
+        return feature->embedding;
+    if (profile_squeeze(profile, index, profile_ids(feature))) {
+        embedding_free(feature->embedding);
+        feature->embedding = NULL;
+    }
+    return feature->embedding;
+}
+
+static bool has_others(const struct feature_state *feature)
+{
+    return feature->numeric || feature->embedding;
+}
+
+/* Makes room for an id beside other parts, where it may be one that crosses a step. */
+static int room_for(struct profile *profile, uint32_t index, uint64_t id)
+{
+    const struct feature_state *feature = &profile->features[index];
+    const uint32_t ids = profile_ids(feature);
+    if (!has_others(feature) || !profile_step(profile, ids) ||
+        categories_has(feature->categories, id))
+        return 0;
+    return profile_squeeze(profile, index, ids + 1);
+}
+
+/* The reference's categories to count on: in a minute there is no room for them beside others. */
+static const struct category_bins *bins_of(const struct profile *profile, uint32_t index)
+{
+    const struct category_bins *bins = profile->layout->features[index].bins;
+    return bins && profile->level == PROFILE_MINUTE && has_others(&profile->features[index]) ? NULL
+                                                                                             : bins;
 }
 
 void profile_invalid(struct profile *profile, uint32_t feature, enum profile_invalid reason,
@@ -156,10 +227,10 @@ int profile_number(struct profile *profile, uint32_t index, double value, int si
         profile_invalid(profile, index, INVALID_RANGE, sign);
         return 0;
     }
-    struct numbers *state = profile_numeric_part(profile, feature);
+    struct numbers *state = numbers_for(profile, index);
     if (!state)
         return -ENOMEM;
-    int rc = numbers_update(state, grid_of(profile, spec), profile->level, value, sign);
+    int rc = numbers_update(state, grid_of(profile, spec), value, sign);
     if (rc == 0)
         feature->present += (uint64_t)(int64_t)sign;
     return rc;
@@ -184,10 +255,10 @@ int profile_number_column(struct profile *profile, uint32_t index, const double 
             rc = profile_number(profile, index, values[i], 1);
         return rc;
     }
-    struct numbers *state = n ? profile_numeric_part(profile, feature) : NULL;
+    struct numbers *state = n ? numbers_for(profile, index) : NULL;
     if (n && !state)
         return -ENOMEM;
-    rc = n ? numbers_add(state, grid_of(profile, spec), profile->level, values, n) : 0;
+    rc = n ? numbers_add(state, grid_of(profile, spec), values, n) : 0;
     if (rc == 0)
         feature->present += n;
     return rc;
@@ -218,10 +289,13 @@ int profile_category(struct profile *profile, uint32_t index, uint64_t class_id,
         profile_invalid(profile, index, INVALID_CATEGORY, sign);
         return 0;
     }
-    struct categories *categories = profile_categories_part(profile, feature);
+    struct categories *categories = categories_for(profile, index);
     if (!categories)
         return -ENOMEM;
-    int rc = categories_update(categories, class_id, sign, spec->bins, profile->layout->reference);
+    int rc = room_for(profile, index, class_id);
+    if (rc == 0)
+        rc = categories_update(categories, class_id, sign, bins_of(profile, index),
+                               profile->layout->reference);
     if (rc == 0)
         feature->present += (uint64_t)(int64_t)sign;
     return rc;
@@ -255,19 +329,18 @@ int profile_embedding(struct profile *profile, uint32_t index, const struct embe
         profile_invalid(profile, index, INVALID_NUMBER, sign);
         return 0;
     }
-    struct embedding_state *state = profile_embedding_part(profile, feature);
+    struct embedding_state *state = embedding_for(profile, index);
     if (!state)
         return -ENOMEM;
-    int rc =
-        numbers_update(&state->norm, grid_of(profile, spec), profile->level, value->norm, sign);
+    int rc = numbers_update(&state->norm, grid_of(profile, spec), value->norm, sign);
     if (rc)
         return rc;
     feature->present += (uint64_t)(int64_t)sign;
     state->mean += sign * mean_fixed(value->mean);
     if (value->dimensions > state->dimensions)
         state->dimensions = value->dimensions;
-    if (value->projected)
-        mean_vector_update(&state->vector, value->projected, value->dimensions, sign);
+    if (value->projected && state->vector)
+        mean_vector_update(state->vector, value->projected, value->dimensions, sign);
     return 0;
 }
 
@@ -281,28 +354,29 @@ static int feature_merge(struct profile *into, uint32_t i, const struct feature_
     if (from->numeric) {
         if (!profile_numeric_part(into, feature))
             return -ENOMEM;
-        rc = numbers_merge(feature->numeric, from->numeric, grid_of(into, spec), into->level);
+        rc = numbers_merge(feature->numeric, from->numeric, grid_of(into, spec));
     }
     if (rc == 0 && from->categories) {
         if (!profile_categories_part(into, feature))
             return -ENOMEM;
-        rc = categories_merge(feature->categories, from->categories, spec->bins,
+        rc = categories_merge(feature->categories, from->categories, bins_of(into, i),
                               into->layout->reference);
     }
     if (rc == 0 && from->embedding) {
         struct embedding_state *state = profile_embedding_part(into, feature);
         if (!state)
             return -ENOMEM;
-        rc = numbers_merge(&state->norm, &from->embedding->norm, grid_of(into, spec), into->level);
+        rc = numbers_merge(&state->norm, &from->embedding->norm, grid_of(into, spec));
         state->mean += from->embedding->mean;
-        mean_vector_merge(&state->vector, &from->embedding->vector);
+        if (state->vector && from->embedding->vector)
+            mean_vector_merge(state->vector, from->embedding->vector);
         if (from->embedding->dimensions > state->dimensions)
             state->dimensions = from->embedding->dimensions;
     }
     feature->present += from->present;
     for (int r = 0; r < N_INVALID; r++)
         feature->invalid[r] += from->invalid[r];
-    return rc;
+    return rc ? rc : profile_squeeze(into, i, profile_ids(feature));
 }
 
 int profile_merge(struct profile *into, const struct profile *from)
@@ -360,8 +434,8 @@ size_t profile_bytes(const struct profile *profile, uint32_t feature)
     if (state->categories)
         n += sizeof(*state->categories) + categories_bytes(state->categories);
     if (state->embedding)
-        n += sizeof(*state->embedding) - sizeof(state->embedding->norm) -
-             sizeof(state->embedding->vector) + numbers_bytes(&state->embedding->norm) +
-             mean_vector_bytes(&state->embedding->vector);
+        n += sizeof(*state->embedding) - sizeof(state->embedding->norm) +
+             numbers_bytes(&state->embedding->norm) +
+             (state->embedding->vector ? mean_vector_bytes(state->embedding->vector) : 0);
     return n;
 }

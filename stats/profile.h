@@ -70,9 +70,9 @@ struct profile_layout {
 
 struct embedding_state {
     struct numbers norm;
-    int64_t mean;              /* Σ of the vectors' means, in 2^-20 */
-    uint32_t dimensions;       /* of the vectors; the largest seen */
-    struct mean_vector vector; /* panes from before it was kept have none */
+    int64_t mean;               /* Σ of the vectors' means, in 2^-20 */
+    uint32_t dimensions;        /* of the vectors; the largest seen */
+    struct mean_vector *vector; /* NULL: given up, for many texts beside it */
 };
 
 struct feature_state {

@@ -24,20 +24,21 @@ static void embedding_save(const struct embedding_state *state, struct buf *out)
     numbers_save(&state->norm, out);
     buf_zigzag(out, state->mean);
     buf_varint(out, state->dimensions);
-    mean_vector_save(&state->vector, out);
+    const struct mean_vector nothing = {0};
+    mean_vector_save(state->vector ? state->vector : &nothing, out);
 }
 
 static int embedding_load(struct embedding_state *state, enum profile_level level,
                           struct reader *in, struct err *err)
 {
-    int rc = numbers_load(&state->norm, level, in, err);
+    int rc = numbers_load(&state->norm, in, err);
     if (rc)
         return rc;
     state->mean = reader_zigzag(in);
     state->dimensions = (uint32_t)reader_varint(in);
-    mean_vector_finish(&state->vector);
-    rc = mean_vector_load(&state->vector, in, err);
-    if (rc == 0 && level == PROFILE_REFERENCE && mean_vector_scatter(&state->vector))
+    mean_vector_finish(state->vector);
+    rc = mean_vector_load(state->vector, in, err);
+    if (rc == 0 && level == PROFILE_REFERENCE && mean_vector_scatter(state->vector))
         rc = err_set(err, -ENOMEM, "profile: no memory for a mean vector");
     return rc;
 }
@@ -77,8 +78,8 @@ static int feature_load(struct profile *profile, uint32_t i, bool compared, stru
     int rc = 0;
     if (parts & PART_NUMERIC)
         rc = profile_numeric_part(profile, feature)
-                 ? numbers_load_compared(feature->numeric, compared_on(profile, i, compared),
-                                         profile->level, in, err)
+                 ? numbers_load_compared(feature->numeric, compared_on(profile, i, compared), in,
+                                         err)
                  : err_set(err, -ENOMEM, "profile: no memory");
     if (rc == 0 && parts & PART_CATEGORIES)
         rc = profile_categories_part(profile, feature)
@@ -90,6 +91,9 @@ static int feature_load(struct profile *profile, uint32_t i, bool compared, stru
                  : err_set(err, -ENOMEM, "profile: no memory");
     if (rc == 0 && reader_failed(in))
         rc = err_set(err, ERR_CORRUPT, "profile: feature %u ends early", i);
+    /* bytes from before parts had less room beside others; what is only compared stays as it is */
+    if (rc == 0 && !compared && profile_squeeze(profile, i, profile_ids(feature)))
+        rc = err_set(err, -ENOMEM, "profile: no memory");
     return rc;
 }
 
@@ -128,7 +132,7 @@ static uint8_t saved_version(const struct profile *profile)
 {
     for (uint32_t i = 0; i < profile->n_features; i++) {
         const struct embedding_state *state = profile->features[i].embedding;
-        if (state && state->vector.n)
+        if (state && state->vector && state->vector->n)
             return SAVED_VERSION_VECTORS;
     }
     return SAVED_VERSION;

@@ -125,11 +125,13 @@ static void build_embedding(struct reference_feature *feature, const struct embe
     double n = (double)state->norm.n;
     feature->mean = n > 0 ? (double)state->mean / n / 1048576.0 : 0;
     feature->dimensions = state->dimensions;
-    feature->vector.n = state->vector.n;
-    feature->vector.shortest = state->vector.shortest;
-    feature->vector.longest = state->vector.longest;
-    mean_vector_mean(&state->vector, feature->vector.mean);
-    feature->vector.n_variances = mean_vector_variances(&state->vector, feature->vector.variances);
+    const struct mean_vector nothing = {0};
+    const struct mean_vector *vector = state->vector ? state->vector : &nothing;
+    feature->vector.n = vector->n;
+    feature->vector.shortest = vector->shortest;
+    feature->vector.longest = vector->longest;
+    mean_vector_mean(vector, feature->vector.mean);
+    feature->vector.n_variances = mean_vector_variances(vector, feature->vector.variances);
 }
 
 static int build_feature(struct reference_feature *feature, const struct profile *profile,

@@ -247,7 +247,7 @@ static double count_of_others(const struct picture *p, const struct categories *
     if (!many)
         return 0;
     int bin = category_bin(p->known->bins, id);
-    bool counted = many->reference == reference->id && bin >= 0 &&
+    bool counted = many->tracked && many->reference == reference->id && bin >= 0 &&
                    (uint32_t)bin < category_bins_count(p->known->bins);
     return counted ? (double)many->tracked[bin] : (double)NAN;
 }
@@ -333,7 +333,8 @@ static int draw(void *context, const struct profile_point *point, struct err *er
     if (quality.kind != PROFILE_EMBEDDING)
         return write_numbers(p, state->numeric, err);
     const struct mean_vector nothing = {0};
-    write_mean_vector(p, state->embedding ? &state->embedding->vector : &nothing);
+    const bool has_vector = state->embedding && state->embedding->vector;
+    write_mean_vector(p, has_vector ? state->embedding->vector : &nothing);
     return write_numbers(p, state->embedding ? &state->embedding->norm : NULL, err);
 }
 

@@ -44,7 +44,7 @@ static struct reference *reference_of(const struct profile *profile)
 
 static const struct mean_vector *vector_of(const struct profile *profile)
 {
-    return &profile->features[0].embedding->vector;
+    return profile->features[0].embedding->vector;
 }
 
 /* Six coordinates: skewed, and with one that all share, so that axes differ. */

@@ -101,7 +101,7 @@ static double area_p(struct drift_nulls *nulls, const struct reference *referenc
     const struct numbers_grid none = {0};
     numbers_init(&window, PROFILE_HOUR);
     for (int i = 0; i < EVENTS; i++)
-        assert_int_equal(numbers_update(&window, none, PROFILE_HOUR, lognormal(rng), 1), 0);
+        assert_int_equal(numbers_update(&window, none, lognormal(rng), 1), 0);
     const struct drift_numeric_input in = {
         reference->features, reference->id, &window, NULL, 0, false};
     assert_int_equal(drift_numeric(&in, &numeric), 0);

@@ -251,7 +251,7 @@ static void memory_stays_within_what_a_pane_may_have(void **state)
     for (int i = 0; i < 60; i++) {
         feed(minute, &rng, 1000, 100000);
         feed(hour, &rng, 1000, 100000);
-        for (uint32_t f = 0; f < FREE; f++) { /* FREE has numbers and texts: two parts */
+        for (uint32_t f = 0; f < N_FEATURES; f++) { /* FREE has numbers and texts: two parts */
             most_minute =
                 profile_bytes(minute, f) > most_minute ? profile_bytes(minute, f) : most_minute;
             most_hour = profile_bytes(hour, f) > most_hour ? profile_bytes(hour, f) : most_hour;
