@@ -15,8 +15,9 @@
  * Missing  every event counts once with profile_event; what a feature did not get is missing. For
  *          @label call profile_present instead of relying on that: it is only asked when labelled
  * Kinds    a declared kind makes other values invalid (type); PROFILE_AUTO keeps each in its part,
- *          so a feature that changes type in mid-stream has both, and the larger one is compared
- * Memory   measured by profile_bytes: <= 2 KB a (feature, minute pane), <= 24 KB an hour pane; a
+ *          so a feature that changes type in mid-stream has several, and the larger one is compared
+ * Memory   measured by profile_bytes: <= 2 KB a (feature, minute pane), <= 24 KB an hour pane,
+ *          whatever kinds there are: numbers keep less beside others (stats/profile_room.c); a
  *          cell with more than 65,535 events in a minute widens the counts (+1.3 KB)
  * Owner    profile_new and profile_load give, profile_free takes; the layout is borrowed and must
  *          live as long
