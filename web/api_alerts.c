@@ -205,21 +205,24 @@ int api_deliveries(struct api_context *context, const struct api_input *input,
     return write_list(&list, read_deliveries, err);
 }
 
-/* Commands take the body as text: that ends at a NUL, wherever it stands. Who only asks for a test
-   need not send one, but no other than an object. */
+/* Commands take the body as text: that ends at a NUL, wherever it stands. Who only asks for a test, or
+   for a message once more, need not send one, but no other than an object, whose reason is a text. */
 static int refuse_body(const struct api_request *request, const char *action,
                        struct api_answer *answer, struct err *err)
 {
     if (request->body_size == 0)
         return 0;
-    bool good = !memchr(request->body, '\0', request->body_size);
-    if (good && strcmp(action, "test") == 0) {
+    bool object = !memchr(request->body, '\0', request->body_size), reason = true;
+    if (object && (strcmp(action, "test") == 0 || strcmp(action, "send-again") == 0)) {
         json_t *body = json_loadb(request->body, request->body_size, 0, NULL);
-        good = json_is_object(body);
+        const json_t *text = json_object_get(body, "reason");
+        object = json_is_object(body);
+        reason = !text || json_is_string(text);
         json_decref(body);
     }
-    return good ? 0
-                : api_refuse(answer, err, "body", "a JSON object", "the body is no JSON object");
+    if (!object)
+        return api_refuse(answer, err, "body", "a JSON object", "the body is no JSON object");
+    return reason ? 0 : api_refuse(answer, err, "reason", "a text", "reason is no text");
 }
 
 int alert_operate(struct api_context *context, const struct api_input *input, const char *action,

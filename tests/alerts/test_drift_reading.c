@@ -226,7 +226,7 @@ static void without_events_or_a_reference_there_is_no_data_and_it_says_why(void 
     struct reading empty = look(site, "any", START + 2 * HOUR);
 
     assert_int_equal(none.sight, SIGHT_NO_DATA);
-    assert_string_equal(none.why, "the model has no reference");
+    assert_string_equal(none.why, "nothing is stored of the time before the window");
     assert_int_equal(empty.sight, SIGHT_NO_DATA);
     assert_string_equal(empty.why, "no event in the window");
 }

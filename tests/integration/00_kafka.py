@@ -99,6 +99,36 @@ def _runs_java(pid):
         return False
 
 
+STARTS = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+import kafka
+kafka.end_with_what_was_started()
+os.mkdir(sys.argv[2])
+broker = kafka.Kafka()
+broker.folder = sys.argv[2]
+start = kafka.subprocess.Popen
+def told_to_end(*words, **options):
+    process = start(["sleep", "600"], stdin=kafka.subprocess.DEVNULL)
+    with open(sys.argv[2] + ".pid", "w") as file:
+        file.write(str(process.pid))
+    os.kill(os.getpid(), signal.SIGTERM)
+    return process
+kafka.subprocess.Popen = told_to_end
+with broker:
+    pass
+"""
+
+
+def told_to_end_between_fork_and_return_the_broker_goes_with_it(story):
+    folder = story.path("broker")
+    done = subprocess.run([sys.executable, "-c", STARTS, os.path.join(ROOT, "tests", "lib"), folder], timeout=60)
+
+    equal(done.returncode, 143)
+    with open(folder + ".pid", encoding="ascii") as file:
+        equal(os.path.exists(f"/proc/{file.read()}"), False, "it is gone")
+
+
 def a_bench_that_is_told_to_end_takes_its_broker_with_it(story):
     with open(story.path("bench.log"), "wb") as log:
         bench = subprocess.Popen([sys.executable, os.path.join(ROOT, "bench", "alerts.py"), "--only", "latency", "--repeats", "100000"],

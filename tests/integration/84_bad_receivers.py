@@ -52,10 +52,12 @@ def a_body_that_is_no_object_asks_for_no_test(story):
     for body in (b"\0", b"{}\0{}", b"nonsense", b"[]"):
         status, text = daemon.request("POST", "/api/v1/receivers/oncall/test", body)
         equal((status, "the body is no JSON object" in text), (400, True), (body, text))
+    status, text = daemon.request("POST", "/api/v1/receivers/oncall/test", b'{"reason":54}')
+    equal((status, "reason is no text" in text), (400, True), text)
     equal(receiver.attempts, [])
-    for body in (b"", b"{}"):
+    for body in (b"", b"{}", b'{"reason":"before the night"}'):
         equal(daemon.request("POST", "/api/v1/receivers/oncall/test", body)[0], 200)
-    equal(len(receiver.attempts), 2)
+    equal(len(receiver.attempts), 3)
 
 
 def a_redirect_is_a_failure_and_is_not_followed(story):

@@ -16,7 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from kafka import ROOT, free_port, wait_until
+from kafka import ROOT, free_port, undivided, wait_until
 
 BUILD = os.environ.get("ASSAY_BUILD", "build")
 PROGRAM = os.path.join(ROOT, BUILD, "cli", "assay")
@@ -96,7 +96,7 @@ class Daemon:
 
     def start(self, *options, wait=True, environment=None, program=PROGRAM):
         path = self.write_configuration()
-        with open(self.log_path, "ab") as log:
+        with open(self.log_path, "ab") as log, undivided():
             self.process = subprocess.Popen(
                 [program, "serve", "-c", path, *options],
                 cwd=self.folder,

@@ -11,6 +11,7 @@ Topics are made and grown by a few bytes of Kafka's own protocol (no JVM start e
 written and read by kcat, the foreign client.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -283,9 +284,34 @@ class Member:
         self.process.wait()
 
 
+class _Ending:
+    """Whether SIGTERM has to wait, and whether one does."""
+
+    waits = False
+    came = False
+
+
+def _end(*_):
+    if not _Ending.waits:
+        sys.exit(143)
+    _Ending.came = True
+
+
 def end_with_what_was_started():
     """From now on SIGTERM (a `timeout`) ends this program as an exception does, and with it brokers and daemons."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _end)
+
+
+@contextlib.contextmanager
+def undivided():
+    """What is started in it is known to who started it before SIGTERM ends this program, so that it can be ended, too."""
+    _Ending.waits = True
+    try:
+        yield
+    finally:
+        _Ending.waits = False
+    if _Ending.came:
+        sys.exit(143)
 
 
 class Kafka(KafkaClient):
@@ -316,7 +342,7 @@ class Kafka(KafkaClient):
             self._write_properties()
             self._format()
         command = ["java"] + self._jvm() + ["kafka.Kafka", f"{self.folder}/server.properties"]
-        with open(f"{self.folder}/broker.log", "ab") as log:
+        with open(f"{self.folder}/broker.log", "ab") as log, undivided():
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
