@@ -127,6 +127,8 @@ static void cut_at(struct cut_list *list, double x)
         list->cuts[list->n++] = x + 0.0;
 }
 
+#define ENOUGH 0.01 /* of a cut */
+
 /* The cells' values as points of a line, of about equal mass: all from `start` to `end`. */
 struct block {
     double start, end, mass, root; /* root: of mass × width */
@@ -167,7 +169,8 @@ static bool come_again(const struct cell *cells, size_t n, double total)
 /* How many cuts a block gets: enough for its mass, and what its root asks for. */
 static double cuts_of(const struct block *block, double by_mass, double by_root)
 {
-    return fmax(by_mass * block->mass, by_root * block->root);
+    const double mass = by_mass * block->mass, root = by_root * block->root;
+    return mass > root ? mass : root; /* fmax, which also knows NaN, is a call */
 }
 
 /* As many cuts for each root as there are in all. 0 where the roots say nothing. */
@@ -179,9 +182,10 @@ static double by_root_for(const struct block *blocks, size_t n, double by_mass, 
     if (!(roots > 0) || !isfinite(roots))
         return 0;
     double low = 0, high = n_cuts / roots; /* at `high` the roots alone take all */
-    for (int step = 0; step < HALVINGS; step++) {
+    double sum = 0;
+    for (int step = 0; step < HALVINGS && !(sum <= n_cuts && n_cuts - sum < ENOUGH); step++) {
         const double middle = (low + high) / 2;
-        double sum = 0;
+        sum = 0;
         for (size_t i = 0; i < n; i++)
             sum += cuts_of(&blocks[i], by_mass, middle);
         *(sum > n_cuts ? &high : &low) = middle;
