@@ -284,6 +284,12 @@ int numbers_add(struct numbers *state, struct numbers_grid on, const double *val
     return rc;
 }
 
+/* Wraps, as only what is damaged does: no stream has so many values. */
+static __int128 added(__int128 a, __int128 b)
+{
+    return (__int128)((unsigned __int128)a + (unsigned __int128)b);
+}
+
 static int add_counts(struct numbers *into, const struct numbers *from)
 {
     for (uint32_t i = 0; i < into->n_counts; i++) {
@@ -291,8 +297,8 @@ static int add_counts(struct numbers *into, const struct numbers *from)
         if (rc)
             return rc;
     }
-    into->sum += from->sum;
-    into->square += from->square;
+    into->sum = added(into->sum, from->sum);
+    into->square = added(into->square, from->square);
     into->n_far += from->n_far;
     return 0;
 }
@@ -414,6 +420,11 @@ static int load_counts(struct numbers *state, struct reader *in, struct err *err
     state->n_far = reader_varint(in);
     state->sum = reader_int128(in);
     state->square = reader_int128(in);
+    const long double most = FIXED_MOST, n = (long double)state->n;
+    if (fabsl((long double)state->sum) > n * most || state->square < 0 ||
+        (long double)state->square > n * most * most)
+        return err_set(err, ERR_CORRUPT, "numbers: sums that %llu values do not have",
+                       (unsigned long long)state->n);
     return 0;
 }
 

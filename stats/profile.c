@@ -367,7 +367,8 @@ static int feature_merge(struct profile *into, uint32_t i, const struct feature_
         if (!state)
             return -ENOMEM;
         rc = numbers_merge(&state->norm, &from->embedding->norm, grid_of(into, spec));
-        state->mean += from->embedding->mean;
+        /* wraps, as only what is damaged does */
+        state->mean = (int64_t)((uint64_t)state->mean + (uint64_t)from->embedding->mean);
         if (state->vector && from->embedding->vector)
             mean_vector_merge(state->vector, from->embedding->vector);
         if (from->embedding->dimensions > state->dimensions)

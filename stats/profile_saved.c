@@ -6,6 +6,7 @@
  *              [numeric] [categories] [embedding]
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -18,6 +19,8 @@ enum {
     PART_CATEGORIES = 2,
     PART_EMBEDDING = 4
 };
+
+#define MOST_OF_A_MEAN 4294967296.0 /* 4096 in 2^-20: profile_embedding */
 
 static void embedding_save(const struct embedding_state *state, struct buf *out)
 {
@@ -35,6 +38,9 @@ static int embedding_load(struct embedding_state *state, enum profile_level leve
     if (rc)
         return rc;
     state->mean = reader_zigzag(in);
+    if (fabs((double)state->mean) > MOST_OF_A_MEAN * (double)state->norm.n)
+        return err_set(err, ERR_CORRUPT, "profile: means that %llu vectors do not have",
+                       (unsigned long long)state->norm.n);
     state->dimensions = (uint32_t)reader_varint(in);
     mean_vector_finish(state->vector);
     rc = mean_vector_load(state->vector, in, err);

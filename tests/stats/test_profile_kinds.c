@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 
 #include "common/rng.h"
@@ -472,6 +473,71 @@ static void fuller_bytes_of_an_older_version_are_taken(void **state)
     }
 }
 
+/* Sums beyond what so many values can have are damage, and what is damaged does not trap. */
+static void sums_that_no_values_have_are_refused(void **state)
+{
+    (void)state;
+    static const int64_t means[] = {INT64_MAX, INT64_MIN, INT64_C(3) << 33};
+    for (size_t i = 0; i < 3; i++) {
+        AUTO(profile) struct profile *profile = new_profile(PROFILE_MINUTE), *loaded = NULL;
+        AUTO(profile) struct profile *other = new_profile(PROFILE_MINUTE);
+        struct err err = {0};
+        struct buf bytes;
+        put(profile, vector(3, 8), 1);
+        put(other, vector(3, 8), 1);
+        profile->features[0].embedding->mean = other->features[0].embedding->mean = means[i];
+        buf_init(&bytes, 1 << 20);
+        profile_save(profile, &bytes);
+
+        assert_int_equal(
+            profile_load(&loaded, &layout, PROFILE_MINUTE, bytes.data, bytes.size, &err),
+            ERR_CORRUPT);
+
+        assert_non_null(strstr(err.text, "means that 1 vectors do not have"));
+        assert_int_equal(profile_merge(profile, other), 0);
+        buf_finish(&bytes);
+    }
+}
+
+static void sums_on_a_grid_that_no_values_have_are_refused(void **state)
+{
+    (void)state;
+    struct cell cells[2000];
+    for (int i = 0; i < 2000; i++)
+        cells[i] = (struct cell){i, i, 1};
+    struct grid *grid = NULL;
+    assert_int_equal(grid_build(&grid, cells, 2000, GRID_MAX_CELLS, NULL), 0);
+    const struct numbers_grid on = {grid, 77};
+    struct numbers good, other;
+    numbers_init(&good, PROFILE_MINUTE);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(numbers_update(&good, on, i, 1), 0);
+    assert_true(good.n_counts > 0);
+    for (int way = 0; way < 4; way++) {
+        const __int128 most = ~((__int128)1 << 127);
+        struct numbers bad = good, loaded;
+        bad.sum = way == 1 ? most : way == 2 ? -most : good.sum;
+        bad.square = way == 3 ? most : good.square;
+        struct buf bytes;
+        struct err err = {0};
+        buf_init(&bytes, 1 << 20);
+        numbers_save(&bad, &bytes);
+        struct reader in = reader_of(bytes.data, bytes.size);
+        numbers_init(&loaded, PROFILE_MINUTE);
+
+        assert_int_equal(numbers_load(&loaded, &in, &err), way ? ERR_CORRUPT : 0);
+
+        numbers_finish(&loaded);
+        buf_finish(&bytes);
+        numbers_init(&other, PROFILE_MINUTE);
+        assert_int_equal(numbers_merge(&other, &bad, on), 0);
+        assert_int_equal(numbers_merge(&other, &bad, on), 0);
+        numbers_finish(&other);
+    }
+    numbers_finish(&good);
+    grid_free(grid);
+}
+
 /* A feature of several kinds gets a reference, and with it a kind, in the midst of a pane. */
 static void memory_holds_when_a_reference_comes_in_mid_pane(void **state)
 {
@@ -566,6 +632,8 @@ int main(void)
         cmocka_unit_test(numbers_cost_texts_nothing),
         cmocka_unit_test(a_mean_vector_stays_beside_a_few_texts),
         cmocka_unit_test(fuller_bytes_of_an_older_version_are_taken),
+        cmocka_unit_test(sums_that_no_values_have_are_refused),
+        cmocka_unit_test(sums_on_a_grid_that_no_values_have_are_refused),
         cmocka_unit_test(memory_holds_when_a_reference_comes_in_mid_pane),
         cmocka_unit_test(a_text_from_before_the_reference_leaves_a_window_its_grid),
     };
