@@ -514,7 +514,7 @@ static void sums_on_a_grid_that_no_values_have_are_refused(void **state)
         assert_int_equal(numbers_update(&good, on, i, 1), 0);
     assert_true(good.n_counts > 0);
     for (int way = 0; way < 4; way++) {
-        const __int128 most = ~((__int128)1 << 127);
+        const __int128 most = (__int128)(~(unsigned __int128)0 >> 1);
         struct numbers bad = good, loaded;
         bad.sum = way == 1 ? most : way == 2 ? -most : good.sum;
         bad.square = way == 3 ? most : good.square;
