@@ -3,6 +3,7 @@
 
 #include "collector/gather.h"
 #include "tests/lib/profiled_log.h"
+#include "tests/stats/same_profile.h"
 #include "tests/test.h"
 
 enum {
@@ -32,20 +33,6 @@ static struct grid *grid_of_normals(void)
         cells[i] = (struct cell){i - N / 2, i - N / 2, (uint64_t)(1 + i % 7)};
     assert_int_equal(grid_build(&grid, cells, N, GRID_MAX_CELLS, NULL), 0);
     return grid;
-}
-
-static void assert_same_bytes(const struct profile *a, const struct profile *b)
-{
-    struct buf x, y;
-    buf_init(&x, 1 << 24);
-    buf_init(&y, 1 << 24);
-    profile_save(a, &x);
-    profile_save(b, &y);
-    assert_false(buf_failed(&x));
-    assert_int_equal(x.size, y.size);
-    assert_memory_equal(x.data, y.data, x.size);
-    buf_finish(&x);
-    buf_finish(&y);
 }
 
 /* An event of numbers, categories, both in one feature, a vector, values that are struck, and of

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/rng.h"
+#include "tests/stats/same_profile.h"
 #include "tests/test.h"
 
 enum {
@@ -84,20 +85,6 @@ static void feed(struct profile *profile, struct rng *rng, int n, int categories
         else
             assert_int_equal(profile_category(profile, FREE, id, 1), 0);
     }
-}
-
-static void assert_same_bytes(const struct profile *a, const struct profile *b)
-{
-    struct buf x, y;
-    buf_init(&x, 1 << 24);
-    buf_init(&y, 1 << 24);
-    profile_save(a, &x);
-    profile_save(b, &y);
-    assert_false(buf_failed(&x));
-    assert_int_equal(x.size, y.size);
-    assert_memory_equal(x.data, y.data, x.size);
-    buf_finish(&x);
-    buf_finish(&y);
 }
 
 static void values_that_break_the_rules_are_counted_by_reason(void **state)

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "common/rng.h"
+#include "tests/stats/same_profile.h"
 #include "tests/test.h"
 
 enum {
@@ -90,20 +91,6 @@ static struct profile *loaded_again(const struct profile *profile)
                      0);
     buf_finish(&bytes);
     return loaded;
-}
-
-static void assert_same_bytes(const struct profile *a, const struct profile *b)
-{
-    struct buf x, y;
-    buf_init(&x, 1 << 24);
-    buf_init(&y, 1 << 24);
-    profile_save(a, &x);
-    profile_save(b, &y);
-    assert_false(buf_failed(&x) || buf_failed(&y));
-    assert_int_equal(x.size, y.size);
-    assert_memory_equal(x.data, y.data, x.size);
-    buf_finish(&x);
-    buf_finish(&y);
 }
 
 static size_t bound_of(enum profile_level level)
@@ -473,6 +460,17 @@ static void fuller_bytes_of_an_older_version_are_taken(void **state)
     }
 }
 
+/* A grid of the numbers from 0 to 1,999. */
+static struct grid *whole_numbers(void)
+{
+    struct cell cells[2000];
+    struct grid *grid = NULL;
+    for (int i = 0; i < 2000; i++)
+        cells[i] = (struct cell){i, i, 1};
+    assert_int_equal(grid_build(&grid, cells, 2000, GRID_MAX_CELLS, NULL), 0);
+    return grid;
+}
+
 /* Sums beyond what so many values can have are damage, and what is damaged does not trap. */
 static void sums_that_no_values_have_are_refused(void **state)
 {
@@ -502,11 +500,7 @@ static void sums_that_no_values_have_are_refused(void **state)
 static void sums_on_a_grid_that_no_values_have_are_refused(void **state)
 {
     (void)state;
-    struct cell cells[2000];
-    for (int i = 0; i < 2000; i++)
-        cells[i] = (struct cell){i, i, 1};
-    struct grid *grid = NULL;
-    assert_int_equal(grid_build(&grid, cells, 2000, GRID_MAX_CELLS, NULL), 0);
+    struct grid *grid = whole_numbers();
     const struct numbers_grid on = {grid, 77};
     struct numbers good, other;
     numbers_init(&good, PROFILE_MINUTE);
@@ -589,11 +583,7 @@ static void memory_holds_when_a_reference_comes_in_mid_pane(void **state)
 static void a_text_from_before_the_reference_leaves_a_window_its_grid(void **state)
 {
     (void)state;
-    struct cell cells[2000];
-    for (int i = 0; i < 2000; i++)
-        cells[i] = (struct cell){i, i, 1};
-    struct grid *grid = NULL;
-    assert_int_equal(grid_build(&grid, cells, 2000, GRID_MAX_CELLS, NULL), 0);
+    struct grid *grid = whole_numbers();
     struct profile_feature judged = feature;
     const struct profile_layout judging = {77, 1, &judged};
     AUTO(profile) struct profile *before = new_profile(PROFILE_MINUTE);
