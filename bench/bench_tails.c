@@ -68,16 +68,6 @@ static uint32_t bins_of_sample(struct bench *b)
     return n_bins;
 }
 
-static double value_at(const struct value_law *law, double share)
-{
-    double low = -1e8, high = 1e8;
-    for (int i = 0; i < 100; i++) {
-        const double middle = (low + high) / 2;
-        *(value_law_below(law, middle) < share ? &low : &high) = middle;
-    }
-    return high;
-}
-
 /* ln of how much more probable the counts are without the spread. */
 static double draw_spread(struct bench *b, size_t n_bins, double n, double spread, double *out)
 {
@@ -115,8 +105,8 @@ static double share_beyond(struct bench *b)
 
 static void draw_reference(struct bench *b, uint32_t n_bins, bool screening)
 {
-    const double least = value_at(b->law, share_beyond(b));
-    const double most = value_at(b->law, 1 - share_beyond(b));
+    const double least = value_law_at(b->law, share_beyond(b));
+    const double most = value_law_at(b->law, 1 - share_beyond(b));
     const double first = value_law_below(b->law, least), last = value_law_below(b->law, most);
     double before = first;
     for (uint32_t i = 0; i < n_bins; i++) {

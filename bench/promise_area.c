@@ -2,12 +2,21 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "stats/drift_numeric.h"
 
 enum {
     M = AREA_REFERENCE,
-    DRAWN_SINGLY = 8 /* values of a cell; of more only their sum */
+    SINGLE_VALUES = 300, /* the largest, beyond 3.5, where cells hold few of them */
+    TOGETHER = 12,       /* of the others only every 12th */
+    MOST_GROUPS = SINGLE_VALUES + (M - SINGLE_VALUES) / TOGETHER + 2
+};
+
+/* The value of a rank, and how many lie between it and that of the group before. */
+struct group {
+    double value, share; /* of the law, below the value */
+    int n_between;
 };
 
 struct area_play {
@@ -17,6 +26,8 @@ struct area_play {
     double counts[GRID_MAX_CELLS + 1], areas[GRID_MAX_CELLS + 1];
     double shares[GRID_MAX_CELLS + 1]; /* the cells' true ones, unscaled */
     double values[M], sums[M + 1];     /* in order; of those before */
+    struct group groups[MOST_GROUPS];
+    int n_groups;
     struct numbers window;
     uint32_t window_counts[GRID_MAX_CELLS + 1];
 };
@@ -36,6 +47,19 @@ static void keep_ranks(struct area_play *play, const double *quantiles)
     grid->n_cuts = kept;
 }
 
+/* Of the ranks from 1 on: the first, every 12th, and all of the largest. */
+static void group_ranks(struct area_play *play)
+{
+    int rank = 1;
+    play->groups[play->n_groups++].n_between = 0;
+    while (rank < M) {
+        const int left = M - SINGLE_VALUES - rank;
+        const int more = left <= 0 ? 1 : left < TOGETHER ? left : TOGETHER;
+        play->groups[play->n_groups++].n_between = more - 1;
+        rank += more;
+    }
+}
+
 struct area_play *area_play_new(int n)
 {
     struct area_play *play = calloc(1, sizeof(*play));
@@ -51,7 +75,10 @@ struct area_play *area_play_new(int n)
     }
     free(cells);
     play->n = n;
-    keep_ranks(play, play->values);
+    if (n > AREA_SINGLE)
+        group_ranks(play);
+    else
+        keep_ranks(play, play->values);
     cells_init(&play->window.cells, 128);
     return play;
 }
@@ -100,53 +127,110 @@ static struct power_sums draw_values(struct area_play *play, struct rng *rng)
     return sums;
 }
 
-/* The sum of k values, each anywhere between two shares below. */
-static double sum_between(struct rng *rng, int k, double low, double high)
+/* The sum of k values, each anywhere between two that lie close, with the law's slope there. */
+static double sum_between(struct rng *rng, int k, double from, double to)
 {
-    double sum = 0, from = -log1p(-low), width = -log1p(-high) - from;
-    if (k > DRAWN_SINGLY) {
-        double mean = from + width / 2 - width * width / 12;
-        return k * mean + sqrt(k / 12.0) * width * rng_normal(rng);
+    const double width = to - from, mean = from + width / 2 - width * width / 12;
+    const double deviate = (rng_uniform(rng) + rng_uniform(rng) - 1) * sqrt(6);
+    return k * mean + sqrt(k / 12.0) * width * deviate;
+}
+
+static void draw_groups(struct area_play *play, struct rng *rng)
+{
+    double total = 0, before = 0;
+    for (int i = 0; i < play->n_groups; i++)
+        total += play->groups[i].share = gamma_variate(rng, play->groups[i].n_between + 1);
+    total += gamma_variate(rng, 1); /* above the largest */
+    for (int i = 0; i < play->n_groups; i++) {
+        struct group *group = &play->groups[i];
+        before += group->share / total;
+        group->share = before;
+        group->value = -log1p(-before);
     }
-    for (int i = 0; i < k; i++)
-        sum -= log1p(-low - (high - low) * rng_uniform(rng));
+}
+
+static void add_value(struct power_sums *sums, double x)
+{
+    sums->first += x;
+    sums->second += x * x;
+    sums->third += x * x * x;
+}
+
+/* k values between two that lie close; returns their sum. */
+static double add_between(struct power_sums *sums, struct rng *rng, int k, double from, double to)
+{
+    if (k == 0)
+        return 0;
+    const double sum = sum_between(rng, k, from, to), mean = sum / k;
+    const double within = (to - from) * (to - from) / 12 * (k - 1) / k;
+    sums->first += sum;
+    sums->second += k * (mean * mean + within);
+    sums->third += k * mean * (mean * mean + 3 * within);
     return sum;
 }
 
-/* The values at the cuts' ranks, of the others their sums. */
+static void build_grid(struct area_play *play)
+{
+    struct cell cells[MOST_GROUPS];
+    for (int i = 0; i < play->n_groups; i++) {
+        const struct group *group = &play->groups[i];
+        const double low = group->n_between ? play->groups[i - 1].value : group->value;
+        cells[i] = (struct cell){low, group->value, (uint64_t)group->n_between + 1};
+    }
+    grid_free(play->grid);
+    play->grid = NULL;
+    if (grid_build(&play->grid, cells, (size_t)play->n_groups, GRID_MAX_CELLS, NULL))
+        abort();
+}
+
+/* The grid of the groups' values and what falls into its cells: a cut parts what lies between two
+   groups' values as the law does. */
 static struct power_sums draw_cells(struct area_play *play, struct rng *rng)
 {
-    struct grid *grid = play->grid;
     struct power_sums sums = {0, 0, 0};
-    double total = 0, before = 0;
-    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
-        int gaps = i == 0 || i == grid->n_cuts ? 1 : play->ranks[i] - play->ranks[i - 1] - (i == 1);
-        total += play->shares[i] = gaps > 0 ? gamma_variate(rng, gaps) : 0;
-    }
-    for (uint32_t i = 0; i < grid->n_cuts; i++) {
-        double here = before + play->shares[i] / total, at = -log1p(-here);
-        grid->cuts[i] = at;
-        if (i > 0) {
-            /* the last lies at the cut, of the first cell the first one too */
-            int k = play->ranks[i] - play->ranks[i - 1], ends = 1 + (i == 1);
-            double from = grid->cuts[i - 1], width = at - from;
-            double sum = sum_between(rng, k - ends, before, here) + at + (i == 1 ? from : 0);
-            double mean = sum / k, within = width * width / 12;
-            play->areas[i] = (k * at - sum) / M;
-            sums.first += sum;
-            sums.second += k * (mean * mean + within);
-            sums.third += k * mean * (mean * mean + 3 * within);
+    draw_groups(play, rng);
+    build_grid(play);
+    const struct grid *grid = play->grid;
+    uint32_t at = 0; /* the cell */
+    double below = 0;
+    memset(play->counts, 0, sizeof(play->counts));
+    memset(play->areas, 0, sizeof(play->areas));
+    for (int i = 0; i < play->n_groups; i++) {
+        const struct group *group = &play->groups[i];
+        double from = i ? play->groups[i - 1].value : 0, share = i ? group[-1].share : 0;
+        int left = group->n_between;
+        for (; at < grid->n_cuts && grid->cuts[at] <= group->value; at++) {
+            const double cut = grid->cuts[at], under = -expm1(-cut);
+            const double part = (under - share) / (group->share - share);
+            const int k = left ? (int)binomial_variate(rng, left, fmin(fmax(part, 0), 1)) : 0;
+            const double sum = add_between(&sums, rng, k, from, cut);
+            play->counts[at] += k;
+            play->areas[at] += (k * cut - sum) / M;
+            play->shares[at] = under - below;
+            below = under;
+            left -= k;
+            from = cut;
+            share = under;
         }
-        before = here;
+        const double end = at < grid->n_cuts ? grid->cuts[at] : group->value;
+        const double sum = add_between(&sums, rng, left, from, group->value);
+        add_value(&sums, group->value);
+        play->counts[at] += left + 1;
+        play->areas[at] += ((left + 1) * end - sum - group->value) / M;
     }
+    for (; at < grid->n_cuts; at++) {
+        play->shares[at] = -expm1(-grid->cuts[at]) - below;
+        below += play->shares[at];
+    }
+    play->shares[grid->n_cuts] = 1 - below;
     return sums;
 }
 
 void area_reference(struct area_play *play, struct rng *rng, struct reference_feature *out)
 {
-    const struct grid *grid = play->grid;
     struct power_sums sums = play->n > AREA_SINGLE ? draw_cells(play, rng) : draw_values(play, rng);
-    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
+    const struct grid *grid = play->grid;
+    for (uint32_t i = 0; i <= grid->n_cuts && play->n <= AREA_SINGLE; i++) {
         int before = i ? play->ranks[i - 1] : 0;
         play->counts[i] = (i < grid->n_cuts ? play->ranks[i] : M) - before;
     }

@@ -5,8 +5,8 @@
  * Shape    area_reference draws a reference and puts its grid, counts and moments into a feature;
  *          area_window draws a window against it and gives its distance in the reference's std.
  *          Up to AREA_SINGLE events values are drawn in their order; beyond, as counts on the
- *          grid's cells, which lie at the ranks where grid_build puts them for values at the
- *          law's quantiles: the values at those ranks are drawn, and the means between them
+ *          cells of the grid that grid_build makes of the reference, of which the 300 largest values
+ *          and every 12th of the others are drawn, and what lies between only as sums of cells
  * Owner    area_play_new gives, area_play_free takes; the feature's grid, grid_counts and grid_areas
  *          are the play's
  * Errors   NULL: no memory

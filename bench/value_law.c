@@ -124,3 +124,13 @@ double value_law_below(const struct value_law *law, double x)
     k += k * law->grain < x;
     return law->below((k - 0.5) * law->grain);
 }
+
+double value_law_at(const struct value_law *law, double share)
+{
+    double low = -1e8, high = 1e8;
+    for (int i = 0; i < 100; i++) {
+        const double middle = (low + high) / 2;
+        *(value_law_below(law, middle) < share ? &low : &high) = middle;
+    }
+    return high;
+}

@@ -23,4 +23,5 @@ const struct value_law *value_law_find(const char *name); /* NULL: no such law *
 void value_law_names(char *out, size_t size);             /* "exponential|normal|…" */
 
 double value_law_draw(const struct value_law *law, struct rng *rng);
-double value_law_below(const struct value_law *law, double x); /* P(value < x) */
+double value_law_below(const struct value_law *law, double x);  /* P(value < x) */
+double value_law_at(const struct value_law *law, double share); /* that has it below */

@@ -225,9 +225,9 @@ static int law_of(struct drift_nulls *nulls, const struct drift_null *null, doub
 struct laws {
     struct drift_law laws[2];
     int n_laws;
-    double m, n, skew, within, peaked;
-    bool skewed;
-    double part; /* of the way between the two laws' sizes; NaN: the worse one counts */
+    double m, n, skew, kurtosis, heavy, within, peaked;
+    bool path, bridge; /* LAW_WASSERSTEIN; for every size the same */
+    double part;       /* of the way between the two laws' sizes; NaN: the worse one counts */
 };
 
 /*
@@ -255,9 +255,12 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
     out->m = total_of(null);
     out->n = n;
     out->skew = null->skew;
+    out->kurtosis = null->kurtosis;
+    out->heavy = null->heavy;
     out->within = null->within;
     out->peaked = null->peaked;
-    out->skewed = one;
+    out->path = null->statistic == LAW_WASSERSTEIN;
+    out->bridge = one;
     out->n_laws = one || own || n == step_of(n, 0) ? 1 : 2;
     if (!(out->m > 0) || !(n > 0))
         return -EINVAL;
@@ -273,21 +276,21 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
 
 static double log_p_of(const struct laws *laws, double t)
 {
-    double own = way(laws->n / laws->m, SMALL, HALF); /* before, the window's noise is nearly all */
-    struct drift_path_mean mean = {laws->skew, laws->m, laws->n, own, laws->peaked};
-    if (laws->skewed)
+    const struct drift_path_mean mean = {laws->m,     laws->n,      laws->skew,   laws->kurtosis,
+                                         laws->heavy, laws->peaked, !laws->bridge};
+    if (laws->path)
         t = drift_path_of_known_std(t * sqrt(1 - laws->within), &mean);
     double most = drift_law_log_p(&laws->laws[0], t);
     if (laws->n_laws == 2)
         most = together(laws, most, drift_law_log_p(&laws->laws[1], t));
-    if (laws->skewed)
+    if (laws->bridge)
         most += drift_path_skewness(t, &mean);
     return fmin(most, 0);
 }
 
 /*
- * The skewness only ever makes a threshold larger: up from the plain one, then between, where a
- * straight line crosses. An end that stays counts half each time (Illinois), or it would stay.
+ * Skewness and Student's t only ever make a threshold larger: up from the plain one, then between,
+ * where a straight line crosses. An end that stays counts half each time (Illinois), or it would stay.
  */
 static double skewed_threshold(const struct laws *laws, double log_p, double low)
 {
@@ -339,7 +342,7 @@ double drift_null_threshold(struct drift_nulls *nulls, const struct drift_null *
     double log_p = log(p), t = drift_law_quantile(&laws.laws[0], log_p);
     if (laws.n_laws == 2)
         t = together(&laws, t, drift_law_quantile(&laws.laws[1], log_p));
-    if (laws.skewed)
+    if (laws.path)
         t = skewed_threshold(&laws, log_p, t);
     return unscaled(null->statistic, t, laws.m, n);
 }

@@ -37,7 +37,9 @@ struct drift_null {
     size_t n_bins;
     double unseen;      /* weight of all that the reference lacks; 0: nothing can be unseen */
     double skew;        /* LAW_WASSERSTEIN: of the reference's values, */
-    double within;      /* … the part of their variance that lies within the bins, */
+    double kurtosis;    /* … above a normal law's, */
+    double heavy;       /* … how heavy their tails are, 0 to 1, */
+    double within;      /* … the part of their variance within the bins, */
     double peaked;      /* … stats/drift_path.h, */
     bool fine_ends;     /* … stats/drift_law.h */
     double prior;       /* more of each weight for n = m / 2, none up to 0.03 m, */

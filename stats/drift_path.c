@@ -11,8 +11,8 @@
 #include "stats/law_rows.h"
 
 enum {
-    BRIDGE_STEPS = 100, /* variance of the walk that stands for the bridge, before it is tied */
-    BRIDGE_REACH = 50,  /* ten standard deviations of its middle */
+    BRIDGE_STEPS = 36, /* variance of the walk that stands for the bridge, before it is tied */
+    BRIDGE_REACH = 50, /* 17 standard deviations of its middle */
     MOST_WIDENINGS = 2,
     FINER = 4, /* rows of a level to one of the level above it */
     FINEST = 2,
@@ -23,13 +23,16 @@ enum {
 #define TAIL_MASS 1e-6
 #define LEAST 1e-14       /* of the ways that are followed */
 #define LEAST_ROW 1e-15   /* … of a row */
-#define LEAST_JOINT 1e-14 /* … of what ends where it must, of a state on the way */
-/* A reference that happens to lack what is far out is less skewed than its law. */
-#define MORE_SKEWED 1.3
+#define LEAST_JOINT 1e-12 /* … of what ends where it must, of a state on the way */
+/* A reference that happens to lack what is far out in a heavy tail is less skewed than its law. */
+#define MORE_SKEWED 0.1
 #define MUCH_SKEWED 6.0   /* squared: above an exponential law's */
 #define OWN_VALUES 22     /* as many count as that skewness */
+#define MOST_NARROWED 0.5 /* of ln p; more is where a lump ends */
 #define PEAKED_FROM 6.5   /* square of a deviate */
-#define DEVIATION 4.0     /* rows */
+#define PEAKED_PART 6.0
+#define FARTHEST 6.0      /* deviates: p is 1e-9 */
+#define DEVIATION 6.0     /* rows */
 #define LEAST_COVERED 0.5 /* variance of a step in rows, so that its sum over rows is even */
 
 static double square(double x)
@@ -67,7 +70,7 @@ static int level_at(double share)
 }
 
 /*
- * Near its ends a bridge is nearly 0, and steps of a tenth would stand for jumps: a tail of many
+ * Near its ends a bridge is nearly 0, and steps of a sixth would stand for jumps: a tail of many
  * groups that hold little would be that of a window of 100 events. Where it holds much of the
  * variance (`fine_ends`) rows are narrower there. A level is left for another one where a group's
  * variance covers the rows of that one.
@@ -260,24 +263,39 @@ static void pass(const struct law_rows *from, struct law_rows *into, const struc
 
 /*
  * Splitting a share of a point between its neighbours leaves the mean, but adds part × (1 - part)
- * points² to the variance, 1/6 on average, each time: taken out again.
+ * points² to the variance: 1/6 on average, or what groups close to each other have of a point. In all,
+ * of a path that is large: twice its standard deviation from 0.
  */
-static void tighten(struct drift_law *law, size_t n_groups)
+static double added_by_splits(const struct walk *walk, double points)
 {
-    struct drift_law wide = *law;
-    double mean = 0, square = 0;
-    for (int i = 1; i < LAW_POINTS; i++) {
-        double above = exp((double)law->log_survival[i]) * law->step;
-        mean += above;
-        square += 2 * i * law->step * above;
+    const struct law_question *q = walk->q;
+    double share = 0, added = 0;
+    for (size_t group = 0; group + 1 < q->n_bins; group++) {
+        share += q->weights[group] / walk->total;
+        const double part = 2 * sqrt(share * fmax(1 - share, 0)) * q->steps[group] / points;
+        added += fmin(part * (part < 0.5 ? 1 - part : 0.5), 1.0 / 6);
     }
-    mean += law->step / 2;
-    double added = (double)n_groups * law->step * law->step / 6, variance = square - mean * mean;
-    double narrower = sqrt(fmax(1 - added / fmax(variance, added), 0.25));
-    for (int i = 1; i < LAW_POINTS; i++) {
-        double t = mean + (i * law->step - mean) / narrower;
-        law->log_survival[i] = (float)fmin(drift_law_log_p(&wide, t), 0);
+    return added;
+}
+
+/*
+ * That variance is taken out again as a diffusion run backwards: S - added / 2 S''. Narrowing the law
+ * around its mean would take a tenth from its far tail, where p goes down much faster than that of a
+ * normal law of this variance.
+ */
+static void tighten(struct drift_law *law, double added)
+{
+    const struct drift_law wide = *law;
+    for (int i = 1; i + 1 < LAW_POINTS; i++) {
+        const double here = (double)wide.log_survival[i];
+        const double up = (double)wide.log_survival[i + 1] - here,
+                     down = here - (double)wide.log_survival[i - 1];
+        const double bent = square((up + down) / 2) + up - down; /* S'' / S */
+        const double narrower = here - fmin(fmax(added / 2 * bent, -MOST_NARROWED), MOST_NARROWED);
+        law->log_survival[i] = (float)fmin(narrower, (double)law->log_survival[i - 1]);
     }
+    law->log_survival[LAW_POINTS - 1] =
+        fminf(law->log_survival[LAW_POINTS - 1], law->log_survival[LAW_POINTS - 2]);
 }
 
 static int walk_all(struct drift_law *out, struct walk *walk)
@@ -304,7 +322,7 @@ static int walk_all(struct drift_law *out, struct walk *walk)
     ways_into(&ways, walk, &step, walk->end);
     law_rows_pass(next, here, &ways, walk->end, LEAST_ROW);
     law_rows_survival(next, walk->end, ROW_SMOOTH, out);
-    tighten(out, q->n_bins - 1);
+    tighten(out, added_by_splits(walk, out->step));
     return 0;
 }
 
@@ -331,10 +349,10 @@ static double skewed_log_sf(double t, double skew)
     return x > 0 ? log(fmax(gamma_cdf(x, shape, 1), 1e-300)) : -690;
 }
 
-/* How much of the mean's variance is the reference's, as far as its own part counts. */
+/* How much of the difference's variance is the reference's. */
 static double own_part(const struct drift_path_mean *mean)
 {
-    return mean->own * mean->n / (mean->n + mean->m);
+    return mean->n / (mean->n + mean->m);
 }
 
 /*
@@ -350,10 +368,11 @@ static double own_skew(const struct drift_path_mean *mean)
 /* Student's t as a normal one (Wallace 1959). */
 double drift_path_of_known_std(double t, const struct drift_path_mean *mean)
 {
-    double part = own_part(mean);
-    if (!(part > 0) || !isfinite(mean->skew))
+    if (!(mean->n > 0) || !isfinite(mean->skew))
         return t;
-    double dof = mean->m / (part * (1 + square(own_skew(mean))));
+    const double skewed = square(own_skew(mean));
+    const double more = mean->counted ? skewed : 1 + mean->heavy * skewed;
+    const double dof = mean->m / (own_part(mean) * fmax(more, 1e-6));
     return (8 * dof + 1) / (8 * dof + 3) * sqrt(dof * log1p(t * t / dof));
 }
 
@@ -365,15 +384,35 @@ static double of_peaked(double t, const struct drift_path_mean *mean)
 {
     const double n = mean->n, m = mean->m, both = 1 / n + 1 / m;
     const double fourth = mean->peaked / (n * n * n * both * both), beyond = t * t - PEAKED_FROM;
-    return beyond > 0 ? log1p(fourth * t * t * beyond / 3) : 0;
+    return beyond > 0 ? log1p(fourth * t * t * beyond / PEAKED_PART) : 0;
+}
+
+/*
+ * What is of the second order beside Student's t and what Pearson III has of it (third² / 16): with
+ * the reference's part r of the variance and the window's w
+ *
+ *     (1/n + 1/m) t⁴ (r (κ - γ²) (1/8 - r / 4) - γ² r w / 4 - (3 γ² - κ) (r³ + w³) / 24)
+ *
+ * A series is good for small terms: of large ones it counts less, and no more beyond FARTHEST.
+ */
+static double of_second_order(double t, const struct drift_path_mean *mean, double third)
+{
+    const double r = own_part(mean), w = 1 - r, both = 1 / mean->n + 1 / mean->m;
+    const double skewed = square(mean->skew), kurtosis = fmax(mean->kurtosis, skewed - 2);
+    const double part = r * (kurtosis - skewed) * (1.0 / 8 - r / 4) - skewed * r * w / 4 -
+                        (3 * skewed - kurtosis) * (r * r * r + w * w * w) / 24;
+    const double square_t = square(fmin(t, FARTHEST));
+    const double of_square = square_t * (both * part + third * third / 16);
+    return square_t * of_square / (1 + fmax(8 * of_square, 0));
 }
 
 double drift_path_skewness(double t, const struct drift_path_mean *mean)
 {
-    double n = mean->n, m = mean->m, both = 1 / n + 1 / m, root = sqrt(both);
-    double with_std = mean->own * MORE_SKEWED * own_skew(mean) / (m * root);
-    double third = mean->skew * (1 / (n * n) - 1 / (m * m)) / (both * root) + 3 * with_std;
-    double moved = with_std / 2;
+    const double r = own_part(mean), w = 1 - r, root = sqrt(1 / mean->n + 1 / mean->m);
+    const double with_std = (1 + MORE_SKEWED * mean->heavy) * own_skew(mean) * r * root;
+    const double third = mean->skew * (w * w - r * r) * root + 3 * with_std;
+    const double moved = with_std / 2;
     double log_p = log_sum(skewed_log_sf(t - moved, third), skewed_log_sf(t + moved, -third));
+    log_p += (1 - mean->heavy) * of_second_order(t, mean, third);
     return fmax(log_p - normal_log_sf(t) - M_LN2, 0) + of_peaked(t, mean);
 }

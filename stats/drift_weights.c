@@ -21,12 +21,19 @@ enum {
 #define TWO_TAILS 0.3
 #define TWICE_AS_HEAVY 4.0
 #define SPARSE_LARGE 0.6 /* n = 5 m, in the part of n = m / 2 */
-/* Of exponential values' groups: of variance within them at most, and fourth moments about 8.5. */
-#define WITHIN 0.004
+#define WITHIN 0.004     /* of variance, within the groups of exponential values */
 #define SEEN_WITHIN 0.85 /* the rest is of values that most windows lack */
+/* Fourth moments of the groups: of normal values 3, of a gamma law of 3 5, of exponential ones 8.5. */
+#define LIGHT 4.5
+#define MAYBE_HEAVY 8.5
 #define HEAVY 12.5
 #define SKEWED_ALONE 1.6 /* of a gamma law 1.5 */
 #define HIDDEN 130       /* what is within groups is more than that to the fourth moment */
+
+static double way_of(double x, double from, double to)
+{
+    return fmin(fmax((x - from) / (to - from), 0), 1);
+}
 
 static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of_cell,
                       size_t n_bins, double *counts)
@@ -93,9 +100,11 @@ static void look_at_tails(struct drift_null *null, double m)
         at += i + 1 < null->n_bins ? null->steps[i] : 0;
     }
     null->within = SEEN_WITHIN * fmin(fmax(1 - second - WITHIN, 0), 1);
-    null->fine_ends = fourth + HIDDEN * null->within > HEAVY;
-    if (null->fine_ends)
-        null->peaked = fmax(fourth - 3 - SKEWED_ALONE * third * third, 0);
+    const double tails = fourth + HIDDEN * null->within;
+    null->fine_ends = tails > LIGHT;
+    null->kurtosis = fourth - 3;
+    null->heavy = way_of(tails, MAYBE_HEAVY, HEAVY);
+    null->peaked = null->heavy * fmax(fourth - 3 - SKEWED_ALONE * third * third, 0);
 }
 
 /*
@@ -136,11 +145,6 @@ static double gaps_of(const struct drift_weights *memory, size_t bin)
 {
     const double of_run = memory->prior_shares[bin];
     return of_run > 0 ? memory->weights[bin] / of_run : (double)INFINITY;
-}
-
-static double way_of(double x, double from, double to)
-{
-    return fmin(fmax((x - from) / (to - from), 0), 1);
 }
 
 /* How far values keep to few bins: the chance that two of them share one. */
