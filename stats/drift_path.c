@@ -11,16 +11,18 @@
 #include "stats/law_rows.h"
 
 enum {
-    BRIDGE_STEPS = 36, /* variance of the walk that stands for the bridge, before it is tied */
-    BRIDGE_REACH = 50, /* 17 standard deviations of its middle */
+    BRIDGE_STEPS = 64, /* variance of the walk that stands for the bridge, before it is tied */
+    BRIDGE_REACH = 50, /* 12 standard deviations of its middle */
     MOST_WIDENINGS = 2,
     FINER = 4, /* rows of a level to one of the level above it */
     FINEST = 2,
     MOST_GROUPS = 160,
-    MOST_STEP_VARIANCE = 120 /* in rows: six deviations to both sides have their counts */
+    MOST_STEP_VARIANCE = 120 /* in rows: five deviations to both sides have their counts */
 };
-#define REACH 6.0 /* in sqrt(1/n + 1/m) standard deviations */
+#define REACH 6.0           /* in sqrt(1/n + 1/m) standard deviations */
+#define BRIDGE_REACHES 12.0 /* on half as many points: it has no lumps */
 #define TAIL_MASS 1e-6
+#define STEP_REACH 5      /* deviations: a large area is that of many steps a little larger */
 #define LEAST 1e-14       /* of the ways that are followed */
 #define LEAST_ROW 1e-15   /* … of a row */
 #define LEAST_JOINT 1e-12 /* … of what ends where it must, of a state on the way */
@@ -70,8 +72,8 @@ static int level_at(double share)
 }
 
 /*
- * Near its ends a bridge is nearly 0, and steps of a sixth would stand for jumps: a tail of many
- * groups that hold little would be that of a window of 100 events. Where it holds much of the
+ * Near its ends a bridge is nearly 0, and steps of an eighth would stand for jumps: a tail of many
+ * groups that hold little would be that of a window of 64 events. Where it holds much of the
  * variance (`fine_ends`) rows are narrower there. A level is left for another one where a group's
  * variance covers the rows of that one.
  */
@@ -115,7 +117,7 @@ static struct walk walk_of(const struct law_question *q, double total)
 /* A symmetric step of that variance on whole numbers. */
 static void symmetric(struct counts *out, double variance)
 {
-    int reach = variance < 0.5 ? 1 : (int)ceil(6 * sqrt(variance));
+    int reach = variance < 0.5 ? 1 : (int)ceil(STEP_REACH * sqrt(variance));
     double sum = 0;
     *out = (struct counts){.first = -reach, .stride = 1, .n_values = 2 * reach + 1};
     for (int k = -reach; k <= reach; k++) {
@@ -329,7 +331,7 @@ static int walk_all(struct drift_law *out, struct walk *walk)
 int drift_path_law(struct drift_law *out, const struct law_question *q, double total)
 {
     struct walk walk = walk_of(q, total);
-    out->step = REACH / (LAW_POINTS - 2);
+    out->step = (walk.bridge ? BRIDGE_REACHES : REACH) / (LAW_POINTS - 2);
     for (int i = 0;; i++) {
         int rc = walk_all(out, &walk);
         if (rc || i == MOST_WIDENINGS || (double)out->log_survival[LAW_POINTS - 1] < log(TAIL_MASS))
