@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/counted_window.h"
 #include "bench/small_p.h"
 #include "bench/value_law.h"
 #include "bench/variates.h"
@@ -27,7 +28,6 @@
 enum {
     SINGLE = 1300, /* values that a pane keeps */
     MOST_WINDOWS = 20,
-    ENOUGH_CELLS = 128, /* of what lies beyond the grid's ends */
     SHIFT = 3,
     FEW = 500 /* values of a reference: thresholds differ too much to screen by some */
 };
@@ -93,25 +93,12 @@ static void draw_reference(struct bench *b)
     }
 }
 
-/* How far beyond the ends values lie is no evidence. */
 static void draw_counts(struct bench *b, struct numbers *out, uint32_t *counts)
 {
     const struct grid *grid = b->reference->features[0].grid;
-    double drawn[GRID_MAX_CELLS + 1], end = grid->cuts[grid->n_cuts - 1];
+    double drawn[GRID_MAX_CELLS + 1];
     multinomial_variate(&b->rng, b->shares, grid->n_cuts + 1, b->n, drawn);
-    for (uint32_t i = 0; i <= grid->n_cuts; i++)
-        counts[i] = (uint32_t)drawn[i];
-    *out = (struct numbers){.n = (uint64_t)b->n,
-                            .reference = b->reference->grids,
-                            .wide = counts,
-                            .n_counts = grid->n_cuts + 1,
-                            .n_far = (uint64_t)b->n, /* there are no sums */
-                            .overflowed = true};
-    cells_init(&out->cells, ENOUGH_CELLS);
-    for (uint32_t i = 0; i < counts[0]; i++)
-        cells_update(&out->cells, nextafter(grid->cuts[0], -(double)INFINITY), 1);
-    for (uint32_t i = 0; i < counts[grid->n_cuts]; i++)
-        cells_update(&out->cells, nextafter(end, (double)INFINITY), 1);
+    counted_window(out, counts, drawn, grid, b->reference->grids);
 }
 
 static void draw_window(struct bench *b, struct drift_numeric *out)

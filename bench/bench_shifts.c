@@ -19,13 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/counted_window.h"
 #include "bench/tilted_law.h"
 #include "bench/variates.h"
 #include "stats/drift_threshold.h"
 
 enum {
     SINGLE = 1300, /* values that a pane keeps */
-    ENOUGH_CELLS = 128,
     N_LEVELS = 4,
     N_SCREENING = 30
 };
@@ -34,7 +34,7 @@ enum {
 /* What 0.85 of 0.01 asks of families of 1, 10, 50 and 200. */
 static const double levels[N_LEVELS] = {0.0085, 0.00085, 0.00017, 0.0000425};
 
-/* One side is drawn by `side`, and the same by both signs counts for its weight. */
+/* Of the reference's values, or a window's: drawn by one of the two, weighed by both. */
 struct side {
     struct tilted_law up, down;
 };
@@ -49,8 +49,8 @@ struct bench {
     struct profile_layout layout;
     struct reference *reference;
     double log_up, log_down; /* this reference's, by either tilt */
-    double shares[GRID_MAX_CELLS + 1], tilted[2][GRID_MAX_CELLS + 1];
-    double log_norm[2], at[GRID_MAX_CELLS + 1];
+    /* of the grid's cells: shares by either tilt (up first), their sums' logarithms, deviations */
+    double tilted[2][GRID_MAX_CELLS + 1], log_norm[2], at[GRID_MAX_CELLS + 1];
     uint32_t counts[GRID_MAX_CELLS + 1];
     double screen;
     double sums[N_LEVELS], squares[N_LEVELS];
@@ -71,12 +71,12 @@ static void tilt_cells(struct bench *b)
         const double below = i < grid->n_cuts ? value_law_below(b->law, grid->cuts[i]) : 1;
         const double low = grid->cuts[i > 0 ? i - 1 : 0];
         const double middle = (low + grid->cuts[i < grid->n_cuts ? i : grid->n_cuts - 1]) / 2;
-        b->shares[i] = fmax(below - before, 0);
+        const double share = fmax(below - before, 0);
         before = below;
         b->at[i] = tilted_law_deviation(&b->of_window.up, middle);
         for (int down = 0; down < 2; down++) {
             const double tilt = down ? b->of_window.down.tilt : b->of_window.up.tilt;
-            b->tilted[down][i] = b->shares[i] * exp(tilt * b->at[i]);
+            b->tilted[down][i] = share * exp(tilt * b->at[i]);
             sums[down] += b->tilted[down][i];
         }
     }
@@ -109,31 +109,19 @@ static void draw_reference(struct bench *b, bool up)
         tilt_cells(b);
 }
 
-/* How far beyond the ends values lie is no evidence. */
 static void draw_counts(struct bench *b, bool up, struct numbers *out, double ratio[2])
 {
     const struct grid *grid = b->reference->features[0].grid;
-    double drawn[GRID_MAX_CELLS + 1], end = grid->cuts[grid->n_cuts - 1], at = 0;
+    double drawn[GRID_MAX_CELLS + 1], at = 0;
     multinomial_variate(&b->rng, b->tilted[up ? 0 : 1], grid->n_cuts + 1, b->n, drawn);
-    for (uint32_t i = 0; i <= grid->n_cuts; i++) {
-        b->counts[i] = (uint32_t)drawn[i];
+    for (uint32_t i = 0; i <= grid->n_cuts; i++)
         at += drawn[i] * b->at[i];
-    }
     ratio[0] = b->of_window.up.tilt * at - b->n * b->log_norm[0];
     ratio[1] = b->of_window.down.tilt * at - b->n * b->log_norm[1];
-    *out = (struct numbers){.n = (uint64_t)b->n,
-                            .reference = b->reference->grids,
-                            .wide = b->counts,
-                            .n_counts = grid->n_cuts + 1,
-                            .n_far = (uint64_t)b->n, /* there are no sums */
-                            .overflowed = true};
-    cells_init(&out->cells, ENOUGH_CELLS);
-    for (uint32_t i = 0; i < b->counts[0]; i++)
-        cells_update(&out->cells, nextafter(grid->cuts[0], -(double)INFINITY), 1);
-    for (uint32_t i = 0; i < b->counts[grid->n_cuts]; i++)
-        cells_update(&out->cells, nextafter(end, (double)INFINITY), 1);
+    counted_window(out, b->counts, drawn, grid, b->reference->grids);
 }
 
+/* `ratio`: ln of how much more probable they are with the tilt up, and down, than without. */
 static void draw_values(struct bench *b, bool up, struct numbers *out, double ratio[2])
 {
     const struct side *side = &b->of_window;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/counted_window.h"
 #include "stats/drift_numeric.h"
 
 enum {
@@ -24,7 +25,7 @@ struct area_play {
     struct grid *grid;
     int ranks[GRID_MAX_CELLS]; /* values of the reference below each cut */
     double counts[GRID_MAX_CELLS + 1], areas[GRID_MAX_CELLS + 1];
-    double shares[GRID_MAX_CELLS + 1]; /* the cells' true ones, unscaled */
+    double shares[GRID_MAX_CELLS + 1]; /* the law's, of the cells */
     double values[M], sums[M + 1];     /* in order; of those before */
     struct group groups[MOST_GROUPS];
     int n_groups;
@@ -287,23 +288,10 @@ static double area_of_cells(struct area_play *play, struct rng *rng,
                             const struct reference_feature *ref)
 {
     const struct grid *grid = play->grid;
-    double drawn[GRID_MAX_CELLS + 1], end = grid->cuts[grid->n_cuts - 1];
+    double drawn[GRID_MAX_CELLS + 1];
     multinomial_variate(rng, play->shares, grid->n_cuts + 1, play->n, drawn);
-    for (uint32_t i = 0; i <= grid->n_cuts; i++)
-        play->window_counts[i] = (uint32_t)drawn[i];
     cells_finish(&play->window.cells);
-    play->window = (struct numbers){.n = (uint64_t)play->n,
-                                    .reference = 1,
-                                    .wide = play->window_counts,
-                                    .n_counts = grid->n_cuts + 1,
-                                    .n_far = (uint64_t)play->n, /* there are no sums */
-                                    .overflowed = true};
-    cells_init(&play->window.cells, 128);
-    /* how far beyond the ends they lie is no evidence */
-    for (uint32_t i = 0; i < play->window_counts[0]; i++)
-        cells_update(&play->window.cells, nextafter(grid->cuts[0], 0), 1);
-    for (uint32_t i = 0; i < play->window_counts[grid->n_cuts]; i++)
-        cells_update(&play->window.cells, nextafter(end, 2 * end), 1);
+    counted_window(&play->window, play->window_counts, drawn, grid, 1);
     struct drift_numeric_input in = {ref, 1, &play->window, NULL, 0, false};
     struct drift_numeric out;
     if (drift_numeric(&in, &out))

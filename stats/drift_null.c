@@ -223,11 +223,11 @@ static int law_of(struct drift_nulls *nulls, const struct drift_null *null, doub
 /* --- questions --- */
 
 struct laws {
+    const struct drift_null *null;
+    double m, n;
     struct drift_law laws[2];
     int n_laws;
-    double m, n, skew, kurtosis, heavy, within, peaked;
-    bool path, bridge; /* LAW_WASSERSTEIN; for every size the same */
-    double part;       /* of the way between the two laws' sizes; NaN: the worse one counts */
+    double part; /* of the way between the two laws' sizes; NaN: the worse one counts */
 };
 
 /*
@@ -252,15 +252,9 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
                    struct laws *out)
 {
     bool one = serves_all_sizes(null, n), own = has_own_law(null, n);
+    out->null = null;
     out->m = total_of(null);
     out->n = n;
-    out->skew = null->skew;
-    out->kurtosis = null->kurtosis;
-    out->heavy = null->heavy;
-    out->within = null->within;
-    out->peaked = null->peaked;
-    out->path = null->statistic == LAW_WASSERSTEIN;
-    out->bridge = one;
     out->n_laws = one || own || n == step_of(n, 0) ? 1 : 2;
     if (!(out->m > 0) || !(n > 0))
         return -EINVAL;
@@ -274,18 +268,31 @@ static int laws_of(struct drift_nulls *nulls, const struct drift_null *null, dou
     return 0;
 }
 
+static double log_p_of_laws(const struct laws *laws, double t)
+{
+    const double first = drift_law_log_p(&laws->laws[0], t);
+    return laws->n_laws == 2 ? together(laws, first, drift_law_log_p(&laws->laws[1], t)) : first;
+}
+
+static double log_p_of_path(const struct laws *laws, double t)
+{
+    const struct drift_null *null = laws->null;
+    const bool bridge = serves_all_sizes(null, laws->n);
+    const struct drift_path_mean mean = {.m = laws->m,
+                                         .n = laws->n,
+                                         .skew = null->skew,
+                                         .kurtosis = null->kurtosis,
+                                         .heavy = null->heavy,
+                                         .peaked = null->peaked,
+                                         .counted = !bridge};
+    t = drift_path_of_known_std(t * sqrt(1 - null->within), &mean);
+    return log_p_of_laws(laws, t) + (bridge ? drift_path_skewness(t, &mean) : 0);
+}
+
 static double log_p_of(const struct laws *laws, double t)
 {
-    const struct drift_path_mean mean = {laws->m,     laws->n,      laws->skew,   laws->kurtosis,
-                                         laws->heavy, laws->peaked, !laws->bridge};
-    if (laws->path)
-        t = drift_path_of_known_std(t * sqrt(1 - laws->within), &mean);
-    double most = drift_law_log_p(&laws->laws[0], t);
-    if (laws->n_laws == 2)
-        most = together(laws, most, drift_law_log_p(&laws->laws[1], t));
-    if (laws->bridge)
-        most += drift_path_skewness(t, &mean);
-    return fmin(most, 0);
+    const bool path = laws->null->statistic == LAW_WASSERSTEIN;
+    return fmin(path ? log_p_of_path(laws, t) : log_p_of_laws(laws, t), 0);
 }
 
 /*
@@ -342,7 +349,7 @@ double drift_null_threshold(struct drift_nulls *nulls, const struct drift_null *
     double log_p = log(p), t = drift_law_quantile(&laws.laws[0], log_p);
     if (laws.n_laws == 2)
         t = together(&laws, t, drift_law_quantile(&laws.laws[1], log_p));
-    if (laws.path)
+    if (null->statistic == LAW_WASSERSTEIN)
         t = skewed_threshold(&laws, log_p, t);
     return unscaled(null->statistic, t, laws.m, n);
 }

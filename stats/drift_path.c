@@ -12,15 +12,15 @@
 
 enum {
     BRIDGE_STEPS = 64, /* variance of the walk that stands for the bridge, before it is tied */
-    BRIDGE_REACH = 50, /* 12 standard deviations of its middle */
+    BRIDGE_ROWS = 50,  /* 12 standard deviations of its middle */
     MOST_WIDENINGS = 2,
     FINER = 4, /* rows of a level to one of the level above it */
     FINEST = 2,
     MOST_GROUPS = 160,
     MOST_STEP_VARIANCE = 120 /* in rows: five deviations to both sides have their counts */
 };
-#define REACH 6.0           /* in sqrt(1/n + 1/m) standard deviations */
-#define BRIDGE_REACHES 12.0 /* on half as many points: it has no lumps */
+#define REACH 6.0            /* in sqrt(1/n + 1/m) standard deviations */
+#define REACH_OF_BRIDGE 12.0 /* on half as many points: it has no lumps */
 #define TAIL_MASS 1e-6
 #define STEP_REACH 5      /* deviations: a large area is that of many steps a little larger */
 #define LEAST 1e-14       /* of the ways that are followed */
@@ -109,7 +109,7 @@ static struct walk walk_of(const struct law_question *q, double total)
         .total = total,
         .root = sqrt(1 / q->n + 1 / q->m),
         .bridge = bridge,
-        .n_rows = bridge ? BRIDGE_REACH + 1 : (int)q->n + 1,
+        .n_rows = bridge ? BRIDGE_ROWS + 1 : (int)q->n + 1,
         .end = bridge ? 0 : (int)q->n,
     };
 }
@@ -204,7 +204,7 @@ static void ways_across(struct law_ways *ways, const struct walk *walk, size_t g
     const double before = 1 / sqrt(steps_of(walk->levels[group - 1]));
     const double factor = width / sqrt(2 * M_PI * variance);
     const int last = walk->n_rows - 1;
-    double p[BRIDGE_REACH + 1] = {0};
+    double p[BRIDGE_ROWS + 1] = {0};
     add_normal(p, last + 1, factor, at, before, variance);
     add_normal(p, last + 1, factor, -at, before, variance);
     p[0] /= 2; /* 0 has no other side */
@@ -331,7 +331,7 @@ static int walk_all(struct drift_law *out, struct walk *walk)
 int drift_path_law(struct drift_law *out, const struct law_question *q, double total)
 {
     struct walk walk = walk_of(q, total);
-    out->step = (walk.bridge ? BRIDGE_REACHES : REACH) / (LAW_POINTS - 2);
+    out->step = (walk.bridge ? REACH_OF_BRIDGE : REACH) / (LAW_POINTS - 2);
     for (int i = 0;; i++) {
         int rc = walk_all(out, &walk);
         if (rc || i == MOST_WIDENINGS || (double)out->log_survival[LAW_POINTS - 1] < log(TAIL_MASS))
