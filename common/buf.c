@@ -212,30 +212,67 @@ static uint64_t sevens_together(uint64_t x)
     return (x & UINT64_C(0x000000000fffffff)) | (x & UINT64_C(0x0fffffff00000000)) >> 4;
 }
 
-/* Up to eight bytes at once: a large reference has millions of these. */
-uint64_t reader_varint_slow(struct reader *r)
+/* A varint of up to eight bytes, of the eight at `next`, which then is behind it; false: it is longer. */
+static inline bool short_varint(const unsigned char **next, uint64_t *out)
 {
     uint64_t bytes;
-    if (!r->failed && reader_left(r) >= sizeof(bytes)) {
-        memcpy(&bytes, r->next, sizeof(bytes));
-        bytes = le64toh(bytes);
-        uint64_t ends = ~bytes & UINT64_C(0x8080808080808080);
-        if (ends) {
-            r->next += __builtin_ctzll(ends) / 8 + 1;
-            return sevens_together(bytes & (ends ^ (ends - 1)));
-        }
-    }
+    memcpy(&bytes, *next, sizeof(bytes));
+    bytes = le64toh(bytes);
+    const uint64_t ends = ~bytes & UINT64_C(0x8080808080808080);
+    if (!ends)
+        return false;
+    *next += __builtin_ctzll(ends) / 8 + 1;
+    *out = sevens_together(bytes & (ends ^ (ends - 1)));
+    return true;
+}
+
+uint64_t reader_varint_slow(struct reader *r)
+{
+    uint64_t value;
+    if (!r->failed && reader_left(r) >= sizeof(value) && short_varint(&r->next, &value))
+        return value;
     return (uint64_t)reader_varint128(r, 10);
+}
+
+/* A large reference has millions of these. */
+void reader_varints(struct reader *r, uint64_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char *next = r->next;
+        while (i < n && !r->failed && r->end - next >= (ptrdiff_t)sizeof(*out)) {
+            if (*next < 0x80)
+                out[i++] = *next++;
+            else if (short_varint(&next, &out[i]))
+                i++;
+            else
+                break;
+        }
+        r->next = next;
+        if (i < n)
+            out[i] = reader_varint(r);
+    }
+}
+
+/* In each byte of the eight: 1 if a varint ends there. */
+static uint64_t ends_of(const unsigned char *bytes)
+{
+    uint64_t eight;
+    memcpy(&eight, bytes, sizeof(eight));
+    return ~eight >> 7 & UINT64_C(0x0101010101010101);
 }
 
 void reader_skip_varints(struct reader *r, uint64_t n)
 {
-    uint64_t bytes;
-    while (!r->failed && n >= sizeof(bytes) && reader_left(r) >= sizeof(bytes)) {
-        memcpy(&bytes, r->next, sizeof(bytes));
-        /* the bits of the bytes that end a varint, added up in the highest byte */
-        n -= (~bytes >> 7 & UINT64_C(0x0101010101010101)) * UINT64_C(0x0101010101010101) >> 56;
-        r->next += sizeof(bytes);
+    enum {
+        AT_ONCE = 64
+    };
+    while (!r->failed && n >= AT_ONCE && reader_left(r) >= AT_ONCE) {
+        uint64_t ends = 0;
+        for (size_t i = 0; i < AT_ONCE; i += sizeof(ends))
+            ends += ends_of(r->next + i);
+        n -= ends * UINT64_C(0x0101010101010101) >>
+             56; /* added up in the highest byte: 64 at most */
+        r->next += AT_ONCE;
     }
     while (!r->failed && n) {
         if (r->next == r->end)

@@ -236,15 +236,35 @@ int references_each(struct store *store, const char *model, const char *version,
 
 /* --- the bytes, some MiB: read where they are needed, and not along with their row --- */
 
+/* Each piece is hashed while the processor has it at hand. */
+static int read_and_hash(sqlite3_blob *blob, unsigned char *into, int n, int64_t *hash)
+{
+    enum {
+        PIECE = 1 << 17
+    };
+    struct row_hashing hashing;
+    int code = SQLITE_OK;
+    row_hash_begin(&hashing, 0);
+    for (int at = 0; code == SQLITE_OK && at < n; at += PIECE) {
+        const int some = n - at < PIECE ? n - at : PIECE;
+        code = sqlite3_blob_read(blob, into + at, some, at);
+        if (code == SQLITE_OK)
+            row_hash_add(&hashing, into + at, some);
+    }
+    *hash = row_hash_end(&hashing);
+    return code;
+}
+
 /* *bytes: malloc'd, the caller's, also after a failure. */
-static int read_bytes(struct store *store, int64_t seq, void **bytes, int *n, struct err *err)
+static int read_bytes(struct store *store, int64_t seq, void **bytes, int *n, int64_t *hash,
+                      struct err *err)
 {
     sqlite3_blob *blob = NULL;
     int code = sqlite3_blob_open(store->db, "main", "reference_states", "bytes", seq, 0, &blob);
     if (code == SQLITE_OK) {
         *n = sqlite3_blob_bytes(blob);
         *bytes = malloc((size_t)*n + 1);
-        code = *bytes ? sqlite3_blob_read(blob, *bytes, *n, 0) : SQLITE_NOMEM;
+        code = *bytes ? read_and_hash(blob, *bytes, *n, hash) : SQLITE_NOMEM;
     }
     int rc = code == SQLITE_OK ? 0 : store_fail(store, code, err, "reference");
     sqlite3_blob_close(blob);
@@ -270,10 +290,11 @@ static int take_row(struct store *store, sqlite3_stmt *row, const char *model,
     if (out->reference)
         return 0;
     AUTO_FREE void *bytes = NULL;
-    int n = 0, rc = read_bytes(store, sqlite3_column_int64(row, 4), &bytes, &n, err);
+    int64_t hash = 0;
+    int n = 0, rc = read_bytes(store, out->seq, &bytes, &n, &hash, err);
     if (rc)
         return rc;
-    if (row_hash(0, bytes, n) != sqlite3_column_int64(row, 3))
+    if (hash != sqlite3_column_int64(row, 3))
         return err_set(err, ERR_CORRUPT,
                        "model %s: its reference is damaged; load it again with `assay reference "
                        "load`",

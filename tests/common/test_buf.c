@@ -37,6 +37,10 @@ static void what_is_written_is_read_back(void **state)
     buf_finish(&buf);
 }
 
+enum {
+    MANY = 300
+};
+
 /* One to ten bytes long, with bytes behind and, the last one, without. */
 static void whole_numbers_of_every_length_are_read_back(void **state)
 {
@@ -65,10 +69,10 @@ static void what_is_skipped_is_as_long_as_what_is_read(void **state)
 {
     (void)state;
     struct buf buf;
-    buf_init(&buf, 1000);
-    for (int i = 0; i < 64; i++)
-        buf_varint(&buf, UINT64_MAX >> (i * 37 % 64));
-    for (uint64_t n = 0; n <= 64; n++) {
+    buf_init(&buf, 10000);
+    for (int i = 0; i < MANY; i++)
+        buf_varint(&buf, UINT64_MAX >> (i < MANY / 2 ? 60 : i * 37 % 64));
+    for (uint64_t n = 0; n <= MANY; n++) {
         struct reader read = reader_of(buf.data, buf.size), skipping = read;
         for (uint64_t i = 0; i < n; i++)
             (void)reader_varint(&read);
@@ -79,8 +83,34 @@ static void what_is_skipped_is_as_long_as_what_is_read(void **state)
         assert_false(reader_failed(&skipping));
     }
     struct reader r = reader_of(buf.data, buf.size);
-    reader_skip_varints(&r, 65);
+    reader_skip_varints(&r, MANY + 1);
     assert_true(reader_failed(&r));
+    buf_finish(&buf);
+}
+
+static void many_at_once_are_read_as_one_by_one(void **state)
+{
+    (void)state;
+    struct buf buf;
+    uint64_t out[MANY + 2];
+    buf_init(&buf, 10000);
+    for (int i = 0; i < MANY; i++)
+        buf_varint(&buf, UINT64_MAX >> (i % 3 ? 60 : i * 37 % 64));
+    for (size_t n = 0; n <= MANY; n++) {
+        struct reader one = reader_of(buf.data, buf.size), many = one;
+
+        reader_varints(&many, out, n);
+
+        for (size_t i = 0; i < n; i++)
+            assert_true(out[i] == reader_varint(&one));
+        assert_ptr_equal(many.next, one.next);
+        assert_false(reader_failed(&many));
+    }
+    struct reader r = reader_of(buf.data, buf.size);
+    out[MANY + 1] = 7;
+    reader_varints(&r, out, MANY + 2);
+    assert_true(reader_failed(&r));
+    assert_int_equal(out[MANY + 1], 0);
     buf_finish(&buf);
 }
 
@@ -166,6 +196,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(whole_numbers_of_every_length_are_read_back),
         cmocka_unit_test(what_is_skipped_is_as_long_as_what_is_read),
+        cmocka_unit_test(many_at_once_are_read_as_one_by_one),
         cmocka_unit_test(a_read_past_the_end_fails_once_and_stays_failed),
         cmocka_unit_test(a_write_past_the_limit_fails_and_keeps_what_was_there),
         cmocka_unit_test(what_is_printed_is_whole_wherever_the_room_ends),
