@@ -13,9 +13,11 @@ enum {
     SETS = 1 << 11,       /* of laws kept at once, … */
     WAYS = 8,             /* … this many each: 200 features × 5 statistics × 16 sizes */
     STEPS_A_DOUBLING = 4, /* of n */
-    FEW_EVENTS = 16,      /* up to there a law is of their number itself */
-    MANY_EVENTS = 1024    /* from there on lumps lie close */
+    MOST_LOOKS = 60,
+    FEW_EVENTS = 16,   /* up to there a law is of their number itself */
+    MANY_EVENTS = 1024 /* from there on lumps lie close */
 };
+#define CLOSE 1e-5 /* of ln p */
 /* Window to reference, n / m. */
 #define SMALL 0.03
 #define FIFTH 0.2
@@ -296,39 +298,35 @@ static double log_p_of(const struct laws *laws, double t)
 }
 
 /*
- * Skewness and Student's t only ever make a threshold larger: up from the plain one, then between,
- * where a straight line crosses. An end that stays counts half each time (Illinois), or it would stay.
+ * Skewness and Student's t only ever make a threshold larger: up from the plain one, at first by what
+ * a normal law falls there, then along the line through the last two (the secant method), which within
+ * CLOSE is nearer than the next look would tell. Where that leaves what is known to hold the threshold,
+ * half the way or a quarter on.
  */
-static double skewed_threshold(const struct laws *laws, double log_p, double low)
+static double skewed_threshold(const struct laws *laws, double log_p, double plain)
 {
-    double high = fmax(low, 1e-3), above = log_p_of(laws, low) - log_p, below = above;
-    int side = 0;
+    double at = plain, above = log_p_of(laws, at) - log_p;
+    double low = plain, high = (double)INFINITY, fall = fmax(plain, 1);
     if (!(above > 0))
-        return low;
-    for (; below > 0 && high < 1e6; below = log_p_of(laws, high) - log_p) {
-        if (high > low) {
-            low = high;
-            above = below;
-        }
-        high *= 1.25;
+        return plain;
+    for (int i = 0; i < MOST_LOOKS; i++) {
+        double next = at + above / fall;
+        if (!(next > low && next < high))
+            next = isinf(high) ? 1.25 * fmax(low, 1e-3) : (low + high) / 2;
+        const double there = log_p_of(laws, next) - log_p;
+        fall = (above - there) / (next - at);
+        if (fabs(there) < CLOSE && fall > 0)
+            return next + there / fall;
+        if (!(fall > 0))
+            fall = fmax(next, 1);
+        if (there > 0)
+            low = next;
+        else
+            high = next;
+        at = next;
+        above = there;
     }
-    for (int i = 0; i < 60; i++) {
-        double at = low + (high - low) * above / (above - below);
-        double here = log_p_of(laws, at) - log_p;
-        if (fabs(here) < 1e-9 || !(at > low && at < high))
-            return at;
-        if (here > 0) {
-            low = at;
-            above = here;
-            below = side > 0 ? below / 2 : below;
-        } else {
-            high = at;
-            below = here;
-            above = side < 0 ? above / 2 : above;
-        }
-        side = here > 0 ? 1 : -1;
-    }
-    return high;
+    return isinf(high) ? at : high;
 }
 
 double drift_null_p(struct drift_nulls *nulls, const struct drift_null *null, double n,

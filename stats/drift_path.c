@@ -13,6 +13,7 @@
 enum {
     BRIDGE_STEPS = 64, /* variance of the walk that stands for the bridge, before it is tied */
     BRIDGE_ROWS = 50,  /* 12 standard deviations of its middle */
+    MOST_ROWS = LAW_EXACT_EVENTS + 1,
     MOST_WIDENINGS = 2,
     FINER = 4, /* rows of a level to one of the level above it */
     FINEST = 2,
@@ -154,16 +155,20 @@ static void band(const struct walk *walk, size_t group, int *low, int *high)
 }
 
 /*
- * How little a state of the row may be to be left out: LEAST_JOINT of what ends where it must, which
- * a walk does from farther off the more rarely.
+ * How little a state of a row may be to be left out: LEAST_JOINT of what ends where it must, which
+ * a bridge does from farther off the more rarely: e^(row² / (2 left)) as often, row by row.
  */
-static double least_of(const struct walk *walk, size_t group, int row)
+static void leasts_of(double *leasts, const struct walk *walk, size_t group, int high)
 {
-    if (!walk->bridge)
-        return LEAST_ROW;
-    double left = steps_of(walk->levels[group]) * fmax(1 - walk->so_far, 1e-3),
-           by = row * row / (2 * left);
-    return by > 33 ? 1 : LEAST_JOINT * fmin(exp(by), 1 / LEAST_JOINT);
+    const double left = steps_of(walk->levels[group]) * fmax(1 - walk->so_far, 1e-3);
+    double here = walk->bridge ? LEAST_JOINT : LEAST_ROW;
+    double onward = walk->bridge ? exp(1 / (2 * left)) : 1;
+    const double faster = onward * onward;
+    for (int row = 0; row <= high; row++) {
+        leasts[row] = fmin(here, 1);
+        here *= onward;
+        onward *= faster;
+    }
 }
 
 /* Every way into the row: how probable each is. */
@@ -246,20 +251,21 @@ static void pass(const struct law_rows *from, struct law_rows *into, const struc
     double share = (q->weights[group] + q->weights[group + 1]) / 2 / walk->total;
     struct law_ways ways = {0}; /* no way moves anything by itself */
     struct counts step;
+    double leasts[MOST_ROWS];
     int low, high;
     const bool across = group > 0 && walk->levels[group] != walk->levels[group - 1];
     step_of(&step, walk, group);
     band(walk, group, &low, &high);
+    leasts_of(leasts, walk, group, high);
     law_rows_clear(into);
     for (int row = low; row <= high; row++) {
         double gap = gap_of(walk, group, row, reference);
         double area = mean_distance(gap, share / 4) * q->steps[group];
-        double least = least_of(walk, group, row);
         if (across)
             ways_across(&ways, walk, group, row);
         else if (row == low || !as_below(walk, &step, row))
             ways_into(&ways, walk, &step, row);
-        law_rows_pass_moved(into, from, &ways, row, area / points, least);
+        law_rows_pass_moved(into, from, &ways, row, area / points, leasts[row]);
     }
 }
 

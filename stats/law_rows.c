@@ -205,6 +205,11 @@ static INLINE void gather(struct sum *sum)
     sum->end = LAW_POINTS;
 }
 
+static INLINE float sum_of_eight(eight x)
+{
+    return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7]));
+}
+
 /* Takes the points by eights, the last of them with zeros. */
 static INLINE void put(struct law_rows *rows, int row, struct sum *sum, float least)
 {
@@ -224,9 +229,7 @@ static INLINE void put(struct law_rows *rows, int row, struct sum *sum, float le
         total += some;
     }
     set_zeros(points + sum->end);
-    *here = (struct law_row){sum->begin, sum->end,
-                             ((total[0] + total[4]) + (total[1] + total[5])) +
-                                 ((total[2] + total[6]) + (total[3] + total[7]))};
+    *here = (struct law_row){sum->begin, sum->end, sum_of_eight(total)};
 }
 
 /* The two parts of something that is moved by a share of a point. */
@@ -249,6 +252,25 @@ struct making {
     double shift;
 };
 
+/* As put, of a sum that is moved and ends before the last point: straight to where it belongs. */
+static INLINE void put_moved(struct law_rows *rows, int row, const struct sum *sum, double shift)
+{
+    const int whole = (int)shift;
+    const float behind = (float)(shift - whole), ahead = 1 - behind;
+    const int begin = sum->begin + whole, end = sum->end + whole + 1;
+    eight total = {0};
+    float *points = row_at(rows, row);
+    set_zeros(points + begin - BLOCK);
+    for (int i = 0; i < end - begin; i += EIGHT) {
+        const float *at = sum->points + sum->begin + i;
+        const eight some = ahead * *(const eight *)at + behind * *(const eight *)(at - 1);
+        *(eight *)(points + begin + i) = some;
+        total += some;
+    }
+    set_zeros(points + end);
+    rows->rows[row] = (struct law_row){begin, end, sum_of_eight(total)};
+}
+
 static INLINE void make_row(struct law_rows *rows, int row, const struct making *how,
                             enum at_once at_once)
 {
@@ -259,8 +281,17 @@ static INLINE void make_row(struct law_rows *rows, int row, const struct making 
         put(rows, row, &sum, how->least);
         return;
     }
+    narrow(&sum, how->least);
+    if (sum.begin >= sum.end) {
+        rows->rows[row] = (struct law_row){0};
+        return;
+    }
     set_zeros(sum.points + sum.begin - BLOCK);
     set_zeros(sum.points + sum.end);
+    if (sum.end + how->shift < LAW_POINTS - 1) {
+        put_moved(rows, row, &sum, how->shift);
+        return;
+    }
     const struct law_source whole = {
         .points = sum.points, .begin = sum.begin, .end = sum.end, .p = 1};
     struct law_source parts[2];
