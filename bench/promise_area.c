@@ -21,6 +21,7 @@ struct group {
 };
 
 struct area_play {
+    struct area_groups area;
     int n;
     struct grid *grid;
     int ranks[GRID_MAX_CELLS]; /* values of the reference below each cut */
@@ -239,6 +240,8 @@ void area_reference(struct area_play *play, struct rng *rng, struct reference_fe
     out->grid_counts = play->counts;
     out->grid_areas = play->areas;
     out->moments = moments_of(&sums, grid->cuts[0], grid->cuts[grid->n_cuts - 1]);
+    area_groups_make(&play->area, grid, play->counts, play->areas, M, out->moments.std);
+    out->area = &play->area;
 }
 
 /* --- windows --- */

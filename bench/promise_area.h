@@ -7,8 +7,8 @@
  *          Up to AREA_SINGLE events values are drawn in their order; beyond, as counts on the
  *          cells of the grid that grid_build makes of the reference, of which the 300 largest values
  *          and every 12th of the others are drawn, and what lies between only as sums of cells
- * Owner    area_play_new gives, area_play_free takes; the feature's grid, grid_counts and grid_areas
- *          are the play's
+ * Owner    area_play_new gives, area_play_free takes; the feature's grid, its counts, areas and
+ *          groups are the play's
  * Errors   NULL: no memory
  * Threads  a play belongs to one thread
  * Source   Rényi 1953: spacings of ordered exponential values are independent

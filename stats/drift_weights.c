@@ -5,9 +5,6 @@
 #include "stats/drift_categorical.h"
 #include "stats/unseen_law.h"
 
-enum {
-    WASSERSTEIN_BINS = 64
-};
 #define EMPTY 0.2 /* events of a bin that counts as half empty */
 /* Shares of such bins: of 10,000 exponential values 0.05, of lognormal ones 0.11. */
 #define NO_TAIL 0.05
@@ -21,14 +18,6 @@ enum {
 #define TWO_TAILS 0.3
 #define TWICE_AS_HEAVY 4.0
 #define SPARSE_LARGE 0.6 /* n = 5 m, in the part of n = m / 2 */
-#define WITHIN 0.004     /* of variance, within the groups of exponential values */
-#define SEEN_WITHIN 0.85 /* the rest is of values that most windows lack */
-/* Fourth moments of the groups: of normal values 3, of a gamma law of 3 5, of exponential ones 8.5. */
-#define LIGHT 4.5
-#define MAYBE_HEAVY 8.5
-#define HEAVY 12.5
-#define SKEWED_ALONE 1.6 /* of a gamma law 1.5 */
-#define HIDDEN 130       /* what is within groups is more than that to the fourth moment */
 
 static double way_of(double x, double from, double to)
 {
@@ -45,66 +34,16 @@ static size_t bins_by(const struct reference_feature *ref, const uint8_t *bin_of
     return n_bins;
 }
 
-/*
- * Neighbouring grid cells together, at most 150 groups: the grid is finer where values lie far
- * apart, and that is where the distance comes from.
- */
-static size_t groups_of(const struct reference_feature *ref, struct drift_weights *memory)
+static void area_bins(const struct area_groups *groups, struct drift_null *null)
 {
-    const struct grid *grid = ref->grid;
-    const double per_event = 1 / (double)ref->valid;
-    double last = 0;
-    uint32_t used = 0, in_group = 0;
-    for (uint32_t i = 0; i < grid->n_cuts; i++)
-        used += ref->grid_counts[i] > 0;
-    uint32_t size = used / WASSERSTEIN_BINS + 1;
-    double count = 0, sum = 0;
-    size_t n = 0;
-    for (uint32_t i = 0; i < grid->n_cuts; i++) {
-        double here = ref->grid_counts[i];
-        if (here == 0)
-            continue;
-        count += here;
-        sum += grid->cuts[i] * (here * per_event) - ref->grid_areas[i]; /* mean × share */
-        used--;
-        if (++in_group < size && used)
-            continue;
-        double at = sum / (count * per_event);
-        if (n)
-            memory->steps[n - 1] = (at - last) / ref->moments.std;
-        memory->counts[n++] = count;
-        last = at;
-        count = sum = 0;
-        in_group = 0;
-    }
-    return n;
-}
-
-/*
- * Groups are points to the law, which cannot see what varies within one: of a tail's few groups that
- * is a part of the whole. Where few values make much of the variance, it walks there in smaller steps.
- */
-static void look_at_tails(struct drift_null *null, double m)
-{
-    double mean = 0, second = 0, third = 0, fourth = 0, at = 0;
-    for (size_t i = 1; i < null->n_bins; i++) {
-        at += null->steps[i - 1];
-        mean += null->counts[i] * at / m;
-    }
-    at = -mean;
-    for (size_t i = 0; i < null->n_bins; i++) {
-        const double square = at * at, part = null->counts[i] / m * square;
-        second += part;
-        third += part * at;
-        fourth += part * square;
-        at += i + 1 < null->n_bins ? null->steps[i] : 0;
-    }
-    null->within = SEEN_WITHIN * fmin(fmax(1 - second - WITHIN, 0), 1);
-    const double tails = fourth + HIDDEN * null->within;
-    null->fine_ends = tails > LIGHT;
-    null->kurtosis = fourth - 3;
-    null->heavy = way_of(tails, MAYBE_HEAVY, HEAVY);
-    null->peaked = null->heavy * fmax(fourth - 3 - SKEWED_ALONE * third * third, 0);
+    null->counts = groups->counts;
+    null->steps = groups->steps;
+    null->n_bins = groups->n;
+    null->within = groups->within;
+    null->kurtosis = groups->kurtosis;
+    null->heavy = groups->heavy;
+    null->peaked = groups->peaked;
+    null->fine_ends = groups->fine_ends;
 }
 
 /*
@@ -137,7 +76,7 @@ static void category_bins(const struct reference_feature *ref, struct drift_null
 static void weigh_bins(struct drift_null *null, struct drift_weights *memory)
 {
     for (size_t i = 0; i < null->n_bins; i++)
-        memory->weights[i] = fmax(memory->counts[i], 0.25);
+        memory->weights[i] = fmax(null->counts[i], 0.25);
 }
 
 /* Of a bin as many as each of its run's would have alone; infinite beyond the last value. */
@@ -236,7 +175,6 @@ struct drift_null drift_weights_of(struct drift_weights *memory, enum drift_stat
         .key = reference_id ^ ref->name_id * UINT64_C(0x9e3779b97f4a7c15),
         .counts = memory->counts,
         .weights = memory->weights,
-        .steps = memory->steps,
         .skew = ref->moments.skew,
     };
     if (categorical) {
@@ -244,8 +182,7 @@ struct drift_null drift_weights_of(struct drift_weights *memory, enum drift_stat
         return null;
     }
     if (statistic == LAW_WASSERSTEIN) {
-        null.n_bins = groups_of(ref, memory);
-        look_at_tails(&null, (double)ref->valid);
+        area_bins(ref->area, &null);
     } else if (statistic == LAW_PSI) {
         null.n_bins = bins_by(ref, ref->grid->decile_bin, ref->grid->n_deciles + 1, memory->counts);
     } else {

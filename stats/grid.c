@@ -9,6 +9,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Most values of a reference came once, and whole numbers are slow to become long doubles. */
+static long double times(const struct cell *cell)
+{
+    return cell->count == 1 ? 1 : (long double)cell->count;
+}
+
 struct cell_moments cells_moments(const struct cell *cells, size_t n)
 {
     struct cell_moments out = {.min = NAN, .max = NAN, .mean = NAN, .std = NAN};
@@ -19,13 +25,14 @@ struct cell_moments cells_moments(const struct cell *cells, size_t n)
     long double sum = 0;
     for (size_t i = 0; i < n; i++) {
         out.n += cells[i].count;
-        sum += (long double)cell_middle(&cells[i]) * (long double)cells[i].count;
+        sum += (long double)cell_middle(&cells[i]) * times(&cells[i]);
     }
     long double mean = sum / (long double)out.n, m2 = 0, m3 = 0;
     for (size_t i = 0; i < n; i++) {
-        long double d = (long double)cell_middle(&cells[i]) - mean;
-        m2 += d * d * (long double)cells[i].count;
-        m3 += d * d * d * (long double)cells[i].count;
+        const long double d = (long double)cell_middle(&cells[i]) - mean;
+        const long double square = d * d * times(&cells[i]);
+        m2 += square;
+        m3 += square * d;
     }
     out.mean = (double)mean;
     out.std = (double)sqrtl(m2 / (long double)out.n);
@@ -261,19 +268,18 @@ static void cut_gaps(struct cut_list *list, const struct cell *cells, size_t n, 
     }
 }
 
-static uint32_t doane_bin_of(const struct grid *grid, double x)
+/* The bin of x, not below `bin`: of what lies outside of all bins, it is n_doane. */
+static uint32_t doane_bin_from(const struct grid *grid, uint32_t bin, double x)
 {
     if (grid->n_doane == 0 || x < grid->doane[0] || x > grid->doane[grid->n_doane])
         return grid->n_doane;
-    uint32_t bin = 0;
     while (bin + 1 < grid->n_doane && grid->doane[bin + 1] <= x)
         bin++;
     return bin;
 }
 
-static uint32_t decile_bin_of(const struct grid *grid, double x)
+static uint32_t decile_bin_from(const struct grid *grid, uint32_t bin, double x)
 {
-    uint32_t bin = 0;
     while (bin < grid->n_deciles && grid->deciles[bin] < x)
         bin++;
     return bin;
@@ -282,12 +288,16 @@ static uint32_t decile_bin_of(const struct grid *grid, double x)
 /* The bins of each cell and the buckets to look in: all that follows from cuts and edges. */
 static void derive(struct grid *grid)
 {
+    uint32_t doane = 0, decile = 0;
     for (uint32_t i = 0; i <= grid->n_cuts; i++) {
         double low, high;
         grid_bounds(grid, i, &low, &high);
         double x = i == 0 ? high : low; /* the first cell has no low end of its own */
-        grid->doane_bin[i] = (uint8_t)doane_bin_of(grid, x);
-        grid->decile_bin[i] = (uint8_t)decile_bin_of(grid, x);
+        const uint32_t bin = doane_bin_from(grid, doane, x);
+        doane = bin < grid->n_doane ? bin : doane;
+        decile = decile_bin_from(grid, decile, x);
+        grid->doane_bin[i] = (uint8_t)bin;
+        grid->decile_bin[i] = (uint8_t)decile;
         grid->one_value[i] = i > 0 && i < grid->n_cuts && low == high;
     }
     double width = grid->n_cuts ? grid->cuts[grid->n_cuts - 1] - grid->cuts[0] : 0;

@@ -4,13 +4,15 @@
 #include "stats/reference_derive.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
 enum {
     SAVED_VERSION = 1, /* where no feature has a mean vector */
     SAVED_VERSION_VECTORS = 2,
-    SAVED_VERSION_PART = 3 /* of a slice: without grids */
+    SAVED_VERSION_PART = 3, /* of a slice: without grids */
+    CELLS_AT_ONCE = 64      /* are read */
 };
 
 static void feature_finish(struct reference_feature *feature)
@@ -21,6 +23,7 @@ static void feature_finish(struct reference_feature *feature)
     grid_free(feature->grid);
     free(feature->grid_counts);
     free(feature->grid_areas);
+    free(feature->area);
     free(feature->grid_first);
     free(feature->categories);
     category_bins_free(feature->bins);
@@ -54,6 +57,7 @@ size_t reference_bytes(const struct reference *reference)
                (f->high ? f->n_cells * sizeof(*f->high) : 0) +
                f->n_categories * sizeof(*f->categories);
         sum += f->grid ? sizeof(*f->grid) + 20 * (f->grid->n_cuts + 1) : 0;
+        sum += f->area ? sizeof(*f->area) : 0;
         sum += f->bins ? 4096 : 0;
     }
     return sum;
@@ -385,11 +389,14 @@ static int load_numbers(struct reference_feature *feature, struct cell **cells, 
     if (!*cells)
         return err_set(err, -ENOMEM, "reference: no memory");
     feature->n_cells = (uint32_t)n;
-    uint64_t key = 0;
+    uint64_t key = 0, saved[3 * CELLS_AT_ONCE];
     for (uint64_t i = 0; i < n; i++) {
-        uint64_t low = key + reader_varint(in);
-        uint64_t high = low + reader_varint(in);
-        (*cells)[i] = (struct cell){cells_value(low), cells_value(high), reader_varint(in)};
+        const uint64_t *cell = saved + 3 * (i % CELLS_AT_ONCE);
+        if (cell == saved)
+            reader_varints(in, saved, 3 * (n - i < CELLS_AT_ONCE ? n - i : CELLS_AT_ONCE));
+        const uint64_t low = key + cell[0], high = low + cell[1];
+        const double value = cells_value(low);
+        (*cells)[i] = (struct cell){value, high == low ? value : cells_value(high), cell[2]};
         if (low < key || high < low || (i && low == key))
             return err_set(err, ERR_CORRUPT, "reference: cell %llu is damaged",
                            (unsigned long long)i);
@@ -445,31 +452,41 @@ static void skip_feature(struct reader *in, bool part)
         skip_embedding(in);
 }
 
-/* Where each feature's bytes are; they end with the next one's. */
-static int find_features(struct reader *in, struct reader *parts, uint64_t n_features, bool part,
-                         struct err *err)
-{
-    for (uint64_t i = 0; i < n_features; i++) {
-        parts[i] = *in;
-        skip_feature(in, part);
-        parts[i].end = in->next;
-    }
-    return reader_failed(in) ? err_set(err, ERR_CORRUPT, "reference: the bytes end early") : 0;
-}
-
 struct loading {
     struct reference *reference;
     const struct reference *whole; /* of a slice's part; else NULL */
-    struct reader *parts;          /* by feature */
+    pthread_mutex_t lock;          /* of what follows */
+    struct reader rest;
+    uint32_t n_found;
 };
+
+/*
+ * The next feature's bytes: where they end is only known once they were passed. Whoever does that has
+ * them at hand then, and the next one passes the following feature's meanwhile.
+ */
+static struct reader next_feature(struct loading *loading, uint32_t *feature)
+{
+    pthread_mutex_lock(&loading->lock);
+    struct reader bytes = loading->rest;
+    skip_feature(&loading->rest, loading->whole != NULL);
+    bytes.end = loading->rest.next;
+    bytes.failed = loading->rest.failed;
+    *feature = loading->n_found++;
+    pthread_mutex_unlock(&loading->lock);
+    return bytes;
+}
 
 static int load_one(void *context, size_t i, struct err *err)
 {
-    const struct loading *loading = context;
-    struct reference_feature *feature = &loading->reference->features[i];
-    struct reader *in = &loading->parts[i];
+    struct loading *loading = context;
+    uint32_t at;
+    struct reader bytes = next_feature(loading, &at), *in = &bytes;
+    struct reference_feature *feature = &loading->reference->features[at];
     const struct reference_feature *whole = NULL;
     AUTO_FREE struct cell *cells = NULL;
+    (void)i; /* in the order in which they are found */
+    if (reader_failed(in))
+        return err_set(err, ERR_CORRUPT, "reference: the bytes end early");
     if (loading->whole) {
         struct reader name = *in;
         whole = reference_find(loading->whole, reader_u64(&name));
@@ -535,14 +552,13 @@ static int load(struct crew *crew, struct reference **out, const struct referenc
         return err_set(err, ERR_CORRUPT, "reference: %llu features do not fit",
                        (unsigned long long)n_features);
     reference->features = calloc(n_features + 1, sizeof(*reference->features));
-    AUTO_FREE struct reader *parts = calloc(n_features + 1, sizeof(*parts));
-    if (!reference->features || !parts)
+    if (!reference->features)
         return err_set(err, -ENOMEM, "reference: no memory");
     reference->n_features = (uint32_t)n_features;
-    struct loading loading = {reference, whole, parts};
-    int rc = find_features(&in, parts, n_features, whole != NULL, err);
-    if (!rc)
-        rc = crew_each(crew, reference->n_features, load_one, &loading, err);
+    struct loading loading = {
+        .reference = reference, .whole = whole, .lock = PTHREAD_MUTEX_INITIALIZER, .rest = in};
+    int rc = crew_each(crew, reference->n_features, load_one, &loading, err);
+    pthread_mutex_destroy(&loading.lock);
     if (rc)
         return rc;
     *out = reference;

@@ -24,6 +24,7 @@
 
 #include <stdatomic.h>
 
+#include "stats/area_groups.h"
 #include "stats/profile.h"
 #include "stats/reference_parts.h"
 
@@ -67,6 +68,7 @@ struct reference_feature {
     double *grid_counts, *grid_areas;
     uint32_t *grid_first; /* cells that start below a cell of the grid; after the last: all */
     struct reference_parts parts;
+    struct area_groups *area;
 
     /* categories */
     struct category *categories; /* sorted by id */

@@ -1,6 +1,7 @@
 #include "stats/reference_derive.h"
 
 #include "stats/expected_counts.h"
+#include "stats/four.h"
 
 #include <errno.h>
 #include <math.h>
@@ -18,44 +19,81 @@ static void index_cells(struct reference_feature *feature)
     feature->grid_first[grid->n_cuts + 1] = feature->n_cells;
 }
 
+/* Each event adds to F from its value to the grid cell's end. Four sums, which do not wait for each
+   other. */
+static double area_to_end(const double *low, const uint64_t *below, uint32_t n, double end,
+                          double per_event)
+{
+    four sums = {0};
+    uint32_t i = 0;
+    if (below[n] - below[0] == n) /* each came once */
+        for (; i + LANES <= n; i += LANES)
+            sums += (end - four_read(low + i)) * per_event;
+    for (; i < n; i++)
+        sums[0] += (end - low[i]) * ((double)(below[i + 1] - below[i]) * per_event);
+    return four_sum(sums);
+}
+
+/* Single values: those between two cuts are known already. */
+static void measure_values(struct reference_feature *feature)
+{
+    const struct grid *grid = feature->grid;
+    const uint32_t *first = feature->grid_first;
+    const uint64_t *below = feature->below;
+    for (uint32_t at = 0; at <= grid->n_cuts; at++) {
+        const uint32_t from = first[at], n = first[at + 1] - from;
+        feature->grid_counts[at] = (double)(below[from + n] - below[from]);
+        if (at < grid->n_cuts)
+            feature->grid_areas[at] = area_to_end(feature->low + from, below + from, n,
+                                                  grid->cuts[at], 1 / (double)feature->valid);
+    }
+}
+
+static void measure_cells(struct reference_feature *feature, const struct cell *cells)
+{
+    const struct grid *grid = feature->grid;
+    uint32_t at = 0; /* both lists are sorted */
+    for (uint32_t i = 0; i < feature->n_cells; i++) {
+        const double middle = cell_middle(&cells[i]), count = (double)cells[i].count;
+        while (at < grid->n_cuts && grid->cuts[at] <= middle)
+            at++;
+        feature->grid_counts[at] += count;
+        if (at < grid->n_cuts)
+            feature->grid_areas[at] += count / (double)feature->valid * (grid->cuts[at] - middle);
+    }
+}
+
 /* Counts and areas on the grid's own cells, so that a window on the grid is compared in one go. */
 static void measure_grid(struct reference_feature *feature, const struct cell *cells)
 {
-    const struct grid *grid = feature->grid;
-    const double one = 1 / (double)feature->valid;
-    uint32_t at = 0; /* both lists are sorted */
-    for (uint32_t i = 0; i < feature->n_cells; i++) {
-        const struct cell *cell = &cells[i];
-        double middle = cell->low == cell->high ? cell->low : cell->low / 2 + cell->high / 2;
-        while (at < grid->n_cuts && grid->cuts[at] <= middle)
-            at++;
-        feature->grid_counts[at] += (double)cell->count;
-        /* each event adds to F from its value to the cell's end */
-        double share = cell->count == 1 ? one : (double)cell->count / (double)feature->valid;
-        if (at < grid->n_cuts)
-            feature->grid_areas[at] += share * (grid->cuts[at] - middle);
-    }
+    if (feature->exact)
+        measure_values(feature);
+    else
+        measure_cells(feature, cells);
 }
 
 static int keep_cells(struct reference_feature *feature, const struct cell *cells)
 {
     const uint32_t n = feature->n_cells;
-    feature->exact = true;
-    for (uint32_t i = 0; i < n; i++)
-        feature->exact = feature->exact && cells[i].low == cells[i].high;
+    uint64_t below = 0;
+    bool exact = true;
     feature->low = malloc((n + 1) * sizeof(*feature->low));
-    feature->high = feature->exact ? NULL : malloc((n + 1) * sizeof(*feature->high));
     feature->below = malloc((n + 1) * sizeof(*feature->below));
-    if (!feature->low || !feature->below || (!feature->exact && !feature->high))
+    if (!feature->low || !feature->below)
         return -ENOMEM;
-    feature->below[0] = 0;
     for (uint32_t i = 0; i < n; i++) {
+        exact &= cells[i].low == cells[i].high;
         feature->low[i] = cells[i].low;
-        feature->below[i + 1] = feature->below[i] + cells[i].count;
+        feature->below[i] = below;
+        below += cells[i].count;
     }
-    for (uint32_t i = 0; feature->high && i < n; i++)
+    feature->below[n] = feature->valid = below;
+    feature->exact = exact;
+    feature->high = exact ? NULL : malloc((n + 1) * sizeof(*feature->high));
+    if (!exact && !feature->high)
+        return -ENOMEM;
+    for (uint32_t i = 0; !exact && i < n; i++)
         feature->high[i] = cells[i].high;
-    feature->valid = feature->below[n];
     return 0;
 }
 
@@ -64,7 +102,8 @@ int reference_derive_numbers(struct reference_feature *feature, const struct cel
     feature->grid_counts = calloc(feature->grid->n_cuts + 1, sizeof(double));
     feature->grid_areas = calloc(feature->grid->n_cuts + 1, sizeof(double));
     feature->grid_first = calloc(feature->grid->n_cuts + 2, sizeof(*feature->grid_first));
-    if (!feature->grid_counts || !feature->grid_areas || !feature->grid_first ||
+    feature->area = calloc(1, sizeof(*feature->area));
+    if (!feature->grid_counts || !feature->grid_areas || !feature->grid_first || !feature->area ||
         keep_cells(feature, cells))
         return -ENOMEM;
     index_cells(feature);
@@ -87,6 +126,8 @@ int reference_derive_numbers(struct reference_feature *feature, const struct cel
         double share = feature->grid_counts[i] / (double)feature->valid;
         feature->cell_share += grid->one_value[i] ? 0 : share * share;
     }
+    area_groups_make(feature->area, grid, feature->grid_counts, feature->grid_areas, feature->valid,
+                     feature->moments.std);
     return 0;
 }
 

@@ -19,13 +19,27 @@ static void fill_buckets(struct reference_parts *parts)
     }
 }
 
+/* The first cell, of those from `from` on, up to which there are `part` 32nds of all events. */
+static uint32_t cell_of_rank(const uint64_t *below, uint32_t from, uint32_t n_cells, uint64_t part)
+{
+    const uint64_t least = part * below[n_cells];
+    uint32_t upto = n_cells - 1;
+    while (from < upto) {
+        const uint32_t middle = from + (upto - from) / 2;
+        if (below[middle + 1] * REFERENCE_PARTS < least)
+            from = middle + 1;
+        else
+            upto = middle;
+    }
+    return from;
+}
+
 void reference_parts_make(struct reference_parts *parts, const struct cell *cells,
                           const uint64_t *below, uint32_t n_cells)
 {
     uint32_t at = 0;
     for (uint64_t part = 1; part < REFERENCE_PARTS; part++) {
-        while (below[at + 1] * REFERENCE_PARTS < part * below[n_cells])
-            at++;
+        at = cell_of_rank(below, at, n_cells, part);
         parts->low[part - 1] = cells[at].low;
         parts->high[part - 1] = cells[at].high;
     }
