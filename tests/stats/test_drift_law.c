@@ -2,7 +2,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "common/rng.h"
 #include "stats/distribution.h"
 #include "stats/drift.h"
 #include "tests/test.h"
@@ -322,6 +324,67 @@ static void many_events_have_the_laws_of_the_textbooks(void **state)
     }
 }
 
+enum {
+    EVEN = 23, /* bins of equal width; the last is of what the reference lacks */
+    URN_EVENTS = 215,
+    URNS = 300000
+};
+
+/* Dirichlet-multinomial counts: each event falls as the weights say, or where an earlier one fell. */
+static void fill_from_urn(struct rng *rng, const double *upto, double *window)
+{
+    uint8_t bins[URN_EVENTS];
+    memset(window, 0, EVEN * sizeof(*window));
+    for (int i = 0; i < URN_EVENTS; i++) {
+        const double at = rng_uniform(rng) * (upto[EVEN - 1] + i);
+        int bin = 0;
+        if (at < upto[EVEN - 1])
+            while (upto[bin] <= at)
+                bin++;
+        else
+            bin = bins[(int)(at - upto[EVEN - 1])];
+        bins[i] = (uint8_t)bin;
+        window[bin]++;
+    }
+}
+
+/*
+ * Exponential values: a few bins hold most events, and many a few, which are convolved as if they knew
+ * nothing of the others.
+ */
+static void few_and_many_events_a_bin_have_the_law_of_urns(void **state)
+{
+    (void)state;
+    double seen[EVEN] = {0}, upto[EVEN], m = 0;
+    for (int i = 0; i + 1 < EVEN; i++) {
+        seen[i] = 10000 * exp(-0.45 * i) * -expm1(-0.45);
+        upto[i] = m += seen[i];
+    }
+    upto[EVEN - 1] = m + 2;
+    struct law_question question = {.statistic = LAW_HELLINGER,
+                                    .counts = seen,
+                                    .weights = seen,
+                                    .n_bins = EVEN - 1,
+                                    .unseen = 2,
+                                    .m = m,
+                                    .n = URN_EVENTS};
+    struct drift_law law;
+    assert_int_equal(drift_law_make(&law, &question), 0);
+    const double p = 0.02, t = drift_law_quantile(&law, log(p)), n = URN_EVENTS;
+    const double most = t * (1 / n + 1 / m);
+    struct rng rng = rng_of(1);
+    double above = 0;
+    for (int k = 0; k < URNS; k++) {
+        double window[EVEN], both = 0;
+        fill_from_urn(&rng, upto, window);
+        for (int i = 0; i < EVEN; i++)
+            both += sqrt(seen[i] * window[i]);
+        above += 1 - both / sqrt(m * n) >= most;
+    }
+    printf("p %g: %.3f of it\n", p, above / URNS / p);
+    assert_close(above / URNS / p, 0.98, 0.04);
+}
+
 /* The area under a Brownian bridge's absolute value: mean, and Johnson, Killeen 1983, table 1. */
 static void the_area_of_many_uniform_values_is_that_of_a_brownian_bridge(void **state)
 {
@@ -464,6 +527,7 @@ int main(void)
         cmocka_unit_test(the_order_of_the_bins_does_not_matter),
         cmocka_unit_test(the_largest_difference_is_never_called_too_rare),
         cmocka_unit_test(many_events_have_the_laws_of_the_textbooks),
+        cmocka_unit_test(few_and_many_events_a_bin_have_the_law_of_urns),
         cmocka_unit_test(the_area_of_many_uniform_values_is_that_of_a_brownian_bridge),
         cmocka_unit_test(a_tiny_reference_has_a_law_that_falls),
         cmocka_unit_test(a_path_may_leave_a_tiny_reference_far_behind),
