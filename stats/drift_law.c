@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "stats/distribution.h"
+#include "stats/drift_cumulants.h"
 #include "stats/drift_part.h"
 #include "stats/drift_path.h"
 #include "stats/drift_saddle.h"
@@ -31,10 +31,6 @@ enum {
 #define MANY_FILLED 15.0   /* bins that a window fills on average: no lumps are seen in their js */
 
 /* --- bins --- */
-
-struct cumulants {
-    double first, second, third;
-};
 
 static double bin_weight(const struct law_question *q, size_t bin)
 {
@@ -313,74 +309,6 @@ static double cut_between(const struct law_question *q, double total)
     return 0; /* all bins, however little beside what is unseen */
 }
 
-/* What a known sum takes from the parts whose shares of its variance are `along`. */
-struct known_sum {
-    double linear, c1, c2, c3; /* Σ along × linear, quadratic, its square, its cube */
-};
-
-static void add_part(struct cumulants *sum, const struct drift_part *part)
-{
-    sum->first += part->mean;
-    sum->second += part->variance;
-    sum->third += part->third;
-}
-
-static void add_known(struct known_sum *known, const struct drift_part *part, double along)
-{
-    const double c = part->quadratic;
-    known->linear += sqrt(along) * part->linear;
-    known->c1 += along * c;
-    known->c2 += along * c * c;
-    known->c3 += along * c * c * c;
-}
-
-/*
- * For a sum of c z² over normals whose weighted sum is known, with projection P: cumulants are
- * traces of powers of PCP instead of C.
- */
-static void take_known_sum(struct cumulants *sum, const struct known_sum *known)
-{
-    double c1 = known->c1, c2 = known->c2;
-    sum->first -= c1;
-    sum->second -= 2 * (2 * c2 - c1 * c1) + known->linear * known->linear;
-    sum->third -= 8 * (3 * known->c3 - 3 * c2 * c1 + c1 * c1 * c1);
-}
-
-/*
- * A bin whose law is made with the sum known: beside its own cumulants those that it has in common
- * with the others, by the same traces. Its z is that of its own law, shorter by sqrt(1 - share).
- */
-static void add_dominant(struct cumulants *sum, const struct known_sum *known,
-                         const struct drift_part *part, double share)
-{
-    double odds = share / (1 - share), c = part->quadratic, c1 = known->c1;
-    sum->first += part->mean;
-    sum->second +=
-        part->variance + 4 * odds * c * c1 - 2 * sqrt(odds) * part->linear * known->linear;
-    sum->third += part->third + 24 * odds * c * (known->c2 - c1 * c1 + c * c1);
-}
-
-/* ln P of the Pearson III law at the points, every 4th computed. */
-static void smooth_survival(const struct cumulants *c, double step, float *out)
-{
-    enum {
-        APART = 4
-    };
-    double third = fmax(c->third, 1e-3 * pow(fmax(c->second, 1e-300), 1.5));
-    double shape = 4 * pow(c->second, 3) / (third * third), scale = third / (2 * c->second);
-    double shift = c->first - shape * scale, last = 0;
-    for (int i = 0; i <= LAW_POINTS; i += APART) {
-        double x = (i * step - shift) / scale;
-        /* the sum is never below 0, wherever the law with these cumulants begins */
-        double here = i && x > 0 ? fmax(gamma_log_sf(x, shape, 1), SHORTEST_LOG) : 0;
-        if (i < LAW_POINTS)
-            out[i] = (float)here;
-        for (int k = 1; i && k < APART; k++)
-            out[i - APART + k] = (float)(last + (here - last) * k / APART);
-        last = here;
-    }
-}
-
 /* Of the smooth part and of both together; room behind them for a whole vector. */
 struct survivals {
     double smooth[LAW_POINTS + LANES], all[LAW_POINTS + LANES];
@@ -442,10 +370,10 @@ static struct cumulants smooth_part(const struct sum *sum, const struct cumulant
                                     const struct known_sum *known)
 {
     struct cumulants out = *alone;
-    take_known_sum(&out, known);
+    cumulants_take_known(&out, known);
     if (sum->dominant != NO_BIN)
-        add_dominant(&out, known, &sum->parts[sum->dominant],
-                     bin_weight(sum->q, sum->dominant) / sum->total);
+        cumulants_add_dominant(&out, known, &sum->parts[sum->dominant],
+                               bin_weight(sum->q, sum->dominant) / sum->total);
     return out;
 }
 
@@ -470,11 +398,11 @@ static int by_cumulants(struct drift_law *out, const struct sum *sum)
         if (bin == sum->dominant)
             continue;
         if (bin < sum->q->n_bins && part->counts.mean >= cut) {
-            add_part(&alone, part);
-            add_known(&of_smooth, part, along);
+            cumulants_add(&alone, part);
+            known_sum_add(&of_smooth, part, along);
         } else {
             added += convolve(&row, &spare, part, out->step);
-            add_known(&of_few, part, along);
+            known_sum_add(&of_few, part, along);
         }
     }
     const struct known_sum of_all = {of_smooth.linear + of_few.linear, of_smooth.c1 + of_few.c1,
@@ -483,7 +411,7 @@ static int by_cumulants(struct drift_law *out, const struct sum *sum)
     struct cumulants cumulants = smooth_part(sum, &alone, &of_all);
     cumulants.second = fmax(cumulants.second - added, LEAST_LEFT * own.second);
     float smooth[LAW_POINTS];
-    smooth_survival(&cumulants, out->step, smooth);
+    cumulants_survival(&cumulants, out->step, smooth);
     mix(out, law_rows_at(row, 0), smooth);
     return 0;
 }
@@ -531,7 +459,7 @@ static double reach_of(const struct sum *sum)
 {
     struct cumulants all = {0};
     for (size_t part = 0; part < sum->n_parts; part++)
-        add_part(&all, &sum->parts[part]);
+        cumulants_add(&all, &sum->parts[part]);
     double skew = fmax(all.third / pow(fmax(all.second, 1e-300), 1.5), 0.01);
     double shape = 4 / (skew * skew), root = 1 - 1 / (9 * shape) + TAIL_NORMAL / (3 * sqrt(shape));
     return all.first + sqrt(all.second) * (shape * root * root * root - shape) / sqrt(shape);
