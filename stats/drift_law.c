@@ -27,7 +27,7 @@ enum {
 #define LEAST_JOINT 1e-15  /* … of what ends at n, of a state on the way */
 #define SHORTEST_LOG -80.0 /* for a probability of 0 */
 #define LEAST_WEIGHT 0.25  /* of a bin from which `prior_ends` takes */
-#define LEAST_LEFT 0.5     /* of the smooth part's variance */
+#define LEAST_LEFT 0.5     /* of the smooth part's variance, or nothing is taken from it */
 #define MANY_FILLED 15.0   /* bins that a window fills on average: no lumps are seen in their js */
 
 /* --- bins --- */
@@ -365,22 +365,29 @@ static void mix(struct drift_law *out, const float *few, const float *log_smooth
     mix_by(out, few, log_smooth, &survivals);
 }
 
-/* The bins of many events, as the sum of all that is known leaves them. */
+/*
+ * The bins of many events, as the known sum leaves them: it takes from them what it takes from all,
+ * where they have that. A dominant bin does not let the others know much of each other.
+ */
 static struct cumulants smooth_part(const struct sum *sum, const struct cumulants *alone,
-                                    const struct known_sum *known)
+                                    const struct known_sum *of_smooth,
+                                    const struct known_sum *of_all)
 {
-    struct cumulants out = *alone;
-    cumulants_take_known(&out, known);
-    if (sum->dominant != NO_BIN)
-        cumulants_add_dominant(&out, known, &sum->parts[sum->dominant],
+    struct cumulants own = *alone, all = *alone;
+    cumulants_take_known(&own, of_smooth);
+    if (sum->dominant != NO_BIN) {
+        cumulants_add_dominant(&own, of_smooth, &sum->parts[sum->dominant],
                                bin_weight(sum->q, sum->dominant) / sum->total);
-    return out;
+        return own;
+    }
+    cumulants_take_known(&all, of_all);
+    return all.second >= LEAST_LEFT * own.second ? all : own;
 }
 
 /*
  * Bins of few events are convolved as if they were independent of the others. What the known sum takes
  * from them, and what splitting points adds to their variance, is taken from the smooth part instead,
- * as far as that has it: else p of 215 exponential values in Doane's bins is a tenth too large.
+ * where that has as much: else p of 215 exponential values in Doane's bins is a tenth too large.
  */
 static int by_cumulants(struct drift_law *out, const struct sum *sum)
 {
@@ -389,7 +396,7 @@ static int by_cumulants(struct drift_law *out, const struct sum *sum)
         return -ENOMEM;
     const double cut = cut_between(sum->q, sum->total);
     struct cumulants alone = {0};
-    struct known_sum of_smooth = {0}, of_few = {0};
+    struct known_sum of_smooth = {0}, of_all = {0};
     double added = 0;
     law_rows_start(row, 0);
     for (size_t bin = 0; bin < sum->n_parts; bin++) {
@@ -397,22 +404,20 @@ static int by_cumulants(struct drift_law *out, const struct sum *sum)
         const double along = bin_weight(sum->q, bin) / sum->total;
         if (bin == sum->dominant)
             continue;
+        known_sum_add(&of_all, part, along);
         if (bin < sum->q->n_bins && part->counts.mean >= cut) {
             cumulants_add(&alone, part);
             known_sum_add(&of_smooth, part, along);
         } else {
             added += convolve(&row, &spare, part, out->step);
-            known_sum_add(&of_few, part, along);
         }
     }
-    const struct known_sum of_all = {of_smooth.linear + of_few.linear, of_smooth.c1 + of_few.c1,
-                                     of_smooth.c2 + of_few.c2, of_smooth.c3 + of_few.c3};
-    const struct cumulants own = smooth_part(sum, &alone, &of_smooth);
-    struct cumulants cumulants = smooth_part(sum, &alone, &of_all);
-    cumulants.second = fmax(cumulants.second - added, LEAST_LEFT * own.second);
-    float smooth[LAW_POINTS];
-    cumulants_survival(&cumulants, out->step, smooth);
-    mix(out, law_rows_at(row, 0), smooth);
+    struct cumulants smooth = smooth_part(sum, &alone, &of_smooth, &of_all);
+    if (added < (1 - LEAST_LEFT) * smooth.second)
+        smooth.second -= added;
+    float log_smooth[LAW_POINTS];
+    cumulants_survival(&smooth, out->step, log_smooth);
+    mix(out, law_rows_at(row, 0), log_smooth);
     return 0;
 }
 
