@@ -270,8 +270,8 @@ void reader_skip_varints(struct reader *r, uint64_t n)
         uint64_t ends = 0;
         for (size_t i = 0; i < AT_ONCE; i += sizeof(ends))
             ends += ends_of(r->next + i);
-        n -= ends * UINT64_C(0x0101010101010101) >>
-             56; /* added up in the highest byte: 64 at most */
+        /* added up in the highest byte: at most 64 */
+        n -= ends * UINT64_C(0x0101010101010101) >> 56;
         r->next += AT_ONCE;
     }
     while (!r->failed && n) {

@@ -102,8 +102,8 @@ static inline uint64_t reader_varint(struct reader *r)
         return *r->next++;
     return reader_varint_slow(r);
 }
-void reader_varints(struct reader *r, uint64_t *out,
-                    size_t n);                          /* n of them; 0 once it has failed */
+/* n of them; 0 from where it has failed. */
+void reader_varints(struct reader *r, uint64_t *out, size_t n);
 void reader_skip_varints(struct reader *r, uint64_t n); /* without a look at what they are */
 int64_t reader_zigzag(struct reader *r);
 /* A zigzag that counts something, 2^53 at most on either side of 0, so that sums of many stay whole:
