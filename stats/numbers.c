@@ -318,8 +318,9 @@ static size_t full_slots(const struct cells *cells, uint32_t begin, uint32_t roo
     return n;
 }
 
-/* The single values of `from` onto the grid of `into`. */
-static int add_singles(struct numbers *into, const struct numbers *from, const struct grid *grid)
+/* The single values of `from` onto the grid of `into`; those of the open ends to `ends`, too. */
+static int add_singles(struct numbers *into, const struct numbers *from, const struct grid *grid,
+                       struct cells *ends)
 {
     uint32_t full[MANY];
     for (uint32_t begin = 0; begin < from->cells.n_slots; begin += MANY) {
@@ -327,7 +328,10 @@ static int add_singles(struct numbers *into, const struct numbers *from, const s
         for (size_t i = 0; i < n; i++) {
             const uint32_t count = from->cells.counts[full[i]];
             const double value = cells_value(from->cells.keys[full[i]] - 1);
-            const int rc = count_grid(into, grid_cell(grid, value), count, 1);
+            const uint32_t cell = grid_cell(grid, value);
+            int rc = count_grid(into, cell, count, 1);
+            if (!rc && ends && (cell == 0 || cell == grid->n_cuts))
+                rc = cells_add(ends, value, count);
             if (rc)
                 return rc;
             sum_fixed(into, grid, value, count);
@@ -362,7 +366,7 @@ int numbers_merge(struct numbers *into, const struct numbers *from, struct numbe
         else if (rc == 0 && from->overflowed && from->n_counts == into->n_counts)
             rc = add_counts(into, from);
         else if (rc == 0 && !from->overflowed)
-            rc = add_singles(into, from, grid);
+            rc = add_singles(into, from, grid, NULL);
     }
     if (rc == 0)
         rc = cells_merge(&into->cells, &from->cells);
@@ -598,19 +602,7 @@ int numbers_on_grid(const struct numbers *numbers, struct numbers_grid on, struc
     if (!out->wide)
         return -ENOMEM;
     cells_init(&out->cells, numbers->cells.limit);
-    int rc = add_singles(out, numbers, on.grid);
-    double low, high;
-    grid_bounds(on.grid, 0, &low, &high);
-    uint32_t full[MANY];
-    for (uint32_t begin = 0; rc == 0 && begin < numbers->cells.n_slots; begin += MANY) {
-        const size_t n = full_slots(&numbers->cells, begin, MANY, full);
-        for (size_t i = 0; rc == 0 && i < n; i++) { /* the ends, singly */
-            const double value = cells_value(numbers->cells.keys[full[i]] - 1);
-            const uint32_t cell = value <= high ? 0 : on.grid->n_cuts;
-            if (cell == 0 || (on.grid->n_cuts && value >= on.grid->cuts[on.grid->n_cuts - 1]))
-                rc = cells_add(&out->cells, value, numbers->cells.counts[full[i]]);
-        }
-    }
+    const int rc = add_singles(out, numbers, on.grid, &out->cells);
     if (rc)
         numbers_finish(out);
     return rc;
