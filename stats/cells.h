@@ -55,12 +55,12 @@ static inline uint64_t cells_key(double value)
     uint64_t bits;
     value += 0.0; /* -0 and 0 are one value */
     memcpy(&bits, &value, sizeof(bits));
-    return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
+    return bits ^ ((uint64_t)((int64_t)bits >> 63) | UINT64_C(1) << 63);
 }
 /* The value of a key; keys beyond the finite numbers give ±DBL_MAX. */
 static inline double cells_value(uint64_t key)
 {
-    uint64_t bits = key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key;
+    const uint64_t bits = key ^ ((uint64_t)((int64_t)~key >> 63) | UINT64_C(1) << 63);
     double value;
     memcpy(&value, &bits, sizeof(value));
     if (value >= -DBL_MAX && value <= DBL_MAX)

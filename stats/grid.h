@@ -83,7 +83,7 @@ DEFINE_FREEP(grid)
 
 /* The rest of a crowded bucket: cuts[low - 1] <= x. */
 uint32_t grid_cell_within(const struct grid *grid, double x, uint32_t low, uint32_t high);
-/* The cell of a finite value: how many cuts are <= x. Two steps without a branch settle nearly
+/* The cell of a finite value: how many cuts are <= x. Three steps without a branch settle nearly
    every bucket; where a bucket ends need not be asked, as the next cut is above x. */
 static inline uint32_t grid_cell(const struct grid *grid, double x)
 {
@@ -91,6 +91,7 @@ static inline uint32_t grid_cell(const struct grid *grid, double x)
     at = at > 0 ? at : 0;
     uint32_t bucket = (uint32_t)(at < GRID_BUCKETS - 1 ? at : GRID_BUCKETS - 1);
     uint32_t low = grid->first[bucket];
+    low += grid->cuts[low] <= x;
     low += grid->cuts[low] <= x;
     low += grid->cuts[low] <= x;
     return __builtin_expect(grid->cuts[low] <= x, 0)
