@@ -7,6 +7,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
+enum {
+    MANY = 0xf8 /* from there on: many varints at once */
+};
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     struct reader r = reader_of(bytes, n);
@@ -14,8 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     while (!reader_failed(&r) && reader_left(&r) > 0) {
         size_t before = reader_left(&r);
         size_t length = 0;
+        uint64_t some[200];
+        const uint8_t what = reader_u8(&r);
 
-        switch (reader_u8(&r) % 8) {
+        switch (what < MANY ? what % 8 : what % 2 ? 8 : 9) {
         case 0:
             reader_varint(&r);
             break;
@@ -37,6 +43,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
             break;
         case 6:
             reader_u64(&r);
+            break;
+        case 8:
+            reader_varints(&r, some, before % 200);
+            break;
+        case 9:
+            reader_skip_varints(&r, before);
             break;
         default:
             reader_bytes(&r, before / 2);
