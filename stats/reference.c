@@ -395,9 +395,10 @@ static int load_numbers(struct reference_feature *feature, struct cell **cells, 
         if (cell == saved)
             reader_varints(in, saved, 3 * (n - i < CELLS_AT_ONCE ? n - i : CELLS_AT_ONCE));
         const uint64_t low = key + cell[0], high = low + cell[1];
-        const double value = cells_value(low);
-        (*cells)[i] = (struct cell){value, high == low ? value : cells_value(high), cell[2]};
-        if (low < key || high < low || (i && low == key))
+        const double from = cells_value(low), upto = high == low ? from : cells_value(high);
+        (*cells)[i] = (struct cell){from, upto, cell[2]};
+        if (low < key || high < low || (i && low == key) || cells_key(from) != low ||
+            cells_key(upto) != high)
             return err_set(err, ERR_CORRUPT, "reference: cell %llu is damaged",
                            (unsigned long long)i);
         key = high;
